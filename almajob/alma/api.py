@@ -1,0 +1,112 @@
+"""Alma's calls, one method an endpoint: values in, models out.
+
+Source: the Configuration API, https://developers.exlibrisgroup.com/alma/apis/conf/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+from urllib.parse import quote
+
+from almajob.alma.models import (
+    Code,
+    General,
+    Instance,
+    Job,
+    JobsPage,
+    Parameter,
+    Submission,
+    code_table_from_json,
+)
+from almajob.alma.session import Session
+from almajob.errors import NotAlma
+
+ANY_JOB = "ALL"
+"""Stands for the job's id where only the instance is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What ``GET /conf/jobs`` can filter by; empty means all.
+
+    Attributes:
+        type: MANUAL, SCHEDULED or OTHER.
+        category: a code of ``HPaTaskChain.type`` (manual) or ``systemJobsGroups`` (the others).
+        profile_id: of an integration profile; scheduled jobs only.
+    """
+
+    type: str = ""
+    category: str = ""
+    profile_id: str = ""
+
+    def to_params(self) -> dict[str, str]:
+        """Give the query parameters; an empty one is left out, as Alma would answer unrelated jobs."""
+        named = {"type": self.type, "category": self.category, "profile_id": self.profile_id}
+        return {name: value for name, value in named.items() if value}
+
+
+class Alma:
+    """One Alma environment. Every method may raise what ``Session.get`` and ``Session.post`` raise."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def jobs_page(self, wanted: JobFilter, *, offset: int, limit: int) -> JobsPage:
+        """Read one page of the job list; ``limit`` is at most 100."""
+        params: dict[str, str | int] = {**wanted.to_params(), "limit": limit, "offset": offset}
+        return JobsPage.from_json(self._session.get("/conf/jobs", params))
+
+    def job(self, job_id: str) -> Job:
+        """Read one job, with its description and content."""
+        found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
+        return found if found.id else _raise_empty("job", job_id)
+
+    def submit(self, job_id: str, parameters: Sequence[Parameter] = ()) -> Submission:
+        """Start a job: one POST, never repeated."""
+        document = {"parameter": [item.to_json() for item in parameters]} if parameters else {}
+        path = f"/conf/jobs/{_segment(job_id)}"
+        return Submission.from_json(self._session.post(path, {"op": "run"}, document))
+
+    def instance(self, instance_id: str, job_id: str = ANY_JOB) -> Instance:
+        """Read one run of a job; the job need not be known."""
+        path = f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
+        found = Instance.from_json(self._session.get(path))
+        return found if found.id else _raise_empty("run", instance_id)
+
+    def code_table(self, name: str) -> dict[str, str]:
+        """Read a code table: code to description."""
+        return code_table_from_json(self._session.get(f"/conf/code-tables/{_segment(name)}"))
+
+    def general(self) -> General:
+        """Ask which institution and which kind of environment the key leads to."""
+        return General.from_json(self._session.get("/conf/general"))
+
+    def test_read(self) -> str:
+        """Ask whether the key may read the configuration area."""
+        return _test_sentence(self._session.get("/conf/test"))
+
+    def test_write(self) -> str:
+        """Ask whether the key may write to the configuration area; changes nothing."""
+        return _test_sentence(self._session.post("/conf/test", {}, {}))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def _segment(text: str) -> str:
+    """Make one path segment of it, so that no id can lead to another call."""
+    return quote(text, safe="") if text not in {".", ".."} else "%2E" * len(text)
+
+
+def _raise_empty(what: str, wanted: str) -> NoReturn:
+    raise NotAlma(
+        f"The answer about {what} {wanted} has no {what} in it.",
+        cure="Try again; if it stays, check region or base_url in the ini.",
+    )
+
+
+def _test_sentence(raw: dict[str, object]) -> str:
+    return Code.from_json(raw.get("test", raw)).value

@@ -1,0 +1,54 @@
+"""The API key: carried to the one header that needs it, and shown nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_HIDDEN = "(hidden)"
+# What Alma's keys look like (l7xx or l8xx and 32 hex digits), and the two ways a key travels.
+_KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[^\s&\"']+", re.IGNORECASE)
+# Every key of this process, so that redact() also knows keys of an unusual shape.
+_known: set[str] = set()
+
+
+class Key:
+    """An Alma API key.
+
+    Args:
+        text: the key itself, one line of printable ASCII without blanks.
+
+    Raises:
+        ValueError: the text cannot be sent as a header; the message does not quote it.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        if not text:
+            raise ValueError("is empty")
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("has a blank, a line break or a character that no key has")
+        self._text = text
+        _known.add(text)
+
+    def reveal(self) -> str:
+        """Give the key itself; for the Authorization header only."""
+        return self._text
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell keys apart without giving them away: 12 hex digits of a SHA-256."""
+        return hashlib.sha256(b"almajob key\0" + self._text.encode()).hexdigest()[:12]
+
+    def __repr__(self) -> str:
+        return f"Key{_HIDDEN}"
+
+    __str__ = __repr__
+
+
+def redact(text: str) -> str:
+    """Blank out every key known to this process, and whatever looks like one."""
+    for key in sorted(_known, key=len, reverse=True):
+        text = text.replace(key, _HIDDEN)
+    return _KEY_SHAPES.sub(_HIDDEN, text)

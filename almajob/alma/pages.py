@@ -1,0 +1,54 @@
+"""The whole job list: every page, most of them at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from almajob.alma.api import Alma, JobFilter
+from almajob.alma.models import Job, JobsPage
+
+LOG = logging.getLogger(__name__)
+
+PAGE = 100
+"""Alma's largest page."""
+AT_ONCE = 8
+"""Calls under way at once; Alma counts calls per second for the whole institution."""
+
+
+def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
+    """Read every page of the job list.
+
+    The list has no snapshot: while pages are read it can shift, so that one job comes twice and another
+    not at all. Jobs are told apart by id; where fewer came than Alma counts, the pages are read once more.
+
+    Returns:
+        The jobs in Alma's order, and whether they are all there.
+    """
+    found: dict[str, Job] = {}
+    total = 0
+    for _round in range(2):
+        for page in _pages(alma, wanted):
+            total = page.total
+            for job in page.jobs:
+                found.setdefault(job.id, job)
+        if len(found) >= total:
+            return list(found.values()), True
+    LOG.warning(
+        "Alma counts %d jobs and listed %d: the list changed while it was read. Try again with --refresh.",
+        total,
+        len(found),
+    )
+    return list(found.values()), False
+
+
+def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
+    first = alma.jobs_page(wanted, offset=0, limit=PAGE)
+    yield first
+    step = len(first.jobs)
+    if not step or step >= first.total:
+        return
+    offsets = range(step, first.total, step)
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(offsets))) as pool:
+        yield from pool.map(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), offsets)

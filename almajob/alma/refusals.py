@@ -1,0 +1,191 @@
+"""Alma's error bodies, in all their forms, as one typed error with our advice.
+
+Application errors come as JSON or XML with HTTP 400, whatever they are about; gateway errors have a word
+for a code and come as XML, plain text or a web page, whatever was asked for.
+Source: https://developers.exlibrisgroup.com/alma/apis/#error and answers seen in public clients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from almajob.alma import documents
+from almajob.errors import (
+    AlmaError,
+    AlmaFailed,
+    AlmajobError,
+    AlmaRefused,
+    KeyRefused,
+    NotAlma,
+    QuotaUsedUp,
+)
+
+DAILY_THRESHOLD = "DAILY_THRESHOLD"
+PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"
+NO_SUCH_JOB = frozenset({"402215", "402216"})
+_KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
+
+_KEY_PAGE = "https://developers.exlibrisgroup.com/manage/keys/"
+_KEY_ADVICE = (
+    f"Check the key at {_KEY_PAGE}: area Configuration, the right environment, "
+    "Read/write to start jobs, and this machine's address if the key is restricted to some.\n"
+    "almajob config check shows which calls it may make."
+)
+_SLOT_ADVICE = (
+    "Alma runs at most 3 jobs started by the API at once, and starts one job at most 5 times an hour.\n"
+    "Start it again when one has ended or the hour is over."
+)
+_PARAMETER_ADVICE = "Alma shows a job's parameters in its 'Run a job' wizard, panel API Information."
+_SUBMITTABLE = (
+    "Of the scheduled jobs only ERP, Metadata Import, Remote Storage, Bursar, Funds Allocation Loader, "
+    "General Publishing, Courses and Student Information System may be started by the API."
+)
+_ALMA_ERROR_ADVICE = "Look in Alma, Admin > Monitor Jobs, before you start it again."
+_LIST_ADVICE = "almajob list shows what there is."
+
+ADVICE: dict[str, str] = {
+    "402215": f"A job id is M, S or O and digits, such as M44. {_LIST_ADVICE}",
+    "402216": f"Ids differ between sandbox and production. {_LIST_ADVICE}",
+    "402217": "A date is written YYYY-MM-DD.",
+    "402218": "The id is the Process ID in Alma's Monitor Jobs; it belongs to one environment only.",
+    "402219": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "402220": "This is a bug in almajob: please report it.",
+    "402221": "This is a bug in almajob: please report it.",
+    "402222": _SLOT_ADVICE,
+    "402223": _SLOT_ADVICE,
+    "402224": _ALMA_ERROR_ADVICE,
+    "402225": _ALMA_ERROR_ADVICE,
+    "402226": _ALMA_ERROR_ADVICE,
+    "402228": _PARAMETER_ADVICE,
+    "402229": _PARAMETER_ADVICE,
+    "402231": "A process chain of several tasks cannot be started by the API: start it in Alma.",
+    "402248": _SUBMITTABLE,
+    "402249": _SUBMITTABLE,
+    "402119": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "60347": "The same job, or one it excludes, is running: wait for its end.",
+    "60332": "Only jobs of the Student Information System have events.",
+    "60333": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "40166410": "Check --type and --category: a category is a code, and belongs to one type of job.",
+    "40166411": "The code table is not there for this institution.",
+    "UNAUTHORIZED": _KEY_ADVICE,
+    "FORBIDDEN": _KEY_ADVICE,
+    "INVALID_REQUEST": _KEY_ADVICE,
+    PER_SECOND_THRESHOLD: "The institution's programs together call Alma too often: try again in a minute.",
+    DAILY_THRESHOLD: "Calls are counted per institution, and anew after midnight in its region.",
+    "GENERAL_ERROR": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "ROUTING_ERROR": "Check the region (or base_url) of this environment in the ini.",
+    "REQUEST_TOO_LARGE": "The parameters are more than Alma takes in one call.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an error body says.
+
+    Attributes:
+        code: Alma's code, a number as text or a gateway's word.
+        text: Alma's message; it varies for one code, so decide by the code.
+        tracking_id: for Ex Libris Support; empty where the gateway answered.
+    """
+
+    code: str
+    text: str
+    tracking_id: str = ""
+
+
+def refusal_in(document: dict[str, Any]) -> Refusal | None:
+    """Find the error in a parsed answer, or None where it is no error body."""
+    body = document.get("web_service_result", document)
+    if not isinstance(body, dict):
+        return None
+    listed = body.get("errorList")
+    if listed is None and str(body.get("errorsExist", "")).lower() != "true":
+        return None
+    first = listed.get("error") if isinstance(listed, dict) else listed
+    while isinstance(first, list):
+        first = first[0] if first else {}
+    fields = first if isinstance(first, dict) else {}
+    if not fields and listed is not None and str(body.get("errorsExist", "")).lower() == "false":
+        return None
+    return Refusal(*(_one_line(fields.get(name)) for name in ("errorCode", "errorMessage", "trackingId")))
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())[:500] if value is not None else ""
+
+
+def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
+    """Judge one answer; None where it is a success that can be read.
+
+    Args:
+        http_status: of the answer.
+        body: its decoded bytes.
+        host: the name of the host that answered, for the message.
+    """
+    try:
+        refusal = refusal_in(documents.parse(body))
+    except documents.Unreadable as unreadable:
+        return _unreadable(http_status, body, str(unreadable), host)
+    if refusal is None:
+        return None if 200 <= http_status < 300 else _no_alma_error(http_status, host)
+    return _typed(http_status, refusal)
+
+
+def _typed(http_status: int, refusal: Refusal) -> AlmaError:
+    kind, what = _judge(http_status, refusal.code)
+    advice = ADVICE.get(refusal.code, "")
+    return kind(
+        what,
+        cure=advice,
+        code=refusal.code,
+        text=refusal.text,
+        tracking_id=refusal.tracking_id,
+        http_status=http_status,
+    )
+
+
+def _judge(http_status: int, code: str) -> tuple[type[AlmaError], str]:
+    if code in _KEY_CODES:
+        return KeyRefused, "Alma does not accept the API key for this call."
+    if code == DAILY_THRESHOLD:
+        return QuotaUsedUp, "The institution's API calls for today are used up."
+    if http_status >= 500:
+        return AlmaFailed, "Alma failed while it worked on the request."
+    return AlmaRefused, "Alma refused the request."
+
+
+def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> AlmajobError:
+    # The old gateway's plain-text answer to a bad key.
+    if looks_like == "plain text" and b"api key" in body[:200].lower():
+        return _typed(http_status, Refusal("UNAUTHORIZED", "Invalid API Key"))
+    # Alma's own host (INSTITUTION.alma.exlibrisgroup.com) answers so; the API lives at the gateway.
+    if http_status == 401:
+        return KeyRefused(
+            f"{host} does not take API keys.",
+            why=f"It answered with {looks_like}, as Alma's own host does.",
+            cure="The API lives at the regional gateway: set region in the ini, or correct base_url.",
+            code="",
+            text="Unauthorized",
+            tracking_id="",
+            http_status=http_status,
+        )
+    return NotAlma(
+        f"{host} did not answer as Alma does.",
+        why=f"HTTP {http_status} with {looks_like}.",
+        cure="A proxy or a sign-in page may be in between, or base_url may be wrong; "
+        "if not, try again in a few minutes.",
+    )
+
+
+def _no_alma_error(http_status: int, host: str) -> AlmajobError:
+    if 300 <= http_status < 400:
+        return NotAlma(
+            f"{host} sends the request elsewhere (HTTP {http_status}).",
+            why="Alma does not redirect, and the key must not follow.",
+            cure="Check region or base_url in the ini.",
+        )
+    return NotAlma(
+        f"{host} answered HTTP {http_status} without one of Alma's error codes.",
+        cure="Try again in a few minutes; if it stays, check region or base_url in the ini.",
+    )

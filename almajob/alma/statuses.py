@@ -1,0 +1,72 @@
+"""What the words of Alma's code table ``systemJobStatus`` mean for a run.
+
+Alma documents a status only as "see the code table"; the meanings below follow Ex Libris' texts and what
+public clients rely on. A word that is not here counts as still running until the instance has an end time.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+
+class Meaning(enum.Enum):
+    """What a status says about the run."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCESS = "success"
+    WARNING = "warning"
+    NOTHING_TO_DO = "nothing to do"
+    ERRORS = "errors"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    NEEDS_A_PERSON = "needs a person"
+    UNKNOWN = "unknown"
+
+
+class Status(NamedTuple):
+    """One row: Alma's own description, and what it means here."""
+
+    description: str
+    meaning: Meaning
+
+
+STATUSES: dict[str, Status] = {
+    "QUEUED": Status("Queued", Meaning.WAITING),
+    "PENDING": Status("Pending", Meaning.WAITING),
+    "INITIALIZING": Status("Initializing", Meaning.RUNNING),
+    "RUNNING": Status("Running", Meaning.RUNNING),
+    # FINALIZING may already carry an end time; it is not the end.
+    "FINALIZING": Status("Finalizing", Meaning.RUNNING),
+    "COMPLETED_SUCCESS": Status("Completed Successfully", Meaning.SUCCESS),
+    "COMPLETED_WARNING": Status("Completed with Warnings", Meaning.WARNING),
+    "COMPLETED_NO_BULKS": Status("Completed with no Bulks", Meaning.NOTHING_TO_DO),
+    # The code says FAILED; Alma's own description says what it is.
+    "COMPLETED_FAILED": Status("Completed with Errors", Meaning.ERRORS),
+    "FAILED": Status("Failed", Meaning.FAILED),
+    "SKIPPED": Status("Skipped", Meaning.CANCELLED),
+    "SYSTEM_ABORTED": Status("Aborted by System", Meaning.FAILED),
+    "USER_ABORTED": Status("Aborted by User", Meaning.CANCELLED),
+    "MANUAL_HANDLING_REQUIRED": Status("Manual Handling Required", Meaning.NEEDS_A_PERSON),
+}
+
+_GOING_ON = {Meaning.WAITING, Meaning.RUNNING}
+_GOOD = {Meaning.SUCCESS, Meaning.WARNING, Meaning.NOTHING_TO_DO}
+
+
+def meaning(code: str) -> Meaning:
+    """Say what a status code means; UNKNOWN for a word that is not in the table."""
+    status = STATUSES.get(code)
+    return status.meaning if status else Meaning.UNKNOWN
+
+
+def has_ended(code: str, *, has_end_time: bool) -> bool:
+    """Decide by the status whether a run is over; by its end time only for an unknown word."""
+    found = meaning(code)
+    return has_end_time if found is Meaning.UNKNOWN else found not in _GOING_ON
+
+
+def is_good(code: str) -> bool:
+    """Whether a run that ended so counts as a success."""
+    return meaning(code) in _GOOD

@@ -1,0 +1,271 @@
+"""The cliff application: global options, one command's life, errors as messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import cliff.app
+import cliff.help
+
+from almajob import __version__, legacy, logs
+from almajob.alma.key import redact
+from almajob.discovery import Commands
+from almajob.errors import AlmajobError
+from almajob.plugin import add_global_options
+
+_NAME = "almajob"
+_SHORT_HELP = """\
+almajob lists, runs and follows the jobs of Ex Libris Alma.
+
+  almajob --env demo list                        try it, without a key
+  almajob --env sandbox list --name '*export*'   find a job
+  almajob --env sandbox run --job NAME --wait    start it and wait for its end
+  almajob --env sandbox status --id PROCESS_ID   look at a run
+
+All commands and options: almajob --help
+"""
+
+
+class Terminated(BaseException):
+    """SIGTERM came; as KeyboardInterrupt is for Ctrl-C."""
+
+
+class _OptionParser(argparse.ArgumentParser):
+    """The global options, which stop at the first word that is no option: the command's name."""
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        words = list(args or ())
+        end = 0
+        while end < len(words) and words[end].startswith("-") and words[end] not in ("-", "--"):
+            end += 1 + ("=" not in words[end] and bool(self.takes_value(words[end])))
+        # argparse's parse_args would come back here.
+        found, unknown = super().parse_known_args(words[:end], namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, words[end:]
+
+    def takes_value(self, option: str) -> bool | None:
+        """Whether the next word is this option's value; None where there is no such option."""
+        action = self._option_string_actions.get(option)
+        return None if action is None else action.nargs is None
+
+
+class AlmaJob(cliff.app.App):
+    """almajob's application; ``run(argv)`` gives the exit code."""
+
+    NAME = _NAME
+    LOG = logging.getLogger(_NAME)
+
+    def __init__(self) -> None:
+        super().__init__(
+            description="Lists, runs and follows the jobs of Ex Libris Alma.",
+            version=__version__,
+            command_manager=Commands(),
+        )
+
+    def build_option_parser(
+        self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
+    ) -> argparse.ArgumentParser:
+        parser = _OptionParser(prog=_NAME, description=description, add_help=False, allow_abbrev=False)
+        parser.add_argument("--version", action="version", version=f"{_NAME} {version}")
+        parser.add_argument(
+            "-h",
+            "--help",
+            action=cliff.help.HelpAction,
+            nargs=0,
+            default=self,
+            help="show this help and exit",
+        )
+        add_global_options(parser, after_command=False)
+        self.add_output_options(parser)
+        return parser
+
+    def add_output_options(self, parser: argparse.ArgumentParser, default: Any = None) -> None:
+        """Add the options that say how much is told, and where."""
+        group = parser.add_argument_group("messages")
+        amount = group.add_mutually_exclusive_group()
+        amount.add_argument(
+            "-v",
+            "--verbose",
+            dest="almajob_verbosity",
+            action="store_const",
+            const=2,
+            default=default,
+            help="tell each call",
+        )
+        amount.add_argument(
+            "-q",
+            "--quiet",
+            dest="almajob_verbosity",
+            action="store_const",
+            const=0,
+            default=default,
+            help="tell only warnings and errors",
+        )
+        group.add_argument(
+            "--log-file",
+            dest="almajob_log_file",
+            metavar="FILE",
+            default=default,
+            help="append every message to FILE",
+        )
+        group.add_argument(
+            "--debug",
+            dest="almajob_debug",
+            action="store_true",
+            default=default,
+            help="show where in almajob an error arose",
+        )
+
+    def configure_logging(self) -> None:
+        """Begin to tell; cliff calls this once the global options are parsed."""
+        # The name under which cliff looks for it.
+        self.options.debug = bool(self.options.almajob_debug)
+        try:
+            self.configure_output(self.options)
+        except AlmajobError as error:
+            raise SystemExit(self.report(error)) from None
+
+    def configure_output(self, options: argparse.Namespace) -> None:
+        """Tell as much as these options say; where they say nothing, as before."""
+        for name in ("almajob_verbosity", "almajob_log_file", "almajob_debug"):
+            value = getattr(options, name, None)
+            if value is not None:
+                setattr(self.options, name, value)
+        verbosity = self.options.almajob_verbosity
+        logs.configure(self.stderr, 1 if verbosity is None else verbosity, self.options.almajob_log_file)
+
+    def run(self, argv: list[str]) -> int:
+        """Run one command line and give its exit code."""
+        parser = self.parser
+        assert isinstance(parser, _OptionParser)
+        return super().run(legacy.translate(argv, parser.takes_value))
+
+    def initialize_app(self, argv: list[str]) -> None:
+        """Refuse what is no command, on stderr, before cliff guesses on stdout."""
+        if not argv:
+            self.stderr.write(_SHORT_HELP)
+            raise SystemExit(2)
+        words = argv[1:] if argv[0] == "help" and len(argv) > 1 else argv
+        try:
+            self.command_manager.find_command(words)
+        except ValueError:
+            self._refuse_unknown_command(words)
+        except AlmajobError as error:
+            raise SystemExit(self.report(error)) from None
+
+    def _refuse_unknown_command(self, words: list[str]) -> None:
+        names = [name for name, _entry in self.command_manager]
+        longer = [name for name in names if name.startswith(f"{words[0]} ")]
+        near = longer or difflib.get_close_matches(words[0], names, n=3)
+        self.stderr.write(f"almajob: there is no command {words[0]!r}.\n")
+        if near:
+            self.stderr.write(f"  Did you mean: {', '.join(near)}?\n")
+        self.stderr.write("  almajob --help lists the commands.\n")
+        raise SystemExit(2)
+
+    def report(self, error: Exception) -> int:
+        """Tell an error on stderr and give its exit code."""
+        if getattr(self.options, "almajob_debug", False):
+            self.LOG.error("%s", "".join(traceback.format_exception(error)))
+        if isinstance(error, AlmajobError):
+            self.LOG.error("almajob: %s", error)
+            return error.exit_code
+        self.LOG.error(
+            "almajob: a bug in almajob: %s: %s\n"
+            "  Please report it, with the output of the same command and --debug,\n"
+            "  and this: almajob %s, Python %s, %s",
+            type(error).__name__,
+            error,
+            __version__,
+            platform.python_version(),
+            platform.system(),
+        )
+        return 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run almajob.
+
+    Args:
+        argv: the words after the program's name; those of the process where not given.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _sigterm_raises():
+            code = _run(words)
+    except KeyboardInterrupt:
+        code = 130
+    except Terminated:
+        code = 143
+    return finish(code)
+
+
+def _run(words: list[str]) -> int:
+    app = AlmaJob()
+    try:
+        return app.run(words)
+    except SystemExit as end:
+        # argparse's and cliff's help end so.
+        return end.code if isinstance(end.code, int) else 0
+    except BrokenPipeError:
+        return 141
+    except AlmajobError as error:
+        return app.report(error)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that whoever waits can say how to go on."""
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:
+        # Not in the main thread: whoever embeds almajob there has its own signals.
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def finish(code: int) -> int:
+    """Flush stdout here, where it can still be told that its reader has gone or its disk is full."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+        return 141
+    except OSError as error:
+        _drop_stdout()
+        sys.stderr.write(f"almajob: the result cannot be written: {redact(str(error.strerror))}\n")
+        return code or 1
+    except ValueError:
+        # cliff's pager closes stdout when its reader goes.
+        return code or 141
+    return code
+
+
+def _drop_stdout() -> None:
+    # Python flushes once more when it ends, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,90 @@
+"""``almajob config check``: is the ini right, and what may the key do?"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from almajob.alma.api import Alma
+from almajob.config.environments import Environment
+from almajob.context import Context
+from almajob.errors import AlmajobError, ConfigurationError
+from almajob.plugin import Lister
+
+_Row = tuple[str, str, str]
+
+
+class ConfigCheck(Lister):
+    """Check the ini and what the key may do; changes nothing and starts nothing.
+
+    Each check is one line with its cure. Exit code 0: all is well. 7: something is not.
+    6: Alma could not be reached.
+
+    Examples:
+      almajob --env sandbox config check
+    """
+
+    columns = ("Check", "Result", "Cure")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        rows, errors = check(self.context)
+        if errors:
+            self.verdict = _worst(errors)
+        return self.columns, rows
+
+
+def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
+    """Make every check whose ground holds; one row each, and the errors that were found."""
+    rows: list[_Row] = []
+    errors: list[AlmajobError] = []
+
+    def passes(name: str, ask: Callable[[], str]) -> bool:
+        try:
+            rows.append((name, ask(), ""))
+        except AlmajobError as error:
+            errors.append(error)
+            rows.append((name, f"failed: {error.what} {error.why}".strip(), " ".join(error.cure.split())))
+            return False
+        return True
+
+    ini_is_right = passes("ini file", lambda: _ini(context))
+    is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
+    if is_configured and passes("API key", lambda: _key(context)):
+        alma = context.alma
+        passes("key may read (GET conf/test)", alma.test_read)
+        passes("key may start jobs (POST conf/test)", alma.test_write)
+        passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
+    return rows, errors
+
+
+def _ini(context: Context) -> str:
+    ini = context.settings.ini
+    return f"{ini.path} is readable" if ini else "none; only the demo environment is known"
+
+
+def _environment(environment: Environment) -> str:
+    where = environment.base_url.text if environment.base_url else "the built-in simulator"
+    return f"{environment.name} ({environment.kind.text}) at {where}"
+
+
+def _key(context: Context) -> str:
+    # Making the session fetches the key; nothing is sent yet.
+    assert context.alma
+    return "found"
+
+
+def _leads_to(alma: Alma, environment: Environment) -> str:
+    general = alma.general()
+    found = general.environment_type.lower()
+    if found in {"sandbox", "production"} and found != environment.kind.text:
+        raise ConfigurationError(
+            f"This key leads to {found}, not to {environment.kind.text}.",
+            cure=f"Put the key of {environment.name} there; keys are made per environment.",
+        )
+    return " ".join(part for part in (general.environment_type, general.institution) if part) or "no answer"
+
+
+def _worst(errors: Sequence[AlmajobError]) -> AlmajobError:
+    """Choose the exit code: a configuration error, else whatever kept the checks from being made."""
+    return next((error for error in errors if error.exit_code == ConfigurationError.exit_code), errors[0])

@@ -1,0 +1,85 @@
+"""``almajob config show``: every setting and where it came from; keys hidden."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from almajob.config.environments import DEMO, Sourced, from_section
+from almajob.context import Context
+from almajob.errors import ConfigurationError
+from almajob.plugin import Lister
+
+_Row = tuple[str, str, str]
+
+
+class ConfigShow(Lister):
+    """Show every setting and where it came from; keys are hidden.
+
+    With --env only that environment is shown.
+
+    Examples:
+      almajob config show
+      almajob --env sandbox config show
+    """
+
+    columns = ("Setting", "Value", "Source")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        return self.columns, [*_general(self.context), *_environments(self.context)]
+
+
+def _general(context: Context) -> list[_Row]:
+    settings, state_dir = context.settings, context.state_dir
+    ini = str(settings.ini.path) if settings.ini else ""
+    env = settings.env
+    return [
+        ("ini_file", ini, "found" if ini else "none found"),
+        ("env", env.text if env else "", env.source if env else "not set"),
+        ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
+        ("state_dir", state_dir.text, state_dir.source),
+    ]
+
+
+def _environments(context: Context) -> list[_Row]:
+    settings = context.settings
+    chosen = settings.env.text if settings.env and settings.env.source == "--env" else None
+    if chosen is not None:
+        # Refuses a name that is not there.
+        settings.environment(chosen)
+    rows: list[_Row] = []
+    for name in settings.environment_names():
+        if chosen in (None, name):
+            rows.extend((f"{name}.{setting}", value, source) for setting, value, source in _of(context, name))
+    return rows
+
+
+def _of(context: Context, name: str) -> list[_Row]:
+    settings = context.settings
+    if name == DEMO and name not in settings.sections:
+        return [("base_url", "the built-in simulator", "built in")]
+    try:
+        environment = from_section(name, settings.sections[name])
+    except ConfigurationError as error:
+        return [("(wrong)", error.what, "almajob config check")]
+    key = context.key_source(environment)
+    url = environment.base_url
+    limits = environment.limits
+    return [
+        ("kind", environment.kind.text, environment.kind.source),
+        ("base_url", url.text if url else "", url.source if url else ""),
+        ("api_key", "(hidden)" if key.text else "", key.source),
+        *(
+            (setting, f"{value:g} s", _source(settings.sections[name], setting))
+            for setting, value in (
+                ("connect_timeout", limits.connect),
+                ("read_timeout", limits.read),
+                ("deadline", limits.total),
+            )
+        ),
+    ]
+
+
+def _source(section: Mapping[str, Sourced], setting: str) -> str:
+    return section[setting].source if setting in section else "default"

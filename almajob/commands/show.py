@@ -1,0 +1,35 @@
+"""``almajob show``: one job, as Alma has it now."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import ShowOne, non_empty
+
+
+class Show(ShowOne):
+    """Show one job, fresh from Alma.
+
+    Examples:
+      almajob --env sandbox show M44
+      almajob --env sandbox show 'ERP export using profile FINANCE' -f json
+    """
+
+    columns = (
+        *("id", "name", "type", "category", "description", "content"),
+        *("schedule", "next_run", "creator", "related_profile"),
+    )
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument("job", metavar="JOB", type=non_empty, help="the job's id, or its exact name")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        job = self.context.alma.job(self.context.catalogue.find(parsed_args.job).id)
+        return self.columns, (
+            *(job.id, job.name, job.type.value, job.category.value, job.description, job.content.value),
+            *(job.schedule.value, job.next_run, job.creator, job.related_profile),
+        )

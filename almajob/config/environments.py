@@ -1,0 +1,142 @@
+"""One environment of Alma as the ini describes it: where it is, which guard applies, whence its key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from almajob.alma.session import TimeLimits, is_loopback
+from almajob.errors import ConfigurationError
+
+DEMO = "demo"
+KINDS = ("sandbox", "production")
+REGIONS: dict[str, str] = {
+    "na": "https://api-na.hosted.exlibrisgroup.com",
+    "eu": "https://api-eu.hosted.exlibrisgroup.com",
+    "ap": "https://api-ap.hosted.exlibrisgroup.com",
+    "aps": "https://api-aps.hosted.exlibrisgroup.com",
+    "ca": "https://api-ca.hosted.exlibrisgroup.com",
+    "cn": "https://api-cn.hosted.exlibrisgroup.com.cn",
+}
+"""The regional gateways, https://developers.exlibrisgroup.com/alma/apis/#calling."""
+
+_TIME_SETTINGS = ("connect_timeout", "read_timeout", "deadline")
+ENVIRONMENT_SETTINGS = (
+    *("kind", "region", "domain", "base_url"),
+    *("api_key", "api_key_file", "api_key_command"),
+    *_TIME_SETTINGS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """A setting and where it came from."""
+
+    text: str
+    source: str
+
+    def __repr__(self) -> str:
+        # The text may be a key.
+        return f"Sourced(…, {self.source!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment's section of the ini, checked where it can be without using it.
+
+    Attributes:
+        kind: sandbox or production; which guard applies.
+        base_url: where its API is, or None for the demo, whose address is known when it runs.
+        limits: the time limits of its calls.
+    """
+
+    name: str
+    kind: Sourced
+    base_url: Sourced | None
+    api_key: Sourced | None = None
+    api_key_file: Sourced | None = None
+    api_key_command: Sourced | None = None
+    limits: TimeLimits = field(default_factory=TimeLimits)
+
+
+def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
+    """Say which kind of environment a section describes, unchecked."""
+    return section["kind"].text if "kind" in section else name
+
+
+def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
+    """Check one section of the ini.
+
+    Raises:
+        ConfigurationError: a setting is missing or wrong.
+    """
+    kind = section.get("kind", Sourced(name, "built in"))
+    if kind.text not in KINDS:
+        where = kind.source if "kind" in section else f"[{name}]"
+        raise ConfigurationError(
+            f"{where}: is {name} a sandbox or production?",
+            why="It decides what protects its records.",
+            cure=f"Write in [{name}]: kind = sandbox, or kind = production",
+        )
+    return Environment(
+        name=name,
+        kind=kind,
+        base_url=_base_url(name, section),
+        api_key=section.get("api_key"),
+        api_key_file=section.get("api_key_file"),
+        api_key_command=section.get("api_key_command"),
+        limits=_limits(section),
+    )
+
+
+def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
+    if "base_url" in section:
+        return _checked_url(section["base_url"])
+    region = section.get("region") or section.get("domain")
+    if region is None:
+        raise ConfigurationError(
+            f"Where is {name}?", cure=f"Write in [{name}]: region = one of {', '.join(REGIONS)}"
+        )
+    if region.text.lower() not in REGIONS:
+        raise ConfigurationError(
+            f"{region.source}: there is no region of that name.", cure=f"There are: {', '.join(REGIONS)}."
+        )
+    return Sourced(REGIONS[region.text.lower()], region.source)
+
+
+def _checked_url(given: Sourced) -> Sourced:
+    parts = urlsplit(given.text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+        raise ConfigurationError(
+            f"{given.source}: base_url is not the address of a server.",
+            cure="Write it as https://HOST or https://HOST:PORT",
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ConfigurationError(
+            f"{given.source}: base_url would send the key over the network in the clear.",
+            cure="Use https://; http:// is for a server on this machine (127.0.0.1).",
+        )
+    return given
+
+
+def _limits(section: Mapping[str, Sourced]) -> TimeLimits:
+    seconds: dict[str, float] = {}
+    for name in _TIME_SETTINGS:
+        if name in section:
+            try:
+                value = float(section[name].text)
+            except ValueError:
+                value = 0.0
+            if not 0.1 <= value <= 3600:
+                raise ConfigurationError(
+                    f"{section[name].source}: {name} is not a number of seconds.",
+                    cure="Write a number from 0.1 to 3600.",
+                )
+            seconds[name] = value
+    standard = TimeLimits()
+    return TimeLimits(
+        connect=seconds.get("connect_timeout", standard.connect),
+        read=seconds.get("read_timeout", standard.read),
+        total=seconds.get("deadline", standard.total),
+    )

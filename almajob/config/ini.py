@@ -1,0 +1,147 @@
+"""almajob.ini, read: sections of settings with their line numbers, and no guesses.
+
+configparser's own messages quote the line that they complain of, and that line may hold a key; so every
+error here is worded anew, with file, line and the name of the setting.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from almajob.errors import ConfigurationError
+
+TOP = "(top)"
+"""The section of what stands before any section, as the predecessor's ini has it."""
+_SIZE_LIMIT = 2**20
+_SEE_SAMPLE = "almajob.ini.sample shows every setting."
+_COMMENT = re.compile(r"(^|\s)[;#].*")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One setting as it stands in the file."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ini:
+    """A parsed file: section, setting (lower case), value."""
+
+    path: Path
+    sections: Mapping[str, Mapping[str, Value]]
+
+    def at(self, value: Value) -> str:
+        """Say where a value stands."""
+        return f"{self.path}, line {value.line}"
+
+
+def read(path: Path) -> Ini:
+    """Read and check one ini file.
+
+    Raises:
+        ConfigurationError: not readable, not an ini, or open to others although it holds a key.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno())
+            raw = file.read(_SIZE_LIMIT + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read.", why=f"{error.strerror}.", cure="Name another with --ini-file."
+        ) from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if len(raw) > _SIZE_LIMIT or "\0" in text:
+        raise ConfigurationError(
+            f"{path} is not an ini file.", why="It is not UTF-8 text, or larger than 1 MiB.", cure=_SEE_SAMPLE
+        )
+    ini = Ini(path, _sections(path, text))
+    refuse_open_file(path, mode, holds_key=_holds_key(ini))
+    return ini
+
+
+def _holds_key(ini: Ini) -> bool:
+    return any(name.startswith("api_key") for section in ini.sections.values() for name in section)
+
+
+def refuse_open_file(path: Path, mode: os.stat_result, *, holds_key: bool) -> None:
+    """Refuse a file that others can write to, or read while it holds a key; as ssh does.
+
+    Raises:
+        ConfigurationError: with the chmod that cures it.
+    """
+    if os.name != "posix":  # pragma: no cover - Windows has no such modes
+        return
+    forbidden = stat.S_IWGRP | stat.S_IWOTH | ((stat.S_IRGRP | stat.S_IROTH) if holds_key else 0)
+    if mode.st_uid not in {os.geteuid(), 0}:
+        raise ConfigurationError(
+            f"{path} belongs to another user.",
+            why="Whoever owns it could send your key elsewhere.",
+            cure="Copy it, or name your own with --ini-file.",
+        )
+    if mode.st_mode & forbidden:
+        risk = "can be read or changed" if holds_key else "can be changed"
+        raise ConfigurationError(
+            f"{path} {risk} by other users of this machine (mode {stat.S_IMODE(mode.st_mode):04o}).",
+            why="It holds an API key." if holds_key else "It says where keys are sent.",
+            cure=f"Type: chmod {'600' if holds_key else 'go-w'} {path}",
+        )
+
+
+def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
+    # Indented lines would silently continue the value above; almajob has no such values.
+    lines = [_COMMENT.sub("", line).strip() for line in text.splitlines()]
+    parser = configparser.RawConfigParser(delimiters=("=",), default_section="")
+    try:
+        parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
+    except configparser.DuplicateOptionError as error:
+        raise _wrong(
+            path, error.lineno, f"sets {shown(error.option)} a second time", "Keep one of them."
+        ) from None
+    except configparser.DuplicateSectionError as error:
+        raise _wrong(path, error.lineno, f"opens [{error.section}] a second time", "Join the two.") from None
+    except configparser.ParsingError as error:
+        raise _wrong(path, error.errors[0][0], "has no '='", "Write: name = value") from None
+    numbers = _line_numbers(lines)
+    return {
+        section: {
+            name: Value(_unquoted(text), numbers[section, name]) for name, text in parser.items(section)
+        }
+        for section in parser.sections()
+    }
+
+
+def _wrong(path: Path, line: int | None, what: str, cure: str) -> ConfigurationError:
+    # One line less: the heading that _sections puts before the file's first line.
+    return ConfigurationError(f"{path}, line {(line or 2) - 1} {what}.", cure=f"{cure} {_SEE_SAMPLE}")
+
+
+def shown(name: str) -> str:
+    """Give a setting's name for a message, unless it may be a key on the wrong side of the '='."""
+    return name if re.fullmatch(r"[a-z_]{1,30}", name) else "what stands there"
+
+
+def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:
+    numbers: dict[tuple[str, str], int] = {}
+    section = TOP
+    for number, line in enumerate(lines, start=1):
+        if heading := configparser.RawConfigParser.SECTCRE.match(line):
+            section = heading["header"]
+        else:
+            numbers.setdefault((section, line.partition("=")[0].strip().lower()), number)
+    return numbers
+
+
+def _unquoted(text: str) -> str:
+    """Take off the quotes that the predecessor's ini (read by PHP) may have around a value."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -1,0 +1,125 @@
+"""Where an environment's API key comes from, and the key itself; never from an option."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from almajob.alma.key import Key
+from almajob.config.environments import Environment, Sourced
+from almajob.config.ini import refuse_open_file
+from almajob.errors import ConfigurationError
+
+_COMMAND_SECONDS = 60
+
+
+def variable(environment: str) -> str:
+    """Name the environment variable that may hold the key of an environment."""
+    return "ALMAJOB_API_KEY_" + re.sub(r"[^A-Z0-9]", "_", environment.upper())
+
+
+def source(environment: Environment, environ: Mapping[str, str]) -> Sourced:
+    """Say where the key will come from, without fetching it.
+
+    Returns:
+        ``text`` is one of api_key_command, api_key_file, variable, api_key, or empty where there is none.
+    """
+    if environment.api_key_command:
+        return Sourced("api_key_command", environment.api_key_command.source)
+    if environment.api_key_file:
+        return Sourced("api_key_file", environment.api_key_file.source)
+    credential = _credential(environment.name, environ)
+    if credential is not None and credential.exists():
+        return Sourced("credential", str(credential))
+    if environ.get(variable(environment.name)):
+        return Sourced("variable", variable(environment.name))
+    if environment.api_key:
+        return Sourced("api_key", environment.api_key.source)
+    return Sourced("", "not set")
+
+
+def find(environment: Environment, environ: Mapping[str, str]) -> Key:
+    """Fetch the key of an environment.
+
+    Raises:
+        ConfigurationError: there is none, or its source does not give one.
+    """
+    found = source(environment, environ)
+    match found.text:
+        case "api_key_command":
+            text = _from_command(environment)
+        case "api_key_file":
+            text = _from_file(Path(_given(environment.api_key_file)).expanduser())
+        case "credential":
+            text = _from_file(Path(found.source))
+        case "variable":
+            text = environ[found.source]
+        case "api_key":
+            text = _given(environment.api_key)
+        case _:
+            raise _missing(environment.name)
+    try:
+        return Key(text.strip())
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The API key of {environment.name} {error}.",
+            why=f"It comes from {found.source}.",
+            cure="A key is one word, such as l7xx0123…",
+        ) from None
+
+
+def _given(setting: Sourced | None) -> str:
+    return setting.text if setting else ""
+
+
+def _missing(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"There is no API key for {name}.",
+        cure=f"Set api_key in [{name}] of the ini, or {variable(name)}; almajob.ini.sample shows all ways.\n"
+        "Keys are made at https://developers.exlibrisgroup.com/manage/keys/ (area Configuration).",
+    )
+
+
+def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
+    """Locate a systemd credential: https://systemd.io/CREDENTIALS/."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory, f"almajob_{name}") if directory else None
+
+
+def _from_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            refuse_open_file(path, os.fstat(file.fileno()), holds_key=True)
+            return _first_line(file.read(4096))
+    except OSError as error:
+        raise ConfigurationError(
+            f"The key file {path} cannot be read.", why=f"{error.strerror}.", cure="Check api_key_file."
+        ) from None
+
+
+def _from_command(environment: Environment) -> str:
+    try:
+        argv = shlex.split(_given(environment.api_key_command))
+        # stderr and the terminal stay with the user: a password store may have something to ask.
+        done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=_COMMAND_SECONDS, check=False)
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
+        raise _command_failed(environment.name, type(error).__name__) from None
+    if done.returncode:
+        raise _command_failed(environment.name, f"exit code {done.returncode}")
+    return _first_line(done.stdout)
+
+
+def _command_failed(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The api_key_command of {name} gave no key.",
+        why=f"It ended with {why}.",
+        cure="Type it in a terminal to see what it says.",
+    )
+
+
+def _first_line(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").partition("\n")[0]

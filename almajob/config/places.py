@@ -1,0 +1,45 @@
+"""Where things are on this machine: the ini, the cache, the state.
+
+The XDG Base Directory Specification says where: https://specifications.freedesktop.org/basedir-spec/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from almajob.errors import ConfigurationError
+
+
+def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
+    named = environ.get(variable, "")
+    # The specification: a relative path there is invalid and to be ignored.
+    if named.startswith("/"):
+        return Path(named)
+    home = environ.get("HOME", "")
+    if not home.startswith("/"):
+        raise ConfigurationError(
+            "There is no home directory to keep things in.",
+            why=f"Neither HOME nor {variable} is set.",
+            cure="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
+        )
+    return Path(home, below_home)
+
+
+def cache_dir(environ: Mapping[str, str]) -> Path:
+    """Give the cache directory where nobody named one."""
+    return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Give the directory of what must not be lost."""
+    named = environ.get("ALMAJOB_STATE_DIR", "")
+    return Path(named).absolute() if named else _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
+
+
+def ini_candidates(environ: Mapping[str, str]) -> list[Path]:
+    """Give the places that are searched for an ini when none is named, best first."""
+    candidates = [Path("almajob.ini").absolute()]
+    if environ.get("XDG_CONFIG_HOME", "").startswith("/") or environ.get("HOME", "").startswith("/"):
+        candidates.append(_xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob" / "almajob.ini")
+    return [*candidates, Path("/etc/almajob/almajob.ini")]

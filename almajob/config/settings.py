@@ -1,0 +1,204 @@
+"""The command line, the environment and almajob.ini as one frozen value, each setting with its source."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from almajob.config import environments, places
+from almajob.config import ini as ini_file
+from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Environment, Sourced
+from almajob.config.ini import Ini, Value
+from almajob.errors import ConfigurationError, UsageError
+
+LOG = logging.getLogger(__name__)
+
+GENERAL_SETTINGS = ("env", "cache_dir")
+FLAT_SETTINGS = ("api_key_sandbox", "api_key_production", "domain")
+_GENERAL = "almajob"
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says of the settings."""
+
+    env: str | None = None
+    ini_file: str | None = None
+    cache_dir: str | None = None
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that is configured for this invocation.
+
+    Attributes:
+        ini: the file that was read, or None.
+        env: the name of the environment to use, or None where nobody chose one.
+        sections: what the ini says of each environment, by name.
+        refresh: whether the cache is passed over.
+    """
+
+    ini: Ini | None
+    env: Sourced | None
+    cache_dir: Sourced
+    sections: Mapping[str, Mapping[str, Sourced]]
+    refresh: bool = False
+
+    def environment_names(self) -> list[str]:
+        """Name every environment that --env takes."""
+        return [*self.sections, *({DEMO} - set(self.sections))]
+
+    def environment(self, name: str | None = None) -> Environment:
+        """Give the chosen environment, or the one named.
+
+        Raises:
+            UsageError: none was chosen.
+            ConfigurationError: it is not configured, or not well.
+        """
+        if name is None:
+            if self.env is None:
+                raise UsageError(
+                    "Which environment?",
+                    cure=f"Add --env NAME (here: {', '.join(self.environment_names())}), "
+                    "or set ALMAJOB_ENV, or env in [almajob] of the ini.",
+                )
+            name = self.env.text
+        if name == DEMO and DEMO not in self.sections:
+            return Environment(DEMO, Sourced("sandbox", "built in"), None)
+        if name not in self.sections:
+            raise self._unknown_environment(name)
+        return environments.from_section(name, self.sections[name])
+
+    def _unknown_environment(self, name: str) -> ConfigurationError:
+        if self.ini is None:
+            return ConfigurationError(
+                f"There is no almajob.ini, so nothing is known of the environment {name!r}.",
+                cure="Copy almajob.ini.sample to ~/.config/almajob/almajob.ini and put your key in, "
+                "or name a file with --ini-file.\nTo try almajob without a key: almajob --env demo list",
+            )
+        return ConfigurationError(
+            f"{self.ini.path} has no environment {name!r}.",
+            cure=f"It has: {', '.join(self.environment_names())}. A section [{name}] would add one.",
+        )
+
+
+def load(options: Options, environ: Mapping[str, str]) -> Settings:
+    """Read the ini and settle every setting; nothing is created and no key is fetched.
+
+    Raises:
+        ConfigurationError: something in the ini or the environment is wrong.
+    """
+    ini = _find_ini(options, environ)
+    sections: dict[str, dict[str, Sourced]] = {}
+    general: dict[str, Sourced] = {}
+    if ini is not None:
+        _refuse_unknown(ini)
+        general = _sourced(ini, _GENERAL)
+        sections = _flat_sections(ini)
+        for name in ini.sections:
+            if name not in {_GENERAL, ini_file.TOP}:
+                sections[name] = {**sections.get(name, {}), **_sourced(ini, name)}
+    return Settings(
+        ini=ini,
+        env=_chosen_environment(options, environ, general, sections),
+        cache_dir=_cache_dir(options, environ, general),
+        sections=sections,
+        refresh=options.refresh,
+    )
+
+
+def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
+    if options.ini_file is not None:
+        return ini_file.read(Path(options.ini_file).expanduser().absolute())
+    if environ.get("ALMAJOB_INI"):
+        return ini_file.read(Path(environ["ALMAJOB_INI"]).expanduser().absolute())
+    for candidate in places.ini_candidates(environ):
+        if candidate.exists():
+            return ini_file.read(candidate)
+    return None
+
+
+def _sourced(ini: Ini, section: str) -> dict[str, Sourced]:
+    found = ini.sections.get(section, {})
+    return {name: Sourced(value.text, ini.at(value)) for name, value in found.items()}
+
+
+def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
+    """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
+    flat = _sourced(ini, ini_file.TOP)
+    sections: dict[str, dict[str, Sourced]] = {}
+    for kind in KINDS:
+        if f"api_key_{kind}" in flat:
+            shared = {"domain": flat["domain"]} if "domain" in flat else {}
+            sections[kind] = {"api_key": flat[f"api_key_{kind}"], **shared}
+    return sections
+
+
+def _refuse_unknown(ini: Ini) -> None:
+    for section, values in ini.sections.items():
+        if section not in {_GENERAL, ini_file.TOP} and not _ENVIRONMENT_NAME.fullmatch(section):
+            raise ConfigurationError(
+                f"{ini.path} has a section [{section}], which cannot name an environment.",
+                cure="Use letters, digits, - and _.",
+            )
+        known = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}.get(section, ENVIRONMENT_SETTINGS)
+        for name, value in values.items():
+            if name in known:
+                continue
+            if section == ini_file.TOP:
+                # The predecessor ignored what it did not know, and its ini must keep working.
+                LOG.warning("%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name))
+            else:
+                raise _unknown_setting(ini, section, name, value, known)
+
+
+def _unknown_setting(
+    ini: Ini, section: str, name: str, value: Value, known: tuple[str, ...]
+) -> ConfigurationError:
+    near = difflib.get_close_matches(name, known, n=1)
+    return ConfigurationError(
+        f"{ini.at(value)}: {ini_file.shown(name)} is not a setting in [{section}].",
+        cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
+    )
+
+
+def _chosen_environment(
+    options: Options,
+    environ: Mapping[str, str],
+    general: Mapping[str, Sourced],
+    sections: Mapping[str, Mapping[str, Sourced]],
+) -> Sourced | None:
+    if options.env is not None:
+        return Sourced(options.env, "--env")
+    if environ.get("ALMAJOB_ENV"):
+        return Sourced(environ["ALMAJOB_ENV"], "ALMAJOB_ENV")
+    chosen = general.get("env")
+    if chosen and environments.kind_of(chosen.text, sections.get(chosen.text, {})) == "production":
+        raise ConfigurationError(
+            f"{chosen.source}: env = {chosen.text} would make production the default.",
+            why="Nothing starts in production unless it is said so each time.",
+            cure=f"Take that line out and say --env {chosen.text}, or set ALMAJOB_ENV in the script.",
+        )
+    return chosen
+
+
+def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[str, Sourced]) -> Sourced:
+    if options.cache_dir is not None:
+        named = Sourced(options.cache_dir, "--cache-dir")
+    elif environ.get("ALMAJOB_CACHE_DIR"):
+        named = Sourced(environ["ALMAJOB_CACHE_DIR"], "ALMAJOB_CACHE_DIR")
+    elif "cache_dir" in general:
+        named = general["cache_dir"]
+    else:
+        return Sourced(str(places.cache_dir(environ)), "default")
+    if not named.text:
+        raise ConfigurationError(
+            f"{named.source}: the cache directory has no name.", cure="Name a directory."
+        )
+    return replace(named, text=str(Path(named.text).expanduser().absolute()))

@@ -1,0 +1,152 @@
+"""What the commands of one invocation share: settings, cache, Alma, catalogue, runs.
+
+Each is made on first use, and who makes something registers its closing there and then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from almajob.alma.api import Alma
+from almajob.alma.key import Key
+from almajob.alma.session import Session
+from almajob.config import keys, places, settings
+from almajob.config.environments import Environment, Sourced
+from almajob.config.settings import Options, Settings
+from almajob.errors import Refused
+from almajob.runs.catalogue import Catalogue
+from almajob.runs.runs import Runs
+from almajob.runs.statustable import StatusTable
+from almajob.store.cache import Cache
+
+LOG = logging.getLogger(__name__)
+
+
+class Context:
+    """Everything a command needs, for the length of one command.
+
+    Args:
+        options: what the command line says of the settings.
+        environ: the environment variables; those of the process where not given.
+    """
+
+    def __init__(self, options: Options | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._options = options or Options()
+        self._environ = os.environ if environ is None else environ
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """All settings, each with its source."""
+        return settings.load(self._options, self._environ)
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The chosen environment."""
+        return self.settings.environment()
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What can be fetched again."""
+        cache = Cache(Path(self.settings.cache_dir.text))
+        self._closing.callback(cache.close)
+        return cache
+
+    @cached_property
+    def alma(self) -> Alma:
+        """The chosen environment's Alma; the first call connects."""
+        return self.connect(self.environment)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The chosen environment's jobs."""
+        return Catalogue(
+            lambda: self.alma,
+            self.cache,
+            environment=self.environment.name,
+            identity=self._identity,
+            refresh=self.settings.refresh,
+        )
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The chosen environment's runs."""
+        table = StatusTable(
+            lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
+        )
+        return Runs(lambda: self.alma, self.catalogue, table, environment=self.environment.name)
+
+    @property
+    def state_dir(self) -> Sourced:
+        """The directory of what must not be lost."""
+        named = bool(self._environ.get("ALMAJOB_STATE_DIR"))
+        return Sourced(str(places.state_dir(self._environ)), "ALMAJOB_STATE_DIR" if named else "default")
+
+    def key_source(self, environment: Environment) -> Sourced:
+        """Say where an environment's key will come from, without fetching it."""
+        return keys.source(environment, self._environ)
+
+    def connect(self, environment: Environment) -> Alma:
+        """Make a session with an environment, closed with this context.
+
+        Raises:
+            ConfigurationError: it has no key, or none that can be had.
+        """
+        if environment.base_url is None:
+            base_url, key = self._start_demo()
+        else:
+            base_url, key = environment.base_url.text, self._key(environment)
+        alma = Alma(Session(base_url, key, environment.limits))
+        self._closing.callback(alma.close)
+        return alma
+
+    @cached_property
+    def _found_keys(self) -> dict[str, Key]:
+        return {}
+
+    def _key(self, environment: Environment) -> Key:
+        # Fetched once: api_key_command may ask its user something.
+        found = self._found_keys
+        if environment.name not in found:
+            found[environment.name] = keys.find(environment, self._environ)
+        return found[environment.name]
+
+    @property
+    def _identity(self) -> str:
+        """Tell one Alma from another: the same name may be given to another address or key tomorrow."""
+        environment = self.environment
+        if environment.base_url is None:
+            return environment.name
+        address = hashlib.sha256(environment.base_url.text.encode()).hexdigest()[:12]
+        return f"{environment.name}:{address}:{self._key(environment).fingerprint}"
+
+    def _start_demo(self) -> tuple[str, Key]:
+        from almajob.simulator.server import Simulator
+        from almajob.simulator.world import WorldFile
+
+        path = Path(self.state_dir.text, "demo", "world.json")
+        try:
+            simulator = Simulator(WorldFile(path))
+        except (OSError, ValueError) as error:
+            raise Refused(
+                f"The demo's world {path} cannot be used.",
+                why=f"{error}.",
+                cure="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
+            ) from None
+        self._closing.enter_context(simulator)
+        return simulator.base_url, Key(simulator.key)

@@ -1,0 +1,161 @@
+"""Every way almajob can end on purpose: the exit code, what it means, and the error that says so.
+
+An error says what happened, why, and what to do next, in at most six lines. What Alma itself said is
+kept in brackets at the end, because Ex Libris Support asks for the tracking id.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "a bug in almajob, or its result could not be written to where stdout goes",
+    2: "the command line is wrong",
+    3: "the job ended, and not well",
+    4: "Alma refused; nothing was started",
+    5: "refused here, before anything was sent: no such job, ambiguous name, a job that changed meanwhile",
+    6: "Alma could not be reached; nothing was started, or nothing read",
+    7: "configuration, key or an installed command that cannot be loaded",
+    8: "the job was started and was still running when almajob stopped looking",
+    9: "unknown: it cannot be told whether the job was started; look before you start it again",
+    10: "Alma's daily API quota is used up",
+    130: "interrupted (Ctrl-C)",
+    141: "the reader of stdout went away (closed pipe)",
+    143: "terminated (SIGTERM)",
+}
+"""What each exit code means to a script; the table in the documentation is generated from this."""
+
+
+class AlmajobError(Exception):
+    """An end that was foreseen.
+
+    Args:
+        what: one sentence, what happened.
+        why: what is known of the reason; may be empty.
+        cure: what to do or to type next; may be empty.
+        alma: what Alma itself said (code, text, tracking id), shown in brackets.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.cure = cure
+        self.alma = alma
+
+    def __str__(self) -> str:
+        lines = [self.what, *self.why.splitlines(), *self.cure.splitlines()]
+        if self.alma:
+            lines.append(f"[Alma: {self.alma}]")
+        return "\n  ".join(lines)
+
+
+class UsageError(AlmajobError):
+    """The command line is wrong in a way that argparse cannot see."""
+
+    exit_code = 2
+
+
+class JobEndedBadly(AlmajobError):
+    """The job ended with a status that does not count as success."""
+
+    exit_code = 3
+
+
+class Refused(AlmajobError):
+    """Refused here, before anything was sent."""
+
+    exit_code = 5
+
+
+class Unreachable(AlmajobError):
+    """Alma could not be reached, or what answered was not Alma."""
+
+    exit_code = 6
+
+
+class NotSent(Unreachable):
+    """The connection failed before the first byte of the request was sent."""
+
+
+class BrokenOff(Unreachable):
+    """The request was sent, at least in part; the answer never came or broke off."""
+
+
+class NotAlma(Unreachable):
+    """Something answered that is not Alma, or not in a form that Alma uses."""
+
+
+class ConfigurationError(AlmajobError):
+    """The ini file, the environment or the key needs attention."""
+
+    exit_code = 7
+
+
+class StillRunning(AlmajobError):
+    """The job was started and almajob stopped looking before its end."""
+
+    exit_code = 8
+
+
+class OutcomeUnknown(AlmajobError):
+    """A start was sent and it cannot be told whether Alma accepted it."""
+
+    exit_code = 9
+
+
+class AlmaError(AlmajobError):
+    """Alma answered, and the answer is an error.
+
+    Args:
+        code: Alma's error code (``402216``, ``UNAUTHORIZED``), or empty where it gave none.
+        text: Alma's own message.
+        tracking_id: for Ex Libris Support, or empty.
+        http_status: the status of the HTTP answer.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str,
+        text: str,
+        tracking_id: str,
+        http_status: int,
+        why: str = "",
+        cure: str = "",
+    ) -> None:
+        said = " ".join(part for part in (code, text) if part) or "no text"
+        tracking = f"; tracking id {tracking_id}" if tracking_id else ""
+        super().__init__(what, why=why, cure=cure, alma=f"{said}; HTTP {http_status}{tracking}")
+        self.code = code
+        self.text = text
+        self.tracking_id = tracking_id
+        self.http_status = http_status
+
+
+class AlmaRefused(AlmaError):
+    """Alma understood the request and said no."""
+
+    exit_code = 4
+
+
+class KeyRefused(AlmaError):
+    """Alma does not accept the API key for this call."""
+
+    exit_code = 7
+
+
+class AlmaFailed(AlmaError):
+    """Alma failed while it worked on the request (HTTP 5xx)."""
+
+    exit_code = 6
+
+
+class QuotaUsedUp(AlmaError):
+    """The institution's API calls for today are used up."""
+
+    exit_code = 10

@@ -1,0 +1,57 @@
+"""Where messages go: stderr and, if asked for, a file; never with a key in them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TextIO
+
+from almajob.alma.key import redact
+from almajob.errors import UsageError
+
+_FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+_LOGGER = logging.getLogger("almajob")
+
+
+class _Redacting(logging.Formatter):
+    """Blanks out keys in the finished line, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
+    """Send almajob's messages to stderr and to a file; called again, it starts over.
+
+    Args:
+        stderr: the stream for people.
+        verbosity: 0 warnings and errors, 1 also what happens, 2 also each call.
+        log_file: is appended to, with everything; created for its owner alone.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    for handler in list(_LOGGER.handlers):
+        _LOGGER.removeHandler(handler)
+        handler.close()
+    console = logging.StreamHandler(stderr)
+    console.setLevel(_LEVELS[verbosity])
+    console.setFormatter(_Redacting("%(message)s"))
+    _LOGGER.addHandler(console)
+    _LOGGER.setLevel(logging.DEBUG if log_file else _LEVELS[verbosity])
+    _LOGGER.propagate = False
+    if log_file is not None:
+        _LOGGER.addHandler(_file_handler(log_file))
+
+
+def _file_handler(path: str) -> logging.Handler:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The log file {path} cannot be written.", why=f"{error.strerror}.", cure="Name another."
+        ) from None
+    handler.setFormatter(_Redacting(_FILE_FORMAT))
+    return handler

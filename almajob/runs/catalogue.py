@@ -1,0 +1,122 @@
+"""The job list of an environment, and a job by its name or id."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from almajob.alma.api import Alma, JobFilter
+from almajob.alma.models import Job
+from almajob.alma.pages import all_jobs
+from almajob.alma.refusals import NO_SUCH_JOB
+from almajob.errors import AlmaRefused, Refused
+from almajob.store.cache import Cache
+
+JOB_ID = re.compile(r"[MSO][0-9]+")
+"""Alma's form of a job id: manual, scheduled or other, and digits."""
+_SHOWN = 10
+
+
+class Catalogue:
+    """The jobs of one environment.
+
+    Args:
+        alma: makes the connection; called only where the cache has no answer.
+        cache: holds the lists for a day.
+        environment: the environment's name, for the name of the drawer.
+        identity: tells one Alma from another (address and key) in the keys of the cache.
+        refresh: pass the cache over, and renew it.
+    """
+
+    def __init__(
+        self, alma: Callable[[], Alma], cache: Cache, *, environment: str, identity: str, refresh: bool
+    ) -> None:
+        self._alma = alma
+        self._cache = cache
+        self._drawer = f"jobs.{environment}"
+        self._identity = identity
+        self._refresh = refresh
+
+    def jobs(self, wanted: JobFilter | None = None) -> list[Job]:
+        """List the jobs that match Alma's own filters, in Alma's order."""
+        wanted = wanted or JobFilter()
+        return (None if self._refresh else self._kept(wanted)) or self._fetch(wanted)
+
+    def find(self, text: str) -> Job:
+        """Find the one job that has this id or exactly this name.
+
+        The list is only where names are looked up: read the job from Alma before anything is done with it.
+
+        Raises:
+            Refused: there is none, or there are several.
+        """
+        kept = None if self._refresh else self._kept(JobFilter())
+        found = matches(kept, text) if kept else []
+        if not found and JOB_ID.fullmatch(text):
+            # Asking for one job costs less than the whole list.
+            found = self._by_id(text)
+        if not found:
+            kept = self._fetch(JobFilter())
+            found = matches(kept, text)
+        if len(found) == 1:
+            return found[0]
+        raise _ambiguous(text, found) if found else _no_such_job(text, kept or [])
+
+    def _by_id(self, job_id: str) -> list[Job]:
+        try:
+            return [self._alma().job(job_id)]
+        except AlmaRefused as refused:
+            if refused.code in NO_SUCH_JOB:
+                return []
+            raise
+
+    def _kept(self, wanted: JobFilter) -> list[Job] | None:
+        kept = self._cache.get(self._drawer, self._key(wanted))
+        if kept is None or not isinstance(kept.value, list):
+            return None
+        return [Job.from_json(item) for item in kept.value if isinstance(item, dict)]
+
+    def _fetch(self, wanted: JobFilter) -> list[Job]:
+        jobs, complete = all_jobs(self._alma(), wanted)
+        # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.
+        if complete and jobs:
+            self._cache.put(self._drawer, self._key(wanted), [job.to_json() for job in jobs])
+        return jobs
+
+    def _key(self, wanted: JobFilter) -> str:
+        return f"jobs:{self._identity}:{wanted.type}:{wanted.category}:{wanted.profile_id}"
+
+
+def matches(jobs: Iterable[Job], text: str) -> list[Job]:
+    """Give the job of this id, or else the jobs of exactly this name, each once."""
+    by_id = {job.id: job for job in jobs}
+    return [by_id[text]] if text in by_id else [job for job in by_id.values() if job.name == text]
+
+
+def named_like(jobs: Iterable[Job], pattern: str) -> list[Job]:
+    """Give the jobs whose name matches a shell-style pattern, whatever the case."""
+    pattern = pattern.casefold()
+    return [job for job in jobs if fnmatch.fnmatchcase(job.name.casefold(), pattern)]
+
+
+def _no_such_job(text: str, jobs: Sequence[Job]) -> Refused:
+    lower = {job.name.casefold(): job for job in reversed(jobs)}
+    near = difflib.get_close_matches(text.casefold(), lower, n=3, cutoff=0.0)
+    nearest = "; ".join(f"{lower[name].name!r} ({lower[name].id})" for name in near)
+    return Refused(
+        f"No job has the name or id {text!r}.",
+        why=f"Nearest: {nearest}" if nearest else "The environment lists no jobs.",
+        cure="almajob list --name '*WORD*' searches; --refresh asks Alma for a new list.",
+    )
+
+
+def _ambiguous(text: str, found: Sequence[Job]) -> Refused:
+    shown = "; ".join(f"{job.id} ({job.category.value}) {job.name!r}" for job in found[:_SHOWN])
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return Refused(
+        f"{len(found)} jobs have the name or id {text!r}.",
+        why=f"They are: {shown}{more}",
+        cure="Say which by its id: --job ID",
+    )

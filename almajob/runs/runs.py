@@ -1,0 +1,105 @@
+"""Runs of jobs, as the commands and plugins use them: start one, look at one, follow one to its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from almajob.alma.api import ANY_JOB, Alma
+from almajob.alma.models import Instance
+from almajob.errors import AlmajobError, JobEndedBadly, Refused
+from almajob.runs import submit, wait
+from almajob.runs.catalogue import JOB_ID, Catalogue
+from almajob.runs.statustable import StatusTable
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job, as Alma shows it.
+
+    Attributes:
+        description: of its status, from Alma's code table.
+        verdict: how it ended, where almajob followed it to the end and it did not end well.
+    """
+
+    instance: Instance
+    description: str
+    verdict: JobEndedBadly | None = None
+
+
+class Runs:
+    """The runs of one environment."""
+
+    def __init__(
+        self, alma: Callable[[], Alma], catalogue: Catalogue, table: StatusTable, *, environment: str
+    ) -> None:
+        self._alma = alma
+        self._catalogue = catalogue
+        self._table = table
+        self._environment = environment
+
+    def start(self, job: str) -> Run:
+        """Start a job by its name or id, once.
+
+        After Alma has confirmed the start nothing here fails: a status that cannot be read is a warning.
+
+        Raises:
+            AlmajobError: as ``submit.start``.
+        """
+        started = submit.start(self._alma(), self._catalogue.find(job), environment=self._environment)
+        LOG.info("Started %s: run %s.", started.job.name, started.instance_id)
+        try:
+            instance = self._alma().instance(started.instance_id, started.job.id)
+        except AlmajobError as error:
+            LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
+            instance = Instance(started.instance_id, submit_time=started.submit_time, job=started.job)
+        return self._described(instance)
+
+    def follow(self, run: Run, *, timeout: float | None = None) -> Run:
+        """Follow a run to its end and judge it.
+
+        Args:
+            run: as ``start`` or ``look`` gave it.
+            timeout: seconds; None for as long as it takes.
+
+        Raises:
+            StillRunning: its end was not seen in time.
+        """
+        instance_id = run.instance.id
+        job_id = run.instance.job.id if run.instance.job else ANY_JOB
+
+        def look() -> Instance:
+            return self._alma().instance(instance_id, job_id)
+
+        try:
+            ended = wait.follow(look, instance_id, environment=self._environment, timeout=timeout)
+        except BaseException as error:
+            if not isinstance(error, AlmajobError):
+                LOG.warning("%s", wait.goes_on(instance_id, self._environment))
+            raise
+        described = self._described(ended)
+        return Run(ended, described.description, wait.verdict(ended, described.description))
+
+    def look(self, instance_id: str, job: str | None = None) -> Run:
+        """Read one run; one call, whether its job is named, given by id or not at all.
+
+        Raises:
+            Refused: the run is of another job.
+        """
+        job_id = job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB
+        instance = self._alma().instance(instance_id, job_id)
+        found = instance.job
+        if job is not None and found is not None and job not in (found.id, found.name):
+            raise Refused(
+                f"Run {instance_id} is not of the job {job!r}.",
+                why=f"It is of {found.name!r} ({found.id}).",
+                cure="Leave --job out, or correct it.",
+            )
+        return self._described(instance)
+
+    def _described(self, instance: Instance) -> Run:
+        known = bool(instance.status.value)
+        return Run(instance, self._table.description(instance.status) if known else "")

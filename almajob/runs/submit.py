@@ -1,0 +1,127 @@
+"""Start a job: one POST, never repeated, and an honest word on what came of it.
+
+Alma has no key that would make a repeated start harmless, and no call that stops a job. So everything but
+positive evidence counts as "unknown", and an unknown start is never sent again from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from almajob.alma.api import Alma
+from almajob.alma.models import Job, Parameter, Submission
+from almajob.errors import AlmaError, AlmajobError, NotSent, OutcomeUnknown, Refused
+
+LOG = logging.getLogger(__name__)
+
+REFUSAL_CODES = frozenset(
+    {
+        *("402215", "402216", "402220", "402221", "402222", "402223", "402228", "402229", "402231"),
+        *("402248", "402249", "60347"),
+        *("UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"),
+    }
+)
+"""The codes with which Alma says that it did not start the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A start that Alma confirmed.
+
+    Attributes:
+        instance_id: the Process ID.
+        submit_time: to the second, from Alma's sentence; None where it cannot be read.
+    """
+
+    job: Job
+    instance_id: str
+    submit_time: datetime | None
+
+
+def start(alma: Alma, job: Job, parameters: Sequence[Parameter] = (), *, environment: str) -> Started:
+    """Start a job that the catalogue found.
+
+    Args:
+        alma: where to start it.
+        job: as the catalogue found it.
+        parameters: in the order in which they are sent.
+        environment: its name, for the messages.
+
+    Raises:
+        Refused: Alma's job of that id is not the one that was found.
+        OutcomeUnknown: it cannot be told whether the job was started.
+        AlmajobError: nothing was started.
+    """
+    confirmed = reread(alma, job)
+    LOG.info("Starting %s (%s).", confirmed.name, confirmed.id)
+    try:
+        outcome: Submission | AlmajobError = alma.submit(confirmed.id, parameters)
+    except AlmajobError as error:
+        outcome = error
+    except BaseException:
+        # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
+        LOG.warning("%s", _unknown(confirmed, environment, "almajob was interrupted before the answer came."))
+        raise
+    return judge(confirmed, outcome, environment)
+
+
+def reread(alma: Alma, job: Job) -> Job:
+    """Read the job from Alma and make sure that it is still the one that the list names.
+
+    Raises:
+        Refused: the id now belongs to a job of another name; the list was stale, or tampered with.
+    """
+    current = alma.job(job.id)
+    if (current.id, current.name) != (job.id, job.name):
+        raise Refused(
+            f"{job.id} is not the job that was asked for; nothing was started.",
+            why=f"The list says {job.name!r}; Alma says {current.name!r} ({current.id}).",
+            cure="almajob list --refresh fetches a new list; then start it by its id.",
+        )
+    return current
+
+
+def judge(job: Job, outcome: Submission | AlmajobError, environment: str) -> Started:
+    """Decide what an outcome proves: started, not started, or neither.
+
+    Raises:
+        OutcomeUnknown: neither is proved.
+        AlmajobError: the outcome itself, where it proves that nothing was started.
+    """
+    if isinstance(outcome, Submission):
+        if outcome.instance_id and outcome.job_id == job.id:
+            return Started(job, outcome.instance_id, _time_in(outcome.sentence))
+        raise _unknown(job, environment, "Alma accepted the request without naming the run.")
+    if is_refusal(outcome):
+        raise outcome
+    raise _unknown(job, environment, f"{outcome.what} {outcome.why}".strip(), alma=outcome.alma)
+
+
+def is_refusal(error: AlmajobError) -> bool:
+    """Whether an error proves that Alma started nothing."""
+    if isinstance(error, AlmaError):
+        return 400 <= error.http_status < 500 and error.code in REFUSAL_CODES
+    return isinstance(error, NotSent)
+
+
+def _unknown(job: Job, environment: str, why: str, alma: str = "") -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"It cannot be told whether {job.name!r} ({job.id}) was started.",
+        why=why,
+        cure="Do not start it again before you have looked: Alma, Admin > Monitor Jobs.\n"
+        f"If it runs there: almajob --env {environment} status --id PROCESS_ID",
+        alma=alma,
+    )
+
+
+def _time_in(sentence: str) -> datetime | None:
+    found = re.search(r"triggered on (.+)$", sentence)
+    try:
+        return parsedate_to_datetime(found[1]) if found else None
+    except ValueError:
+        return None

@@ -1,0 +1,104 @@
+"""Follow a run to its end, and say how it ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from almajob.alma import statuses
+from almajob.alma.models import Instance
+from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
+
+LOG = logging.getLogger(__name__)
+
+FAILING_SECONDS = 600.0
+"""How long looks may fail, one after the other, before almajob stops looking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time and sleep, to be replaced where hours should pass at once."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def pause(elapsed: float) -> float:
+    """Say how long to wait before the next look: a tenth of the time gone by, 1 to 60 seconds."""
+    return min(max(elapsed / 10, 1.0), 60.0)
+
+
+def follow(
+    look: Callable[[], Instance],
+    instance_id: str,
+    *,
+    environment: str,
+    timeout: float | None = None,
+    clock: Clock | None = None,
+) -> Instance:
+    """Look at a run until it has ended. A look that fails is tried again for ten minutes.
+
+    Args:
+        look: reads the run from Alma.
+        instance_id: for the messages.
+        environment: its name, for the messages.
+        timeout: seconds after which to stop looking; None for never.
+
+    Raises:
+        StillRunning: the time is over, or nothing but failures came for ten minutes; the job goes on.
+    """
+    clock = clock or Clock()
+    begun = last_answer = clock.now()
+    shown = ""
+    while True:
+        error = None
+        try:
+            instance = look()
+        except AlmajobError as failed:
+            error = failed
+            LOG.warning("Run %s cannot be seen just now: %s", instance_id, failed.what)
+        else:
+            last_answer = clock.now()
+            if instance.status.value != shown:
+                shown = instance.status.value
+                LOG.info("Run %s: %s", instance_id, shown or "no status yet")
+            if statuses.has_ended(instance.status.value, has_end_time=bool(instance.end_time)):
+                return instance
+        now = clock.now()
+        if error is not None and now - last_answer >= FAILING_SECONDS:
+            raise _still_running(instance_id, environment, "was started and cannot be seen any more", error)
+        rest = float("inf") if timeout is None else timeout - (now - begun)
+        if rest <= 0:
+            raise _still_running(instance_id, environment, f"had not ended after {timeout:g} s", error)
+        clock.sleep(min(pause(now - begun), rest))
+
+
+def goes_on(instance_id: str, environment: str) -> str:
+    """Say that nothing has stopped, and what to type to look again."""
+    return f"The job goes on in Alma. To look again: almajob --env {environment} status --id {instance_id}"
+
+
+def _still_running(instance_id: str, environment: str, what: str, last: AlmajobError | None) -> StillRunning:
+    return StillRunning(
+        f"Run {instance_id} {what}.",
+        why=f"The last look failed: {last.what}" if last else "",
+        cure=goes_on(instance_id, environment),
+        alma=last.alma if last else "",
+    )
+
+
+def verdict(instance: Instance, description: str) -> JobEndedBadly | None:
+    """Judge an ended run by its status alone; None where it went well."""
+    code = instance.status.value
+    if statuses.is_good(code):
+        if statuses.meaning(code) is statuses.Meaning.WARNING:
+            LOG.warning("Run %s ended with warnings: see its report in Alma.", instance.id)
+        return None
+    alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
+    return JobEndedBadly(
+        f"Run {instance.id} ended with {code}{f' ({description})' if description else ''}.",
+        why=alerts,
+        cure="Its report is in Alma, Admin > Monitor Jobs, History.",
+    )

@@ -1,0 +1,180 @@
+"""What Alma can give again, kept for a day: job lists per environment, and code tables.
+
+The names are the predecessor's. Whatever is wrong with the cache is a miss and one warning, never a failure.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from almajob.store.disk import Failures
+from almajob.store.drawers import Damaged, Drawer, open_drawer, remove_drawer
+
+LOG = logging.getLogger(__name__)
+
+LIFETIME = 24 * 60 * 60
+"""Seconds that an entry is used."""
+FORMAT = 1
+"""Part of every key: entries of another format are not found."""
+_PREFIX = ".cache."
+_SET_ASIDE = ".damaged-"
+_DAMAGE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An entry of the cache and when it was fetched."""
+
+    value: Any
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What one drawer holds.
+
+    Attributes:
+        name: such as ``jobs.sandbox``.
+        entries: how many entries can still be used.
+        newest: when the newest of them was fetched.
+        size: bytes on disk.
+    """
+
+    name: str
+    path: Path
+    entries: int
+    newest: datetime | None
+    size: int
+
+
+class Cache:
+    """The cache directory. Nothing is opened or made before it is used."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._drawers: dict[str, Drawer | None] = {}
+        self._warned: set[str] = set()
+
+    def get(self, drawer: str, key: str) -> Kept | None:
+        """Find an entry that is less than a day old."""
+        opened = self._opened(drawer)
+        if opened is None:
+            return None
+        refused = opened.disk.refused
+        try:
+            value, expires = opened.get(f"{FORMAT}:{key}", expire_time=True)
+        except Failures as error:
+            self._give_up(drawer, error)
+            return None
+        if opened.disk.refused > refused:
+            self._warn(drawer, "has an entry that almajob did not write; it is passed over")
+        # An entry from the future was kept while the clock was wrong.
+        if value is None or expires is None or expires > time.time() + LIFETIME:
+            return None
+        return Kept(value, datetime.fromtimestamp(expires - LIFETIME, UTC))
+
+    def put(self, drawer: str, key: str, value: Any) -> None:
+        """Keep an entry for a day; where that fails, it is fetched again next time."""
+        opened = self._opened(drawer)
+        if opened is None:
+            return
+        try:
+            opened.set(f"{FORMAT}:{key}", value, expire=LIFETIME)
+        except Failures as error:
+            self._give_up(drawer, error)
+
+    def contents(self) -> list[Contents]:
+        """Look into every drawer that exists."""
+        return [self._contents(path) for path in self._paths() if _SET_ASIDE not in path.name]
+
+    def clear(self) -> list[Path]:
+        """Remove every drawer, those set aside too, and say which are gone."""
+        self.close()
+        return [path for path in self._paths() if remove_drawer(path)]
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for opened in self._drawers.values():
+            if opened is not None:
+                opened.close()
+        self._drawers.clear()
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.directory.glob(f"{_PREFIX}*")) if self.directory.is_dir() else []
+
+    def _contents(self, path: Path) -> Contents:
+        name = path.name.removeprefix(_PREFIX)
+        since: list[datetime] = []
+        opened = self._opened(name)
+        try:
+            keys = [key.partition(":")[2] for key in opened] if opened is not None else []
+        except Failures as error:
+            self._give_up(name, error)
+            keys = []
+        for key in keys:
+            if (kept := self.get(name, key)) is not None:
+                since.append(kept.since)
+        size = sum(file.stat().st_size for file in path.glob("*")) if path.is_dir() else 0
+        return Contents(name, path, len(since), max(since, default=None), size)
+
+    def _opened(self, name: str) -> Drawer | None:
+        if name not in self._drawers:
+            self._drawers[name] = self._open(name)
+        return self._drawers[name]
+
+    def _open(self, name: str) -> Drawer | None:
+        path = self.directory / f"{_PREFIX}{name}"
+        try:
+            return open_drawer(path)
+        except (Damaged, *Failures) as error:
+            if not _is_damage(error):
+                self._warn(name, f"cannot be used ({_reason(error)})")
+                return None
+            self._set_aside(name, error)
+        try:
+            return open_drawer(path)
+        except (Damaged, *Failures):
+            return None
+
+    def _give_up(self, name: str, error: Exception) -> None:
+        opened = self._drawers.pop(name, None)
+        if opened is not None:
+            opened.close()
+        if _is_damage(error):
+            self._set_aside(name, error)
+        else:
+            self._drawers[name] = None
+            self._warn(name, f"cannot be used ({_reason(error)})")
+
+    def _set_aside(self, name: str, error: Exception) -> None:
+        path = self.directory / f"{_PREFIX}{name}"
+        aside = path.with_name(f"{path.name}{_SET_ASIDE}{time.time_ns()}")
+        try:
+            path.rename(aside)
+        except OSError as failed:
+            self._drawers[name] = None
+            self._warn(name, f"is damaged and cannot be moved away ({_reason(failed)})")
+        else:
+            self._warn(name, f"cannot be read ({_reason(error)}); it was moved to {aside.name}")
+
+    def _warn(self, name: str, what: str) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            LOG.warning("The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", what)
+
+
+def _is_damage(error: Exception) -> bool:
+    return isinstance(error, Damaged) or (
+        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorname", "") in _DAMAGE
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text or type(error).__name__

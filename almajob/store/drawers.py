@@ -1,0 +1,117 @@
+"""Opening one diskcache directory, a *drawer*: made whole or not at all, private, and re-opened cheaply.
+
+``diskcache.Cache()`` writes some sixty statements each time it is constructed, and waits up to a minute
+for another process's lock to do so. A drawer that exists is therefore opened here without writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import diskcache
+from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
+
+from almajob.store.disk import JsonDisk
+
+SETTINGS: dict[str, Any] = {"eviction_policy": "none", "statistics": 0, "tag_index": 0}
+"""Given at every opening: diskcache keeps its settings in the directory, for all who open it."""
+LOCK_SECONDS = 1.0
+README = "README"
+_README_TEXT = """\
+This directory is part of the cache of almajob (lists that Alma can give again, kept for a day).
+It may be removed at any time; "almajob cache clear" does so.
+"""
+_OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
+
+
+class Damaged(Exception):
+    """What is at the path is no drawer, or not any more."""
+
+
+class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
+    """A diskcache directory that exists, opened without writing to it.
+
+    Raises:
+        Damaged: the database is empty, or not one of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        database = path / DBNAME
+        if not database.exists() or database.stat().st_size == 0:
+            raise Damaged("its database is missing or empty")
+        self._directory = str(path)
+        self._timeout = LOCK_SECONDS
+        self._local = threading.local()
+        self._txn_id = None
+        kept = dict(self._sql("SELECT key, value FROM Settings").fetchall())
+        expected = {**DEFAULT_SETTINGS, **SETTINGS}
+        if not {*expected, *METADATA} <= set(kept) or any(kept[name] != expected[name] for name in expected):
+            self.close()
+            raise Damaged("it is not one that almajob made")
+        for name in (*expected, *METADATA):
+            setattr(self, name, kept[name])
+        self._disk = JsonDisk(self._directory)
+        ((self._page_size,),) = self._sql("PRAGMA page_size").fetchall()
+
+
+def open_drawer(path: Path) -> Drawer:
+    """Open a drawer, made anew where there is none.
+
+    Raises:
+        Damaged: there is something else.
+        OSError, sqlite3.Error: it cannot be opened, or others could have tampered with it.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        _make(path)
+        found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise OSError(errno.ELOOP, "it is a symbolic link")
+    if not stat.S_ISDIR(found.st_mode):
+        raise Damaged("it is a file")
+    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise OSError(errno.EPERM, "other users can write to it")
+    return Drawer(path)
+
+
+def _make(path: Path) -> None:
+    """Make a drawer under another name and rename it, so that nobody meets half of one."""
+    if "$" in str(path):
+        raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{path.name}.", dir=path.parent))
+    try:
+        for name, text in ((DBNAME, ""), (README, _README_TEXT)):
+            # SQLite gives its -wal and -shm files the mode of the database.
+            with open(os.open(made / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(text)
+        diskcache.Cache(str(made), disk=JsonDisk, timeout=LOCK_SECONDS, **SETTINGS).close()
+        made.rename(path)
+    except OSError as error:
+        # Another process was quicker; its drawer is as good.
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def remove_drawer(path: Path) -> bool:
+    """Remove a drawer, but nothing that is not ours.
+
+    Returns:
+        Whether it is gone.
+    """
+    if path.is_symlink() or not path.is_dir() or not {item.name for item in path.iterdir()} <= _OUR_FILES:
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)
+    return True
