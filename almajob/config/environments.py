@@ -31,14 +31,10 @@ ENVIRONMENT_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A setting and where it came from."""
+    """A setting and where it came from; its text may be a key."""
 
-    text: str
+    text: str = field(repr=False)
     source: str
-
-    def __repr__(self) -> str:
-        # The text may be a key.
-        return f"Sourced(…, {self.source!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from almajob.errors import ConfigurationError
@@ -25,9 +25,9 @@ _COMMENT = re.compile(r"(^|\s)[;#].*")
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One setting as it stands in the file."""
+    """One setting as it stands in the file; its text may be a key."""
 
-    text: str
+    text: str = field(repr=False)
     line: int
 
 

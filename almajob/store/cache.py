@@ -23,6 +23,7 @@ LIFETIME = 24 * 60 * 60
 FORMAT = 1
 """Part of every key: entries of another format are not found."""
 _PREFIX = ".cache."
+_KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
 _DAMAGE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
 
@@ -91,7 +92,11 @@ class Cache:
 
     def contents(self) -> list[Contents]:
         """Look into every drawer that exists."""
-        return [self._contents(path) for path in self._paths() if _SET_ASIDE not in path.name]
+        return [
+            self._contents(path)
+            for path in self._paths()
+            if path.name.startswith(_KINDS) and _SET_ASIDE not in path.name
+        ]
 
     def clear(self) -> list[Path]:
         """Remove every drawer, those set aside too, and say which are gone."""

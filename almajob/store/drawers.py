@@ -88,7 +88,7 @@ def _make(path: Path) -> None:
     if "$" in str(path):
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{path.name}.", dir=path.parent))
+    made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
         for name, text in ((DBNAME, ""), (README, _README_TEXT)):
             # SQLite gives its -wal and -shm files the mode of the database.

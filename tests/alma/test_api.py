@@ -1,0 +1,85 @@
+"""One method an endpoint: the path and what is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from almajob.alma.api import Alma
+from almajob.alma.key import Key
+from almajob.alma.models import Parameter
+from almajob.alma.session import Session
+from almajob.errors import NotAlma
+from tests.fake_alma import KEY, FakeAlma, instance, job, started
+
+ERP = job("S1", "ERP export")
+
+
+@pytest.fixture
+def connection(alma: FakeAlma) -> Iterator[Alma]:
+    made = Alma(Session(alma.url, Key(KEY)))
+    yield made
+    made.close()
+
+
+def test_a_start_is_one_post_with_op_run(alma: FakeAlma, connection: Alma) -> None:
+    """Without parameters the body is an empty object."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    assert connection.submit("S1").instance_id == "77"
+    (request,) = alma.requests
+    assert request.args.to_dict() == {"op": "run"}
+    assert request.get_json() == {}
+
+
+def test_parameters_are_sent_in_their_order(alma: FakeAlma, connection: Alma) -> None:
+    """In the form that Alma wants: the name an object, the value text."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    connection.submit("S1", [Parameter("b", "1"), Parameter("a", "")])
+    assert alma.requests[0].get_json() == {
+        "parameter": [{"name": {"value": "b"}, "value": "1"}, {"name": {"value": "a"}, "value": ""}]
+    }
+
+
+def test_a_run_can_be_read_without_its_job(alma: FakeAlma, connection: Alma) -> None:
+    """ALL stands for the job."""
+    alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "QUEUED"))
+    assert connection.instance("77").status.value == "QUEUED"
+
+
+@pytest.mark.parametrize("name", ["../../users", "a/b", "a?op=run", "..", "."])
+def test_no_id_leads_to_another_call(alma: FakeAlma, connection: Alma, name: str) -> None:
+    """Whatever an id contains, it stays one segment of the path."""
+    alma.on("GET /jobs", {})
+    with pytest.raises(NotAlma):
+        connection.job(name)
+    (request,) = alma.requests
+    assert request.environ["RAW_URI"].startswith("/almaws/v1/conf/jobs/")
+    assert request.environ["RAW_URI"].count("/") == 5
+    alma.unexpected.clear()
+
+
+def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma) -> None:
+    """An empty object where a job or a run should be is an error, not an empty job."""
+    alma.on("GET /jobs/S1", {"total_record_count": 0})
+    alma.on("GET /jobs/ALL/instances/77", {})
+    with pytest.raises(NotAlma, match="no job in it"):
+        connection.job("S1")
+    with pytest.raises(NotAlma, match="no run in it"):
+        connection.instance("77")
+
+
+def test_the_key_can_be_tried_without_doing_anything(alma: FakeAlma, connection: Alma) -> None:
+    """conf/test for reading and writing, conf/general for where the key leads."""
+    alma.on("GET /test", {"test": "GET - OK"})
+    alma.on("POST /test", {"value": "POST - OK"})
+    alma.on("GET /general", {"environment_type": "SANDBOX"})
+    assert connection.test_read() == "GET - OK"
+    assert connection.test_write() == "POST - OK"
+    assert connection.general().environment_type == "SANDBOX"
+
+
+def test_a_code_table_is_asked_for_by_name(alma: FakeAlma, connection: Alma) -> None:
+    """Code to description."""
+    alma.on("GET /code-tables/systemJobStatus", {"row": [{"code": "A", "description": "a"}]})
+    assert connection.code_table("systemJobStatus") == {"A": "a"}

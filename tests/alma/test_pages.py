@@ -1,0 +1,137 @@
+"""The whole job list, while it shifts under the reader."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from werkzeug import Request, Response
+
+from almajob.alma.api import Alma, JobFilter
+from almajob.alma.key import Key
+from almajob.alma.pages import all_jobs
+from almajob.alma.session import Session
+from almajob.errors import AlmaRefused
+from tests.fake_alma import KEY, FakeAlma, answer, error, job
+
+JOBS = [job(f"S{number}", f"Job {number}") for number in range(1, 1001)]
+
+
+@pytest.fixture
+def connection(alma: FakeAlma) -> Iterator[Alma]:
+    made = Alma(Session(alma.url, Key(KEY)))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 1), (1, 1), (99, 1), (100, 1), (101, 2), (1000, 10)])
+def test_n_jobs_take_a_hundredth_of_n_calls(alma: FakeAlma, connection: Alma, count: int, calls: int) -> None:
+    """Every job comes, in Alma's order, by as few calls as its page size allows."""
+    alma.jobs(JOBS[:count])
+    jobs, complete = all_jobs(connection, JobFilter())
+    assert [found.id for found in jobs] == [item["id"] for item in JOBS[:count]]
+    assert complete
+    assert len(alma.calls()) == calls
+
+
+def test_the_filters_are_almas_own(alma: FakeAlma, connection: Alma) -> None:
+    """type, category and profile_id are sent under these names, on every page; empty ones are not sent."""
+    alma.jobs(JOBS[:150])
+    all_jobs(connection, JobFilter(type="SCHEDULED", category="ERP", profile_id="77"))
+    for request in alma.requests:
+        sent = request.args.to_dict()
+        assert (sent["type"], sent["category"], sent["profile_id"]) == ("SCHEDULED", "ERP", "77")
+    all_jobs(connection, JobFilter(type="MANUAL"))
+    assert set(alma.requests[-1].args) == {"type", "limit", "offset"}
+
+
+def test_at_most_eight_pages_are_under_way_at_once(alma: FakeAlma, connection: Alma) -> None:
+    """The rest waits: Alma counts the calls of the whole institution."""
+    now, most, lock = [0], [0], threading.Lock()
+    begun = threading.Semaphore(0)
+
+    def page(request: Request) -> Response:
+        offset = int(request.args["offset"])
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        begun.release()
+        if offset:
+            # Hold the answer until the others have come too, as far as they are let.
+            for _ in range(2):
+                begun.acquire(timeout=0.2)
+        with lock:
+            now[0] -= 1
+        return answer({"job": JOBS[offset : offset + 100], "total_record_count": 2000})
+
+    alma.on("GET /jobs", page)
+    all_jobs(connection, JobFilter())
+    assert 2 <= most[0] <= 8
+
+
+def test_a_job_that_comes_twice_is_listed_once(alma: FakeAlma, connection: Alma) -> None:
+    """A job inserted meanwhile shifts the pages: one comes twice, and none is lost after a second reading."""
+    calls = []
+
+    def page(request: Request) -> Response:
+        offset = int(request.args["offset"])
+        calls.append(offset)
+        # Only during the first reading is the second page shifted by one.
+        shift = 1 if offset and len(calls) <= 2 else 0
+        return answer(
+            {"job": JOBS[offset - shift : offset - shift + 100][: 120 - offset], "total_record_count": 120}
+        )
+
+    alma.on("GET /jobs", page)
+    jobs, complete = all_jobs(connection, JobFilter())
+    assert complete
+    assert [found.id for found in jobs] == [item["id"] for item in JOBS[:120]]
+    assert calls == [0, 100, 0, 100]
+
+
+def test_a_list_that_stays_short_is_said_to_be(
+    alma: FakeAlma, connection: Alma, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Alma counts more than it lists: what came is given, with a warning."""
+    alma.on("GET /jobs", {"job": JOBS[:5], "total_record_count": 6})
+    with caplog.at_level("WARNING", "almajob"):
+        jobs, complete = all_jobs(connection, JobFilter())
+    assert (len(jobs), complete) == (5, False)
+    assert "counts 6 jobs and listed 5" in caplog.text
+
+
+def test_a_page_that_fails_fails_the_list(alma: FakeAlma, connection: Alma) -> None:
+    """Nine tenths of a list are no list."""
+
+    def page(request: Request) -> Response:
+        if request.args["offset"] == "500":
+            return answer(error("402219"), 400)
+        offset = int(request.args["offset"])
+        return answer({"job": JOBS[offset : offset + 100], "total_record_count": 1000})
+
+    alma.on("GET /jobs", page)
+    with pytest.raises(AlmaRefused):
+        all_jobs(connection, JobFilter())
+
+
+def test_a_thousand_jobs_take_the_time_of_a_few_answers(alma: FakeAlma, connection: Alma) -> None:
+    """Ten pages of 100 ms each: the first alone, the others eight at a time; counted in answers, not seconds."""
+    under_way: list[tuple[float, float]] = []
+
+    def page(request: Request) -> Response:
+        begun = time.monotonic()
+        time.sleep(0.1)
+        offset = int(request.args["offset"])
+        under_way.append((begun, time.monotonic()))
+        return answer({"job": JOBS[offset : offset + 100], "total_record_count": 1000})
+
+    alma.on("GET /jobs", page)
+    all_jobs(connection, JobFilter())
+    # The longest chain of answers that came strictly one after the other.
+    chain, end = 0, 0.0
+    for begun, ended in sorted(under_way, key=lambda span: span[1]):
+        if begun >= end:
+            chain, end = chain + 1, ended
+    assert chain <= 4

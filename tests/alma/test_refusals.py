@@ -1,0 +1,188 @@
+"""Alma's error bodies in every form that has been seen, as one typed error."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.refusals import ADVICE, Refusal, error_in, refusal_in
+from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
+from almajob.runs.submit import REFUSAL_CODES
+from tests.fake_alma import error
+
+HOST = "api-na.hosted.exlibrisgroup.com"
+XML_ERROR = (
+    '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    '<web_service_result xmlns="http://com/exlibris/urm/general/xmlbeans"><errorsExist>true</errorsExist>'
+    "<errorList><error><errorCode>{code}</errorCode><errorMessage>{text}</errorMessage>{tracking}</error>"
+    "</errorList></web_service_result>"
+)
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code", "tracking"),
+    [
+        pytest.param(400, _json(error("402216")), AlmaRefused, "402216", True, id="A json"),
+        pytest.param(
+            400,
+            XML_ERROR.format(code="402218", text="t", tracking="<trackingId>E01-x</trackingId>").encode(),
+            AlmaRefused,
+            "402218",
+            True,
+            id="B xml",
+        ),
+        pytest.param(
+            400,
+            _json(
+                {"errorsExist": "true", "errorList": {"error": {"errorCode": "402215", "errorMessage": "m"}}}
+            ),
+            AlmaRefused,
+            "402215",
+            False,
+            id="C an object for the list, text for the boolean, no result",
+        ),
+        pytest.param(
+            400,
+            _json(
+                {"web_service_result": {"errorsExist": True, "errorList": {"error": {"errorCode": "402229"}}}}
+            ),
+            AlmaRefused,
+            "402229",
+            False,
+            id="D wrapped",
+        ),
+        pytest.param(
+            400,
+            XML_ERROR.format(code="UNAUTHORIZED", text="API-key not defined", tracking="").encode(),
+            KeyRefused,
+            "UNAUTHORIZED",
+            False,
+            id="E gateway, xml",
+        ),
+        pytest.param(400, b"Invalid API Key", KeyRefused, "UNAUTHORIZED", False, id="F plain text"),
+        pytest.param(
+            401,
+            b"<!doctype html><html><title>HTTP Status 401</title></html>",
+            KeyRefused,
+            "",
+            False,
+            id="G html of Alma's own host",
+        ),
+        pytest.param(
+            429, _json(error("PER_SECOND_THRESHOLD")), AlmaRefused, "PER_SECOND_THRESHOLD", True, id="H rate"
+        ),
+        pytest.param(
+            401,
+            _json(
+                {
+                    "errorsExist": True,
+                    "errorList": {"error": [{"errorCode": "UNAUTHORIZED", "errorMessage": ""}]},
+                }
+            ),
+            KeyRefused,
+            "UNAUTHORIZED",
+            False,
+            id="I cloud app",
+        ),
+        pytest.param(429, _json(error("DAILY_THRESHOLD")), QuotaUsedUp, "DAILY_THRESHOLD", True, id="daily"),
+        pytest.param(403, _json(error("FORBIDDEN")), KeyRefused, "FORBIDDEN", True, id="address"),
+        pytest.param(500, _json(error("402224")), AlmaFailed, "402224", True, id="inner error"),
+        pytest.param(200, _json(error("402216")), AlmaRefused, "402216", True, id="an error with HTTP 200"),
+        pytest.param(400, _json({"errorsExist": True}), AlmaRefused, "", False, id="no list at all"),
+        pytest.param(400, _json({"errorList": {"error": []}}), AlmaRefused, "", False, id="an empty list"),
+    ],
+)
+def test_every_form_of_an_error_becomes_one_typed_error(
+    status: int, body: bytes, kind: type[AlmaError], code: str, tracking: bool
+) -> None:
+    """Alma's code, text and tracking id and the HTTP status are in the error, and in its message."""
+    found = error_in(status, body, HOST)
+    assert type(found) is kind
+    assert isinstance(found, AlmaError)
+    assert (found.code, found.http_status, bool(found.tracking_id)) == (code, status, tracking)
+    assert f"HTTP {status}" in str(found)
+    assert code in str(found)
+    assert len(str(found).splitlines()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>Please sign in</html>"),
+        (200, b'{"job": ['),
+        (200, b""),
+        (404, b"Not Found"),
+        (404, b'{"error": "not found"}'),
+        (302, b"{}"),
+        (503, b"<html>Maintenance</html>"),
+    ],
+)
+def test_what_did_not_come_from_alma_is_told_so(status: int, body: bytes) -> None:
+    """A proxy, a portal or a wrong address answers: the error names the host and what to check."""
+    found = error_in(status, body, HOST)
+    assert isinstance(found, NotAlma)
+    assert HOST in str(found)
+    assert found.cure
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"total_record_count": 0},
+        {"job": []},
+        {"errorsExist": False},
+        {"errorsExist": "false", "errorList": {}},
+    ],
+)
+def test_a_success_is_no_error(document: dict[str, object]) -> None:
+    """An empty list is an answer, and so is an explicit "no errors"."""
+    assert error_in(200, _json(document), HOST) is None
+
+
+def test_every_documented_code_carries_advice() -> None:
+    """Each code that the calls document, and each that proves a refusal, says what to do."""
+    documented = {
+        *("402215", "402216", "402217", "402218", "402219", "402220", "402221", "402222", "402223"),
+        *("402224", "402225", "402226", "402228", "402229", "402231", "402248", "402249", "60347"),
+        *("40166410", "40166411", "402119", "60332", "60333"),
+    }
+    assert documented | REFUSAL_CODES <= set(ADVICE)
+    for code in ADVICE:
+        found = error_in(400, _json(error(code)), HOST)
+        assert found is not None
+        assert found.cure
+        assert len(str(found).splitlines()) <= 6
+
+
+def test_a_message_stays_one_line() -> None:
+    """Line breaks in Alma's text cannot break ours, nor can its length."""
+    refusal = refusal_in(error("402216", text="a\nb\r\n" + "c" * 10_000))
+    assert refusal is not None
+    assert "\n" not in refusal.text
+    assert len(refusal.text) <= 500
+
+
+_ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["errorsExist", "errorList", "error", "errorCode", "web_service_result", "x"]),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["errorsExist", "errorList", "web_service_result"]), _ANYTHING))
+def test_any_shape_is_a_refusal_or_none(document: dict[str, object]) -> None:
+    """No JSON makes the search for the error fail."""
+    assert isinstance(refusal_in(document), Refusal | None)

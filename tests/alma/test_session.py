@@ -1,0 +1,318 @@
+"""One conversation with Alma: the key, the limits, the retries, and what becomes of broken answers."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from almajob.alma import session as session_module
+from almajob.alma.key import Key
+from almajob.alma.session import Answer, Session, TimeLimits, is_loopback, retry_pause
+from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp
+from tests.fake_alma import KEY, FakeAlma, answer, error
+
+SHORT = TimeLimits(connect=2, read=2, total=2)
+
+
+@pytest.fixture
+def session(alma: FakeAlma, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A session with the fake Alma that does not pause between attempts."""
+    monkeypatch.setattr(session_module.random, "uniform", lambda low, high: 0.0)
+    made = Session(alma.url, Key(KEY), SHORT)
+    yield made
+    made.close()
+
+
+def test_the_key_travels_in_the_authorization_header_only(alma: FakeAlma, session: Session) -> None:
+    """The header has the key, the URL has not, and JSON is asked for."""
+    alma.on("GET /test", {"test": "GET - OK"})
+    assert session.get("/conf/test", {"limit": 5}) == {"test": "GET - OK"}
+    (request,) = alma.requests
+    assert request.headers["Authorization"] == f"apikey {KEY}"
+    assert request.headers["Accept"] == "application/json"
+    assert request.headers["User-Agent"].startswith("almajob/")
+    assert KEY not in request.url
+    assert request.args.to_dict() == {"limit": "5"}
+
+
+def test_a_netrc_does_not_replace_the_key(alma: FakeAlma, session: Session) -> None:
+    """An entry for the host in ~/.netrc changes nothing."""
+    netrc = Path.home() / ".netrc"
+    netrc.write_text(
+        "machine 127.0.0.1 login eve password other\nmachine localhost login eve password other\n"
+    )
+    netrc.chmod(0o600)
+    alma.on("GET /test", {})
+    session.get("/conf/test")
+    assert alma.requests[0].headers["Authorization"] == f"apikey {KEY}"
+
+
+def test_nothing_of_the_session_shows_the_key(session: Session) -> None:
+    """Neither the authorization's repr nor the session's variables give it away."""
+    shown = repr(session._http.auth) + repr(vars(session)) + repr(vars(session._http))
+    assert KEY not in shown
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    alma: FakeAlma, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP_PROXY does not come between almajob and a server on a loopback address."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    alma.on("GET /test", {"test": "GET - OK"})
+    assert session.get("/conf/test") == {"test": "GET - OK"}
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_read_is_tried_again_when_a_gateway_fails(alma: FakeAlma, session: Session, status: int) -> None:
+    """Two bad gateways, then an answer: three calls and no error."""
+    broken = Response("<html>Bad Gateway</html>", status, content_type="text/html")
+    alma.on("GET /test", broken, broken, {"test": "ok"})
+    assert session.get("/conf/test") == {"test": "ok"}
+    assert len(alma.requests) == 3
+
+
+def test_a_read_is_tried_four_times_at_most(alma: FakeAlma, session: Session) -> None:
+    """A gateway that stays broken ends as an error after the fourth call."""
+    alma.on("GET /test", answer(error("GENERAL_ERROR"), 503))
+    with pytest.raises(AlmaFailed):
+        session.get("/conf/test")
+    assert len(alma.requests) == 4
+
+
+def test_a_per_second_threshold_passes(alma: FakeAlma, session: Session) -> None:
+    """Alma did not process the call, so it is made again."""
+    alma.on("GET /test", answer(error("PER_SECOND_THRESHOLD"), 429), {"test": "ok"})
+    assert session.get("/conf/test") == {"test": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        (error("DAILY_THRESHOLD"), 429, QuotaUsedUp),
+        (error("402216"), 400, AlmaRefused),
+        (error("GENERAL_ERROR"), 500, AlmaFailed),
+    ],
+)
+def test_other_errors_are_not_tried_again(
+    alma: FakeAlma, session: Session, body: dict[str, object], status: int, kind: type[Exception]
+) -> None:
+    """A spent quota, a refusal and an inner error of Alma's are final: one call."""
+    alma.on("GET /test", answer(body, status))
+    with pytest.raises(kind):
+        session.get("/conf/test")
+    assert len(alma.requests) == 1
+
+
+def test_a_write_is_sent_once_whatever_comes(alma: FakeAlma, session: Session) -> None:
+    """A POST that meets a 503 or a threshold is not repeated."""
+    for body in (error("GENERAL_ERROR"), error("PER_SECOND_THRESHOLD")):
+        alma.on("POST /jobs/S1", answer(body, 503))
+        before = len(alma.requests)
+        with pytest.raises(AlmaFailed):
+            session.post("/conf/jobs/S1", {"op": "run"}, {})
+        assert len(alma.requests) == before + 1
+    assert alma.requests[-1].get_data() == b"{}"
+    assert alma.requests[-1].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_redirect_is_followed(alma: FakeAlma, session: Session, method: str, status: int) -> None:
+    """Neither a read nor a write follows; the other place sees nothing."""
+    elsewhere = Response("", status, {"Location": f"{alma.url}/elsewhere"})
+    alma.on(f"{method} /test", elsewhere)
+    with pytest.raises(NotAlma):
+        session.get("/conf/test") if method == "GET" else session.post("/conf/test", {}, {})
+    assert len(alma.requests) == 1
+
+
+def test_an_answer_that_is_too_large_is_cut_off(
+    alma: FakeAlma, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit counts decoded bytes: a small gzip that unpacks to 50 MB is refused, and not asked for again."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    assert len(bomb) < 100_000
+    packed = Response(bomb, 200, {"Content-Encoding": "gzip"}, content_type="application/json")
+    alma.on("GET /test", packed)
+    with pytest.raises(NotAlma, match="larger than 32 MiB"):
+        session.get("/conf/test")
+    assert len(alma.requests) == 1
+
+
+def test_a_dripping_answer_ends_with_the_deadline(alma: FakeAlma, session: Session) -> None:
+    """A byte now and then satisfies every read time-out; the deadline ends it all the same."""
+    stop = threading.Event()
+
+    def drip(_request: Request) -> Response:
+        def body() -> Iterator[bytes]:
+            while not stop.wait(0.1):
+                yield b" "
+
+        return Response(body(), 200, content_type="application/json")
+
+    alma.on("GET /test", drip)
+    begun = time.monotonic()
+    with pytest.raises(BrokenOff, match="did not answer completely") as caught:
+        session.get("/conf/test")
+    stop.set()
+    assert time.monotonic() - begun < SHORT.total + 2
+    assert "time limit" in caught.value.why
+
+
+@contextmanager
+def _raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that does with each connection what the test says."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65536)
+                talk(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"test": ',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"tes\r\n',
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+    ids=["nothing", "truncated", "truncated chunks", "false gzip"],
+)
+def test_a_broken_answer_is_an_error_and_not_half_an_answer(
+    sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write whose answer breaks off raises what cannot be mistaken for a refusal."""
+    seen: list[int] = []
+
+    def talk(connection: socket.socket) -> None:
+        seen.append(1)
+        connection.sendall(sent)
+
+    with _raw_server(talk) as url:
+        session = Session(url, Key(KEY), SHORT)
+        with pytest.raises((BrokenOff, NotAlma)) as caught:
+            session.post("/conf/jobs/S1", {"op": "run"}, {})
+        session.close()
+    assert not isinstance(caught.value, NotSent)
+    assert len(seen) == 1
+    assert KEY not in str(caught.value)
+
+
+def test_a_refused_connection_was_certainly_not_sent() -> None:
+    """Nobody listens: the error says that nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(NotSent, match="No connection"):
+        Session(f"http://127.0.0.1:{port}", Key(KEY), SHORT).post("/conf/test", {}, {})
+
+
+def test_an_unknown_host_was_certainly_not_sent() -> None:
+    """A name that does not resolve is an error of its own."""
+    with pytest.raises(NotSent, match=r"no host nowhere\.invalid"):
+        Session("https://nowhere.invalid", Key(KEY), SHORT).get("/conf/test")
+
+
+@pytest.fixture(scope="module")
+def tls_server() -> Iterator[HTTPServer]:
+    """A server whose certificate is signed by nobody known, and for another name."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("elsewhere.example").configure_cert(context)
+    with HTTPServer(ssl_context=context) as server:
+        yield server
+
+
+def test_a_certificate_of_somebody_else_was_certainly_not_sent(tls_server: HTTPServer) -> None:
+    """The handshake fails before the key is sent."""
+    with pytest.raises(NotSent, match="could not prove"):
+        Session(f"https://127.0.0.1:{tls_server.port}", Key(KEY), SHORT).post("/conf/test", {}, {})
+    assert tls_server.log == []
+
+
+def test_plain_http_behind_an_https_address_is_no_secure_connection(alma: FakeAlma) -> None:
+    """TLS spoken to a server without it ends as an error that says so."""
+    with pytest.raises((BrokenOff, NotSent)):
+        Session(alma.url.replace("http:", "https:"), Key(KEY), SHORT).post("/conf/test", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "expected"), [("7", 7.0), ("3600", 60.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)]
+)
+def test_retry_after_is_honoured_up_to_a_minute(retry_after: str, expected: float) -> None:
+    """Seconds or a date, but never the hour that some gateways ask for."""
+    unavailable = Answer(503, b"", retry_after)
+    assert retry_pause(1, NotAlma("x"), unavailable) == expected
+
+
+def test_an_unreadable_retry_after_counts_as_none() -> None:
+    """Nonsense in the header leaves the pause to chance, within its bound."""
+    pause = retry_pause(1, NotAlma("x"), Answer(503, b"", "soon"))
+    assert pause is not None
+    assert 0 <= pause <= 1
+
+
+def test_the_pause_is_random_and_its_bound_doubles() -> None:
+    """Full jitter: many processes that failed together do not come back together."""
+    for attempt, bound in ((1, 1.0), (2, 2.0), (3, 4.0)):
+        pauses = [retry_pause(attempt, BrokenOff("x"), None) for _ in range(200)]
+        assert all(pause is not None and 0 <= pause <= bound for pause in pauses)
+        assert len(set(pauses)) > 100
+    assert retry_pause(4, BrokenOff("x"), None) is None
+
+
+def test_no_attempt_begins_after_the_deadline(alma: FakeAlma) -> None:
+    """A pause that would outlast the time limit is not made."""
+    alma.on("GET /test", Response("", 503, {"Retry-After": "30"}))
+    begun = time.monotonic()
+    with pytest.raises(NotAlma):
+        Session(alma.url, Key(KEY), SHORT).get("/conf/test")
+    assert time.monotonic() - begun < 2
+    assert len(alma.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/almaws/v1"])
+def test_a_base_url_may_end_as_people_write_it(url: str) -> None:
+    """With or without a slash or the API's own path."""
+    assert Session(url, Key(KEY))._url == "http://127.0.0.1:1/almaws/v1"
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("10.0.0.1", False),
+        ("alma.example", False),
+    ],
+)
+def test_loopback_is_this_machine(host: str, here: bool) -> None:
+    """Addresses of 127/8, ::1 and the name localhost."""
+    assert is_loopback(host) is here

@@ -1,0 +1,135 @@
+"""almajob.ini is read without guesses, and no error quotes what stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.config import ini
+from almajob.config.ini import TOP, Ini
+from almajob.errors import ConfigurationError
+from tests.fake_alma import KEY
+
+Write = Callable[..., Path]
+
+
+def _texts(found: Ini) -> dict[str, dict[str, str]]:
+    return {
+        section: {name: value.text for name, value in values.items()}
+        for section, values in found.sections.items()
+    }
+
+
+def test_sections_comments_and_line_numbers(write_ini: Write) -> None:
+    """Both comment signs, at the start or after a blank; every value knows its line."""
+    found = ini.read(
+        write_ini(
+            "; first\n[almajob]\nenv = sandbox   ; used when --env is not given\n\n# second\n"
+            "[sandbox] ; the [copy]\nAPI_KEY = l7xx;0#1 # mine\n  region=na\nbase_url = http://127.0.0.1:1/#x\n"
+        )
+    )
+    assert _texts(found) == {
+        TOP: {},
+        "almajob": {"env": "sandbox"},
+        "sandbox": {"api_key": "l7xx;0#1", "region": "na", "base_url": "http://127.0.0.1:1/#x"},
+    }
+    assert found.sections["sandbox"]["region"].line == 8
+    assert found.at(found.sections["almajob"]["env"]).endswith("almajob.ini, line 3")
+
+
+def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Write) -> None:
+    """As PHP reads it: quotes around a value, a byte order mark, Windows line ends."""
+    found = ini.read(write_ini(f"\ufeffapi_key_sandbox = \"{KEY}\"\r\ndomain = 'na'\r\n"))
+    assert _texts(found)[TOP] == {"api_key_sandbox": KEY, "domain": "na"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"[sandbox]\napi_key {KEY}\n", "line 2 has no '='"),
+        (f"[sandbox]\napi_key = {KEY}\napi_key = {KEY}\n", "line 3 sets api_key a second time"),
+        (f"[sandbox]\n{KEY} = 1\n{KEY} = 2\n", "line 3 sets what stands there a second time"),
+        ("[sandbox]\nregion = na\n[sandbox]\n", "line 3 opens [sandbox] a second time"),
+        (f"= {KEY}\n", "line 1 has no '='"),
+        (f"[sandbox\napi_key = {KEY}\n", "line 1 has no '='"),
+        ("\0", "is not an ini file"),
+        ("x" * (2**20 + 1), "is not an ini file"),
+    ],
+)
+def test_what_is_no_ini_is_refused_with_its_line(write_ini: Write, text: str, message: str) -> None:
+    """File, line and the setting's name; never the content of the line."""
+    with pytest.raises(ConfigurationError) as caught:
+        ini.read(write_ini(text))
+    assert message in str(caught.value)
+    assert "almajob.ini" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    """Latin-1, or a picture."""
+    path = tmp_path / "almajob.ini"
+    path.write_bytes(b"[sandbox]\napi_key = \xe9\n")
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        ini.read(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """With the system's reason."""
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+        ini.read(tmp_path / "nowhere.ini")
+    assert "No such file" in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o606, 0o622])
+def test_a_file_with_a_key_that_others_can_use_is_refused(write_ini: Write, mode: int) -> None:
+    """As ssh does, with the chmod that cures it."""
+    with pytest.raises(ConfigurationError, match=f"mode {mode:04o}") as caught:
+        ini.read(write_ini(f"[sandbox]\napi_key = {KEY}\n", mode))
+    assert "chmod 600" in caught.value.cure
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o644, False), (0o600, False), (0o664, True), (0o666, True)])
+def test_a_file_without_a_key_may_be_read_but_not_changed(write_ini: Write, mode: int, refused: bool) -> None:
+    """Who can change it decides where keys are sent."""
+    path = write_ini("[sandbox]\nregion = na\n", mode)
+    if refused:
+        with pytest.raises(ConfigurationError, match="chmod go-w"):
+            ini.read(path)
+    else:
+        assert _texts(ini.read(path))["sandbox"] == {"region": "na"}
+
+
+def test_a_file_of_somebody_else_is_refused(write_ini: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is root's."""
+    path = write_ini("[sandbox]\nregion = na\n")
+    owner = path.stat().st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + 1)
+    if owner == 0:
+        assert ini.read(path)
+    else:  # pragma: no cover - only where the tests do not run as root
+        with pytest.raises(ConfigurationError, match="another user"):
+            ini.read(path)
+
+
+@given(
+    st.text(max_size=200)
+    | st.lists(
+        st.sampled_from(["[a]", "[b]", "x = 1", "x=2;c", " y", "=", "[", "]", "# z", "\r", "[a] ; [b]"])
+    ).map("\n".join)
+)
+def test_any_text_is_an_ini_or_an_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """No text makes the reader fail in another way."""
+    path = tmp_path_factory.getbasetemp() / "any.ini"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    path.chmod(0o600)
+    try:
+        found = ini.read(path)
+    except ConfigurationError:
+        return
+    for section in found.sections.values():
+        for value in section.values():
+            assert value.line > 0

@@ -1,0 +1,199 @@
+"""The command line, the environment and the ini as one value, each setting with its source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from almajob.config import settings
+from almajob.config.settings import Options, Settings
+from almajob.errors import ConfigurationError, UsageError
+from tests.fake_alma import KEY
+
+Write = Callable[..., Path]
+TWO = f"[sandbox]\napi_key = {KEY}\nregion = na\n[production]\napi_key = {KEY}\nregion = eu\n"
+
+
+def _load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
+    return settings.load(Options(**options), {**os.environ, **(environ or {})})  # type: ignore[arg-type]
+
+
+def test_the_environment_is_chosen_by_option_then_variable_then_ini(write_ini: Write) -> None:
+    """The nearer wins, and its source is known."""
+    write_ini("[almajob]\nenv = sandbox\n" + TWO)
+    assert _load().env == settings.Sourced("sandbox", f"{os.environ['ALMAJOB_INI']}, line 2")
+    assert _load({"ALMAJOB_ENV": "production"}).env == settings.Sourced("production", "ALMAJOB_ENV")
+    assert _load({"ALMAJOB_ENV": "production"}, env="lab").env == settings.Sourced("lab", "--env")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[almajob]\nenv = production\n" + TWO,
+        "[almajob]\nenv = production\n",
+        f"[almajob]\nenv = nz\n[nz]\nkind = production\nregion = eu\napi_key = {KEY}\n",
+    ],
+)
+def test_production_is_never_the_default(write_ini: Write, text: str) -> None:
+    """An ini that would make it so is refused, whatever the environment is called."""
+    write_ini(text)
+    with pytest.raises(ConfigurationError, match="would make production the default"):
+        _load()
+    assert _load(env="sandbox").env
+
+
+def test_without_a_choice_there_is_no_environment(write_ini: Write) -> None:
+    """The error names those that there are."""
+    write_ini(TWO)
+    with pytest.raises(UsageError, match="Which environment") as caught:
+        _load().environment()
+    assert "sandbox, production, demo" in str(caught.value)
+
+
+def test_the_demo_needs_no_ini() -> None:
+    """It is built in, a sandbox, and has no address until it runs."""
+    found = _load(env="demo").environment()
+    assert (found.name, found.kind.text, found.base_url) == ("demo", "sandbox", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "message"),
+    [
+        (None, "sandbox", "There is no almajob.ini"),
+        (TWO, "sandbocks", "has no environment 'sandbocks'"),
+        ("[sandbox]\nregion = mars\n", "sandbox", "no region of that name"),
+        (f"[sandbox]\napi_key = {KEY}\n", "sandbox", "Where is sandbox"),
+        ("[nz]\nregion = na\n", "nz", "is nz a sandbox or production"),
+        ("[nz]\nregion = na\nkind = test\n", "nz", "line 3: is nz a sandbox or production"),
+        ("[lab]\nkind = sandbox\nbase_url = http://10.0.0.1\n", "lab", "in the clear"),
+        ("[lab]\nkind = sandbox\nbase_url = ftp://127.0.0.1\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = http://u:p@127.0.0.1\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = 127.0.0.1\n", "lab", "not the address of a server"),
+        (
+            "[lab]\nkind = sandbox\nbase_url = http://localhost\ndeadline = soon\n",
+            "lab",
+            "not a number of seconds",
+        ),
+        (
+            "[lab]\nkind = sandbox\nbase_url = http://localhost\ndeadline = 0\n",
+            "lab",
+            "not a number of seconds",
+        ),
+    ],
+)
+def test_what_is_not_well_configured_is_refused_with_a_cure(
+    write_ini: Write, text: str | None, env: str, message: str
+) -> None:
+    """Before anything is done."""
+    if text is not None:
+        write_ini(text)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        _load(env=env).environment()
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[sandbox]\napi_kye = x\n",
+            r"line 2: api_kye is not a setting in \[sandbox\].\n.*Did you mean api_key\?",
+        ),
+        ("[almajob]\nregion = na\n", r"There are: env, cache_dir"),
+        (f"[sandbox]\n{KEY} = x\n", "what stands there is not a setting"),
+        ("[a b]\nregion = na\n", "cannot name an environment"),
+        ("[../x]\nregion = na\n", "cannot name an environment"),
+    ],
+)
+def test_a_misspelled_setting_is_refused(write_ini: Write, text: str, message: str) -> None:
+    """It might have been the one that protects production."""
+    write_ini(text)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        _load()
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [
+        ("na", "https://api-na.hosted.exlibrisgroup.com"),
+        ("APS", "https://api-aps.hosted.exlibrisgroup.com"),
+        ("cn", "https://api-cn.hosted.exlibrisgroup.com.cn"),
+    ],
+)
+@pytest.mark.parametrize("name", ["region", "domain"])
+def test_a_region_is_its_gateway(write_ini: Write, name: str, region: str, url: str) -> None:
+    """Under its own name or the predecessor's."""
+    write_ini(f"[sandbox]\napi_key = {KEY}\n{name} = {region}\n")
+    found = _load(env="sandbox").environment()
+    assert found.base_url is not None
+    assert found.base_url.text == url
+
+
+def test_the_predecessors_ini_is_both_environments(
+    write_ini: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keys without a section, one domain for both; what it does not know is ignored, and said so."""
+    write_ini(f"api_key_production = {KEY}\napi_key_sandbox = other\ndomain = na\ncolour = red\n")
+    with caplog.at_level("WARNING", "almajob"):
+        found = _load(env="production")
+    assert "line 4: colour is not a setting and is ignored" in caplog.text
+    production, sandbox = found.environment(), found.environment("sandbox")
+    assert production.api_key is not None
+    assert sandbox.api_key is not None
+    assert (production.api_key.text, production.kind.text) == (KEY, "production")
+    assert (sandbox.api_key.text, sandbox.kind.text) == ("other", "sandbox")
+    assert KEY not in repr(found)
+
+
+def test_the_ini_is_looked_for_where_the_design_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named by option, by variable, in the working directory, in XDG_CONFIG_HOME; the first one counts."""
+    places = {
+        "option": tmp_path / "option.ini",
+        "variable": tmp_path / "variable.ini",
+        "here": Path("almajob.ini").absolute(),
+        "config": tmp_path / "xdg" / "almajob" / "almajob.ini",
+        "home": Path.home() / ".config" / "almajob" / "almajob.ini",
+    }
+    for name, path in places.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"[{name}]\nkind = sandbox\n")
+        path.chmod(0o600)
+    xdg = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
+
+    def first(environ: Mapping[str, str], **options: str) -> str:
+        return next(iter(_load(environ, **options).sections))
+
+    variable = {"ALMAJOB_INI": str(places["variable"]), **xdg}
+    assert first(variable, ini_file=str(places["option"])) == "option"
+    assert first(variable) == "variable"
+    assert first(xdg) == "here"
+    places["here"].unlink()
+    assert first(xdg) == "config"
+    assert first({"XDG_CONFIG_HOME": "relative/is/ignored"}) == "home"
+
+
+def test_the_cache_directory_has_its_order_too(write_ini: Write, tmp_path: Path) -> None:
+    """Option, variable, ini, XDG."""
+    write_ini("[almajob]\ncache_dir = ~/mine\n")
+    named = {"ALMAJOB_CACHE_DIR": str(tmp_path / "variable")}
+    assert _load(named, cache_dir="relative").cache_dir.text == str(Path("relative").absolute())
+    assert _load(named).cache_dir.text == str(tmp_path / "variable")
+    assert _load().cache_dir.text == str(Path.home() / "mine")
+    write_ini("")
+    assert _load({"XDG_CACHE_HOME": "/x"}).cache_dir.text == "/x/almajob"
+    assert _load().cache_dir == settings.Sourced(str(Path.home() / ".cache/almajob"), "default")
+    write_ini("[almajob]\ncache_dir =\n")
+    with pytest.raises(ConfigurationError, match="no name"):
+        _load()
+
+
+def test_without_a_home_a_cache_directory_must_be_named() -> None:
+    """The error says which variables do."""
+    with pytest.raises(ConfigurationError, match="no home directory") as caught:
+        settings.load(Options(), {})
+    assert "ALMAJOB_CACHE_DIR" in str(caught.value)
+    assert settings.load(Options(), {"ALMAJOB_CACHE_DIR": "/x"}).cache_dir.text == "/x"

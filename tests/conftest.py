@@ -1,0 +1,131 @@
+"""What every test shares: no HOME, no network but loopback, an Alma that answers what the test says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from almajob.app import main
+from tests.fake_alma import KEY, FakeAlma
+
+_KEPT = ("COVERAGE_", "COV_", "LANG", "PATH", "PYTEST_", "TZ")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a HOME of its own and none of this machine's variables."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for name in list(os.environ):
+        if not name.startswith(_KEPT):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+    # The working directory is one of the places that are searched for an ini.
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one invocation left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+def _never_show_the_key(result: Result) -> Result:
+    assert KEY not in result.out
+    assert KEY not in result.err
+    assert "Traceback" not in result.err
+    return result
+
+
+@pytest.fixture
+def almajob(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+    """Run a command line in this process; no byte of it may be the key."""
+
+    def run(*argv: str) -> Result:
+        capfd.readouterr()
+        code = main(list(argv))
+        out, err = capfd.readouterr()
+        return _never_show_the_key(Result(code, out, err))
+
+    yield run
+    _no_key_below(tmp_path)
+
+
+@pytest.fixture
+def almajob_process(tmp_path: Path) -> Iterator[Run]:
+    """Run a command line in a process of its own, with a pipe for stdout."""
+
+    def run(*argv: str, environ: Mapping[str, str] | None = None, **kwargs: object) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "almajob", *argv],
+            env={**os.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **kwargs,  # type: ignore[call-overload]
+        )
+        return _never_show_the_key(Result(done.returncode, done.stdout, done.stderr))
+
+    yield run
+    _no_key_below(tmp_path)
+
+
+def _no_key_below(directory: Path) -> None:
+    for path in directory.rglob("*"):
+        if path.is_file() and path.suffix not in {".ini", ".key"} and os.access(path, os.R_OK):
+            assert KEY.encode() not in path.read_bytes(), path
+
+
+@pytest.fixture(scope="session")
+def _fake_alma() -> Iterator[FakeAlma]:
+    with FakeAlma() as running:
+        yield running
+
+
+@pytest.fixture
+def alma(_fake_alma: FakeAlma) -> Iterator[FakeAlma]:
+    """An Alma on a loopback port that answers what the test says, and fails the test on anything else."""
+    _fake_alma.reset()
+    yield _fake_alma
+    _fake_alma.check()
+
+
+@pytest.fixture
+def write_ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Write an ini that almajob then uses; 0600 unless the test says otherwise."""
+
+    def write(text: str, mode: int = 0o600) -> Path:
+        path = tmp_path / "almajob.ini"
+        path.write_text(text)
+        path.chmod(mode)
+        monkeypatch.setenv("ALMAJOB_INI", str(path))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def site(alma: FakeAlma, write_ini: Callable[..., Path]) -> FakeAlma:
+    """The same Alma, configured as the sandbox, with short time limits."""
+    write_ini(
+        f"[sandbox]\napi_key = {KEY}\nbase_url = {alma.url}\n"
+        "connect_timeout = 2\nread_timeout = 2\ndeadline = 4\n"
+    )
+    return alma

@@ -1,0 +1,317 @@
+"""The cache: kept for a day, private, and never in the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from almajob.store import drawers
+from almajob.store.cache import LIFETIME, Cache
+from almajob.store.drawers import Damaged, Drawer, open_drawer
+
+DRAWER = "jobs.sandbox"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(directory: Path) -> Iterator[Cache]:
+    made = Cache(directory)
+    yield made
+    made.close()
+
+
+def _filled(directory: Path) -> Path:
+    cache = Cache(directory)
+    cache.put(DRAWER, "key", ["ours"])
+    cache.close()
+    return directory / f".cache.{DRAWER}"
+
+
+def _set_expiry(drawer: Path, seconds_from_now: float) -> None:
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute("UPDATE Cache SET expire_time = ?", (time.time() + seconds_from_now,))
+    database.close()
+
+
+def test_an_entry_is_found_by_the_next_process(directory: Path) -> None:
+    """With the time at which it was fetched."""
+    _filled(directory)
+    cache = Cache(directory)
+    kept = cache.get(DRAWER, "key")
+    cache.close()
+    assert kept is not None
+    assert kept.value == ["ours"]
+    assert abs((datetime.now(UTC) - kept.since).total_seconds()) < 60
+
+
+def test_nothing_is_made_before_it_is_needed(cache: Cache, directory: Path) -> None:
+    """Looking at the cache, or emptying it, makes no directory."""
+    assert cache.contents() == []
+    assert cache.clear() == []
+    assert not directory.exists()
+
+
+def test_an_entry_lives_a_day(directory: Path) -> None:
+    """One second before the end it is used, after it is not."""
+    drawer = _filled(directory)
+    for rest, used in ((1.0, True), (-1.0, False)):
+        _set_expiry(drawer, rest)
+        cache = Cache(directory)
+        assert (cache.get(DRAWER, "key") is not None) is used
+        cache.close()
+
+
+def test_an_entry_from_the_future_is_not_believed(directory: Path) -> None:
+    """It was kept while the clock was wrong, and would live for ever."""
+    _set_expiry(_filled(directory), LIFETIME + 3600)
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    cache.close()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_everything_is_private_under_any_umask(directory: Path, umask: int) -> None:
+    """Directories 0700, files 0600, and a README that says whose it is."""
+    before = os.umask(umask)
+    try:
+        cache = Cache(directory)
+        cache.put(DRAWER, "key", ["ours"])
+        drawer = directory / f".cache.{DRAWER}"
+        modes = {
+            path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, drawer, *drawer.iterdir())
+        }
+        cache.close()
+    finally:
+        os.umask(before)
+    assert modes.pop("cache") == 0o700
+    assert modes.pop(drawer.name) == 0o700
+    assert {"cache.db", "README"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+    assert "almajob cache clear" in (drawer / "README").read_text()
+
+
+def _garbage(drawer: Path) -> None:
+    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
+
+
+def _truncate(drawer: Path) -> None:
+    with (drawer / "cache.db").open("r+b") as file:
+        file.truncate(5000)
+
+
+def _overwrite_pages(drawer: Path) -> None:
+    with (drawer / "cache.db").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 20_000)
+
+
+def _empty(drawer: Path) -> None:
+    (drawer / "cache.db").write_bytes(b"")
+
+
+def _foreign(drawer: Path) -> None:
+    (drawer / "cache.db").unlink()
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute("CREATE TABLE Cache (a)")
+    database.close()
+
+
+def _foreign_settings(drawer: Path) -> None:
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute("UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'")
+    database.close()
+
+
+def _a_file(drawer: Path) -> None:
+    for path in drawer.iterdir():
+        path.unlink()
+    drawer.rmdir()
+    drawer.write_text("O:8:stdClass … what the predecessor left here")
+
+
+@pytest.mark.parametrize(
+    "damage", [_garbage, _truncate, _overwrite_pages, _empty, _foreign, _foreign_settings, _a_file]
+)
+def test_damage_is_a_miss_and_one_warning(
+    directory: Path, caplog: pytest.LogCaptureFixture, damage: object
+) -> None:
+    """What is there is moved away, not lost; after that the cache works again, without a word."""
+    drawer = _filled(directory)
+    damage(drawer)  # type: ignore[operator]
+    cache = Cache(directory)
+    with caplog.at_level(logging.DEBUG, "almajob"):
+        assert cache.get(DRAWER, "key") is None
+        cache.put(DRAWER, "key", ["new"])
+        assert cache.get(DRAWER, "key") is not None
+    cache.close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "moved to .cache.jobs.sandbox.damaged-" in caplog.text
+    assert len(list(directory.glob("*.damaged-*"))) == 1
+    caplog.clear()
+    again = Cache(directory)
+    found = again.get(DRAWER, "key")
+    again.close()
+    assert found is not None
+    assert not caplog.records
+
+
+def test_a_planted_entry_is_a_miss_and_one_warning(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A row that almajob did not write."""
+    drawer = _filled(directory)
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute("UPDATE Cache SET mode = 4, value = ?", (b"cos\nsystem\n",))
+    database.close()
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    assert cache.get(DRAWER, "key") is None
+    cache.close()
+    assert caplog.text.count("did not write") == 1
+
+
+@pytest.mark.parametrize("planted", ["link", "writable"])
+def test_a_directory_that_others_could_change_is_not_used(
+    directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, planted: str
+) -> None:
+    """A symbolic link at our place, or a directory that everybody can write to."""
+    drawer = _filled(directory)
+    if planted == "link":
+        drawer.rename(tmp_path / "elsewhere")
+        drawer.symlink_to(tmp_path / "elsewhere")
+    else:
+        drawer.chmod(0o777)
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["new"])
+    cache.close()
+    assert caplog.text.count("cannot be used") == 1
+    assert drawer.exists()
+
+
+@pytest.mark.parametrize("where", ["/dev/null/cache", "/proc/almajob"])
+def test_a_place_where_nothing_can_be_kept_is_no_failure(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A miss, one warning, and on."""
+    cache = Cache(Path(where))
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["x"])
+    cache.close()
+    assert len(caplog.records) == 1
+
+
+def test_a_dollar_in_the_path_is_no_variable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """diskcache would expand it, and keep things elsewhere."""
+    cache = Cache(tmp_path / "$HOME")
+    cache.put(DRAWER, "key", ["x"])
+    cache.close()
+    assert "cannot be used" in caplog.text
+    assert not list(Path.home().iterdir())
+
+
+def test_a_full_disk_is_a_warning(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    """What cannot be kept is fetched again next time."""
+    cache.put(DRAWER, "key", ["x"])
+    opened = cache._opened(DRAWER)
+    assert opened is not None
+    (pages,) = opened._sql("PRAGMA page_count").fetchone()
+    opened._sql(f"PRAGMA max_page_count = {pages}")
+    cache.put(DRAWER, "other", [os.urandom(100_000).hex()])
+    assert "full" in caplog.text
+    assert cache.get(DRAWER, "key") is None
+
+
+def test_the_lock_of_another_process_does_not_hang_a_reader(directory: Path) -> None:
+    """Somebody holds the write lock: reading goes on at once, writing gives up within a few seconds."""
+    drawer = _filled(directory)
+    other = sqlite3.connect(drawer / "cache.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    cache = Cache(directory)
+    begun = time.monotonic()
+    kept = cache.get(DRAWER, "key")
+    assert kept is not None
+    assert time.monotonic() - begun < 1
+    cache.put(DRAWER, "other", ["x"])
+    assert time.monotonic() - begun < 10
+    cache.close()
+    other.close()
+
+
+def test_opening_again_writes_nothing(directory: Path) -> None:
+    """diskcache alone would write some sixty statements."""
+    drawer = _filled(directory)
+    before = (drawer / "cache.db").read_bytes()
+    opened = open_drawer(drawer)
+    assert opened.get("1:key") == ["ours"]
+    opened.close()
+    assert (drawer / "cache.db").read_bytes() == before
+
+
+def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
+    """The shortcut sets every variable that diskcache's own constructor sets."""
+    drawer = _filled(directory)
+    quick = Drawer(drawer)
+    slow = drawers.diskcache.Cache(
+        str(drawer), disk=drawers.JsonDisk, timeout=drawers.LOCK_SECONDS, **drawers.SETTINGS
+    )
+    assert set(vars(quick)) == set(vars(slow))
+    quick.close()
+    slow.close()
+
+
+def test_a_directory_without_a_database_is_damaged(tmp_path: Path) -> None:
+    """It is not filled with one on the way."""
+    tmp_path.joinpath("x").mkdir(mode=0o700)
+    with pytest.raises(Damaged):
+        open_drawer(tmp_path / "x")
+    assert not list(tmp_path.joinpath("x").iterdir())
+
+
+def test_contents_and_clear(directory: Path, cache: Cache) -> None:
+    """What is kept is told; what is removed is ours, and nothing else in the directory."""
+    _filled(directory)
+    (directory / "precious.txt").write_text("not ours")
+    strange = directory / ".cache.strange"
+    strange.mkdir()
+    (strange / "letter.txt").write_text("not ours")
+    (found,) = [item for item in cache.contents() if item.name == DRAWER]
+    assert (found.entries, found.newest is not None, found.size > 0) == (1, True, True)
+    assert [path.name for path in cache.clear()] == [f".cache.{DRAWER}"]
+    assert (directory / "precious.txt").exists()
+    assert not (directory / f".cache.{DRAWER}").exists()
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from almajob.store.cache import Cache
+cache = Cache(Path(sys.argv[1]))
+for turn in range(20):
+    cache.put("jobs.sandbox", f"{sys.argv[2]}-{turn}", [turn])
+    assert cache.get("jobs.sandbox", f"{sys.argv[2]}-{turn}") is not None
+cache.close()
+"""
+
+
+def test_many_processes_share_a_cache(directory: Path) -> None:
+    """Twelve at once, from a directory that none of them has made yet: no error, no warning, nothing torn."""
+    running = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM, str(directory), str(number)], stderr=subprocess.PIPE)
+        for number in range(12)
+    ]
+    assert [process.communicate(timeout=60)[1] for process in running] == [b""] * 12
+    assert [process.returncode for process in running] == [0] * 12
+    assert [path.name for path in directory.iterdir()] == [f".cache.{DRAWER}"]
