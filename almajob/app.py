@@ -89,6 +89,8 @@ class AlmaJob(cliff.app.App):
             default=self,
             help="show this help and exit",
         )
+        # The name under which cliff looks for it.
+        parser.set_defaults(debug=False)
         add_global_options(parser, after_command=False)
         self.add_output_options(parser)
         return parser
@@ -132,7 +134,6 @@ class AlmaJob(cliff.app.App):
 
     def configure_logging(self) -> None:
         """Begin to tell; cliff calls this once the global options are parsed."""
-        # The name under which cliff looks for it.
         self.options.debug = bool(self.options.almajob_debug)
         try:
             self.configure_output(self.options)

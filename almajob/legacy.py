@@ -26,6 +26,8 @@ def translate(argv: Sequence[str], takes_value: Callable[[str], bool | None]) ->
         name, equals, value = word.partition("=")
         if name == "--cmd" and not command and (equals or words):
             command = (value if equals else words.pop(0)).split()
+            if not command:
+                return list(argv)
             continue
         if not word.startswith("-") or word in ("-", "--"):
             if not command:

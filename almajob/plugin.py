@@ -165,8 +165,8 @@ class _Almajob(cliff.command.Command):
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        self.app.configure_output(parsed_args)
         try:
+            self.app.configure_output(parsed_args)
             with Context(options_in(self.app.options, parsed_args)) as self.context:
                 self._check_columns(parsed_args)
                 code = super().run(parsed_args)

@@ -156,6 +156,8 @@ def _judge(http_status: int, code: str) -> tuple[type[AlmaError], str]:
 
 
 def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> AlmajobError:
+    if 300 <= http_status < 400:
+        return _no_alma_error(http_status, host)
     # The old gateway's plain-text answer to a bad key.
     if looks_like == "plain text" and b"api key" in body[:200].lower():
         return _typed(http_status, Refusal("UNAUTHORIZED", "Invalid API Key"))

@@ -17,7 +17,7 @@ class Run(ShowOne):
 
     Examples:
       almajob --env sandbox run --job 'ERP export using profile FINANCE'
-      almajob --env sandbox run --job M50762 --wait -f json
+      almajob --env sandbox run --job M44 --wait -f json
     """
 
     columns = RUN_COLUMNS

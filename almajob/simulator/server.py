@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from almajob.simulator.world import WorldFile
 from almajob.simulator.wsgi import Application
 
-KEY = "demo"
+KEY = "simulator-key"
 """The key that a simulator takes unless it is given another."""
 
 

@@ -18,7 +18,7 @@ XML_SUBMISSION = b"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
     <parameter><name>set_id</name><value>9563211250000561</value></parameter>
     <parameter><name>job_name</name><value></value></parameter>
   </parameters>
-  <additional_info link="/almaws/v1/conf/jobs/M50173/instances/9563654220000561">Job no. 9563654220000561</additional_info>
+  <additional_info link="/almaws/v1/conf/jobs/M50173/instances/9563654220000561">Job no. 1</additional_info>
 </job>"""
 
 

@@ -117,7 +117,7 @@ def test_a_page_that_fails_fails_the_list(alma: FakeAlma, connection: Alma) -> N
 
 
 def test_a_thousand_jobs_take_the_time_of_a_few_answers(alma: FakeAlma, connection: Alma) -> None:
-    """Ten pages of 100 ms each: the first alone, the others eight at a time; counted in answers, not seconds."""
+    """Ten pages of 100 ms: the first alone, the others eight at a time; counted in answers."""
     under_way: list[tuple[float, float]] = []
 
     def page(request: Request) -> Response:

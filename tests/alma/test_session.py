@@ -141,7 +141,7 @@ def test_no_redirect_is_followed(alma: FakeAlma, session: Session, method: str, 
 def test_an_answer_that_is_too_large_is_cut_off(
     alma: FakeAlma, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The limit counts decoded bytes: a small gzip that unpacks to 50 MB is refused, and not asked for again."""
+    """The limit counts decoded bytes: a small gzip that unpacks to 50 MB is refused, and once."""
     bomb = gzip.compress(b" " * 50_000_000)
     assert len(bomb) < 100_000
     packed = Response(bomb, 200, {"Content-Encoding": "gzip"}, content_type="application/json")

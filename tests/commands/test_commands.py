@@ -54,8 +54,11 @@ def test_list_filters_as_alma_does_and_by_name(alma_with_jobs: FakeAlma, almajob
     )
     assert done.out.split() == ["M3", "M4"]
     assert alma_with_jobs.requests[0].args.to_dict() == {
-        **{"type": "MANUAL", "category": "EXPORT", "profile_id": "7"},
-        **{"limit": "100", "offset": "0"},
+        "type": "MANUAL",
+        "category": "EXPORT",
+        "profile_id": "7",
+        "limit": "100",
+        "offset": "0",
     }
 
 
@@ -97,8 +100,10 @@ def test_run_starts_a_job_by_its_name(alma_with_jobs: FakeAlma, almajob: Run) ->
     shown = json.loads(done.out)
     assert done.code == 0
     assert {name: shown[name] for name in ("job_id", "instance_id", "submit_time", "status")} == {
-        **{"job_id": "S1", "instance_id": "77"},
-        **{"submit_time": "2025-10-05T09:11:32.592Z", "status": "QUEUED"},
+        "job_id": "S1",
+        "instance_id": "77",
+        "submit_time": "2025-10-05T09:11:32.592Z",
+        "status": "QUEUED",
     }
     assert shown["description"] == "Queued (from the table)"
     assert shown["start_time"] is None

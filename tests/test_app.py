@@ -1,0 +1,251 @@
+"""One command's life: options, messages, exit codes, signals and pipes, in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from almajob import __version__
+from almajob.app import main
+from tests.conftest import Run
+from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, instance, job, started
+
+ERP = job("S1", "ERP export using profile FINANCE")
+JOBS = [job("M1", "first", "MANUAL"), ERP]
+PROGRAM = [sys.executable, "-m", "almajob"]
+
+
+def test_the_version_is_told_by_both_ways(almajob: Run, almajob_process: Run) -> None:
+    """Before cliff is imported, and by its parser."""
+    assert almajob_process("--version").out == f"almajob {__version__}\n"
+    assert almajob("-q", "--version").out == f"almajob {__version__}\n"
+
+
+def test_almajob_alone_prints_a_short_help(almajob_process: Run) -> None:
+    """On stderr, with exit code 2: there is no result."""
+    done = almajob_process()
+    assert (done.code, done.out) == (2, "")
+    assert "almajob --env demo list" in done.err
+    assert len(done.err.splitlines()) < 12
+
+
+@pytest.mark.parametrize("words", [("--help",), ("-h",), ("help",)])
+def test_help_lists_every_command(almajob: Run, words: tuple[str, ...]) -> None:
+    """With one line each."""
+    done = almajob(*words)
+    assert done.code == 0
+    for name in ("list", "run", "status", "show", "config check", "config show", "cache show", "cache clear"):
+        assert f"  {name} " in done.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("list", "--help"), ("help", "list"), ("list", "-f", "json", "--help"), ("--env", "x", "list", "-h")],
+)
+def test_a_commands_help_is_the_commands(almajob: Run, words: tuple[str, ...]) -> None:
+    """Wherever the option stands."""
+    done = almajob(*words)
+    assert done.code == 0
+    assert "List the jobs of an environment." in done.out
+    assert "--profile-id" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("lsit",), "Did you mean: list?"),
+        (("config",), "Did you mean: config check, config show?"),
+        (("qqqq",), "almajob --help lists the commands"),
+        (("help", "lsit"), "there is no command 'lsit'"),
+        (("--bogus", "list"), "unrecognized arguments: --bogus"),
+        (("--en", "demo", "list"), "unrecognized arguments: --en"),
+        (("list", "--bogus"), "unrecognized arguments: --bogus"),
+        (("run", "--jo", "x"), "required: --job"),
+        (("run", "--job", ""), "must not be empty"),
+        (("run", "--job", " "), "must not be empty"),
+        (("--env", "", "list"), "must not be empty"),
+        (("run",), "required: --job"),
+        (("status", "--id", "12a"), "digits only"),
+        (("status", "--id", ""), "digits only"),
+        (("run", "--job", "x", "--timeout", "soon"), "number of seconds"),
+        (("run", "--job", "x", "--timeout", "-1"), "number of seconds"),
+        (("run", "--job", "x", "--timeout", "inf"), "number of seconds"),
+        (("list", "--type", "weekly"), "invalid choice"),
+        (("--cmd",), "unrecognized arguments: --cmd"),
+        (("--cmd=",), "unrecognized arguments: --cmd="),
+        (("--cmd", "list", "--cmd", "run"), "unrecognized arguments: --cmd"),
+        (("--cmd", "lsit"), "Did you mean: list?"),
+        (("list",), "Which environment?"),
+        (("--log-file", "/no/such/dir/x.log", "list"), "cannot be written"),
+        (("list", "--log-file", "/no/such/dir/x.log"), "cannot be written"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(almajob: Run, words: tuple[str, ...], part: str) -> None:
+    """stdout stays empty, so that a pipe gets nothing; stderr says what and what to type."""
+    done = almajob(*words)
+    assert (done.code, done.out) == (2, "")
+    assert part in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--env", "sandbox", "list"),
+        ("list", "--env", "sandbox"),
+        ("--env", "nowhere", "list", "--env=sandbox"),
+        ("--env", "sandbox", "--cmd", "list"),
+        ("--cmd=list", "--env=sandbox"),
+        ("list", "-qf", "table", "--env", "sandbox"),
+    ],
+)
+def test_global_options_work_before_and_after_the_command(
+    site: FakeAlma, almajob: Run, words: tuple[str, ...]
+) -> None:
+    """What stands later wins."""
+    site.jobs(JOBS)
+    done = almajob(*words)
+    assert (done.code, done.err) == (0, "")
+    assert "ERP export" in done.out
+
+
+def test_the_predecessors_three_lines_work_as_they_are(
+    alma: FakeAlma, write_ini: Callable[..., Path], almajob: Run, tmp_path: Path
+) -> None:
+    """list, run and status, with its options; the cache goes where --cache_dir says, under its old names."""
+    write_ini(f"[sandbox]\napi_key = {KEY}\nbase_url = {alma.url}\n")
+    alma.jobs(JOBS)
+    alma.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    for path in ("S1", "ALL"):
+        alma.on(f"GET /jobs/{path}/instances/77", instance("77", ERP, "RUNNING"))
+    cache = tmp_path / "old cache"
+    assert "first" in almajob("--env", "sandbox", "--cmd", "list", "--cache_dir", str(cache)).out
+    done = almajob("--cmd", "run", "--job", ERP["name"], "--env", "sandbox", f"--cache_dir={cache}")
+    assert "77" in done.out
+    done = almajob(
+        "--env=sandbox", "--id", "77", "--job", ERP["name"], "--cmd", "status", "--cache_dir", str(cache)
+    )
+    assert "RUNNING" in done.out
+    assert sorted(path.name for path in cache.iterdir()) == [
+        ".cache.codetable.systemJobStatus",
+        ".cache.jobs.sandbox",
+    ]
+    assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
+
+
+def test_quiet_and_verbose(site: FakeAlma, almajob: Run) -> None:
+    """-q leaves only warnings and errors, -v tells each call; before and after the command."""
+    site.on("GET /jobs", {"total_record_count": 0})
+    assert almajob("--env", "sandbox", "list", "-q").err == ""
+    assert almajob("-q", "--env", "sandbox", "list").err == ""
+    told = almajob("--env", "sandbox", "list", "-v").err
+    assert "GET /conf/jobs: HTTP 200" in told
+    assert almajob("-v", "-q", "--env", "sandbox", "list").code == 2
+
+
+def test_a_log_file_is_private_and_has_everything(site: FakeAlma, almajob: Run, tmp_path: Path) -> None:
+    """Appended to, whatever -q says."""
+    site.jobs(JOBS)
+    log = tmp_path / "almajob.log"
+    almajob("--env", "sandbox", "-q", "--log-file", str(log), "list")
+    almajob("--env", "sandbox", "-q", "list", "--refresh", "--log-file", str(log))
+    assert log.read_text().count("GET /conf/jobs: HTTP 200") == 2
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_debug_shows_where_an_error_arose(site: FakeAlma, capfd: pytest.CaptureFixture[str]) -> None:
+    """And only debug does."""
+    site.jobs(JOBS)
+    assert main(["--env", "sandbox", "--debug", "run", "--job", "nobody"]) == 5
+    err = capfd.readouterr().err
+    assert "Traceback" in err
+    assert "catalogue.py" in err
+    assert KEY not in err
+
+
+def _popen(*argv: str, **kwargs: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        [*PROGRAM, *argv], env=dict(os.environ), stderr=subprocess.PIPE, text=True, **kwargs
+    )
+
+
+def test_a_closed_pipe_is_exit_code_141(site: FakeAlma, almajob: Run) -> None:
+    """Small results and large ones, without a word: what was written last was not read."""
+    for count in (1, 2000):
+        site.jobs([job(f"S{number}", f"Job {number}") for number in range(count)])
+        assert almajob("--env", "sandbox", "list", "--refresh").code == 0
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = _popen("--env", "sandbox", "list", "-f", "json", stdout=writer)
+        os.close(writer)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_stdout_is_told(site: FakeAlma, almajob: Run) -> None:
+    """Exit code 1, one line, no traceback."""
+    site.jobs(JOBS)
+    almajob("--env", "sandbox", "list")
+    with open("/dev/full", "w") as full:
+        process = _popen("--env", "sandbox", "list", stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err == "almajob: the result cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
+    site: FakeAlma, number: int, code: int
+) -> None:
+    """The job does not stop with almajob; no traceback, nothing on stdout."""
+    looked = threading.Event()
+    site.jobs(JOBS)
+    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    site.on("POST /jobs/S1", started(ERP, "77"))
+
+    def look(_request: object) -> object:
+        from tests.fake_alma import answer
+
+        looked.set()
+        return answer(instance("77", ERP, "RUNNING"))
+
+    site.on("GET /jobs/S1/instances/77", look)
+    process = _popen("--env", "sandbox", "run", "--job", "S1", "--wait", stdout=subprocess.PIPE)
+    assert looked.wait(30)
+    # The line is written when the wait has begun.
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == "Run 77: RUNNING\n":
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out) == (code, "")
+    assert err == "The job goes on in Alma. To look again: almajob --env sandbox status --id 77\n"
+
+
+def test_main_works_in_a_thread_of_an_embedding_program(
+    site: FakeAlma, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where signals cannot be caught."""
+    site.jobs(JOBS)
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main(["--env", "sandbox", "list"])))
+    thread.start()
+    thread.join(30)
+    assert codes == [0]
+    assert "ERP export" in capfd.readouterr().out
+
+
+def test_the_handler_for_sigterm_is_given_back(almajob: Run) -> None:
+    """Whoever calls main() keeps its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    almajob("--help")
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,110 @@
+"""The house rules that a reader relies on: which way imports point, and who may use which library."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import almajob
+
+ROOT = Path(almajob.__file__).parent
+RANKS = (
+    *("errors", "alma", "logs", "config", "store", "runs", "context", "columns", "plugin"),
+    *("discovery", "legacy", "app", "commands"),
+)
+# The simulator stands beside the house: it may use nothing of it but the words for a status.
+SIMULATOR_USERS = {"context", "testing", "commands.simulator_serve"}
+FENCES = {
+    "requests": ("alma.",),
+    "urllib3": ("alma.",),
+    "diskcache": ("store.",),
+    "sqlite3": ("store.",),
+    "configparser": ("config.",),
+    "cliff": ("app", "discovery", "plugin", "columns"),
+    "stevedore": ("discovery",),
+    "argparse": ("app", "plugin", "commands."),
+}
+BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        yield name, ast.parse(path.read_text("utf-8"))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_imports_point_from_higher_ranks_to_lower() -> None:
+    """A module imports lower ranks or its own package; nobody imports commands; only a few the simulator."""
+    wrong = []
+    for name, tree in _modules():
+        own = name.partition(".")[0]
+        for imported in _imports(tree):
+            other = (
+                imported.removeprefix("almajob.").partition(".")[0] if imported.startswith("almajob.") else ""
+            )
+            if not other or other == own or other == "__version__" or own in ("", "__main__"):
+                continue
+            if own == "simulator":
+                allowed = imported.startswith("almajob.alma.statuses") or imported == "almajob.alma"
+            elif other == "simulator":
+                allowed = name in SIMULATOR_USERS
+            elif name == "plugin" and other == "app":
+                # The type of self.app, for the type checker only.
+                allowed = True
+            else:
+                allowed = RANKS.index(other) < RANKS.index(own)
+            if not allowed:
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+def test_each_library_stays_behind_its_fence() -> None:
+    """So that it could be replaced in one place."""
+    wrong = [
+        f"{name} imports {imported}"
+        for name, tree in _modules()
+        if not name.startswith("simulator")
+        for imported in _imports(tree)
+        for library, users in FENCES.items()
+        if imported.partition(".")[0] == library
+        and not f"{name}.".startswith(tuple(f"{user.rstrip('.')}." for user in users))
+    ]
+    assert wrong == []
+
+
+def test_nothing_is_called_a_bag() -> None:
+    """A function without a home shows a missing noun."""
+    assert not [name for name, _ in _modules() if name.rpartition(".")[2] in BAGS]
+
+
+def test_packages_have_empty_inits() -> None:
+    """Re-exporting __init__s are where import cycles come from; almajob's own only tells its version."""
+    for path in ROOT.rglob("__init__.py"):
+        if path.parent != ROOT:
+            assert path.read_text() == "", path
+    imports = list(_imports(ast.parse((ROOT / "__init__.py").read_text())))
+    assert imports == []
+
+
+def test_modules_have_one_idea() -> None:
+    """None is longer than 320 lines, no function longer than 60 without its docstring."""
+    for path in ROOT.rglob("*.py"):
+        text = path.read_text("utf-8")
+        assert len(text.splitlines()) <= 320, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.body:
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                if body:
+                    length = (body[-1].end_lineno or 0) - body[0].lineno
+                    assert length <= 60, f"{path}: {node.name}"

@@ -1,0 +1,60 @@
+"""How values are shown: to people and to programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.models import Code, Counter, Instance
+from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, Word, run_values
+from almajob.runs.runs import Run
+
+
+@given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))
+def test_a_time_reads_back_from_what_programs_get(moment: datetime) -> None:
+    """ISO 8601, UTC, Z, to the millisecond."""
+    shown = Time(moment).machine_readable()
+    assert shown.endswith("Z")
+    assert abs((datetime.fromisoformat(shown) - moment).total_seconds()) < 0.001
+    assert datetime.fromisoformat(Time(moment).human_readable()).utcoffset() is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "people", "programs"), [(None, "", None), ("2025-10-05Z", "2025-10-05Z", "2025-10-05Z")]
+)
+def test_what_is_no_time_is_shown_as_it_came(value: str | None, people: str, programs: str | None) -> None:
+    """Or not at all."""
+    assert (Time(value).human_readable(), Time(value).machine_readable()) == (people, programs)
+
+
+@pytest.mark.parametrize(
+    ("value", "people", "programs"),
+    [(None, "", "null"), (0.0, "0 %", "0"), (101.3, "101.3 %", "101.3"), (100.0, "100 %", "100")],
+)
+def test_progress_is_shown_as_alma_counts_it(value: float | None, people: str, programs: str) -> None:
+    """Whole numbers without a point."""
+    assert Progress(value).human_readable() == people
+    assert json.dumps(Progress(value).machine_readable()) == programs
+
+
+def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
+    """A counter without a description shows its code."""
+    counters = Counters(
+        (Counter(Code("a", "Records"), "1"), Counter(Code("FTP has failed.", ""), "By hand."))
+    )
+    assert counters.human_readable() == "Records: 1\nFTP has failed.: By hand."
+    assert counters.machine_readable()[1] == {"code": "FTP has failed.", "text": "", "value": "By hand."}
+    alerts = Alerts((Code("a", "Well done."), Code("b", "")))
+    assert alerts.human_readable() == "Well done.\nb"
+    assert alerts.machine_readable() == [{"code": "a", "text": "Well done."}, {"code": "b", "text": ""}]
+    assert (Word(Code("X", "")).human_readable(), Word(Code("X", "Ex")).machine_readable()) == ("X", "X")
+
+
+def test_a_run_has_a_value_for_every_column() -> None:
+    """Even one of which nothing is known but its number."""
+    assert len(run_values(Run(Instance("77", name="Mine"), ""))) == len(RUN_COLUMNS)
+    assert run_values(Run(Instance("77", name="Mine"), ""))[:3] == ("", "Mine", "77")

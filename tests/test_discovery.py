@@ -1,0 +1,170 @@
+"""Installed commands: named without importing, refused by name when they cannot be used."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import pytest
+
+from almajob.app import main
+from almajob.discovery import GROUP, Commands
+from almajob.errors import ConfigurationError
+
+GOOD = """
+from almajob.plugin import Command, Lister
+
+class Hello(Command):
+    "Say hello."
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--env", choices=("a", "b"), help="its own, not almajob's")
+        return parser
+    def take_action(self, parsed_args):
+        print("hello", parsed_args.env, file=self.app.stdout)
+
+class Jobs(Lister):
+    "List something."
+    def take_action(self, parsed_args):
+        return ("ID",), [(job.id,) for job in self.context.catalogue.jobs()][:2]
+
+class Fails(Command):
+    "Fail."
+    def take_action(self, parsed_args):
+        raise KeyError("apikey l7xx00canary00canary00canary00canary")
+"""
+
+
+@pytest.fixture
+def site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory on sys.path into which distributions are installed."""
+    path = tmp_path / "site"
+    path.mkdir()
+    monkeypatch.syspath_prepend(str(path))
+    return path
+
+
+def _install(site: Path, distribution: str, module: str, source: str, commands: dict[str, str]) -> None:
+    info = site / f"{distribution.replace('-', '_')}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    lines = [f"{name} = {module}:{target}" for name, target in commands.items()]
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    (site / f"{module}.py").write_text(source)
+    sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def plugins(site_packages: Path) -> Path:
+    _install(
+        site_packages,
+        "almajob-good",
+        "aj_good",
+        GOOD,
+        {"hello": "Hello", "my_jobs": "Jobs", "fails": "Fails"},
+    )
+    _install(
+        site_packages,
+        "almajob-broken",
+        "aj_broken",
+        "import nowhere_to_be_found",
+        {"broken": "X", "list": "X"},
+    )
+    _install(site_packages, "almajob-exits", "aj_exits", "raise SystemExit(0)", {"exits": "X"})
+    _install(site_packages, "almajob-rival", "aj_rival", GOOD, {"hello2": "Hello", "run": "Hello"})
+    _install(site_packages, "almajob-rival2", "aj_rival2", GOOD, {"hello2": "Hello"})
+    return site_packages
+
+
+def test_names_are_listed_without_importing_anything(plugins: Path) -> None:
+    """Not even those that would break."""
+    names = [name for name, _ in Commands()]
+    assert {"hello", "my jobs", "broken", "exits", "list", "run", "config show"} <= set(names)
+    assert not {"aj_good", "aj_broken", "aj_exits", "almajob.commands.config_show"} & set(sys.modules) - {
+        "almajob.commands.config_show"
+    }
+    assert "aj_good" not in sys.modules
+
+
+def test_a_plugins_command_works_like_one_of_ours(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its own option wins over a global one; the context is there; almajob's stay what they are."""
+    assert main(["--env", "demo", "hello", "--env", "b"]) == 0
+    assert capfd.readouterr().out == "hello b\n"
+    assert main(["my", "jobs", "--env", "demo", "-f", "value"]) == 0
+    assert capfd.readouterr().out.splitlines() == ["M4664427330000561", "M7470515890000561"]
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("broken", ["almajob-broken 1.2", "aj_broken:X", "No module named 'nowhere_to_be_found'"]),
+        ("exits", ["almajob-exits 1.2", "aj_exits:X", "SystemExit"]),
+        ("hello2", ["almajob-rival 1.2", "almajob-rival2 1.2", "claimed by several"]),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_refused_by_name(
+    plugins: Path, capfd: pytest.CaptureFixture[str], name: str, parts: list[str]
+) -> None:
+    """With distribution, version, module and cause; exit code 7."""
+    assert main([name, "--some", "option"]) == 7
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    for part in parts:
+        assert part in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_broken_plugin_takes_nothing_down_with_it(plugins: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Core commands work, and their names cannot be taken."""
+    assert main(["--env", "demo", "list", "-f", "value", "-c", "ID"]) == 0
+    assert capfd.readouterr().out.startswith("M4664427330000561\n")
+    found, name, rest = Commands().find_command(["run", "--job", "x"])
+    assert (found.__module__, name, rest) == ("almajob.commands.run", "run", ["--job", "x"])
+    assert main(["--help"]) == 0
+    shown = capfd.readouterr().out
+    assert "Could not load 'broken', from almajob-broken 1.2 (aj_broken:X)" in shown
+    assert "Say hello" in shown
+
+
+def test_a_bug_in_a_plugin_is_a_message_without_a_key(
+    plugins: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, what to attach; with --debug where it arose."""
+    assert main(["fails"]) == 1
+    err = capfd.readouterr().err
+    assert "a bug in almajob: KeyError" in err
+    assert "Traceback" not in err
+    assert main(["--debug", "fails"]) == 1
+    err += capfd.readouterr().err
+    assert "Traceback" in err
+    assert "canary" not in err
+
+
+@pytest.mark.parametrize("words", [["l"], ["lis"], ["config"], ["conf", "show"], ["lists"], []])
+def test_names_are_exact(words: list[str]) -> None:
+    """No beginnings of names, no guesses."""
+    with pytest.raises(ValueError, match="no command"):
+        Commands().find_command(words)
+
+
+def test_the_longest_name_counts() -> None:
+    """A plugin's "run all" is not "run"."""
+    points = [EntryPoint(name, "almajob.commands.run:Run", GROUP) for name in ("run", "run_all")]
+    found = Commands(points)
+    assert found.find_command(["run", "all", "--x"])[1:] == ("run all", ["--x"])
+    assert found.find_command(["run", "everything"])[1:] == ("run", ["everything"])
+
+
+def test_a_claim_without_a_distribution_is_named_as_such() -> None:
+    """Entry points made by hand have none."""
+    with pytest.raises(ConfigurationError, match="unknown distribution"):
+        Commands([EntryPoint("x", "nowhere:X", GROUP)]).find_command(["x"])
+
+
+def test_every_core_command_is_an_entry_point_of_its_own() -> None:
+    """One file a command, named after it."""
+    core = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name == "almajob"]
+    assert len(core) >= 8
+    for point in core:
+        assert point.module == f"almajob.commands.{point.name}"

@@ -1,0 +1,121 @@
+"""The documentation is compared with the program: what it shows is run, what it lists is complete."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from almajob.config import settings
+from almajob.config.environments import ENVIRONMENT_SETTINGS
+from almajob.config.settings import FLAT_SETTINGS, GENERAL_SETTINGS, Options
+from almajob.simulator.server import Simulator
+from almajob.simulator.world import WorldFile, built_in_jobs
+from tests.conftest import Run
+from tests.generated_docs import README, ROOT, with_generated_parts
+
+SAMPLE = ROOT / "almajob.ini.sample"
+JOB = "S9563600010000561"
+
+
+def _quick_start() -> list[str]:
+    section = README.read_text("utf-8").split("## Quick start\n")[1].split("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+def test_the_quick_start_is_two_commands_of_one_line() -> None:
+    """The main job, and the tests; each can stand alone."""
+    blocks = _quick_start()
+    assert len(blocks) == 2
+    for block in blocks:
+        assert block.count("\n") == 1
+        assert block.startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert "--env demo run --job" in blocks[0]
+    assert "-m pytest" in blocks[1]
+
+
+def test_generated_parts_are_up_to_date() -> None:
+    """python -m tests.generated_docs writes them."""
+    text = README.read_text("utf-8")
+    assert with_generated_parts(text) == text
+    assert "| 9 | unknown: " in text
+
+
+def _readme_examples() -> Iterator[str]:
+    for block in re.findall(r"```sh\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
+        yield from (line for line in block.splitlines() if line.startswith("almajob "))
+
+
+def _help_examples() -> Iterator[str]:
+    for point in entry_points(group="almajob.commands"):
+        if point.dist and point.dist.name == "almajob":
+            text = point.load().__doc__ or ""
+            assert "Examples:\n" in text, f"{point.name} has no examples"
+            yield from (line.strip() for line in text.splitlines() if line.strip().startswith("almajob "))
+
+
+@pytest.fixture
+def demo_site(tmp_path: Path, write_ini: Callable[..., Path]) -> Iterator[str]:
+    """A simulator as the sandbox, with one run in it; gives the run's Process ID."""
+    world = WorldFile(tmp_path / "world.json")
+    job = next(item for item in built_in_jobs() if item["id"] == JOB)
+    with Simulator(world, key="x") as running:
+        write_ini(f"[sandbox]\napi_key = x\nbase_url = {running.base_url}\n")
+        yield world.submit(job, []).id
+
+
+@pytest.mark.parametrize("example", sorted({*_readme_examples(), *_help_examples()}))
+def test_every_example_works(demo_site: str, almajob: Run, tmp_path: Path, example: str) -> None:
+    """Those of the README and those of each command's help, as they are printed."""
+    words = shlex.split(example, comments=True)[1:]
+    known = {"PROCESS_ID": demo_site, "9563643080000561": demo_site, "/tmp/almajob": str(tmp_path / "cache")}
+    done = almajob(*(known.get(word, word) for word in words))
+    assert done.code == 0, done.err
+
+
+def test_the_sample_ini_shows_every_setting_and_is_read(tmp_path: Path) -> None:
+    """Each setting stands in it, as a setting or as a comment; what is no comment is right."""
+    text = SAMPLE.read_text("utf-8")
+    for name in (*GENERAL_SETTINGS, *ENVIRONMENT_SETTINGS, *FLAT_SETTINGS):
+        assert re.search(rf"^[;# ]*{name} = |\b{name}\b,? works too", text, re.MULTILINE), name
+    copy = tmp_path / "almajob.ini"
+    copy.write_text(text)
+    copy.chmod(0o600)
+    found = settings.load(Options(ini_file=str(copy)), {"HOME": str(tmp_path)})
+    assert list(found.sections) == ["sandbox", "production", "network-zone", "lab"]
+    for name in found.sections:
+        assert found.environment(name).base_url
+    assert found.env is not None
+    assert found.env.text == "sandbox"
+
+
+def test_the_predecessors_form_in_the_sample_is_read(tmp_path: Path) -> None:
+    """Without the comment signs before it."""
+    lines = re.findall(r"^;   (.+)$", SAMPLE.read_text("utf-8"), re.MULTILINE)
+    flat = [line for line in lines if line.startswith(FLAT_SETTINGS)]
+    copy = tmp_path / "almajob.ini"
+    copy.write_text("\n".join(flat))
+    copy.chmod(0o600)
+    found = settings.load(Options(ini_file=str(copy)), {"HOME": str(tmp_path)})
+    assert set(found.sections) == {"sandbox", "production"}
+
+
+def test_links_in_the_documentation_lead_somewhere() -> None:
+    """Those to files of the repository."""
+    for page in (README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_architecture_names_every_layer() -> None:
+    """Each module or package at the top of almajob has its line."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for path in (ROOT / "almajob").iterdir():
+        if path.suffix == ".py" and not path.stem.startswith("__"):
+            assert f"`{path.stem}`" in text, path.stem
+        elif path.is_dir() and not path.name.startswith("__"):
+            assert f"`{path.name}/`" in text, path.name

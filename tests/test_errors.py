@@ -1,0 +1,46 @@
+"""The table of exit codes is the errors', and the errors say what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from almajob import errors
+from almajob.errors import EXIT_CODES, AlmajobError, AlmaRefused, Refused
+
+
+def _classes(of: type[AlmajobError]) -> list[type[AlmajobError]]:
+    return [of, *(below for child in of.__subclasses__() for below in _classes(child))]
+
+
+def test_every_error_has_a_code_of_the_table() -> None:
+    """And every code from 1 to 10 has an error."""
+    codes = {kind.exit_code for kind in _classes(AlmajobError)}
+    assert codes <= set(EXIT_CODES)
+    assert codes == set(range(1, 11))
+
+
+def test_an_error_is_at_most_six_lines_and_ends_with_almas_words() -> None:
+    """What, why, what to do, and in brackets what Alma said."""
+    shown = str(
+        AlmaRefused(
+            "What.",
+            why="Why.",
+            cure="Do this.\nOr that.",
+            code="402216",
+            text="Invalid job id.",
+            tracking_id="E01-x",
+            http_status=400,
+        )
+    )
+    assert shown.splitlines() == [
+        *("What.", "  Why.", "  Do this.", "  Or that."),
+        "  [Alma: 402216 Invalid job id.; HTTP 400; tracking id E01-x]",
+    ]
+    assert str(Refused("What.")) == "What."
+
+
+@pytest.mark.parametrize("kind", _classes(AlmajobError))
+def test_every_error_says_what_it_is_for(kind: type[AlmajobError]) -> None:
+    """In its docstring."""
+    assert kind.__doc__
+    assert errors.__doc__

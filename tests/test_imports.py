@@ -1,0 +1,80 @@
+"""What a command loads: nothing that it does not use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.fake_alma import FakeAlma, job
+
+HEAVY = {
+    "requests",
+    "urllib3",
+    "cmd2",
+    "rich",
+    "yaml",
+    "prompt_toolkit",
+    "http.client",
+    "ssl",
+    "almajob.simulator.world",
+}
+PROGRAM = """
+import json, sys
+from almajob.__main__ import main
+sys.argv = ["almajob", *json.loads(sys.argv[1])]
+code = main()
+sys.stdout.flush()
+print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+"""
+
+
+def _loaded(*argv: str) -> set[str]:
+    # Coverage would load modules of its own.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(argv)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0
+    return set(modules)
+
+
+def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) -> None:
+    """From the cache, as JSON: none of the heavy libraries, and no request."""
+    site.jobs([job("S1", "ERP export")])
+    almajob("--env", "sandbox", "list")
+    modules = _loaded("--env", "sandbox", "list", "-f", "json")
+    assert not HEAVY & modules
+    assert "diskcache" in modules
+    assert not {name for name in modules if name.startswith("almajob.commands.")} - {"almajob.commands.list"}
+    assert len(site.calls()) == 1
+
+
+def test_the_version_loads_nothing_but_itself() -> None:
+    """It is told before cliff is imported."""
+    assert {name for name in _loaded("--version") if name.startswith(("almajob", "cliff", "argparse"))} == {
+        *("almajob", "almajob.__main__"),
+    }
+
+
+@pytest.mark.parametrize("words", [("config", "show"), ("cache", "show"), ("list", "--help")])
+def test_local_commands_load_no_http(words: tuple[str, ...]) -> None:
+    """Neither do those that never call Alma."""
+    assert not HEAVY & _loaded(*words)
+
+
+def test_no_cache_of_stevedores_is_written(almajob_process: Run) -> None:
+    """It could hide a plugin that was just installed again."""
+    assert almajob_process("--env", "demo", "list").code == 0
+    assert [path.name for path in (Path.home() / ".cache").iterdir()] == ["almajob"]

@@ -1,0 +1,76 @@
+"""The built-in demo, in processes of its own: what a newcomer sees first."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Result, Run
+
+ERP = "ERP export using profile FINANCE"
+
+
+def test_the_main_job_on_a_fresh_machine(almajob_process: Run) -> None:
+    """Started by name, followed to its end, its result shown; a later invocation still knows it."""
+    done = almajob_process("--env", "demo", "run", "--job", ERP, "--wait", "-f", "json")
+    shown = json.loads(done.out)
+    assert done.code == 0
+    assert shown["status"] == "COMPLETED_SUCCESS"
+    assert shown["counters"][0]["value"] == "42"
+    later = almajob_process("--env", "demo", "status", "--id", shown["instance_id"], "-f", "json")
+    assert json.loads(later.out) == shown
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "part"),
+    [
+        ("Publishing Platform Job FTP Dump", 3, "COMPLETED_FAILED (Completed with Errors)"),
+        ("Users SYNCHRONIZE using profile SIS", 3, "FAILED (Failed)"),
+        ("PO Line - Packaging", 4, "402248"),
+        ("gift", 5, "M6136517110000561"),
+    ],
+)
+def test_the_demo_has_bad_ends_too(almajob_process: Run, job: str, code: int, part: str) -> None:
+    """So that they can be met before production has one."""
+    done = almajob_process("--env", "demo", "run", "--job", job, "--wait")
+    assert done.code == code
+    assert part in done.err
+
+
+def test_two_demos_at_once_share_a_world(almajob_process: Run) -> None:
+    """Each starts its own run; both are there afterwards."""
+    results: list[Result] = []
+
+    def start() -> None:
+        results.append(almajob_process("--env", "demo", "run", "--job", ERP, "-f", "json"))
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    ids = {json.loads(result.out)["instance_id"] for result in results}
+    assert len(ids) == 4
+    for instance_id in ids:
+        assert almajob_process("--env", "demo", "status", "--id", instance_id).code == 0
+
+
+def test_a_world_that_is_damaged_is_an_error_with_a_cure(almajob_process: Run) -> None:
+    """It is the user's, and not thrown away."""
+    world = Path.home() / ".local/state/almajob/demo/world.json"
+    world.parent.mkdir(parents=True)
+    world.write_text("{")
+    done = almajob_process("--env", "demo", "list")
+    assert (done.code, done.out) == (5, "")
+    assert "Remove it" in done.err
+    assert world.read_text() == "{"
+
+
+def test_the_demo_can_be_checked(almajob_process: Run) -> None:
+    """As any environment."""
+    done = almajob_process("--env", "demo", "config", "check", "-f", "json")
+    assert done.code == 0
+    assert "01DEMO_INST" in done.out
