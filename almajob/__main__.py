@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from almajob import __version__, stdout
+
 
 def main() -> int:
-    """Run almajob; the version is told before anything is imported."""
+    """Run almajob; the version is told before cliff is imported."""
+    stdout.ready()
     if sys.argv[1:] == ["--version"]:
-        from almajob import __version__
-
-        print(f"almajob {__version__}")
-        return 0
+        sys.stdout.write(f"almajob {__version__}\n")
+        return stdout.finish(0)
     try:
         from almajob.app import main as run
     except KeyboardInterrupt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
-import os
 import platform
 import signal
 import sys
@@ -18,11 +17,10 @@ from typing import Any
 import cliff.app
 import cliff.help
 
-from almajob import __version__, legacy, logs
-from almajob.alma.key import redact
+from almajob import __version__, legacy, logs, stdout
 from almajob.discovery import Commands
 from almajob.errors import AlmajobError
-from almajob.plugin import add_global_options
+from almajob.plugin import add_global_options, shorten_errors
 
 _NAME = "almajob"
 _SHORT_HELP = """\
@@ -91,6 +89,7 @@ class AlmaJob(cliff.app.App):
         )
         # The name under which cliff looks for it.
         parser.set_defaults(debug=False)
+        shorten_errors(parser)
         add_global_options(parser, after_command=False)
         self.add_output_options(parser)
         return parser
@@ -134,7 +133,6 @@ class AlmaJob(cliff.app.App):
 
     def configure_logging(self) -> None:
         """Begin to tell; cliff calls this once the global options are parsed."""
-        self.options.debug = bool(self.options.almajob_debug)
         try:
             self.configure_output(self.options)
         except AlmajobError as error:
@@ -146,11 +144,15 @@ class AlmaJob(cliff.app.App):
             value = getattr(options, name, None)
             if value is not None:
                 setattr(self.options, name, value)
+        self.options.debug = bool(self.options.almajob_debug)
         verbosity = self.options.almajob_verbosity
         logs.configure(self.stderr, 1 if verbosity is None else verbosity, self.options.almajob_log_file)
 
     def run(self, argv: list[str]) -> int:
         """Run one command line and give its exit code."""
+        # For what is told before the options are known.
+        self.options = argparse.Namespace(debug=False)
+        logs.configure(self.stderr, 1, None)
         parser = self.parser
         assert isinstance(parser, _OptionParser)
         return super().run(legacy.translate(argv, parser.takes_value))
@@ -180,7 +182,7 @@ class AlmaJob(cliff.app.App):
 
     def report(self, error: Exception) -> int:
         """Tell an error on stderr and give its exit code."""
-        if getattr(self.options, "almajob_debug", False):
+        if self.options.debug:
             self.LOG.error("%s", "".join(traceback.format_exception(error)))
         if isinstance(error, AlmajobError):
             self.LOG.error("almajob: %s", error)
@@ -208,6 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    stdout.ready()
     try:
         with _sigterm_raises():
             code = _run(words)
@@ -215,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = 130
     except Terminated:
         code = 143
-    return finish(code)
+    return stdout.finish(code)
 
 
 def _run(words: list[str]) -> int:
@@ -227,8 +230,6 @@ def _run(words: list[str]) -> int:
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
         return 141
-    except AlmajobError as error:
-        return app.report(error)
 
 
 @contextmanager
@@ -248,25 +249,3 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def finish(code: int) -> int:
-    """Flush stdout here, where it can still be told that its reader has gone or its disk is full."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_stdout()
-        return 141
-    except OSError as error:
-        _drop_stdout()
-        sys.stderr.write(f"almajob: the result cannot be written: {redact(str(error.strerror))}\n")
-        return code or 1
-    except ValueError:
-        # cliff's pager closes stdout when its reader goes.
-        return code or 141
-    return code
-
-
-def _drop_stdout() -> None:
-    # Python flushes once more when it ends, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -61,22 +61,12 @@ class Alerts(FormattableColumn[Any]):
         return [{"code": item.value, "text": item.desc} for item in self._value]
 
 
-class Word(FormattableColumn[Any]):
-    """A value of a code table: its description for people, the code for programs."""
-
-    def human_readable(self) -> str:
-        return str(self._value.desc or self._value.value)
-
-    def machine_readable(self) -> Any:
-        return self._value.value
-
-
 def _counter(item: Counter) -> dict[str, str]:
     return {"code": item.type.value, "text": item.type.desc, "value": item.value}
 
 
 RUN_COLUMNS = (
-    *("job_id", "job_name", "instance_id", "submit_time", "status", "description"),
+    *("environment", "job_id", "job_name", "instance_id", "submit_time", "status", "description"),
     *("progress", "start_time", "end_time", "status_date", "counters", "alerts"),
 )
 
@@ -85,6 +75,7 @@ def run_values(run: Run) -> tuple[Any, ...]:
     """Give a run's values in the order of RUN_COLUMNS."""
     instance = run.instance
     return (
+        run.environment,
         instance.job.id if instance.job else "",
         instance.job.name if instance.job else instance.name,
         instance.id,

@@ -53,6 +53,10 @@ class AlmajobError(Exception):
         return "\n  ".join(lines)
 
 
+class ResultLost(AlmajobError):
+    """The command did its work; what it has to say cannot be written."""
+
+
 class UsageError(AlmajobError):
     """The command line is wrong in a way that argparse cannot see."""
 

@@ -7,18 +7,23 @@ is in ``self.context``. cliff prints the data. An ``AlmajobError`` becomes a mes
 from __future__ import annotations
 
 import argparse
+import difflib
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import cliff.command
+import cliff.display
 import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, Word, run_values
+from almajob import stdout
+from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, run_values
 from almajob.config.settings import Options
 from almajob.context import Context
-from almajob.errors import AlmajobError, UsageError
+from almajob.errors import AlmajobError, ResultLost, UsageError
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -35,13 +40,13 @@ __all__ = [
     "ShowOne",
     "Time",
     "UsageError",
-    "Word",
     "add_global_options",
     "non_empty",
     "options_in",
     "process_id",
     "run_values",
     "seconds",
+    "shorten_errors",
 ]
 
 _SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
@@ -86,8 +91,8 @@ def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         "--cache_dir", dest="almajob_cache_dir", type=non_empty, default=default, help=argparse.SUPPRESS
     )
     group.add_argument(
-        "--force",
         "--refresh",
+        "--force",
         dest="almajob_refresh",
         action="store_true",
         default=default,
@@ -103,7 +108,8 @@ def non_empty(text: str) -> str:
 
 
 def process_id(text: str) -> str:
-    """Take a run's id; for ``type=``."""
+    """Take a run's id, as it is pasted; for ``type=``."""
+    text = text.strip()
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError("a Process ID is digits only, such as 9563643080000561")
     return text
@@ -118,6 +124,19 @@ def seconds(text: str) -> float:
     if not 0 < found < float("inf"):
         raise argparse.ArgumentTypeError("must be a number of seconds, such as 600")
     return found
+
+
+def shorten_errors(parser: argparse.ArgumentParser) -> None:
+    """Let a parser tell an error in two lines instead of under its whole usage, with what may be meant."""
+
+    def error(message: str) -> NoReturn:
+        wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
+        meant = f" Did you mean {near[0]}?" if near else ""
+        parser.exit(2, f"{parser.prog}: {message}.{meant}\n  {parser.prog} --help shows what there is.\n")
+
+    parser.error = error  # type: ignore[method-assign]
 
 
 def options_in(*namespaces: argparse.Namespace) -> Options:
@@ -158,6 +177,7 @@ class _Almajob(cliff.command.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.formatter_class = _HelpFormatter
+        shorten_errors(parser)
         # "--ye" must not start a production job.
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
@@ -181,7 +201,8 @@ class _Almajob(cliff.command.Command):
 
     def _check_columns(self, parsed_args: argparse.Namespace) -> None:
         known = {_normalised(name) for name in self.columns}
-        for asked in getattr(parsed_args, "columns", None) or ():
+        asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
+        for asked in chain.from_iterable(asked_for):
             if known and _normalised(asked) not in known:
                 raise UsageError(
                     f"There is no column {asked!r}.", cure=f"There are: {', '.join(self.columns)}."
@@ -196,9 +217,23 @@ class Command(_Almajob, cliff.command.Command):
     """A command without a result to print; ``take_action`` returns None or an exit code."""
 
 
-class Lister(_Almajob, cliff.lister.Lister):
+class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
+    """A command whose result cliff prints."""
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        try:
+            # cliff's Lister and ShowOne, which come next, have it.
+            return super().produce_output(parsed_args, column_names, data)  # type: ignore[safe-super]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            stdout.drop()
+            raise ResultLost(f"The result cannot be written: {error.strerror}.") from None
+
+
+class Lister(_Displayed, cliff.lister.Lister):
     """A command whose result is rows; ``take_action`` returns ``(columns, rows)``."""
 
 
-class ShowOne(_Almajob, cliff.show.ShowOne):
+class ShowOne(_Displayed, cliff.show.ShowOne):
     """A command whose result is one thing; ``take_action`` returns ``(columns, values)``."""

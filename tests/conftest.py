@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
 from tests.fake_alma import KEY, FakeAlma
+
+# A busy machine is no reason to fail.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
 
 _KEPT = ("COVERAGE_", "COV_", "LANG", "PATH", "PYTEST_", "TZ")
 
@@ -113,7 +121,7 @@ def write_ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
     def write(text: str, mode: int = 0o600) -> Path:
         path = tmp_path / "almajob.ini"
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         path.chmod(mode)
         monkeypatch.setenv("ALMAJOB_INI", str(path))
         return path

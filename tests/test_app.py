@@ -156,7 +156,7 @@ def test_a_log_file_is_private_and_has_everything(site: FakeAlma, almajob: Run, 
     log = tmp_path / "almajob.log"
     almajob("--env", "sandbox", "-q", "--log-file", str(log), "list")
     almajob("--env", "sandbox", "-q", "list", "--refresh", "--log-file", str(log))
-    assert log.read_text().count("GET /conf/jobs: HTTP 200") == 2
+    assert log.read_text("utf-8").count("GET /conf/jobs: HTTP 200") == 2
     assert log.stat().st_mode & 0o777 == 0o600
 
 

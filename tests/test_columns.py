@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Counter, Instance
-from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, Word, run_values
+from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, run_values
 from almajob.runs.runs import Run
 
 
@@ -51,10 +51,9 @@ def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
     alerts = Alerts((Code("a", "Well done."), Code("b", "")))
     assert alerts.human_readable() == "Well done.\nb"
     assert alerts.machine_readable() == [{"code": "a", "text": "Well done."}, {"code": "b", "text": ""}]
-    assert (Word(Code("X", "")).human_readable(), Word(Code("X", "Ex")).machine_readable()) == ("X", "X")
 
 
 def test_a_run_has_a_value_for_every_column() -> None:
     """Even one of which nothing is known but its number."""
-    assert len(run_values(Run(Instance("77", name="Mine"), ""))) == len(RUN_COLUMNS)
-    assert run_values(Run(Instance("77", name="Mine"), ""))[:3] == ("", "Mine", "77")
+    assert len(run_values(Run(Instance("77", name="Mine"), "", "lab"))) == len(RUN_COLUMNS)
+    assert run_values(Run(Instance("77", name="Mine"), "", "lab"))[:4] == ("lab", "", "Mine", "77")

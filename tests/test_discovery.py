@@ -48,10 +48,10 @@ def site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _install(site: Path, distribution: str, module: str, source: str, commands: dict[str, str]) -> None:
     info = site / f"{distribution.replace('-', '_')}-1.2.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n", "utf-8")
     lines = [f"{name} = {module}:{target}" for name, target in commands.items()]
-    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
-    (site / f"{module}.py").write_text(source)
+    (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]), "utf-8")
+    (site / f"{module}.py").write_text(source, "utf-8")
     sys.modules.pop(module, None)
 
 

@@ -83,7 +83,7 @@ def test_the_sample_ini_shows_every_setting_and_is_read(tmp_path: Path) -> None:
     for name in (*GENERAL_SETTINGS, *ENVIRONMENT_SETTINGS, *FLAT_SETTINGS):
         assert re.search(rf"^[;# ]*{name} = |\b{name}\b,? works too", text, re.MULTILINE), name
     copy = tmp_path / "almajob.ini"
-    copy.write_text(text)
+    copy.write_text(text, "utf-8")
     copy.chmod(0o600)
     found = settings.load(Options(ini_file=str(copy)), {"HOME": str(tmp_path)})
     assert list(found.sections) == ["sandbox", "production", "network-zone", "lab"]
@@ -98,7 +98,7 @@ def test_the_predecessors_form_in_the_sample_is_read(tmp_path: Path) -> None:
     lines = re.findall(r"^;   (.+)$", SAMPLE.read_text("utf-8"), re.MULTILINE)
     flat = [line for line in lines if line.startswith(FLAT_SETTINGS)]
     copy = tmp_path / "almajob.ini"
-    copy.write_text("\n".join(flat))
+    copy.write_text("\n".join(flat), "utf-8")
     copy.chmod(0o600)
     found = settings.load(Options(ini_file=str(copy)), {"HOME": str(tmp_path)})
     assert set(found.sections) == {"sandbox", "production"}

@@ -64,7 +64,7 @@ def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) ->
 def test_the_version_loads_nothing_but_itself() -> None:
     """It is told before cliff is imported."""
     assert {name for name in _loaded("--version") if name.startswith(("almajob", "cliff", "argparse"))} == {
-        *("almajob", "almajob.__main__"),
+        *("almajob", "almajob.__main__", "almajob.stdout"),
     }
 
 

@@ -7,7 +7,7 @@ import re
 
 _HIDDEN = "(hidden)"
 # What Alma's keys look like (l7xx or l8xx and 32 hex digits), and the two ways a key travels.
-_KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[^\s&\"']+", re.IGNORECASE)
+_KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[\w-]{12,}", re.IGNORECASE)
 # Shorter ones are no keys of Alma's (36 characters) but words of a test server, such as "test": blanking
 # them out would spoil every message that has the word.
 _SHORTEST_SECRET = 8

@@ -23,6 +23,7 @@ from almajob.errors import (
 
 DAILY_THRESHOLD = "DAILY_THRESHOLD"
 PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"
+NO_SUCH_INSTANCE = "402218"
 NO_SUCH_JOB = frozenset({"402215", "402216"})
 _KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
 
@@ -66,7 +67,7 @@ ADVICE: dict[str, str] = {
     "60347": "The same job, or one it excludes, is running: wait for its end.",
     "60332": "Only jobs of the Student Information System have events.",
     "60333": "Try again; if it stays, give Ex Libris Support the tracking id.",
-    "40166410": "Check --type and --category: a category is a code, and belongs to one type of job.",
+    "40166410": "Check --type and --category: a category belongs to one type; almajob list shows both.",
     "40166411": "The code table is not there for this institution.",
     "UNAUTHORIZED": _KEY_ADVICE,
     "FORBIDDEN": _KEY_ADVICE,

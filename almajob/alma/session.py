@@ -72,7 +72,7 @@ class Session:
         self._url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
-        self.host = urlsplit(base_url).hostname or ""
+        self.host = urlsplit(base_url).netloc
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, Any]:
         """Read something; tried up to four times, because reading twice does no harm.
@@ -148,7 +148,11 @@ class Session:
 
         remaining = max(deadline - time.monotonic(), 0.001)
         # A proxy of the environment must not be asked for a server on this machine.
-        no_proxy: Any = dict.fromkeys(("http", "https", "all")) if is_loopback(self.host) else None
+        no_proxy: Any = (
+            dict.fromkeys(("http", "https", "all"))
+            if is_loopback(urlsplit(self._url).hostname or "")
+            else None
+        )
         try:
             response = self._http.request(
                 method,
@@ -262,7 +266,8 @@ def _unreachable(broken: requests.RequestException, host: str) -> NotSent | Brok
     if isinstance(cause, (reasons.NewConnectionError, reasons.ConnectTimeoutError, reasons.ProxyError)):
         return NotSent(
             f"No connection to {host} could be made.",
-            cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later.",
+            cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
+            "for a server of your own, whether it is running.",
         )
     if isinstance(broken, requests.exceptions.ContentDecodingError):
         return NotAlma(

@@ -11,13 +11,19 @@ LOG = logging.getLogger(__name__)
 
 
 class CacheClear(Command):
-    """Empty the cache, for all environments. Nothing is lost that Alma cannot give again.
+    """Empty the cache. Nothing is lost that Alma cannot give again.
+
+    With --env only that environment's job lists are removed.
 
     Examples:
       almajob cache clear
+      almajob --env sandbox cache clear
     """
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        cache = self.context.cache
-        removed = cache.clear()
+        cache, chosen = self.context.cache, self.context.settings.env
+        if chosen is not None and chosen.source == "--env":
+            removed = cache.clear(f"jobs.{self.context.environment.name}")
+        else:
+            removed = cache.clear()
         LOG.info("Removed %d of the cache's directories from %s.", len(removed), cache.directory)

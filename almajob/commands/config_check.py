@@ -18,8 +18,8 @@ _Row = tuple[str, str, str]
 class ConfigCheck(Lister):
     """Check the ini and what the key may do; changes nothing and starts nothing.
 
-    Each check is one line with its cure. Exit code 0: all is well. 7: something is not.
-    6: Alma could not be reached.
+    Each check is one line with its cure; where one fails, those that need it are not made.
+    Exit code 0: all is well. 7: something is not. 6: Alma could not be reached. 2: no environment.
 
     Examples:
       almajob --env sandbox config check
@@ -44,7 +44,7 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
             rows.append((name, ask(), ""))
         except AlmajobError as error:
             errors.append(error)
-            rows.append((name, f"failed: {error.what} {error.why}".strip(), " ".join(error.cure.split())))
+            rows.append((name, f"failed: {error.what} {error.why}".strip(), error.cure.partition("\n")[0]))
             return False
         return True
 
@@ -52,9 +52,9 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
     is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
     if is_configured and passes("API key", lambda: _key(context)):
         alma = context.alma
-        passes("key may read (GET conf/test)", alma.test_read)
-        passes("key may start jobs (POST conf/test)", alma.test_write)
-        passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
+        if passes("key may read (GET conf/test)", alma.test_read):
+            passes("key may start jobs (POST conf/test)", alma.test_write)
+            passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
     return rows, errors
 
 
@@ -71,7 +71,8 @@ def _environment(environment: Environment) -> str:
 def _key(context: Context) -> str:
     # Making the session fetches the key; nothing is sent yet.
     assert context.alma
-    return "found"
+    source = context.key_source(context.environment)
+    return f"found ({source.text}, {source.source})" if source.text else "not needed"
 
 
 def _leads_to(alma: Alma, environment: Environment) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from almajob.alma.api import JobFilter
 from almajob.alma.models import Job
-from almajob.plugin import Lister, Word, non_empty
+from almajob.plugin import Lister, non_empty
 from almajob.runs.catalogue import named_like
 
 LOG = logging.getLogger(__name__)
@@ -30,8 +30,18 @@ class List(Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("--type", choices=("manual", "scheduled", "other"), help="only jobs of this type")
-        parser.add_argument("--category", metavar="CODE", type=non_empty, help="only jobs of this category")
+        parser.add_argument(
+            "--type",
+            type=str.lower,
+            choices=("manual", "scheduled", "other"),
+            help="only jobs of this type",
+        )
+        parser.add_argument(
+            "--category",
+            metavar="CODE",
+            type=non_empty,
+            help="only jobs of this category, as the list shows it",
+        )
         parser.add_argument(
             "--profile-id",
             metavar="ID",
@@ -56,9 +66,16 @@ class List(Lister):
         if parsed_args.name is not None:
             jobs = named_like(jobs, parsed_args.name)
         if not jobs:
-            LOG.info("No job matches.")
+            LOG.info("No job matches.%s", _hint(parsed_args.name))
         return self.columns, [_row(job) for job in jobs]
 
 
-def _row(job: Job) -> tuple[str, str, Word, Word]:
-    return job.id, job.name, Word(job.type), Word(job.category)
+def _hint(pattern: str | None) -> str:
+    """Most who search mean a part of the name."""
+    if pattern is None or any(sign in pattern for sign in "*?["):
+        return ""
+    return f" To search for a part of the name: --name '*{pattern}*'"
+
+
+def _row(job: Job) -> tuple[str, str, str, str]:
+    return job.id, job.name, job.type.value, job.category.value

@@ -6,14 +6,15 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RUN_COLUMNS, ShowOne, non_empty, run_values, seconds
+from almajob.plugin import RUN_COLUMNS, ShowOne, UsageError, non_empty, run_values, seconds
 
 
 class Run(ShowOne):
     """Start a job, once, and show its run.
 
-    Exit code 0: started (with --wait: ended well). 3: ended, and not well.
-    9: it cannot be told whether it was started; look before you start it again.
+    Exit code 0: started; with --wait: ended well, or with warnings. 3: ended, and not well.
+    8: still running after --timeout. 9: it cannot be told whether it was started; look before
+    you start it again.
 
     Examples:
       almajob --env sandbox run --job 'ERP export using profile FINANCE'
@@ -36,11 +37,14 @@ class Run(ShowOne):
             "--timeout",
             metavar="SECONDS",
             type=seconds,
-            help="with --wait: stop looking after this time (exit code 8); the job goes on",
+            help="with --wait: stop looking after this time (exit code 8), while the job goes on; "
+            "without it, wait as long as it takes",
         )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        if parsed_args.timeout is not None and not parsed_args.wait:
+            raise UsageError("--timeout says how long to wait.", cure="Add --wait.")
         runs = self.context.runs
         run = runs.start(parsed_args.job)
         if parsed_args.wait:

@@ -13,6 +13,7 @@ class Status(ShowOne):
     """Show how a run stands, or how it ended.
 
     The run is named by its Process ID, which almajob run and Alma's Monitor Jobs show.
+    The exit code is 0 whatever the status is: to look succeeded.
 
     Examples:
       almajob --env sandbox status --id PROCESS_ID

@@ -89,6 +89,10 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
 def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
     if "base_url" in section:
         return _checked_url(section["base_url"])
+    if "region" in section and "domain" in section and section["region"].text != section["domain"].text:
+        raise ConfigurationError(
+            f"{section['domain'].source}: domain is another than region.", cure="Keep one of the two."
+        )
     region = section.get("region") or section.get("domain")
     if region is None:
         raise ConfigurationError(

@@ -43,8 +43,12 @@ class Ini:
         return f"{self.path}, line {value.line}"
 
 
-def read(path: Path) -> Ini:
+def read(path: Path, named_by: str = "") -> Ini:
     """Read and check one ini file.
+
+    Args:
+        path: of the file.
+        named_by: the option or variable that named it, for the message; empty where it was found.
 
     Raises:
         ConfigurationError: not readable, not an ini, or open to others although it holds a key.
@@ -55,7 +59,9 @@ def read(path: Path) -> Ini:
             raw = file.read(_SIZE_LIMIT + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read.", why=f"{error.strerror}.", cure="Name another with --ini-file."
+            f"{path} cannot be read.",
+            why=f"{error.strerror}." + (f" It was named by {named_by}." if named_by else ""),
+            cure="Name another with --ini-file.",
         ) from None
     try:
         text = raw.decode("utf-8-sig")
@@ -111,7 +117,12 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     except configparser.DuplicateSectionError as error:
         raise _wrong(path, error.lineno, f"opens [{error.section}] a second time", "Join the two.") from None
     except configparser.ParsingError as error:
-        raise _wrong(path, error.errors[0][0], "has no '='", "Write: name = value") from None
+        raise _wrong(
+            path,
+            error.errors[0][0],
+            "is neither a [section] nor name = value",
+            "The line has no '=' or no ']'.",
+        ) from None
     numbers = _line_numbers(lines)
     return {
         section: {

@@ -68,7 +68,7 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
         raise ConfigurationError(
             f"The API key of {environment.name} {error}.",
             why=f"It comes from {found.source}.",
-            cure="A key is one word, such as l7xx0123…",
+            cure="A key is one word, such as l7xx0123… A command that makes it is run without a shell.",
         ) from None
 
 
@@ -106,18 +106,22 @@ def _from_command(environment: Environment) -> str:
         argv = shlex.split(_given(environment.api_key_command))
         # stderr and the terminal stay with the user: a password store may have something to ask.
         done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=_COMMAND_SECONDS, check=False)
-    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
-        raise _command_failed(environment.name, type(error).__name__) from None
+    except (ValueError, IndexError):
+        raise _command_failed(environment.name, "It is not a command line.") from None
+    except subprocess.TimeoutExpired:
+        raise _command_failed(environment.name, f"It had not ended after {_COMMAND_SECONDS} s.") from None
+    except OSError as error:
+        raise _command_failed(environment.name, f"{argv[0]}: {error.strerror}.") from None
     if done.returncode:
-        raise _command_failed(environment.name, f"exit code {done.returncode}")
+        raise _command_failed(environment.name, f"It ended with exit code {done.returncode}.")
     return _first_line(done.stdout)
 
 
 def _command_failed(name: str, why: str) -> ConfigurationError:
     return ConfigurationError(
         f"The api_key_command of {name} gave no key.",
-        why=f"It ended with {why}.",
-        cure="Type it in a terminal to see what it says.",
+        why=why,
+        cure="Type it in a terminal to see what it says. It is run without a shell: no pipes, no variables.",
     )
 
 

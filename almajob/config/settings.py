@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 GENERAL_SETTINGS = ("env", "cache_dir")
 FLAT_SETTINGS = ("api_key_sandbox", "api_key_production", "domain")
 _GENERAL = "almajob"
+_NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section another name."}
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -52,7 +53,7 @@ class Settings:
 
     def environment_names(self) -> list[str]:
         """Name every environment that --env takes."""
-        return [*self.sections, *({DEMO} - set(self.sections))]
+        return [*self.sections, DEMO]
 
     def environment(self, name: str | None = None) -> Environment:
         """Give the chosen environment, or the one named.
@@ -69,7 +70,7 @@ class Settings:
                     "or set ALMAJOB_ENV, or env in [almajob] of the ini.",
                 )
             name = self.env.text
-        if name == DEMO and DEMO not in self.sections:
+        if name == DEMO:
             return Environment(DEMO, Sourced("sandbox", "built in"), None)
         if name not in self.sections:
             raise self._unknown_environment(name)
@@ -79,12 +80,16 @@ class Settings:
         if self.ini is None:
             return ConfigurationError(
                 f"There is no almajob.ini, so nothing is known of the environment {name!r}.",
-                cure="Copy almajob.ini.sample to ~/.config/almajob/almajob.ini and put your key in, "
-                "or name a file with --ini-file.\nTo try almajob without a key: almajob --env demo list",
+                cure="Make the directory ~/.config/almajob, copy almajob.ini.sample to almajob.ini in it, "
+                "and put your key in; or name a file with --ini-file.\n"
+                "To try almajob without a key: almajob --env demo list",
             )
+        known = {known.lower(): known for known in self.environment_names()}
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        meant = f"Did you mean {known[near[0]]}? " if near else ""
         return ConfigurationError(
             f"{self.ini.path} has no environment {name!r}.",
-            cure=f"It has: {', '.join(self.environment_names())}. A section [{name}] would add one.",
+            cure=f"{meant}There are: {', '.join(self.environment_names())}.",
         )
 
 
@@ -115,9 +120,9 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
 
 def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
     if options.ini_file is not None:
-        return ini_file.read(Path(options.ini_file).expanduser().absolute())
+        return ini_file.read(Path(options.ini_file).expanduser().absolute(), "--ini-file")
     if environ.get("ALMAJOB_INI"):
-        return ini_file.read(Path(environ["ALMAJOB_INI"]).expanduser().absolute())
+        return ini_file.read(Path(environ["ALMAJOB_INI"]).expanduser().absolute(), "ALMAJOB_INI")
     for candidate in places.ini_candidates(environ):
         if candidate.exists():
             return ini_file.read(candidate)
@@ -142,6 +147,11 @@ def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
 
 def _refuse_unknown(ini: Ini) -> None:
     for section, values in ini.sections.items():
+        if section in _NO_ENVIRONMENT or (section != _GENERAL and section.lower() == _GENERAL):
+            raise ConfigurationError(
+                f"{ini.path} has a section [{section}].",
+                cure=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
+            )
         if section not in {_GENERAL, ini_file.TOP} and not _ENVIRONMENT_NAME.fullmatch(section):
             raise ConfigurationError(
                 f"{ini.path} has a section [{section}], which cannot name an environment.",

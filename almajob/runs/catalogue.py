@@ -102,9 +102,11 @@ def named_like(jobs: Iterable[Job], pattern: str) -> list[Job]:
 
 
 def _no_such_job(text: str, jobs: Sequence[Job]) -> Refused:
-    lower = {job.name.casefold(): job for job in reversed(jobs)}
-    near = difflib.get_close_matches(text.casefold(), lower, n=3, cutoff=0.0)
-    nearest = "; ".join(f"{lower[name].name!r} ({lower[name].id})" for name in near)
+    wanted = text.strip().casefold()
+    by_name = {job.name.casefold(): job for job in reversed(jobs)}
+    by_id = [job for job in jobs if job.id.casefold() == wanted]
+    near = [by_name[name] for name in difflib.get_close_matches(wanted, by_name, n=3, cutoff=0.0)]
+    nearest = "; ".join(f"{job.name!r} ({job.id})" for job in [*by_id, *near][:3])
     return Refused(
         f"No job has the name or id {text!r}.",
         why=f"Nearest: {nearest}" if nearest else "The environment lists no jobs.",

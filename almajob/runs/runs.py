@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.models import Instance
-from almajob.errors import AlmajobError, JobEndedBadly, Refused
+from almajob.alma.refusals import NO_SUCH_INSTANCE
+from almajob.errors import AlmajobError, AlmaRefused, JobEndedBadly, Refused, StillRunning
 from almajob.runs import submit, wait
 from almajob.runs.catalogue import JOB_ID, Catalogue
 from almajob.runs.statustable import StatusTable
@@ -22,12 +23,14 @@ class Run:
 
     Attributes:
         description: of its status, from Alma's code table.
-        verdict: how it ended, where almajob followed it to the end and it did not end well.
+        environment: the name of the environment that it runs in.
+        verdict: why following it did not lead to a good end: it ended badly, or was still running.
     """
 
     instance: Instance
     description: str
-    verdict: JobEndedBadly | None = None
+    environment: str
+    verdict: JobEndedBadly | StillRunning | None = None
 
 
 class Runs:
@@ -59,29 +62,33 @@ class Runs:
         return self._described(instance)
 
     def follow(self, run: Run, *, timeout: float | None = None) -> Run:
-        """Follow a run to its end and judge it.
+        """Follow a run to its end and judge it; nothing of it is an error, as the job was started.
 
         Args:
             run: as ``start`` or ``look`` gave it.
             timeout: seconds; None for as long as it takes.
 
-        Raises:
-            StillRunning: its end was not seen in time.
+        Returns:
+            The run as it was seen last, with the verdict.
         """
-        instance_id = run.instance.id
-        job_id = run.instance.job.id if run.instance.job else ANY_JOB
+        seen = run.instance
+        job_id = seen.job.id if seen.job else ANY_JOB
 
         def look() -> Instance:
-            return self._alma().instance(instance_id, job_id)
+            nonlocal seen
+            seen = self._alma().instance(run.instance.id, job_id)
+            return seen
 
         try:
-            ended = wait.follow(look, instance_id, environment=self._environment, timeout=timeout)
-        except BaseException as error:
-            if not isinstance(error, AlmajobError):
-                LOG.warning("%s", wait.goes_on(instance_id, self._environment))
+            wait.follow(look, seen.id, environment=self._environment, timeout=timeout)
+        except StillRunning as still_running:
+            return replace(self._described(seen), verdict=still_running)
+        except BaseException:
+            # Ctrl-C or SIGTERM.
+            LOG.warning("%s", wait.goes_on(seen.id, self._environment))
             raise
-        described = self._described(ended)
-        return Run(ended, described.description, wait.verdict(ended, described.description))
+        described = self._described(seen)
+        return replace(described, verdict=wait.verdict(seen, described.description))
 
     def look(self, instance_id: str, job: str | None = None) -> Run:
         """Read one run; one call, whether its job is named, given by id or not at all.
@@ -89,8 +96,7 @@ class Runs:
         Raises:
             Refused: the run is of another job.
         """
-        job_id = job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB
-        instance = self._alma().instance(instance_id, job_id)
+        instance = self._find(instance_id, job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB)
         found = instance.job
         if job is not None and found is not None and job not in (found.id, found.name):
             raise Refused(
@@ -100,6 +106,15 @@ class Runs:
             )
         return self._described(instance)
 
+    def _find(self, instance_id: str, job_id: str) -> Instance:
+        try:
+            return self._alma().instance(instance_id, job_id)
+        except AlmaRefused as refused:
+            # Alma says the same of a run of another job and of no run at all; tell them apart.
+            if job_id == ANY_JOB or refused.code != NO_SUCH_INSTANCE:
+                raise
+            return self._alma().instance(instance_id)
+
     def _described(self, instance: Instance) -> Run:
         known = bool(instance.status.value)
-        return Run(instance, self._table.description(instance.status) if known else "")
+        return Run(instance, self._table.description(instance.status) if known else "", self._environment)

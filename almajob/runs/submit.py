@@ -58,7 +58,7 @@ def start(alma: Alma, job: Job, parameters: Sequence[Parameter] = (), *, environ
         AlmajobError: nothing was started.
     """
     confirmed = reread(alma, job)
-    LOG.info("Starting %s (%s).", confirmed.name, confirmed.id)
+    LOG.info("Starting %s (%s) in %s.", confirmed.name, confirmed.id, environment)
     try:
         outcome: Submission | AlmajobError = alma.submit(confirmed.id, parameters)
     except AlmajobError as error:

@@ -98,10 +98,11 @@ class Cache:
             if path.name.startswith(_KINDS) and _SET_ASIDE not in path.name
         ]
 
-    def clear(self) -> list[Path]:
-        """Remove every drawer, those set aside too, and say which are gone."""
+    def clear(self, name: str | None = None) -> list[Path]:
+        """Remove one drawer, or every one and those set aside, and say which are gone."""
         self.close()
-        return [path for path in self._paths() if remove_drawer(path)]
+        wanted = None if name is None else f"{_PREFIX}{name}"
+        return [path for path in self._paths() if wanted in (None, path.name) and remove_drawer(path)]
 
     def close(self) -> None:
         """Close what was opened."""

@@ -77,7 +77,7 @@ def open_drawer(path: Path) -> Drawer:
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, "it is a symbolic link")
     if not stat.S_ISDIR(found.st_mode):
-        raise Damaged("it is a file")
+        raise Damaged("it is a file, such as the older script left")
     if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise OSError(errno.EPERM, "other users can write to it")
     return Drawer(path)

@@ -50,7 +50,7 @@ def test_a_netrc_does_not_replace_the_key(alma: FakeAlma, session: Session) -> N
     """An entry for the host in ~/.netrc changes nothing."""
     netrc = Path.home() / ".netrc"
     netrc.write_text(
-        "machine 127.0.0.1 login eve password other\nmachine localhost login eve password other\n"
+        "machine 127.0.0.1 login eve password other\nmachine localhost login eve password other\n", "utf-8"
     )
     netrc.chmod(0o600)
     alma.on("GET /test", {})

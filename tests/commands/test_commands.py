@@ -108,7 +108,10 @@ def test_run_starts_a_job_by_its_name(alma_with_jobs: FakeAlma, almajob: Run) ->
     assert shown["description"] == "Queued (from the table)"
     assert shown["start_time"] is None
     assert alma_with_jobs.calls("POST") == ["POST /jobs/S1?op=run"]
-    assert done.err.splitlines() == [f"Starting {ERP['name']} (S1).", f"Started {ERP['name']}: run 77."]
+    assert done.err.splitlines() == [
+        f"Starting {ERP['name']} (S1) in sandbox.",
+        f"Started {ERP['name']}: run 77.",
+    ]
 
 
 def test_the_first_job_of_the_list_runs_like_any_other(alma_with_jobs: FakeAlma, almajob: Run) -> None:
@@ -148,11 +151,13 @@ def test_run_wait_follows_to_the_end(
 
 
 def test_run_wait_with_a_time_limit(alma_with_jobs: FakeAlma, almajob: Run) -> None:
-    """Exit code 8; the job goes on, and the message says how to look again."""
+    """Exit code 8; what was seen last is printed, and the message says how to look again."""
     alma_with_jobs.on("POST /jobs/S1", started(ERP, "77"))
     alma_with_jobs.on("GET /jobs/S1/instances/77", instance("77", ERP, "RUNNING"))
-    done = almajob(*ENV, "run", "--job", "S1", "--wait", "--timeout", "0.2")
-    assert (done.code, done.out) == (8, "")
+    done = almajob(*ENV, "run", "--job", "S1", "--wait", "--timeout", "0.2", "-f", "json")
+    shown = json.loads(done.out)
+    assert done.code == 8
+    assert (shown["environment"], shown["instance_id"], shown["status"]) == ("sandbox", "77", "RUNNING")
     assert "almajob --env sandbox status --id 77" in done.err
 
 

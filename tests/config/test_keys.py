@@ -22,7 +22,7 @@ def _environment(**settings: str) -> Environment:
 def key_file(tmp_path: Path) -> Callable[..., Path]:
     def write(text: str = f"{KEY}\nsecond line\n", mode: int = 0o600, name: str = "x.key") -> Path:
         path = tmp_path / name
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         path.chmod(mode)
         return path
 
@@ -32,7 +32,7 @@ def key_file(tmp_path: Path) -> Callable[..., Path]:
 def test_the_sources_have_an_order(key_file: Callable[..., Path], tmp_path: Path) -> None:
     """Command, file, systemd credential, variable, ini: take one away and the next one counts."""
     credential = tmp_path / "almajob_my-lab"
-    credential.write_text("from-credential")
+    credential.write_text("from-credential", "utf-8")
     credential.chmod(0o400)
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "ALMAJOB_API_KEY_MY_LAB": "from-variable"}
     settings = {
@@ -71,13 +71,21 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["false", "/no/such/program", "", "echo 'unbalanced", "sh -c 'echo x; exit 3'"]
+    ("command", "why"),
+    [
+        ("false", "exit code 1"),
+        ("/no/such/program", "/no/such/program: No such file or directory"),
+        (" ", "not a command line"),
+        ("echo 'unbalanced", "not a command line"),
+        ("sh -c 'echo x; exit 3'", "exit code 3"),
+    ],
 )
-def test_a_command_that_gives_no_key_is_an_error(command: str) -> None:
+def test_a_command_that_gives_no_key_is_an_error(command: str, why: str) -> None:
     """Its exit code or the kind of failure is told, never its output."""
     with pytest.raises(ConfigurationError, match="gave no key") as caught:
-        keys.find(_environment(api_key_command=command or " "), {})
-    assert "It ended with" in caught.value.why
+        keys.find(_environment(api_key_command=command), {})
+    assert why in caught.value.why
+    assert "without a shell" in caught.value.cure
 
 
 def test_the_command_is_run_without_a_shell() -> None:

@@ -160,7 +160,7 @@ def test_the_ini_is_looked_for_where_the_design_says(tmp_path: Path, monkeypatch
     }
     for name, path in places.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"[{name}]\nkind = sandbox\n")
+        path.write_text(f"[{name}]\nkind = sandbox\n", "utf-8")
         path.chmod(0o600)
     xdg = {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}
 

@@ -211,7 +211,7 @@ def test_the_reports_lie_as_almas_do() -> None:
 def test_a_file_that_is_no_world_is_refused(tmp_path: Path, text: str) -> None:
     """It is not overwritten either."""
     path = tmp_path / "world.json"
-    path.write_text(text)
+    path.write_text(text, "utf-8")
     with pytest.raises(ValueError, match=r"world|Expecting|indices"):
         WorldFile(path)
-    assert path.read_text() == text
+    assert path.read_text("utf-8") == text

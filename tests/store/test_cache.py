@@ -101,7 +101,7 @@ def test_everything_is_private_under_any_umask(directory: Path, umask: int) -> N
     assert modes.pop(drawer.name) == 0o700
     assert {"cache.db", "README"} <= set(modes)
     assert set(modes.values()) == {0o600}
-    assert "almajob cache clear" in (drawer / "README").read_text()
+    assert "almajob cache clear" in (drawer / "README").read_text("utf-8")
 
 
 def _garbage(drawer: Path) -> None:
@@ -140,7 +140,7 @@ def _a_file(drawer: Path) -> None:
     for path in drawer.iterdir():
         path.unlink()
     drawer.rmdir()
-    drawer.write_text("O:8:stdClass … what the predecessor left here")
+    drawer.write_text("O:8:stdClass … what the predecessor left here", "utf-8")
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_a_directory_without_a_database_is_damaged(tmp_path: Path) -> None:
 def test_contents_and_clear(directory: Path, cache: Cache) -> None:
     """What is kept is told; what is removed is ours, and nothing else in the directory."""
     _filled(directory)
-    (directory / "precious.txt").write_text("not ours")
+    (directory / "precious.txt").write_text("not ours", "utf-8")
     strange = directory / ".cache.strange"
     strange.mkdir()
-    (strange / "letter.txt").write_text("not ours")
+    (strange / "letter.txt").write_text("not ours", "utf-8")
     (found,) = [item for item in cache.contents() if item.name == DRAWER]
     assert (found.entries, found.newest is not None, found.size > 0) == (1, True, True)
     assert [path.name for path in cache.clear()] == [f".cache.{DRAWER}"]

@@ -78,7 +78,7 @@ def test_a_pickled_key_is_refused(cache: diskcache.Cache, tmp_path: Path) -> Non
 def test_a_file_elsewhere_is_not_read(cache: diskcache.Cache, tmp_path: Path) -> None:
     """Whatever path the row names."""
     secret = tmp_path / "secret.txt"
-    secret.write_text('"secret"')
+    secret.write_text('"secret"', "utf-8")
     _tamper(cache, mode=MODE_TEXT, filename=str(secret), value=None)
     assert cache.get("key", "miss") == "miss"
 
@@ -86,12 +86,12 @@ def test_a_file_elsewhere_is_not_read(cache: diskcache.Cache, tmp_path: Path) ->
 def test_a_file_elsewhere_is_not_deleted(cache: diskcache.Cache, tmp_path: Path) -> None:
     """When its row is replaced or removed."""
     victim = tmp_path / "victim.txt"
-    victim.write_text("precious")
+    victim.write_text("precious", "utf-8")
     _tamper(cache, filename="../victim.txt")
     cache.set("key", 1)
     _tamper(cache, filename="../victim.txt")
     cache.delete("key")
-    assert victim.read_text() == "precious"
+    assert victim.read_text("utf-8") == "precious"
 
 
 @pytest.mark.parametrize(

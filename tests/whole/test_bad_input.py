@@ -44,7 +44,7 @@ def test_no_ini(almajob: Run, command: tuple[str, ...]) -> None:
 
 INIS = {
     "without a key": ("[sandbox]\nregion = na\n", 7, "There is no API key for sandbox"),
-    "no equals sign": (f"[sandbox]\napi_key {KEY}\n", 7, "line 2 has no '='"),
+    "no equals sign": (f"[sandbox]\napi_key {KEY}\n", 7, "line 2 is neither a [section]"),
     "unknown environment": (
         f"[lab]\nkind = sandbox\nregion = na\napi_key = {KEY}\n",
         7,

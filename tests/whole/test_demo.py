@@ -62,11 +62,11 @@ def test_a_world_that_is_damaged_is_an_error_with_a_cure(almajob_process: Run) -
     """It is the user's, and not thrown away."""
     world = Path.home() / ".local/state/almajob/demo/world.json"
     world.parent.mkdir(parents=True)
-    world.write_text("{")
+    world.write_text("{", "utf-8")
     done = almajob_process("--env", "demo", "list")
     assert (done.code, done.out) == (5, "")
     assert "Remove it" in done.err
-    assert world.read_text() == "{"
+    assert world.read_text("utf-8") == "{"
 
 
 def test_the_demo_can_be_checked(almajob_process: Run) -> None:

@@ -1,0 +1,37 @@
+"""Standard output at the end of a process, where a closed pipe or a full disk can still be told."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def ready() -> None:
+    """Give a process that was started with closed streams something to write to."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Held open to the end of the process, as the stream that it stands for.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def finish(code: int) -> int:
+    """Flush stdout, and give the exit code: 141 for a closed pipe, 1 for a result that cannot be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop()
+        return 141
+    except OSError as error:
+        drop()
+        sys.stderr.write(f"almajob: the result cannot be written: {error.strerror}\n")
+        return code or 1
+    except ValueError:
+        # cliff's pager closes stdout when its reader goes.
+        return code or 141
+    return code
+
+
+def drop() -> None:
+    """Let what cannot be written vanish; once it has been told."""
+    # Python flushes once more when it ends, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
