@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import os
 import platform
 import signal
 import sys
@@ -19,8 +20,10 @@ import cliff.help
 
 from almajob import __version__, legacy, logs, stdout
 from almajob.discovery import Commands
-from almajob.errors import AlmajobError
-from almajob.plugin import add_global_options, shorten_errors
+from almajob.errors import AlmajobError, UsageError
+from almajob.options import add_global_options, add_output_options, shorten_errors
+
+LOG = logging.getLogger(__name__)
 
 _NAME = "almajob"
 _SHORT_HELP = """\
@@ -91,45 +94,8 @@ class AlmaJob(cliff.app.App):
         parser.set_defaults(debug=False)
         shorten_errors(parser)
         add_global_options(parser, after_command=False)
-        self.add_output_options(parser)
+        add_output_options(parser, after_command=False)
         return parser
-
-    def add_output_options(self, parser: argparse.ArgumentParser, default: Any = None) -> None:
-        """Add the options that say how much is told, and where."""
-        group = parser.add_argument_group("messages")
-        amount = group.add_mutually_exclusive_group()
-        amount.add_argument(
-            "-v",
-            "--verbose",
-            dest="almajob_verbosity",
-            action="store_const",
-            const=2,
-            default=default,
-            help="tell each call",
-        )
-        amount.add_argument(
-            "-q",
-            "--quiet",
-            dest="almajob_verbosity",
-            action="store_const",
-            const=0,
-            default=default,
-            help="tell only warnings and errors",
-        )
-        group.add_argument(
-            "--log-file",
-            dest="almajob_log_file",
-            metavar="FILE",
-            default=default,
-            help="append every message to FILE",
-        )
-        group.add_argument(
-            "--debug",
-            dest="almajob_debug",
-            action="store_true",
-            default=default,
-            help="show where in almajob an error arose",
-        )
 
     def configure_logging(self) -> None:
         """Begin to tell; cliff calls this once the global options are parsed."""
@@ -153,6 +119,7 @@ class AlmaJob(cliff.app.App):
         # For what is told before the options are known.
         self.options = argparse.Namespace(debug=False)
         logs.configure(self.stderr, 1, None)
+        _drop_bad_widths()
         parser = self.parser
         assert isinstance(parser, _OptionParser)
         return super().run(legacy.translate(argv, parser.takes_value))
@@ -165,20 +132,18 @@ class AlmaJob(cliff.app.App):
         words = argv[1:] if argv[0] == "help" and len(argv) > 1 else argv
         try:
             self.command_manager.find_command(words)
-        except ValueError:
-            self._refuse_unknown_command(words)
-        except AlmajobError as error:
-            raise SystemExit(self.report(error)) from None
+        except (ValueError, AlmajobError) as error:
+            refused = error if isinstance(error, AlmajobError) else self._unknown_command(words)
+            raise SystemExit(self.report(refused)) from None
 
-    def _refuse_unknown_command(self, words: list[str]) -> None:
+    def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]
         longer = [name for name in names if name.startswith(f"{words[0]} ")]
         near = longer or difflib.get_close_matches(words[0], names, n=3)
-        self.stderr.write(f"almajob: there is no command {words[0]!r}.\n")
-        if near:
-            self.stderr.write(f"  Did you mean: {', '.join(near)}?\n")
-        self.stderr.write("  almajob --help lists the commands.\n")
-        raise SystemExit(2)
+        meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
+        return UsageError(
+            f"There is no command {words[0]!r}.", cure=f"{meant}almajob --help lists the commands."
+        )
 
     def report(self, error: Exception) -> int:
         """Tell an error on stderr and give its exit code."""
@@ -230,6 +195,14 @@ def _run(words: list[str]) -> int:
         return end.code if isinstance(end.code, int) else 0
     except BrokenPipeError:
         return 141
+
+
+def _drop_bad_widths() -> None:
+    """Take out what cliff would stumble over in every command: it reads these as whole numbers."""
+    for name in ("CLIFF_MAX_TERM_WIDTH", "CLIFF_FIT_WIDTH"):
+        if not os.environ.get(name, "0").isdecimal():
+            LOG.warning("%s is not a whole number and is ignored.", name)
+            del os.environ[name]
 
 
 @contextmanager

@@ -9,8 +9,16 @@ from cliff.columns import FormattableColumn
 
 from almajob.alma.models import Counter
 from almajob.runs.runs import Run
+from almajob.visible import visible
 
 Moment = datetime | str | None
+
+
+class Text(FormattableColumn[str]):
+    """A text from Alma: as it is for programs, with control characters spelled out for people."""
+
+    def human_readable(self) -> str:
+        return visible(self._value)
 
 
 class Time(FormattableColumn[Any]):
@@ -21,8 +29,12 @@ class Time(FormattableColumn[Any]):
 
     def human_readable(self) -> str:
         if isinstance(self._value, datetime):
-            return self._value.astimezone().isoformat(" ", "seconds")
-        return self._value or ""
+            try:
+                return self._value.astimezone().isoformat(" ", "seconds")
+            except OverflowError:
+                # The first or the last day of the calendar, in another zone.
+                return str(self.machine_readable())
+        return visible(self._value or "")
 
     def machine_readable(self) -> Any:
         if isinstance(self._value, datetime):
@@ -45,7 +57,9 @@ class Counters(FormattableColumn[Any]):
     """The lines of a report: a text and a value, which may be words."""
 
     def human_readable(self) -> str:
-        return "\n".join(f"{item.type.desc or item.type.value}: {item.value}" for item in self._value)
+        return "\n".join(
+            visible(f"{item.type.desc or item.type.value}: {item.value}") for item in self._value
+        )
 
     def machine_readable(self) -> Any:
         return [_counter(item) for item in self._value]
@@ -55,7 +69,7 @@ class Alerts(FormattableColumn[Any]):
     """Alma's messages on how a run ended."""
 
     def human_readable(self) -> str:
-        return "\n".join(item.desc or item.value for item in self._value)
+        return "\n".join(visible(item.desc or item.value) for item in self._value)
 
     def machine_readable(self) -> Any:
         return [{"code": item.value, "text": item.desc} for item in self._value]
@@ -76,16 +90,16 @@ def run_values(run: Run) -> tuple[Any, ...]:
     instance = run.instance
     return (
         run.environment,
-        instance.job.id if instance.job else "",
-        instance.job.name if instance.job else instance.name,
-        instance.id,
+        Text(instance.job.id if instance.job else ""),
+        Text(instance.job.name if instance.job else instance.name),
+        Text(instance.id),
         Time(instance.submit_time),
-        instance.status.value,
-        run.description,
+        Text(instance.status.value),
+        Text(run.description),
         Progress(instance.progress),
         Time(instance.start_time),
         Time(instance.end_time),
-        instance.status_date,
+        Text(instance.status_date),
         Counters(instance.counters),
         Alerts(instance.alerts),
     )

@@ -6,7 +6,6 @@ Each is made on first use, and who makes something registers its closing there a
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,16 +16,16 @@ from types import TracebackType
 from almajob.alma.api import Alma
 from almajob.alma.key import Key
 from almajob.alma.session import Session
-from almajob.config import keys, places, settings
-from almajob.config.environments import Environment, Sourced
+from almajob.config import keys, settings
+from almajob.config.environments import Environment
+from almajob.config.keys import KeySource
 from almajob.config.settings import Options, Settings
 from almajob.errors import Refused
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.runs import Runs
 from almajob.runs.statustable import StatusTable
 from almajob.store.cache import Cache
-
-LOG = logging.getLogger(__name__)
+from almajob.store.drawers import make_private
 
 
 class Context:
@@ -91,14 +90,8 @@ class Context:
         )
         return Runs(lambda: self.alma, self.catalogue, table, environment=self.environment.name)
 
-    @property
-    def state_dir(self) -> Sourced:
-        """The directory of what must not be lost."""
-        named = bool(self._environ.get("ALMAJOB_STATE_DIR"))
-        return Sourced(str(places.state_dir(self._environ)), "ALMAJOB_STATE_DIR" if named else "default")
-
-    def key_source(self, environment: Environment) -> Sourced:
-        """Say where an environment's key will come from, without fetching it."""
+    def key_source(self, environment: Environment) -> KeySource | None:
+        """Say where an environment's key will come from, without fetching it; None where there is none."""
         return keys.source(environment, self._environ)
 
     def connect(self, environment: Environment) -> Alma:
@@ -139,8 +132,9 @@ class Context:
         from almajob.simulator.server import Simulator
         from almajob.simulator.world import WorldFile
 
-        path = Path(self.state_dir.text, "demo", "world.json")
+        path = Path(self.settings.state_dir.text, "demo", "world.json")
         try:
+            make_private(path.parent)
             simulator = Simulator(WorldFile(path))
         except (OSError, ValueError) as error:
             raise Refused(

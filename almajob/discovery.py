@@ -17,6 +17,8 @@ from almajob.errors import ConfigurationError
 
 GROUP = "almajob.commands"
 CORE = "almajob"
+# Its output, given to eval as it is meant to be, runs commands that stand in a remote text.
+_UNSAFE_FORMATTERS = {"cliff.formatters.shell:ShellFormatter"}
 _FORMATTERS = ("cliff.formatter.list", "cliff.formatter.show")
 
 
@@ -26,9 +28,9 @@ def _spare_stevedores_cache(groups: set[str]) -> None:
     That cache cannot see a plugin that was reinstalled within two minutes: it keeps a file's time in 32 bits.
     """
     installed = entry_points()
-    ExtensionManager.ENTRY_POINT_CACHE.update(
-        {group: list(installed.select(group=group)) for group in groups}
-    )
+    for group in groups:
+        found = [item for item in installed.select(group=group) if item.value not in _UNSAFE_FORMATTERS]
+        ExtensionManager.ENTRY_POINT_CACHE[group] = found
 
 
 class Installed:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from almajob.visible import visible
+
+_LONGEST_LINE = 600
+
 EXIT_CODES: dict[int, str] = {
     0: "done",
     1: "a bug in almajob, or its result could not be written to where stdout goes",
@@ -47,10 +51,15 @@ class AlmajobError(Exception):
         self.alma = alma
 
     def __str__(self) -> str:
-        lines = [self.what, *self.why.splitlines(), *self.cure.splitlines()]
-        if self.alma:
-            lines.append(f"[Alma: {self.alma}]")
-        return "\n  ".join(lines)
+        alma = f"[Alma: {self.alma}]" if self.alma else ""
+        lines = [_one_line(self.what), _one_line(self.why), *self.cure.splitlines()[:3], _one_line(alma)]
+        return "\n  ".join(line for line in lines if line)
+
+
+def _one_line(text: str) -> str:
+    """Fold and cut what may come from elsewhere, so that a message stays a message."""
+    folded = visible(" ".join(text.split()))
+    return folded if len(folded) <= _LONGEST_LINE else f"{folded[:_LONGEST_LINE]} …"
 
 
 class ResultLost(AlmajobError):

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from almajob.alma.key import redact
 from almajob.errors import UsageError
+from almajob.visible import visible
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
@@ -15,10 +16,10 @@ _LOGGER = logging.getLogger("almajob")
 
 
 class _Redacting(logging.Formatter):
-    """Blanks out keys in the finished line, tracebacks included."""
+    """Blanks out keys in the finished line, tracebacks too; spells out what would steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return visible(redact(super().format(record)), keep="\n\t")
 
 
 def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:

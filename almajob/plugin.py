@@ -7,11 +7,9 @@ is in ``self.context``. cliff prints the data. An ``AlmajobError`` becomes a mes
 from __future__ import annotations
 
 import argparse
-import difflib
-import re
 from collections.abc import Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cliff.command
 import cliff.display
@@ -20,10 +18,22 @@ import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
 from almajob import stdout
-from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, run_values
-from almajob.config.settings import Options
+from almajob.alma.api import Alma, JobFilter
+from almajob.alma.models import Job
+from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Text, Time, run_values
+from almajob.config.environments import Environment
 from almajob.context import Context
-from almajob.errors import AlmajobError, ResultLost, UsageError
+from almajob.errors import AlmajobError, ConfigurationError, Refused, ResultLost, UsageError
+from almajob.options import (
+    add_global_options,
+    add_output_options,
+    non_empty,
+    options_in,
+    process_id,
+    seconds,
+    shorten_errors,
+)
+from almajob.runs.catalogue import named_like
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -31,123 +41,28 @@ if TYPE_CHECKING:
 __all__ = [
     "RUN_COLUMNS",
     "Alerts",
+    "Alma",
     "AlmajobError",
     "Command",
+    "ConfigurationError",
     "Context",
     "Counters",
+    "Environment",
+    "Job",
+    "JobFilter",
     "Lister",
     "Progress",
+    "Refused",
     "ShowOne",
+    "Text",
     "Time",
     "UsageError",
-    "add_global_options",
+    "named_like",
     "non_empty",
-    "options_in",
     "process_id",
     "run_values",
     "seconds",
-    "shorten_errors",
 ]
-
-_SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
-
-
-def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
-    """Add the options that every command takes, before its name and after it.
-
-    Args:
-        after_command: the parser is a command's; then they leave no default behind, so that what stands
-            before the command's name counts.
-    """
-    # Destinations of their own: a plugin may well have an --env that means something else.
-    default = argparse.SUPPRESS if after_command else None
-    group = parser.add_argument_group("almajob")
-    group.add_argument(
-        "--env",
-        dest="almajob_env",
-        metavar="NAME",
-        type=non_empty,
-        default=default,
-        help="environment: sandbox, production, demo or another section of the ini",
-    )
-    group.add_argument(
-        "--ini-file",
-        dest="almajob_ini_file",
-        metavar="FILE",
-        type=non_empty,
-        default=default,
-        help="almajob.ini to use",
-    )
-    group.add_argument(
-        "--cache-dir",
-        dest="almajob_cache_dir",
-        metavar="DIR",
-        type=non_empty,
-        default=default,
-        help="directory of the cache",
-    )
-    # The predecessor's spelling.
-    group.add_argument(
-        "--cache_dir", dest="almajob_cache_dir", type=non_empty, default=default, help=argparse.SUPPRESS
-    )
-    group.add_argument(
-        "--refresh",
-        "--force",
-        dest="almajob_refresh",
-        action="store_true",
-        default=default,
-        help="ask Alma anew instead of using the cache",
-    )
-
-
-def non_empty(text: str) -> str:
-    """Take an option's value that must not be empty; for ``type=``."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    return text
-
-
-def process_id(text: str) -> str:
-    """Take a run's id, as it is pasted; for ``type=``."""
-    text = text.strip()
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError("a Process ID is digits only, such as 9563643080000561")
-    return text
-
-
-def seconds(text: str) -> float:
-    """Take a number of seconds, more than none; for ``type=``."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number of seconds, such as 600")
-    return found
-
-
-def shorten_errors(parser: argparse.ArgumentParser) -> None:
-    """Let a parser tell an error in two lines instead of under its whole usage, with what may be meant."""
-
-    def error(message: str) -> NoReturn:
-        wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
-        known = [name for name in parser._option_string_actions if name.startswith("--")]
-        near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
-        meant = f" Did you mean {near[0]}?" if near else ""
-        parser.exit(2, f"{parser.prog}: {message}.{meant}\n  {parser.prog} --help shows what there is.\n")
-
-    parser.error = error  # type: ignore[method-assign]
-
-
-def options_in(*namespaces: argparse.Namespace) -> Options:
-    """Read the global options; those of a later namespace win."""
-    found: dict[str, Any] = {}
-    for namespace in namespaces:
-        for name in _SETTINGS_DESTS:
-            value = getattr(namespace, f"almajob_{name}", None)
-            if value is not None:
-                found[name] = value
-    return Options(**found)
 
 
 class _HelpFormatter(SmartHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -181,7 +96,7 @@ class _Almajob(cliff.command.Command):
         # "--ye" must not start a production job.
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
-        self.app.add_output_options(parser, default=argparse.SUPPRESS)
+        add_output_options(parser, after_command=True)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -233,6 +148,13 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
 
 class Lister(_Displayed, cliff.lister.Lister):
     """A command whose result is rows; ``take_action`` returns ``(columns, rows)``."""
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        rows = list(data)
+        if not rows and parsed_args.formatter == "table" and not parsed_args.print_empty:
+            # cliff would print an empty line.
+            return 0
+        return super().produce_output(parsed_args, column_names, rows)
 
 
 class ShowOne(_Displayed, cliff.show.ShowOne):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 
 def ready() -> None:
-    """Give a process that was started with closed streams something to write to."""
+    """Give a process something to write to, and to which every character can be written."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             # Held open to the end of the process, as the stream that it stands for.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks must not hide the result of a start.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def finish(code: int) -> int:

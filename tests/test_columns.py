@@ -56,4 +56,9 @@ def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
 def test_a_run_has_a_value_for_every_column() -> None:
     """Even one of which nothing is known but its number."""
     assert len(run_values(Run(Instance("77", name="Mine"), "", "lab"))) == len(RUN_COLUMNS)
-    assert run_values(Run(Instance("77", name="Mine"), "", "lab"))[:4] == ("lab", "", "Mine", "77")
+    assert list(map(str, run_values(Run(Instance("77", name="Mine"), "", "lab"))[:4])) == [
+        "lab",
+        "",
+        "Mine",
+        "77",
+    ]

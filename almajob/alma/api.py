@@ -5,6 +5,7 @@ Source: the Configuration API, https://developers.exlibrisgroup.com/alma/apis/co
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -25,6 +26,7 @@ from almajob.errors import NotAlma
 
 ANY_JOB = "ALL"
 """Stands for the job's id where only the instance is known."""
+_ADORNMENT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,21 @@ class Alma:
         return found if found.id else _raise_empty("run", instance_id)
 
     def code_table(self, name: str) -> dict[str, str]:
-        """Read a code table: code to description."""
-        return code_table_from_json(self._session.get(f"/conf/code-tables/{_segment(name)}"))
+        """Read a code table: code to description; it only adorns, and is not waited for long."""
+        path = f"/conf/code-tables/{_segment(name)}"
+        return code_table_from_json(self._session.get(path, patience=_ADORNMENT_SECONDS))
 
     def general(self) -> General:
         """Ask which institution and which kind of environment the key leads to."""
         return General.from_json(self._session.get("/conf/general"))
 
     def test_read(self) -> str:
-        """Ask whether the key may read the configuration area."""
-        return _test_sentence(self._session.get("/conf/test"))
+        """Ask whether the key may read the configuration area, and of which institution."""
+        return _tested(self._session.get("/conf/test"))
 
-    def test_write(self) -> str:
+    def test_write(self) -> None:
         """Ask whether the key may write to the configuration area; changes nothing."""
-        return _test_sentence(self._session.post("/conf/test", {}, {}))
+        self._session.post("/conf/test", {}, {})
 
     def close(self) -> None:
         """Close the connections."""
@@ -108,5 +111,7 @@ def _raise_empty(what: str, wanted: str) -> NoReturn:
     )
 
 
-def _test_sentence(raw: dict[str, object]) -> str:
-    return Code.from_json(raw.get("test", raw)).value
+def _tested(raw: dict[str, object]) -> str:
+    """Of an answer whose form is "subject to changes", give only what is known of it: the institution."""
+    found = re.search(r"institutionCode: (\w+)", Code.from_json(raw.get("test", raw)).value)
+    return found[1] if found else ""

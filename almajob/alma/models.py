@@ -7,6 +7,7 @@ Shapes: https://developers.exlibrisgroup.com/alma/apis/docs/xsd/rest_job_instanc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -197,7 +198,7 @@ class General:
     @classmethod
     def from_json(cls, raw: Json) -> General:
         environment = Code.from_json(raw.get("environment_type")).value
-        return cls(environment, _text(Code.from_json(raw.get("institution")).value))
+        return cls(environment, Code.from_json(raw.get("institution")).value)
 
 
 def code_table_from_json(raw: Json) -> dict[str, str]:
@@ -215,11 +216,11 @@ def parse_time(raw: object) -> datetime | str | None:
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        if "T" not in text and " " not in text:
+            return text
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return text
-    if "T" not in text and " " not in text:
-        return text
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _items(raw: Json, name: str) -> list[Json]:
@@ -235,9 +236,10 @@ def _text(raw: object) -> str:
 
 def _number(raw: object) -> float | None:
     try:
-        return float(_text(raw))
+        found = float(_text(raw))
     except ValueError:
         return None
+    return found if math.isfinite(found) else None
 
 
 def _whole_number(raw: object, default: int) -> int:

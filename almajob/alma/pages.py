@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.models import Job, JobsPage
@@ -50,5 +49,8 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
     if not step or step >= first.total:
         return
     offsets = range(step, first.total, step)
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(offsets))) as pool:
-        yield from pool.map(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), offsets)
+    # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
+    from multiprocessing.pool import ThreadPool
+
+    with ThreadPool(min(AT_ONCE, len(offsets))) as pool:
+        yield from pool.imap(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), offsets)

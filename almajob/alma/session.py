@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
@@ -18,17 +17,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from almajob import __version__
-from almajob.alma import documents, refusals
+from almajob.alma import documents, failures, refusals
+from almajob.alma.deadline import DeadlinePassed, within
 from almajob.alma.key import Key
-from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent
+from almajob.errors import AlmaError, AlmajobError, BrokenOff
 
 if TYPE_CHECKING:
     import requests
 
 LOG = logging.getLogger(__name__)
 
-SIZE_LIMIT = 32 * 2**20
-"""The most decoded bytes that one answer may have; a page of 100 jobs has about 30,000."""
 ATTEMPTS = 4
 _RETRY_AFTER_LIMIT = 60.0
 _RETRIED_STATUSES = frozenset({502, 503, 504})
@@ -72,16 +70,25 @@ class Session:
         self._url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
-        self.host = urlsplit(base_url).netloc
+        parts = urlsplit(base_url)
+        self.host = parts.netloc
+        self._is_local = is_loopback(parts.hostname or "")
 
-    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> dict[str, Any]:
+    def get(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, patience: float | None = None
+    ) -> dict[str, Any]:
         """Read something; tried up to four times, because reading twice does no harm.
+
+        Args:
+            path: below ``/almaws/v1``.
+            params: of the query.
+            patience: seconds for the whole call, where the usual time limit is more than it is worth.
 
         Raises:
             AlmaError: Alma answered with an error.
             Unreachable: no usable answer came within the time limit.
         """
-        deadline = time.monotonic() + self._limits.total
+        deadline = time.monotonic() + min(patience or self._limits.total, self._limits.total)
         for attempt in range(1, ATTEMPTS + 1):
             error: AlmajobError
             answer = None
@@ -100,7 +107,7 @@ class Session:
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
-    def post(self, path: str, params: Mapping[str, str], document: Mapping[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, params: Mapping[str, str | int], document: Mapping[str, Any]) -> dict[str, Any]:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
 
         Raises:
@@ -140,36 +147,50 @@ class Session:
         self,
         method: str,
         path: str,
-        params: Mapping[str, str | int] | Mapping[str, str] | None,
+        params: Mapping[str, str | int] | None,
         document: Mapping[str, Any] | None,
         deadline: float,
     ) -> Answer:
-        import requests
-
-        remaining = max(deadline - time.monotonic(), 0.001)
-        # A proxy of the environment must not be asked for a server on this machine.
-        no_proxy: Any = (
-            dict.fromkeys(("http", "https", "all"))
-            if is_loopback(urlsplit(self._url).hostname or "")
-            else None
-        )
         try:
-            response = self._http.request(
-                method,
-                self._url + path,
-                params=params,
-                json=document,
-                timeout=(min(self._limits.connect, remaining), min(self._limits.read, remaining)),
-                allow_redirects=False,
-                stream=True,
-                proxies=no_proxy,
+            return within(
+                deadline - time.monotonic(),
+                lambda abandoned: self._exchange(method, path, params, document, abandoned),
             )
-            with response:
-                body = _read(response, deadline)
-        except requests.RequestException as broken:
-            raise _unreachable(broken, self.host) from None
+        except DeadlinePassed:
+            raise failures.too_late(self.host) from None
+        except (OSError, ValueError) as broken:
+            # requests' own exceptions are OSErrors.
+            raise failures.failure(broken, self.host) from None
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int] | None,
+        document: Mapping[str, Any] | None,
+        abandoned: threading.Event,
+    ) -> Answer:
+        # A proxy of the environment must not be asked for a server on this machine.
+        no_proxy: Any = dict.fromkeys(("http", "https", "all")) if self._is_local else None
+        with self._http.request(
+            method,
+            self._url + path,
+            params=params,
+            json=document,
+            timeout=(self._limits.connect, self._limits.read),
+            allow_redirects=False,
+            stream=True,
+            proxies=no_proxy,
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > failures.SIZE_LIMIT:
+                    raise failures.too_large(self.host)
+                if abandoned.is_set():
+                    break
         LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
-        return Answer(response.status_code, body, response.headers.get("Retry-After"))
+        return Answer(response.status_code, bytes(body), response.headers.get("Retry-After"))
 
 
 def is_loopback(host: str) -> bool:
@@ -193,91 +214,6 @@ def _authorization(key: Key) -> Callable[[requests.PreparedRequest], requests.Pr
             return "ApiKey(hidden)"
 
     return ApiKey()
-
-
-def _read(response: requests.Response, deadline: float) -> bytes:
-    """Read the whole body, within the deadline and the size limit.
-
-    No time-out of requests bounds a server that sends a byte now and then; hence the timer, which ends
-    the reading from outside.
-    """
-    import requests
-    import urllib3
-
-    body = bytearray()
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        # Nothing to shut down where the last byte came in the meantime.
-        with contextlib.suppress(ValueError, OSError):
-            response.raw.shutdown()
-
-    timer = threading.Timer(max(deadline - time.monotonic(), 0), stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > SIZE_LIMIT:
-                raise requests.exceptions.ContentDecodingError(f"more than {SIZE_LIMIT >> 20} MiB")
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as broken:
-        if isinstance(broken, requests.RequestException):
-            raise
-        kind = requests.Timeout if late.is_set() else requests.ConnectionError
-        raise kind(type(broken).__name__) from broken
-    finally:
-        timer.cancel()
-    if late.is_set():
-        raise requests.Timeout("the deadline")
-    return bytes(body)
-
-
-def _unreachable(broken: requests.RequestException, host: str) -> NotSent | BrokenOff | NotAlma:
-    """Tell what certainly did not arrive from what may have arrived.
-
-    Only failures that urllib3 raises before it sends anything count as not sent. The exception's text
-    is not used: it quotes the URL.
-    """
-    import ssl
-
-    import requests
-    import urllib3.exceptions as reasons
-
-    cause = getattr(broken.args[0], "reason", None) if broken.args else None
-    refused_certificate = isinstance(broken, requests.exceptions.SSLError) and isinstance(
-        getattr(cause, "args", [None])[0], ssl.SSLCertVerificationError
-    )
-    if refused_certificate:
-        return NotSent(
-            f"{host} could not prove that it is {host}.",
-            why="Its certificate is not valid for this name, has expired, or is signed by nobody known here.",
-            cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
-        )
-    if isinstance(broken, requests.exceptions.SSLError):
-        return BrokenOff(
-            f"No secure connection to {host} came about.", cure="Check region, base_url and any proxy."
-        )
-    if isinstance(cause, reasons.NameResolutionError):
-        return NotSent(
-            f"There is no host {host}, or no name server answers.",
-            cure="Check region or base_url in the ini, and this machine's network.",
-        )
-    if isinstance(cause, (reasons.NewConnectionError, reasons.ConnectTimeoutError, reasons.ProxyError)):
-        return NotSent(
-            f"No connection to {host} could be made.",
-            cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
-            "for a server of your own, whether it is running.",
-        )
-    if isinstance(broken, requests.exceptions.ContentDecodingError):
-        return NotAlma(
-            f"The answer of {host} is damaged or larger than {SIZE_LIMIT >> 20} MiB.",
-            cure="Alma does not answer so: check region or base_url in the ini.",
-        )
-    why = "The time limit was reached." if isinstance(broken, requests.Timeout) else "The connection broke."
-    return BrokenOff(
-        f"{host} did not answer completely.", why=why, cure="Try again; if it stays, Alma may be down."
-    )
 
 
 def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> float | None:

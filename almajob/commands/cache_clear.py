@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from almajob.plugin import Command
+from almajob.plugin import Command, Refused
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,12 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            removed = cache.clear(f"jobs.{self.context.environment.name}")
+            gone, left = cache.clear(f"jobs.{self.context.environment.name}")
         else:
-            removed = cache.clear()
-        LOG.info("Removed %d of the cache's directories from %s.", len(removed), cache.directory)
+            gone, left = cache.clear()
+        LOG.info("Removed %d of the cache's directories from %s.", len(gone), cache.directory)
+        if left:
+            raise Refused(
+                f"{', '.join(path.name for path in left)} cannot be removed.",
+                cure=f"Look at the owner and the mode of {cache.directory}.",
+            )

@@ -6,11 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from almajob.alma.api import Alma
-from almajob.config.environments import Environment
-from almajob.context import Context
-from almajob.errors import AlmajobError, ConfigurationError
-from almajob.plugin import Lister
+from almajob.plugin import Alma, AlmajobError, ConfigurationError, Context, Environment, Lister
 
 _Row = tuple[str, str, str]
 
@@ -52,8 +48,8 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
     is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
     if is_configured and passes("API key", lambda: _key(context)):
         alma = context.alma
-        if passes("key may read (GET conf/test)", alma.test_read):
-            passes("key may start jobs (POST conf/test)", alma.test_write)
+        if passes("key may read (GET conf/test)", lambda: f"yes {alma.test_read()}".strip()):
+            passes("key may start jobs (POST conf/test)", lambda: _writes(alma))
             passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
     return rows, errors
 
@@ -72,7 +68,12 @@ def _key(context: Context) -> str:
     # Making the session fetches the key; nothing is sent yet.
     assert context.alma
     source = context.key_source(context.environment)
-    return f"found ({source.text}, {source.source})" if source.text else "not needed"
+    return f"found ({source.way}: {source.place})" if source else "not needed"
+
+
+def _writes(alma: Alma) -> str:
+    alma.test_write()
+    return "yes"
 
 
 def _leads_to(alma: Alma, environment: Environment) -> str:

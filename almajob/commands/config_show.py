@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.config.environments import DEMO, Sourced, from_section
-from almajob.context import Context
-from almajob.errors import ConfigurationError
-from almajob.plugin import Lister
+from almajob.plugin import ConfigurationError, Context, Lister
 
 _Row = tuple[str, str, str]
 
@@ -31,14 +28,14 @@ class ConfigShow(Lister):
 
 
 def _general(context: Context) -> list[_Row]:
-    settings, state_dir = context.settings, context.state_dir
+    settings = context.settings
     ini = str(settings.ini.path) if settings.ini else ""
     env = settings.env
     return [
         ("ini_file", ini, "found" if ini else "none found"),
         ("env", env.text if env else "", env.source if env else "not set"),
         ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
-        ("state_dir", state_dir.text, state_dir.source),
+        ("state_dir", settings.state_dir.text, settings.state_dir.source),
     ]
 
 
@@ -57,29 +54,26 @@ def _environments(context: Context) -> list[_Row]:
 
 def _of(context: Context, name: str) -> list[_Row]:
     settings = context.settings
-    if name == DEMO and name not in settings.sections:
-        return [("base_url", "the built-in simulator", "built in")]
     try:
-        environment = from_section(name, settings.sections[name])
+        environment = settings.environment(name)
     except ConfigurationError as error:
         return [("(wrong)", error.what, "almajob config check")]
-    key = context.key_source(environment)
-    url = environment.base_url
+    url, key = environment.base_url, context.key_source(environment)
+    if url is None:
+        return [("base_url", "the built-in simulator", "built in")]
+    given = settings.sections[name]
     limits = environment.limits
+    times = (
+        ("connect_timeout", limits.connect),
+        ("read_timeout", limits.read),
+        ("deadline", limits.total),
+    )
     return [
         ("kind", environment.kind.text, environment.kind.source),
-        ("base_url", url.text if url else "", url.source if url else ""),
-        ("api_key", "(hidden)" if key.text else "", key.source),
+        ("base_url", url.text, url.source),
+        ("api_key", "(hidden)" if key else "", key.place if key else "not set"),
         *(
-            (setting, f"{value:g} s", _source(settings.sections[name], setting))
-            for setting, value in (
-                ("connect_timeout", limits.connect),
-                ("read_timeout", limits.read),
-                ("deadline", limits.total),
-            )
+            (setting, f"{value:g} s", given[setting].source if setting in given else "default")
+            for setting, value in times
         ),
     ]
-
-
-def _source(section: Mapping[str, Sourced], setting: str) -> str:
-    return section[setting].source if setting in section else "default"

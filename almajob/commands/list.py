@@ -7,10 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.alma.api import JobFilter
-from almajob.alma.models import Job
-from almajob.plugin import Lister, non_empty
-from almajob.runs.catalogue import named_like
+from almajob.plugin import Job, JobFilter, Lister, Text, named_like, non_empty
 
 LOG = logging.getLogger(__name__)
 
@@ -77,5 +74,5 @@ def _hint(pattern: str | None) -> str:
     return f" To search for a part of the name: --name '*{pattern}*'"
 
 
-def _row(job: Job) -> tuple[str, str, str, str]:
-    return job.id, job.name, job.type.value, job.category.value
+def _row(job: Job) -> list[Text]:
+    return [Text(value) for value in (job.id, job.name, job.type.value, job.category.value)]

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import ShowOne, non_empty
+from almajob.plugin import ShowOne, Text, non_empty
 
 
 class Show(ShowOne):
@@ -28,8 +28,9 @@ class Show(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        job = self.context.alma.job(self.context.catalogue.find(parsed_args.job).id)
-        return self.columns, (
+        job = self.context.catalogue.current(parsed_args.job)
+        values = (
             *(job.id, job.name, job.type.value, job.category.value, job.description, job.content.value),
             *(job.schedule.value, job.next_run, job.creator, job.related_profile),
         )
+        return self.columns, [Text(value) for value in values]

@@ -58,7 +58,7 @@ class Environment:
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
     """Say which kind of environment a section describes, unchecked."""
-    return section["kind"].text if "kind" in section else name
+    return section["kind"].text if "kind" in section and name not in KINDS else name
 
 
 def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
@@ -68,6 +68,10 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
         ConfigurationError: a setting is missing or wrong.
     """
     kind = section.get("kind", Sourced(name, "built in"))
+    if name in KINDS and kind.text != name:
+        raise ConfigurationError(
+            f"{kind.source}: {name} cannot be a {kind.text} environment.", cure="Take the line out."
+        )
     if kind.text not in KINDS:
         where = kind.source if "kind" in section else f"[{name}]"
         raise ConfigurationError(
@@ -106,13 +110,18 @@ def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
 
 
 def _checked_url(given: Sourced) -> Sourced:
-    parts = urlsplit(given.text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+    try:
+        parts = urlsplit(given.text)
+        host, _port = (parts.hostname or "").encode("idna"), parts.port
+    except ValueError:
+        # Brackets that do not match, a port that is no number, a name with two dots.
+        parts, host = urlsplit(""), b""
+    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.username:
         raise ConfigurationError(
             f"{given.source}: base_url is not the address of a server.",
             cure="Write it as https://HOST or https://HOST:PORT",
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ConfigurationError(
             f"{given.source}: base_url would send the key over the network in the clear.",
             cure="Use https://; http:// is for a server on this machine (127.0.0.1).",

@@ -80,15 +80,23 @@ def _holds_key(ini: Ini) -> bool:
     return any(name.startswith("api_key") for section in ini.sections.values() for name in section)
 
 
-def refuse_open_file(path: Path, mode: os.stat_result, *, holds_key: bool) -> None:
+def refuse_open_file(
+    path: Path, mode: os.stat_result, *, holds_key: bool, group_may_read: bool = False
+) -> None:
     """Refuse a file that others can write to, or read while it holds a key; as ssh does.
+
+    Args:
+        path: for the message.
+        mode: of the open file.
+        holds_key: then others may not read it either.
+        group_may_read: the group's bits are the mask of an access control list, and mean nothing.
 
     Raises:
         ConfigurationError: with the chmod that cures it.
     """
-    if os.name != "posix":  # pragma: no cover - Windows has no such modes
-        return
-    forbidden = stat.S_IWGRP | stat.S_IWOTH | ((stat.S_IRGRP | stat.S_IROTH) if holds_key else 0)
+    forbidden = stat.S_IWGRP | stat.S_IWOTH
+    if holds_key:
+        forbidden |= stat.S_IROTH | (0 if group_may_read else stat.S_IRGRP)
     if mode.st_uid not in {os.geteuid(), 0}:
         raise ConfigurationError(
             f"{path} belongs to another user.",

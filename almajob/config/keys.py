@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from almajob.alma.key import Key
@@ -22,24 +23,33 @@ def variable(environment: str) -> str:
     return "ALMAJOB_API_KEY_" + re.sub(r"[^A-Z0-9]", "_", environment.upper())
 
 
-def source(environment: Environment, environ: Mapping[str, str]) -> Sourced:
-    """Say where the key will come from, without fetching it.
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where a key comes from.
 
-    Returns:
-        ``text`` is one of api_key_command, api_key_file, variable, api_key, or empty where there is none.
+    Attributes:
+        way: ``api_key_command``, ``api_key_file``, ``systemd credential``, ``variable`` or ``api_key``.
+        place: file and line, the credential's path, or the variable's name.
     """
+
+    way: str
+    place: str
+
+
+def source(environment: Environment, environ: Mapping[str, str]) -> KeySource | None:
+    """Say where the key will come from, without fetching it; None where there is none."""
     if environment.api_key_command:
-        return Sourced("api_key_command", environment.api_key_command.source)
+        return KeySource("api_key_command", environment.api_key_command.source)
     if environment.api_key_file:
-        return Sourced("api_key_file", environment.api_key_file.source)
+        return KeySource("api_key_file", environment.api_key_file.source)
     credential = _credential(environment.name, environ)
     if credential is not None and credential.exists():
-        return Sourced("credential", str(credential))
+        return KeySource("systemd credential", str(credential))
     if environ.get(variable(environment.name)):
-        return Sourced("variable", variable(environment.name))
+        return KeySource("variable", variable(environment.name))
     if environment.api_key:
-        return Sourced("api_key", environment.api_key.source)
-    return Sourced("", "not set")
+        return KeySource("api_key", environment.api_key.source)
+    return None
 
 
 def find(environment: Environment, environ: Mapping[str, str]) -> Key:
@@ -49,25 +59,25 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
         ConfigurationError: there is none, or its source does not give one.
     """
     found = source(environment, environ)
-    match found.text:
+    if found is None:
+        raise _missing(environment.name)
+    match found.way:
         case "api_key_command":
             text = _from_command(environment)
         case "api_key_file":
-            text = _from_file(Path(_given(environment.api_key_file)).expanduser())
-        case "credential":
-            text = _from_file(Path(found.source))
+            text = _from_file(Path(_given(environment.api_key_file)).expanduser(), "api_key_file")
+        case "systemd credential":
+            text = _from_file(Path(found.place), "LoadCredential= of the unit", by_systemd=True)
         case "variable":
-            text = environ[found.source]
-        case "api_key":
-            text = _given(environment.api_key)
+            text = environ[found.place]
         case _:
-            raise _missing(environment.name)
+            text = _given(environment.api_key)
     try:
         return Key(text.strip())
     except ValueError as error:
         raise ConfigurationError(
             f"The API key of {environment.name} {error}.",
-            why=f"It comes from {found.source}.",
+            why=f"It comes from {found.place} ({found.way}).",
             cure="A key is one word, such as l7xx0123… A command that makes it is run without a shell.",
         ) from None
 
@@ -90,14 +100,15 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
     return Path(directory, f"almajob_{name}") if directory else None
 
 
-def _from_file(path: Path) -> str:
+def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
     try:
         with path.open("rb") as file:
-            refuse_open_file(path, os.fstat(file.fileno()), holds_key=True)
+            # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
+            refuse_open_file(path, os.fstat(file.fileno()), holds_key=True, group_may_read=by_systemd)
             return _first_line(file.read(4096))
     except OSError as error:
         raise ConfigurationError(
-            f"The key file {path} cannot be read.", why=f"{error.strerror}.", cure="Check api_key_file."
+            f"The key file {path} cannot be read.", why=f"{error.strerror}.", cure=f"Check {setting}."
         ) from None
 
 

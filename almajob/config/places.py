@@ -5,6 +5,9 @@ The XDG Base Directory Specification says where: https://specifications.freedesk
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +19,7 @@ def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
     # The specification: a relative path there is invalid and to be ignored.
     if named.startswith("/"):
         return Path(named)
-    home = environ.get("HOME", "")
+    home = environ.get("HOME", "") or _passwd_home()
     if not home.startswith("/"):
         raise ConfigurationError(
             "There is no home directory to keep things in.",
@@ -26,20 +29,30 @@ def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
     return Path(home, below_home)
 
 
+def _passwd_home() -> str:
+    """Give the home directory of the user database: a systemd service has no HOME."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
+
+
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Give the cache directory where nobody named one."""
     return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
-    """Give the directory of what must not be lost."""
-    named = environ.get("ALMAJOB_STATE_DIR", "")
-    return Path(named).absolute() if named else _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
+    """Give the directory of what must not be lost, where nobody named one."""
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
 
 
 def ini_candidates(environ: Mapping[str, str]) -> list[Path]:
     """Give the places that are searched for an ini when none is named, best first."""
-    candidates = [Path("almajob.ini").absolute()]
-    if environ.get("XDG_CONFIG_HOME", "").startswith("/") or environ.get("HOME", "").startswith("/"):
-        candidates.append(_xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob" / "almajob.ini")
-    return [*candidates, Path("/etc/almajob/almajob.ini")]
+    candidates = [Path("/etc/almajob/almajob.ini")]
+    with contextlib.suppress(ConfigurationError):
+        candidates.insert(0, _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob" / "almajob.ini")
+    with contextlib.suppress(FileNotFoundError):
+        # The working directory may have been removed.
+        candidates.insert(0, Path("almajob.ini").absolute())
+    return candidates

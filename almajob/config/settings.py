@@ -48,6 +48,7 @@ class Settings:
     ini: Ini | None
     env: Sourced | None
     cache_dir: Sourced
+    state_dir: Sourced
     sections: Mapping[str, Mapping[str, Sourced]]
     refresh: bool = False
 
@@ -113,6 +114,7 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         ini=ini,
         env=_chosen_environment(options, environ, general, sections),
         cache_dir=_cache_dir(options, environ, general),
+        state_dir=_state_dir(environ),
         sections=sections,
         refresh=options.refresh,
     )
@@ -124,7 +126,13 @@ def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
     if environ.get("ALMAJOB_INI"):
         return ini_file.read(Path(environ["ALMAJOB_INI"]).expanduser().absolute(), "ALMAJOB_INI")
     for candidate in places.ini_candidates(environ):
-        if candidate.exists():
+        try:
+            is_there = candidate.exists()
+        except OSError as error:
+            # A directory on the way that may not be searched.
+            LOG.warning("%s is passed over: %s.", candidate, error.strerror)
+            is_there = False
+        if is_there:
             return ini_file.read(candidate)
     return None
 
@@ -196,6 +204,13 @@ def _chosen_environment(
             cure=f"Take that line out and say --env {chosen.text}, or set ALMAJOB_ENV in the script.",
         )
     return chosen
+
+
+def _state_dir(environ: Mapping[str, str]) -> Sourced:
+    named = environ.get("ALMAJOB_STATE_DIR")
+    if named:
+        return Sourced(str(Path(named).expanduser().absolute()), "ALMAJOB_STATE_DIR")
+    return Sourced(str(places.state_dir(environ)), "default")
 
 
 def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[str, Sourced]) -> Sourced:

@@ -44,32 +44,53 @@ class Catalogue:
         wanted = wanted or JobFilter()
         return (None if self._refresh else self._kept(wanted)) or self._fetch(wanted)
 
-    def find(self, text: str) -> Job:
-        """Find the one job that has this id or exactly this name.
+    def current(self, text: str) -> Job:
+        """Find the one job that has this id or exactly this name, as Alma has it now.
 
-        The list is only where names are looked up: read the job from Alma before anything is done with it.
+        Raises:
+            Refused: there is none, or there are several; or the id that the list gives for it now belongs to
+                another job, as the list was stale or tampered with.
+        """
+        found, is_current = self._resolve(text)
+        current = found if is_current else self._alma().job(found.id)
+        if (current.id, current.name) != (found.id, found.name):
+            raise Refused(
+                f"{found.id} is not the job that was asked for.",
+                why=f"The list says {found.name!r}; Alma says {current.name!r} ({current.id}).",
+                cure="almajob list --refresh fetches a new list; then name it by its id.",
+            )
+        return current
+
+    def find(self, text: str) -> Job:
+        """Find the one job that has this id or exactly this name, in the list or by its id.
 
         Raises:
             Refused: there is none, or there are several.
         """
+        return self._resolve(text)[0]
+
+    def _resolve(self, text: str) -> tuple[Job, bool]:
+        """Find a job, and say whether it was read from Alma as a single job just now."""
         kept = None if self._refresh else self._kept(JobFilter())
         found = matches(kept, text) if kept else []
         if not found and JOB_ID.fullmatch(text):
             # Asking for one job costs less than the whole list.
-            found = self._by_id(text)
+            by_id = self._by_id(text)
+            if by_id is not None:
+                return by_id, True
         if not found:
             kept = self._fetch(JobFilter())
             found = matches(kept, text)
         if len(found) == 1:
-            return found[0]
+            return found[0], False
         raise _ambiguous(text, found) if found else _no_such_job(text, kept or [])
 
-    def _by_id(self, job_id: str) -> list[Job]:
+    def _by_id(self, job_id: str) -> Job | None:
         try:
-            return [self._alma().job(job_id)]
+            return self._alma().job(job_id)
         except AlmaRefused as refused:
             if refused.code in NO_SUCH_JOB:
-                return []
+                return None
             raise
 
     def _kept(self, wanted: JobFilter) -> list[Job] | None:

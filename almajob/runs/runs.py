@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from almajob.alma.api import ANY_JOB, Alma
@@ -52,14 +53,15 @@ class Runs:
         Raises:
             AlmajobError: as ``submit.start``.
         """
-        started = submit.start(self._alma(), self._catalogue.find(job), environment=self._environment)
+        started = submit.start(self._alma(), self._catalogue.current(job), environment=self._environment)
         LOG.info("Started %s: run %s.", started.job.name, started.instance_id)
-        try:
-            instance = self._alma().instance(started.instance_id, started.job.id)
-        except AlmajobError as error:
-            LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
-            instance = Instance(started.instance_id, submit_time=started.submit_time, job=started.job)
-        return self._described(instance)
+        with self._not_lost(started.instance_id):
+            try:
+                instance = self._alma().instance(started.instance_id, started.job.id)
+            except AlmajobError as error:
+                LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
+                instance = Instance(started.instance_id, submit_time=started.submit_time, job=started.job)
+            return self._described(instance)
 
     def follow(self, run: Run, *, timeout: float | None = None) -> Run:
         """Follow a run to its end and judge it; nothing of it is an error, as the job was started.
@@ -79,16 +81,13 @@ class Runs:
             seen = self._alma().instance(run.instance.id, job_id)
             return seen
 
-        try:
-            wait.follow(look, seen.id, environment=self._environment, timeout=timeout)
-        except StillRunning as still_running:
-            return replace(self._described(seen), verdict=still_running)
-        except BaseException:
-            # Ctrl-C or SIGTERM.
-            LOG.warning("%s", wait.goes_on(seen.id, self._environment))
-            raise
-        described = self._described(seen)
-        return replace(described, verdict=wait.verdict(seen, described.description))
+        with self._not_lost(seen.id):
+            try:
+                wait.follow(look, seen.id, environment=self._environment, timeout=timeout)
+            except StillRunning as still_running:
+                return replace(self._described(seen), verdict=still_running)
+            described = self._described(seen)
+            return replace(described, verdict=wait.verdict(seen, described.description))
 
     def look(self, instance_id: str, job: str | None = None) -> Run:
         """Read one run; one call, whether its job is named, given by id or not at all.
@@ -96,15 +95,27 @@ class Runs:
         Raises:
             Refused: the run is of another job.
         """
-        instance = self._find(instance_id, job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB)
+        job_id = job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB
+        instance = self._find(instance_id, job_id)
         found = instance.job
-        if job is not None and found is not None and job not in (found.id, found.name):
+        if job is not None and found is None and job_id == ANY_JOB:
+            LOG.warning("Alma does not say which job run %s is of: %r is not checked.", instance_id, job)
+        elif job is not None and found is not None and job not in (found.id, found.name):
             raise Refused(
                 f"Run {instance_id} is not of the job {job!r}.",
                 why=f"It is of {found.name!r} ({found.id}).",
                 cure="Leave --job out, or correct it.",
             )
         return self._described(instance)
+
+    @contextmanager
+    def _not_lost(self, instance_id: str) -> Iterator[None]:
+        """Name a run that was started, whatever ends the work on it: Ctrl-C, SIGTERM, a bug."""
+        try:
+            yield
+        except BaseException:
+            LOG.warning("%s", wait.goes_on(instance_id, self._environment))
+            raise
 
     def _find(self, instance_id: str, job_id: str) -> Instance:
         try:

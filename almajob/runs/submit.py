@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 
 from almajob.alma.api import Alma
 from almajob.alma.models import Job, Parameter, Submission
-from almajob.errors import AlmaError, AlmajobError, NotSent, OutcomeUnknown, Refused
+from almajob.errors import AlmaError, AlmajobError, NotSent, OutcomeUnknown
 
 LOG = logging.getLogger(__name__)
 
@@ -44,46 +44,28 @@ class Started:
 
 
 def start(alma: Alma, job: Job, parameters: Sequence[Parameter] = (), *, environment: str) -> Started:
-    """Start a job that the catalogue found.
+    """Start a job.
 
     Args:
         alma: where to start it.
-        job: as the catalogue found it.
+        job: as Alma has it now.
         parameters: in the order in which they are sent.
         environment: its name, for the messages.
 
     Raises:
-        Refused: Alma's job of that id is not the one that was found.
         OutcomeUnknown: it cannot be told whether the job was started.
         AlmajobError: nothing was started.
     """
-    confirmed = reread(alma, job)
-    LOG.info("Starting %s (%s) in %s.", confirmed.name, confirmed.id, environment)
+    LOG.info("Starting %s (%s) in %s.", job.name, job.id, environment)
     try:
-        outcome: Submission | AlmajobError = alma.submit(confirmed.id, parameters)
+        outcome: Submission | AlmajobError = alma.submit(job.id, parameters)
     except AlmajobError as error:
         outcome = error
     except BaseException:
         # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
-        LOG.warning("%s", _unknown(confirmed, environment, "almajob was interrupted before the answer came."))
+        LOG.warning("%s", _unknown(job, environment, "almajob was interrupted before the answer came."))
         raise
-    return judge(confirmed, outcome, environment)
-
-
-def reread(alma: Alma, job: Job) -> Job:
-    """Read the job from Alma and make sure that it is still the one that the list names.
-
-    Raises:
-        Refused: the id now belongs to a job of another name; the list was stale, or tampered with.
-    """
-    current = alma.job(job.id)
-    if (current.id, current.name) != (job.id, job.name):
-        raise Refused(
-            f"{job.id} is not the job that was asked for; nothing was started.",
-            why=f"The list says {job.name!r}; Alma says {current.name!r} ({current.id}).",
-            cure="almajob list --refresh fetches a new list; then start it by its id.",
-        )
-    return current
+    return judge(job, outcome, environment)
 
 
 def judge(job: Job, outcome: Submission | AlmajobError, environment: str) -> Started:

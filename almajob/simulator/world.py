@@ -59,7 +59,7 @@ class WorldFile:
     """The world in a file.
 
     Args:
-        path: of the JSON file; it and its directory are made when they are first needed.
+        path: of the JSON file, which is made with the first start; its directory must be there.
         now: the clock, seconds since the epoch.
 
     Raises:
@@ -70,7 +70,6 @@ class WorldFile:
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self.now = now
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.submissions()
 
     def jobs(self) -> tuple[dict[str, Any], ...]:

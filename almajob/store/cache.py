@@ -78,7 +78,7 @@ class Cache:
         # An entry from the future was kept while the clock was wrong.
         if value is None or expires is None or expires > time.time() + LIFETIME:
             return None
-        return Kept(value, datetime.fromtimestamp(expires - LIFETIME, UTC))
+        return Kept(value, _since(expires))
 
     def put(self, drawer: str, key: str, value: Any) -> None:
         """Keep an entry for a day; where that fails, it is fetched again next time."""
@@ -98,11 +98,26 @@ class Cache:
             if path.name.startswith(_KINDS) and _SET_ASIDE not in path.name
         ]
 
-    def clear(self, name: str | None = None) -> list[Path]:
-        """Remove one drawer, or every one and those set aside, and say which are gone."""
+    def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
+        """Remove one drawer, or every one and what was set aside.
+
+        Returns:
+            What is gone, and what of ours could not be removed.
+        """
         self.close()
-        wanted = None if name is None else f"{_PREFIX}{name}"
-        return [path for path in self._paths() if wanted in (None, path.name) and remove_drawer(path)]
+        gone, left = [], []
+        for path in self._paths():
+            if name is not None and path.name != f"{_PREFIX}{name}":
+                continue
+            try:
+                if _SET_ASIDE in path.name and path.is_file():
+                    path.unlink()
+                    gone.append(path)
+                elif remove_drawer(path):
+                    gone.append(path)
+            except OSError:
+                left.append(path)
+        return gone, left
 
     def close(self) -> None:
         """Close what was opened."""
@@ -112,21 +127,26 @@ class Cache:
         self._drawers.clear()
 
     def _paths(self) -> list[Path]:
-        return sorted(self.directory.glob(f"{_PREFIX}*")) if self.directory.is_dir() else []
+        try:
+            return sorted(path for path in self.directory.iterdir() if path.name.startswith(_PREFIX))
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._warn("", f"cannot be read ({_reason(error)})")
+            return []
 
     def _contents(self, path: Path) -> Contents:
         name = path.name.removeprefix(_PREFIX)
         since: list[datetime] = []
-        opened = self._opened(name)
+        # Only looked at: nothing is set aside or made anew here.
         try:
-            keys = [key.partition(":")[2] for key in opened] if opened is not None else []
-        except Failures as error:
-            self._give_up(name, error)
-            keys = []
-        for key in keys:
-            if (kept := self.get(name, key)) is not None:
-                since.append(kept.since)
-        size = sum(file.stat().st_size for file in path.glob("*")) if path.is_dir() else 0
+            with open_drawer(path) as drawer:
+                for key in drawer:
+                    expires = drawer.get(key, expire_time=True)[1]
+                    if expires is not None and time.time() < expires <= time.time() + LIFETIME:
+                        since.append(_since(expires))
+        except (Damaged, *Failures) as error:
+            self._warn(name, f"cannot be read ({_reason(error)})")
+        size = sum(file.stat().st_size for file in path.glob("*"))
         return Contents(name, path, len(since), max(since, default=None), size)
 
     def _opened(self, name: str) -> Drawer | None:
@@ -173,6 +193,10 @@ class Cache:
         if name not in self._warned:
             self._warned.add(name)
             LOG.warning("The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", what)
+
+
+def _since(expires: float) -> datetime:
+    return datetime.fromtimestamp(expires - LIFETIME, UTC)
 
 
 def _is_damage(error: Exception) -> bool:

@@ -62,6 +62,19 @@ class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         ((self._page_size,),) = self._sql("PRAGMA page_size").fetchall()
 
 
+def make_private(directory: Path) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone.
+
+    ``mkdir(parents=True)`` would give the mode to the last one only.
+    """
+    missing = []
+    while not directory.exists():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def open_drawer(path: Path) -> Drawer:
     """Open a drawer, made anew where there is none.
 
@@ -87,7 +100,7 @@ def _make(path: Path) -> None:
     """Make a drawer under another name and rename it, so that nobody meets half of one."""
     if "$" in str(path):
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
         for name, text in ((DBNAME, ""), (README, _README_TEXT)):
@@ -109,6 +122,9 @@ def remove_drawer(path: Path) -> bool:
 
     Returns:
         Whether it is gone.
+
+    Raises:
+        OSError: it is ours and cannot be removed.
     """
     if path.is_symlink() or not path.is_dir() or not {item.name for item in path.iterdir()} <= _OUR_FILES:
         return False

@@ -71,12 +71,18 @@ def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma)
 
 def test_the_key_can_be_tried_without_doing_anything(alma: FakeAlma, connection: Alma) -> None:
     """conf/test for reading and writing, conf/general for where the key leads."""
-    alma.on("GET /test", {"test": "GET - OK"})
+    alma.on("GET /test", {"test": "GET - OK - institutionCode: 01X_INST"})
     alma.on("POST /test", {"value": "POST - OK"})
     alma.on("GET /general", {"environment_type": "SANDBOX"})
-    assert connection.test_read() == "GET - OK"
-    assert connection.test_write() == "POST - OK"
+    assert connection.test_read() == "01X_INST"
+    connection.test_write()
     assert connection.general().environment_type == "SANDBOX"
+
+
+def test_nothing_else_of_a_test_answer_is_shown(alma: FakeAlma, connection: Alma) -> None:
+    """Its form is "subject to changes"; a server that echoes what it was sent must not show the key."""
+    alma.on("GET /test", {"test": f"GET - OK - {KEY}"})
+    assert connection.test_read() == ""
 
 
 def test_a_code_table_is_asked_for_by_name(alma: FakeAlma, connection: Alma) -> None:

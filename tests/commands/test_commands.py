@@ -228,7 +228,7 @@ ODD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("form", ["table", "json", "value", "yaml", "shell"])
+@pytest.mark.parametrize("form", ["table", "json", "value", "yaml"])
 def test_whatever_alma_says_of_a_run_is_printed(
     alma_with_jobs: FakeAlma, almajob: Run, odd: dict[str, Any], form: str
 ) -> None:

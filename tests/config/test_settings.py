@@ -34,6 +34,7 @@ def test_the_environment_is_chosen_by_option_then_variable_then_ini(write_ini: W
     [
         "[almajob]\nenv = production\n" + TWO,
         "[almajob]\nenv = production\n",
+        "[almajob]\nenv = production\n[production]\nkind = sandbox\nregion = na\n",
         f"[almajob]\nenv = nz\n[nz]\nkind = production\nregion = eu\napi_key = {KEY}\n",
     ],
 )
@@ -72,6 +73,15 @@ def test_the_demo_needs_no_ini() -> None:
         ("[lab]\nkind = sandbox\nbase_url = ftp://127.0.0.1\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = http://u:p@127.0.0.1\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = 127.0.0.1\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = https://[::1\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = https://a..b\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = https://a:b\n", "lab", "not the address of a server"),
+        (
+            "[production]\nkind = sandbox\nregion = na\n",
+            "production",
+            "production cannot be a sandbox environment",
+        ),
+        ("[sandbox]\nregion = na\ndomain = eu\n", "sandbox", "domain is another than region"),
         (
             "[lab]\nkind = sandbox\nbase_url = http://localhost\ndeadline = soon\n",
             "lab",
@@ -104,6 +114,8 @@ def test_what_is_not_well_configured_is_refused_with_a_cure(
         ),
         ("[almajob]\nregion = na\n", r"There are: env, cache_dir"),
         (f"[sandbox]\n{KEY} = x\n", "what stands there is not a setting"),
+        ("[Almajob]\nenv = x\n", "small letters"),
+        ("[demo]\nkind = sandbox\n", "built-in simulator"),
         ("[a b]\nregion = na\n", "cannot name an environment"),
         ("[../x]\nregion = na\n", "cannot name an environment"),
     ],
@@ -191,9 +203,19 @@ def test_the_cache_directory_has_its_order_too(write_ini: Write, tmp_path: Path)
         _load()
 
 
-def test_without_a_home_a_cache_directory_must_be_named() -> None:
-    """The error says which variables do."""
+def test_without_a_home_the_user_database_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A systemd service has no HOME; a container's user may not even be in the database."""
+    found = settings.load(Options(), {})
+    assert found.cache_dir.text.endswith("/.cache/almajob")
+    assert found.state_dir.text.endswith("/.local/state/almajob")
+
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
     with pytest.raises(ConfigurationError, match="no home directory") as caught:
         settings.load(Options(), {})
     assert "ALMAJOB_CACHE_DIR" in str(caught.value)
-    assert settings.load(Options(), {"ALMAJOB_CACHE_DIR": "/x"}).cache_dir.text == "/x"
+    named = {"ALMAJOB_CACHE_DIR": "/x", "ALMAJOB_STATE_DIR": "/y"}
+    found = settings.load(Options(), named)
+    assert (found.cache_dir.text, found.state_dir.text) == ("/x", "/y")

@@ -131,6 +131,40 @@ def test_an_id_is_asked_for_without_the_list(alma: FakeAlma, make: Make) -> None
     assert alma.calls() == ["GET /jobs/S6"]
 
 
+@pytest.mark.parametrize(
+    "now", [job("S6", "Delete all records"), job("S9", "ERP export using profile FINANCE")]
+)
+def test_a_list_that_names_another_job_leads_nowhere(
+    alma: FakeAlma, make: Make, now: dict[str, object]
+) -> None:
+    """The id belongs to another job by now, or the list was tampered with."""
+    alma.jobs(JOBS)
+    make().jobs()
+    alma.on("GET /jobs/S6", now)
+    with pytest.raises(Refused, match="S6 is not the job that was asked for") as caught:
+        make().current("ERP export using profile FINANCE")
+    assert "ERP export" in caught.value.why
+
+
+def test_a_job_is_read_once_however_it_is_named(alma: FakeAlma, make: Make) -> None:
+    """By its id with one call; by a name of the kept list with one, too."""
+    alma.jobs(JOBS)
+    assert make().current("S6").name == "ERP export using profile FINANCE"
+    assert alma.calls() == ["GET /jobs/S6"]
+    make().jobs()
+    assert make().current("ERP export using profile FINANCE").id == "S6"
+    assert alma.calls()[2:] == ["GET /jobs/S6"]
+
+
+def test_a_list_with_gaps_is_not_kept(alma: FakeAlma, make: Make) -> None:
+    """It is asked for again next time."""
+    alma.on("GET /jobs", {"job": JOBS, "total_record_count": len(JOBS) + 1})
+    make().jobs()
+    calls = len(alma.calls())
+    make().jobs()
+    assert len(alma.calls()) == 2 * calls
+
+
 def test_an_error_about_an_id_is_not_no_such_job(alma: FakeAlma, make: Make) -> None:
     """Only Alma's own "no such job" is; an Alma that fails has not said so."""
     alma.on("GET /jobs/S6", answer(error("GENERAL_ERROR"), 500))

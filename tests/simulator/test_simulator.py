@@ -39,6 +39,7 @@ def hand() -> Hand:
 
 @pytest.fixture
 def world(tmp_path: Path, hand: Hand) -> WorldFile:
+    (tmp_path / "state").mkdir()
     return WorldFile(tmp_path / "state" / "world.json", hand)
 
 

@@ -61,7 +61,7 @@ def test_an_entry_is_found_by_the_next_process(directory: Path) -> None:
 def test_nothing_is_made_before_it_is_needed(cache: Cache, directory: Path) -> None:
     """Looking at the cache, or emptying it, makes no directory."""
     assert cache.contents() == []
-    assert cache.clear() == []
+    assert cache.clear() == ([], [])
     assert not directory.exists()
 
 
@@ -289,9 +289,31 @@ def test_contents_and_clear(directory: Path, cache: Cache) -> None:
     (strange / "letter.txt").write_text("not ours", "utf-8")
     (found,) = [item for item in cache.contents() if item.name == DRAWER]
     assert (found.entries, found.newest is not None, found.size > 0) == (1, True, True)
-    assert [path.name for path in cache.clear()] == [f".cache.{DRAWER}"]
+    old = directory / ".cache.jobs.sandbox.damaged-1"
+    old.write_text("what the older script left", "utf-8")
+    gone, left = cache.clear()
+    assert [path.name for path in gone] == [f".cache.{DRAWER}", old.name]
+    assert left == []
     assert (directory / "precious.txt").exists()
-    assert not (directory / f".cache.{DRAWER}").exists()
+    assert (strange / "letter.txt").exists()
+
+
+def test_one_drawer_can_be_cleared_alone(directory: Path, cache: Cache) -> None:
+    """The others stay."""
+    _filled(directory)
+    cache.put("jobs.lab", "key", ["x"])
+    assert [path.name for path in cache.clear("jobs.lab")[0]] == [".cache.jobs.lab"]
+    assert [item.name for item in cache.contents()] == [DRAWER]
+
+
+def test_looking_changes_nothing(directory: Path, cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged drawer is told, and left as it is."""
+    drawer = _filled(directory)
+    (drawer / "cache.db").write_bytes(b"garbage")
+    (found,) = cache.contents()
+    assert found.entries == 0
+    assert "cannot be read" in caplog.text
+    assert (drawer / "cache.db").read_bytes() == b"garbage"
 
 
 PROGRAM = """

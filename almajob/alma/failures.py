@@ -1,0 +1,100 @@
+"""An exchange that failed before an answer came: what certainly did not arrive, and what may have.
+
+Only failures that are raised before anything is sent count as not sent. The exceptions' own texts are not
+used: they quote URLs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
+
+if TYPE_CHECKING:
+    import requests
+
+SIZE_LIMIT = 32 * 2**20
+"""The most decoded bytes that one answer may have; a page of 100 jobs has about 30,000."""
+
+
+def too_large(host: str) -> NotAlma:
+    """Say that an answer is no answer of Alma's."""
+    return NotAlma(
+        f"The answer of {host} is larger than {SIZE_LIMIT >> 20} MiB.",
+        cure="Alma does not answer so: check region or base_url in the ini.",
+    )
+
+
+def too_late(host: str) -> BrokenOff:
+    """Say that the deadline passed."""
+    return BrokenOff(
+        f"{host} did not answer completely.",
+        why="The time limit was reached.",
+        cure="Try again; if it stays, Alma may be down.",
+    )
+
+
+def failure(broken: Exception, host: str) -> Unreachable:
+    """Judge what ``requests`` raised.
+
+    Args:
+        broken: a RequestException, or the OSError or ValueError of a wrong proxy or certificate setting.
+        host: for the message.
+    """
+    import requests
+
+    cause = getattr(broken.args[0], "reason", None) if broken.args else None
+    kind = type(cause).__name__
+    if not isinstance(broken, requests.RequestException) or _is_bad_setting(broken):
+        # requests refuses most wrong settings before it sends; of the others that is not certain.
+        certain = isinstance(broken, requests.RequestException)
+        return (NotSent if certain else Unreachable)(
+            f"{host} cannot be called with the proxy or certificate settings of this machine.",
+            cure="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE; base_url in the ini too.",
+        )
+    if isinstance(broken, requests.exceptions.SSLError):
+        return _no_secure_connection(cause, host)
+    if kind == "NameResolutionError":
+        return NotSent(
+            f"There is no host {host}, or no name server answers.",
+            cure="Check region or base_url in the ini, and this machine's network.",
+        )
+    if kind in {"NewConnectionError", "ConnectTimeoutError", "ProxyError"}:
+        return NotSent(
+            f"No connection to {host} could be made.",
+            cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
+            "for a server of your own, whether it is running.",
+        )
+    if isinstance(broken, requests.exceptions.ContentDecodingError):
+        return NotAlma(
+            f"The answer of {host} is damaged.",
+            cure="A proxy may be in between; if not, check region or base_url in the ini.",
+        )
+    if isinstance(broken, requests.Timeout):
+        return too_late(host)
+    return BrokenOff(
+        f"{host} did not answer completely.",
+        why="The connection broke.",
+        cure="Try again; if it stays, Alma may be down.",
+    )
+
+
+def _is_bad_setting(broken: requests.RequestException) -> bool:
+    import requests.exceptions as kinds
+
+    # InvalidURL, InvalidSchema and InvalidProxyURL are ValueErrors too, as are broken proxy settings.
+    return isinstance(broken, (kinds.InvalidURL, kinds.InvalidSchema, kinds.MissingSchema))
+
+
+def _no_secure_connection(cause: object, host: str) -> Unreachable:
+    import ssl
+
+    if isinstance(getattr(cause, "args", [None])[0], ssl.SSLCertVerificationError):
+        return NotSent(
+            f"{host} could not prove that it is {host}.",
+            why="Its certificate is not valid for this name, has expired, or is signed by nobody known here.",
+            cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
+        )
+    return BrokenOff(
+        f"No secure connection to {host} came about.", cure="Check region, base_url and any proxy."
+    )

@@ -1,0 +1,152 @@
+"""Options that several commands take, and how a wrong command line is told."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from typing import Any, NoReturn
+
+from almajob.alma.key import redact
+from almajob.config.settings import Options
+from almajob.visible import visible
+
+_SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
+    """Add the options that every command takes, before its name and after it.
+
+    Args:
+        after_command: the parser is a command's; then they leave no default behind, so that what stands
+            before the command's name counts.
+    """
+    # Destinations of their own: a plugin may well have an --env that means something else.
+    default = argparse.SUPPRESS if after_command else None
+    group = parser.add_argument_group("almajob")
+    group.add_argument(
+        "--env",
+        dest="almajob_env",
+        metavar="NAME",
+        type=non_empty,
+        default=default,
+        help="environment: sandbox, production, demo or another section of the ini",
+    )
+    group.add_argument(
+        "--ini-file",
+        dest="almajob_ini_file",
+        metavar="FILE",
+        type=non_empty,
+        default=default,
+        help="almajob.ini to use",
+    )
+    group.add_argument(
+        "--cache-dir",
+        dest="almajob_cache_dir",
+        metavar="DIR",
+        type=non_empty,
+        default=default,
+        help="directory of the cache",
+    )
+    # The predecessor's spelling.
+    group.add_argument(
+        "--cache_dir", dest="almajob_cache_dir", type=non_empty, default=default, help=argparse.SUPPRESS
+    )
+    group.add_argument(
+        "--refresh",
+        "--force",
+        dest="almajob_refresh",
+        action="store_true",
+        default=default,
+        help="ask Alma anew instead of using the cache",
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
+    """Add the options that say how much is told, and where; as ``add_global_options``."""
+    default = argparse.SUPPRESS if after_command else None
+    group = parser.add_argument_group("messages")
+    amount = group.add_mutually_exclusive_group()
+    amount.add_argument(
+        "-v",
+        "--verbose",
+        dest="almajob_verbosity",
+        action="store_const",
+        const=2,
+        default=default,
+        help="tell each call",
+    )
+    amount.add_argument(
+        "-q",
+        "--quiet",
+        dest="almajob_verbosity",
+        action="store_const",
+        const=0,
+        default=default,
+        help="tell only warnings and errors",
+    )
+    group.add_argument(
+        "--log-file",
+        dest="almajob_log_file",
+        metavar="FILE",
+        default=default,
+        help="append every message to FILE",
+    )
+    group.add_argument(
+        "--debug",
+        dest="almajob_debug",
+        action="store_true",
+        default=default,
+        help="show where in almajob an error arose",
+    )
+
+
+def non_empty(text: str) -> str:
+    """Take an option's value that must not be empty; for ``type=``."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def process_id(text: str) -> str:
+    """Take a run's id, as it is pasted; for ``type=``."""
+    text = text.strip()
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("a Process ID is digits only, such as 9563643080000561")
+    return text
+
+
+def seconds(text: str) -> float:
+    """Take a number of seconds, more than none; for ``type=``."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError("must be a number of seconds, such as 600")
+    return found
+
+
+def shorten_errors(parser: argparse.ArgumentParser) -> None:
+    """Let a parser tell an error in two lines instead of under its whole usage, with what may be meant."""
+
+    def error(message: str) -> NoReturn:
+        wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        known = [name for name in parser._option_string_actions if name.startswith("--")]
+        near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
+        meant = f" Did you mean {near[0]}?" if near else ""
+        told = visible(redact(message))
+        parser.exit(2, f"{parser.prog}: {told}.{meant}\n  {parser.prog} --help shows what there is.\n")
+
+    parser.error = error  # type: ignore[method-assign]
+
+
+def options_in(*namespaces: argparse.Namespace) -> Options:
+    """Read the global options; those of a later namespace win."""
+    found: dict[str, Any] = {}
+    for namespace in namespaces:
+        for name in _SETTINGS_DESTS:
+            value = getattr(namespace, f"almajob_{name}", None)
+            if value is not None:
+                found[name] = value
+    return Options(**found)
