@@ -145,8 +145,17 @@ class AlmaJob(cliff.app.App):
             f"There is no command {words[0]!r}.", cure=f"{meant}almajob --help lists the commands."
         )
 
-    def report(self, error: Exception) -> int:
+    def _exit_code(self, end: SystemExit) -> int:
+        """Read ``sys.exit(…)`` as Python does: nothing is 0, a text is told and 1."""
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) if 0 <= (end.code or 0) <= 255 else 1
+        self.LOG.error("almajob: %s", end.code)
+        return 1
+
+    def report(self, error: BaseException) -> int:
         """Tell an error on stderr and give its exit code."""
+        if isinstance(error, SystemExit):
+            return self._exit_code(error)
         if self.options.debug:
             self.LOG.error("%s", "".join(traceback.format_exception(error)))
         if isinstance(error, AlmajobError):
@@ -192,7 +201,7 @@ def _run(words: list[str]) -> int:
         return app.run(words)
     except SystemExit as end:
         # argparse's and cliff's help end so.
-        return end.code if isinstance(end.code, int) else 0
+        return app.report(end)
     except BrokenPipeError:
         return 141
 

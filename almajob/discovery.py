@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
+from inspect import isabstract
 
 import cliff.command
 from cliff.commandmanager import CommandManager, EntryPointWrapper
@@ -70,7 +71,17 @@ class Installed:
                 why=f"{_origin(self.claims[0])}: {type(error).__name__}: {error}",
                 cure="Repair, upgrade or uninstall that plugin.",
             ) from error
+        if not (isinstance(loaded, type) and issubclass(loaded, cliff.command.Command)) or isabstract(loaded):
+            raise ConfigurationError(
+                f"The command {self.name!r} is not a command.",
+                why=f"{_origin(self.claims[0])} is no class, no subclass of Command, or has no take_action.",
+                cure="Repair, upgrade or uninstall that plugin.",
+            )
         return loaded
+
+
+def _has_core(claims: list[EntryPoint]) -> bool:
+    return any(_distribution(claim) == CORE for claim in claims)
 
 
 def _distribution(entry_point: EntryPoint) -> str:
@@ -96,7 +107,11 @@ class Commands(CommandManager):
         claims: dict[str, list[EntryPoint]] = {}
         for entry_point in self._installed:
             claims.setdefault(entry_point.name.replace("_", " "), []).append(entry_point)
+        core = [name for name, claimed in claims.items() if _has_core(claimed)]
         for name, claimed in claims.items():
+            if not _has_core(claimed) and name.startswith(tuple(f"{own} " for own in core)):
+                # "show M44" would take over the core's "show" for this one job.
+                continue
             self.commands[name] = Installed(name, claimed)  # type: ignore[assignment]
         hooks = {f"{namespace}.{name.replace(' ', '_')}" for name in (*claims, "help")}
         _spare_stevedores_cache({*_FORMATTERS, *hooks})

@@ -22,6 +22,16 @@ class _Redacting(logging.Formatter):
         return visible(redact(super().format(record)), keep="\n\t")
 
 
+class _Console(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Go on where stderr is closed or full: there is nobody left to tell."""
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Go on without the log where its disk is full; logging's own way is a traceback for each line."""
+
+
 def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
     """Send almajob's messages to stderr and to a file; called again, it starts over.
 
@@ -36,7 +46,7 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
     for handler in list(_LOGGER.handlers):
         _LOGGER.removeHandler(handler)
         handler.close()
-    console = logging.StreamHandler(stderr)
+    console = _Console(stderr)
     console.setLevel(_LEVELS[verbosity])
     console.setFormatter(_Redacting("%(message)s"))
     _LOGGER.addHandler(console)
@@ -49,7 +59,7 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
 def _file_handler(path: str) -> logging.Handler:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-        handler = logging.FileHandler(path, encoding="utf-8")
+        handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"The log file {path} cannot be written.", why=f"{error.strerror}.", cure="Name another."

@@ -105,6 +105,11 @@ def non_empty(text: str) -> str:
     """Take an option's value that must not be empty; for ``type=``."""
     if not text.strip():
         raise argparse.ArgumentTypeError("must not be empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Bytes of the command line that are no text in its encoding.
+        raise argparse.ArgumentTypeError("is not UTF-8 text") from None
     return text
 
 

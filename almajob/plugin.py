@@ -110,9 +110,10 @@ class _Almajob(cliff.command.Command):
         except BrokenPipeError:
             raise
         # Whatever a plugin raises ends as a message and an exit code.
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             return self.app.report(error)
-        return code
+        # A process gives only the last eight bits of its exit code.
+        return code if 0 <= code <= 255 else 1
 
     def _check_columns(self, parsed_args: argparse.Namespace) -> None:
         known = {_normalised(name) for name in self.columns}

@@ -6,7 +6,9 @@ import re
 
 # C0 and C1 controls, and the marks with which bidirectional text can make a name look like another one.
 # https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def visible(text: str, *, keep: str = "") -> str:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
-from urllib.parse import quote
 
 from almajob.alma.models import (
     Code,
@@ -63,7 +62,7 @@ class Alma:
     def job(self, job_id: str) -> Job:
         """Read one job, with its description and content."""
         found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
-        return found if found.id else _raise_empty("job", job_id)
+        return found if found.id == job_id else _raise_other("job", job_id, found.id)
 
     def submit(self, job_id: str, parameters: Sequence[Parameter] = ()) -> Submission:
         """Start a job: one POST, never repeated."""
@@ -71,11 +70,11 @@ class Alma:
         path = f"/conf/jobs/{_segment(job_id)}"
         return Submission.from_json(self._session.post(path, {"op": "run"}, document))
 
-    def instance(self, instance_id: str, job_id: str = ANY_JOB) -> Instance:
-        """Read one run of a job; the job need not be known."""
+    def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
+        """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
         path = f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
-        found = Instance.from_json(self._session.get(path))
-        return found if found.id else _raise_empty("run", instance_id)
+        found = Instance.from_json(self._session.get(path, patience=patience))
+        return found if found.id == instance_id else _raise_other("run", instance_id, found.id)
 
     def code_table(self, name: str) -> dict[str, str]:
         """Read a code table: code to description; it only adorns, and is not waited for long."""
@@ -100,13 +99,20 @@ class Alma:
 
 
 def _segment(text: str) -> str:
-    """Make one path segment of it, so that no id can lead to another call."""
-    return quote(text, safe="") if text not in {".", ".."} else "%2E" * len(text)
+    """Make sure that an id is one segment of the path, and cannot lead to another call.
+
+    Quoting would not do: requests takes ``%2E%2E`` for ``..``.
+    """
+    if not re.fullmatch(r"\w+", text, re.ASCII):
+        raise NotAlma(f"{text!r} is not an id of Alma's.", cure="Check region or base_url in the ini.")
+    return text
 
 
-def _raise_empty(what: str, wanted: str) -> NoReturn:
+def _raise_other(what: str, wanted: str, found: str) -> NoReturn:
     raise NotAlma(
-        f"The answer about {what} {wanted} has no {what} in it.",
+        f"The answer about {what} {wanted} is about {what} {found}."
+        if found
+        else f"The answer about {what} {wanted} has no {what} in it.",
         cure="Try again; if it stays, check region or base_url in the ini.",
     )
 

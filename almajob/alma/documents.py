@@ -60,7 +60,9 @@ def _parse_xml(body: bytes) -> dict[str, Any]:
     try:
         root = ElementTree.fromstring(body.strip(), parser=parser)  # noqa: S314
         content = _content(root)
-    except (ElementTree.ParseError, LookupError, RecursionError) as error:
+    except Unreadable:
+        raise
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise Unreadable("XML that breaks off or is damaged") from error
     return content if isinstance(content, dict) else {_name(root): content}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-_HIDDEN = "(hidden)"
+HIDDEN = "(hidden)"
 # What Alma's keys look like (l7xx or l8xx and 32 hex digits), and the two ways a key travels.
 _KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[\w-]{12,}", re.IGNORECASE)
 # Shorter ones are no keys of Alma's (36 characters) but words of a test server, such as "test": blanking
@@ -40,13 +40,19 @@ class Key:
         """Give the key itself; for the Authorization header only."""
         return self._text
 
+    def hidden_in(self, body: bytes) -> bytes:
+        """Give bytes from elsewhere without the key in them."""
+        if len(self._text) < _SHORTEST_SECRET:
+            return body
+        return body.replace(self._text.encode(), HIDDEN.encode())
+
     @property
     def fingerprint(self) -> str:
         """Tell keys apart without giving them away: 12 hex digits of a SHA-256."""
         return hashlib.sha256(b"almajob key\0" + self._text.encode()).hexdigest()[:12]
 
     def __repr__(self) -> str:
-        return f"Key{_HIDDEN}"
+        return f"Key{HIDDEN}"
 
     __str__ = __repr__
 
@@ -54,5 +60,5 @@ class Key:
 def redact(text: str) -> str:
     """Blank out every key known to this process, and whatever looks like one."""
     for key in sorted(_known, key=len, reverse=True):
-        text = text.replace(key, _HIDDEN)
-    return _KEY_SHAPES.sub(_HIDDEN, text)
+        text = text.replace(key, HIDDEN)
+    return _KEY_SHAPES.sub(HIDDEN, text)

@@ -8,6 +8,7 @@ Shapes: https://developers.exlibrisgroup.com/alma/apis/docs/xsd/rest_job_instanc
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,7 +127,7 @@ class Submission:
         link = _text(said.get("link")) if isinstance(said, Mapping) else ""
         # Only the path counts, absolute or relative: the host that a link names is never called.
         path = link.partition("?")[0].rstrip("/").split("/")
-        if len(path) < 4 or path[-2] != "instances" or not path[-1].isdigit():
+        if len(path) < 4 or path[-2] != "instances" or not re.fullmatch("[0-9]+", path[-1]):
             return cls("", "", Code.from_json(said).value)
         return cls(path[-1], path[-3], Code.from_json(said).value)
 

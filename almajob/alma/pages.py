@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import islice
 
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.models import Job, JobsPage
@@ -14,6 +15,9 @@ PAGE = 100
 """Alma's largest page."""
 AT_ONCE = 8
 """Calls under way at once; Alma counts calls per second for the whole institution."""
+# Alma could answer smaller pages than were asked for, but hardly smaller than its own default.
+_SMALLEST_PAGE = 10
+_MOST_PAGES = 1000
 
 
 def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
@@ -46,11 +50,16 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
     first = alma.jobs_page(wanted, offset=0, limit=PAGE)
     yield first
     step = len(first.jobs)
-    if not step or step >= first.total:
+    if step < _SMALLEST_PAGE or step >= first.total:
         return
-    offsets = range(step, first.total, step)
+    offsets = iter(range(step, min(first.total, step * _MOST_PAGES), step))
     # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
     from multiprocessing.pool import ThreadPool
 
-    with ThreadPool(min(AT_ONCE, len(offsets))) as pool:
-        yield from pool.imap(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), offsets)
+    with ThreadPool(AT_ONCE) as pool:
+        while at_once := list(islice(offsets, AT_ONCE)):
+            pages = pool.map(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), at_once)
+            yield from pages
+            if not any(page.jobs for page in pages):
+                # Alma counts more than it lists.
+                return

@@ -160,8 +160,15 @@ def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> Al
     if 300 <= http_status < 400:
         return _no_alma_error(http_status, host)
     # The old gateway's plain-text answer to a bad key.
-    if looks_like == "plain text" and b"api key" in body[:200].lower():
-        return _typed(http_status, Refusal("UNAUTHORIZED", "Invalid API Key"))
+    if http_status == 400 and body.strip() == b"Invalid API Key":
+        return KeyRefused(
+            "Alma does not accept the API key for this call.",
+            cure=_KEY_ADVICE,
+            code="",
+            text="Invalid API Key",
+            tracking_id="",
+            http_status=http_status,
+        )
     # Alma's own host (INSTITUTION.alma.exlibrisgroup.com) answers so; the API lives at the gateway.
     if http_status == 401:
         return KeyRefused(

@@ -130,10 +130,9 @@ class Session:
     def _http(self) -> requests.Session:
         import http.cookiejar
 
-        import requests
         import requests.adapters
 
-        http_session = requests.Session()
+        http_session = _one_hop_session()
         http_session.auth = _authorization(self._key)
         http_session.headers.update({"Accept": "application/json", "User-Agent": f"almajob/{__version__}"})
         # A Session is promised to be thread-safe only as long as nothing in it changes.
@@ -190,7 +189,9 @@ class Session:
                 if abandoned.is_set():
                     break
         LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
-        return Answer(response.status_code, bytes(body), response.headers.get("Retry-After"))
+        # A server that echoes what it was sent must not make us print or keep the key.
+        harmless = self._key.hidden_in(bytes(body))
+        return Answer(response.status_code, harmless, response.headers.get("Retry-After"))
 
 
 def is_loopback(host: str) -> bool:
@@ -199,6 +200,20 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _one_hop_session() -> requests.Session:
+    """Make a session for which no answer is a redirect.
+
+    Even where none is followed, requests would read the whole body of one, and parse where it leads.
+    """
+    import requests
+
+    class OneHop(requests.Session):
+        def get_redirect_target(self, resp: requests.Response) -> None:
+            return None
+
+    return OneHop()
 
 
 def _authorization(key: Key) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
@@ -243,6 +258,6 @@ def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> flo
 
         try:
             return min(urllib3.Retry().parse_retry_after(answer.retry_after), _RETRY_AFTER_LIMIT)
-        except urllib3.exceptions.InvalidHeader:
-            pass
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            LOG.debug("Retry-After cannot be read.")
     return random.uniform(0, 0.5 * 2**attempt)  # noqa: S311  # no secret

@@ -116,7 +116,13 @@ def _checked_url(given: Sourced) -> Sourced:
     except ValueError:
         # Brackets that do not match, a port that is no number, a name with two dots.
         parts, host = urlsplit(""), b""
-    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.username:
+    if (
+        not host
+        or parts.scheme not in {"http", "https"}
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
         raise ConfigurationError(
             f"{given.source}: base_url is not the address of a server.",
             cure="Write it as https://HOST or https://HOST:PORT",

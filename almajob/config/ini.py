@@ -7,10 +7,11 @@ error here is worded anew, with file, line and the name of the setting.
 from __future__ import annotations
 
 import configparser
+import difflib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,11 +120,9 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
     except configparser.DuplicateOptionError as error:
-        raise _wrong(
-            path, error.lineno, f"sets {shown(error.option)} a second time", "Keep one of them."
-        ) from None
+        raise _wrong(path, error.lineno, "repeats a setting of its section", "Keep one of them.") from None
     except configparser.DuplicateSectionError as error:
-        raise _wrong(path, error.lineno, f"opens [{error.section}] a second time", "Join the two.") from None
+        raise _wrong(path, error.lineno, "repeats the heading of a section", "Join the two.") from None
     except configparser.ParsingError as error:
         raise _wrong(
             path,
@@ -145,9 +144,9 @@ def _wrong(path: Path, line: int | None, what: str, cure: str) -> ConfigurationE
     return ConfigurationError(f"{path}, line {(line or 2) - 1} {what}.", cure=f"{cure} {_SEE_SAMPLE}")
 
 
-def shown(name: str) -> str:
+def shown(name: str, known: Iterable[str]) -> str:
     """Give a setting's name for a message, unless it may be a key on the wrong side of the '='."""
-    return name if re.fullmatch(r"[a-z_]{1,30}", name) else "what stands there"
+    return name if difflib.get_close_matches(name, known, n=1) else "what stands there"
 
 
 def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:

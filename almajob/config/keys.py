@@ -13,6 +13,7 @@ from pathlib import Path
 from almajob.alma.key import Key
 from almajob.config.environments import Environment, Sourced
 from almajob.config.ini import refuse_open_file
+from almajob.config.places import expanded
 from almajob.errors import ConfigurationError
 
 _COMMAND_SECONDS = 60
@@ -43,7 +44,8 @@ def source(environment: Environment, environ: Mapping[str, str]) -> KeySource | 
     if environment.api_key_file:
         return KeySource("api_key_file", environment.api_key_file.source)
     credential = _credential(environment.name, environ)
-    if credential is not None and credential.exists():
+    # os.path, as its exists() takes a directory that may not be searched for one without the file.
+    if credential is not None and os.path.exists(credential):  # noqa: PTH110
         return KeySource("systemd credential", str(credential))
     if environ.get(variable(environment.name)):
         return KeySource("variable", variable(environment.name))
@@ -65,7 +67,7 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
         case "api_key_command":
             text = _from_command(environment)
         case "api_key_file":
-            text = _from_file(Path(_given(environment.api_key_file)).expanduser(), "api_key_file")
+            text = _from_file(expanded(_given(environment.api_key_file)), "api_key_file")
         case "systemd credential":
             text = _from_file(Path(found.place), "LoadCredential= of the unit", by_systemd=True)
         case "variable":

@@ -37,6 +37,11 @@ def _passwd_home() -> str:
         return ""
 
 
+def expanded(text: str) -> Path:
+    """Make an absolute path of what somebody wrote; ``~`` of an unknown user stays as it is."""
+    return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  # Path's own raises there
+
+
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Give the cache directory where nobody named one."""
     return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"

@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from almajob.config import environments, places
 from almajob.config import ini as ini_file
@@ -122,9 +121,9 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
 
 def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
     if options.ini_file is not None:
-        return ini_file.read(Path(options.ini_file).expanduser().absolute(), "--ini-file")
+        return ini_file.read(places.expanded(options.ini_file), "--ini-file")
     if environ.get("ALMAJOB_INI"):
-        return ini_file.read(Path(environ["ALMAJOB_INI"]).expanduser().absolute(), "ALMAJOB_INI")
+        return ini_file.read(places.expanded(environ["ALMAJOB_INI"]), "ALMAJOB_INI")
     for candidate in places.ini_candidates(environ):
         try:
             is_there = candidate.exists()
@@ -162,7 +161,7 @@ def _refuse_unknown(ini: Ini) -> None:
             )
         if section not in {_GENERAL, ini_file.TOP} and not _ENVIRONMENT_NAME.fullmatch(section):
             raise ConfigurationError(
-                f"{ini.path} has a section [{section}], which cannot name an environment.",
+                f"{ini.path} has a section whose heading cannot name an environment.",
                 cure="Use letters, digits, - and _.",
             )
         known = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}.get(section, ENVIRONMENT_SETTINGS)
@@ -171,7 +170,9 @@ def _refuse_unknown(ini: Ini) -> None:
                 continue
             if section == ini_file.TOP:
                 # The predecessor ignored what it did not know, and its ini must keep working.
-                LOG.warning("%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name))
+                LOG.warning(
+                    "%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name, known)
+                )
             else:
                 raise _unknown_setting(ini, section, name, value, known)
 
@@ -181,7 +182,7 @@ def _unknown_setting(
 ) -> ConfigurationError:
     near = difflib.get_close_matches(name, known, n=1)
     return ConfigurationError(
-        f"{ini.at(value)}: {ini_file.shown(name)} is not a setting in [{section}].",
+        f"{ini.at(value)}: {ini_file.shown(name, known)} is not a setting in [{section}].",
         cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
     )
 
@@ -209,7 +210,7 @@ def _chosen_environment(
 def _state_dir(environ: Mapping[str, str]) -> Sourced:
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
-        return Sourced(str(Path(named).expanduser().absolute()), "ALMAJOB_STATE_DIR")
+        return Sourced(str(places.expanded(named)), "ALMAJOB_STATE_DIR")
     return Sourced(str(places.state_dir(environ)), "default")
 
 
@@ -226,4 +227,4 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", cure="Name a directory."
         )
-    return replace(named, text=str(Path(named.text).expanduser().absolute()))
+    return replace(named, text=str(places.expanded(named.text)))

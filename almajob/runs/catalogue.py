@@ -42,7 +42,7 @@ class Catalogue:
     def jobs(self, wanted: JobFilter | None = None) -> list[Job]:
         """List the jobs that match Alma's own filters, in Alma's order."""
         wanted = wanted or JobFilter()
-        return (None if self._refresh else self._kept(wanted)) or self._fetch(wanted)
+        return (None if self._refresh else self._kept(wanted)) or self._fetch(wanted)[0]
 
     def current(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, as Alma has it now.
@@ -53,10 +53,10 @@ class Catalogue:
         """
         found, is_current = self._resolve(text)
         current = found if is_current else self._alma().job(found.id)
-        if (current.id, current.name) != (found.id, found.name):
+        if current.name != found.name:
             raise Refused(
                 f"{found.id} is not the job that was asked for.",
-                why=f"The list says {found.name!r}; Alma says {current.name!r} ({current.id}).",
+                why=f"The list says {found.name!r}; Alma says {current.name!r}.",
                 cure="almajob list --refresh fetches a new list; then name it by its id.",
             )
         return current
@@ -78,9 +78,15 @@ class Catalogue:
             by_id = self._by_id(text)
             if by_id is not None:
                 return by_id, True
+        complete = True
         if not found:
-            kept = self._fetch(JobFilter())
+            kept, complete = self._fetch(JobFilter())
             found = matches(kept, text)
+        if found and not complete:
+            raise Refused(
+                f"Alma's list has gaps, so it cannot be told whether only one job is called {text!r}.",
+                cure="Try again in a minute, or name the job by its id: --job ID",
+            )
         if len(found) == 1:
             return found[0], False
         raise _ambiguous(text, found) if found else _no_such_job(text, kept or [])
@@ -99,12 +105,12 @@ class Catalogue:
             return None
         return [Job.from_json(item) for item in kept.value if isinstance(item, dict)]
 
-    def _fetch(self, wanted: JobFilter) -> list[Job]:
+    def _fetch(self, wanted: JobFilter) -> tuple[list[Job], bool]:
         jobs, complete = all_jobs(self._alma(), wanted)
         # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.
         if complete and jobs:
             self._cache.put(self._drawer, self._key(wanted), [job.to_json() for job in jobs])
-        return jobs
+        return jobs, complete
 
     def _key(self, wanted: JobFilter) -> str:
         return f"jobs:{self._identity}:{wanted.type}:{wanted.category}:{wanted.profile_id}"

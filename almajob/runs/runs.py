@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.models import Instance
+from almajob.alma.models import Instance, Job
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, JobEndedBadly, Refused, StillRunning
 from almajob.runs import submit, wait
@@ -61,7 +61,7 @@ class Runs:
             except AlmajobError as error:
                 LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
                 instance = Instance(started.instance_id, submit_time=started.submit_time, job=started.job)
-            return self._described(instance)
+            return self._described(_of_job(instance, started.job))
 
     def follow(self, run: Run, *, timeout: float | None = None) -> Run:
         """Follow a run to its end and judge it; nothing of it is an error, as the job was started.
@@ -74,11 +74,12 @@ class Runs:
             The run as it was seen last, with the verdict.
         """
         seen = run.instance
-        job_id = seen.job.id if seen.job else ANY_JOB
+        job = seen.job
 
-        def look() -> Instance:
+        def look(patience: float | None) -> Instance:
             nonlocal seen
-            seen = self._alma().instance(run.instance.id, job_id)
+            job_id = job.id if job and job.id else ANY_JOB
+            seen = _of_job(self._alma().instance(run.instance.id, job_id, patience=patience), job)
             return seen
 
         with self._not_lost(seen.id):
@@ -98,7 +99,7 @@ class Runs:
         job_id = job if job is not None and JOB_ID.fullmatch(job) else ANY_JOB
         instance = self._find(instance_id, job_id)
         found = instance.job
-        if job is not None and found is None and job_id == ANY_JOB:
+        if job is not None and job_id == ANY_JOB and not (found and found.id):
             LOG.warning("Alma does not say which job run %s is of: %r is not checked.", instance_id, job)
         elif job is not None and found is not None and job not in (found.id, found.name):
             raise Refused(
@@ -129,3 +130,9 @@ class Runs:
     def _described(self, instance: Instance) -> Run:
         known = bool(instance.status.value)
         return Run(instance, self._table.description(instance.status) if known else "", self._environment)
+
+
+def _of_job(instance: Instance, job: Job | None) -> Instance:
+    """Keep in mind of which job a run is, where Alma's answer leaves it out."""
+    known = instance.job is not None and instance.job.id
+    return instance if known or job is None else replace(instance, job=job)

@@ -61,6 +61,10 @@ def start(alma: Alma, job: Job, parameters: Sequence[Parameter] = (), *, environ
         outcome: Submission | AlmajobError = alma.submit(job.id, parameters)
     except AlmajobError as error:
         outcome = error
+    except Exception as error:
+        # A bug of ours, met while the answer was read: Alma may well have accepted the request.
+        why = f"almajob failed on the answer: {type(error).__name__}."
+        raise _unknown(job, environment, why) from error
     except BaseException:
         # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
         LOG.warning("%s", _unknown(job, environment, "almajob was interrupted before the answer came."))
@@ -105,5 +109,5 @@ def _time_in(sentence: str) -> datetime | None:
     found = re.search(r"triggered on (.+)$", sentence)
     try:
         return parsedate_to_datetime(found[1]) if found else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

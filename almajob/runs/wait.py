@@ -17,6 +17,9 @@ FAILING_SECONDS = 600.0
 """How long looks may fail, one after the other, before almajob stops looking."""
 
 
+_SHORTEST_LOOK = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Time and sleep, to be replaced where hours should pass at once."""
@@ -31,7 +34,7 @@ def pause(elapsed: float) -> float:
 
 
 def follow(
-    look: Callable[[], Instance],
+    look: Callable[[float | None], Instance],
     instance_id: str,
     *,
     environment: str,
@@ -41,7 +44,7 @@ def follow(
     """Look at a run until it has ended. A look that fails is tried again for ten minutes.
 
     Args:
-        look: reads the run from Alma.
+        look: reads the run from Alma; is told how many seconds it may take, or None.
         instance_id: for the messages.
         environment: its name, for the messages.
         timeout: seconds after which to stop looking; None for never.
@@ -54,8 +57,9 @@ def follow(
     shown = ""
     while True:
         error = None
+        rest = None if timeout is None else max(timeout - (clock.now() - begun), _SHORTEST_LOOK)
         try:
-            instance = look()
+            instance = look(rest)
         except AlmajobError as failed:
             error = failed
             LOG.warning("Run %s cannot be seen just now: %s", instance_id, failed.what)
@@ -66,13 +70,12 @@ def follow(
                 LOG.info("Run %s: %s", instance_id, shown or "no status yet")
             if statuses.has_ended(instance.status.value, has_end_time=bool(instance.end_time)):
                 return instance
-        now = clock.now()
-        if error is not None and now - last_answer >= FAILING_SECONDS:
+        elapsed = clock.now() - begun
+        if error is not None and clock.now() - last_answer >= FAILING_SECONDS:
             raise _still_running(instance_id, environment, "was started and cannot be seen any more", error)
-        rest = float("inf") if timeout is None else timeout - (now - begun)
-        if rest <= 0:
+        if timeout is not None and elapsed >= timeout:
             raise _still_running(instance_id, environment, f"had not ended after {timeout:g} s", error)
-        clock.sleep(min(pause(now - begun), rest))
+        clock.sleep(min(pause(elapsed), float("inf") if timeout is None else timeout - elapsed))
 
 
 def goes_on(instance_id: str, environment: str) -> str:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from almajob.simulator.lifecycle import instant, progress_of
 
@@ -70,6 +70,8 @@ class WorldFile:
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._path = path
         self.now = now
+        # Tell at once, and not in the middle of a start, what cannot be read or written.
+        self._lock().close()
         self.submissions()
 
     def jobs(self) -> tuple[dict[str, Any], ...]:
@@ -86,15 +88,20 @@ class WorldFile:
             document = json.loads(self._path.read_text("utf-8"))
         except FileNotFoundError:
             return []
+        except RecursionError as error:
+            raise ValueError("it is not a simulator's world") from error
         try:
-            return [Submission(**item) for item in document["submissions"]]
-        except (TypeError, KeyError) as error:
+            found = [Submission(**item) for item in document["submissions"]]
+            for item in found:
+                int(item.id), instant(item.submitted)
+            return found
+        except (TypeError, KeyError, ValueError, OverflowError) as error:
             raise ValueError("it is not a simulator's world") from error
 
     def submit(self, job: dict[str, Any], parameters: list[dict[str, Any]]) -> Submission:
         """Start a job: on disk before it is answered."""
         named = [item["value"] for item in parameters if item["name"]["value"] == "job_name"]
-        with open(os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)) as lock:
+        with self._lock() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self.submissions()
             latest = int(before[-1].id) if before else _FIRST_ID - _ID_STEP
@@ -103,6 +110,9 @@ class WorldFile:
             )
             self._write([*before, made])
         return made
+
+    def _lock(self) -> TextIO:
+        return open(os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600), "r+")
 
     def _write(self, submissions: list[Submission]) -> None:
         # mkstemp makes the file for its owner alone.

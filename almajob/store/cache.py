@@ -146,7 +146,7 @@ class Cache:
                         since.append(_since(expires))
         except (Damaged, *Failures) as error:
             self._warn(name, f"cannot be read ({_reason(error)})")
-        size = sum(file.stat().st_size for file in path.glob("*"))
+        size = sum(file.lstat().st_size for file in path.glob("*"))
         return Contents(name, path, len(since), max(since, default=None), size)
 
     def _opened(self, name: str) -> Drawer | None:
@@ -190,8 +190,9 @@ class Cache:
             self._warn(name, f"cannot be read ({_reason(error)}); it was moved to {aside.name}")
 
     def _warn(self, name: str, what: str) -> None:
-        if name not in self._warned:
-            self._warned.add(name)
+        # One for a cause: a directory that cannot be used concerns all its drawers.
+        if what not in self._warned:
+            self._warned.add(what)
             LOG.warning("The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", what)
 
 

@@ -40,7 +40,7 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     def store(self, value: object, read: bool, key: object = UNKNOWN) -> tuple[int, int, None, object]:
         if read:
             raise TypeError("the store takes no streams")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, separators=(",", ":"))
         data = text.encode()
         return 0, MODE_RAW, None, zlib.compress(data, 1) if len(data) > _COMPRESSED_FROM else text
 
@@ -68,5 +68,5 @@ def _inflated(value: bytes) -> bytes:
     return data
 
 
-Failures = (sqlite3.Error, OSError, diskcache.Timeout)
-"""All that reading or writing a diskcache directory can raise."""
+Failures = (sqlite3.Error, OSError, diskcache.Timeout, TypeError, ValueError, OverflowError)
+"""All that reading or writing a diskcache directory can raise, tampered columns included."""

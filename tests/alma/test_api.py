@@ -47,16 +47,23 @@ def test_a_run_can_be_read_without_its_job(alma: FakeAlma, connection: Alma) -> 
     assert connection.instance("77").status.value == "QUEUED"
 
 
-@pytest.mark.parametrize("name", ["../../users", "a/b", "a?op=run", "..", "."])
+@pytest.mark.parametrize("name", ["../../users", "a/b", "a?op=run", "..", ".", "", "a b", "M44#x", "é"])
 def test_no_id_leads_to_another_call(alma: FakeAlma, connection: Alma, name: str) -> None:
-    """Whatever an id contains, it stays one segment of the path."""
-    alma.on("GET /jobs", {})
-    with pytest.raises(NotAlma):
-        connection.job(name)
-    (request,) = alma.requests
-    assert request.environ["RAW_URI"].startswith("/almaws/v1/conf/jobs/")
-    assert request.environ["RAW_URI"].count("/") == 5
-    alma.unexpected.clear()
+    """What is no id of Alma's is not even sent: requests would take an escaped ".." for a way up."""
+    for call in (connection.job, connection.submit, connection.instance, connection.code_table):
+        with pytest.raises(NotAlma, match="not an id of Alma's"):
+            call(name)
+    assert alma.requests == []
+
+
+def test_an_answer_about_something_else_is_none(alma: FakeAlma, connection: Alma) -> None:
+    """Another run's success must not be taken for this one's."""
+    alma.on("GET /jobs/S1", job("S2", "Other"))
+    alma.on("GET /jobs/ALL/instances/77", instance("78", ERP, "COMPLETED_SUCCESS"))
+    with pytest.raises(NotAlma, match="The answer about job S1 is about job S2"):
+        connection.job("S1")
+    with pytest.raises(NotAlma, match="The answer about run 77 is about run 78"):
+        connection.instance("77")
 
 
 def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma) -> None:

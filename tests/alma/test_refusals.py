@@ -66,7 +66,7 @@ def _json(document: object) -> bytes:
             False,
             id="E gateway, xml",
         ),
-        pytest.param(400, b"Invalid API Key", KeyRefused, "UNAUTHORIZED", False, id="F plain text"),
+        pytest.param(400, b"Invalid API Key", KeyRefused, "", False, id="F plain text"),
         pytest.param(
             401,
             b"<!doctype html><html><title>HTTP Status 401</title></html>",
@@ -122,6 +122,7 @@ def test_every_form_of_an_error_becomes_one_typed_error(
         (404, b'{"error": "not found"}'),
         (302, b"{}"),
         (503, b"<html>Maintenance</html>"),
+        (408, b"Gateway timed out; request with API key was forwarded on."),
     ],
 )
 def test_what_did_not_come_from_alma_is_told_so(status: int, body: bytes) -> None:

@@ -51,9 +51,9 @@ def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Writ
     ("text", "message"),
     [
         (f"[sandbox]\napi_key {KEY}\n", "line 2 is neither a [section] nor name = value"),
-        (f"[sandbox]\napi_key = {KEY}\napi_key = {KEY}\n", "line 3 sets api_key a second time"),
-        (f"[sandbox]\n{KEY} = 1\n{KEY} = 2\n", "line 3 sets what stands there a second time"),
-        ("[sandbox]\nregion = na\n[sandbox]\n", "line 3 opens [sandbox] a second time"),
+        (f"[sandbox]\napi_key = {KEY}\napi_key = {KEY}\n", "line 3 repeats a setting"),
+        (f"[sandbox]\n{KEY} = 1\n{KEY} = 2\n", "line 3 repeats a setting"),
+        ("[sandbox]\nregion = na\n[sandbox]\n", "line 3 repeats the heading"),
         (f"= {KEY}\n", "line 1 is neither a [section] nor name = value"),
         (f"[sandbox\napi_key = {KEY}\n", "line 1 is neither a [section] nor name = value"),
         ("\0", "is not an ini file"),

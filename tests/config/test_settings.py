@@ -73,6 +73,7 @@ def test_the_demo_needs_no_ini() -> None:
         ("[lab]\nkind = sandbox\nbase_url = ftp://127.0.0.1\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = http://u:p@127.0.0.1\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = 127.0.0.1\n", "lab", "not the address of a server"),
+        ("[lab]\nkind = sandbox\nbase_url = http://:p@localhost\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = https://[::1\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = https://a..b\n", "lab", "not the address of a server"),
         ("[lab]\nkind = sandbox\nbase_url = https://a:b\n", "lab", "not the address of a server"),
@@ -114,6 +115,8 @@ def test_what_is_not_well_configured_is_refused_with_a_cure(
         ),
         ("[almajob]\nregion = na\n", r"There are: env, cache_dir"),
         (f"[sandbox]\n{KEY} = x\n", "what stands there is not a setting"),
+        ("[sandbox]\nsecretpassphrase = x\n", "what stands there is not a setting"),
+        (f"[{KEY}{KEY}]\nx = 1\n", "cannot name an environment"),
         ("[Almajob]\nenv = x\n", "small letters"),
         ("[demo]\nkind = sandbox\n", "built-in simulator"),
         ("[a b]\nregion = na\n", "cannot name an environment"),
@@ -149,10 +152,10 @@ def test_the_predecessors_ini_is_both_environments(
     write_ini: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Keys without a section, one domain for both; what it does not know is ignored, and said so."""
-    write_ini(f"api_key_production = {KEY}\napi_key_sandbox = other\ndomain = na\ncolour = red\n")
+    write_ini(f"api_key_production = {KEY}\napi_key_sandbox = other\ndomain = na\napi_key_test = red\n")
     with caplog.at_level("WARNING", "almajob"):
         found = _load(env="production")
-    assert "line 4: colour is not a setting and is ignored" in caplog.text
+    assert "line 4: api_key_test is not a setting and is ignored" in caplog.text
     production, sandbox = found.environment(), found.environment("sandbox")
     assert production.api_key is not None
     assert sandbox.api_key is not None

@@ -32,11 +32,12 @@ def _run(status: str, **more: object) -> Instance:
     return Instance("77", status=Code(status), **more)  # type: ignore[arg-type]
 
 
-def _looks(*answers: Instance | AlmajobError) -> Callable[[], Instance]:
+def _looks(*answers: Instance | AlmajobError) -> Callable[[float | None], Instance]:
     waiting: Iterator[Instance | AlmajobError] = iter(answers)
     last = answers[-1]
 
-    def look() -> Instance:
+    def look(patience: float | None) -> Instance:
+        assert patience is None or patience >= 1
         found = next(waiting, last)
         if isinstance(found, AlmajobError):
             raise found
