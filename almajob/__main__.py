@@ -11,8 +11,7 @@ def main() -> int:
     """Run almajob; the version is told before cliff is imported."""
     stdout.ready()
     if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"almajob {__version__}\n")
-        return stdout.finish(0)
+        return stdout.finish(0, f"almajob {__version__}\n")
     try:
         from almajob.app import main as run
     except KeyboardInterrupt:

@@ -18,9 +18,14 @@ def ready() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def finish(code: int) -> int:
-    """Flush stdout, and give the exit code: 141 for a closed pipe, 1 for a result that cannot be written."""
+def finish(code: int, text: str = "") -> int:
+    """Write a last text, flush stdout, and give the exit code.
+
+    Returns:
+        The code given, 141 for a closed pipe, or 1 for a result that cannot be written.
+    """
     try:
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
         drop()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from werkzeug import Request, Response
 
 from almajob import __version__
 from almajob.app import main
 from tests.conftest import Run
-from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, instance, job, started
+from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
 
 ERP = job("S1", "ERP export using profile FINANCE")
 JOBS = [job("M1", "first", "MANUAL"), ERP]
@@ -137,10 +141,10 @@ def test_the_predecessors_three_lines_work_as_they_are(
         "--env=sandbox", "--id", "77", "--job", ERP["name"], "--cmd", "status", "--cache_dir", str(cache)
     )
     assert "RUNNING" in done.out
-    assert sorted(path.name for path in cache.iterdir()) == [
+    assert {path.name for path in cache.iterdir() if path.is_dir()} == {
         ".cache.codetable.systemJobStatus",
         ".cache.jobs.sandbox",
-    ]
+    }
     assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
 
 
@@ -216,8 +220,6 @@ def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     site.on("POST /jobs/S1", started(ERP, "77"))
 
     def look(_request: object) -> object:
-        from tests.fake_alma import answer
-
         looked.set()
         return answer(instance("77", ERP, "RUNNING"))
 
@@ -233,6 +235,122 @@ def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (code, "")
     assert err == "The job goes on in Alma. To look again: almajob --env sandbox status --id 77\n"
+
+
+def test_a_signal_while_pages_are_read_ends_at_once(site: FakeAlma) -> None:
+    """Answers that do not come are not waited for."""
+    asked, release = threading.Event(), threading.Event()
+
+    def page(request: Request) -> Response:
+        if request.args["offset"] != "0":
+            asked.set()
+            release.wait(30)
+        return answer({"job": [job(f"S{n}", "x") for n in range(100)], "total_record_count": 900})
+
+    site.on("GET /jobs", page)
+    process = _popen("--env", "sandbox", "list", stdout=subprocess.PIPE)
+    assert asked.wait(30)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    took = time.monotonic() - begun
+    release.set()
+    assert (process.returncode, out, err) == (143, "", "")
+    assert took < 2
+
+
+@pytest.mark.parametrize(
+    "words", [("--version",), ("--help",), ("run", "--help"), ("--env", "sandbox", "list")]
+)
+@pytest.mark.parametrize("where", ["full", "closed pipe", "closed"])
+def test_what_cannot_be_written_is_told_once(site: FakeAlma, words: tuple[str, ...], where: str) -> None:
+    """A full disk is exit code 1 with a line, a pipe without a reader 141, a closed stdout nothing."""
+    site.jobs(JOBS)
+    command = shlex.join([*PROGRAM, *words])
+    to = {"full": ">/dev/full", "closed pipe": "| true", "closed": ">&-"}[where]
+    # argparse passes over what it cannot write of its help, where nothing is buffered.
+    for unbuffered in ("",) if "--help" in words else ("", "1"):
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} {to}"],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert "bug" not in done.stderr
+        assert done.returncode in {"full": (1,), "closed pipe": (0, 141), "closed": (0,)}[where]
+        assert ("No space left" in done.stderr) is (where == "full")
+
+
+def test_a_name_that_stdout_cannot_encode_does_not_hide_a_start(site: FakeAlma, almajob_process: Run) -> None:
+    """Spelled out instead."""
+    arger = job("S1", "Ärger ✓")
+    site.jobs([arger])
+    site.on("POST /jobs/S1", started(arger, "77"))
+    site.on("GET /jobs/S1/instances/77", instance("77", arger, "RUNNING"))
+    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    done = almajob_process(
+        *("--env", "sandbox", "run", "--job", "S1", "-f", "value"), environ={"PYTHONIOENCODING": "ascii"}
+    )
+    assert done.code == 0
+    assert "77" in done.out
+    assert "\\xc4rger" in done.out
+
+
+def test_a_hostile_name_cannot_steer_the_terminal(site: FakeAlma, almajob: Run) -> None:
+    """Nor forge a row of a table, nor a line on stderr; programs get it as it is."""
+    name = "A\x1b[2J\u202eB\nS9 Fake"
+    site.jobs([job("S1", name)])
+    site.on("POST /jobs/S1", error("402222", "\x1b]0;gotcha\x07"), status=400)
+    shown = almajob("--env", "sandbox", "list")
+    refused = almajob("--env", "sandbox", "run", "--job", "S1")
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown.out + refused.err)
+    assert len(shown.out.splitlines()) == 5
+    assert json.loads(almajob("--env", "sandbox", "list", "-f", "json").out)[0]["Name"] == name
+
+
+def test_there_is_no_shell_format(site: FakeAlma, almajob: Run) -> None:
+    """cliff's would let a remote text run commands where its output is given to eval."""
+    site.jobs(JOBS)
+    assert almajob("--env", "sandbox", "show", "S1", "-f", "shell").code == 2
+
+
+def test_a_bad_width_does_not_break_every_command(
+    site: FakeAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cliff reads these variables as whole numbers."""
+    site.jobs(JOBS)
+    monkeypatch.setenv("CLIFF_MAX_TERM_WIDTH", "abc")
+    monkeypatch.setenv("CLIFF_FIT_WIDTH", "yes")
+    done = almajob("--env", "sandbox", "list")
+    assert done.code == 0
+    assert "CLIFF_FIT_WIDTH is not a whole number" in done.err
+
+
+@pytest.mark.parametrize("words", [(KEY,), ("list", KEY), (f"--api-key={KEY}", "list"), ("--cmd", KEY)])
+def test_a_key_on_the_command_line_is_not_repeated(almajob: Run, words: tuple[str, ...]) -> None:
+    """It has no place there; the shell's history is bad enough."""
+    assert almajob(*words).code == 2
+
+
+def test_a_log_file_on_a_full_disk_is_no_reason_to_fail(site: FakeAlma, almajob_process: Run) -> None:
+    """Nor for a traceback per line."""
+    site.jobs(JOBS)
+    done = almajob_process("--log-file", "/dev/full", "--env", "sandbox", "list")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_without_a_working_directory(site: FakeAlma, almajob_process: Run, tmp_path: Path) -> None:
+    """It was removed while the shell stood in it."""
+    site.jobs(JOBS)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    listing = shlex.join([*PROGRAM, "--env", "sandbox", "list"])
+    command = f"cd {shlex.quote(str(gone))} && rmdir ../gone && {listing}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_main_works_in_a_thread_of_an_embedding_program(

@@ -62,3 +62,27 @@ def test_a_run_has_a_value_for_every_column() -> None:
         "Mine",
         "77",
     ]
+
+
+@given(st.text(), st.floats(allow_nan=False, allow_infinity=False), st.datetimes(timezones=st.just(UTC)))
+def test_any_run_can_be_shown_to_people_and_programs(text: str, progress: float, moment: datetime) -> None:
+    """The first and the last day of the calendar too; no control character reaches a terminal."""
+    run = Run(
+        Instance(
+            text,
+            name=text,
+            status=Code(text, text),
+            progress=progress,
+            submit_time=moment,
+            end_time=text,
+            status_date=text,
+            alerts=(Code(text, text),),
+            counters=(Counter(Code(text, text), text),),
+        ),
+        text,
+        "lab",
+    )
+    people = [str(value) for value in run_values(run)]
+    assert not {"\x1b", "\x07", "\u202e"} & set("".join(people))
+    machine = [getattr(value, "machine_readable", lambda value=value: value)() for value in run_values(run)]
+    assert json.loads(json.dumps(machine, allow_nan=False)) == machine

@@ -39,6 +39,16 @@ def test_an_error_is_at_most_six_lines_and_ends_with_almas_words() -> None:
     assert str(Refused("What.")) == "What."
 
 
+def test_what_comes_from_elsewhere_cannot_stretch_an_error() -> None:
+    """An alert of many lines, or of many characters, or with escapes."""
+    shown = str(
+        Refused("What\x1b[2J", why="a\nb\n" * 10 + "c" * 10_000, cure="1\n2\n3\n4", alma="x\ny" * 999)
+    )
+    assert len(shown.splitlines()) <= 6
+    assert len(shown) < 2500
+    assert "\x1b" not in shown
+
+
 @pytest.mark.parametrize("kind", _classes(AlmajobError))
 def test_every_error_says_what_it_is_for(kind: type[AlmajobError]) -> None:
     """In its docstring."""

@@ -75,10 +75,7 @@ class Cache:
             return None
         if opened.disk.refused > refused:
             self._warn(drawer, "has an entry that almajob did not write; it is passed over")
-        # An entry from the future was kept while the clock was wrong.
-        if value is None or expires is None or expires > time.time() + LIFETIME:
-            return None
-        return Kept(value, _since(expires))
+        return None if value is None or not _is_fresh(expires) else Kept(value, _since(expires))
 
     def put(self, drawer: str, key: str, value: Any) -> None:
         """Keep an entry for a day; where that fails, it is fetched again next time."""
@@ -142,7 +139,7 @@ class Cache:
             with open_drawer(path) as drawer:
                 for key in drawer:
                     expires = drawer.get(key, expire_time=True)[1]
-                    if expires is not None and time.time() < expires <= time.time() + LIFETIME:
+                    if _is_fresh(expires):
                         since.append(_since(expires))
         except (Damaged, *Failures) as error:
             self._warn(name, f"cannot be read ({_reason(error)})")
@@ -194,6 +191,11 @@ class Cache:
         if what not in self._warned:
             self._warned.add(what)
             LOG.warning("The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", what)
+
+
+def _is_fresh(expires: object) -> bool:
+    """Whether an entry can be used; one from the future was kept while the clock was wrong."""
+    return isinstance(expires, float) and time.time() < expires <= time.time() + LIFETIME
 
 
 def _since(expires: float) -> datetime:

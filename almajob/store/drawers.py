@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {"eviction_policy": "none", "statistics": 0, "tag_ind
 LOCK_SECONDS = 1.0
 README = "README"
 _README_TEXT = """\
-This directory is part of the cache of almajob (lists that Alma can give again, kept for a day).
+This directory belongs to the cache of almajob (lists that Alma can give again, kept for a day).
 It may be removed at any time; "almajob cache clear" does so.
 """
 _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
@@ -100,7 +100,9 @@ def _make(path: Path) -> None:
     """Make a drawer under another name and rename it, so that nobody meets half of one."""
     if "$" in str(path):
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
-    make_private(path.parent)
+    if not path.parent.exists():
+        make_private(path.parent)
+        (path.parent / README).write_text(_README_TEXT, "utf-8")
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
         for name, text in ((DBNAME, ""), (README, _README_TEXT)):

@@ -63,6 +63,7 @@ def test_repeated_elements_become_an_array() -> None:
         (b'{"a": "\xff"}', "damaged"),
         (b"<jobs><job>", "breaks off"),
         (b'<?xml version="1.0" encoding="nonsense"?><a/>', "damaged"),
+        (b'<?xml version="1.0" encoding="big5"?><a>x</a>', "damaged"),
         (b"[1, 2]", "plain text"),
         (b'{"a":' * 100_000, "damaged"),
     ],

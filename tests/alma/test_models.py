@@ -67,6 +67,8 @@ def test_a_queued_run_lacks_most_members() -> None:
         ("2025-10-05Z", "2025-10-05Z"),
         ("2025-10-05", "2025-10-05"),
         ("soon", "soon"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59-14:00"),
         ("", None),
         (None, None),
     ],
@@ -159,6 +161,12 @@ _ANY: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), inner, max_size=4),
     max_leaves=15,
 )
+
+
+@pytest.mark.parametrize("raw", ["NaN", "inf", "1e999", "-Infinity", "half", None, [], {}])
+def test_a_progress_that_is_no_number_is_none(raw: object) -> None:
+    """It is an adornment, and JSON knows no infinity."""
+    assert Instance.from_json({"id": "1", "progress": raw}).progress is None
 
 
 @given(st.dictionaries(st.sampled_from(_NAMES), _ANY))

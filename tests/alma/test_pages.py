@@ -47,28 +47,47 @@ def test_the_filters_are_almas_own(alma: FakeAlma, connection: Alma) -> None:
     assert set(alma.requests[-1].args) == {"type", "limit", "offset"}
 
 
-def test_at_most_eight_pages_are_under_way_at_once(alma: FakeAlma, connection: Alma) -> None:
-    """The rest waits: Alma counts the calls of the whole institution."""
+def test_eight_pages_are_under_way_at_once_and_no_more(alma: FakeAlma, connection: Alma) -> None:
+    """Eight answers are held until eight have come; a ninth would break the barrier."""
+    together = threading.Barrier(8)
     now, most, lock = [0], [0], threading.Lock()
-    begun = threading.Semaphore(0)
 
     def page(request: Request) -> Response:
         offset = int(request.args["offset"])
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        begun.release()
         if offset:
-            # Hold the answer until the others have come too, as far as they are let.
-            for _ in range(2):
-                begun.acquire(timeout=0.2)
+            together.wait(timeout=10)
         with lock:
             now[0] -= 1
-        return answer({"job": JOBS[offset : offset + 100], "total_record_count": 2000})
+        return answer({"job": JOBS[offset % 1000 : offset % 1000 + 100], "total_record_count": 1700})
 
     alma.on("GET /jobs", page)
     all_jobs(connection, JobFilter())
-    assert 2 <= most[0] <= 8
+    assert most[0] == 8
+
+
+@pytest.mark.parametrize("total", [20_000, 10_000_000])
+def test_a_wrong_count_does_not_lead_to_endless_pages(alma: FakeAlma, connection: Alma, total: int) -> None:
+    """Alma counts more than it lists: pages that are all empty end the reading."""
+
+    def page(request: Request) -> Response:
+        offset = int(request.args["offset"])
+        return answer({"job": JOBS[offset : offset + 50] if offset < 50 else [], "total_record_count": total})
+
+    alma.on("GET /jobs", page)
+    jobs, complete = all_jobs(connection, JobFilter())
+    assert (len(jobs), complete) == (50, False)
+    assert len(alma.calls()) == 2 * 9
+
+
+def test_a_first_page_of_one_job_is_no_size_to_go_on_by(alma: FakeAlma, connection: Alma) -> None:
+    """Twenty thousand calls for a list are none that Alma's owner would forgive."""
+    alma.on("GET /jobs", {"job": JOBS[:1], "total_record_count": 20_000})
+    jobs, complete = all_jobs(connection, JobFilter())
+    assert (len(jobs), complete) == (1, False)
+    assert len(alma.calls()) == 2
 
 
 def test_a_job_that_comes_twice_is_listed_once(alma: FakeAlma, connection: Alma) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import socket
 import ssl
@@ -14,12 +15,11 @@ from pathlib import Path
 import pytest
 import trustme
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
+from werkzeug import Response
 
-from almajob.alma import session as session_module
 from almajob.alma.key import Key
 from almajob.alma.session import Answer, Session, TimeLimits, is_loopback, retry_pause
-from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp
+from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
 from tests.fake_alma import KEY, FakeAlma, answer, error
 
 SHORT = TimeLimits(connect=2, read=2, total=2)
@@ -28,7 +28,7 @@ SHORT = TimeLimits(connect=2, read=2, total=2)
 @pytest.fixture
 def session(alma: FakeAlma, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """A session with the fake Alma that does not pause between attempts."""
-    monkeypatch.setattr(session_module.random, "uniform", lambda low, high: 0.0)
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
     made = Session(alma.url, Key(KEY), SHORT)
     yield made
     made.close()
@@ -151,26 +151,6 @@ def test_an_answer_that_is_too_large_is_cut_off(
     assert len(alma.requests) == 1
 
 
-def test_a_dripping_answer_ends_with_the_deadline(alma: FakeAlma, session: Session) -> None:
-    """A byte now and then satisfies every read time-out; the deadline ends it all the same."""
-    stop = threading.Event()
-
-    def drip(_request: Request) -> Response:
-        def body() -> Iterator[bytes]:
-            while not stop.wait(0.1):
-                yield b" "
-
-        return Response(body(), 200, content_type="application/json")
-
-    alma.on("GET /test", drip)
-    begun = time.monotonic()
-    with pytest.raises(BrokenOff, match="did not answer completely") as caught:
-        session.get("/conf/test")
-    stop.set()
-    assert time.monotonic() - begun < SHORT.total + 2
-    assert "time limit" in caught.value.why
-
-
 @contextmanager
 def _raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that does with each connection what the test says."""
@@ -182,7 +162,7 @@ def _raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):
                 connection.recv(65536)
                 talk(connection)
 
@@ -222,6 +202,110 @@ def test_a_broken_answer_is_an_error_and_not_half_an_answer(
     assert not isinstance(caught.value, NotSent)
     assert len(seen) == 1
     assert KEY not in str(caught.value)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+DRIPS = {
+    "status line": (b"HTTP/1.1 2", b"0"),
+    "headers": (HEAD, b"X"),
+    "body": (HEAD + b"Content-Length: 9999\r\n\r\n{", b" "),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "redirect": (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9999\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize(("first", "then"), DRIPS.values(), ids=DRIPS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_whatever_drips_ends_with_the_deadline(first: bytes, then: bytes, method: str) -> None:
+    """A byte now and then satisfies every read time-out; the deadline ends it all the same."""
+    stop = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.sendall(first)
+            while not stop.wait(0.05):
+                connection.sendall(then)
+
+    with _raw_server(talk) as url:
+        session = Session(url, Key(KEY), TimeLimits(connect=2, read=2, total=1))
+        begun = time.monotonic()
+        with pytest.raises(BrokenOff, match="did not answer completely") as caught:
+            session.get("/conf/test") if method == "GET" else session.post("/conf/test", {}, {})
+        took = time.monotonic() - begun
+        stop.set()
+    assert took < 1 + 2
+    assert "time limit" in caught.value.why
+
+
+def test_a_read_whose_connection_breaks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice dropped, then answered: three connections and no error."""
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
+    seen: list[int] = []
+
+    def talk(connection: socket.socket) -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            connection.sendall(HEAD + b"Content-Length: 14\r\nConnection: close\r\n\r\n" + b'{"test": "ok"}')
+
+    with _raw_server(talk) as url:
+        session = Session(url, Key(KEY), SHORT)
+        assert session.get("/conf/test") == {"test": "ok"}
+    assert len(seen) == 3
+
+
+def test_retry_after_is_obeyed_on_the_wire(alma: FakeAlma) -> None:
+    """A gateway that names no pause at all is asked again at once, where chance would have waited."""
+    alma.on("GET /test", *[Response("", 503, {"Retry-After": "0"})] * 3, {"test": "ok"})
+    assert Session(alma.url, Key(KEY), SHORT).get("/conf/test") == {"test": "ok"}
+    assert len(alma.requests) == 4
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "/\udcff\udcfe", "//", "x" * 70_000])
+def test_where_a_redirect_leads_is_not_even_read(location: str) -> None:
+    """requests would parse it, and fail, although nothing is followed."""
+
+    def talk(connection: socket.socket) -> None:
+        where = location.encode("utf-8", "surrogateescape")[:60_000]
+        connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + where + b"\r\n\r\n")
+
+    with _raw_server(talk) as url, pytest.raises(NotAlma, match="sends the request elsewhere"):
+        Session(url, Key(KEY), SHORT).post("/conf/jobs/S1", {"op": "run"}, {})
+
+
+def test_a_server_that_echoes_the_key_does_not_get_it_shown(alma: FakeAlma, session: Session) -> None:
+    """It does not even enter the program."""
+    alma.on("GET /test", {"test": f"you said apikey {KEY}"})
+    assert session.get("/conf/test") == {"test": "you said apikey (hidden)"}
+
+
+def test_cookies_are_not_kept(alma: FakeAlma, session: Session) -> None:
+    """A session that several threads use must not change."""
+    alma.on("GET /test", Response("{}", 200, {"Set-Cookie": "a=b"}))
+    session.get("/conf/test")
+    session.get("/conf/test")
+    assert "Cookie" not in alma.requests[1].headers
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HTTPS_PROXY", "socks5://127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://:bad"),
+        ("HTTPS_PROXY", f"http://{'x' * 70}.example:1"),
+        ("REQUESTS_CA_BUNDLE", "/nonexistent.pem"),
+    ],
+)
+def test_a_wrong_setting_of_the_environment_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Proxies and certificates of the machine; at once, without trying again."""
+    monkeypatch.setenv(variable, value)
+    begun = time.monotonic()
+    with pytest.raises(Unreachable) as caught:
+        Session("https://alma.invalid", Key(KEY), SHORT).get("/conf/test")
+    assert time.monotonic() - begun < 1
+    assert variable in caught.value.cure
+    assert not isinstance(caught.value, BrokenOff)
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
@@ -270,9 +354,10 @@ def test_retry_after_is_honoured_up_to_a_minute(retry_after: str, expected: floa
     assert retry_pause(1, NotAlma("x"), unavailable) == expected
 
 
-def test_an_unreadable_retry_after_counts_as_none() -> None:
+@pytest.mark.parametrize("retry_after", ["soon", "9" * 5000, "Sun, 05 Oct 99999999999 09:11:32 GMT"])
+def test_an_unreadable_retry_after_counts_as_none(retry_after: str) -> None:
     """Nonsense in the header leaves the pause to chance, within its bound."""
-    pause = retry_pause(1, NotAlma("x"), Answer(503, b"", "soon"))
+    pause = retry_pause(1, NotAlma("x"), Answer(503, b"", retry_after))
     assert pause is not None
     assert 0 <= pause <= 1
 

@@ -33,7 +33,8 @@ def test_the_sources_have_an_order(key_file: Callable[..., Path], tmp_path: Path
     """Command, file, systemd credential, variable, ini: take one away and the next one counts."""
     credential = tmp_path / "almajob_my-lab"
     credential.write_text("from-credential", "utf-8")
-    credential.chmod(0o400)
+    # As systemd makes them, with an access control list that lets only the unit's user in.
+    credential.chmod(0o440)
     environ = {"CREDENTIALS_DIRECTORY": str(tmp_path), "ALMAJOB_API_KEY_MY_LAB": "from-variable"}
     settings = {
         "api_key_command": "echo from-command",

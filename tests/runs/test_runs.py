@@ -61,6 +61,56 @@ def test_after_a_start_nothing_reports_failure(
     assert "The job was started; its status cannot be seen just now" in caplog.text
 
 
+def test_another_runs_success_is_not_this_ones(
+    alma: FakeAlma, runs: Runs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers about another run are no answers, at the start and while waiting."""
+    monkeypatch.setattr("almajob.runs.wait.pause", lambda elapsed: 0.0)
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    alma.on(
+        "GET /jobs/S1/instances/77",
+        *[instance("78", ERP, "COMPLETED_SUCCESS")] * 3,
+        instance("77", ERP, "FAILED", job_info={}),
+    )
+    ended = runs.follow(runs.start("S1"))
+    assert (ended.instance.id, ended.instance.status.value) == ("77", "FAILED")
+    assert ended.verdict is not None
+    assert "is about run 78" in caplog.text
+    assert {call for call in alma.calls() if "instances" in call} == {"GET /jobs/S1/instances/77"}
+
+
+def test_a_start_is_told_even_where_the_work_on_it_breaks_off(
+    alma: FakeAlma, runs: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ctrl-C, SIGTERM or a bug, just after Alma confirmed: the run is named."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("almajob.alma.api.Alma.instance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.start("S1")
+    assert "almajob --env lab status --id 77" in caplog.text
+
+
+def test_a_run_of_another_job_by_id_is_told_apart_from_no_run(alma: FakeAlma, runs: Runs) -> None:
+    """Alma says the same of both."""
+    alma.on("GET /jobs/M9/instances/77", error("402218"), status=400)
+    alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "RUNNING"))
+    with pytest.raises(Refused, match="is not of the job 'M9'"):
+        runs.look("77", "M9")
+
+
+def test_a_job_that_cannot_be_checked_is_said_so(
+    alma: FakeAlma, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Alma's answer leaves out which job it is."""
+    alma.on("GET /jobs/ALL/instances/77", {"id": "77", "status": {"value": "RUNNING"}})
+    assert runs.look("77", "ERP export").instance.id == "77"
+    assert "is not checked" in caplog.text
+
+
 def test_a_run_is_followed_and_judged(alma: FakeAlma, runs: Runs) -> None:
     """By the job and id that started it."""
     alma.on("POST /jobs/S1", started(ERP, "77"))

@@ -88,6 +88,12 @@ UNKNOWN = {
     "200 cut off": Response(json.dumps(started(ERP, "77"))[:40], 200),
     "200 empty": Response("", 200),
     "201 error": answer(error("402224"), 201),
+    "xml of an unknown encoding": Response(
+        b'<?xml version="1.0" encoding="big5"?><job/>', 200, content_type="application/xml"
+    ),
+    "408 that speaks of an api key": Response("Timed out; request with API key was forwarded on.", 408),
+    "plain text key error": Response("Invalid API Key", 400),
+    "a superscript for an id": answer(started(ERP, "²")),
     "slow": _slow,
 }
 
@@ -108,6 +114,20 @@ def test_everything_else_is_unknown_and_never_sent_again(
     assert len(message.splitlines()) <= 6
 
 
+def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
+    connection: Alma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alma may have accepted the request."""
+
+    def buggy(*_: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(connection, "submit", buggy)
+    with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
+        _start(connection)
+    assert "TypeError" in caught.value.why
+
+
 def test_an_interruption_during_the_start_is_not_silent(
     connection: Alma, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -122,7 +142,15 @@ def test_an_interruption_during_the_start_is_not_silent(
     assert "It cannot be told whether" in caplog.text
 
 
-@pytest.mark.parametrize("sentence", ["Job no. 77", "Job no. 77 triggered on Sunday", ""])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Job no. 77",
+        "Job no. 77 triggered on Sunday",
+        "",
+        f"triggered on Sun, 05 Oct 2025 09:11:32 +{'9' * 20}",
+    ],
+)
 def test_a_sentence_that_cannot_be_read_is_no_failure(sentence: str) -> None:
     """The start is confirmed all the same."""
     found = submit.judge(FOUND, Submission("77", "S1", sentence), "sandbox")

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import diskcache
 import pytest
 
-from almajob.store import drawers
 from almajob.store.cache import LIFETIME, Cache
-from almajob.store.drawers import Damaged, Drawer, open_drawer
+from almajob.store.disk import JsonDisk
+from almajob.store.drawers import LOCK_SECONDS, SETTINGS, Damaged, Drawer, open_drawer
 
 DRAWER = "jobs.sandbox"
 
@@ -182,6 +183,48 @@ def test_a_planted_entry_is_a_miss_and_one_warning(directory: Path, caplog: pyte
     assert caplog.text.count("did not write") == 1
 
 
+@pytest.mark.parametrize(
+    "column", ["expire_time = 'abc'", "expire_time = x'00'", "key = 7", "value = x'ff'", "store_time = 'x'"]
+)
+def test_columns_of_another_type_are_a_miss_or_harmless(directory: Path, column: str) -> None:
+    """SQLite takes anything in any column."""
+    drawer = _filled(directory)
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute(f"UPDATE Cache SET {column}")
+    database.close()
+    cache = Cache(directory)
+    kept = cache.get(DRAWER, "key")
+    assert kept is None or kept.value == ["ours"]
+    cache.put(DRAWER, "key", ["new \ud800"])
+    assert isinstance(cache.contents(), list)
+    cache.close()
+
+
+def test_a_false_write_ahead_log_is_passed_over(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """SQLite does so itself: the data is whole."""
+    drawer = _filled(directory)
+    (drawer / "cache.db-wal").write_bytes(b"garbage" * 100)
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is not None
+    cache.close()
+    assert not caplog.records
+
+
+def test_what_cannot_be_removed_is_named(
+    directory: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a directory that belongs to somebody else."""
+    _filled(directory)
+
+    def refuse(_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    gone, left = cache.clear()
+    assert gone == []
+    assert [path.name for path in left] == [f".cache.{DRAWER}"]
+
+
 @pytest.mark.parametrize("planted", ["link", "writable"])
 def test_a_directory_that_others_could_change_is_not_used(
     directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, planted: str
@@ -264,9 +307,7 @@ def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
     """The shortcut sets every variable that diskcache's own constructor sets."""
     drawer = _filled(directory)
     quick = Drawer(drawer)
-    slow = drawers.diskcache.Cache(
-        str(drawer), disk=drawers.JsonDisk, timeout=drawers.LOCK_SECONDS, **drawers.SETTINGS
-    )
+    slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=LOCK_SECONDS, **SETTINGS)
     assert set(vars(quick)) == set(vars(slow))
     quick.close()
     slow.close()
@@ -336,4 +377,4 @@ def test_many_processes_share_a_cache(directory: Path) -> None:
     ]
     assert [process.communicate(timeout=60)[1] for process in running] == [b""] * 12
     assert [process.returncode for process in running] == [0] * 12
-    assert [path.name for path in directory.iterdir()] == [f".cache.{DRAWER}"]
+    assert {path.name for path in directory.iterdir()} == {f".cache.{DRAWER}", "README"}

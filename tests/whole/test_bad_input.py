@@ -22,7 +22,7 @@ COMMANDS = {
 }
 
 
-@pytest.fixture(params=COMMANDS.values(), ids=COMMANDS)
+@pytest.fixture(params=list(COMMANDS.values()), ids=list(COMMANDS))
 def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
     return tuple(request.param)
 

@@ -74,3 +74,10 @@ def test_the_demo_can_be_checked(almajob_process: Run) -> None:
     done = almajob_process("--env", "demo", "config", "check", "-f", "json")
     assert done.code == 0
     assert "01DEMO_INST" in done.out
+
+
+def test_the_state_directory_is_private(almajob_process: Run) -> None:
+    """With every directory that was made above it."""
+    almajob_process("--env", "demo", "run", "--job", ERP)
+    for name in (".local", ".local/state", ".local/state/almajob", ".local/state/almajob/demo", ".cache"):
+        assert (Path.home() / name).stat().st_mode & 0o077 == 0, name

@@ -1,0 +1,39 @@
+"""Text from elsewhere cannot steer a terminal, nor look like other text."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.visible import visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Export  — Ärger 作業", "Export  — Ärger 作業"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("A\nS2 Fake", "A\\nS2 Fake"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_cannot_be_seen_is_spelled_out(text: str, shown: str) -> None:
+    """And only that."""
+    assert visible(text) == shown
+
+
+def test_a_line_break_may_be_kept() -> None:
+    """Where the text is ours."""
+    assert visible("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+
+
+@given(st.text())
+def test_nothing_that_steers_is_left(text: str) -> None:
+    """No control character of Unicode, and nothing that cannot be encoded."""
+    found = visible(text)
+    assert not [character for character in found if unicodedata.category(character) in ("Cc", "Cs")]
+    assert found.encode("utf-8").decode("utf-8") == found
