@@ -129,13 +129,13 @@ class Context:
         return f"{environment.name}:{address}:{self._key(environment).fingerprint}"
 
     def _start_demo(self) -> tuple[str, Key]:
+        from almajob.simulator.institution import demo
         from almajob.simulator.server import Simulator
-        from almajob.simulator.world import WorldFile
 
-        path = Path(self.settings.state_dir.text, "demo", "world.json")
+        path = Path(self.settings.state_dir.text, "demo", "world.jsonl")
         try:
             make_private(path.parent)
-            simulator = Simulator(WorldFile(path))
+            simulator = Simulator(demo(path))
         except (OSError, ValueError) as error:
             raise Refused(
                 f"The demo's world {path} cannot be used.",

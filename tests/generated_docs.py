@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from almajob.errors import EXIT_CODES
+from almajob.simulator.faults import NAMES
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-_BLOCK = re.compile(r"(<!-- exit codes: [^\n]*-->\n).*?(<!-- end of exit codes -->)", re.DOTALL)
+SIMULATOR = ROOT / "docs" / "simulator.md"
 
 
-def exit_codes() -> str:
-    """Write the table of exit codes in Markdown."""
+def _exit_codes() -> str:
     rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     return "\n".join(["| code | meaning for a script |", "|---:|---|", *rows])
 
 
-def with_generated_parts(text: str) -> str:
-    """Put the generated parts into a page."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{exit_codes()}\n{block[2]}", text)
+def _faults() -> str:
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in NAMES.items()]
+    return "\n".join(["| name | what happens |", "|---|---|", *rows])
+
+
+PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "exit codes": (README, _exit_codes),
+    "faults": (SIMULATOR, _faults),
+}
+
+
+def with_generated_part(name: str, text: str) -> str:
+    """Put a generated part into its page."""
+    block = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    return block.sub(lambda found: f"{found[1]}{PARTS[name][1]()}\n{found[2]}", text)
 
 
 if __name__ == "__main__":
-    README.write_text(with_generated_parts(README.read_text("utf-8")), "utf-8")
+    for name, (page, _) in PARTS.items():
+        page.write_text(with_generated_part(name, page.read_text("utf-8")), "utf-8")

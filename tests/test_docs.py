@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -13,10 +14,16 @@ import pytest
 from almajob.config import settings
 from almajob.config.environments import ENVIRONMENT_SETTINGS
 from almajob.config.settings import FLAT_SETTINGS, GENERAL_SETTINGS, Options
+from almajob.simulator import control
+from almajob.simulator.catalogue import built_in_jobs
+from almajob.simulator.gateway import KEYS
+from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
-from almajob.simulator.world import WorldFile, built_in_jobs
+from almajob.simulator.world import Rules
 from tests.conftest import Run
-from tests.generated_docs import README, ROOT, with_generated_parts
+from tests.generated_docs import PARTS, README, ROOT, SIMULATOR, with_generated_part
+
+pytest_plugins = ["pytester"]
 
 SAMPLE = ROOT / "almajob.ini.sample"
 JOB = "S9563600010000561"
@@ -38,11 +45,39 @@ def test_the_quick_start_is_two_commands_of_one_line() -> None:
     assert "-m pytest" in blocks[1]
 
 
-def test_generated_parts_are_up_to_date() -> None:
+@pytest.mark.parametrize(
+    ("name", "part"), [("exit codes", "| 9 | unknown: "), ("faults", "| `reset-after` |")]
+)
+def test_generated_parts_are_up_to_date(name: str, part: str) -> None:
     """python -m tests.generated_docs writes them."""
-    text = README.read_text("utf-8")
-    assert with_generated_parts(text) == text
-    assert "| 9 | unknown: " in text
+    text = PARTS[name][0].read_text("utf-8")
+    assert with_generated_part(name, text) == text
+    assert part in text
+
+
+def test_the_page_on_the_simulator_is_right(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tests pass as they stand there; its control calls and keys are those that there are."""
+    text = SIMULATOR.read_text("utf-8")
+    for name in list(os.environ):
+        if name.startswith("PYTEST_"):
+            monkeypatch.delenv(name)
+    (suite,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    pytester.makepyfile(suite)
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+    for method, path in control.ROUTES:
+        assert f"/simulator/{path}`" in text, (method, path)
+    for key in KEYS:
+        assert f"| `{key.text}` |" in text
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"^(almajob --env demo [^;\n]+)", SIMULATOR.read_text("utf-8"), re.MULTILINE)
+)
+def test_the_demos_examples_work(almajob: Run, example: str) -> None:
+    """One of them ends badly, as it says."""
+    assert almajob(*shlex.split(example)[1:]).code == (3 if "FTP Dump" in example else 0)
 
 
 def _readme_examples() -> Iterator[str]:
@@ -55,17 +90,23 @@ def _help_examples() -> Iterator[str]:
         if point.dist and point.dist.name == "almajob":
             text = point.load().__doc__ or ""
             assert "Examples:\n" in text, f"{point.name} has no examples"
-            yield from (line.strip() for line in text.splitlines() if line.strip().startswith("almajob "))
+            lines = (line.strip() for line in text.splitlines())
+            # That one is served until Ctrl-C; it has a test of its own.
+            yield from (
+                line
+                for line in lines
+                if line.startswith("almajob ") and not line.startswith("almajob simulator serve")
+            )
 
 
 @pytest.fixture
 def demo_site(tmp_path: Path, write_ini: Callable[..., Path]) -> Iterator[str]:
     """A simulator as the sandbox, with one run in it; gives the run's Process ID."""
-    world = WorldFile(tmp_path / "world.json")
-    job = next(item for item in built_in_jobs() if item["id"] == JOB)
-    with Simulator(world, key="x") as running:
-        write_ini(f"[sandbox]\napi_key = x\nbase_url = {running.base_url}\n")
-        yield world.submit(job, []).id
+    institution = Institution(rules=Rules(thresholds=False, seconds=1.5))
+    job = next(item for item in built_in_jobs() if item.id == JOB)
+    with Simulator(institution) as running:
+        write_ini(f"[sandbox]\napi_key = {running.key}\nbase_url = {running.base_url}\n")
+        yield institution.sandbox.submit(job, []).id
 
 
 @pytest.mark.parametrize("example", sorted({*_readme_examples(), *_help_examples()}))

@@ -18,7 +18,7 @@ class Run(ShowOne):
 
     Examples:
       almajob --env sandbox run --job 'ERP export using profile FINANCE'
-      almajob --env sandbox run --job M44 --wait -f json
+      almajob --env sandbox run --job S9563600010000561 --wait -f json
     """
 
     columns = RUN_COLUMNS

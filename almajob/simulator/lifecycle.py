@@ -1,6 +1,7 @@
-"""What becomes of a run as time goes by: a value computed from when it was submitted, and nothing else.
+"""What becomes of a run as time goes by: a value computed from its plan, and nothing else.
 
-QUEUED, INITIALIZING, RUNNING, FINALIZING, and an end that depends on the job.
+QUEUED, INITIALIZING, RUNNING, FINALIZING, and an end. The progress lies as Alma's does: it stays 0 on failure
+and may end above 100; FINALIZING already has an end time.
 """
 
 from __future__ import annotations
@@ -11,94 +12,90 @@ from typing import Any
 
 from almajob.alma.statuses import STATUSES
 
-# Seconds after the submission at which each state begins; the end comes after them.
-_STATES = ((0.0, "QUEUED"), (0.4, "INITIALIZING"), (0.9, "RUNNING"), (2.4, "FINALIZING"))
-_END = 2.9
-_STARTED = 0.4
-
-Counters = tuple[tuple[str, str, str], ...]
+ORDER = ("QUEUED", "INITIALIZING", "RUNNING", "FINALIZING")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """How the runs of a job end: status, per cent, and the lines of the report."""
+class Plan:
+    """How long each state of a run lasts, in seconds, and how the run ends.
 
+    Attributes:
+        progress: per cent at the end.
+        has_end_time: whether an end time is ever shown; an abort by the system may leave it out.
+    """
+
+    queued: float
+    initializing: float
+    running: float
+    finalizing: float
     status: str = "COMPLETED_SUCCESS"
     progress: float = 100
-    counters: Counters = ()
+    has_end_time: bool = True
+
+    @property
+    def seconds(self) -> float:
+        """From the submission to the end."""
+        return self.queued + self.initializing + self.running + self.finalizing
+
+    def state_at(self, age: float) -> str:
+        """Say in which state a run of this age is; a clock that went back leaves it queued."""
+        end = 0.0
+        for state, lasts in zip(
+            ORDER, (self.queued, self.initializing, self.running, self.finalizing), strict=True
+        ):
+            end += lasts
+            if age < end:
+                return state
+        return self.status
 
 
-_PUBLISHED = (
-    ("label.new.records", "New Records", "66"),
-    ("label.updated.records", "Updated Records", "1204"),
-    ("label.deleted.records", "Deleted Records", "3"),
-)
-_EXPORTED = (
-    ("com.exlibris.external.bursar.report.fines_fees_count", "Number of fines and fees", "118"),
-    ("com.exlibris.external.bursar.report.user_count", "Number of users", "57"),
-)
-_ENDINGS = {
-    # Ends with errors, counts above 100 %, and reports an error as a counter whose value is words.
-    "Publishing Platform Job FTP Dump": Ending(
-        "COMPLETED_FAILED",
-        101.3,
-        (*_PUBLISHED, ("FTP has failed.", "", "Download zip file for manual FTP.")),
-    ),
-    # Fails before it has done anything: the progress stays 0.
-    "Users SYNCHRONIZE using profile SIS": Ending("FAILED", 0),
-    "Users EXPORT using profile SIS": Ending("COMPLETED_WARNING"),
-    "Inventory Remote Storage Update": Ending("COMPLETED_NO_BULKS"),
-    "Export to bursar using profile BURSAR": Ending(counters=_EXPORTED),
-    "ERP export using profile FINANCE": Ending(
-        counters=(("erp.export.invoices", "Number of invoices exported", "42"),)
-    ),
-}
-_PUBLISHING = Ending(counters=_PUBLISHED)
+def spread(seconds: float, status: str = "COMPLETED_SUCCESS", progress: float | None = None) -> Plan:
+    """Plan a run that lasts so many seconds from its submission to its end."""
+    ends_at = progress if progress is not None else 0 if status in ("FAILED", "SKIPPED") else 100
+    return Plan(
+        queued=seconds * 0.15,
+        initializing=seconds * 0.15,
+        running=seconds * 0.55,
+        finalizing=seconds * 0.15,
+        status=status,
+        progress=ends_at,
+        has_end_time=status != "SYSTEM_ABORTED",
+    )
 
 
-def ending_of(job_name: str) -> Ending:
-    """Say how the runs of a job end."""
-    return _ENDINGS.get(job_name, _PUBLISHING if job_name.startswith("Publishing") else Ending())
-
-
-def progress_of(job_name: str, submitted: float, now: float) -> dict[str, Any]:
+def members(plan: Plan, submitted: float, now: float) -> dict[str, Any]:
     """Give the members of an instance that change with time, as Alma writes them.
 
     Args:
-        job_name: decides the ending.
-        submitted: when the run was submitted, seconds since the epoch.
+        plan: of the run.
+        submitted: when it was submitted, seconds since the epoch.
         now: the time of the answer, likewise.
     """
     age = now - submitted
-    ending = ending_of(job_name)
-    ended = age >= _END
-    # A clock that went back makes the age negative.
-    code = ending.status if ended else [name for since, name in _STATES if max(age, 0.0) >= since][-1]
-    members: dict[str, Any] = {
-        "progress": ending.progress if ended else 50 if code == "RUNNING" else 0,
-        "status": {"value": code, "desc": STATUSES[code].description},
+    state = plan.state_at(age)
+    ended = state not in ORDER
+    description = STATUSES[state].description if state in STATUSES else ""
+    found: dict[str, Any] = {
+        "progress": _progress(plan, age, state),
+        "status": {"value": state, "desc": description} if description else {"value": state},
         "submit_time": instant(submitted),
-        "status_date": datetime.fromtimestamp(min(now, submitted + _END), UTC).strftime("%Y-%m-%dZ"),
     }
-    if age >= _STARTED:
-        members["start_time"] = instant(submitted + _STARTED)
-    # As Alma does, FINALIZING already has an end time.
-    if ended or code == "FINALIZING":
-        members["end_time"] = instant(submitted + _END)
-    if ended:
-        members["alert"] = [_alert(ending.status)]
-        members["counter"] = [
-            {"type": {"value": value, "desc": text}, "value": count} for value, text, count in ending.counters
-        ]
-    return members
+    if age >= plan.queued:
+        found["start_time"] = instant(submitted + plan.queued)
+    end = submitted + plan.seconds
+    if plan.has_end_time and (ended or state == "FINALIZING"):
+        found["end_time"] = instant(end)
+    found["status_date"] = datetime.fromtimestamp(min(now, end), UTC).strftime("%Y-%m-%dZ")
+    return found
 
 
-def _alert(status: str) -> dict[str, str]:
-    if status in ("COMPLETED_SUCCESS", "COMPLETED_NO_BULKS"):
-        text = "The job completed successfully. For more information view the report details."
-        return {"value": "alert_general_success", "desc": text}
-    text = "The job completed with errors. For more information view the report details."
-    return {"value": "alert_general_error", "desc": text}
+def _progress(plan: Plan, age: float, state: str) -> float:
+    if state not in ORDER:
+        return plan.progress
+    if state in ("QUEUED", "INITIALIZING") or plan.progress == 0:
+        return 0
+    done = (age - plan.queued - plan.initializing) / (plan.running or 1)
+    return min(round(done * 100), 100)
 
 
 def instant(seconds: float) -> str:

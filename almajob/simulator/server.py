@@ -1,60 +1,224 @@
-"""The simulator on a loopback port, for as long as somebody uses it."""
+"""The simulator on a port: a threaded HTTP/1.1 server of the standard library, bound to this machine."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import socket
+import ssl
+import struct
+import sys
 import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from almajob.simulator.world import WorldFile
+from almajob.simulator.effects import Reset
+from almajob.simulator.gateway import KEYS
+from almajob.simulator.institution import Institution
+from almajob.simulator.refusals import GatewayRefusal
+from almajob.simulator.wire import BODY_LIMIT, refuse_at_gateway
 from almajob.simulator.wsgi import Application
 
-KEY = "simulator-key"
-"""The key that a simulator takes unless it is given another."""
+_IDLE_SECONDS = 60.0
+_TICK_SECONDS = 0.1
 
 
-class _QuietHandler(WSGIRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
+    """Hands each request of a connection to the WSGI application, and its answer back."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = _IDLE_SECONDS
+    # Buffered, so that an answer is one packet where it fits.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def serve(self) -> None:
+        """Answer one request."""
+        size = self.headers.get("Content-Length", "0")
+        if not size.isdecimal() or "chunked" in self.headers.get("Transfer-Encoding", ""):
+            self._refuse("INVALID_REQUEST")
+            return
+        if int(size) > BODY_LIMIT:
+            self._refuse("REQUEST_TOO_LARGE")
+            return
+        try:
+            self._answer(self.rfile.read(int(size)))
+        except Reset:
+            self._reset()
+        except OSError:
+            # The client has gone.
+            self.close_connection = True
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = serve  # noqa: N815
+
+    def _answer(self, body: bytes) -> None:
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], _error: Any = None
+        ) -> Callable[[bytes], object]:
+            begun.append((status, headers))
+            return self.wfile.write
+
+        chunks = self.server.application(self._environ(body), start)
+        status, headers = begun[0]
+        self._head(status, headers)
+        sent = 0
+        for chunk in chunks:
+            self.wfile.write(chunk)
+            self.wfile.flush()
+            sent += len(chunk)
+        if dict(headers).get("Content-Length", str(sent)) != str(sent):
+            # The answer was broken off on purpose; the client must not wait for the rest.
+            self.close_connection = True
+
+    def _head(self, status: str, headers: list[tuple[str, str]]) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _environ(self, body: bytes) -> dict[str, Any]:
+        parts = urlsplit(self.path)
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": unquote(parts.path),
+            "QUERY_STRING": parts.query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(self.server.server_address[1]),
+            "SERVER_PROTOCOL": self.request_version,
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "https" if isinstance(self.connection, ssl.SSLSocket) else "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in self.headers.items():
+            environ.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
+        return environ
+
+    def _refuse(self, code: str) -> None:
+        """Answer what is no request for Alma as its gateway does, and hang up."""
+        answer = refuse_at_gateway(GatewayRefusal(code))
+        self.close_connection = True
+        headers = [*answer.headers, ("Content-Length", str(len(answer.body))), ("Connection", "close")]
+        self._head(f"{answer.status} Bad Request", headers)
+        self.wfile.write(answer.body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a malformed request; the base class would send a web page."""
+        # Where it could not be told, the base class assumes HTTP/0.9, whose answers have no status.
+        self.request_version = "HTTP/1.1"
+        self._refuse("INVALID_REQUEST")
+
+    def _reset(self) -> None:
+        reset(self.connection)
+        self.close_connection = True
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: stderr belongs to the command that runs meanwhile."""
+        """Say nothing: stderr belongs to whoever runs meanwhile."""
 
 
-class _Server(ThreadingMixIn, WSGIServer):
+def reset(connection: socket.socket) -> None:
+    """Close a connection with RST instead of FIN: a linger time of zero does so."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
-    request_queue_size = 64
+    allow_reuse_address = True
+    request_queue_size = 128
 
-    def server_bind(self) -> None:
-        # HTTPServer's own asks the name server for this machine's name, which may take seconds.
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
-        self.setup_environ()
+    def __init__(
+        self, address: tuple[str, int], application: Application, tls: ssl.SSLContext | None
+    ) -> None:
+        self.application = application
+        self._tls = tls
+        super().__init__(address, _Handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        if self.application.institution.faults.take_refused():
+            reset(request)
+            return False
+        return True
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # In the connection's own thread: a client that does not speak TLS holds up nobody else.
+        if self._tls is not None:
+            request.settimeout(_IDLE_SECONDS)
+            request = self._tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that broke."""
 
 
 class Simulator:
     """A running simulator; a context manager that stops it.
 
     Args:
-        world: what it serves.
-        key: the API key that it takes.
+        institution: what it serves; a new one where not given.
+        host: the address it listens on; another than this machine's own is the caller's decision.
+        port: or 0 for a free one.
+        tls: to speak https.
     """
 
-    def __init__(self, world: WorldFile, key: str = KEY) -> None:
-        self.key = key
-        self._server = _Server(("127.0.0.1", 0), _QuietHandler)
-        self._server.set_app(Application(world, key))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+    def __init__(
+        self,
+        institution: Institution | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.institution = institution or Institution()
+        self.key = KEYS[0].text
+        self._application = Application(self.institution)
+        self._server = _Server((host, port), self._application, tls)
+        self._scheme = "https" if tls else "http"
+        self._threads = [
+            threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True),
+            threading.Thread(target=self._send_webhooks, daemon=True),
+        ]
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
 
     @property
     def base_url(self) -> str:
         """The address, as ``base_url`` in the ini takes it."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Simulator:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._application.stopped.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def wait(self) -> None:
+        """Wait until somebody stops it."""
+        self._application.stopped.wait()
+
+    def _send_webhooks(self) -> None:
+        while not self._application.stopped.wait(_TICK_SECONDS):
+            self.institution.webhooks.deliver_due()

@@ -1,197 +1,173 @@
-"""Alma's Jobs API as a WSGI application over a world; callable without a socket.
+"""The simulated institution as a WSGI application: callable with or without a socket.
 
-The paths, parameters and error codes are those of Alma's Configuration API,
-https://developers.exlibrisgroup.com/alma/apis/conf/
+https://peps.python.org/pep-3333/
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable
+import itertools
+import threading
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
+from http.client import responses
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from almajob.alma.statuses import STATUSES
-from almajob.simulator.world import INSTITUTION, WorldFile
+from almajob.simulator import control, effects, jobs_api, other_apis
+from almajob.simulator.effects import Delivery, Reset
+from almajob.simulator.faults import Fault, seen_by_api
+from almajob.simulator.institution import Institution
+from almajob.simulator.jobs_api import Document, Exchange
+from almajob.simulator.refusals import GatewayRefusal, Refusal
+from almajob.simulator.wire import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
 
-_BODY_LIMIT = 2**20
-_SUBMITTABLE = re.compile(
-    r"ERP|Metadata Import|Remote Storage|bursar|Publishing|Users (SYNCHRONIZE|EXPORT|IMPORT)", re.IGNORECASE
+PREFIX = "/almaws/v1"
+Handled = tuple[str, Document] | Reply
+# "{}" stands for one segment of the path, which becomes an argument.
+_ROUTES: tuple[tuple[str, str, Callable[..., Handled]], ...] = (
+    ("GET", "jobs", jobs_api.job_list),
+    ("GET", "jobs/{}", jobs_api.job_get),
+    ("POST", "jobs/{}", jobs_api.job_submit),
+    ("GET", "jobs/{}/instances", jobs_api.instance_list),
+    ("GET", "jobs/{}/instances/{}", jobs_api.instance_get),
+    ("GET", "jobs/{}/instances/{}/download", jobs_api.instance_download),
+    ("GET", "jobs/{}/instances/{}/events", jobs_api.instance_events),
+    ("GET", "jobs/{}/instances/{}/matches", jobs_api.instance_matches),
+    ("GET", "code-tables", other_apis.table_list),
+    ("GET", "code-tables/{}", other_apis.table_get),
+    ("GET", "test", other_apis.test_read),
+    ("POST", "test", other_apis.test_write),
+    ("GET", "general", other_apis.general),
+    ("GET", "integration-profiles", other_apis.profile_list),
+    ("GET", "sets", other_apis.set_list),
+    ("POST", "sets", other_apis.set_create),
+    ("GET", "sets/{}", other_apis.set_get),
+    ("POST", "sets/{}", other_apis.set_change),
+    ("DELETE", "sets/{}", other_apis.set_delete),
+    ("GET", "sets/{}/members", other_apis.set_members),
 )
-_UNAUTHORIZED = (
-    '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-    '<web_service_result xmlns="http://com/exlibris/urm/general/xmlbeans"><errorsExist>true</errorsExist>'
-    "<errorList><error><errorCode>UNAUTHORIZED</errorCode>"
-    "<errorMessage>API-key not defined or not configured to allow this API.</errorMessage>"
-    "</error></errorList></web_service_result>"
-)
-
-
-class Refusal(Exception):
-    """An error of Alma's: code and text. All that is wrong with a request is HTTP 400."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(code, text)
-        self.code = code
-        self.text = text
 
 
 class Application:
     """The WSGI application.
 
     Args:
-        world: what it serves.
-        key: the API key that it takes.
+        institution: what it serves.
+
+    Calling it may raise ``Reset``, where a fault resets the connection.
     """
 
-    def __init__(self, world: WorldFile, key: str) -> None:
-        self._world = world
-        self._key = key
+    def __init__(self, institution: Institution) -> None:
+        self.institution = institution
+        self._tracking = itertools.count(1)
+        # Set when the server stops, so that nothing waits for a slow answer.
+        self.stopped = threading.Event()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("HTTP_AUTHORIZATION") != f"apikey {self._key}":
-            # The gateway answers in XML whatever was asked for.
-            return _answer(start_response, "400 Bad Request", "application/xml", _UNAUTHORIZED)
-        try:
-            document, status = self._route(environ), "200 OK"
-        except Refusal as refusal:
-            document, status = _error(refusal), "400 Bad Request"
-        return _answer(start_response, status, "application/json", json.dumps(document))
+        base = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '127.0.0.1')}"
+        path = environ.get("PATH_INFO", "")
+        if path.startswith("/simulator"):
+            call = _call(environ, path.removeprefix("/simulator").lstrip("/"))
+            delivery = _plain(control.answer(self.institution, call))
+        else:
+            delivery = self._serve(_call(environ, _below(path)), path.removeprefix(PREFIX), base)
+        if delivery.wait:
+            self.stopped.wait(delivery.wait)
+        status = delivery.reply.status
+        headers = list(delivery.reply.headers)
+        if status != 204:
+            headers.append(("Content-Length", str(delivery.declared)))
+        start_response(f"{status} {responses.get(status, '')}", headers)
+        return delivery.body(self.stopped.wait)
 
-    def _route(self, environ: WSGIEnvironment) -> dict[str, Any]:
-        path = environ.get("PATH_INFO", "").removeprefix("/almaws/v1/conf/").split("/")
-        query = {name: values[-1] for name, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
-        match [environ["REQUEST_METHOD"], *path]:
-            case ["GET", "jobs"]:
-                return self._jobs(query)
-            case ["GET", "jobs", job_id]:
-                return self._job(job_id)
-            case ["POST", "jobs", job_id]:
-                return self._submit(job_id, query, environ)
-            case ["GET", "jobs", job_id, "instances"]:
-                return self._instances(job_id, query)
-            case ["GET", "jobs", job_id, "instances", instance_id]:
-                return self._instance(job_id, instance_id)
-            case ["GET", "code-tables", "systemJobStatus"]:
-                return _status_table()
-            case ["GET" | "POST" as method, "test"]:
-                institution = f" - institutionCode: {INSTITUTION}" if method == "GET" else ""
-                return {"test": f"{method} - OK{institution}"}
-            case ["GET", "general"]:
-                return self._world.general()
-            case _:
-                raise Refusal("402119", "General error.")
-
-    def _jobs(self, query: dict[str, str]) -> dict[str, Any]:
-        wanted_type = query.get("type", "").upper()
-        if wanted_type not in ("", "MANUAL", "SCHEDULED", "OTHER"):
-            raise Refusal("40166410", "Invalid type.")
-        known = {job["category"]["value"] for job in self._world.jobs()}
-        if query.get("category") and query["category"] not in known:
-            raise Refusal("40166410", "Invalid category.")
-        found = [
-            self._world.listed(job)
-            for job in self._world.jobs()
-            if wanted_type in ("", job["type"]["value"])
-            and query.get("category", "") in ("", job["category"]["value"])
-            # No job of this world belongs to an integration profile.
-            and not query.get("profile_id")
-        ]
-        return _page("job", found, query)
-
-    def _job(self, job_id: str) -> dict[str, Any]:
-        if not re.fullmatch(r"[MSO]\d+", job_id):
-            raise Refusal(
-                "402215",
-                f"Invalid format for job_id. Value: {job_id}. "
-                "Valid format: Job type prefix (S,M,O) followed by digits",
-            )
-        job = self._world.job(job_id)
-        if job is None:
-            raise Refusal("402216", "Invalid job id.")
-        return job
-
-    def _submit(self, job_id: str, query: dict[str, str], environ: WSGIEnvironment) -> dict[str, Any]:
-        if "op" not in query:
-            raise Refusal("402220", "Operation was not provided.")
-        if query["op"] != "run":
-            raise Refusal("402221", "Operation is not supported.")
-        job = self._job(job_id)
-        if job["type"]["value"] != "MANUAL" and not _SUBMITTABLE.search(job["name"]):
-            raise Refusal("402248", "Cannot submit scheduled job.")
-        parameters = _parameters(environ)
-        made = self._world.submit(job, parameters)
-        link = f"/almaws/v1/conf/jobs/{job_id}/instances/{made.id}"
-        return {
-            **job,
-            "parameter": parameters,
-            "additional_info": {"value": _sentence(made.id, made.submitted), "link": link},
-            "link": f"/almaws/v1/conf/jobs/{job_id}",
+    def _serve(self, call: Call, path: str, base: str) -> Delivery:
+        faults = self.institution.faults.take(call.method, path)
+        told: dict[str, Any] = {
+            "time": self.institution.clock(),
+            "method": call.method,
+            "path": path,
+            "query": {name: value for name, value in call.query.items() if name != "apikey"},
+            "body": call.body,
+            "key": self.institution.gateway.name_of(call),
+            "faults": tuple(faults),
         }
+        try:
+            delivery = self._deliver(call, base, faults)
+        except Reset:
+            self.institution.log.add(**told, status=0)
+            raise
+        unexpected = _route(call) is None
+        self.institution.log.add(**told, status=delivery.reply.status, unexpected=unexpected)
+        return delivery
 
-    def _instances(self, job_id: str, query: dict[str, str]) -> dict[str, Any]:
-        job = self._job(job_id)
-        # Newest first.
-        found = [item for item in reversed(self._world.submissions()) if item.job_id == job["id"]]
-        return _page("job_instance", [self._world.instance(item) for item in found], query)
+    def _deliver(self, call: Call, base: str, faults: dict[str, Fault]) -> Delivery:
+        before = effects.instead(faults)
+        delivery = _plain(before) if before else effects.afterwards(faults, self._answer(call, base, faults))
+        late = 3600 if "clock-off" in faults else 0
+        headers = (
+            *delivery.reply.headers,
+            ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining)),
+            ("Date", formatdate(self.institution.clock() - late, usegmt=True)),
+        )
+        changed = Reply(delivery.reply.status, delivery.reply.body, headers)
+        return Delivery(changed, delivery.declared, delivery.wait, delivery.drips)
 
-    def _instance(self, job_id: str, instance_id: str) -> dict[str, Any]:
-        if job_id != "ALL":
-            self._job(job_id)
-        for item in self._world.submissions():
-            if item.id == instance_id and job_id in ("ALL", item.job_id):
-                return self._world.instance(item)
-        raise Refusal("402218", "Invalid job instance id.")
-
-
-def _sentence(instance_id: str, submitted: float) -> str:
-    return f"Job no. {instance_id} triggered on {formatdate(submitted, usegmt=True)}"
-
-
-def _page(name: str, items: list[dict[str, Any]], query: dict[str, str]) -> dict[str, Any]:
-    try:
-        limit, offset = int(query.get("limit", "10")), int(query.get("offset", "0"))
-    except ValueError:
-        raise Refusal("40166410", "Invalid limit or offset.") from None
-    if not 0 <= limit <= 100 or offset < 0:
-        raise Refusal("40166410", "Invalid limit or offset.")
-    shown = items[offset : offset + limit]
-    # Alma leaves the array out where it is empty.
-    return ({name: shown} if shown else {}) | {"total_record_count": len(items)}
-
-
-def _parameters(environ: WSGIEnvironment) -> list[dict[str, Any]]:
-    size = min(int(environ.get("CONTENT_LENGTH") or 0), _BODY_LIMIT)
-    try:
-        document = json.loads(environ["wsgi.input"].read(size) or b"{}")
-        return [
-            {"name": {"value": str(item["name"]["value"])}, "value": str(item.get("value", ""))}
-            for item in document.get("parameter", [])
-        ]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Refusal("402119", "General error.") from None
+    def _answer(self, call: Call, base: str, faults: dict[str, Fault]) -> Reply:
+        try:
+            key = self.institution.gateway.admit(call)
+            found = _route(call)
+            if found is None:
+                raise GatewayRefusal("ROUTING_ERROR")
+            if len(call.body) > BODY_LIMIT:
+                raise GatewayRefusal("REQUEST_TOO_LARGE")
+            handle, arguments = found
+            world = self.institution.worlds[key.environment]
+            handled = handle(Exchange(world, call, base, seen_by_api(faults)), *arguments)
+        except GatewayRefusal as refusal:
+            return refuse_at_gateway(refusal)
+        except Refusal as refusal:
+            return refuse(call, refusal, f"E01-SIM-{next(self._tracking):05d}-AWAE0")
+        return handled if isinstance(handled, Reply) else reply(call, *handled)
 
 
-def _status_table() -> dict[str, Any]:
-    return {
-        "name": "systemJobStatus",
-        "description": "System Job Status",
-        "row": [
-            {"code": code, "description": status.description, "default": False, "enabled": True}
-            for code, status in STATUSES.items()
-        ],
+def _plain(answer: Reply) -> Delivery:
+    return Delivery(answer, len(answer.body))
+
+
+def _below(path: str) -> str:
+    conf = f"{PREFIX}/conf/"
+    return path.removeprefix(conf) if path.startswith(conf) else "(outside)"
+
+
+def _call(environ: WSGIEnvironment, path: str) -> Call:
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
     }
+    try:
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        size = 0
+    return Call(
+        environ["REQUEST_METHOD"],
+        tuple(path.split("/")) if path else (),
+        {
+            name.lower(): value
+            for name, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        },
+        headers,
+        # One byte more than is allowed, to be seen as too many.
+        environ["wsgi.input"].read(min(size, BODY_LIMIT + 1)) if size > 0 else b"",
+    )
 
 
-def _error(refusal: Refusal) -> dict[str, Any]:
-    error = {"errorCode": refusal.code, "errorMessage": refusal.text, "trackingId": "E01-DEMO-00000-AWAE1"}
-    return {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
-
-
-def _answer(start_response: StartResponse, status: str, kind: str, text: str) -> list[bytes]:
-    body = text.encode()
-    start_response(status, [("Content-Type", f"{kind};charset=UTF-8"), ("Content-Length", str(len(body)))])
-    return [body]
+def _route(call: Call) -> tuple[Callable[..., Handled], list[str]] | None:
+    for method, pattern, handle in _ROUTES:
+        wanted = pattern.split("/")
+        if method == call.method and len(wanted) == len(call.path):
+            pairs = list(zip(wanted, call.path, strict=True))
+            if all(part in ("{}", given) for part, given in pairs):
+                return handle, [given for part, given in pairs if part == "{}"]
+    return None

@@ -19,7 +19,7 @@ def test_the_main_job_on_a_fresh_machine(almajob_process: Run) -> None:
     shown = json.loads(done.out)
     assert done.code == 0
     assert shown["status"] == "COMPLETED_SUCCESS"
-    assert shown["counters"][0]["value"] == "42"
+    assert shown["counters"][0]["text"] == "Number of invoices exported"
     later = almajob_process("--env", "demo", "status", "--id", shown["instance_id"], "-f", "json")
     assert json.loads(later.out) == shown
 
@@ -29,7 +29,7 @@ def test_the_main_job_on_a_fresh_machine(almajob_process: Run) -> None:
     [
         ("Publishing Platform Job FTP Dump", 3, "COMPLETED_FAILED (Completed with Errors)"),
         ("Users SYNCHRONIZE using profile SIS", 3, "FAILED (Failed)"),
-        ("PO Line - Packaging", 4, "402248"),
+        ("PO Line - Packaging", 4, "402249"),
         ("gift", 5, "M6136517110000561"),
     ],
 )
@@ -60,20 +60,20 @@ def test_two_demos_at_once_share_a_world(almajob_process: Run) -> None:
 
 def test_a_world_that_is_damaged_is_an_error_with_a_cure(almajob_process: Run) -> None:
     """It is the user's, and not thrown away."""
-    world = Path.home() / ".local/state/almajob/demo/world.json"
+    world = Path.home() / ".local/state/almajob/demo/world.jsonl"
     world.parent.mkdir(parents=True)
-    world.write_text("{", "utf-8")
+    world.write_text("{\n", "utf-8")
     done = almajob_process("--env", "demo", "list")
     assert (done.code, done.out) == (5, "")
     assert "Remove it" in done.err
-    assert world.read_text("utf-8") == "{"
+    assert world.read_text("utf-8") == "{\n"
 
 
 def test_the_demo_can_be_checked(almajob_process: Run) -> None:
     """As any environment."""
     done = almajob_process("--env", "demo", "config", "check", "-f", "json")
     assert done.code == 0
-    assert "01DEMO_INST" in done.out
+    assert "01SIM_INST" in done.out
 
 
 def test_the_state_directory_is_private(almajob_process: Run) -> None:

@@ -1,0 +1,97 @@
+"""``almajob simulator serve``: an Alma on this machine, to try, to test against and to break."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import TYPE_CHECKING
+
+from almajob.plugin import Command, Refused, UsageError, seconds
+
+if TYPE_CHECKING:
+    from almajob.simulator.server import Simulator
+
+LOG = logging.getLogger(__name__)
+
+
+class SimulatorServe(Command):
+    """Serve a simulated Alma on this machine, until Ctrl-C.
+
+    It has a sandbox and a production environment, real job names, Alma's limits and errors; what it
+    does can be seen and changed below /simulator/. Needs no ini.
+
+    Examples:
+      almajob simulator serve --port 8444
+      almajob simulator serve --speed 60 --fault per-second --fault reset-after
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--port", type=int, default=8444, help="port to listen on; 0 for a free one (default: 8444)"
+        )
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+        )
+        parser.add_argument("--jobs", metavar="N", type=int, help="have this many jobs in each environment")
+        parser.add_argument(
+            "--speed", metavar="X", type=seconds, default=1.0, help="let time pass X times as fast"
+        )
+        parser.add_argument(
+            "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
+        )
+        parser.add_argument(
+            "--activity",
+            metavar="S",
+            type=seconds,
+            default=900.0,
+            help="seconds between runs that the system and the staff start (default: 900)",
+        )
+        parser.add_argument(
+            "--fault", metavar="NAME", action="append", default=[], help="let this go wrong once; repeatable"
+        )
+        parser.add_argument("--seed", metavar="S", type=int, default=0, help="of what goes by chance")
+        parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for it")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        try:
+            simulator = _simulator(parsed_args)
+        except (ValueError, OverflowError) as error:
+            raise UsageError(
+                f"{error}.", cure="almajob simulator serve --help shows what there is."
+            ) from None
+        except OSError as error:
+            raise Refused(
+                f"Port {parsed_args.port} cannot be listened on.",
+                why=f"{error.strerror}.",
+                cure="Name another with --port, or take 0 for a free one.",
+            ) from None
+        with simulator:
+            LOG.info(
+                "Serving a simulated Alma at %s; see %s/simulator/", simulator.base_url, simulator.base_url
+            )
+            for key in simulator.institution.gateway.keys.values():
+                LOG.info("  key for %s: %s", key.name, key.text)
+            LOG.info("Ctrl-C stops it.")
+            simulator.wait()
+
+
+def _simulator(parsed_args: argparse.Namespace) -> Simulator:
+    from almajob.simulator.certificate import tls_context
+    from almajob.simulator.clock import Clock
+    from almajob.simulator.institution import Institution
+    from almajob.simulator.server import Simulator
+    from almajob.simulator.world import Rules
+
+    rules = Rules(seconds=parsed_args.run_seconds, activity=parsed_args.activity)
+    institution = Institution(
+        Clock(parsed_args.speed), rules, job_count=parsed_args.jobs, seed=parsed_args.seed
+    )
+    for name in parsed_args.fault:
+        institution.faults.add(name)
+    tls = None
+    if parsed_args.tls:
+        tls, certificate = tls_context()
+        LOG.info("Its certificate: REQUESTS_CA_BUNDLE=%s", certificate)
+    return Simulator(institution, host=parsed_args.host, port=parsed_args.port, tls=tls)

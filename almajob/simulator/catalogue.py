@@ -1,0 +1,153 @@
+"""The jobs of the simulator's environments, and what each is like: real names, ids, types, categories."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+SANDBOX = "SANDBOX"
+PRODUCTION = "PRODUCTION"
+
+# Which integration profile a scheduled job belongs to.
+PROFILES = (
+    ("7562275960000561", "FINANCE", "ERP finance feed", "FINANCE"),
+    ("7562275970000561", "BURSAR", "Bursar feed", "BURSAR"),
+    ("7562275980000561", "SIS", "Student information system", "USERS"),
+    ("7562275990000561", "STORAGE", "Remote storage", "REMOTE_STORAGE"),
+)
+_PROFILE_WORDS = {"FINANCE": 0, "BURSAR": 1, "SIS": 2, "Storage": 3}
+# Manual jobs that work without a set.
+_WITHOUT_SET = {"M50072", "M50073", "M50214", "M83"}
+_CONTENTS = (
+    (r"user", "USER", "User"),
+    (r"item", "ITEM", "Physical items"),
+    (r"portfolio", "PORTFOLIO", "Electronic portfolios"),
+    (r"holding", "HOLDING", "Physical holdings"),
+    (r"authority", "AUTHORITY_MMS", "Authorities"),
+    (r"PO line|invoice", "PO_LINE", "Order lines"),
+    (r"research asset", "IER", "Research assets"),
+    (r"representation", "REPRESENTATION", "Digital representations"),
+)
+# Which scheduled jobs the API may start, by their names.
+_SUBMITTABLE = re.compile(
+    r"ERP|Metadata Import|Remote Storage|bursar|Publishing|Users (SYNCHRONIZE|EXPORT|IMPORT)", re.IGNORECASE
+)
+_CHAIN = "Calculate Operational and FilingValue Task."
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedJob:
+    """One job.
+
+    Attributes:
+        content: the code and description of the sets it works on; empty codes where it takes none.
+        profile_id: of the integration profile it belongs to, or empty.
+    """
+
+    id: str
+    name: str
+    type: str
+    category: str
+    category_description: str
+    content: tuple[str, str] = ("", "")
+    profile_id: str = ""
+
+    @property
+    def needs_set(self) -> bool:
+        """Whether ``set_id`` is mandatory."""
+        return bool(self.content[0])
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether it has several tasks, which the API cannot start."""
+        return self.name == _CHAIN
+
+    @property
+    def may_be_submitted(self) -> bool:
+        """Whether the API starts it at all."""
+        return self.type == "MANUAL" or bool(_SUBMITTABLE.search(self.name))
+
+    def listed(self, base: str) -> dict[str, Any]:
+        """Give it as the list shows it; ``base`` is put before the path of its link."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": {"value": self.type, "desc": self.type.capitalize()},
+            "category": {"value": self.category, "desc": self.category_description},
+            "link": f"{base}/almaws/v1/conf/jobs/{self.id}",
+        }
+
+    def detailed(self, base: str) -> dict[str, Any]:
+        """Give it as a single job's answer shows it."""
+        listed = self.listed(base)
+        link = listed.pop("link")
+        publishing = self.name.startswith("Publishing")
+        members = {**listed, "description": "Publishing Platform Job" if publishing else self.name}
+        if self.needs_set:
+            members["content"] = {"value": self.content[0], "desc": self.content[1]}
+        if self.type == "SCHEDULED":
+            members["schedule"] = {"value": "DAILY_AT_05_00", "desc": "Every day at 05:00"}
+        if self.profile_id:
+            members["related_profile"] = {
+                "value": self.profile_id,
+                "link": f"{base}/almaws/v1/conf/integration-profiles/{self.profile_id}",
+            }
+        return {**members, "link": link}
+
+
+@cache
+def built_in_jobs(environment: str = SANDBOX) -> tuple[SimulatedJob, ...]:
+    """Read the catalogue that comes with almajob, in the order in which Alma lists it."""
+    text = files("almajob.simulator").joinpath("jobs.csv").read_text("utf-8")
+    return tuple(_job(row, environment) for row in csv.DictReader(text.splitlines()))
+
+
+def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]:
+    """Give the jobs of an environment: the built-in ones, or as many as are asked for."""
+    built_in = built_in_jobs(environment)
+    if count is None or count <= len(built_in):
+        return built_in[: count if count is not None else len(built_in)]
+    made = (
+        SimulatedJob(
+            _id_in(environment, f"M{8_000_000_000_561 + number * 10_000}"),
+            f"Normalize records, step {number:06d}",
+            "MANUAL",
+            "MARC21BIB_NORMALIZATION",
+            "Marc 21 Bib normalization",
+            ("BIB_MMS", "All Titles"),
+        )
+        for number in range(count - len(built_in))
+    )
+    return (*built_in, *made)
+
+
+def _job(row: dict[str, str], environment: str) -> SimulatedJob:
+    manual = row["type"] == "MANUAL" and row["id"] not in _WITHOUT_SET
+    profile = next((PROFILES[index][0] for word, index in _PROFILE_WORDS.items() if word in row["name"]), "")
+    return SimulatedJob(
+        _id_in(environment, row["id"]),
+        row["name"],
+        row["type"],
+        row["category"],
+        row["category_description"],
+        _content(row["name"]) if manual else ("", ""),
+        profile if row["type"] == "SCHEDULED" else "",
+    )
+
+
+def _content(name: str) -> tuple[str, str]:
+    for pattern, code, description in _CONTENTS:
+        if re.search(pattern, name, re.IGNORECASE):
+            return code, description
+    return "BIB_MMS", "All Titles"
+
+
+def _id_in(environment: str, job_id: str) -> str:
+    """Give delivered jobs the same id everywhere, and an institution's own another in each environment."""
+    if environment == SANDBOX or len(job_id) < 12:
+        return job_id
+    return f"{job_id[0]}{int(job_id[1:]) + 7_000_000_000_000}"

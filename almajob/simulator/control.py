@@ -1,0 +1,168 @@
+"""The simulator's own page and API below ``/simulator/``: state, log, faults, clock, runs, webhooks, reset.
+
+For people, and for tests in other languages. It needs no key, and exists in no real Alma.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from almajob.simulator.faults import NAMES
+from almajob.simulator.institution import Institution
+from almajob.simulator.lifecycle import instant
+from almajob.simulator.wire import Call, Reply
+
+_JSON = (("Content-Type", "application/json;charset=UTF-8"),)
+_HTML = (("Content-Type", "text/html;charset=UTF-8"),)
+Answer = Callable[[Institution, dict[str, Any]], Any]
+
+
+def state(institution: Institution, _given: dict[str, Any]) -> dict[str, Any]:
+    """Tell what there is."""
+    now = institution.clock()
+    return {
+        "time": instant(now),
+        "speed": institution.clock.speed,
+        "remaining_calls": institution.gateway.remaining,
+        "calls": institution.log.total,
+        "environments": {
+            name: {
+                "jobs": len(world.jobs),
+                "runs": len(world.runs()),
+                "running": sum(not run.has_ended(now) for run in world.runs()[-1000:]),
+                "sets": len(list(world.sets)),
+            }
+            for name, world in institution.worlds.items()
+        },
+        "keys": {key.name: key.text for key in institution.gateway.keys.values()},
+        "faults": [asdict(fault) for fault in institution.faults.planned()],
+        "webhook": institution.webhooks.url,
+    }
+
+
+def _log(institution: Institution, _given: dict[str, Any]) -> Any:
+    return institution.log.as_json()
+
+
+def _add_fault(institution: Institution, given: dict[str, Any]) -> Any:
+    times = given.get("times", 1)
+    return asdict(
+        institution.faults.add(
+            str(given.get("name", "")),
+            str(given.get("on", "*")),
+            times=None if times is None else int(times),
+            probability=float(given.get("probability", 1.0)),
+            seconds=float(given.get("seconds", 30.0)),
+        )
+    )
+
+
+def _clear_faults(institution: Institution, _given: dict[str, Any]) -> Any:
+    institution.faults.clear()
+    return {}
+
+
+def _set_clock(institution: Institution, given: dict[str, Any]) -> Any:
+    if "speed" in given:
+        institution.clock.set_speed(float(given["speed"]))
+    institution.clock.advance(float(given.get("advance", 0)))
+    return {"time": instant(institution.clock()), "speed": institution.clock.speed}
+
+
+def _end_run(institution: Institution, given: dict[str, Any]) -> Any:
+    for world in institution.worlds.values():
+        run = world.run(str(given.get("id", "")))
+        if run is not None:
+            world.end(run, str(given.get("status", "USER_ABORTED")), given.get("progress"))
+            return {"id": run.id}
+    raise ValueError("there is no run of that id")
+
+
+def _set_ending(institution: Institution, given: dict[str, Any]) -> Any:
+    job = str(given.pop("job", ""))
+    if not job or not set(given) <= {"status", "seconds", "progress"}:
+        raise ValueError("an ending names a job, and its status, seconds or progress")
+    institution.rules.endings[job] = given
+    return institution.rules.endings
+
+
+def _listen(institution: Institution, given: dict[str, Any]) -> Any:
+    answered = institution.webhooks.listen(
+        str(given.get("url", "")), str(given.get("secret", "")), str(given.get("form", "json"))
+    )
+    return {"challenge_answered": answered}
+
+
+def _messages(institution: Institution, _given: dict[str, Any]) -> Any:
+    return [
+        {"run_id": message.run_id, "answers": message.answers, "due": message.due}
+        for message in institution.webhooks.messages
+    ]
+
+
+def _reset(institution: Institution, _given: dict[str, Any]) -> Any:
+    institution.reset()
+    return {}
+
+
+ROUTES: dict[tuple[str, str], Answer] = {
+    ("GET", "state"): state,
+    ("GET", "log"): _log,
+    ("GET", "faults"): lambda institution, _given: {
+        "planned": [asdict(fault) for fault in institution.faults.planned()],
+        "names": NAMES,
+    },
+    ("POST", "faults"): _add_fault,
+    ("DELETE", "faults"): _clear_faults,
+    ("GET", "clock"): lambda institution, _given: _set_clock(institution, {}),
+    ("POST", "clock"): _set_clock,
+    ("POST", "runs"): _end_run,
+    ("POST", "endings"): _set_ending,
+    ("GET", "webhooks"): _messages,
+    ("POST", "webhooks"): _listen,
+    ("POST", "reset"): _reset,
+}
+
+
+def answer(institution: Institution, call: Call) -> Reply:
+    """Answer a call to the control API; its path begins behind ``/simulator/``."""
+    name = "/".join(call.path)
+    if name in ("", "index.html"):
+        return Reply(200, _page(institution).encode(), _HTML)
+    route = ROUTES.get((call.method, name))
+    if route is None:
+        listed = ", ".join(f"{method} /simulator/{path}" for method, path in ROUTES)
+        return _json(404, {"error": f"there is no such call; there are: {listed}"})
+    try:
+        given = json.loads(call.body or b"{}")
+        if not isinstance(given, dict):
+            raise ValueError("the body is a JSON object")
+        return _json(200, route(institution, given))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        return _json(400, {"error": str(error)})
+
+
+def _json(status: int, document: Any) -> Reply:
+    return Reply(status, json.dumps(document, indent=1).encode(), _JSON)
+
+
+def _page(institution: Institution) -> str:
+    told = html.escape(json.dumps(state(institution, {}), indent=1))
+    calls = "".join(
+        f"<tr><td>{entry.number}<td>{html.escape(entry.method)}<td>{html.escape(entry.path)}"
+        f"<td>{entry.status or 'reset'}<td>{html.escape(', '.join(entry.faults))}"
+        for entry in reversed(institution.log.entries()[-50:])
+    )
+    faults = "".join(f"<li><b>{name}</b>: {html.escape(text)}" for name, text in NAMES.items())
+    routes = "".join(f"<li>{method} /simulator/{path}" for method, path in ROUTES)
+    return (
+        '<!doctype html><meta charset="utf-8"><title>almajob simulator</title>'
+        "<style>body{font-family:sans-serif;max-width:60em;margin:2em auto}td{padding-right:1em}</style>"
+        f"<h1>almajob simulator</h1><pre>{told}</pre>"
+        f"<h2>Latest calls</h2><table>{calls}</table><h2>Control calls</h2><ul>{routes}</ul>"
+        f"<h2>Faults</h2><ul>{faults}</ul>"
+    )

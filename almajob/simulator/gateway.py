@@ -1,0 +1,72 @@
+"""The gateway before Alma: whose key it is, what the key may do, and how many calls are left today."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from almajob.simulator.catalogue import PRODUCTION, SANDBOX
+from almajob.simulator.refusals import GatewayRefusal
+from almajob.simulator.wire import Call
+
+CALLS_A_DAY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedKey:
+    """An API key.
+
+    Attributes:
+        name: for the log, which never shows the key itself.
+        environment: where it leads: production and sandbox have the same address.
+        may_write: whether it may do more than GET; a guest's may not, nor a read-only one.
+    """
+
+    text: str
+    name: str
+    environment: str = SANDBOX
+    may_write: bool = True
+
+
+KEYS = (
+    SimulatedKey("simulator-sandbox-key", "sandbox"),
+    SimulatedKey("simulator-sandbox-readonly-key", "sandbox, read-only", may_write=False),
+    SimulatedKey("simulator-guest-key", "guest", may_write=False),
+    SimulatedKey("simulator-production-key", "production", PRODUCTION),
+    SimulatedKey("simulator-production-readonly-key", "production, read-only", PRODUCTION, may_write=False),
+)
+
+
+class Gateway:
+    """Lets calls through, and counts them.
+
+    Args:
+        keys: the keys that it knows.
+        calls_a_day: how many calls the institution has, all keys together.
+    """
+
+    def __init__(self, keys: Iterable[SimulatedKey] = KEYS, calls_a_day: int = CALLS_A_DAY) -> None:
+        self.keys = {key.text: key for key in keys}
+        self.remaining = calls_a_day
+        self._lock = threading.Lock()
+
+    def admit(self, call: Call) -> SimulatedKey:
+        """Count a call and say whose it is.
+
+        Raises:
+            GatewayRefusal: the key does not allow it, or the day's calls are used up.
+        """
+        with self._lock:
+            if self.remaining <= 0:
+                raise GatewayRefusal("DAILY_THRESHOLD")
+            self.remaining -= 1
+        key = self.keys.get(call.key)
+        if key is None or (call.method != "GET" and not key.may_write):
+            raise GatewayRefusal("UNAUTHORIZED")
+        return key
+
+    def name_of(self, call: Call) -> str:
+        """Name the key of a call without showing it."""
+        found = self.keys.get(call.key)
+        return found.name if found else "unknown" if call.key else "none"

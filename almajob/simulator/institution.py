@@ -1,0 +1,83 @@
+"""A simulated institution: sandbox and production behind one address, and the means to disturb them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from almajob.simulator.catalogue import PRODUCTION, SANDBOX
+from almajob.simulator.clock import Clock
+from almajob.simulator.faults import Faults
+from almajob.simulator.gateway import KEYS, Gateway
+from almajob.simulator.journal import FileJournal
+from almajob.simulator.requestlog import RequestLog
+from almajob.simulator.webhooks import Webhooks
+from almajob.simulator.world import Rules, World
+
+
+class Institution:
+    """Everything that one simulator serves.
+
+    Args:
+        clock: the time of both environments.
+        rules: how both behave.
+        job_count: how many jobs each has; the built-in ones where not given.
+        seed: of the faults' probabilities.
+        sandbox: the sandbox's world, where it is not to be a new one.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        rules: Rules | None = None,
+        *,
+        job_count: int | None = None,
+        seed: int = 0,
+        sandbox: World | None = None,
+    ) -> None:
+        self.clock = clock or (sandbox.clock if sandbox else Clock())
+        self.rules = rules or (sandbox.rules if sandbox else Rules())
+        self._job_count = job_count
+        self.faults = Faults(seed)
+        self.log = RequestLog()
+        self.gateway = Gateway(KEYS)
+        self.worlds = {
+            SANDBOX: sandbox or self._world(SANDBOX),
+            PRODUCTION: self._world(PRODUCTION),
+        }
+        self.webhooks = Webhooks(self.worlds, self.clock)
+
+    @property
+    def sandbox(self) -> World:
+        """The sandbox."""
+        return self.worlds[SANDBOX]
+
+    @property
+    def production(self) -> World:
+        """Production."""
+        return self.worlds[PRODUCTION]
+
+    def reset(self) -> None:
+        """Begin anew: no runs, no faults, no log, all of the day's calls; the clock goes on."""
+        self.rules.endings.clear()
+        self.faults.clear()
+        self.log.clear()
+        self.gateway = Gateway(KEYS)
+        self.worlds.update({name: self._world(name) for name in self.worlds})
+        self.webhooks.forget()
+
+    def _world(self, environment: str) -> World:
+        return World(environment, self.clock, rules=self.rules, job_count=self._job_count)
+
+
+def demo(path: Path) -> Institution:
+    """Make the institution of ``--env demo``: its sandbox is kept in a file, and its runs end within seconds.
+
+    Alma's limits do not hold in it: who tries something out starts the same job many times.
+
+    Raises:
+        OSError: the file cannot be read or written.
+        ValueError: it is not a simulator's world.
+    """
+    rules = Rules(thresholds=False, checks_parameters=False, seconds=2.9)
+    clock = Clock()
+    return Institution(clock, rules, sandbox=World(SANDBOX, clock, FileJournal(path), rules))

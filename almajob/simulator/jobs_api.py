@@ -1,0 +1,254 @@
+"""Alma's eight Jobs calls over a world: list, get, submit, instances, instance, download, events, matches.
+
+Paths, parameters, limits and codes: https://developers.exlibrisgroup.com/alma/apis/docs/conf/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email.utils import formatdate
+from typing import Any
+
+from almajob.alma.statuses import STATUSES
+from almajob.simulator import reports
+from almajob.simulator.catalogue import SimulatedJob
+from almajob.simulator.refusals import Refusal
+from almajob.simulator.wire import Call, Reply, document_in, text_of
+from almajob.simulator.world import Run, World
+
+Document = dict[str, Any]
+# For how long a run cannot be seen under the faults of that name, in seconds.
+HIDDEN_SECONDS = 60.0
+_MARC = (
+    '<?xml version="1.0" encoding="UTF-8"?><collection xmlns="http://www.loc.gov/MARC21/slim">'
+    "<record><leader>00000nam a2200000 a 4500</leader></record></collection>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call as the API's functions see it.
+
+    Attributes:
+        base: scheme, host and port under which the simulator was called, for absolute links.
+        faults: the names of the faults that change what is answered to this call.
+    """
+
+    world: World
+    call: Call
+    base: str
+    faults: frozenset[str] = frozenset()
+
+    def now(self) -> float:
+        """The world's time."""
+        return self.world.clock()
+
+
+def job_list(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/jobs."""
+    query, world = exchange.call.query, exchange.world
+    wanted_type = query.get("type", "").upper()
+    if wanted_type not in ("", "MANUAL", "SCHEDULED", "OTHER"):
+        raise Refusal("40166410", "type")
+    category = query.get("category", "")
+    if category and category not in {job.category for job in world.jobs}:
+        raise Refusal("40166410", "category")
+    # An empty profile_id filters nothing, as in Alma, where it answers with unrelated jobs.
+    profile = query.get("profile_id", "")
+    found = [
+        job
+        for job in world.jobs
+        if wanted_type in ("", job.type)
+        and category in ("", job.category)
+        and (not profile or (job.type == "SCHEDULED" and job.profile_id == profile))
+    ]
+    limit, offset = page_of(exchange.call)
+    if "pages-shift" in exchange.faults and offset:
+        # A job was added before this page while the list was read.
+        offset -= 1
+    shown = [job.listed(exchange.base) for job in found[offset : offset + limit]]
+    return "jobs", page("job", shown, len(found))
+
+
+def job_get(exchange: Exchange, job_id: str) -> tuple[str, Document]:
+    """GET /conf/jobs/{job_id}."""
+    return "job", find_job(exchange, job_id).detailed(exchange.base)
+
+
+def job_submit(exchange: Exchange, job_id: str) -> tuple[str, Document]:
+    """POST /conf/jobs/{job_id}?op=run."""
+    operation = exchange.call.query.get("op")
+    if not operation:
+        raise Refusal("402220")
+    if operation != "run":
+        raise Refusal("402221")
+    job = find_job(exchange, job_id)
+    parameters = _parameters(exchange.call)
+    run = exchange.world.submit(job, parameters)
+    document = job.detailed(exchange.base)
+    link = document.pop("link")
+    if parameters:
+        document["parameter"] = [{"name": {"value": name}, "value": value} for name, value in parameters]
+    if "no-link" not in exchange.faults:
+        document["additional_info"] = {
+            "value": f"Job no. {run.id} triggered on {formatdate(run.submitted, usegmt=True)}",
+            "link": _link_base(exchange) + f"/almaws/v1/conf/jobs/{job.id}/instances/{run.id}",
+        }
+    return "job", {**document, "link": link}
+
+
+def _link_base(exchange: Exchange) -> str:
+    if "relative-link" in exchange.faults:
+        return ""
+    return "https://elsewhere.invalid" if "foreign-link" in exchange.faults else exchange.base
+
+
+def instance_list(exchange: Exchange, job_id: str) -> tuple[str, Document]:
+    """GET /conf/jobs/{job_id}/instances, newest first."""
+    query, now = exchange.call.query, exchange.now()
+    job = find_job(exchange, job_id)
+    status = query.get("status", "")
+    if status and status not in STATUSES:
+        raise Refusal("40166410", "status")
+    first, last = (_date(query.get(name, "")) for name in ("submit_date_from", "submit_date_to"))
+    runs = exchange.world.runs(job.id)
+    if "listing-lag" in exchange.faults:
+        runs = [run for run in runs if now - run.submitted >= HIDDEN_SECONDS]
+    if first or last or status:
+        runs = [
+            run
+            for run in runs
+            if status in ("", run.state(now)) and _is_between(run, first or date.min, last or date.max)
+        ]
+    limit, offset = page_of(exchange.call)
+    # From the end, without turning a hundred thousand runs around.
+    end = len(runs) - offset
+    shown = runs[max(end - limit, 0) : max(end, 0)][::-1]
+    return "job_instances", page("job_instance", [_instance(exchange, run) for run in shown], len(runs))
+
+
+def instance_get(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
+    """GET /conf/jobs/{job_id}/instances/{instance_id}; the job may be ALL."""
+    return "job_instance", _instance(exchange, find_run(exchange, job_id, instance_id))
+
+
+def instance_download(exchange: Exchange, job_id: str, instance_id: str) -> Reply:
+    """GET …/instances/{instance_id}/download: the records that an import loaded."""
+    run = find_run(exchange, job_id, instance_id)
+    kind = exchange.call.query.get("download_format", "XML").upper()
+    if not reports.is_import(run.job) or kind not in ("XML", "BINARY"):
+        raise Refusal("402218")
+    body = _MARC.encode() if kind == "XML" else b"00026nam a2200025 a 4500\x1e\x1d"
+    name = f"{run.id}.{'xml' if kind == 'XML' else 'mrc'}"
+    content_type = "application/xml" if kind == "XML" else "application/octet-stream"
+    headers = (("Content-Type", content_type), ("Content-Disposition", f'attachment; filename="{name}"'))
+    return Reply(200, body, headers)
+
+
+def instance_events(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
+    """GET …/instances/{instance_id}/events: the users that a SIS job rejected."""
+    run = find_run(exchange, job_id, instance_id)
+    if not reports.is_sis(run.job):
+        raise Refusal("60332")
+    events = [
+        {
+            "id": f"{run.id}-{number}",
+            "entity": {"value": f"user{number:03d}", "desc": "User"},
+            "message": "The user group is not valid.",
+        }
+        for number in range(12)
+    ]
+    limit, offset = page_of(exchange.call)
+    return "events", page("event", events[offset : offset + limit], len(events))
+
+
+def instance_matches(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
+    """GET …/instances/{instance_id}/matches: what an import found already there."""
+    run = find_run(exchange, job_id, instance_id)
+    population = exchange.call.query.get("population", "")
+    if population not in ("SINGLE_MATCHES", "MULTI_MATCHES"):
+        raise Refusal("40166410", "Population value is invalid.")
+    if not reports.is_import(run.job):
+        raise Refusal("402119")
+    each = 1 if population == "SINGLE_MATCHES" else 2
+    count = dict(reports.POPULATIONS)[population]
+    found = [
+        {
+            "incoming_record_id": f"in-{run.id}-{number}",
+            "mms_ids": ",".join(
+                str(99_100_000_000_561 + (number * each + item) * 10_000) for item in range(each)
+            ),
+        }
+        for number in range(count)
+    ]
+    limit, offset = page_of(exchange.call)
+    return "matches", page("match", found[offset : offset + limit], len(found))
+
+
+def find_job(exchange: Exchange, job_id: str) -> SimulatedJob:
+    """Find a job by its id, or refuse as Alma does."""
+    if not re.fullmatch(r"[MSO][0-9]{1,20}", job_id):
+        raise Refusal("402215")
+    job = exchange.world.job(job_id)
+    if job is None:
+        raise Refusal("402216")
+    return job
+
+
+def find_run(exchange: Exchange, job_id: str, instance_id: str) -> Run:
+    """Find a run by its id and its job's, which may be ALL, or refuse as Alma does."""
+    if job_id != "ALL":
+        find_job(exchange, job_id)
+    run = exchange.world.run(instance_id)
+    hidden = "late-start" in exchange.faults
+    if run is None or job_id not in ("ALL", run.job.id):
+        raise Refusal("402218")
+    if hidden and exchange.now() - run.submitted < HIDDEN_SECONDS:
+        raise Refusal("402218")
+    return run
+
+
+def page_of(call: Call) -> tuple[int, int]:
+    """Read limit (10 by default, 100 at most) and offset."""
+    try:
+        limit, offset = int(call.query.get("limit") or 10), int(call.query.get("offset") or 0)
+    except ValueError:
+        raise Refusal("40166410", "limit or offset") from None
+    if not 0 <= limit <= 100 or not 0 <= offset < 10**9:
+        raise Refusal("40166410", "limit or offset")
+    return limit, offset
+
+
+def page(name: str, items: list[Document], total: int) -> Document:
+    """Give one page; Alma leaves the array out where it is empty."""
+    return ({name: items} if items else {}) | {"total_record_count": total}
+
+
+def _instance(exchange: Exchange, run: Run) -> Document:
+    document = exchange.world.instance(run, exchange.base)
+    if "unknown-status" in exchange.faults:
+        document["status"] = {"value": "BRAND_NEW_STATUS"}
+    return document
+
+
+def _is_between(run: Run, first: date, last: date) -> bool:
+    return first <= datetime.fromtimestamp(run.submitted, UTC).date() <= last
+
+
+def _date(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text.removesuffix("Z"), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise Refusal("402217") from None
+
+
+def _parameters(call: Call) -> list[tuple[str, str]]:
+    """Read a start's parameters; the other members of a job that is sent back are passed over."""
+    listed = document_in(call).get("parameter") or []
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise Refusal("402119")
+    return [(text_of(item.get("name")), text_of(item.get("value"))) for item in listed]

@@ -1,0 +1,88 @@
+"""What happened in a world, one JSON object a line; in memory, or in a file that several processes share.
+
+A line is whole or it does not count: what a killed process left of its last one is cut off by the next.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """A journal in memory, for one process."""
+
+    def new_events(self) -> list[Event]:
+        """Give what was written since the last call by others: nothing."""
+        return []
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Event], None]]:
+        """Write alone; what others have written is to be read first, with ``new_events``."""
+        yield _forget
+
+
+def _forget(_event: Event) -> None:
+    """The world itself is the memory of what happened in it."""
+
+
+class FileJournal(Journal):
+    """A journal in a file.
+
+    Args:
+        path: of the file, which is made with its first line; its directory must be there.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_up_to = 0
+        # Tell at once, and not in the middle of a start, what cannot be written.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    def new_events(self) -> list[Event]:
+        """Give what was written since the last call.
+
+        Raises:
+            ValueError: the file is not a journal.
+        """
+        with self._path.open("rb") as file:
+            return self._new_events(file)
+
+    def _new_events(self, file: BinaryIO) -> list[Event]:
+        file.seek(self._read_up_to)
+        text = file.read()
+        whole = text.rfind(b"\n") + 1
+        self._read_up_to += whole
+        try:
+            events = [json.loads(line) for line in text[:whole].splitlines()]
+        except (ValueError, RecursionError) as error:
+            raise ValueError("it is not a simulator's world") from error
+        if not all(isinstance(event, dict) for event in events):
+            raise ValueError("it is not a simulator's world")
+        return events
+
+    @contextmanager
+    def writing(self) -> Iterator[Callable[[Event], None]]:
+        """Write alone: other processes wait. Each line is in the file when it has been written."""
+        with self._path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+            def write(event: Event) -> None:
+                line = json.dumps(event).encode() + b"\n"
+                file.seek(self._read_up_to)
+                file.write(line)
+                file.truncate()
+                file.flush()
+                self._read_up_to += len(line)
+
+            yield write

@@ -1,0 +1,214 @@
+"""The calls that stand beside the Jobs API: code tables, test, general, sets, integration profiles."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from almajob.alma.statuses import STATUSES
+from almajob.simulator.catalogue import PROFILES
+from almajob.simulator.jobs_api import Document, Exchange, page, page_of
+from almajob.simulator.refusals import Refusal
+from almajob.simulator.sets import CONTENTS, SimulatedSet
+from almajob.simulator.wire import Reply, document_in, text_of
+from almajob.simulator.world import INSTITUTION
+
+_MOST_MEMBERS = 1000
+_FIXED_TABLES: dict[str, dict[str, str]] = {
+    "systemJobStatus": {code: status.description for code, status in STATUSES.items()},
+    "JobsApiJobTypes": {"MANUAL": "Manual", "SCHEDULED": "Scheduled", "OTHER": "Other"},
+    "SetContentType": CONTENTS,
+    "SystemJobReportAlertMessage": {
+        "alert_general_success": "The job completed successfully.",
+        "alert_general_error": "The job completed with errors.",
+    },
+    "WebhookEvents": {"JOB_END": "Job end"},
+}
+
+
+def test_read(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/test."""
+    return "test", {"value": f"GET - OK - institutionCode: {INSTITUTION}"}
+
+
+def test_write(exchange: Exchange) -> tuple[str, Document]:
+    """POST /conf/test."""
+    return "test", {"value": "POST - OK"}
+
+
+def general(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/general."""
+    return "general", {
+        "institution": {"value": INSTITUTION, "desc": "Simulated Library"},
+        "environment_type": exchange.world.environment,
+    }
+
+
+def _tables(exchange: Exchange) -> dict[str, dict[str, str]]:
+    jobs = exchange.world.jobs
+    return {
+        **_FIXED_TABLES,
+        "HPaTaskChain.type": {job.category: job.category_description for job in jobs if job.type == "MANUAL"},
+        "systemJobsGroups": {job.category: job.category_description for job in jobs if job.type != "MANUAL"},
+    }
+
+
+def table_list(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/code-tables."""
+    listed = [
+        {"name": name, "link": f"{exchange.base}/almaws/v1/conf/code-tables/{name}"}
+        for name in _tables(exchange)
+    ]
+    return "code_tables", page("code_table", listed, len(listed))
+
+
+def table_get(exchange: Exchange, name: str) -> tuple[str, Document]:
+    """GET /conf/code-tables/{codeTableName}."""
+    rows = _tables(exchange).get(name)
+    if rows is None:
+        raise Refusal("40166411", name[:50])
+    return "code_table", {
+        "name": name,
+        "description": name,
+        "sub_system": {"value": "INFRA", "desc": "Infra"},
+        "patron_facing": False,
+        "language": {"value": exchange.call.query.get("lang") or "en", "desc": "English"},
+        "scope": {
+            "institution_id": {"value": INSTITUTION, "desc": "Simulated Library"},
+            "library_id": {"value": "", "desc": ""},
+        },
+        "row": [
+            {"code": code, "description": text, "default": False, "enabled": True}
+            for code, text in rows.items()
+        ],
+    }
+
+
+def profile_list(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/integration-profiles."""
+    query = exchange.call.query
+    code = _searched(query.get("q", ""), ("code", "name"))
+    found = [
+        {
+            "id": profile_id,
+            "code": profile_code,
+            "name": name,
+            "type": {"value": kind, "desc": kind.capitalize()},
+            "link": f"{exchange.base}/almaws/v1/conf/integration-profiles/{profile_id}",
+        }
+        for profile_id, profile_code, name, kind in PROFILES
+        if query.get("type", "") in ("", kind) and code.lower() in f"{profile_code} {name}".lower()
+    ]
+    limit, offset = page_of(exchange.call)
+    return "integration_profiles", page("integration_profile", found[offset : offset + limit], len(found))
+
+
+def set_list(exchange: Exchange) -> tuple[str, Document]:
+    """GET /conf/sets."""
+    query = exchange.call.query
+    words = _searched(query.get("q", ""), ("name", "created_by")).replace("_", " ").lower()
+    content, kind = query.get("content_type", ""), query.get("set_type", "").upper()
+    if (content and content not in CONTENTS) or kind not in ("", "ITEMIZED", "LOGICAL"):
+        raise Refusal("40166410")
+    found = [
+        item
+        for item in exchange.world.sets
+        if words in item.name.lower()
+        and content in ("", item.content)
+        and kind in ("", "LOGICAL" if item.logical else "ITEMIZED")
+    ]
+    limit, offset = page_of(exchange.call)
+    shown = [item.document(exchange.base, whole=False) for item in found[offset : offset + limit]]
+    return "sets", page("set", shown, len(found))
+
+
+def _searched(query: str, names: tuple[str, ...]) -> str:
+    if not query:
+        return ""
+    found = re.fullmatch(r"(\w+)~(.*)", query)
+    if not found or found[1] not in names:
+        raise Refusal("40166410", "q")
+    return found[2]
+
+
+def set_get(exchange: Exchange, set_id: str) -> tuple[str, Document]:
+    """GET /conf/sets/{set_id}."""
+    return "set", _find_set(exchange, set_id).document(exchange.base)
+
+
+def set_members(exchange: Exchange, set_id: str) -> tuple[str, Document]:
+    """GET /conf/sets/{set_id}/members."""
+    found = _find_set(exchange, set_id)
+    limit, offset = page_of(exchange.call)
+    listed = [
+        {"id": member, "description": f"Record {member}", "link": f"{exchange.base}/almaws/v1/bibs/{member}"}
+        for member in found.members[offset : offset + limit]
+    ]
+    return "members", page("member", listed, len(found.members))
+
+
+def set_create(exchange: Exchange) -> tuple[str, Document]:
+    """POST /conf/sets: an itemized set, with or without members."""
+    document = document_in(exchange.call)
+    name, content = text_of(document.get("name")), text_of(document.get("content"))
+    if not name or content not in CONTENTS:
+        raise Refusal("402261")
+    set_id = exchange.world.sets.next_id()
+    exchange.world.record(
+        {
+            "kind": "set",
+            "id": set_id,
+            "at": exchange.now(),
+            "name": name,
+            "content": content,
+            "description": text_of(document.get("description")),
+            "members": _member_ids(document),
+        }
+    )
+    return set_get(exchange, set_id)
+
+
+def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
+    """POST /conf/sets/{set_id}?op=add_members, delete_members or replace_members."""
+    found = _find_set(exchange, set_id)
+    if found.logical:
+        raise Refusal("402263")
+    given = _member_ids(document_in(exchange.call))
+    match exchange.call.query.get("op", ""):
+        case "add_members":
+            members = [*found.members, *(member for member in given if member not in found.members)]
+        case "delete_members":
+            members = [member for member in found.members if member not in given]
+        case "replace_members":
+            members = list(dict.fromkeys(given))
+        case _:
+            raise Refusal("40166410", "op")
+    exchange.world.record({"kind": "members", "id": set_id, "members": members})
+    return set_get(exchange, set_id)
+
+
+def set_delete(exchange: Exchange, set_id: str) -> Reply:
+    """DELETE /conf/sets/{set_id}."""
+    _find_set(exchange, set_id)
+    exchange.world.record({"kind": "drop set", "id": set_id})
+    return Reply(204)
+
+
+def _find_set(exchange: Exchange, set_id: str) -> SimulatedSet:
+    found = exchange.world.sets.find(set_id)
+    if found is None:
+        raise Refusal("60107", f"Set ID {set_id[:30]}")
+    return found
+
+
+def _member_ids(document: dict[str, Any]) -> list[str]:
+    # In XML the wrapper is gone by now.
+    members = document.get("members", document)
+    listed = members.get("member") if isinstance(members, dict) else members
+    listed = [listed] if isinstance(listed, dict) else listed or []
+    if not isinstance(listed, list) or len(listed) > _MOST_MEMBERS:
+        raise Refusal("60111")
+    ids = [text_of(item.get("id")) if isinstance(item, dict) else "" for item in listed]
+    if not all(re.fullmatch("[0-9]{1,20}", member) for member in ids):
+        raise Refusal("60111")
+    return ids

@@ -1,0 +1,134 @@
+"""The sets of a simulated environment: those it comes with, and those made through the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from almajob.simulator.journal import Event
+from almajob.simulator.lifecycle import instant
+
+CONTENTS: dict[str, str] = {
+    "AUTHORITY_MMS": "Authorities",
+    "BIB_MMS": "All Titles",
+    "HOLDING": "Physical holdings",
+    "IER": "Research assets",
+    "IEP": "Physical titles",
+    "ITEM": "Physical items",
+    "PORTFOLIO": "Electronic portfolios",
+    "PO_LINE": "Order lines",
+    "REPRESENTATION": "Digital representations",
+    "USER": "User",
+}
+_FIRST_ID = 9563211250000561
+_ID_STEP = 10_000
+_MADE = 1_700_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSet:
+    """One set. A logical set has a query instead of members of its own."""
+
+    id: str
+    name: str
+    content: str
+    created: float
+    members: tuple[str, ...] = ()
+    logical: bool = False
+    description: str = ""
+
+    def document(self, base: str, *, whole: bool = True) -> dict[str, Any]:
+        """Give it as Alma does; the list leaves out how many members it has."""
+        link = f"{base}/almaws/v1/conf/sets/{self.id}"
+        kind = ("LOGICAL", "Logical") if self.logical else ("ITEMIZED", "Itemized")
+        count = {"number_of_members": {"value": len(self.members), "link": f"{link}/members"}}
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "type": {"value": kind[0], "desc": kind[1]},
+            "content": {"value": self.content, "desc": CONTENTS.get(self.content, "")},
+            "status": {"value": "ACTIVE", "desc": "Active"},
+            "origin": {"value": "UI", "desc": "Institution only"},
+            "private": {"value": "false", "desc": "No"},
+            "status_date": instant(self.created),
+            "created_by": {"value": "exl_api", "desc": "Ex Libris, API"},
+            "created_date": instant(self.created),
+            **({"query": {"value": "title contains library"}} if self.logical else {}),
+            **(count if whole else {}),
+            "link": link,
+        }
+
+
+class Sets:
+    """The sets of one environment, as its journal has them."""
+
+    def __init__(self, environment: str) -> None:
+        offset = 0 if environment == "SANDBOX" else 7_000_000_000_000
+        self._first_id = _FIRST_ID + offset
+        built_in = (
+            ("Theses without a call number", "BIB_MMS", 120, False),
+            ("Lost items", "ITEM", 40, False),
+            ("Users expiring this term", "USER", 300, False),
+            ("An empty set", "BIB_MMS", 0, False),
+            ("All electronic theses", "BIB_MMS", 25, True),
+        )
+        self._sets = {
+            made.id: made
+            for number, (name, content, count, logical) in enumerate(built_in)
+            for made in [
+                SimulatedSet(
+                    self._id(number),
+                    name,
+                    content,
+                    _MADE,
+                    tuple(str(99_100_000_000_561 + index * _ID_STEP) for index in range(count)),
+                    logical,
+                )
+            ]
+        }
+        self._made = len(built_in)
+
+    def __contains__(self, set_id: str) -> bool:
+        return set_id in self._sets
+
+    def __iter__(self) -> Iterator[SimulatedSet]:
+        return iter(list(self._sets.values()))
+
+    def find(self, set_id: str) -> SimulatedSet | None:
+        """Find a set."""
+        return self._sets.get(set_id)
+
+    def next_id(self) -> str:
+        """Give the id of the set that is made next."""
+        return self._id(self._made)
+
+    def apply(self, event: Event) -> None:
+        """Let something happen to the sets.
+
+        Raises:
+            ValueError: it is no event of theirs.
+        """
+        match event["kind"]:
+            case "set":
+                members = tuple(map(str, event["members"]))
+                self._sets[event["id"]] = SimulatedSet(
+                    event["id"],
+                    event["name"],
+                    event["content"],
+                    event["at"],
+                    members,
+                    description=event["description"],
+                )
+                self._made += 1
+            case "members":
+                found = self._sets[event["id"]]
+                self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])))
+            case "drop set":
+                self._sets.pop(event["id"], None)
+            case kind:
+                raise ValueError(f"{kind!r} is no event of a world")
+
+    def _id(self, number: int) -> str:
+        return str(self._first_id + number * _ID_STEP)

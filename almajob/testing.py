@@ -1,0 +1,106 @@
+"""pytest fixtures for those who write commands, or programs that call Alma: ``alma`` and ``almajob``.
+
+They come with almajob: pytest finds them by itself. ``alma`` is a running simulator whose clock stands still
+until the test moves it; ``almajob`` runs a command line against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from almajob.simulator.clock import Clock
+    from almajob.simulator.faults import Faults
+    from almajob.simulator.institution import Institution
+    from almajob.simulator.requestlog import RequestLog
+    from almajob.simulator.server import Simulator
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command line left behind: its exit code and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+class SimulatedAlma:
+    """A running simulator, as a test sees it.
+
+    Attributes:
+        institution: everything behind it: worlds, keys, rules, webhooks.
+        clock: stands still; ``alma.clock.advance(3600)`` lets an hour pass.
+        faults: ``alma.faults.add("reset-after", "POST /conf/jobs/*")`` lets something go wrong once.
+        log: ``alma.log.count("POST /conf/jobs/*")`` counts what crossed the wire.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self.institution: Institution = simulator.institution
+        self.clock: Clock = simulator.institution.clock
+        self.faults: Faults = simulator.institution.faults
+        self.log: RequestLog = simulator.institution.log
+
+    @property
+    def base_url(self) -> str:
+        """Its address, for ``base_url`` in an ini."""
+        return self._simulator.base_url
+
+    @property
+    def ini(self) -> str:
+        """An almajob.ini that knows its sandbox and its production."""
+        return (
+            f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {self.base_url}\n"
+            f"[production]\napi_key = simulator-production-key\nbase_url = {self.base_url}\n"
+        )
+
+    def check(self) -> None:
+        """Fail on calls that Alma does not have, and on faults that were planned and never happened."""
+        unexpected = [f"{entry.method} {entry.path}" for entry in self.log.unexpected()]
+        assert not unexpected, f"calls that Alma does not have: {unexpected}"
+        unused = [f"{fault.name} on {fault.on}" for fault in self.faults.unused()]
+        assert not unused, f"faults that never happened: {unused}"
+
+
+@pytest.fixture
+def alma() -> Iterator[SimulatedAlma]:
+    """Run a simulator for one test; ``check`` is called at its end."""
+    from almajob.simulator.clock import Clock
+    from almajob.simulator.institution import Institution
+    from almajob.simulator.server import Simulator
+
+    with Simulator(Institution(Clock(speed=0))) as simulator:
+        running = SimulatedAlma(simulator)
+        yield running
+        running.check()
+
+
+@pytest.fixture
+def almajob(
+    alma: SimulatedAlma, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """Run almajob in this process: ``almajob("--env", "sandbox", "list")`` gives code, stdout and stderr.
+
+    The environments sandbox and production are the simulator's; cache and state are the test's own.
+    """
+    ini = tmp_path / "almajob.ini"
+    ini.touch(mode=0o600)
+    ini.write_text(alma.ini, "utf-8")
+    monkeypatch.setenv("ALMAJOB_INI", str(ini))
+    monkeypatch.setenv("ALMAJOB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("ALMAJOB_STATE_DIR", str(tmp_path / "state"))
+
+    def run(*argv: str) -> Result:
+        from almajob.app import main
+
+        capfd.readouterr()
+        code = main(list(argv))
+        return Result(code, *capfd.readouterr())
+
+    return run
