@@ -59,13 +59,13 @@ def test_almapipy(simulator: Simulator) -> None:
         instances, instance = jobs.get_instances(ERP), jobs.get_instances(ERP, run.id)
         found, members = sets.get(_set_id(simulator)), sets.get_members(_set_id(simulator))
         if form == "json":
-            assert listed["total_record_count"] == len(listed["job"]) == 87
+            assert listed["total_record_count"] == len(listed["job"]) == 88
             assert one["name"] == "ERP export using profile FINANCE"
             assert [item["id"] for item in instances["job_instance"]] == [run.id]
             assert instance["id"] == run.id
             assert found["number_of_members"]["value"] == members["total_record_count"] == 40
         else:
-            assert len(listed.findall("job")) == 87
+            assert len(listed.findall("job")) == 88
             assert one.findtext("name") == "ERP export using profile FINANCE"
             assert instances.findtext("job_instance/id") == instance.findtext("id") == run.id
             assert found.findtext("number_of_members") == members.get("total_record_count") == "40"
@@ -115,7 +115,7 @@ def test_almapy(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
             }
 
     found = asyncio.run(use())
-    assert found["listed"]["total_record_count"] == 87
+    assert found["listed"]["total_record_count"] == 88
     assert len(found["sets"]["set"]) == 5
     assert found["started"]["additional_info"]["link"].endswith(_run_id(simulator))
     assert found["instances"]["job_instance"][0]["id"] == found["instance"]["id"] == _run_id(simulator)

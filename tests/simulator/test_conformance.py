@@ -30,7 +30,7 @@ def _application() -> Application:
     world = institution.sandbox
     for _ in range(2):
         for job in world.jobs:
-            if job.type == "SCHEDULED":
+            if job.type == "SCHEDULED" and job.may_be_submitted:
                 world.submit(job, [])
         institution.clock.advance(3000)
     return Application(institution)
