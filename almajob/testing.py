@@ -6,6 +6,7 @@ until the test moves it; ``almajob`` runs a command line against it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,33 @@ class SimulatedAlma:
             f"[production]\napi_key = simulator-production-key\nbase_url = {self.base_url}\n"
         )
 
+    def set_ending(
+        self,
+        job: str,
+        status: str | None = None,
+        *,
+        seconds: float | None = None,
+        progress: float | None = None,
+    ) -> None:
+        """Say how the next runs of a job go.
+
+        Args:
+            job: its name or id.
+            status: with which they end, such as ``COMPLETED_FAILED``.
+            seconds: how long they last.
+            progress: per cent at the end.
+
+        Raises:
+            ValueError: no run can go so.
+        """
+        from almajob.simulator.runs import Ending
+
+        self.institution.rules.endings[job] = Ending(status, seconds, progress)
+
     def check(self) -> None:
-        """Fail on calls that Alma does not have, and on faults that were planned and never happened."""
+        """Fail on calls that the simulator does not know, and on faults that never happened."""
         unexpected = [f"{entry.method} {entry.path}" for entry in self.log.unexpected()]
-        assert not unexpected, f"calls that Alma does not have: {unexpected}"
+        assert not unexpected, f"calls that the simulator does not know: {unexpected}"
         unused = [f"{fault.name} on {fault.on}" for fault in self.faults.unused()]
         assert not unused, f"faults that never happened: {unused}"
 
@@ -92,6 +116,10 @@ def almajob(
     ini = tmp_path / "almajob.ini"
     ini.touch(mode=0o600)
     ini.write_text(alma.ini, "utf-8")
+    for name in list(os.environ):
+        # The developer's own keys and environments are not the test's.
+        if name.startswith("ALMAJOB_") or name == "CREDENTIALS_DIRECTORY":
+            monkeypatch.delenv(name)
     monkeypatch.setenv("ALMAJOB_INI", str(ini))
     monkeypatch.setenv("ALMAJOB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("ALMAJOB_STATE_DIR", str(tmp_path / "state"))

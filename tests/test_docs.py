@@ -18,8 +18,8 @@ from almajob.simulator import control
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.institution import Institution
+from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
-from almajob.simulator.world import Rules
 from tests.conftest import Run
 from tests.generated_docs import PARTS, README, ROOT, SIMULATOR, with_generated_part
 

@@ -15,7 +15,7 @@ JOB = "ERP export using profile FINANCE"
 
 
 def test_a_job_that_takes_eight_hours(alma, almajob):
-    alma.institution.rules.endings[JOB] = {"seconds": 8 * 3600, "status": "COMPLETED_FAILED"}
+    alma.set_ending(JOB, "COMPLETED_FAILED", seconds=8 * 3600)
     started = json.loads(almajob("--env", "sandbox", "run", "--job", JOB, "-f", "json").stdout)
     alma.clock.advance(8 * 3600)
     done = almajob("--env", "sandbox", "status", "--id", started["instance_id"], "-f", "json")
@@ -61,4 +61,4 @@ def test_the_fixtures_work_in_any_suite(pytester: pytest.Pytester, monkeypatch: 
     result.assert_outcomes(passed=5, errors=2)
     told = result.stdout.str()
     assert "faults that never happened: ['503 on GET /conf/never']" in told
-    assert "calls that Alma does not have: ['GET /users']" in told
+    assert "calls that the simulator does not know: ['GET /users']" in told

@@ -35,7 +35,7 @@ class SimulatorServe(Command):
         )
         parser.add_argument("--jobs", metavar="N", type=int, help="have this many jobs in each environment")
         parser.add_argument(
-            "--speed", metavar="X", type=seconds, default=1.0, help="let time pass X times as fast"
+            "--speed", metavar="X", type=float, default=1.0, help="let time pass X times as fast"
         )
         parser.add_argument(
             "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
@@ -81,8 +81,8 @@ def _simulator(parsed_args: argparse.Namespace) -> Simulator:
     from almajob.simulator.certificate import tls_context
     from almajob.simulator.clock import Clock
     from almajob.simulator.institution import Institution
+    from almajob.simulator.rules import Rules
     from almajob.simulator.server import Simulator
-    from almajob.simulator.world import Rules
 
     rules = Rules(seconds=parsed_args.run_seconds, activity=parsed_args.activity)
     institution = Institution(

@@ -29,12 +29,16 @@ _CONTENTS = (
     (r"holding", "HOLDING", "Physical holdings"),
     (r"authority", "AUTHORITY_MMS", "Authorities"),
     (r"PO line|invoice", "PO_LINE", "Order lines"),
+    (r"^import research assets files$", "IMPORT_RESEARCH_ASSETS_FILES", "Research assets"),
+    (r"^remove titles from collection$", "UNASSIGN_TITLES_FROM_COLLECTION_JOB", "Bibliographic title"),
     (r"research asset", "IER", "Research assets"),
     (r"representation", "REPRESENTATION", "Digital representations"),
 )
 # Which scheduled jobs the API may start, by their names.
 _SUBMITTABLE = re.compile(
-    r"ERP|Metadata Import|Remote Storage|bursar|Publishing|Users (SYNCHRONIZE|EXPORT|IMPORT)", re.IGNORECASE
+    r"ERP|Metadata Import|Remote Storage|bursar|Funds Allocation|Publishing|(De)?activate Courses"
+    r"|Users (SYNCHRONIZE|EXPORT|IMPORT)",
+    re.IGNORECASE,
 )
 _CHAIN = "Calculate Operational and FilingValue Task."
 
@@ -86,7 +90,8 @@ class SimulatedJob:
         listed = self.listed(base)
         link = listed.pop("link")
         publishing = self.name.startswith("Publishing")
-        members = {**listed, "description": "Publishing Platform Job" if publishing else self.name}
+        described = {"description": "Publishing Platform Job" if publishing else self.name}
+        members = {"id": listed.pop("id"), "name": listed.pop("name"), **described, **listed}
         if self.needs_set:
             members["content"] = {"value": self.content[0], "desc": self.content[1]}
         if self.type == "SCHEDULED":
@@ -108,6 +113,8 @@ def built_in_jobs(environment: str = SANDBOX) -> tuple[SimulatedJob, ...]:
 
 def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]:
     """Give the jobs of an environment: the built-in ones, or as many as are asked for."""
+    if count is not None and count < 0:
+        raise ValueError("an institution has no fewer than 0 jobs")
     built_in = built_in_jobs(environment)
     if count is None or count <= len(built_in):
         return built_in[: count if count is not None else len(built_in)]
@@ -122,7 +129,7 @@ def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]
         )
         for number in range(count - len(built_in))
     )
-    return (*built_in, *made)
+    return tuple(sorted((*built_in, *made), key=lambda job: (job.name.casefold(), job.id)))
 
 
 def _job(row: dict[str, str], environment: str) -> SimulatedJob:

@@ -6,6 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
+# The year 5138: times beyond could not be written any more once a run's length is added.
+_END = 1e11
+_FASTEST = 1e6
+
 
 class Clock:
     """A clock that can run faster than the machine's, stand still, and be moved forward.
@@ -13,11 +17,14 @@ class Clock:
     Args:
         speed: seconds of the simulation for each second of the machine; 0 stands still.
         start: the time at which it begins, in seconds since the epoch; that of the machine where not given.
+
+    Raises:
+        ValueError: the speed is no number from 0 to 1,000,000.
     """
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         self._lock = threading.Lock()
-        self._speed = speed
+        self._speed = _checked(speed)
         self._since = time.monotonic()
         self._then = time.time() if start is None else start
         self._watchers: list[Callable[[], None]] = []
@@ -25,7 +32,10 @@ class Clock:
     def __call__(self) -> float:
         """Tell the time in seconds since the epoch."""
         with self._lock:
-            return self._then + (time.monotonic() - self._since) * self._speed
+            return self._now()
+
+    def _now(self) -> float:
+        return min(self._then + (time.monotonic() - self._since) * self._speed, _END)
 
     @property
     def speed(self) -> float:
@@ -36,11 +46,11 @@ class Clock:
         """Move the time forward, and let those who watch it look.
 
         Raises:
-            ValueError: it would go back.
+            ValueError: it would go back, or beyond all calendars.
         """
-        if not 0 <= seconds < 1e9:
-            raise ValueError("the clock goes forward only")
         with self._lock:
+            if not seconds >= 0 or not self._now() + seconds < _END:
+                raise ValueError("the clock goes forward only, and not beyond the year 5000")
             self._then += seconds
         for watcher in self._watchers:
             watcher()
@@ -49,14 +59,18 @@ class Clock:
         """Go on from now at another speed.
 
         Raises:
-            ValueError: it would go back.
+            ValueError: it is no number from 0 to 1,000,000.
         """
-        if not 0 <= speed <= 1e6:
-            raise ValueError("a speed is a number from 0 to 1,000,000")
-        now = self()
+        checked = _checked(speed)
         with self._lock:
-            self._then, self._since, self._speed = now, time.monotonic(), speed
+            self._then, self._since, self._speed = self._now(), time.monotonic(), checked
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Call somebody after each step that is made by hand."""
         self._watchers.append(watcher)
+
+
+def _checked(speed: float) -> float:
+    if not 0 <= speed <= _FASTEST:
+        raise ValueError("a speed is a number from 0 to 1,000,000")
+    return speed

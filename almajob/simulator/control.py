@@ -14,9 +14,10 @@ from typing import Any
 from almajob.simulator.faults import NAMES
 from almajob.simulator.institution import Institution
 from almajob.simulator.lifecycle import instant
-from almajob.simulator.wire import Call, Reply
+from almajob.simulator.runs import Ending
+from almajob.simulator.wire import JSON, Call, Reply
 
-_JSON = (("Content-Type", "application/json;charset=UTF-8"),)
+_JSON = (("Content-Type", JSON),)
 _HTML = (("Content-Type", "text/html;charset=UTF-8"),)
 Answer = Callable[[Institution, dict[str, Any]], Any]
 
@@ -67,9 +68,9 @@ def _clear_faults(institution: Institution, _given: dict[str, Any]) -> Any:
 
 
 def _set_clock(institution: Institution, given: dict[str, Any]) -> Any:
+    institution.clock.advance(float(given.get("advance", 0)))
     if "speed" in given:
         institution.clock.set_speed(float(given["speed"]))
-    institution.clock.advance(float(given.get("advance", 0)))
     return {"time": instant(institution.clock()), "speed": institution.clock.speed}
 
 
@@ -84,10 +85,12 @@ def _end_run(institution: Institution, given: dict[str, Any]) -> Any:
 
 def _set_ending(institution: Institution, given: dict[str, Any]) -> Any:
     job = str(given.pop("job", ""))
-    if not job or not set(given) <= {"status", "seconds", "progress"}:
-        raise ValueError("an ending names a job, and its status, seconds or progress")
-    institution.rules.endings[job] = given
-    return institution.rules.endings
+    if job not in {name for known in institution.sandbox.jobs for name in (known.id, known.name)} | {
+        known.id for known in institution.production.jobs
+    }:
+        raise ValueError("there is no job of that name or id")
+    institution.rules.endings[job] = Ending(**given)
+    return {name: asdict(ending) for name, ending in institution.rules.endings.items()}
 
 
 def _listen(institution: Institution, given: dict[str, Any]) -> Any:

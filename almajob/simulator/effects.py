@@ -91,18 +91,23 @@ def _changed(faults: dict[str, Fault], reply: Reply) -> Reply:
         return refuse_at_gateway(GatewayRefusal("GENERAL_ERROR"))
     if "accepted-502" in faults:
         return _page(502, b"Bad Gateway")
+    if reply.status == 204:
+        return reply
     if "huge" in faults:
         return Reply(reply.status, reply.body[:-1] + b" " * HUGE + reply.body[-1:], reply.headers)
     if "gzip-bomb" in faults:
         bomb = gzip.compress(reply.body[:-1] + b" " * HUGE + reply.body[-1:], 9)
         return Reply(reply.status, bomb, (*reply.headers, ("Content-Encoding", "gzip")))
-    return _misshapen(faults, reply)
+    return reply
 
 
-def _misshapen(faults: dict[str, Fault], reply: Reply) -> Reply:
-    """Write an error body in one of the other forms that have been seen; only JSON varies."""
-    if reply.status < 400 or ("Content-Type", JSON) not in reply.headers:
-        return reply
+def can_be_misshapen(reply: Reply) -> bool:
+    """Whether it is an error body whose form varies: JSON's."""
+    return reply.status >= 400 and ("Content-Type", JSON) in reply.headers
+
+
+def misshapen(faults: dict[str, Fault], reply: Reply) -> Reply:
+    """Write an error body in one of the other forms that have been seen."""
     document = json.loads(reply.body)
     if "error-object" in faults:
         document["errorList"]["error"] = document["errorList"]["error"][0]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import random
+import re
 import threading
 from dataclasses import dataclass
 
 NAMES: dict[str, str] = {
-    "refused": "the connection is reset before anything is read",
+    "refused": "the next connection is reset before anything is read",
     "reset-before": "the request is read, not accepted, and the connection reset",
     "reset-after": "the request is accepted, and the connection reset without an answer",
     "accepted-500": "accepted, and answered with HTTP 500",
@@ -38,6 +39,24 @@ NAMES: dict[str, str] = {
     "clock-off": "the Date header is an hour late",
 }
 REFUSED = "refused"
+# What is answered instead of, or made of, the API's reply: one of them a call, the others wait for the next.
+ANSWERS = {
+    *("reset-before", "per-second", "daily", "503", "503-retry-after", "html-200", "html-401"),
+    *("text-key-error", "redirect", "reset-after", "accepted-500", "accepted-502", "accepted-slow"),
+    *("accepted-truncated", "drip", "huge", "gzip-bomb"),
+}
+# These change the form of an error, and are counted where there is one.
+SHAPES = {"error-object", "errors-exist-text"}
+# On which calls the others can happen at all.
+_WHERE = {
+    "no-link": r"POST /conf/jobs/[^/]+",
+    "relative-link": r"POST /conf/jobs/[^/]+",
+    "foreign-link": r"POST /conf/jobs/[^/]+",
+    "late-start": r"GET /conf/jobs/[^/]+/instances/[^/]+",
+    "listing-lag": r"GET /conf/jobs/[^/]+/instances",
+    "pages-shift": r"GET /conf/jobs\?further",
+    "unknown-status": r"GET /conf/jobs/[^/]+/instances(/[^/]+)?",
+}
 _SEEN_BY_API = {
     *("no-link", "relative-link", "foreign-link", "late-start", "listing-lag", "pages-shift"),
     "unknown-status",
@@ -104,6 +123,8 @@ class Faults:
         """
         if name not in NAMES:
             raise ValueError(f"there is no fault {name!r}; there are: {', '.join(NAMES)}")
+        if name == REFUSED and on != "*":
+            raise ValueError("refused happens to a connection, before it is known what is asked for")
         if not 0 <= probability <= 1 or not 0 <= seconds <= 3600 or (times is not None and times < 1):
             raise ValueError("times is 1 or more, probability from 0 to 1, seconds from 0 to 3600")
         fault = Fault(name, on, times, probability, seconds)
@@ -111,18 +132,40 @@ class Faults:
             self._planned.append(fault)
         return fault
 
-    def take(self, method: str, path: str) -> dict[str, Fault]:
-        """Give the faults that happen to this call, and count them."""
+    def take(self, method: str, path: str, *, further_page: bool = False) -> dict[str, Fault]:
+        """Give the faults that happen to this call, and count them: only those that can have an effect on it.
+
+        Args:
+            method: of the call.
+            path: of the call, behind ``/almaws/v1``.
+            further_page: whether it asks for a page after the first.
+        """
+        call = f"{method} {path}"
+        found: dict[str, Fault] = {}
         with self._lock:
-            found: dict[str, Fault] = {}
             for fault in self._planned:
-                matches = not fault.is_spent and fnmatch.fnmatchcase(f"{method} {path}", fault.on)
-                if fault.name == REFUSED:
+                where = _WHERE.get(fault.name, ".*")
+                asked = f"{call}?further" if further_page and "further" in where else call
+                waits = fault.name in ANSWERS and bool(ANSWERS & set(found))
+                if fault.name in {REFUSED, *SHAPES, *found} or waits or not re.fullmatch(where, asked):
                     continue
-                if matches and fault.name not in found and self._random.random() < fault.probability:
-                    fault.fired += 1
-                    found[fault.name] = fault
-            return found
+                self._happen(fault, call, found)
+        return found
+
+    def take_shapes(self, method: str, path: str) -> dict[str, Fault]:
+        """Give the faults that happen to this error body, and count them."""
+        found: dict[str, Fault] = {}
+        with self._lock:
+            for fault in self._planned:
+                if fault.name in SHAPES - set(found):
+                    self._happen(fault, f"{method} {path}", found)
+        return found
+
+    def _happen(self, fault: Fault, call: str, found: dict[str, Fault]) -> None:
+        matches = not fault.is_spent and fnmatch.fnmatchcase(call, fault.on)
+        if matches and self._random.random() < fault.probability:
+            fault.fired += 1
+            found[fault.name] = fault
 
     def take_refused(self) -> bool:
         """Say whether a connection is to be reset before anything of it is read, and count it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from almajob.simulator.catalogue import PRODUCTION, SANDBOX
@@ -11,6 +11,7 @@ from almajob.simulator.refusals import GatewayRefusal
 from almajob.simulator.wire import Call
 
 CALLS_A_DAY = 100_000
+_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,16 @@ class Gateway:
     """Lets calls through, and counts them.
 
     Args:
-        keys: the keys that it knows.
+        clock: the calls are counted anew each day, from midnight UTC.
         calls_a_day: how many calls the institution has, all keys together.
     """
 
-    def __init__(self, keys: Iterable[SimulatedKey] = KEYS, calls_a_day: int = CALLS_A_DAY) -> None:
-        self.keys = {key.text: key for key in keys}
+    def __init__(self, clock: Callable[[], float], calls_a_day: int = CALLS_A_DAY) -> None:
+        self.keys = {key.text: key for key in KEYS}
         self.remaining = calls_a_day
+        self._calls_a_day = calls_a_day
+        self._clock = clock
+        self._day = clock() // _DAY
         self._lock = threading.Lock()
 
     def admit(self, call: Call) -> SimulatedKey:
@@ -58,6 +62,9 @@ class Gateway:
             GatewayRefusal: the key does not allow it, or the day's calls are used up.
         """
         with self._lock:
+            today = self._clock() // _DAY
+            if today > self._day:
+                self._day, self.remaining = today, self._calls_a_day
             if self.remaining <= 0:
                 raise GatewayRefusal("DAILY_THRESHOLD")
             self.remaining -= 1

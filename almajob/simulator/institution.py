@@ -7,11 +7,12 @@ from pathlib import Path
 from almajob.simulator.catalogue import PRODUCTION, SANDBOX
 from almajob.simulator.clock import Clock
 from almajob.simulator.faults import Faults
-from almajob.simulator.gateway import KEYS, Gateway
+from almajob.simulator.gateway import Gateway
 from almajob.simulator.journal import FileJournal
 from almajob.simulator.requestlog import RequestLog
+from almajob.simulator.rules import Rules
 from almajob.simulator.webhooks import Webhooks
-from almajob.simulator.world import Rules, World
+from almajob.simulator.world import World
 
 
 class Institution:
@@ -37,9 +38,10 @@ class Institution:
         self.clock = clock or (sandbox.clock if sandbox else Clock())
         self.rules = rules or (sandbox.rules if sandbox else Rules())
         self._job_count = job_count
+        self._is_kept = sandbox is not None
         self.faults = Faults(seed)
         self.log = RequestLog()
-        self.gateway = Gateway(KEYS)
+        self.gateway = Gateway(self.clock)
         self.worlds = {
             SANDBOX: sandbox or self._world(SANDBOX),
             PRODUCTION: self._world(PRODUCTION),
@@ -57,11 +59,17 @@ class Institution:
         return self.worlds[PRODUCTION]
 
     def reset(self) -> None:
-        """Begin anew: no runs, no faults, no log, all of the day's calls; the clock goes on."""
+        """Begin anew: no runs, no faults, no log, all of the day's calls; the clock goes on.
+
+        Raises:
+            ValueError: the sandbox is kept in a file, for others too.
+        """
+        if self._is_kept:
+            raise ValueError("a world that is kept in a file is not reset; remove the file")
         self.rules.endings.clear()
         self.faults.clear()
         self.log.clear()
-        self.gateway = Gateway(KEYS)
+        self.gateway = Gateway(self.clock)
         self.worlds.update({name: self._world(name) for name in self.worlds})
         self.webhooks.forget()
 

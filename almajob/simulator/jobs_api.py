@@ -6,8 +6,9 @@ Paths, parameters, limits and codes: https://developers.exlibrisgroup.com/alma/a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
@@ -15,12 +16,14 @@ from almajob.alma.statuses import STATUSES
 from almajob.simulator import reports
 from almajob.simulator.catalogue import SimulatedJob
 from almajob.simulator.refusals import Refusal
+from almajob.simulator.runs import Run
 from almajob.simulator.wire import Call, Reply, document_in, text_of
-from almajob.simulator.world import Run, World
+from almajob.simulator.world import World
 
 Document = dict[str, Any]
 # For how long a run cannot be seen under the faults of that name, in seconds.
 HIDDEN_SECONDS = 60.0
+_DAY = 86400.0
 _MARC = (
     '<?xml version="1.0" encoding="UTF-8"?><collection xmlns="http://www.loc.gov/MARC21/slim">'
     "<record><leader>00000nam a2200000 a 4500</leader></record></collection>"
@@ -33,17 +36,15 @@ class Exchange:
 
     Attributes:
         base: scheme, host and port under which the simulator was called, for absolute links.
+        now: the world's time, one for the whole answer.
         faults: the names of the faults that change what is answered to this call.
     """
 
     world: World
     call: Call
     base: str
+    now: float
     faults: frozenset[str] = frozenset()
-
-    def now(self) -> float:
-        """The world's time."""
-        return self.world.clock()
 
 
 def job_list(exchange: Exchange) -> tuple[str, Document]:
@@ -65,9 +66,9 @@ def job_list(exchange: Exchange) -> tuple[str, Document]:
         and (not profile or (job.type == "SCHEDULED" and job.profile_id == profile))
     ]
     limit, offset = page_of(exchange.call)
-    if "pages-shift" in exchange.faults and offset:
+    if "pages-shift" in exchange.faults and found:
         # A job was added before this page while the list was read.
-        offset -= 1
+        found = [replace(found[0], id=f"M{exchange.now:.0f}", name="00 added meanwhile"), *found]
     shown = [job.listed(exchange.base) for job in found[offset : offset + limit]]
     return "jobs", page("job", shown, len(found))
 
@@ -107,7 +108,7 @@ def _link_base(exchange: Exchange) -> str:
 
 def instance_list(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     """GET /conf/jobs/{job_id}/instances, newest first."""
-    query, now = exchange.call.query, exchange.now()
+    query, now = exchange.call.query, exchange.now
     job = find_job(exchange, job_id)
     status = query.get("status", "")
     if status and status not in STATUSES:
@@ -116,12 +117,13 @@ def instance_list(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     runs = exchange.world.runs(job.id)
     if "listing-lag" in exchange.faults:
         runs = [run for run in runs if now - run.submitted >= HIDDEN_SECONDS]
-    if first or last or status:
-        runs = [
-            run
-            for run in runs
-            if status in ("", run.state(now)) and _is_between(run, first or date.min, last or date.max)
-        ]
+    if first is not None:
+        runs = runs[bisect_left(runs, first, key=_submitted) :]
+    if last is not None:
+        # The last day is included.
+        runs = runs[: bisect_left(runs, last + _DAY, key=_submitted)]
+    if status:
+        runs = [run for run in runs if (run.plan.status if now >= run.ends else run.state(now)) == status]
     limit, offset = page_of(exchange.call)
     # From the end, without turning a hundred thousand runs around.
     end = len(runs) - offset
@@ -205,20 +207,17 @@ def find_run(exchange: Exchange, job_id: str, instance_id: str) -> Run:
     hidden = "late-start" in exchange.faults
     if run is None or job_id not in ("ALL", run.job.id):
         raise Refusal("402218")
-    if hidden and exchange.now() - run.submitted < HIDDEN_SECONDS:
+    if hidden and exchange.now - run.submitted < HIDDEN_SECONDS:
         raise Refusal("402218")
     return run
 
 
 def page_of(call: Call) -> tuple[int, int]:
     """Read limit (10 by default, 100 at most) and offset."""
-    try:
-        limit, offset = int(call.query.get("limit") or 10), int(call.query.get("offset") or 0)
-    except ValueError:
-        raise Refusal("40166410", "limit or offset") from None
-    if not 0 <= limit <= 100 or not 0 <= offset < 10**9:
+    limit, offset = call.query.get("limit") or "10", call.query.get("offset") or "0"
+    if not re.fullmatch("[0-9]{1,9}", limit) or not re.fullmatch("[0-9]{1,9}", offset) or int(limit) > 100:
         raise Refusal("40166410", "limit or offset")
-    return limit, offset
+    return int(limit), int(offset)
 
 
 def page(name: str, items: list[Document], total: int) -> Document:
@@ -227,21 +226,22 @@ def page(name: str, items: list[Document], total: int) -> Document:
 
 
 def _instance(exchange: Exchange, run: Run) -> Document:
-    document = exchange.world.instance(run, exchange.base)
+    document = exchange.world.instance(run, exchange.base, exchange.now)
     if "unknown-status" in exchange.faults:
         document["status"] = {"value": "BRAND_NEW_STATUS"}
     return document
 
 
-def _is_between(run: Run, first: date, last: date) -> bool:
-    return first <= datetime.fromtimestamp(run.submitted, UTC).date() <= last
+def _submitted(run: Run) -> float:
+    return run.submitted
 
 
-def _date(text: str) -> date | None:
+def _date(text: str) -> float | None:
+    """Read a day as the time at which it begins."""
     if not text:
         return None
     try:
-        return datetime.strptime(text.removesuffix("Z"), "%Y-%m-%d").replace(tzinfo=UTC).date()
+        return datetime.strptime(text.removesuffix("Z"), "%Y-%m-%d").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise Refusal("402217") from None
 

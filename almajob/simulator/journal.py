@@ -59,6 +59,8 @@ class FileJournal(Journal):
             return self._new_events(file)
 
     def _new_events(self, file: BinaryIO) -> list[Event]:
+        if os.fstat(file.fileno()).st_size < self._read_up_to:
+            raise ValueError("it was cut or replaced meanwhile")
         file.seek(self._read_up_to)
         text = file.read()
         whole = text.rfind(b"\n") + 1

@@ -22,6 +22,7 @@ class Plan:
     Attributes:
         progress: per cent at the end.
         has_end_time: whether an end time is ever shown; an abort by the system may leave it out.
+        has_started: whether the run ever left the queue.
     """
 
     queued: float
@@ -31,6 +32,7 @@ class Plan:
     status: str = "COMPLETED_SUCCESS"
     progress: float = 100
     has_end_time: bool = True
+    has_started: bool = True
 
     @property
     def seconds(self) -> float:
@@ -63,6 +65,24 @@ def spread(seconds: float, status: str = "COMPLETED_SUCCESS", progress: float | 
     )
 
 
+def cut(plan: Plan, age: float, status: str, progress: float | None = None) -> Plan:
+    """Plan a run that goes as planned until it is ended from outside at this age."""
+    queued = min(plan.queued, age)
+    initializing = min(plan.initializing, age - queued)
+    running = min(plan.running, age - queued - initializing)
+    reached = 0 if status in ("FAILED", "SKIPPED") else _progress(plan, age, plan.state_at(age))
+    return Plan(
+        queued,
+        initializing,
+        running,
+        age - queued - initializing - running,
+        status=status,
+        progress=reached if progress is None else progress,
+        has_end_time=status != "SYSTEM_ABORTED",
+        has_started=age > plan.queued,
+    )
+
+
 def members(plan: Plan, submitted: float, now: float) -> dict[str, Any]:
     """Give the members of an instance that change with time, as Alma writes them.
 
@@ -80,13 +100,17 @@ def members(plan: Plan, submitted: float, now: float) -> dict[str, Any]:
         "status": {"value": state, "desc": description} if description else {"value": state},
         "submit_time": instant(submitted),
     }
-    if age >= plan.queued:
+    if age >= plan.queued and plan.has_started:
         found["start_time"] = instant(submitted + plan.queued)
     end = submitted + plan.seconds
     if plan.has_end_time and (ended or state == "FINALIZING"):
         found["end_time"] = instant(end)
     found["status_date"] = datetime.fromtimestamp(min(now, end), UTC).strftime("%Y-%m-%dZ")
     return found
+
+
+ENDS = frozenset(STATUSES) - frozenset(ORDER) - {"PENDING"}
+"""The statuses with which a run can end."""
 
 
 def _progress(plan: Plan, age: float, state: str) -> float:

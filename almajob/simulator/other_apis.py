@@ -6,9 +6,12 @@ import re
 from typing import Any
 
 from almajob.alma.statuses import STATUSES
+from almajob.simulator import reports
 from almajob.simulator.catalogue import PROFILES
 from almajob.simulator.jobs_api import Document, Exchange, page, page_of
+from almajob.simulator.journal import Event
 from almajob.simulator.refusals import Refusal
+from almajob.simulator.runs import API
 from almajob.simulator.sets import CONTENTS, SimulatedSet
 from almajob.simulator.wire import Reply, document_in, text_of
 from almajob.simulator.world import INSTITUTION
@@ -18,10 +21,7 @@ _FIXED_TABLES: dict[str, dict[str, str]] = {
     "systemJobStatus": {code: status.description for code, status in STATUSES.items()},
     "JobsApiJobTypes": {"MANUAL": "Manual", "SCHEDULED": "Scheduled", "OTHER": "Other"},
     "SetContentType": CONTENTS,
-    "SystemJobReportAlertMessage": {
-        "alert_general_success": "The job completed successfully.",
-        "alert_general_error": "The job completed with errors.",
-    },
+    "SystemJobReportAlertMessage": dict((reports.SUCCESS, reports.ERROR)),
     "WebhookEvents": {"JOB_END": "Job end"},
 }
 
@@ -87,7 +87,9 @@ def table_get(exchange: Exchange, name: str) -> tuple[str, Document]:
 def profile_list(exchange: Exchange) -> tuple[str, Document]:
     """GET /conf/integration-profiles."""
     query = exchange.call.query
-    code = _searched(query.get("q", ""), ("code", "name"))
+    if query.get("type", "") not in ("", *(kind for _id, _code, _name, kind in PROFILES)):
+        raise Refusal("40166404")
+    _field, code = _searched(query.get("q", ""), ("code", "name"))
     found = [
         {
             "id": profile_id,
@@ -106,14 +108,15 @@ def profile_list(exchange: Exchange) -> tuple[str, Document]:
 def set_list(exchange: Exchange) -> tuple[str, Document]:
     """GET /conf/sets."""
     query = exchange.call.query
-    words = _searched(query.get("q", ""), ("name", "created_by")).replace("_", " ").lower()
+    field, sought = _searched(query.get("q", ""), ("name", "created_by"))
+    words = sought.replace("_", " ").lower()
     content, kind = query.get("content_type", ""), query.get("set_type", "").upper()
     if (content and content not in CONTENTS) or kind not in ("", "ITEMIZED", "LOGICAL"):
         raise Refusal("40166410")
     found = [
         item
         for item in exchange.world.sets
-        if words in item.name.lower()
+        if (words in item.name.lower() if field == "name" else sought.lower() in API[0])
         and content in ("", item.content)
         and kind in ("", "LOGICAL" if item.logical else "ITEMIZED")
     ]
@@ -122,13 +125,14 @@ def set_list(exchange: Exchange) -> tuple[str, Document]:
     return "sets", page("set", shown, len(found))
 
 
-def _searched(query: str, names: tuple[str, ...]) -> str:
+def _searched(query: str, names: tuple[str, ...]) -> tuple[str, str]:
+    """Read ``name~words``: the field and the words; nothing is sought in the first field."""
     if not query:
-        return ""
+        return names[0], ""
     found = re.fullmatch(r"(\w+)~(.*)", query)
     if not found or found[1] not in names:
-        raise Refusal("40166410", "q")
-    return found[2]
+        raise Refusal("60106")
+    return found[1], found[2]
 
 
 def set_get(exchange: Exchange, set_id: str) -> tuple[str, Document]:
@@ -153,62 +157,75 @@ def set_create(exchange: Exchange) -> tuple[str, Document]:
     name, content = text_of(document.get("name")), text_of(document.get("content"))
     if not name or content not in CONTENTS:
         raise Refusal("402261")
-    set_id = exchange.world.sets.next_id()
-    exchange.world.record(
-        {
-            "kind": "set",
-            "id": set_id,
-            "at": exchange.now(),
-            "name": name,
-            "content": content,
-            "description": text_of(document.get("description")),
-            "members": _member_ids(document),
-        }
-    )
-    return set_get(exchange, set_id)
+    members = _member_ids(document, needed=False)
+    made: list[str] = []
+
+    def decide() -> Event:
+        sets = exchange.world.sets
+        if any(item.name == name for item in sets):
+            raise Refusal("402263")
+        made.append(sets.next_id())
+        description = text_of(document.get("description"))
+        told = {"name": name, "content": content, "description": description, "members": members}
+        return {"kind": "set", "id": made[0], "at": exchange.now, **told}
+
+    exchange.world.happen(decide)
+    return set_get(exchange, made[0])
 
 
 def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     """POST /conf/sets/{set_id}?op=add_members, delete_members or replace_members."""
-    found = _find_set(exchange, set_id)
-    if found.logical:
-        raise Refusal("402263")
-    given = _member_ids(document_in(exchange.call))
-    match exchange.call.query.get("op", ""):
-        case "add_members":
-            members = [*found.members, *(member for member in given if member not in found.members)]
-        case "delete_members":
-            members = [member for member in found.members if member not in given]
-        case "replace_members":
-            members = list(dict.fromkeys(given))
-        case _:
-            raise Refusal("40166410", "op")
-    exchange.world.record({"kind": "members", "id": set_id, "members": members})
+    operation = exchange.call.query.get("op", "")
+    if operation not in ("add_members", "delete_members", "replace_members"):
+        raise Refusal("60111")
+    if _find_set(exchange, set_id).logical:
+        raise Refusal("60112")
+    given = _member_ids(document_in(exchange.call), needed=True)
+
+    def decide() -> Event:
+        before = _find_set(exchange, set_id).members
+        after = {
+            "add_members": [*before, *(member for member in given if member not in before)],
+            "delete_members": [member for member in before if member not in given],
+            "replace_members": given,
+        }
+        return {"kind": "members", "id": set_id, "members": list(dict.fromkeys(after[operation]))}
+
+    exchange.world.happen(decide)
     return set_get(exchange, set_id)
 
 
 def set_delete(exchange: Exchange, set_id: str) -> Reply:
     """DELETE /conf/sets/{set_id}."""
-    _find_set(exchange, set_id)
-    exchange.world.record({"kind": "drop set", "id": set_id})
+
+    def decide() -> Event:
+        if set_id not in exchange.world.sets:
+            raise Refusal("402264")
+        return {"kind": "drop set", "id": set_id}
+
+    exchange.world.happen(decide)
     return Reply(204)
 
 
 def _find_set(exchange: Exchange, set_id: str) -> SimulatedSet:
     found = exchange.world.sets.find(set_id)
     if found is None:
-        raise Refusal("60107", f"Set ID {set_id[:30]}")
+        raise Refusal("60107", set_id[:30])
     return found
 
 
-def _member_ids(document: dict[str, Any]) -> list[str]:
+def _member_ids(document: dict[str, Any], *, needed: bool) -> list[str]:
     # In XML the wrapper is gone by now.
     members = document.get("members", document)
     listed = members.get("member") if isinstance(members, dict) else members
     listed = [listed] if isinstance(listed, dict) else listed or []
-    if not isinstance(listed, list) or len(listed) > _MOST_MEMBERS:
-        raise Refusal("60111")
+    if not isinstance(listed, list) or (needed and not listed):
+        raise Refusal("60113")
+    if len(listed) > _MOST_MEMBERS:
+        raise Refusal("60118")
     ids = [text_of(item.get("id")) if isinstance(item, dict) else "" for item in listed]
+    if not all(ids):
+        raise Refusal("60114")
     if not all(re.fullmatch("[0-9]{1,20}", member) for member in ids):
-        raise Refusal("60111")
+        raise Refusal("60116")
     return ids

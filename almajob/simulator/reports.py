@@ -14,11 +14,11 @@ from almajob.simulator.lifecycle import Plan, spread
 
 Counter = tuple[str, str, str]
 
-_SUCCESS = (
+SUCCESS = (
     "alert_general_success",
     "The job completed successfully. For more information view the report details.",
 )
-_ERROR = (
+ERROR = (
     "alert_general_error",
     "The job completed with errors. For more information view the report details "
     "(or contact Support using the process ID).",
@@ -130,7 +130,7 @@ def plan_of(job: SimulatedJob, seconds: float | None = None) -> Plan:
 
 def report(job: SimulatedJob, run_id: str, status: str, base: str) -> dict[str, Any]:
     """Give the members of an ended instance that tell what it did."""
-    alert = _SUCCESS if status in _GOOD else _ERROR
+    alert = SUCCESS if status in _GOOD else ERROR
     found: dict[str, Any] = {
         "alert": [{"value": alert[0], "desc": alert[1]}],
         "counter": [

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_KEPT = 10_000
+_KEPT = 100_000
 _BODY_SHOWN = 10_000
 
 
@@ -39,7 +39,7 @@ class Entry:
 
 
 class RequestLog:
-    """The last ten thousand calls, and the number of all."""
+    """The last hundred thousand calls, and the number of all."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
 import ssl
 import struct
@@ -19,12 +20,13 @@ from urllib.parse import unquote, urlsplit
 from almajob.simulator.effects import Reset
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.institution import Institution
-from almajob.simulator.refusals import GatewayRefusal
-from almajob.simulator.wire import BODY_LIMIT, refuse_at_gateway
+from almajob.simulator.wire import BODY_LIMIT
 from almajob.simulator.wsgi import Application
 
 _IDLE_SECONDS = 60.0
 _TICK_SECONDS = 0.1
+# How much of a body that is too large is read before it is refused, in bytes.
+_DRAINED = 64 * 2**20
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,20 +41,52 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         """Answer one request."""
-        size = self.headers.get("Content-Length", "0")
-        if not size.isdecimal() or "chunked" in self.headers.get("Transfer-Encoding", ""):
-            self._refuse("INVALID_REQUEST")
-            return
-        if int(size) > BODY_LIMIT:
-            self._refuse("REQUEST_TOO_LARGE")
-            return
         try:
-            self._answer(self.rfile.read(int(size)))
+            body = self._body()
+            if isinstance(body, str):
+                self._refuse(body)
+            else:
+                self._answer(body)
         except Reset:
             self._reset()
         except OSError:
             # The client has gone.
             self.close_connection = True
+
+    def _body(self) -> bytes | str:
+        """Read the body, or give the code with which the gateway refuses it."""
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            return self._chunks()
+        size = self.headers.get("Content-Length", "0")
+        if not re.fullmatch("[0-9]{1,12}", size):
+            return "INVALID_REQUEST"
+        if int(size) > BODY_LIMIT:
+            # Read to its end, or the client would not get to see the answer.
+            for _ in range(min(int(size), _DRAINED) // BODY_LIMIT + 1):
+                self.rfile.read(min(int(size), BODY_LIMIT))
+            return "REQUEST_TOO_LARGE"
+        body = self.rfile.read(int(size))
+        return body if len(body) == int(size) else "INVALID_REQUEST"
+
+    def _chunks(self) -> bytes | str:
+        body = b""
+        while True:
+            size = self.rfile.readline(20).split(b";")[0].strip()
+            if not re.fullmatch(b"[0-9a-fA-F]{1,8}", size):
+                return "INVALID_REQUEST"
+            if len(body) + int(size, 16) > BODY_LIMIT:
+                return "REQUEST_TOO_LARGE"
+            piece = self.rfile.read(int(size, 16))
+            self.rfile.readline(1000)
+            if not piece:
+                return body
+            body += piece
+
+    def handle_expect_100(self) -> bool:
+        """Let the client go on; the base class would leave that in the buffer."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = serve  # noqa: N815
 
@@ -69,11 +103,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers = begun[0]
         self._head(status, headers)
         sent = 0
-        for chunk in chunks:
+        for chunk in () if self.command == "HEAD" else chunks:
             self.wfile.write(chunk)
             self.wfile.flush()
             sent += len(chunk)
-        if dict(headers).get("Content-Length", str(sent)) != str(sent):
+        if self.command != "HEAD" and dict(headers).get("Content-Length", str(sent)) != str(sent):
             # The answer was broken off on purpose; the client must not wait for the rest.
             self.close_connection = True
 
@@ -85,7 +119,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _environ(self, body: bytes) -> dict[str, Any]:
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            parts = urlsplit("/?")
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.command,
             "PATH_INFO": unquote(parts.path),
@@ -109,11 +146,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, code: str) -> None:
         """Answer what is no request for Alma as its gateway does, and hang up."""
-        answer = refuse_at_gateway(GatewayRefusal(code))
+        # Of a malformed request not even the first line is known.
+        command, path = getattr(self, "command", None) or "?", getattr(self, "path", "?")
+        answer = self.server.application.refuse(code, command, path)
         self.close_connection = True
         headers = [*answer.headers, ("Content-Length", str(len(answer.body))), ("Connection", "close")]
         self._head(f"{answer.status} Bad Request", headers)
-        self.wfile.write(answer.body)
+        if command != "HEAD":
+            self.wfile.write(answer.body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a malformed request; the base class would send a web page."""
@@ -188,6 +228,7 @@ class Simulator:
         self._application = Application(self.institution)
         self._server = _Server((host, port), self._application, tls)
         self._scheme = "https" if tls else "http"
+        self._host = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True),
             threading.Thread(target=self._send_webhooks, daemon=True),
@@ -201,7 +242,7 @@ class Simulator:
     @property
     def base_url(self) -> str:
         """The address, as ``base_url`` in the ini takes it."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self._host}:{self.port}"
 
     def __enter__(self) -> Simulator:
         for thread in self._threads:

@@ -12,14 +12,27 @@ from almajob.simulator.lifecycle import instant
 CONTENTS: dict[str, str] = {
     "AUTHORITY_MMS": "Authorities",
     "BIB_MMS": "All Titles",
+    "BIB_MMS_DISCOVERY": "All Discovery Titles",
+    "COURSE": "Courses",
+    "FILE": "Digital files",
     "HOLDING": "Physical holdings",
-    "IER": "Research assets",
+    "IE": "Inventory titles",
+    "IEC": "Collections",
+    "IED": "Digital titles",
+    "IEE": "Electronic titles",
     "IEP": "Physical titles",
+    "IEPA": "Electronic collections",
+    "IER": "Research assets",
     "ITEM": "Physical items",
     "PORTFOLIO": "Electronic portfolios",
     "PO_LINE": "Order lines",
+    "READING_LIST": "Reading lists",
+    "READING_LIST_CITATION": "Citations",
+    "REMOTE_REPRESENTATION": "Digital remote representations",
     "REPRESENTATION": "Digital representations",
+    "RESEARCHERS": "Researchers",
     "USER": "User",
+    "VENDOR": "Vendor",
 }
 _FIRST_ID = 9563211250000561
 _ID_STEP = 10_000
@@ -113,6 +126,8 @@ class Sets:
         match event["kind"]:
             case "set":
                 members = tuple(map(str, event["members"]))
+                instant(event["at"])
+                f"{event['name']}{event['content']}{event['description']}".encode()
                 self._sets[event["id"]] = SimulatedSet(
                     event["id"],
                     event["name"],
@@ -126,7 +141,7 @@ class Sets:
                 found = self._sets[event["id"]]
                 self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])))
             case "drop set":
-                self._sets.pop(event["id"], None)
+                del self._sets[event["id"]]
             case kind:
                 raise ValueError(f"{kind!r} is no event of a world")
 

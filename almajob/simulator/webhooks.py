@@ -8,25 +8,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import secrets
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from almajob.simulator.clock import Clock
 from almajob.simulator.lifecycle import instant
+from almajob.simulator.runs import Run
 from almajob.simulator.wire import to_xml
-from almajob.simulator.world import INSTITUTION, Run, World
+from almajob.simulator.world import INSTITUTION, World
 
 SECONDS = 5.0
 """A listener that takes longer has failed."""
 RETRIES = (3600.0, 3 * 3600.0, 6 * 3600.0)
 """After how many seconds a message that failed is sent again; then never."""
+_AT_ONCE = 8
 
 
 @dataclass(slots=True)
@@ -42,6 +44,11 @@ class Message:
     body: bytes
     due: float | None
     answers: list[int] = field(default_factory=list)
+
+
+def signature(secret: bytes, body: bytes) -> str:
+    """Sign a message: base64 of HMAC-SHA256 over its bytes."""
+    return base64.b64encode(hmac.new(secret, body, hashlib.sha256).digest()).decode()
 
 
 class Webhooks:
@@ -68,18 +75,35 @@ class Webhooks:
             form: json or xml.
 
         Returns:
-            Whether the listener gave the challenge back.
+            Whether the listener gave the challenge back; if not, nothing is sent.
 
         Raises:
             ValueError: it is no URL, or there is no such form.
         """
-        if urllib.parse.urlsplit(url).scheme not in ("http", "https") or form not in ("json", "xml"):
+        parts = urlsplit(url)
+        whole = url.isascii() and url.isprintable() and " " not in url
+        if (
+            not whole
+            or parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or form not in ("json", "xml")
+        ):
             raise ValueError("a listener has an http or https URL, and takes json or xml")
+        _ = parts.port
+        if not _answers_challenge(url):
+            return False
         with self._lock:
             self.url, self._secret, self._form = url, secret.encode(), form
-            self._seen = {name: len(world.runs()) for name, world in self._worlds.items()}
-            self._waiting.clear()
-        return self._challenge()
+            now = self._clock()
+            everything = {name: world.runs() for name, world in self._worlds.items()}
+            self._seen = {name: len(runs) for name, runs in everything.items()}
+            self._waiting = [
+                (self._worlds[name], run)
+                for name, runs in everything.items()
+                for run in runs
+                if not run.has_ended(now)
+            ]
+        return True
 
     def forget(self) -> None:
         """Send nothing any more."""
@@ -95,9 +119,12 @@ class Webhooks:
         with self._lock:
             self._notice_ends()
             now = self._clock()
-            for message in self.messages:
-                if message.due is not None and message.due <= now:
-                    self._send(message)
+            # After a long step of the clock a message may be due several times.
+            while due := [
+                message for message in self.messages if message.due is not None and message.due <= now
+            ]:
+                with ThreadPoolExecutor(_AT_ONCE) as pool:
+                    list(pool.map(self._send, due))
 
     def _notice_ends(self) -> None:
         now = self._clock()
@@ -109,7 +136,7 @@ class Webhooks:
         for world, waiting in self._waiting:
             run = world.run(waiting.id) or waiting
             if run.has_ended(now):
-                self.messages.append(Message(run.id, self._body(world, run), now))
+                self.messages.append(Message(run.id, self._body(world, run), run.ends))
             else:
                 going_on.append((world, run))
         self._waiting = going_on
@@ -127,32 +154,54 @@ class Webhooks:
         return to_xml("webhook", document) if self._form == "xml" else json.dumps(document).encode()
 
     def _send(self, message: Message) -> None:
-        signature = base64.b64encode(hmac.new(self._secret, message.body, hashlib.sha256).digest()).decode()
-        headers = {"Content-Type": f"application/{self._form}", "X-Exl-Signature": signature}
-        status, _ = self._ask(urllib.request.Request(self.url, message.body, headers, method="POST"))  # noqa: S310
+        headers = {
+            "Content-Type": f"application/{self._form}",
+            "X-Exl-Signature": signature(self._secret, message.body),
+        }
+        status, _ = _ask("POST", self.url, message.body, headers)
         message.answers.append(status)
         # 4xx is the listener's own no; all else but success is tried again.
         failed = not 200 <= status < 300 and not 400 <= status < 500
         attempts = len(message.answers)
-        again = failed and attempts <= len(RETRIES)
-        message.due = self._clock() + RETRIES[attempts - 1] if again else None
+        again = failed and attempts <= len(RETRIES) and message.due is not None
+        message.due = (message.due or 0) + RETRIES[attempts - 1] if again else None
 
-    def _challenge(self) -> bool:
-        word = secrets.token_hex(8)
-        separator = "&" if "?" in self.url else "?"
-        _, answer = self._ask(urllib.request.Request(f"{self.url}{separator}challenge={word}"))  # noqa: S310
-        try:
-            return bool(json.loads(answer)["challenge"] == word)
-        except (ValueError, TypeError, KeyError):
-            # Alma takes the bare word as well.
-            return answer.strip() == word.encode()
 
-    @staticmethod
-    def _ask(request: urllib.request.Request) -> tuple[int, bytes]:
+def _answers_challenge(url: str) -> bool:
+    word = secrets.token_hex(8)
+    separator = "&" if "?" in url else "?"
+    _, answer = _ask("GET", f"{url}{separator}challenge={word}", b"", {})
+    try:
+        return bool(json.loads(answer)["challenge"] == word)
+    except (ValueError, TypeError, KeyError):
+        # Alma takes the bare word as well.
+        return answer.strip() == word.encode()
+
+
+def _ask(method: str, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Make one request within five seconds; no redirects, no proxies.
+
+    Returns:
+        The status and the body, or 0 and nothing where no whole answer came in time.
+    """
+    found: list[tuple[int, bytes]] = []
+
+    def ask() -> None:
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=SECONDS)
+        target = parts._replace(scheme="", netloc="").geturl() or "/"
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-                return answer.status, answer.read(65536)
-        except urllib.error.HTTPError as error:
-            return error.code, b""
-        except OSError:
-            return 0, b""
+            connection.request(method, target, body or None, headers)
+            answer = connection.getresponse()
+            found.append((answer.status, answer.read(65536)))
+        except (OSError, http.client.HTTPException, ValueError):
+            found.append((0, b""))
+        finally:
+            connection.close()
+
+    # Its own time-out is one for each packet; a listener that drips would never reach it.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+    return found[0] if found else (0, b"")

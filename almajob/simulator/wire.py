@@ -7,6 +7,7 @@ real answers: ``value`` is the text of its element, its neighbours are attribute
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from almajob.simulator.refusals import GatewayRefusal, Refusal
 BODY_LIMIT = 2**20
 _PROLOG = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 _ERROR_NAMESPACE = "http://com/exlibris/urm/general/xmlbeans"
+# https://www.w3.org/TR/xml/#charsets
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WRAPPED = {"parameter", "alert", "counter", "action", "row"}
 _ATTRIBUTES = ("link", "total_record_count")
 JSON = "application/json;charset=UTF-8"
@@ -44,7 +47,9 @@ class Call:
     @property
     def wants_json(self) -> bool:
         """Alma answers in XML unless JSON is asked for."""
-        return self.query.get("format") == "json" or "application/json" in self.headers.get("accept", "")
+        return (
+            self.query.get("format") == "json" or "application/json" in self.headers.get("accept", "").lower()
+        )
 
     @property
     def key(self) -> str:
@@ -90,7 +95,7 @@ def error_xml(error: Mapping[str, str]) -> bytes:
     ElementTree.SubElement(root, "errorsExist").text = "true"
     element = ElementTree.SubElement(ElementTree.SubElement(root, "errorList"), "error")
     for name, text in error.items():
-        ElementTree.SubElement(element, name).text = text
+        ElementTree.SubElement(element, name).text = _text(text)
     return _written(root)
 
 
@@ -112,7 +117,7 @@ def _fill(element: ElementTree.Element, content: Any) -> None:
         return
     if set(content) <= {"value", "desc", "link"}:
         element.text = _text(content.get("value"))
-        element.attrib.update({name: str(content[name]) for name in ("desc", "link") if name in content})
+        element.attrib.update({name: _text(content[name]) for name in ("desc", "link") if name in content})
         return
     for name, value in content.items():
         if name in _ATTRIBUTES:
@@ -128,7 +133,7 @@ def _fill(element: ElementTree.Element, content: Any) -> None:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return "" if value is None else _NO_XML.sub("?", str(value))
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
@@ -142,12 +147,9 @@ def document_in(call: Call) -> dict[str, Any]:
     """Read the body of a request, JSON or XML, as one shape: names to texts, objects or lists.
 
     Raises:
-        GatewayRefusal: it is too large.
         Refusal: it is neither, or not what Alma takes.
     """
-    if len(call.body) > BODY_LIMIT:
-        raise GatewayRefusal("REQUEST_TOO_LARGE")
-    body = call.body.strip()
+    body = call.body.removeprefix(b"\xef\xbb\xbf").strip()
     if not body:
         return {}
     try:
@@ -155,6 +157,8 @@ def document_in(call: Call) -> dict[str, Any]:
             parser = ElementTree.XMLParser(target=_NoDoctype())  # noqa: S314  # it refuses every DOCTYPE
             return _members(ElementTree.fromstring(body, parser=parser))  # noqa: S314
         document = json.loads(body)
+        # Half a surrogate pair is JSON, but no text that could ever be answered.
+        json.dumps(document, ensure_ascii=False).encode()
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError):
         raise Refusal("402119") from None
     if not isinstance(document, dict):

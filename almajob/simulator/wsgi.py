@@ -6,8 +6,10 @@ https://peps.python.org/pep-3333/
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.client import responses
 from typing import Any
@@ -21,6 +23,8 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.jobs_api import Document, Exchange
 from almajob.simulator.refusals import GatewayRefusal, Refusal
 from almajob.simulator.wire import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
+
+LOG = logging.getLogger(__name__)
 
 PREFIX = "/almaws/v1"
 Handled = tuple[str, Document] | Reply
@@ -65,9 +69,10 @@ class Application:
         self.stopped = threading.Event()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        base = f"{environ.get('wsgi.url_scheme', 'http')}://{environ.get('HTTP_HOST', '127.0.0.1')}"
+        host = environ.get("HTTP_HOST") or f"127.0.0.1:{environ.get('SERVER_PORT', '80')}"
+        base = f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
         path = environ.get("PATH_INFO", "")
-        if path.startswith("/simulator"):
+        if f"{path}/".startswith("/simulator/"):
             call = _call(environ, path.removeprefix("/simulator").lstrip("/"))
             delivery = _plain(control.answer(self.institution, call))
         else:
@@ -82,7 +87,8 @@ class Application:
         return delivery.body(self.stopped.wait)
 
     def _serve(self, call: Call, path: str, base: str) -> Delivery:
-        faults = self.institution.faults.take(call.method, path)
+        further_page = call.query.get("offset", "0") not in ("", "0")
+        faults = self.institution.faults.take(call.method, path, further_page=further_page)
         told: dict[str, Any] = {
             "time": self.institution.clock(),
             "method": call.method,
@@ -104,12 +110,11 @@ class Application:
     def _deliver(self, call: Call, base: str, faults: dict[str, Fault]) -> Delivery:
         before = effects.instead(faults)
         delivery = _plain(before) if before else effects.afterwards(faults, self._answer(call, base, faults))
+        if effects.can_be_misshapen(delivery.reply):
+            shapes = self.institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
+            delivery = _plain(effects.misshapen(shapes, delivery.reply)) if shapes else delivery
         late = 3600 if "clock-off" in faults else 0
-        headers = (
-            *delivery.reply.headers,
-            ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining)),
-            ("Date", formatdate(self.institution.clock() - late, usegmt=True)),
-        )
+        headers = (*delivery.reply.headers, *self._common_headers(late))
         changed = Reply(delivery.reply.status, delivery.reply.body, headers)
         return Delivery(changed, delivery.declared, delivery.wait, delivery.drips)
 
@@ -123,12 +128,33 @@ class Application:
                 raise GatewayRefusal("REQUEST_TOO_LARGE")
             handle, arguments = found
             world = self.institution.worlds[key.environment]
-            handled = handle(Exchange(world, call, base, seen_by_api(faults)), *arguments)
+            handled = handle(Exchange(world, call, base, world.clock(), seen_by_api(faults)), *arguments)
+            return handled if isinstance(handled, Reply) else reply(call, *handled)
         except GatewayRefusal as refusal:
             return refuse_at_gateway(refusal)
         except Refusal as refusal:
-            return refuse(call, refusal, f"E01-SIM-{next(self._tracking):05d}-AWAE0")
-        return handled if isinstance(handled, Reply) else reply(call, *handled)
+            return refuse(call, refusal, self._tracking_id())
+        except Exception:
+            # A bug of the simulator's must not look like a broken connection.
+            LOG.exception("The simulator failed on %s %s", call.method, "/".join(call.path))
+            return refuse_at_gateway(GatewayRefusal("GENERAL_ERROR"))
+
+    def _tracking_id(self) -> str:
+        now = datetime.fromtimestamp(self.institution.clock(), UTC)
+        return f"E01-{now:%d%m%H%M%S}-SIMUL-AWAE{next(self._tracking)}"
+
+    def refuse(self, code: str, method: str, path: str) -> Reply:
+        """Answer what is no request for Alma as its gateway does, and note it."""
+        answer = refuse_at_gateway(GatewayRefusal(code))
+        told: dict[str, Any] = {"time": self.institution.clock(), "query": {}, "body": b"", "key": "none"}
+        self.institution.log.add(**told, method=method, path=path, status=answer.status, unexpected=True)
+        return Reply(answer.status, answer.body, (*answer.headers, *self._common_headers()))
+
+    def _common_headers(self, late: float = 0) -> tuple[tuple[str, str], ...]:
+        return (
+            ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining)),
+            ("Date", formatdate(self.institution.clock() - late, usegmt=True)),
+        )
 
 
 def _plain(answer: Reply) -> Delivery:

@@ -13,8 +13,8 @@ import requests
 
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
+from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
-from almajob.simulator.world import Rules
 
 HEADERS = {"Authorization": "apikey simulator-sandbox-key", "Accept": "application/json"}
 ERP = "S9563600010000561"
@@ -39,7 +39,6 @@ def main() -> None:
     for _ in range(100_000):
         world.submit(job, [])
     clock.advance(86400)
-    institution.gateway.remaining = 10**9
     with Simulator(institution) as running, requests.Session() as session:
 
         def get(path: str) -> Callable[[], requests.Response]:
@@ -53,6 +52,8 @@ def main() -> None:
             "last page of 100 of 10,000 jobs": get("/jobs?limit=100&offset=9900"),
             "first page of 100 of 100,000 instances": get(f"/jobs/{ERP}/instances?limit=100"),
             "last page of 100 of 100,000 instances": get(f"/jobs/{ERP}/instances?limit=100&offset=99900"),
+            "the same, by status": get(f"/jobs/{ERP}/instances?limit=100&status=COMPLETED_SUCCESS"),
+            "the same, by day": get(f"/jobs/{ERP}/instances?limit=100&submit_date_from=2025-10-09"),
             "one of 100,000 instances": get(f"/jobs/ALL/instances/{world.runs()[50_000].id}"),
         }
         measured = {name: _milliseconds(ask) for name, ask in cases.items()}

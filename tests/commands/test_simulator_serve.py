@@ -72,7 +72,8 @@ def test_it_speaks_tls() -> None:
     ("options", "part"),
     [
         (("--fault", "nonsense"), "there is no fault 'nonsense'"),
-        (("--speed", "-1"), "number of seconds"),
+        (("--speed", "-1"), "a speed is a number"),
+        (("--jobs", "-5"), "no fewer than 0 jobs"),
         (("--port", "99999"), "port must be 0-65535"),
     ],
 )

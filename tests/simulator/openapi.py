@@ -176,7 +176,7 @@ CALLS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any] | None, tuple[str, 
         "/integration-profiles",
         (*PAGE, "type", "q"),
         _list("integration_profile", PROFILE),
-        ("40166410", "402119"),
+        ("40166410", "40166404"),
     ),
     (
         "get",
@@ -185,20 +185,41 @@ CALLS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any] | None, tuple[str, 
         _list("set", LISTED_SET),
         ("40166410", "60106", "60107"),
     ),
-    ("post", "/sets", ("population", "job_instance_id"), SET, ("402119", "402261", "402262", "60111")),
+    (
+        "post",
+        "/sets",
+        (
+            *("population", "job_instance_id", "from_logical_set", "combine", "set1", "set2"),
+            *("nz_set_from_iz_set", "filter_set", "indication_rule"),
+        ),
+        SET,
+        ("402119", "500127", "402262", "402263", "402264", "402265", "402266", "402267", "402218"),
+    ),
     ("get", "/sets/{set_id}", (), SET, ("60107",)),
     (
         "post",
         "/sets/{set_id}",
         ("op", "id_type", "fail_on_invalid_id"),
         SET,
-        ("60107", "60111", "40166410", "402119", "402263"),
+        (
+            *("60107", "60111", "60112", "60113", "60114", "60115", "60116", "60117", "60118", "60119"),
+            *("60120", "60176", "40166410"),
+        ),
     ),
-    ("delete", "/sets/{set_id}", (), None, ("60107", "402264", "402282")),
-    ("get", "/sets/{set_id}/members", PAGE, _list("member", MEMBER), ("60107", "60108", "60110", "40166410")),
+    ("delete", "/sets/{set_id}", (), None, ("402264", "402282")),
+    ("get", "/sets/{set_id}/members", PAGE, _list("member", MEMBER), ("60107", "60108", "60110")),
 )
-# Documented for no call in particular: a page that Alma does not have.
-ANYWHERE = ("40166410", "402119")
+# Where Alma documents no code for what is wrong, the simulator takes the nearest that it has elsewhere:
+# 40166410 for a limit or an offset that is none, 402119 for a body that cannot be read.
+_PAGED = {path for _method, path, parameters, _answer, _codes in CALLS if "limit" in parameters}
+DEVIATIONS: dict[str, tuple[str, ...]] = {
+    **{f"get {path}": ("40166410",) for path in sorted(_PAGED)},
+    "get /integration-profiles": ("40166410", "60106"),
+    "post /jobs/{job_id}": ("402119",),
+    "post /sets/{set_id}": ("402119",),
+    # A set without a name or a content type, and its members, as where a set is changed.
+    "post /sets": ("402261", "60113", "60114", "60116", "60118"),
+}
 
 
 def document() -> dict[str, Any]:
@@ -209,7 +230,11 @@ def document() -> dict[str, Any]:
         described = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in in_path]
         described += [{"name": name, "in": "query", "schema": TEXT} for name in parameters]
         error = _object(
-            {"errorCode": {"enum": [*codes, *ANYWHERE]}, "errorMessage": TEXT, "trackingId": TEXT}
+            {
+                "errorCode": {"enum": [*codes, *DEVIATIONS.get(f"{method} {path}", ())]},
+                "errorMessage": TEXT,
+                "trackingId": TEXT,
+            }
         )
         refusal = _object(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -217,7 +218,10 @@ def test_neighbouring_calls(client: Client) -> None:
         ("GET", "/jobs", {"offset": "-1"}, "40166410"),
         ("GET", "/code-tables/nowhere", {}, "40166411"),
         ("GET", "/sets/77", {}, "60107"),
-        ("GET", "/sets", {"q": "colour~red"}, "40166410"),
+        ("GET", "/sets", {"q": "colour~red"}, "60106"),
+        ("GET", "/sets", {"q": "nonsense"}, "60106"),
+        ("GET", "/integration-profiles", {"type": "X"}, "40166404"),
+        ("DELETE", "/sets/77", {}, "402264"),
         ("GET", "/sets", {"content_type": "X"}, "40166410"),
         ("POST", "/sets", {}, "402261"),
     ],
@@ -230,18 +234,98 @@ def test_everything_bad_is_a_400_with_almas_code(
 
 
 @pytest.mark.parametrize(
-    ("op", "document", "code"),
+    ("op", "members", "code"),
     [
-        ("add_members", {"members": {"member": [{"id": "x"}]}}, "60111"),
-        ("add_members", {"members": {"member": [{"id": "1"}] * 1001}}, "60111"),
-        ("empty", {"members": {"member": []}}, "40166410"),
+        ("add_members", [{"id": "x"}], "60116"),
+        ("add_members", [{"id": ""}], "60114"),
+        ("add_members", [], "60113"),
+        ("add_members", [{"id": "1"}] * 1001, "60118"),
+        ("empty", [{"id": "1"}], "60111"),
     ],
 )
-def test_members_that_are_none_are_refused(client: Client, op: str, document: Any, code: str) -> None:
+def test_members_that_are_none_are_refused(client: Client, op: str, members: list[Any], code: str) -> None:
     """And a logical set has none of its own."""
     set_id, logical = _set_id(client, "Lost"), _set_id(client, "All_electronic")
+    document = {"members": {"member": members}}
     assert client.code("POST", f"/sets/{set_id}", document, op=op) == code
-    assert client.code("POST", f"/sets/{logical}", {}, op="add_members") == "402263"
+    assert client.code("POST", f"/sets/{logical}", document, op="add_members") == "60112"
+
+
+def test_a_sets_name_is_its_own(client: Client) -> None:
+    """A second one of that name is refused; who made it can be searched for."""
+    document = {"name": "Mine", "content": "ITEM"}
+    assert client.call("POST", "/sets", document).status_code == 200
+    assert client.code("POST", "/sets", document) == "402263"
+    assert client.get("/sets", q="created_by~exl_api")["total_record_count"] == 6
+
+
+def test_concurrent_changes_of_sets_lose_nothing(client: Client, simulator: Simulator) -> None:
+    """Forty sets from eight threads have forty ids; forty members added at once are all there."""
+    before = len(list(simulator.institution.sandbox.sets))
+    set_id = _set_id(client, "An_empty")
+
+    def change(number: int) -> None:
+        client.call("POST", "/sets", {"name": f"Set {number}", "content": "ITEM"})
+        client.call(
+            "POST", f"/sets/{set_id}", {"members": {"member": [{"id": str(number)}]}}, op="add_members"
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(1, 41)))
+    assert len(list(simulator.institution.sandbox.sets)) == before + 40
+    assert client.get(f"/sets/{set_id}")["number_of_members"]["value"] == 40
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\u0001"])
+def test_text_that_cannot_be_answered_spoils_nothing(client: Client, text: str) -> None:
+    """Half a surrogate pair is refused; a control character is no XML, and comes back as a question mark."""
+    body = f'{{"parameter": [{{"name": {{"value": "job_name"}}, "value": "{text}"}}]}}'
+    headers = {**JSON, "Authorization": f"apikey {client.key}"}
+    answer = requests.post(f"{client.url}/jobs/{ERP}?op=run", data=body, headers=headers, timeout=10)
+    assert answer.status_code == (400 if "d800" in text else 200)
+    as_xml = requests.get(
+        f"{client.url}/jobs/{ERP}/instances", headers={"Authorization": headers["Authorization"]}, timeout=10
+    )
+    assert parse(as_xml.content)["total_record_count"] == ("0" if "d800" in text else "1")
+
+
+# The members of captured answers, in their order.
+CAPTURED = {
+    "/jobs": ["id", "name", "type", "category", "link"],
+    f"/jobs/{EXPORT}": ["id", "name", "description", "type", "category", "content", "link"],
+    "instance": [
+        *(
+            "id",
+            "name",
+            "progress",
+            "status",
+            "external_id",
+            "submitted_by",
+            "submit_time",
+            "start_time",
+            "end_time",
+        ),
+        *("status_date", "alert", "counter", "job_info", "link"),
+    ],
+    "submit": [
+        *("id", "name", "description", "type", "category", "content", "parameter", "additional_info", "link"),
+    ],
+}
+
+
+def test_answers_differ_from_captured_ones_in_values_only(client: Client, simulator: Simulator) -> None:
+    """List, job, submit and instance: the same members in the same order."""
+    assert list(client.get("/jobs")["job"][0]) == CAPTURED["/jobs"]
+    assert list(client.get("/jobs")) == ["job", "total_record_count"]
+    assert list(client.get(f"/jobs/{EXPORT}")) == CAPTURED[f"/jobs/{EXPORT}"]
+    listed = [{"name": {"value": "set_id"}, "value": _set_id(client, "Theses")}]
+    started = client.call("POST", f"/jobs/{EXPORT}", {"parameter": listed}, op="run").json()
+    assert list(started) == CAPTURED["submit"]
+    assert list(started["additional_info"]) == ["value", "link"]
+    simulator.institution.clock.advance(3600)
+    shown = client.get(f"/jobs/ALL/instances/{started['additional_info']['link'].rsplit('/', 1)[1]}")
+    assert list(shown) == CAPTURED["instance"]
+    assert list(shown["job_info"]) == ["id", "name", "description", "type", "category", "link"]
 
 
 # --- forms ---
@@ -330,6 +414,8 @@ def test_calls_are_counted_down_to_none(client: Client, simulator: Simulator) ->
     assert client.call("GET", "/jobs/X").headers["X-Exl-Api-Remaining"] == "0"
     spent = client.call("GET", "/test")
     assert (spent.status_code, "DAILY_THRESHOLD" in spent.text) == (429, True)
+    simulator.institution.clock.advance(86400)
+    assert client.call("GET", "/test").headers["X-Exl-Api-Remaining"] == "99999"
 
 
 def test_the_date_is_the_simulators(client: Client) -> None:

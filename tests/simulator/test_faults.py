@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -88,13 +89,35 @@ def test_chance_can_be_repeated() -> None:
     assert 50 < sum(happened(7)) < 130
 
 
+def test_a_fault_waits_for_a_call_on_which_it_has_an_effect(simulator: Simulator) -> None:
+    """A read does not use up what happens to starts; of two answers one is given at a time."""
+    faults = simulator.institution.faults
+    for name in ("no-link", "late-start", "listing-lag", "pages-shift", "unknown-status", "error-object"):
+        faults.add(name)
+    assert _get(simulator).ok
+    assert _get(simulator, "/jobs").ok
+    assert len(faults.unused()) == 6
+    assert "additional_info" not in _start(simulator).json()
+    faults.clear()
+    faults.add("503")
+    faults.add("html-200")
+    assert [_get(simulator).status_code for _ in range(3)] == [503, 200, 200]
+    assert faults.unused() == []
+
+
 @pytest.mark.parametrize(
     ("name", "more"),
-    [("nonsense", {}), ("503", {"times": 0}), ("503", {"probability": 2}), ("drip", {"seconds": -1})],
+    [
+        ("nonsense", {}),
+        ("503", {"times": 0}),
+        ("503", {"probability": 2}),
+        ("refused", {"on": "POST *"}),
+        ("drip", {"seconds": -1}),
+    ],
 )
 def test_what_is_no_fault_is_refused(name: str, more: dict[str, float]) -> None:
     """With the names that there are."""
-    with pytest.raises(ValueError, match=r"there are|times is"):
+    with pytest.raises(ValueError, match=r"there are|times is|connection"):
         Faults().add(name, **more)  # type: ignore[arg-type]
 
 
@@ -143,7 +166,7 @@ def test_faults_that_answer(
 )
 def test_faults_that_break_the_connection(simulator: Simulator, name: str, accepted: int) -> None:
     """No whole answer comes; whether the start was accepted cannot be told from outside."""
-    simulator.institution.faults.add(name, "POST *")
+    simulator.institution.faults.add(name, "*" if name == "refused" else "POST *")
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         _start(simulator)
     assert _started(simulator) == accepted
@@ -178,13 +201,14 @@ def test_faults_of_what_is_seen(simulator: Simulator) -> None:
     faults.clear()
     faults.add("unknown-status")
     assert _get(simulator, one).json()["status"] == {"value": "BRAND_NEW_STATUS"}
-    faults.add("pages-shift", "GET /conf/jobs")
     last = _get(simulator, "/jobs?limit=10").json()["job"][-1]
     faults.add("pages-shift", "GET /conf/jobs")
-    assert _get(simulator, "/jobs?limit=10&offset=10").json()["job"][0] == last
+    shifted = _get(simulator, "/jobs?limit=10&offset=10").json()
+    assert (shifted["job"][0], shifted["total_record_count"]) == (last, 89)
     faults.clear()
     faults.add("clock-off")
-    assert _get(simulator).headers["Date"] != _get(simulator).headers["Date"]
+    late, right = (parsedate_to_datetime(_get(simulator).headers["Date"]) for _ in range(2))
+    assert (right - late).total_seconds() == 3600
 
 
 @pytest.mark.parametrize("name", ["error-object", "errors-exist-text"])
@@ -192,7 +216,8 @@ def test_faults_of_the_shape_of_an_error(simulator: Simulator, name: str) -> Non
     """The other forms in which errors have been seen; almajob reads them all the same."""
     simulator.institution.faults.add(name)
     document = _get(simulator, "/jobs/X").json()
-    assert isinstance(document["errorList"]["error"], dict) or document["errorsExist"] == "true"
+    assert isinstance(document["errorList"]["error"], dict) is (name == "error-object")
+    assert (document["errorsExist"] == "true") is (name == "errors-exist-text")
     simulator.institution.faults.add(name)
     with pytest.raises(AlmajobError, match="402215"):
         Alma(Session(simulator.base_url, Key(KEY))).instance("1", "X")

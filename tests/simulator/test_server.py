@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 import requests
@@ -51,7 +49,12 @@ RAW = {
     "outside": b"GET /etc/passwd" + HEAD + b"\r\n",
     "length of words": b"POST /almaws/v1/conf/test" + HEAD + b"Content-Length: many\r\n\r\n",
     "negative length": b"POST /almaws/v1/conf/test" + HEAD + b"Content-Length: -5\r\n\r\n",
-    "chunks": b"POST /almaws/v1/conf/test" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "no chunks": b"POST /almaws/v1/conf/test" + HEAD + b"Transfer-Encoding: Chunked\r\n\r\nnonsense\r\n\r\n",
+    "huge chunks": b"POST /almaws/v1/conf/test" + HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+    "half a body": b"POST /almaws/v1/conf/jobs/S9563600010000561?op=run"
+    + HEAD
+    + b"Content-Length: 50\r\n\r\n{}",
+    "brackets": b"GET http://[" + HEAD + b"\r\n",
     "huge body": b"POST /almaws/v1/conf/test" + HEAD + b"Content-Length: 99999999\r\n\r\n",
     "long line": b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n",
     "many headers": b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: 1\r\n" % n for n in range(500)) + b"\r\n",
@@ -100,6 +103,38 @@ def test_a_connection_is_kept_for_the_next_request(simulator: Simulator) -> None
     assert found.count(b"HTTP/1.1 200 OK") == 2
 
 
+def test_bodies_may_come_in_chunks_and_after_a_word_from_the_server(simulator: Simulator) -> None:
+    """As many clients send them; the word comes before the body is waited for."""
+    url = f"{simulator.base_url}/almaws/v1/conf/jobs/{ERP}?op=run"
+    assert requests.post(url, data=iter([b"{", b"}"]), headers=HEADERS, timeout=5).ok
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as connection:
+        head = HEAD + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(b"POST /almaws/v1/conf/test" + head)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(b"{}")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_head_has_no_body(simulator: Simulator) -> None:
+    """Or the next answer on the connection would be read wrongly."""
+    request = b"HEAD /almaws/v1/conf/test" + HEAD + b"Connection: close\r\n\r\n"
+    assert _send(simulator, request).endswith(b"\r\n\r\n")
+
+
+def test_a_bug_of_the_simulators_is_an_answer(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And not a connection that breaks off."""
+
+    def buggy(*_: object, **__: object) -> None:
+        raise TypeError
+
+    monkeypatch.setattr("almajob.simulator.world.World.job", buggy)
+    answer = requests.get(f"{simulator.base_url}/almaws/v1/conf/jobs/M44", headers=HEADERS, timeout=5)
+    assert (answer.status_code, "GENERAL_ERROR" in answer.text) == (500, True)
+    assert "The simulator failed on GET jobs/M44" in caplog.text
+
+
 def test_it_listens_on_this_machine_only(simulator: Simulator) -> None:
     """Unless told otherwise."""
     assert simulator._server.server_address[0] == "127.0.0.1"
@@ -111,9 +146,6 @@ def test_it_can_be_called_without_a_socket() -> None:
     answer = client.get("/almaws/v1/conf/jobs", headers=HEADERS)
     assert answer.status_code == 200
     assert answer.json is not None
-    environ: dict[str, object] = {}
-    setup_testing_defaults(environ)
-    assert environ
 
 
 def test_it_speaks_tls() -> None:
@@ -128,7 +160,6 @@ def test_it_speaks_tls() -> None:
         # One who does not speak TLS holds up nobody.
         with socket.create_connection(("127.0.0.1", running.port)):
             assert requests.get(url, headers=HEADERS, verify=str(certificate), timeout=5).ok
-    assert isinstance(context, ssl.SSLContext)
 
 
 # --- control ---
@@ -207,7 +238,16 @@ def test_the_page_shows_it_all(simulator: Simulator) -> None:
         ("POST", "clock", {"speed": "fast"}, 400),
         ("POST", "runs", {"id": "77"}, 400),
         ("POST", "endings", {"status": "FAILED"}, 400),
+        ("POST", "endings", {"job": "No such job", "status": "FAILED"}, 400),
+        ("POST", "endings", {"job": ERP, "seconds": "x"}, 400),
+        ("POST", "endings", {"job": ERP, "seconds": -1}, 400),
+        ("POST", "endings", {"job": ERP, "status": "RUNNING"}, 400),
+        ("POST", "endings", {"job": ERP, "status": ["FAILED"]}, 400),
+        ("POST", "endings", {"job": ERP, "colour": "red"}, 400),
+        ("POST", "clock", {"advance": 1e12}, 400),
         ("POST", "webhooks", {"url": "ftp://x"}, 400),
+        ("POST", "webhooks", {"url": "http://127.0.0.1:9/a b"}, 400),
+        ("POST", "webhooks", {"url": "http://127.0.0.1:port/"}, 400),
     ],
 )
 def test_a_wrong_control_call_says_what_there_is(

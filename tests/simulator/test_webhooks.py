@@ -6,10 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
+import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -17,6 +19,7 @@ from almajob.alma.documents import parse
 from almajob.simulator import webhooks as webhooks_module
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
+from almajob.simulator.server import Simulator
 
 ERP = "ERP export using profile FINANCE"
 SECRET = "itsasecret"
@@ -29,6 +32,7 @@ class Listener:
         self.statuses: list[int] = []
         self.messages: list[Request] = []
         self.bare = False
+        self.came = threading.Event()
         self.hold = threading.Event()
         self.hold.set()
         server.expect_request("/hook").respond_with_handler(self._answer)
@@ -39,6 +43,7 @@ class Listener:
         if request.method == "GET":
             return Response(challenge if self.bare else json.dumps({"challenge": challenge}))
         self.messages.append(request)
+        self.came.set()
         self.hold.wait(10)
         return Response("", self.statuses.pop(0) if self.statuses else 200)
 
@@ -67,11 +72,11 @@ def test_a_listener_answers_the_challenge(institution: Institution, listener: Li
 
 
 def test_the_end_of_a_run_is_told_once_and_signed(institution: Institution, listener: Listener) -> None:
-    """Not before its end; with Alma's envelope, and links without a host."""
+    """Also of a run that went on when listening began; with Alma's envelope, and links without a host."""
     _start(institution)
-    institution.webhooks.listen(listener.url, SECRET)
     institution.clock.advance(3600)
     run_id = _start(institution)
+    institution.webhooks.listen(listener.url, SECRET)
     institution.clock.advance(30)
     assert listener.messages == []
     institution.clock.advance(3600)
@@ -88,8 +93,8 @@ def test_the_end_of_a_run_is_told_once_and_signed(institution: Institution, list
 
 def test_the_signature_is_almas() -> None:
     """The test vector of its documentation."""
-    digest = hmac.new(b"itsasecret", b"The POST request body", hashlib.sha256).digest()
-    assert base64.b64encode(digest).decode() == "e9SHoXK4MZrSGqhglMK4w+/u1pjYn0bfTEYtcFqj7CE="
+    found = webhooks_module.signature(b"itsasecret", b"The POST request body")
+    assert found == "e9SHoXK4MZrSGqhglMK4w+/u1pjYn0bfTEYtcFqj7CE="
 
 
 def test_a_message_can_be_xml(institution: Institution, listener: Listener) -> None:
@@ -109,9 +114,9 @@ def test_a_failure_is_told_again_after_one_three_and_six_hours(
     listener.statuses = [500, 503, 500, 500, 200]
     institution.webhooks.listen(listener.url, SECRET)
     _start(institution)
-    institution.clock.advance(3600)
+    institution.clock.advance(60)
     counts = []
-    for hours in (0.9, 0.2, 2.9, 0.2, 5.9, 0.2, 100):
+    for hours in (0.9, 0.2, 2.8, 0.2, 5.8, 0.2, 100):
         institution.clock.advance(hours * 3600)
         counts.append(len(listener.messages))
     assert counts == [1, 2, 2, 3, 3, 4, 4]
@@ -144,6 +149,71 @@ def test_a_listener_that_takes_too_long_has_failed(
     assert institution.webhooks.messages[0].answers == [0]
     institution.clock.advance(3601)
     assert institution.webhooks.messages[0].answers == [0, 200]
+
+
+@pytest.mark.parametrize(
+    "answer", [b"hello world\r\n\r\n", b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", b""]
+)
+def test_an_odd_listener_has_failed_and_nothing_else_has(institution: Institution, answer: bytes) -> None:
+    """No HTTP, a redirect, no answer at all: tried again later; the clock goes on."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                asked = connection.recv(65536).split(b" ")
+                word = asked[1].partition(b"challenge=")[2]
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + word if asked[0] == b"GET" else answer)
+                connection.shutdown(socket.SHUT_WR)
+                # Closed with something unread, the connection would be reset.
+                while connection.recv(65536):
+                    pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert institution.webhooks.listen(f"http://127.0.0.1:{server.getsockname()[1]}/", SECRET)
+    _start(institution)
+    institution.clock.advance(3600)
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    (message,) = institution.webhooks.messages
+    assert message.answers == [302 if b"302" in answer else 0]
+    assert message.due is not None
+
+
+def test_a_listener_that_does_not_answer_the_challenge_gets_nothing(institution: Institution) -> None:
+    """Nobody is sent what was not asked for."""
+    assert not institution.webhooks.listen("http://127.0.0.1:9/nobody", SECRET)
+    _start(institution)
+    institution.clock.advance(3600)
+    assert institution.webhooks.messages == []
+
+
+def test_a_long_step_makes_all_the_attempts_that_were_due(
+    institution: Institution, listener: Listener
+) -> None:
+    """Two days at once: four attempts."""
+    listener.statuses = [500] * 9
+    institution.webhooks.listen(listener.url, SECRET)
+    _start(institution)
+    institution.clock.advance(2 * 86400)
+    assert institution.webhooks.messages[0].answers == [500] * 4
+
+
+def test_a_running_simulator_sends_by_itself(listener: Listener) -> None:
+    """Told to by its control API; nobody has to move its clock."""
+    with Simulator(Institution(Clock(speed=10_000))) as running:
+        url = f"{running.base_url}/simulator/webhooks"
+        assert requests.post(url, json={"url": listener.url, "secret": SECRET}, timeout=10).json() == {
+            "challenge_answered": True
+        }
+        run_id = _start(running.institution)
+        assert listener.came.wait(20)
+        assert json.loads(listener.messages[0].get_data())["id"] == run_id
+        assert requests.get(url, timeout=10).json()[0]["run_id"] == run_id
 
 
 def test_forgotten_it_is_silent(institution: Institution, listener: Listener) -> None:

@@ -19,10 +19,12 @@ from almajob.simulator.catalogue import PRODUCTION, SANDBOX, built_in_jobs, jobs
 from almajob.simulator.clock import Clock
 from almajob.simulator.jobs_api import Exchange, instance_list
 from almajob.simulator.journal import FileJournal
-from almajob.simulator.lifecycle import ORDER, members, spread
+from almajob.simulator.lifecycle import ENDS, ORDER, cut, members, spread
 from almajob.simulator.refusals import Refusal
+from almajob.simulator.rules import Rules
+from almajob.simulator.runs import API, STAFF, SYSTEM, Ending, Run
 from almajob.simulator.wire import Call
-from almajob.simulator.world import API, STAFF, SYSTEM, Rules, Run, World
+from almajob.simulator.world import World
 
 ERP = "ERP export using profile FINANCE"
 START = 1_760_000_000.0
@@ -111,9 +113,6 @@ def test_the_same_job_does_not_overlap_itself() -> None:
 
 def test_three_jobs_of_the_api_run_at_once() -> None:
     """A fourth has to wait; what the staff started does not count."""
-    world = _world(activity=60)
-    world.clock.advance(600)
-    assert {run.by for run in world.runs()} == {SYSTEM, STAFF}
     starts = [ERP, "Metadata Import using profile Vendor Records", "Export to bursar using profile BURSAR"]
     world = _world()
     for name in starts:
@@ -121,6 +120,37 @@ def test_three_jobs_of_the_api_run_at_once() -> None:
     with pytest.raises(Refusal) as caught:
         _start(world, "Send Requests to Remote Storage")
     assert caught.value.code == "402222"
+
+
+def test_others_start_jobs_too(tmp_path: Path) -> None:
+    """The system and the staff, whether somebody looks or not; they do not count for the API."""
+    watched, left_alone = _world(activity=900), _world(activity=900)
+    for _ in range(192):
+        watched.clock.advance(900)
+        watched.runs()
+    left_alone.clock.advance(192 * 900)
+    assert [run.id for run in watched.runs()] == [run.id for run in left_alone.runs()]
+    assert len(watched.runs()) == 192
+    assert {run.by for run in watched.runs()} == {SYSTEM, STAFF}
+    assert {run.job.type for run in watched.runs()} == {"SCHEDULED", "MANUAL"}
+    for name in (
+        ERP,
+        "Metadata Import using profile Vendor Records",
+        "Export to bursar using profile BURSAR",
+    ):
+        assert _start(watched, name)
+    with pytest.raises(ValueError, match="activity"):
+        Rules(activity=0)
+
+
+def test_old_runs_still_count_as_running() -> None:
+    """However many runs of others came after them."""
+    world = _world(activity=10, endings={ERP: Ending(seconds=8 * 3600)})
+    _start(world, ERP)
+    world.clock.advance(7 * 3600)
+    with pytest.raises(Refusal) as caught:
+        _start(world, ERP)
+    assert caught.value.code == "60347"
 
 
 def test_one_job_starts_five_times_an_hour() -> None:
@@ -159,10 +189,10 @@ def test_a_run_goes_through_its_states() -> None:
     assert seen[0]["submitted_by"] == {"value": "exl_api", "desc": "Ex Libris, API"}
 
 
-@pytest.mark.parametrize("status", sorted(set(STATUSES) - set(ORDER)))
+@pytest.mark.parametrize("status", sorted(ENDS))
 def test_every_end_can_be_had(status: str) -> None:
     """For the next runs of a job, by its name; the report and the progress fit."""
-    world = _world(endings={ERP: {"status": status, "seconds": 8 * 3600}})
+    world = _world(endings={ERP: Ending(status, 8 * 3600)})
     run = _start(world, ERP)
     world.clock.advance(8 * 3600 - 1)
     assert world.instance(run, "")["status"]["value"] == "FINALIZING"
@@ -182,6 +212,27 @@ def test_a_run_can_be_ended_from_outside() -> None:
     assert world.instance(world.runs()[0], "")["status"]["value"] == "USER_ABORTED"
     world.end(world.runs()[0], "FAILED")
     assert world.instance(world.runs()[0], "")["status"]["value"] == "USER_ABORTED"
+
+
+def test_an_end_from_outside_does_not_rewrite_the_past() -> None:
+    """The start stays, or there was none; the progress stops where it was."""
+    plan = spread(100)
+    before = members(plan, 0, 60)
+    after = members(cut(plan, 60, "USER_ABORTED"), 0, 70)
+    assert (after["start_time"], after["progress"]) == (before["start_time"], before["progress"])
+    assert after["end_time"].endswith("00:01:00.000Z")
+    assert "start_time" not in members(cut(plan, 5, "USER_ABORTED"), 0, 70)
+    assert members(cut(plan, 60, "FAILED"), 0, 70)["progress"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"status": "RUNNING"}, {"status": "X"}, {"seconds": -1}, {"seconds": float("nan")}, {"progress": "x"}],
+)
+def test_what_is_no_ending_is_refused(wrong: dict[str, object]) -> None:
+    """Before any run goes so."""
+    with pytest.raises(ValueError, match=r"ends with|numbers"):
+        Ending(**wrong)  # type: ignore[arg-type]
 
 
 def test_the_reports_are_of_the_kind_of_job() -> None:
@@ -216,8 +267,8 @@ def test_a_world_outlives_its_process(tmp_path: Path) -> None:
     first = World(SANDBOX, Clock(0, START), FileJournal(path))
     run = _start(first, ERP)
     first.end(run, "USER_ABORTED")
-    first.record({"kind": "set", "id": first.sets.next_id(), "at": 1.0, "name": "Mine", "content": "ITEM",
-                  "description": "", "members": ["1"]})  # fmt: skip
+    told = {"name": "Mine", "content": "ITEM", "description": "", "members": ["1"]}
+    first.happen(lambda: {"kind": "set", "id": first.sets.next_id(), "at": 1.0, **told})
     again = World(SANDBOX, Clock(0, START + 60), FileJournal(path))
     assert [found.state(again.clock()) for found in again.runs()] == ["USER_ABORTED"]
     assert _set_id(again, "Mine")
@@ -251,8 +302,25 @@ def test_half_a_line_of_a_killed_process_does_not_count(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in path.read_text("utf-8").splitlines()]) == 2
 
 
+def test_a_file_that_was_cut_meanwhile_is_told(tmp_path: Path) -> None:
+    """And not written into with a hole."""
+    path = tmp_path / "world.jsonl"
+    world = World(SANDBOX, Clock(0, START), FileJournal(path))
+    _start(world, ERP)
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match="cut or replaced"):
+        world.runs()
+
+
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"kind": "party"}', '{"kind": "run"}', '{"kind": "end", "id": "1"}', "[" * 100_000]
+    "line",
+    [
+        *("{", "[]", '{"kind": "party"}', '{"kind": "run"}', '{"kind": "end", "id": "1"}', "[" * 100_000),
+        '{"kind": "set", "id": "1", "at": 1e99, "name": "x", "content": "ITEM", "description": "",'
+        ' "members": []}',
+        '{"kind": "run", "id": "1", "job_id": "M44", "at": 1, "name": "\\ud800", "by": ["x", "y"],'
+        ' "parameters": [], "seconds": null, "status": null, "progress": null}',
+    ],
 )
 def test_a_file_that_is_no_world_is_refused(tmp_path: Path, line: str) -> None:
     """It is not overwritten either."""
@@ -321,7 +389,8 @@ class AnySequence(RuleBasedStateMachine):
         """Whatever the page, the count is that of all."""
         for run in self.world.runs()[-3:]:
             call = Call("GET", ("jobs", run.job.id, "instances"), {"limit": "1"})
-            _root, document = instance_list(Exchange(self.world, call, ""), run.job.id)
+            exchange = Exchange(self.world, call, "", self.world.clock())
+            _root, document = instance_list(exchange, run.job.id)
             assert document["total_record_count"] == len(self.world.runs(run.job.id))
             assert len(document["job_instance"]) == 1
 
