@@ -91,18 +91,31 @@ def profile_list(exchange: Exchange) -> tuple[str, Document]:
         raise Refusal("40166404")
     _field, code = _searched(query.get("q", ""), ("code", "name"))
     found = [
-        {
-            "id": profile_id,
-            "code": profile_code,
-            "name": name,
-            "type": {"value": kind, "desc": kind.capitalize()},
-            "link": f"{exchange.base}/almaws/v1/conf/integration-profiles/{profile_id}",
-        }
-        for profile_id, profile_code, name, kind in PROFILES
-        if query.get("type", "") in ("", kind) and code.lower() in f"{profile_code} {name}".lower()
+        _profile(exchange, profile)
+        for profile in PROFILES
+        if query.get("type", "") in ("", profile[3]) and code.lower() in " ".join(profile[1:3]).lower()
     ]
     limit, offset = page_of(exchange.call)
     return "integration_profiles", page("integration_profile", found[offset : offset + limit], len(found))
+
+
+def profile_get(exchange: Exchange, profile_id: str) -> tuple[str, Document]:
+    """GET /conf/integration-profiles/{id}, to which a job's related_profile links."""
+    found = next((profile for profile in PROFILES if profile[0] == profile_id), None)
+    if found is None:
+        raise Refusal("60304")
+    return "integration_profile", _profile(exchange, found)
+
+
+def _profile(exchange: Exchange, profile: tuple[str, str, str, str]) -> Document:
+    profile_id, code, name, kind = profile
+    return {
+        "id": profile_id,
+        "code": code,
+        "name": name,
+        "type": {"value": kind, "desc": kind.capitalize()},
+        "link": f"{exchange.base}/almaws/v1/conf/integration-profiles/{profile_id}",
+    }
 
 
 def set_list(exchange: Exchange) -> tuple[str, Document]:

@@ -34,6 +34,7 @@ TEXTS: dict[str, str] = {
     "60114": "A member has no ID.",
     "60116": "A member's ID is not valid.",
     "60118": "More members than are allowed in one call.",
+    "60304": "Invalid profile ID.",
     "60332": "This service will only work for the job category and type of USERS/SIS.",
     "60347": "Job overlaps with running job - cannot execute.",
 }

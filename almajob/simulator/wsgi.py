@@ -44,6 +44,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Handled]], ...] = (
     ("POST", "test", other_apis.test_write),
     ("GET", "general", other_apis.general),
     ("GET", "integration-profiles", other_apis.profile_list),
+    ("GET", "integration-profiles/{}", other_apis.profile_get),
     ("GET", "sets", other_apis.set_list),
     ("POST", "sets", other_apis.set_create),
     ("GET", "sets/{}", other_apis.set_get),

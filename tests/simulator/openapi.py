@@ -178,6 +178,7 @@ CALLS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any] | None, tuple[str, 
         _list("integration_profile", PROFILE),
         ("40166410", "40166404"),
     ),
+    ("get", "/integration-profiles/{id}", (), PROFILE, ("60304",)),
     (
         "get",
         "/sets",

@@ -84,6 +84,9 @@ def test_the_list_has_almas_pages_and_filters(client: Client) -> None:
     profile = client.get("/integration-profiles", q="code~FINANCE")["integration_profile"][0]["id"]
     names = [job["name"] for job in client.get("/jobs", type="SCHEDULED", profile_id=profile)["job"]]
     assert names == ["ERP export using profile FINANCE", "ERP import using profile FINANCE"]
+    link = client.get(f"/jobs/{ERP}")["related_profile"]["link"]
+    assert client.get(link.removeprefix(client.url))["id"] == profile
+    assert client.code("GET", "/integration-profiles/77") == "60304"
     assert client.get("/jobs", profile_id="77") == {"total_record_count": 0}
     # As in Alma, where an empty one answers with unrelated jobs.
     assert client.get("/jobs", profile_id="")["total_record_count"] == 88

@@ -78,6 +78,7 @@ def test_every_call_also_succeeds() -> None:
         "/jobs/{job_id}/instances/{instance_id}/events": f"/jobs/{SIS}/instances/{runs[SIS]}/events",
         "/jobs/{job_id}/instances/{instance_id}/matches": f"/jobs/{IMPORT}/instances/{runs[IMPORT]}/matches",
         "/code-tables/{name}": "/code-tables/systemJobStatus",
+        "/integration-profiles/{id}": f"/integration-profiles/{world.job(ERP).profile_id}",  # type: ignore[union-attr]
         "/sets/{set_id}": f"/sets/{set_id}",
         "/sets/{set_id}/members": f"/sets/{set_id}/members",
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from almajob.simulator.server import Simulator
 from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"
@@ -81,3 +83,25 @@ def test_the_state_directory_is_private(almajob_process: Run) -> None:
     almajob_process("--env", "demo", "run", "--job", ERP)
     for name in (".local", ".local/state", ".local/state/almajob", ".local/state/almajob/demo", ".cache"):
         assert (Path.home() / name).stat().st_mode & 0o077 == 0, name
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "code"),
+    [
+        ("sandbox", "simulator-sandbox-key", 0),
+        ("sandbox", "simulator-production-key", 7),
+        ("production", "simulator-sandbox-key", 7),
+        ("sandbox", "simulator-guest-key", 7),
+        ("sandbox", "nonsense-of-a-key", 7),
+    ],
+)
+def test_a_key_of_the_wrong_environment_is_found(
+    write_ini: Callable[..., Path], almajob: Run, section: str, key: str, code: int
+) -> None:
+    """Both environments have one address: only Alma itself can tell where a key leads."""
+    with Simulator() as running:
+        write_ini(f"[{section}]\napi_key = {key}\nbase_url = {running.base_url}\n")
+        done = almajob("--env", section, "config", "check")
+    assert done.code == code
+    leads_elsewhere = key in ("simulator-sandbox-key", "simulator-production-key") and section not in key
+    assert ("This key leads to" in done.out) is leads_elsewhere
