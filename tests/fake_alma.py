@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -113,11 +112,10 @@ class FakeAlma:
         ]
         self._answers[method, BASE + path] = made
 
-    def jobs(self, jobs: Sequence[dict[str, Any]], delay: float = 0.0) -> None:
+    def jobs(self, jobs: Sequence[dict[str, Any]]) -> None:
         """Answer the list and each of its jobs."""
 
         def page(request: Request) -> Response:
-            time.sleep(delay)
             query = {name: values[-1] for name, values in parse_qs(urlsplit(request.url).query).items()}
             offset, limit = int(query.get("offset", 0)), int(query.get("limit", 10))
             shown = list(jobs)[offset : offset + limit]

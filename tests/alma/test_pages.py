@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -133,24 +132,3 @@ def test_a_page_that_fails_fails_the_list(alma: FakeAlma, connection: Alma) -> N
     alma.on("GET /jobs", page)
     with pytest.raises(AlmaRefused):
         all_jobs(connection, JobFilter())
-
-
-def test_a_thousand_jobs_take_the_time_of_a_few_answers(alma: FakeAlma, connection: Alma) -> None:
-    """Ten pages of 100 ms: the first alone, the others eight at a time; counted in answers."""
-    under_way: list[tuple[float, float]] = []
-
-    def page(request: Request) -> Response:
-        begun = time.monotonic()
-        time.sleep(0.1)
-        offset = int(request.args["offset"])
-        under_way.append((begun, time.monotonic()))
-        return answer({"job": JOBS[offset : offset + 100], "total_record_count": 1000})
-
-    alma.on("GET /jobs", page)
-    all_jobs(connection, JobFilter())
-    # The longest chain of answers that came strictly one after the other.
-    chain, end = 0, 0.0
-    for begun, ended in sorted(under_way, key=lambda span: span[1]):
-        if begun >= end:
-            chain, end = chain + 1, ended
-    assert chain <= 4
