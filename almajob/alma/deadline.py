@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+SLICE = 0.25
+"""The longest wait at a stretch, in seconds.
+
+A signal that comes just before a thread begins to wait does not wake it: Ctrl-C would be noticed at the end
+of the wait only.
+"""
+
+
+def nap(seconds: float) -> None:
+    """Sleep, and notice Ctrl-C and SIGTERM meanwhile."""
+    end = time.monotonic() + seconds
+    while (rest := end - time.monotonic()) > 0:
+        time.sleep(min(rest, SLICE))
 
 
 class DeadlinePassed(Exception):
@@ -46,8 +61,10 @@ def within(seconds: float, work: Callable[[threading.Event], T]) -> T:
     """
     thread = _Work(work)
     thread.start()
+    end = time.monotonic() + seconds
     try:
-        thread.join(max(seconds, 0.0))
+        while thread.is_alive() and (rest := end - time.monotonic()) > 0:
+            thread.join(min(rest, SLICE))
     finally:
         thread.abandoned.set()
     if thread.is_alive():

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from almajob.alma.api import Alma, JobFilter
+from almajob.alma.deadline import SLICE
 from almajob.alma.models import Job, JobsPage
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +59,12 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
 
     with ThreadPool(AT_ONCE) as pool:
         while at_once := list(islice(offsets, AT_ONCE)):
-            pages = pool.map(lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), at_once)
+            asked = pool.map_async(
+                lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), at_once, chunksize=1
+            )
+            while not asked.ready():
+                asked.wait(SLICE)
+            pages = asked.get()
             yield from pages
             if not any(page.jobs for page in pages):
                 # Alma counts more than it lists.

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from almajob import __version__
 from almajob.alma import documents, failures, refusals
-from almajob.alma.deadline import DeadlinePassed, within
+from almajob.alma.deadline import DeadlinePassed, nap, within
 from almajob.alma.key import Key
 from almajob.errors import AlmaError, AlmajobError, BrokenOff
 
@@ -104,7 +104,7 @@ class Session:
             if pause is None or time.monotonic() + pause > deadline:
                 raise error
             LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.what, pause)
-            time.sleep(pause)
+            nap(pause)
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
     def post(self, path: str, params: Mapping[str, str | int], document: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from almajob.alma import statuses
+from almajob.alma.deadline import nap
 from almajob.alma.models import Instance
 from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
 
@@ -25,7 +26,7 @@ class Clock:
     """Time and sleep, to be replaced where hours should pass at once."""
 
     now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = nap
 
 
 def pause(elapsed: float) -> float:
