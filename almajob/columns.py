@@ -7,8 +7,9 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 
-from almajob.alma.models import Counter
+from almajob.alma.models import Counter, Instance, Job, parse_time
 from almajob.runs.runs import Run
+from almajob.store.record import Candidate, Certainty, Record, State, Step
 from almajob.visible import visible
 
 Moment = datetime | str | None
@@ -40,6 +41,39 @@ class Time(FormattableColumn[Any]):
         if isinstance(self._value, datetime):
             return self._value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return self._value
+
+
+class Yes(FormattableColumn[bool]):
+    """Yes or no for people, true or false for programs."""
+
+    def human_readable(self) -> str:
+        return "yes" if self._value else "no"
+
+
+class Trail(FormattableColumn[Any]):
+    """What a start went through, a line each."""
+
+    def human_readable(self) -> str:
+        return "\n".join(
+            f"{_moment(step.at).human_readable()}  {step.state}  {visible(step.reason)}"
+            for step in self._value
+        )
+
+    def machine_readable(self) -> Any:
+        return [_step(step) for step in self._value]
+
+
+class Candidates(FormattableColumn[Any]):
+    """Runs that may be the one that was started, a line each."""
+
+    def human_readable(self) -> str:
+        return "\n".join(
+            visible(f"{item.id}  {item.submit_time}  by {item.submitted_by}  {item.name}")
+            for item in self._value
+        )
+
+    def machine_readable(self) -> Any:
+        return [_candidate(item) for item in self._value]
 
 
 class Progress(FormattableColumn[Any]):
@@ -75,6 +109,27 @@ class Alerts(FormattableColumn[Any]):
         return [{"code": item.value, "text": item.desc} for item in self._value]
 
 
+def _moment(seconds: float | None) -> Time:
+    """Show seconds since the epoch as a time."""
+    try:
+        return Time(None if seconds is None else datetime.fromtimestamp(seconds, UTC))
+    except (ValueError, OverflowError, OSError):
+        return Time(str(seconds))
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"state": step.state.value, "at": _moment(step.at).machine_readable(), "reason": step.reason}
+
+
+def _candidate(item: Candidate) -> dict[str, Any]:
+    return {
+        "instance_id": item.id,
+        "name": item.name,
+        "submit_time": Time(parse_time(item.submit_time)).machine_readable(),
+        "submitted_by": item.submitted_by,
+    }
+
+
 def _counter(item: Counter) -> dict[str, str]:
     return {"code": item.type.value, "text": item.type.desc, "value": item.value}
 
@@ -102,4 +157,78 @@ def run_values(run: Run) -> tuple[Any, ...]:
         Text(instance.status_date),
         Counters(instance.counters),
         Alerts(instance.alerts),
+    )
+
+
+START_COLUMNS = ("state", "certainty", "retry_safe", "run_key", *RUN_COLUMNS)
+LEDGER_COLUMNS = (
+    *("id", "environment", "job_id", "job_name", "run_key", "state", "certainty", "retry_safe"),
+    *("instance_id", "created"),
+)
+RECORD_COLUMNS = (
+    *LEDGER_COLUMNS,
+    *("sent", "submit_time", "attempt", "tag", "institution", "holder", "trail", "candidates"),
+)
+
+
+def start_values(run: Run) -> tuple[Any, ...]:
+    """Give the values of a start in the order of START_COLUMNS; without a record nothing was started."""
+    record = run.record
+    state = record.state if record else State.NOT_STARTED
+    certainty = record.certainty if record else Certainty.NONE
+    return (
+        state.value,
+        certainty.value,
+        Yes(record.is_retry_safe if record else True),
+        Text(record.run_key if record else ""),
+        *run_values(run),
+    )
+
+
+def not_started(environment: str, record: Record | None, run_key: str) -> tuple[Any, ...]:
+    """Give the values of a start that led to no run, in the order of START_COLUMNS.
+
+    Args:
+        environment: its name.
+        record: the ledger's, if there is one.
+        run_key: where there is none: the one that was given.
+    """
+    instance = Instance(
+        record.instance_id if record else "",
+        submit_time=parse_time(record.submit_time) if record else None,
+        job=Job(record.job_id, record.job_name) if record else None,
+    )
+    values = start_values(Run(instance, "", environment, record=record))
+    key = START_COLUMNS.index("run_key")
+    return values if record else (*values[:key], Text(run_key), *values[key + 1 :])
+
+
+def ledger_values(record: Record) -> tuple[Any, ...]:
+    """Give a record's values in the order of LEDGER_COLUMNS."""
+    return (
+        record.id,
+        record.environment,
+        Text(record.job_id),
+        Text(record.job_name),
+        Text(record.run_key),
+        record.state.value,
+        record.certainty.value,
+        Yes(record.is_retry_safe),
+        Text(record.instance_id),
+        _moment(record.created),
+    )
+
+
+def record_values(record: Record) -> tuple[Any, ...]:
+    """Give a record's values in the order of RECORD_COLUMNS."""
+    return (
+        *ledger_values(record),
+        _moment(record.sent_at),
+        Time(parse_time(record.submit_time)),
+        record.attempt,
+        record.tag,
+        Text(record.institution),
+        Text(record.holder),
+        Trail(record.trail),
+        Candidates(record.candidates),
     )

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -22,10 +23,13 @@ from almajob.config.keys import KeySource
 from almajob.config.settings import Options, Settings
 from almajob.errors import Refused
 from almajob.runs.catalogue import Catalogue
+from almajob.runs.intention import Place
 from almajob.runs.runs import Runs
+from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
 from almajob.store.cache import Cache
 from almajob.store.drawers import make_private
+from almajob.store.ledger import Ledger
 
 
 class Context:
@@ -40,6 +44,7 @@ class Context:
         self._options = options or Options()
         self._environ = os.environ if environ is None else environ
         self._closing = ExitStack()
+        self._others: dict[str, Context] = {}
 
     def __enter__(self) -> Context:
         return self
@@ -83,12 +88,52 @@ class Context:
         )
 
     @cached_property
+    def ledger(self) -> Ledger:
+        """What was started from here, in all environments."""
+        return Ledger(Path(self.settings.state_dir.text) / "ledger")
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The chosen environment's starts."""
+        starts = Starts(lambda: self.alma, self.catalogue, self.ledger, self._place)
+        self._closing.callback(starts.told)
+        return starts
+
+    @cached_property
     def runs(self) -> Runs:
         """The chosen environment's runs."""
         table = StatusTable(
             lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
         )
-        return Runs(lambda: self.alma, self.catalogue, table, environment=self.environment.name)
+        return Runs(lambda: self.alma, self.starts, table, environment=self.environment.name)
+
+    def _place(self) -> Place:
+        environment = self.environment
+        return Place(
+            environment.name,
+            environment.kind.text,
+            self._identity,
+            has_tags=environment.has_tags,
+            may_infer=environment.is_sole_starter or environment.kind.text != "production",
+            # In the demo Alma's limits do not hold.
+            has_limits=environment.base_url is not None,
+        )
+
+    @property
+    def named_environment(self) -> str:
+        """The environment that the command line names; empty where it names none."""
+        env = self.settings.env
+        return env.text if env is not None and env.source == "--env" else ""
+
+    def of(self, environment: str) -> Context:
+        """Give the context of another environment, closed with this one."""
+        env = self.settings.env
+        if env is not None and env.text == environment:
+            return self
+        if environment not in self._others:
+            other = Context(replace(self._options, env=environment), self._environ)
+            self._others[environment] = self._closing.enter_context(other)
+        return self._others[environment]
 
     def key_source(self, environment: Environment) -> KeySource | None:
         """Say where an environment's key will come from, without fetching it; None where there is none."""

@@ -18,11 +18,12 @@ EXIT_CODES: dict[int, str] = {
     2: "the command line is wrong",
     3: "the job ended, and not well",
     4: "Alma refused; nothing was started",
-    5: "refused here, before anything was sent: no such job, ambiguous name, a job that changed meanwhile",
+    5: "refused here, before anything was sent: no such job, ambiguous name, a guard, an overlap, "
+    "a ledger that cannot be written",
     6: "Alma could not be reached; nothing was started, or nothing read",
     7: "configuration, key or an installed command that cannot be loaded",
     8: "the job was started and was still running when almajob stopped looking",
-    9: "unknown: it cannot be told whether the job was started; look before you start it again",
+    9: "unknown: it cannot be told whether the job was started; the same command again only looks",
     10: "Alma's daily API quota is used up",
     130: "interrupted (Ctrl-C)",
     141: "the reader of stdout went away (closed pipe)",
@@ -39,9 +40,13 @@ class AlmajobError(Exception):
         why: what is known of the reason; may be empty.
         cure: what to do or to type next; may be empty.
         alma: what Alma itself said (code, text, tracking id), shown in brackets.
+
+    Attributes:
+        record: the ledger's record of the start that ended so, where there is one.
     """
 
     exit_code: ClassVar[int] = 1
+    record: object | None = None
 
     def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
         super().__init__(what)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from almajob.alma.key import redact
 from almajob.config.settings import Options
+from almajob.runs.runkey import key_problem
 from almajob.visible import visible
 
 _SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
@@ -130,6 +131,33 @@ def seconds(text: str) -> float:
     if not 0 < found < float("inf"):
         raise argparse.ArgumentTypeError("must be a number of seconds, such as 600")
     return found
+
+
+def whole_number(text: str) -> int:
+    """Take a number from 0; for ``type=``."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("must be a whole number, from 0")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Take a length of time such as ``90``, ``90s``, ``30m``, ``2h`` or ``1d``; for ``type=``.
+
+    Returns:
+        Seconds.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError("must be a length of time, such as 90s, 30m, 2h or 1d")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
+def run_key(text: str) -> str:
+    """Take a name for a run; for ``type=``."""
+    problem = key_problem(text)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return non_empty(text)
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:

@@ -20,26 +20,62 @@ from cliff._argparse import SmartHelpFormatter
 from almajob import stdout
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.models import Job
-from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Text, Time, run_values
+from almajob.columns import (
+    LEDGER_COLUMNS,
+    RECORD_COLUMNS,
+    RUN_COLUMNS,
+    START_COLUMNS,
+    Alerts,
+    Counters,
+    Progress,
+    Text,
+    Time,
+    ledger_values,
+    not_started,
+    record_values,
+    run_values,
+    start_values,
+)
 from almajob.config.environments import Environment
 from almajob.context import Context
-from almajob.errors import AlmajobError, ConfigurationError, Refused, ResultLost, UsageError
+from almajob.errors import (
+    AlmajobError,
+    ConfigurationError,
+    OutcomeUnknown,
+    Refused,
+    ResultLost,
+    UsageError,
+)
 from almajob.options import (
     add_global_options,
     add_output_options,
+    duration,
     non_empty,
     options_in,
     process_id,
+    run_key,
     seconds,
     shorten_errors,
+    whole_number,
 )
 from almajob.runs.catalogue import named_like
+from almajob.runs.intention import StartOptions
+from almajob.runs.records import find as find_record
+from almajob.runs.records import listed
+from almajob.runs.runkey import PERIODS
+from almajob.runs.submit import Plan
+from almajob.store.record import Record
+from almajob.terminal import asker
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
 
 __all__ = [
+    "LEDGER_COLUMNS",
+    "PERIODS",
+    "RECORD_COLUMNS",
     "RUN_COLUMNS",
+    "START_COLUMNS",
     "Alerts",
     "Alma",
     "AlmajobError",
@@ -51,17 +87,31 @@ __all__ = [
     "Job",
     "JobFilter",
     "Lister",
+    "OutcomeUnknown",
+    "Plan",
     "Progress",
+    "Record",
     "Refused",
     "ShowOne",
+    "StartOptions",
     "Text",
     "Time",
     "UsageError",
+    "asker",
+    "duration",
+    "find_record",
+    "ledger_values",
+    "listed",
     "named_like",
     "non_empty",
+    "not_started",
     "process_id",
+    "record_values",
+    "run_key",
     "run_values",
     "seconds",
+    "start_values",
+    "whole_number",
 ]
 
 
@@ -115,14 +165,17 @@ class _Almajob(cliff.command.Command):
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
 
+    def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
+        """Name the columns of the result, where they depend on the options."""
+        return self.columns
+
     def _check_columns(self, parsed_args: argparse.Namespace) -> None:
-        known = {_normalised(name) for name in self.columns}
+        columns = self.columns_of(parsed_args)
+        known = {_normalised(name) for name in columns}
         asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
         for asked in chain.from_iterable(asked_for):
             if known and _normalised(asked) not in known:
-                raise UsageError(
-                    f"There is no column {asked!r}.", cure=f"There are: {', '.join(self.columns)}."
-                )
+                raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
 
 
 def _normalised(column: str) -> str:

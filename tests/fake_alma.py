@@ -122,8 +122,10 @@ class FakeAlma:
             return answer(({"job": shown} if shown else {}) | {"total_record_count": len(jobs)})
 
         self.on("GET /jobs", page)
+        self.on("GET /general", {"environment_type": "Sandbox", "institution": {"value": "01FAKE_INST"}})
         for item in jobs:
             self.on(f"GET /jobs/{item['id']}", item)
+            self.on(f"GET /jobs/{item['id']}/instances", {"total_record_count": 0})
 
     def calls(self, method: str | None = None) -> list[str]:
         """List what crossed the wire, such as ``GET /jobs?limit=100&offset=0``."""

@@ -10,7 +10,8 @@ import almajob
 
 ROOT = Path(almajob.__file__).parent
 RANKS = (
-    *("visible", "stdout", "errors", "alma", "logs", "config", "store", "runs", "context", "columns"),
+    *("visible", "stdout", "terminal", "errors", "alma", "logs", "config", "store", "runs", "context"),
+    "columns",
     *("options", "plugin", "discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.

@@ -8,19 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from datetime import date
+from typing import Any, ClassVar, NoReturn
 
 from almajob.alma.models import (
     Code,
     General,
     Instance,
+    InstancesPage,
     Job,
     JobsPage,
     Parameter,
     Submission,
     code_table_from_json,
 )
-from almajob.alma.session import Session
+from almajob.alma.session import Reading, Session
 from almajob.errors import NotAlma
 
 ANY_JOB = "ALL"
@@ -48,6 +50,29 @@ class JobFilter:
         return {name: value for name, value in named.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """The one POST that starts a job.
+
+    Attributes:
+        base: the address up to ``/almaws/v1``.
+        path: below it.
+        document: the body, as JSON.
+    """
+
+    base: str
+    path: str
+    document: dict[str, Any]
+
+    method: ClassVar[str] = "POST"
+    params: ClassVar[dict[str, str | int]] = {"op": "run"}
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        return f"{self.base}{self.path}?op=run"
+
+
 class Alma:
     """One Alma environment. Every method may raise what ``Session.get`` and ``Session.post`` raise."""
 
@@ -64,11 +89,44 @@ class Alma:
         found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
         return found if found.id == job_id else _raise_other("job", job_id, found.id)
 
+    def start_request(self, job_id: str, parameters: Sequence[Parameter] = ()) -> StartRequest:
+        """Give what ``submit`` sends, without sending it."""
+        document = {"parameter": [item.to_json() for item in parameters]} if parameters else {}
+        return StartRequest(self._session.url, f"/conf/jobs/{_segment(job_id)}", document)
+
     def submit(self, job_id: str, parameters: Sequence[Parameter] = ()) -> Submission:
         """Start a job: one POST, never repeated."""
-        document = {"parameter": [item.to_json() for item in parameters]} if parameters else {}
-        path = f"/conf/jobs/{_segment(job_id)}"
-        return Submission.from_json(self._session.post(path, {"op": "run"}, document))
+        request = self.start_request(job_id, parameters)
+        return Submission.from_json(self._session.post(request.path, request.params, request.document))
+
+    def instances_page(
+        self,
+        job_id: str,
+        *,
+        since: date,
+        until: date,
+        offset: int,
+        limit: int,
+        patience: float | None = None,
+    ) -> tuple[InstancesPage, Reading]:
+        """Read one page of a job's runs, and the answer's time.
+
+        Args:
+            job_id: of the job.
+            since, until: days of their submission, both included; in whose time zone is not documented.
+            offset: how many to pass over; Alma gives the newest first.
+            limit: at most 100.
+            patience: as for ``Session.get``.
+        """
+        params: dict[str, str | int] = {
+            "submit_date_from": since.isoformat(),
+            "submit_date_to": until.isoformat(),
+            "limit": limit,
+            "offset": offset,
+        }
+        path = f"/conf/jobs/{_segment(job_id)}/instances"
+        reading = self._session.read(path, params, patience=patience)
+        return InstancesPage.from_json(reading.document), reading
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""

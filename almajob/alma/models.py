@@ -190,6 +190,19 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
+class InstancesPage:
+    """One page of a job's runs, and how many Alma says there are in all."""
+
+    instances: tuple[Instance, ...]
+    total: int
+
+    @classmethod
+    def from_json(cls, raw: Json) -> InstancesPage:
+        found = tuple(Instance.from_json(item) for item in _items(raw, "job_instance"))
+        return cls(found, _whole_number(raw.get("total_record_count"), len(found)))
+
+
+@dataclass(frozen=True, slots=True)
 class General:
     """Of ``conf/general`` only what says where a key leads: environment type and institution."""
 

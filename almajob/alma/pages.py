@@ -1,14 +1,17 @@
-"""The whole job list: every page, most of them at once."""
+"""Whole lists: every page of the jobs, most of them at once; every page of a job's runs, one by one."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.deadline import SLICE
-from almajob.alma.models import Job, JobsPage
+from almajob.alma.models import Instance, Job, JobsPage
+from almajob.alma.session import Reading
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +48,54 @@ def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
         len(found),
     )
     return list(found.values()), False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A job's runs of some days.
+
+    Attributes:
+        instances: each once, the newest first, as Alma gives them.
+        is_complete: whether as many came as Alma counts.
+        clock: Alma's time when it began to answer, seconds since the epoch; None where it told none.
+        clock_error: seconds by which that may be off.
+    """
+
+    instances: tuple[Instance, ...]
+    is_complete: bool
+    clock: float | None = None
+    clock_error: float = 0.0
+
+
+def all_instances(
+    alma: Alma, job_id: str, *, since: date, until: date, patience: float | None = None
+) -> Listing:
+    """Read every page of a job's runs.
+
+    While pages are read, a new run moves the others on by one: some then come twice, and none is left out.
+
+    Args:
+        alma: where to ask.
+        job_id: of the job.
+        since, until: days of their submission, both included.
+        patience: seconds for each call, where the usual time limit is more than it is worth.
+    """
+    found: dict[str, Instance] = {}
+    total, offset = 1, 0
+    first: Reading | None = None
+    while offset < total and offset < _MOST_PAGES * PAGE:
+        page, reading = alma.instances_page(
+            job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
+        )
+        first = first or reading
+        total = page.total
+        if not page.instances:
+            break
+        offset += len(page.instances)
+        for instance in page.instances:
+            found.setdefault(instance.id, instance)
+    assert first is not None
+    return Listing(tuple(found.values()), len(found) >= total, first.clock, first.clock_error)
 
 
 def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -50,11 +51,26 @@ class TimeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: status, decoded body, and the Retry-After header if it had one."""
+    """An HTTP answer as it came: status, decoded body, and two of its headers if it had them."""
 
     status: int
     body: bytes
     retry_after: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and what the answer's Date header says of the server's clock.
+
+    Attributes:
+        clock: the server's time when the answer came, seconds since the epoch; None where it told none.
+        clock_error: seconds by which it may be off: the header has whole seconds, an answer takes a while.
+    """
+
+    document: dict[str, Any]
+    clock: float | None = None
+    clock_error: float = 0.0
 
 
 class Session:
@@ -67,7 +83,7 @@ class Session:
     """
 
     def __init__(self, base_url: str, key: Key, limits: TimeLimits | None = None) -> None:
-        self._url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
+        self.url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
         parts = urlsplit(base_url)
@@ -77,6 +93,12 @@ class Session:
     def get(
         self, path: str, params: Mapping[str, str | int] | None = None, *, patience: float | None = None
     ) -> dict[str, Any]:
+        """Read something, as ``read`` does, where the server's clock is of no interest."""
+        return self.read(path, params, patience=patience).document
+
+    def read(
+        self, path: str, params: Mapping[str, str | int] | None = None, *, patience: float | None = None
+    ) -> Reading:
         """Read something; tried up to four times, because reading twice does no harm.
 
         Args:
@@ -92,11 +114,13 @@ class Session:
         for attempt in range(1, ATTEMPTS + 1):
             error: AlmajobError
             answer = None
+            begun = time.monotonic()
             try:
                 answer = self._send("GET", path, params, None, deadline)
                 found = refusals.error_in(answer.status, answer.body, self.host)
                 if found is None:
-                    return documents.parse(answer.body)
+                    took = time.monotonic() - begun
+                    return Reading(documents.parse(answer.body), *_clock(answer.date, took))
                 error = found
             except BrokenOff as broken:
                 error = broken
@@ -173,10 +197,11 @@ class Session:
         no_proxy: Any = dict.fromkeys(("http", "https", "all")) if self._is_local else None
         with self._http.request(
             method,
-            self._url + path,
+            self.url + path,
             params=params,
             json=document,
-            timeout=(self._limits.connect, self._limits.read),
+            # A start that is given up early is one that somebody has to look for.
+            timeout=(self._limits.connect, self._limits.read if method == "GET" else self._limits.total),
             allow_redirects=False,
             stream=True,
             proxies=no_proxy,
@@ -191,7 +216,17 @@ class Session:
         LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
         # A server that echoes what it was sent must not make us print or keep the key.
         harmless = self._key.hidden_in(bytes(body))
-        return Answer(response.status_code, harmless, response.headers.get("Retry-After"))
+        headers = response.headers
+        return Answer(response.status_code, harmless, headers.get("Retry-After"), headers.get("Date"))
+
+
+def _clock(date: str | None, took: float) -> tuple[float | None, float]:
+    """Read a Date header: the middle of its second, give or take half of it and what the answer took."""
+    try:
+        told = parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, OverflowError):
+        return None, 0.0
+    return told + 0.5, 0.5 + took
 
 
 def is_loopback(host: str) -> bool:

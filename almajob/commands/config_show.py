@@ -68,6 +68,7 @@ def _of(context: Context, name: str) -> list[_Row]:
         ("read_timeout", limits.read),
         ("deadline", limits.total),
     )
+    choices = (("tag", environment.has_tags), ("sole_starter", environment.is_sole_starter))
     return [
         ("kind", environment.kind.text, environment.kind.source),
         ("base_url", url.text, url.source),
@@ -75,5 +76,9 @@ def _of(context: Context, name: str) -> list[_Row]:
         *(
             (setting, f"{value:g} s", given[setting].source if setting in given else "default")
             for setting, value in times
+        ),
+        *(
+            (setting, "yes" if is_set else "no", given[setting].source if setting in given else "default")
+            for setting, is_set in choices
         ),
     ]

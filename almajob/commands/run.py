@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RUN_COLUMNS, ShowOne, UsageError, non_empty, run_values, seconds
+from almajob.plugin import (
+    PERIODS,
+    START_COLUMNS,
+    AlmajobError,
+    Plan,
+    Record,
+    ShowOne,
+    StartOptions,
+    Text,
+    UsageError,
+    asker,
+    duration,
+    non_empty,
+    not_started,
+    run_key,
+    seconds,
+    start_values,
+)
+
+PLAN_COLUMNS = (
+    *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
+    *("method", "url", "authorization", "body"),
+)
 
 
 class Run(ShowOne):
     """Start a job, once, and show its run.
 
+    The same run key never starts a job twice: the same command again shows the same run, also
+    after a crash. Without a key, a run that was cut short is found again for an hour.
+
     Exit code 0: started; with --wait: ended well, or with warnings. 3: ended, and not well.
-    8: still running after --timeout. 9: it cannot be told whether it was started; look before
-    you start it again.
+    4, 5, 6, 7, 10: nothing was started. 8: still running after --timeout. 9: it cannot be told
+    whether it was started; the same command again only looks.
 
     Examples:
       almajob --env sandbox run --job 'ERP export using profile FINANCE'
       almajob --env sandbox run --job S9563600010000561 --wait -f json
+      almajob --env sandbox run --job S9563600010000561 --run-key invoices-of-may --wait
+      almajob --env sandbox run --job S9563600010000561 --once-per day --if-running attach
+      almajob --env sandbox run --job M44 --dry-run
     """
 
-    columns = RUN_COLUMNS
+    columns = START_COLUMNS
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -32,22 +61,130 @@ class Run(ShowOne):
             required=True,
             help="the job's exact name, or its id",
         )
-        parser.add_argument("--wait", action="store_true", help="follow the run to its end")
+        _add_once_options(parser)
+        _add_wait_options(parser)
         parser.add_argument(
-            "--timeout",
-            metavar="SECONDS",
-            type=seconds,
-            help="with --wait: stop looking after this time (exit code 8), while the job goes on; "
-            "without it, wait as long as it takes",
+            "--dry-run",
+            action="store_true",
+            help="make all checks and show what would be sent, but send nothing",
         )
         return parser
+
+    def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
+        return PLAN_COLUMNS if parsed_args.dry_run else START_COLUMNS
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         if parsed_args.timeout is not None and not parsed_args.wait:
             raise UsageError("--timeout says how long to wait.", cure="Add --wait.")
-        runs = self.context.runs
-        run = runs.start(parsed_args.job)
+        if parsed_args.rerun_failed and not (parsed_args.run_key or parsed_args.once_per):
+            raise UsageError(
+                "--rerun-failed needs to know which run failed.",
+                cure="Add --run-key NAME or --once-per PERIOD.",
+            )
+        options = _options_of(parsed_args)
+        if parsed_args.dry_run:
+            return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
+        try:
+            runs = self.context.runs
+            run = runs.start(parsed_args.job, options=options, ask=asker())
+        except AlmajobError as error:
+            return START_COLUMNS, self._failed(error, parsed_args)
         if parsed_args.wait:
             run = runs.follow(run, timeout=parsed_args.timeout)
             self.verdict = run.verdict
-        return RUN_COLUMNS, run_values(run)
+        return START_COLUMNS, start_values(run)
+
+    def _failed(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
+        """Show what is known of a start that led to no run; the error is told after it.
+
+        Where nothing was meant yet there is nothing for people to see; programs get their answer even so.
+        """
+        record = error.record if isinstance(error.record, Record) else None
+        if record is None and parsed_args.formatter not in {"json", "yaml"}:
+            raise error
+        self.verdict = error
+        env = self.context.settings.env
+        return not_started(env.text if env else "", record, parsed_args.run_key or "")
+
+
+def _add_once_options(parser: argparse.ArgumentParser) -> None:
+    once = parser.add_argument_group("once")
+    key = once.add_mutually_exclusive_group()
+    key.add_argument(
+        "--run-key",
+        metavar="NAME",
+        type=run_key,
+        help="a name for this run: the same name in this environment never starts it twice",
+    )
+    key.add_argument(
+        "--once-per",
+        choices=PERIODS,
+        help="instead of a name: once in this hour, day, week or month (local time) with these parameters",
+    )
+    once.add_argument(
+        "--rerun-failed",
+        action="store_true",
+        help="start anew where the run of that name or period ended badly",
+    )
+    once.add_argument(
+        "--if-running",
+        choices=("refuse", "attach", "start"),
+        default="refuse",
+        help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
+        "or start another one beside it; default: %(default)s",
+    )
+
+
+def _add_wait_options(parser: argparse.ArgumentParser) -> None:
+    waiting = parser.add_argument_group("waiting")
+    waiting.add_argument("--wait", action="store_true", help="follow the run to its end")
+    waiting.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        help="with --wait: stop looking after this time (exit code 8), while the job goes on; "
+        "without it, wait as long as it takes",
+    )
+    waiting.add_argument(
+        "--wait-for-slot",
+        metavar="DURATION",
+        type=duration,
+        default=0.0,
+        help="where Alma takes no more starts just now (3 running, 5 of one job an hour): wait so long, "
+        "such as 90s, 30m or 2h",
+    )
+    waiting.add_argument(
+        "--lock-wait",
+        metavar="DURATION",
+        type=duration,
+        default=StartOptions().lock_wait,
+        help="wait so long for another almajob that is starting the same job; default: 60s",
+    )
+
+
+def _options_of(parsed_args: argparse.Namespace) -> StartOptions:
+    return StartOptions(
+        run_key=parsed_args.run_key or "",
+        once_per=parsed_args.once_per or "",
+        if_running=parsed_args.if_running,
+        rerun_failed=parsed_args.rerun_failed,
+        lock_wait=parsed_args.lock_wait,
+        wait_for_slot=parsed_args.wait_for_slot,
+    )
+
+
+def _plan_values(plan: Plan) -> Iterable[Any]:
+    record, request = plan.record, plan.request
+    return (
+        plan.action,
+        record.environment,
+        Text(record.job_id),
+        Text(record.job_name),
+        Text(record.run_key),
+        record.tag,
+        Text(record.instance_id),
+        request.method if request else "",
+        request.url if request else "",
+        "apikey (hidden)" if request else "",
+        Text(json.dumps(request.document, ensure_ascii=False)) if request else "",
+    )

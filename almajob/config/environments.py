@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command"),
     *_TIME_SETTINGS,
+    *("tag", "sole_starter"),
 )
 
 
@@ -45,6 +47,8 @@ class Environment:
         kind: sandbox or production; which guard applies.
         base_url: where its API is, or None for the demo, whose address is known when it runs.
         limits: the time limits of its calls.
+        has_tags: whether runs that can be named get a tag, by which they are found again.
+        is_sole_starter: whether nobody else starts jobs by the API there.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Environment:
     api_key_file: Sourced | None = None
     api_key_command: Sourced | None = None
     limits: TimeLimits = field(default_factory=TimeLimits)
+    has_tags: bool = True
+    is_sole_starter: bool = False
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
@@ -87,7 +93,19 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
         api_key_file=section.get("api_key_file"),
         api_key_command=section.get("api_key_command"),
         limits=_limits(section),
+        has_tags=_is_yes(section, "tag", default=True),
+        is_sole_starter=_is_yes(section, "sole_starter", default=False),
     )
+
+
+def _is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
+    if name not in section:
+        return default
+    given = section[name]
+    words = configparser.ConfigParser.BOOLEAN_STATES
+    if given.text.lower() not in words:
+        raise ConfigurationError(f"{given.source}: {name} is yes or no.", cure=f"Write {name} = yes, or no.")
+    return words[given.text.lower()]
 
 
 def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:

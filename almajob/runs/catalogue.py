@@ -52,14 +52,7 @@ class Catalogue:
                 another job, as the list was stale or tampered with.
         """
         found, is_current = self._resolve(text)
-        current = found if is_current else self._alma().job(found.id)
-        if current.name != found.name:
-            raise Refused(
-                f"{found.id} is not the job that was asked for.",
-                why=f"The list says {found.name!r}; Alma says {current.name!r}.",
-                cure="almajob list --refresh fetches a new list; then name it by its id.",
-            )
-        return current
+        return found if is_current else reread(self._alma(), found)
 
     def find(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, in the list or by its id.
@@ -114,6 +107,22 @@ class Catalogue:
 
     def _key(self, wanted: JobFilter) -> str:
         return f"jobs:{self._identity}:{wanted.type}:{wanted.category}:{wanted.profile_id}"
+
+
+def reread(alma: Alma, found: Job) -> Job:
+    """Read a job as Alma has it now, and compare it with what the list said.
+
+    Raises:
+        Refused: the id now belongs to another job, as the list was stale or tampered with.
+    """
+    current = alma.job(found.id)
+    if current.name != found.name:
+        raise Refused(
+            f"{found.id} is not the job that was asked for.",
+            why=f"The list says {found.name!r}; Alma says {current.name!r}.",
+            cure="almajob list --refresh fetches a new list; then name it by its id.",
+        )
+    return current
 
 
 def matches(jobs: Iterable[Job], text: str) -> list[Job]:

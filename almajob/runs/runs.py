@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.models import Instance, Job
+from almajob.alma.models import Instance, Job, Parameter, parse_time
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, JobEndedBadly, Refused, StillRunning
-from almajob.runs import submit, wait
-from almajob.runs.catalogue import JOB_ID, Catalogue
+from almajob.runs import wait
+from almajob.runs.catalogue import JOB_ID
+from almajob.runs.intention import StartOptions
+from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
+from almajob.store.record import Record
 
 LOG = logging.getLogger(__name__)
 
@@ -26,42 +29,52 @@ class Run:
         description: of its status, from Alma's code table.
         environment: the name of the environment that it runs in.
         verdict: why following it did not lead to a good end: it ended badly, or was still running.
+        record: what the ledger says of its start, where it was started here.
     """
 
     instance: Instance
     description: str
     environment: str
     verdict: JobEndedBadly | StillRunning | None = None
+    record: Record | None = None
 
 
 class Runs:
     """The runs of one environment."""
 
     def __init__(
-        self, alma: Callable[[], Alma], catalogue: Catalogue, table: StatusTable, *, environment: str
+        self, alma: Callable[[], Alma], starts: Starts, table: StatusTable, *, environment: str
     ) -> None:
         self._alma = alma
-        self._catalogue = catalogue
+        self.starts = starts
         self._table = table
         self._environment = environment
 
-    def start(self, job: str) -> Run:
-        """Start a job by its name or id, once.
+    def start(
+        self,
+        job: str,
+        parameters: Sequence[Parameter] = (),
+        options: StartOptions | None = None,
+        *,
+        ask: Callable[[str], bool] | None = None,
+    ) -> Run:
+        """Start a job by its name or id, once; or find the run that this already is.
 
         After Alma has confirmed the start nothing here fails: a status that cannot be read is a warning.
 
+        Args:
+            job: its exact name, or its id.
+            parameters: in the order in which they are sent.
+            options: how to go about it.
+            ask: asks a person yes or no, where only a person can tell whether a run is the one.
+
         Raises:
-            AlmajobError: as ``submit.start``.
+            OutcomeUnknown: it cannot be told whether the job was started; the error has the ledger's record.
+            AlmajobError: nothing was started; the error has the record, if there is one.
         """
-        started = submit.start(self._alma(), self._catalogue.current(job), environment=self._environment)
-        LOG.info("Started %s: run %s.", started.job.name, started.instance_id)
-        with self._not_lost(started.instance_id):
-            try:
-                instance = self._alma().instance(started.instance_id, started.job.id)
-            except AlmajobError as error:
-                LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
-                instance = Instance(started.instance_id, submit_time=started.submit_time, job=started.job)
-            return self._described(_of_job(instance, started.job))
+        record = self.starts.start(job, parameters, options or StartOptions(), ask)
+        with self._not_lost(record.instance_id):
+            return self._seen(record)
 
     def follow(self, run: Run, *, timeout: float | None = None) -> Run:
         """Follow a run to its end and judge it; nothing of it is an error, as the job was started.
@@ -86,8 +99,8 @@ class Runs:
             try:
                 wait.follow(look, seen.id, environment=self._environment, timeout=timeout)
             except StillRunning as still_running:
-                return replace(self._described(seen), verdict=still_running)
-            described = self._described(seen)
+                return replace(self._described(seen), verdict=still_running, record=run.record)
+            described = replace(self._described(seen), record=run.record)
             return replace(described, verdict=wait.verdict(seen, described.description))
 
     def look(self, instance_id: str, job: str | None = None) -> Run:
@@ -108,6 +121,18 @@ class Runs:
                 cure="Leave --job out, or correct it.",
             )
         return self._described(instance)
+
+    def _seen(self, record: Record) -> Run:
+        """Show a run that was started, as far as Alma shows it."""
+        job = Job(record.job_id, record.job_name)
+        try:
+            instance = self._alma().instance(record.instance_id, record.job_id)
+        except AlmajobError as error:
+            LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
+            instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
+        else:
+            self.starts.learn(record, instance)
+        return replace(self._described(_of_job(instance, job)), record=record)
 
     @contextmanager
     def _not_lost(self, instance_id: str) -> Iterator[None]:

@@ -13,6 +13,8 @@ import shutil
 import stat
 import tempfile
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,36 @@ from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
 from almajob.store.disk import JsonDisk
 
-SETTINGS: dict[str, Any] = {"eviction_policy": "none", "statistics": 0, "tag_index": 0}
-"""Given at every opening: diskcache keeps its settings in the directory, for all who open it."""
-LOCK_SECONDS = 1.0
 README = "README"
-_README_TEXT = """\
+_OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the drawers of one store are kept.
+
+    Attributes:
+        readme: says in the directory itself whose it is, and whether it may go.
+        settings: given at every opening, as diskcache keeps them in the directory, for all who open it.
+        lock_seconds: how long to wait for another process's write.
+    """
+
+    readme: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    lock_seconds: float = 1.0
+
+    @property
+    def all_settings(self) -> dict[str, Any]:
+        """The settings of every store of ours: nothing is thrown out, nothing is counted."""
+        return {"eviction_policy": "none", "statistics": 0, "tag_index": 0, **self.settings}
+
+
+CACHE = Manner(
+    """\
 This directory belongs to the cache of almajob (lists that Alma can give again, kept for a day).
 It may be removed at any time; "almajob cache clear" does so.
 """
-_OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
+)
 
 
 class Damaged(Exception):
@@ -43,16 +66,16 @@ class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
         Damaged: the database is empty, or not one of ours.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, manner: Manner) -> None:
         database = path / DBNAME
         if not database.exists() or database.stat().st_size == 0:
             raise Damaged("its database is missing or empty")
         self._directory = str(path)
-        self._timeout = LOCK_SECONDS
+        self._timeout = manner.lock_seconds
         self._local = threading.local()
         self._txn_id = None
         kept = dict(self._sql("SELECT key, value FROM Settings").fetchall())
-        expected = {**DEFAULT_SETTINGS, **SETTINGS}
+        expected = {**DEFAULT_SETTINGS, **manner.all_settings}
         if not {*expected, *METADATA} <= set(kept) or any(kept[name] != expected[name] for name in expected):
             self.close()
             raise Damaged("it is not one that almajob made")
@@ -75,7 +98,7 @@ def make_private(directory: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
-def open_drawer(path: Path) -> Drawer:
+def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
     """Open a drawer, made anew where there is none.
 
     Raises:
@@ -85,7 +108,7 @@ def open_drawer(path: Path) -> Drawer:
     try:
         found = path.lstat()
     except FileNotFoundError:
-        _make(path)
+        _make(path, manner)
         found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, "it is a symbolic link")
@@ -93,23 +116,23 @@ def open_drawer(path: Path) -> Drawer:
         raise Damaged("it is a file, such as the older script left")
     if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise OSError(errno.EPERM, "other users can write to it")
-    return Drawer(path)
+    return Drawer(path, manner)
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, manner: Manner) -> None:
     """Make a drawer under another name and rename it, so that nobody meets half of one."""
     if "$" in str(path):
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
     if not path.parent.exists():
         make_private(path.parent)
-        (path.parent / README).write_text(_README_TEXT, "utf-8")
+        (path.parent / README).write_text(manner.readme, "utf-8")
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
-        for name, text in ((DBNAME, ""), (README, _README_TEXT)):
+        for name, text in ((DBNAME, ""), (README, manner.readme)):
             # SQLite gives its -wal and -shm files the mode of the database.
             with open(os.open(made / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(text)
-        diskcache.Cache(str(made), disk=JsonDisk, timeout=LOCK_SECONDS, **SETTINGS).close()
+        diskcache.Cache(str(made), disk=JsonDisk, timeout=manner.lock_seconds, **manner.all_settings).close()
         made.rename(path)
     except OSError as error:
         # Another process was quicker; its drawer is as good.

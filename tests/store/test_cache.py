@@ -18,7 +18,7 @@ import pytest
 
 from almajob.store.cache import LIFETIME, Cache
 from almajob.store.disk import JsonDisk
-from almajob.store.drawers import LOCK_SECONDS, SETTINGS, Damaged, Drawer, open_drawer
+from almajob.store.drawers import CACHE, Damaged, Drawer, open_drawer
 
 DRAWER = "jobs.sandbox"
 
@@ -307,7 +307,7 @@ def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
     """The shortcut sets every variable that diskcache's own constructor sets."""
     drawer = _filled(directory)
     quick = Drawer(drawer)
-    slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=LOCK_SECONDS, **SETTINGS)
+    slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=CACHE.lock_seconds, **CACHE.all_settings)
     assert set(vars(quick)) == set(vars(slow))
     quick.close()
     slow.close()

@@ -1,0 +1,58 @@
+"""``almajob runs resolve``: say what became of a start, where only a person can."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import RECORD_COLUMNS, ShowOne, find_record, non_empty, process_id, record_values
+
+
+class RunsResolve(ShowOne):
+    """Say what became of a start, where almajob cannot find it out.
+
+    Look in Alma, Admin > Monitor Jobs, first: what is said here is believed.
+
+    Examples:
+      almajob runs resolve RUN --adopt PROCESS_ID
+      almajob runs resolve RUN --not-started
+    """
+
+    columns = RECORD_COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "run",
+            metavar="RUN",
+            type=non_empty,
+            help="its id, as almajob runs list shows it, or its run key",
+        )
+        word = parser.add_mutually_exclusive_group(required=True)
+        word.add_argument(
+            "--adopt",
+            dest="instance_id",
+            metavar="PROCESS_ID",
+            type=process_id,
+            help="it was started: this is its run",
+        )
+        word.add_argument(
+            "--not-started", action="store_true", help="it was not started, and may be started again"
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        context = self.context
+        record = find_record(context.ledger, parsed_args.run, environment=context.named_environment)
+        starts = context.of(record.environment).starts
+        resolved = starts.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_user()}")
+        return RECORD_COLUMNS, record_values(resolved)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "(unknown)"

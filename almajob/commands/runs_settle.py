@@ -1,0 +1,75 @@
+"""``almajob runs settle``: look again for starts whose outcome is in doubt."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import (
+    LEDGER_COLUMNS,
+    AlmajobError,
+    Context,
+    Lister,
+    OutcomeUnknown,
+    Record,
+    find_record,
+    ledger_values,
+    listed,
+    non_empty,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+class RunsSettle(Lister):
+    """Look again for starts whose outcome is in doubt; starts nothing, and is safe in cron.
+
+    Without RUN, all that are in doubt, in every environment, unless --env names one.
+    Exit code 0: none of them is in doubt any more. 9: some are.
+
+    Examples:
+      almajob runs settle
+      almajob --env production runs settle
+    """
+
+    columns = LEDGER_COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "run",
+            metavar="RUN",
+            nargs="?",
+            type=non_empty,
+            help="its id, as almajob runs list shows it, or its run key",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        named = self.context.named_environment
+        if parsed_args.run:
+            records = [find_record(self.context.ledger, parsed_args.run, environment=named)]
+        else:
+            records = listed(self.context.ledger, environment=named, only_open=True)
+        if not records:
+            LOG.info("No run is in doubt.")
+        settled = [settle(self.context, record) for record in records]
+        in_doubt = [record for record in settled if record.is_open]
+        if in_doubt:
+            self.verdict = OutcomeUnknown(
+                f"{len(in_doubt)} of {len(settled)} runs are still in doubt.",
+                why="; ".join(f"{record.id} {record.state}" for record in in_doubt[:10]),
+                cure="almajob runs show RUN tells more; almajob runs resolve RUN settles it by your word.",
+            )
+        return LEDGER_COLUMNS, [ledger_values(record) for record in settled]
+
+
+def settle(context: Context, record: Record) -> Record:
+    """Look again for one start; what keeps one from being looked for does not keep the others."""
+    try:
+        return context.of(record.environment).starts.settle(record)
+    except AlmajobError as error:
+        LOG.warning("%s (%s) cannot be looked for: %s", record.id, record.environment, error)
+        return record

@@ -1,0 +1,34 @@
+"""``almajob runs show``: one run of the ledger, with all that happened to its start."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import RECORD_COLUMNS, ShowOne, find_record, non_empty, record_values
+
+
+class RunsShow(ShowOne):
+    """Show one run of the ledger: each step of its start, and what may be it; asks nothing of Alma.
+
+    Examples:
+      almajob runs show RUN
+      almajob runs show invoices-of-may -f json
+    """
+
+    columns = RECORD_COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "run",
+            metavar="RUN",
+            type=non_empty,
+            help="its id, as almajob runs list shows it, or its run key or Process ID",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        record = find_record(self.context.ledger, parsed_args.run, environment=self.context.named_environment)
+        return RECORD_COLUMNS, record_values(record)

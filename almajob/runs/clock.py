@@ -1,0 +1,24 @@
+"""Time and sleep as one value, so that tests let hours pass at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from almajob.alma.deadline import nap
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """This machine's time.
+
+    Attributes:
+        now: seconds since the epoch; may jump.
+        elapsed: seconds since some moment; never jumps.
+        sleep: waits for so many seconds, and notices signals.
+    """
+
+    now: Callable[[], float] = time.time
+    elapsed: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = nap

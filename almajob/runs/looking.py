@@ -1,0 +1,141 @@
+"""Which of the runs that Alma lists is the one whose start got no answer; decided without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from almajob.alma.models import Instance
+from almajob.alma.pages import Listing
+from almajob.runs.runkey import TAG
+from almajob.store.record import Candidate, Certainty, Record, State
+
+LOOKS = (2.0, 5.0, 10.0, 18.0, 31.0, 51.0, 81.0, 120.0)
+"""When to look for a start without an answer, in seconds after it was sent."""
+ABSENT_FOR_GOOD = 3600.0
+"""Seconds after which a start that Alma still does not show counts as not started."""
+_TIME_MARGIN = 2.0
+# "exl_api" is what real answers say; "API" is what the documentation says.
+_API = {"exl_api", "api"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What may be relied on in an environment.
+
+    Attributes:
+        tags_show: whether tags are seen in the names of runs: True, False, or None where nobody knows yet.
+        may_infer: whether the only run that fits may be taken for ours without a tag.
+    """
+
+    tags_show: bool | None = None
+    may_infer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one listing says of a start.
+
+    Attributes:
+        state: the next one; None where the listing decides nothing.
+        reason: one sentence.
+        instances: those that are ours; more than one where Alma started it twice.
+        candidates: those that may be ours.
+    """
+
+    state: State | None
+    reason: str
+    instances: tuple[Instance, ...] = ()
+    certainty: Certainty = Certainty.NONE
+    candidates: tuple[Candidate, ...] = ()
+
+
+def judge(
+    record: Record, listing: Listing, *, claimed: Collection[str], trust: Trust, is_last: bool
+) -> Finding:
+    """Decide what a listing says of a start whose outcome is unknown.
+
+    Args:
+        record: the start.
+        listing: the job's runs since the day before it.
+        claimed: instances that other records of the ledger have.
+        trust: what may be relied on.
+        is_last: whether Alma has had the time to show it.
+    """
+    fresh = [item for item in listing.instances if item.id not in record.baseline and item.id not in claimed]
+    ours = _oldest_first([item for item in fresh if record.tag and record.tag in item.name])
+    if ours:
+        reason = f"run {ours[0].id} has the tag {record.tag}"
+        return Finding(State.ADOPTED, reason, tuple(ours), Certainty.TAGGED)
+    # Another tag is another run's.
+    fitting = [item for item in fresh if _submitter(item) in {*_API, ""} and not TAG.search(item.name)]
+    tags_show = trust.tags_show or any(TAG.search(item.name) for item in listing.instances)
+    if record.tag and tags_show:
+        fitting = []
+    if fitting:
+        needs_tag = bool(record.tag) and trust.tags_show is None
+        may_infer = trust.may_infer and not needs_tag
+        return _the_only(record, listing, fitting, may_infer=may_infer) or (
+            _ambiguous(fitting)
+            if is_last or (not needs_tag and listing.is_complete and _any_timely(record, fitting))
+            else _undecided("Alma may not show all of them yet")
+        )
+    if not listing.is_complete:
+        return _undecided("Alma's list has gaps")
+    if not is_last:
+        return _undecided("Alma does not show it yet")
+    return Finding(State.ABSENT, "Alma's list does not show it")
+
+
+def _the_only(
+    record: Record, listing: Listing, fitting: Sequence[Instance], *, may_infer: bool
+) -> Finding | None:
+    """Take the only run that fits for ours, where that may be."""
+    only = fitting[0]
+    if not (may_infer and len(fitting) == 1 and listing.is_complete and _submitter(only) in _API):
+        return None
+    if not _any_timely(record, fitting):
+        return None
+    reason = f"run {only.id} is the only one that fits"
+    return Finding(State.ADOPTED, reason, (only,), Certainty.INFERRED)
+
+
+def _ambiguous(fitting: Sequence[Instance]) -> Finding:
+    one = "one run fits, but nothing proves that it was started here"
+    reason = one if len(fitting) == 1 else f"{len(fitting)} runs fit"
+    found = tuple(candidate(item) for item in _oldest_first(fitting))
+    return Finding(State.AMBIGUOUS, reason, candidates=found)
+
+
+def _undecided(reason: str) -> Finding:
+    return Finding(None, reason)
+
+
+def _any_timely(record: Record, items: Sequence[Instance]) -> bool:
+    """Whether one of them was submitted when or after ours was sent, by Alma's clock."""
+    if record.sent_at is None:
+        return False
+    earliest = record.sent_at - record.sent_error - _TIME_MARGIN
+    times = (item.submit_time for item in items)
+    return any(isinstance(when, datetime) and when.timestamp() >= earliest for when in times)
+
+
+def is_by_api(item: Instance) -> bool:
+    """Whether a run was started through the API."""
+    return _submitter(item) in _API
+
+
+def _submitter(item: Instance) -> str:
+    return item.submitted_by.value.casefold()
+
+
+def _oldest_first(items: Sequence[Instance]) -> list[Instance]:
+    return sorted(items, key=lambda item: (str(item.submit_time or ""), item.id))
+
+
+def candidate(item: Instance) -> Candidate:
+    """Keep of a run what a person needs to recognise it."""
+    when = item.submit_time
+    text = when.isoformat(timespec="seconds") if isinstance(when, datetime) else str(when or "")
+    return Candidate(item.id, item.name, text, item.submitted_by.value)

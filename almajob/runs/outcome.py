@@ -1,0 +1,80 @@
+"""What the answer to a start proves: started, not started, or neither.
+
+Certain only on positive evidence. Alma has no key that would make a repeated start harmless and no call that
+stops a job; so all that is not evidence is "unknown", and is looked for instead of sent again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from almajob.alma.models import Submission
+from almajob.errors import AlmaError, AlmajobError, NotSent
+from almajob.store.record import State
+
+THRESHOLD_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"})
+"""The refusals that pass with time."""
+REFUSAL_CODES = THRESHOLD_CODES | {
+    *("402215", "402216", "402220", "402221", "402228", "402229", "402231", "402248", "402249"),
+    *("UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"),
+}
+"""The codes with which Alma says that it did not start the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known right after a start was sent.
+
+    Attributes:
+        state: STARTED, NOT_STARTED or UNKNOWN.
+        reason: one sentence.
+        instance_id: the Process ID, where it was started.
+        submit_time: to the second, from Alma's sentence; None where it cannot be read.
+        error: what proves that it was not started, or leaves it open.
+    """
+
+    state: State
+    reason: str
+    instance_id: str = ""
+    submit_time: datetime | None = None
+    error: AlmajobError | None = None
+
+
+def judge(job_id: str, answer: Submission | AlmajobError) -> Outcome:
+    """Decide what an answer proves.
+
+    Args:
+        job_id: of the job that was to be started.
+        answer: Alma's, or what came instead of one.
+    """
+    if isinstance(answer, Submission):
+        if answer.instance_id and answer.job_id == job_id:
+            reason = f"Alma named run {answer.instance_id}"
+            return Outcome(State.STARTED, reason, answer.instance_id, _time_in(answer.sentence))
+        return Outcome(State.UNKNOWN, "Alma accepted the request without naming the run")
+    reason = " ".join(f"{answer.what} {answer.why}".split()).rstrip(".")
+    state = State.NOT_STARTED if is_refusal(answer) else State.UNKNOWN
+    return Outcome(state, f"{reason} [{answer.alma}]" if answer.alma else reason, error=answer)
+
+
+def is_refusal(error: AlmajobError) -> bool:
+    """Whether an error proves that Alma started nothing."""
+    if isinstance(error, AlmaError):
+        return 400 <= error.http_status < 500 and error.code in REFUSAL_CODES
+    return isinstance(error, NotSent)
+
+
+def is_threshold(error: AlmajobError) -> bool:
+    """Whether an error says that the same start may be accepted later."""
+    return isinstance(error, AlmaError) and error.code in THRESHOLD_CODES
+
+
+def _time_in(sentence: str) -> datetime | None:
+    found = re.search(r"triggered on (.+)$", sentence)
+    try:
+        return parsedate_to_datetime(found[1]) if found else None
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,195 @@
+"""All that comes before a start: where the key leads, the job as it is now, what runs, Alma's limits."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from almajob.alma.models import Instance, Job, Parameter
+from almajob.alma.pages import Listing, all_instances
+from almajob.errors import AlmajobError, Refused
+from almajob.runs import proof, runkey, slots
+from almajob.runs.catalogue import reread
+from almajob.runs.intention import Intention, Means, Place
+from almajob.runs.looking import candidate
+from almajob.store.record import Certainty, Record, State, Step
+
+LOG = logging.getLogger(__name__)
+
+_UNKNOWN_OFFSET = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A start that nothing speaks against any more.
+
+    Attributes:
+        record: the run, with everything but its trail settled.
+        parameters: as they are sent, with the tag.
+        clock: Alma's time, seconds since the epoch, when ``elapsed`` was this machine's.
+    """
+
+    record: Record
+    parameters: tuple[Parameter, ...]
+    clock: float
+    elapsed: float
+
+
+def drafted(intention: Intention, place: Place, means: Means) -> Record:
+    """Make the record of a start that is only meant as yet; asks where the key leads, if nobody knows.
+
+    Raises:
+        ConfigurationError: the key leads to another environment.
+    """
+    now = means.clock.now()
+    found = proof.recall(means.ledger, place.identity)
+    if found is None:
+        found = proof.ask(means.alma, means.ledger, place.identity, now)
+    proof.refuse_contradiction(found, place.environment, place.kind)
+    return Record(
+        id=runkey.record_id(local_time(now)),
+        environment=place.environment,
+        institution=found.institution,
+        job_id=intention.job.id,
+        job_name=intention.job.name,
+        run_key=intention.run_key,
+        is_named=intention.is_named,
+        attempt=1,
+        parameters=runkey.parameters_hash(intention.parameters),
+        tag="",
+        trail=(Step(State.PREPARED, now, "meant"),),
+        holder=f"process {os.getpid()} on {platform.node()}",
+    )
+
+
+def with_key(intention: Intention, place: Place, now: float) -> Intention:
+    """Settle the run key, once for all tries: the one that was given, the period's, or a random one.
+
+    Args:
+        intention: its options have a run key, a period, or neither.
+        place: where it is to be started.
+        now: seconds since the epoch.
+    """
+    options, job_id = intention.options, intention.job.id
+    if options.run_key:
+        return replace(intention, run_key=options.run_key, is_named=True)
+    if not options.once_per:
+        return replace(intention, run_key=runkey.random_key(job_id, local_time(now)))
+    hashed = runkey.parameters_hash(intention.parameters)
+    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, local_time(now))
+    return replace(intention, run_key=key, is_named=True)
+
+
+def local_time(now: float) -> datetime:
+    """Give this machine's local time, with its offset."""
+    return datetime.fromtimestamp(now, UTC).astimezone()
+
+
+def prepared(
+    intention: Intention, place: Place, means: Means, draft: Record, records: Sequence[Record]
+) -> Ready | Record:
+    """Make every check that comes before a start; nothing is written but what is found to be this run.
+
+    Returns:
+        What is to be sent, or the record of an instance that is this run.
+
+    Raises:
+        AlmajobError: something speaks against it; nothing was started.
+    """
+    _renew_proof(place, means)
+    job = reread(means.alma, intention.job)
+    tag = ""
+    if place.has_tags and runkey.takes_tag(job):
+        start = (draft.institution, draft.environment, draft.job_id, draft.parameters)
+        tag = runkey.tag_of(draft.run_key, draft.attempt, runkey.fingerprint(*start))
+    draft = replace(draft, tag=tag)
+    before = means.clock.elapsed()
+    listing = _baseline(intention, job, means)
+    claimed = {record.instance_id for record in records if record.has_run}
+    found = _found(intention, draft, listing, claimed)
+    if found is not None:
+        return found
+    elapsed = means.clock.elapsed()
+    alma_now = means.clock.now() if listing.clock is None else listing.clock
+    if place.has_limits:
+        others = slots.perhaps_running(records, job.id, means.clock.now())
+        slots.refuse_if_full(listing.instances, others, alma_now, lambda record: _is_running(record, means))
+    error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
+    record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
+    return Ready(record, runkey.tagged(job, intention.parameters, tag), alma_now, elapsed)
+
+
+def _renew_proof(place: Place, means: Means) -> None:
+    """Ask once a day where the key leads; what was said before counts where there is no answer."""
+    known = proof.recall(means.ledger, place.identity)
+    now = means.clock.now()
+    if known is not None and proof.is_old(known, now):
+        try:
+            known = proof.ask(means.alma, means.ledger, place.identity, now)
+        except AlmajobError as error:
+            LOG.info("Where the key leads cannot be asked just now: %s", error.what)
+        proof.refuse_contradiction(known, place.environment, place.kind)
+
+
+def _baseline(intention: Intention, job: Job, means: Means) -> Listing:
+    """List the job's runs from yesterday, or as long as its name has stood for a run, to tomorrow."""
+    today = datetime.fromtimestamp(means.clock.now(), UTC).date()
+    since = runkey.first_day(intention.options.once_per, today)
+    listing = all_instances(means.alma, job.id, since=since, until=today + timedelta(days=1))
+    if not listing.is_complete:
+        raise Refused(
+            "Alma's list of the job's runs has gaps; nothing was started.",
+            why="Without it a start that gets no answer could not be found again.",
+            cure="Try again in a minute.",
+        )
+    return listing
+
+
+def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[str]) -> Record | None:
+    """Find an instance that this run is, instead of one to be started.
+
+    Raises:
+        Refused: the job is running, and nobody said what then.
+    """
+    tagged = [
+        item for item in listing.instances if draft.tag and draft.tag in item.name and item.id not in claimed
+    ]
+    if tagged:
+        return _adopted(draft, tagged[-1], Certainty.TAGGED, f"it has the tag {draft.tag}")
+    running = [item for item in listing.instances if not slots.has_ended(item)]
+    if not running or intention.options.if_running == "start":
+        return None
+    if intention.options.if_running == "attach":
+        return _adopted(draft, running[0], Certainty.INFERRED, "it was running, and was attached to")
+    first = running[0]
+    since = (
+        f" since {first.submit_time:%Y-%m-%d %H:%M:%S} UTC" if isinstance(first.submit_time, datetime) else ""
+    )
+    raise Refused(
+        f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
+        cure=f"To follow it: almajob --env {draft.environment} status --id {first.id}\n"
+        "--if-running attach takes it for this run; --if-running start starts another one beside it.",
+    )
+
+
+def _adopted(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
+    step = Step(State.ADOPTED, draft.created, f"run {item.id} is taken for it: {reason}")
+    return replace(
+        draft,
+        trail=(step,),
+        instance_id=item.id,
+        certainty=certainty,
+        submit_time=candidate(item).submit_time,
+    )
+
+
+def _is_running(record: Record, means: Means) -> bool:
+    try:
+        return not slots.has_ended(means.alma.instance(record.instance_id, record.job_id))
+    except AlmajobError:
+        # Alma itself will say whether there is room.
+        return False

@@ -1,0 +1,97 @@
+"""Where a key leads: asked once a day, so that a production key in the wrong place starts nothing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from almajob.alma.api import Alma
+from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused
+from almajob.store.ledger import Ledger
+
+LOG = logging.getLogger(__name__)
+
+DAY = 24 * 60 * 60.0
+KINDS = ("sandbox", "production")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What Alma said of a key.
+
+    Attributes:
+        institution: its code; empty where the key may not ask.
+        environment_type: Alma's word.
+        asked_at: seconds since the epoch.
+    """
+
+    institution: str
+    environment_type: str
+    asked_at: float
+
+
+def recall(ledger: Ledger, key: str) -> Proof | None:
+    """Give what was said of a key last, however long ago.
+
+    Args:
+        ledger: keeps it.
+        key: the key's fingerprint.
+    """
+    kept = ledger.fact(_name(key))
+    return Proof(**kept) if isinstance(kept, dict) else None
+
+
+def ask(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
+    """Ask Alma where a key leads, and keep the answer.
+
+    A key that may not ask is no obstacle.
+
+    Raises:
+        AlmajobError: there was no answer; nothing was started.
+    """
+    try:
+        general = alma.general()
+    except (KeyRefused, AlmaRefused) as refused:
+        if refused.code == PER_SECOND_THRESHOLD:
+            raise
+        LOG.info("The key may not ask which environment it leads to; that is not checked.")
+        proof = Proof("", "", now)
+    else:
+        proof = Proof(general.institution, general.environment_type, now)
+        if proof.environment_type.casefold() not in KINDS:
+            LOG.info("Alma calls the environment %r; that proves nothing.", proof.environment_type)
+    kept: dict[str, Any] = asdict(proof)
+    ledger.keep_fact(_name(key), kept)
+    return proof
+
+
+def is_old(proof: Proof, now: float) -> bool:
+    """Whether it is time to ask again."""
+    return not 0 <= now - proof.asked_at < DAY
+
+
+def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
+    """Refuse a key that clearly leads elsewhere.
+
+    Args:
+        proof: what Alma said.
+        environment: its name in the ini.
+        kind: sandbox or production, as the ini has it.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    found = proof.environment_type.casefold()
+    if found in KINDS and found != kind:
+        raise ConfigurationError(
+            f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",
+            why=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",
+            cure=f"Put the key of the {kind} there; keys are made per environment.\n"
+            f"almajob --env {environment} config check shows where a key leads.",
+        )
+
+
+def _name(key: str) -> str:
+    return f"place:{key}"

@@ -1,0 +1,67 @@
+"""The ledger for people: which runs it has, and the one that somebody means."""
+
+from __future__ import annotations
+
+from almajob.errors import Refused
+from almajob.store.ledger import Ledger
+from almajob.store.record import Record
+
+
+def listed(
+    ledger: Ledger, *, environment: str = "", job: str = "", only_open: bool = False, limit: int = 0
+) -> list[Record]:
+    """List runs, those without an outcome on top, then the newest first.
+
+    Args:
+        ledger: of all environments.
+        environment: of one only.
+        job: of one job only, by its id or exact name.
+        only_open: only those without an outcome.
+        limit: how many, at most; 0 for all. Those without an outcome are never left out.
+
+    Raises:
+        LedgerUnusable: it cannot be read.
+    """
+    found = [
+        record
+        for record in ledger.records(
+            lambda row: environment in ("", row.environment) and (row.is_open or not only_open)
+        )
+        if job in ("", record.job_id, record.job_name)
+    ]
+    in_doubt = [record for record in reversed(found) if record.is_open]
+    others = [record for record in reversed(found) if not record.is_open]
+    return in_doubt + (others[: max(limit - len(in_doubt), 0)] if limit else others)
+
+
+def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
+    """Find a run by its id in the ledger, its run key or its Process ID.
+
+    Args:
+        ledger: of all environments.
+        text: one of the three.
+        environment: look there only.
+
+    Raises:
+        Refused: there is none, or there are several.
+        LedgerUnusable: the ledger cannot be read.
+    """
+    records = ledger.records(lambda row: environment in ("", row.environment))
+    found = (
+        [record for record in records if record.id == text]
+        or [record for record in records if record.run_key == text]
+        or [record for record in records if record.instance_id == text]
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Refused(
+            f"The ledger has no run {text!r}.",
+            cure="almajob runs list shows what there is. What was started elsewhere is in Alma only.",
+        )
+    shown = "; ".join(f"{record.id} ({record.environment}, {record.state})" for record in found[-10:])
+    raise Refused(
+        f"{len(found)} runs in the ledger are called {text!r}.",
+        why=f"They are: {shown}",
+        cure="Say which by the first of these.",
+    )

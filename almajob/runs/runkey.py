@@ -1,0 +1,109 @@
+"""What makes a run the same run when it is asked for again: its key, its parameters, and the tag of both."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from almajob.alma.models import Job, Parameter
+from almajob.store.record import checksum
+
+PERIODS = ("hour", "day", "week", "month")
+TAG = re.compile(r"\[aj:[A-Z2-7]{10}\]")
+"""What almajob puts into the names of runs, whoever's runs they are."""
+JOB_NAME = "job_name"
+"""The parameter with which a manual job's run is named, followed by the local time."""
+_LONGEST_KEY = 200
+
+
+def key_problem(text: str) -> str:
+    """Say what is wrong with a run key; empty where it is right."""
+    if not text.strip():
+        return "must not be empty"
+    if len(text) > _LONGEST_KEY:
+        return f"may have {_LONGEST_KEY} characters"
+    return "" if text.isprintable() else "has a character that cannot be shown"
+
+
+def random_key(job_id: str, now: datetime) -> str:
+    """Make a key for a run that was given none."""
+    return f"{job_id}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def record_id(now: datetime) -> str:
+    """Make the name of a record, short enough to be typed."""
+    return f"{now:%Y%m%d}-{secrets.token_hex(3)}"
+
+
+def period_key(period: str, environment: str, job_id: str, parameters: str, now: datetime) -> str:
+    """Make the key that the same run has during a whole period.
+
+    Args:
+        period: hour, day, week or month.
+        environment: its name.
+        job_id: of the job.
+        parameters: their hash.
+        now: local time with its offset: the hour that comes twice in autumn is two hours.
+    """
+    week = now.isocalendar()
+    named = {
+        "hour": f"{now:%Y-%m-%dT%H%z}",
+        "day": f"{now:%Y-%m-%d}",
+        "week": f"{week.year}-W{week.week:02d}",
+        "month": f"{now:%Y-%m}",
+    }[period]
+    return f"once-per-{period}:{environment}:{job_id}:{parameters[:10]}:{named}"
+
+
+def first_day(period: str, today: date) -> date:
+    """Give the day before which no run of this period can have been started."""
+    begins = {
+        "week": today - timedelta(days=today.weekday()),
+        "month": today.replace(day=1),
+    }.get(period, today)
+    # A day more, because nobody says in whose time zone Alma reads days.
+    return begins - timedelta(days=1)
+
+
+def parameters_hash(parameters: Sequence[Parameter]) -> str:
+    """Give the SHA-256 of parameters in their order, as they were given, without a tag."""
+    return checksum([[item.name, item.value] for item in parameters])
+
+
+def fingerprint(institution: str, environment: str, job_id: str, parameters: str) -> str:
+    """Give the SHA-256 of all that a start consists of."""
+    return checksum([institution, environment, job_id, parameters])
+
+
+def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
+    """Give the tag by which a run is found in Alma, also from another host or without the ledger.
+
+    Args:
+        run_key: the run's key.
+        attempt: 1, or more for a wanted re-run, which must not be taken for the first one.
+        fingerprint: of the start.
+    """
+    key = run_key if attempt == 1 else f"{run_key}\0{attempt}"
+    digest = hashlib.sha256(f"{key}\0{fingerprint}".encode()).digest()
+    return f"[aj:{base64.b32encode(digest).decode()[:10]}]"
+
+
+def tagged(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parameter, ...]:
+    """Put a tag at the end of the run's name; where none is given, the name is made as Alma's wizard does."""
+    if not tag:
+        return tuple(parameters)
+    if any(item.name == JOB_NAME for item in parameters):
+        return tuple(
+            Parameter(item.name, f"{item.value} {tag}".strip()) if item.name == JOB_NAME else item
+            for item in parameters
+        )
+    return (*parameters, Parameter(JOB_NAME, f"{job.name} - via API {tag}"))
+
+
+def takes_tag(job: Job) -> bool:
+    """Whether a job's runs can be named: only those of manual jobs."""
+    return job.type.value.upper() == "MANUAL"

@@ -1,0 +1,231 @@
+"""A start whose outcome is unknown: look for it in Alma until it is certain, or take a person's word."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from almajob.alma.models import Instance
+from almajob.alma.pages import Listing, all_instances
+from almajob.errors import AlmajobError, OutcomeUnknown
+from almajob.runs import looking
+from almajob.runs.intention import Means, Place
+from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
+from almajob.store.ledger import LedgerUnusable
+from almajob.store.record import Certainty, Record, State
+
+LOG = logging.getLogger(__name__)
+
+_LOOK_PATIENCE = 20.0
+_DAY = timedelta(days=1)
+_LOOKING_LEADS_TO = {
+    State.UNKNOWN: {State.ADOPTED, State.ABSENT, State.AMBIGUOUS},
+    State.ABSENT: {State.ADOPTED, State.AMBIGUOUS},
+    State.AMBIGUOUS: {State.ADOPTED},
+}
+
+
+def settle(record: Record, place: Place, means: Means) -> Record:
+    """Find out what became of an open start; its job's lock is held, so nobody else is working on it.
+
+    Returns:
+        The record as it is then; still open where Alma's answers do not decide it.
+    """
+    now = means.clock.now()
+    if record.state is State.PREPARED:
+        reason = "the process that prepared it ended before it sent anything"
+        return keep(record.moved(State.NOT_STARTED, now, reason), means)
+    if record.state is State.SENDING:
+        reason = "the process that sent it ended before the answer was kept"
+        record = keep(record.moved(State.UNKNOWN, now, reason), means)
+    return look_for(record, place, means)
+
+
+def look_for(record: Record, place: Place, means: Means) -> Record:
+    """Look for a start in Alma's list, again and again while it may still appear there."""
+    trust = Trust(tags_shown(record.job_id, place, means), place.may_infer)
+    others = means.ledger.records(
+        lambda row: row.environment == record.environment and row.job_id == record.job_id
+    )
+    claimed = {other.instance_id for other in others if other.instance_id and other.id != record.id}
+    pauses = _pauses(record, means.clock.now())
+    for number, pause in enumerate(pauses, 1):
+        if pause:
+            means.clock.sleep(pause)
+        try:
+            listing = list_around(record, means)
+        except AlmajobError as error:
+            LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
+            continue
+        is_last = number == len(pauses)
+        finding = looking.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
+        record = _step(record, finding, means)
+        if record.state is State.ABSENT:
+            record = _absent_for_good(record, finding, listing, means)
+        if finding.state is not None:
+            break
+    return record
+
+
+def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
+    """Whether tags are seen in the names of a job's runs; None where nobody knows yet."""
+    known = means.ledger.fact(_tags_fact(job_id, place))
+    return known if isinstance(known, bool) else None
+
+
+def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -> None:
+    """Learn from a tagged run whether Alma shows tags; no failure here is one of the run."""
+    if not record.tag or not instance.name:
+        return
+    show = record.tag in instance.name
+    try:
+        if tags_shown(record.job_id, place, means) is show:
+            return
+        means.ledger.keep_fact(_tags_fact(record.job_id, place), show)
+    except LedgerUnusable as error:
+        LOG.debug("It cannot be kept whether tags show: %s", error.why)
+    if not show:
+        LOG.warning(
+            "Alma does not show the tag %s in the name of run %s. Without tags a start that gets no answer "
+            "is harder to find; tag = no in the ini turns them off.",
+            record.tag,
+            instance.id,
+        )
+
+
+def list_around(record: Record, means: Means) -> Listing:
+    """List the job's runs from the day before a start to the day after."""
+    sent = record.created if record.sent_at is None else record.sent_at
+    day = datetime.fromtimestamp(sent, UTC).date()
+    return all_instances(
+        means.alma, record.job_id, since=day - _DAY, until=day + _DAY, patience=_LOOK_PATIENCE
+    )
+
+
+def keep(record: Record, means: Means) -> Record:
+    """Write a record where the truth must be told all the same if that fails."""
+    try:
+        means.ledger.write(record)
+    except LedgerUnusable as error:
+        LOG.warning(
+            "It cannot be kept that the run %s is %s: %s The same command again looks for it.",
+            record.run_key,
+            record.state,
+            error.why,
+        )
+    return record
+
+
+def unknown(record: Record) -> OutcomeUnknown:
+    """Say that it cannot be told whether a job was started, and what to do."""
+    name = f"{record.job_name!r} ({record.job_id})"
+    env = f"almajob --env {record.environment}"
+    only_looks = "The same command again looks for it, and starts nothing before that is settled."
+    if record.has_run:
+        twice = ", ".join(candidate.id for candidate in record.candidates)
+        error = OutcomeUnknown(
+            f"Alma started {name} more than once from one request: runs {twice}.",
+            why=f"Run {record.instance_id} is taken for this one.",
+            cure="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
+        )
+    elif record.state is State.AMBIGUOUS:
+        fit = "; ".join(f"{item.id} of {item.submit_time}" for item in record.candidates)
+        error = OutcomeUnknown(
+            f"It cannot be told whether {name} was started.",
+            why=f"{_sentence(record)} Candidates: {fit}.",
+            cure=f"{env} runs show {record.id} tells more. If one of them is it:\n"
+            f"{env} runs resolve {record.id} --adopt PROCESS_ID\n"
+            f"If none is: {env} runs resolve {record.id} --not-started",
+        )
+    else:
+        error = OutcomeUnknown(
+            f"It cannot be told whether {name} was started.",
+            why=f"{_sentence(record)} {_until(record)}".strip(),
+            cure=f"{only_looks}\nSo does: {env} runs settle {record.id}\n"
+            f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
+        )
+    error.record = record
+    return error
+
+
+def _sentence(record: Record) -> str:
+    """Tell how it came about, and what was found out since."""
+    reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
+    text = "; ".join(reasons) or "it was interrupted while it was sent"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _until(record: Record) -> str:
+    if record.state is not State.ABSENT or record.sent_at is None:
+        return ""
+    at = datetime.fromtimestamp(record.sent_at + ABSENT_FOR_GOOD + record.sent_error).astimezone()
+    return f"If it still does not at {at:%H:%M %z}, the run counts as not started."
+
+
+def _pauses(record: Record, now: float) -> list[float]:
+    """Say how long to wait before each look."""
+    if record.state is not State.UNKNOWN:
+        return [0.0]
+    age = _age(record, now)
+    ahead = [at for at in LOOKS if at > age]
+    moments = [age, *ahead] if age > LOOKS[0] else ahead
+    return [after - before for before, after in zip([age, *moments], moments, strict=False)]
+
+
+def _age(record: Record, now: float) -> float:
+    """Tell how long ago it was sent by this machine's clock, which may have been set back."""
+    sent = [step.at for step in record.trail if step.state is State.SENDING]
+    return max(now - sent[0], 0.0) if sent else 0.0
+
+
+def _step(record: Record, finding: Finding, means: Means) -> Record:
+    """Write down what a look has found, where it is something new."""
+    if finding.state is None or finding.state not in _LOOKING_LEADS_TO[record.state]:
+        return record
+    changes: dict[str, Any] = {"certainty": finding.certainty, "candidates": finding.candidates}
+    if finding.instances:
+        first = looking.candidate(finding.instances[0])
+        changes |= {"instance_id": first.id, "submit_time": first.submit_time}
+        if len(finding.instances) > 1:
+            changes["candidates"] = tuple(looking.candidate(item) for item in finding.instances)
+    return keep(record.moved(finding.state, means.clock.now(), finding.reason, **changes), means)
+
+
+def _absent_for_good(record: Record, finding: Finding, listing: Listing, means: Means) -> Record:
+    """Let a start count as not made that Alma does not show an hour later, by its clock and by ours."""
+    if finding.state is not State.ABSENT or record.sent_at is None:
+        return record
+    now = means.clock.now()
+    alma_now = now if listing.clock is None else listing.clock
+    alma_age = alma_now - record.sent_at - record.sent_error - listing.clock_error
+    if min(alma_age, _age(record, now)) < ABSENT_FOR_GOOD:
+        return record
+    reason = "more than an hour after it was sent, Alma's complete list does not show it"
+    return keep(record.moved(State.NOT_STARTED, now, reason), means)
+
+
+def resolve(record: Record, means: Means, *, instance_id: str = "", by: str) -> Record:
+    """Write down what a person knows.
+
+    Args:
+        record: an open start, sent and without an answer; its job's lock is held.
+        means: the ledger.
+        instance_id: the run that it is; empty where it was not started.
+        by: who says so.
+    """
+    now = means.clock.now()
+    if record.state is State.SENDING:
+        record = record.moved(State.UNKNOWN, now, "the process that sent it ended before the answer was kept")
+    if instance_id:
+        reason = f"{by} says that it is run {instance_id}"
+        certainty = Certainty.CONFIRMED
+        record = record.moved(State.ADOPTED, now, reason, instance_id=instance_id, certainty=certainty)
+    else:
+        record = record.moved(State.NOT_STARTED, now, f"{by} says that it was not started")
+    means.ledger.write(record)
+    return record
+
+
+def _tags_fact(job_id: str, place: Place) -> str:
+    return f"tags:{place.environment}:{job_id}"

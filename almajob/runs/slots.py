@@ -1,0 +1,115 @@
+"""Alma's limits on starts, computed before one is sent: 3 running, 5 of one job an hour.
+
+Source: the page of "Submit Job", https://developers.exlibrisgroup.com/alma/apis/docs/conf/ , which does not
+say which of its two codes (402222, 402223) stands for which limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+from almajob.alma import statuses
+from almajob.alma.models import Instance
+from almajob.errors import Refused
+from almajob.runs.looking import is_by_api
+from almajob.store.record import Record
+
+MOST_RUNNING = 3
+MOST_STARTS = 5
+HOUR = 3600.0
+_LONGEST_RUN = 24 * HOUR
+
+
+class NoSlot(Refused):
+    """One of Alma's limits is reached.
+
+    Args:
+        now: by Alma's clock, seconds since the epoch.
+        free_at: when the next slot is free; None where that depends on the end of a run.
+
+    Attributes:
+        free_in: seconds until then.
+    """
+
+    def __init__(self, what: str, *, why: str, now: float, free_at: float | None) -> None:
+        when = "when one of them has ended"
+        if free_at is not None:
+            when = f"at {datetime.fromtimestamp(free_at).astimezone():%H:%M:%S (%z)}"
+        cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
+        super().__init__(what, why=why, cure=cure)
+        self.free_in = None if free_at is None else free_at - now
+
+
+def has_ended(item: Instance) -> bool:
+    """Whether a run is over."""
+    return statuses.has_ended(item.status.value, has_end_time=bool(item.end_time))
+
+
+def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
+    """Say when the job may be started again, by the limit of starts an hour.
+
+    Args:
+        instances: the job's runs of the last day.
+        now: by Alma's clock, seconds since the epoch.
+
+    Returns:
+        Seconds since the epoch; None where it may be started now.
+    """
+    started = sorted(
+        when
+        for item in instances
+        if is_by_api(item)
+        and isinstance(item.submit_time, datetime)
+        and (when := item.submit_time.timestamp()) > now - HOUR
+    )
+    return started[-MOST_STARTS] + HOUR if len(started) >= MOST_STARTS else None
+
+
+def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[Record]:
+    """Give the runs of other jobs in the ledger that may still be running: those of the last day."""
+    return [
+        record
+        for record in records
+        if record.has_run and record.job_id != job_id and record.created > now - _LONGEST_RUN
+    ]
+
+
+def refuse_if_full(
+    instances: Sequence[Instance],
+    others: Sequence[Record],
+    now: float,
+    is_running: Callable[[Record], bool],
+) -> None:
+    """Refuse a start that Alma would refuse.
+
+    Args:
+        instances: the job's runs of the last day.
+        others: runs of other jobs that may be running.
+        now: by Alma's clock, seconds since the epoch.
+        is_running: asks Alma about one of the others; only called where it matters.
+
+    Raises:
+        NoSlot: a limit is reached.
+    """
+    free_at = free_slot_of_job(instances, now)
+    if free_at is not None:
+        raise NoSlot(
+            f"The job was started {MOST_STARTS} times by the API within the last hour.",
+            why="Alma takes no more of one job.",
+            now=now,
+            free_at=free_at,
+        )
+    running = [item.id for item in instances if is_by_api(item) and not has_ended(item)]
+    if len(running) + len(others) < MOST_RUNNING:
+        return
+    for record in reversed(others):
+        if len(running) < MOST_RUNNING and is_running(record):
+            running.append(record.instance_id)
+    if len(running) >= MOST_RUNNING:
+        raise NoSlot(
+            f"{MOST_RUNNING} jobs that were started by the API are running.",
+            why=f"Alma takes no more at once; they are the runs {', '.join(running)}.",
+            now=now,
+            free_at=None,
+        )

@@ -1,0 +1,72 @@
+"""A lock on a file, which the kernel releases when its process dies, however it dies.
+
+``diskcache.Lock`` would stay locked after a kill -9 for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from almajob.store.drawers import make_private
+
+_LONGEST_NOTE = 500
+
+
+class Held(Exception):
+    """Another process has the lock, and kept it for as long as was waited.
+
+    Args:
+        holder: what that process says of itself; empty where it says nothing.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: float, pause: float, note: str = "") -> Iterator[None]:
+    """Hold a lock for the length of a block.
+
+    Args:
+        path: the lock's file; made where it is missing, and never removed, as others may be waiting for it.
+        wait: seconds, at most, until it is free.
+        pause: seconds between two tries, about.
+        note: what those who wait are told of its holder.
+
+    Raises:
+        Held: it was not free in time.
+        OSError: the file cannot be made or opened.
+    """
+    make_private(path.parent)
+    # O_NOFOLLOW: a link planted here must not make us write elsewhere.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        _wait_for(descriptor, wait, pause)
+        if note:
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
+        yield
+    finally:
+        # Closing it releases the lock.
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, wait: float, pause: float) -> None:
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
+            # At random, so that many who wait do not all try at once.
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+        else:
+            return

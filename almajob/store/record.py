@@ -1,0 +1,207 @@
+"""One record of the ledger: what was meant, what became of it, and which steps are lawful.
+
+The states are those of a start that is sent once: PREPARED before anything is sent, SENDING directly before
+the first byte, then what the answer proves. What it does not prove is found out by looking.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+class State(enum.StrEnum):
+    """How far a start has come."""
+
+    PREPARED = "PREPARED"
+    SENDING = "SENDING"
+    STARTED = "STARTED"
+    NOT_STARTED = "NOT_STARTED"
+    UNKNOWN = "UNKNOWN"
+    ADOPTED = "ADOPTED"
+    ABSENT = "ABSENT"
+    AMBIGUOUS = "AMBIGUOUS"
+
+
+class Certainty(enum.StrEnum):
+    """How sure it is that the instance is the one that was started here.
+
+    CONFIRMED: Alma's answer to the start, or a person, named it. TAGGED: its name has our tag. INFERRED: it
+    is the only one that fits, or was attached to. NONE: no instance is known.
+    """
+
+    CONFIRMED = "confirmed"
+    TAGGED = "tagged"
+    INFERRED = "inferred"
+    NONE = "none"
+
+
+OPEN = frozenset({State.PREPARED, State.SENDING, State.UNKNOWN, State.ABSENT, State.AMBIGUOUS})
+"""The states of a start whose outcome is still to be found out."""
+FINAL = frozenset(State) - OPEN
+FIRST = frozenset({State.PREPARED, State.ADOPTED})
+"""How a record begins: a start that is meant, or an instance that was found instead of starting another."""
+NEXT: Mapping[State, frozenset[State]] = {
+    State.PREPARED: frozenset({State.SENDING, State.NOT_STARTED}),
+    State.SENDING: frozenset({State.STARTED, State.NOT_STARTED, State.UNKNOWN}),
+    State.UNKNOWN: frozenset({State.ADOPTED, State.ABSENT, State.AMBIGUOUS, State.NOT_STARTED}),
+    State.ABSENT: frozenset({State.ADOPTED, State.AMBIGUOUS, State.NOT_STARTED}),
+    State.AMBIGUOUS: frozenset({State.ADOPTED, State.NOT_STARTED}),
+    **{state: frozenset() for state in FINAL},
+}
+"""Which state may follow which. From UNKNOWN, only a person may say NOT_STARTED."""
+
+
+class IllegalStep(ValueError):
+    """A state that cannot follow the last one: a bug in almajob, which must not reach the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a record's trail: a state, when it was reached (seconds since the epoch), and why."""
+
+    state: State
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An instance that could be the one that was started; times as Alma gave them, in ISO 8601."""
+
+    id: str
+    name: str
+    submit_time: str
+    submitted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One decision to start one job once.
+
+    Attributes:
+        id: names the record to people.
+        environment: its name in the ini.
+        institution: Alma's code of the institution; empty where the key may not ask for it.
+        run_key: the user's name for the run, or one made here.
+        is_named: whether the key was given, so that the same command has the same key.
+        attempt: 1, and one more for each wanted re-run under the same key.
+        parameters: SHA-256 of what was to be sent, without the tag.
+        tag: what was put into the job_name; empty where no tag is possible.
+        trail: every state with its time and its reason.
+        baseline: the instances that Alma listed before the start.
+        sent_at: by Alma's clock, seconds since the epoch; None until it was sent.
+        sent_error: seconds by which ``sent_at`` may be off.
+        instance_id: the Process ID; empty until it is known.
+        submit_time: of the instance, by Alma, in ISO 8601; empty until it is known.
+        candidates: what could be it, where that cannot be told.
+        is_told: whether an invocation has ended that named the instance.
+        holder: the process that sent it.
+    """
+
+    id: str
+    environment: str
+    institution: str
+    job_id: str
+    job_name: str
+    run_key: str
+    is_named: bool
+    attempt: int
+    parameters: str
+    tag: str
+    trail: tuple[Step, ...]
+    baseline: tuple[str, ...] = ()
+    sent_at: float | None = None
+    sent_error: float = 0.0
+    instance_id: str = ""
+    submit_time: str = ""
+    certainty: Certainty = Certainty.NONE
+    candidates: tuple[Candidate, ...] = ()
+    is_told: bool = False
+    holder: str = ""
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self.trail[-1].state
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is still to be found out."""
+        return self.state in OPEN
+
+    @property
+    def has_run(self) -> bool:
+        """Whether an instance is known that is this run."""
+        return self.state in {State.STARTED, State.ADOPTED}
+
+    @property
+    def is_retry_safe(self) -> bool:
+        """Whether it is certain that nothing was started."""
+        return self.state in {State.PREPARED, State.NOT_STARTED}
+
+    @property
+    def created(self) -> float:
+        """When it was meant, seconds since the epoch."""
+        return self.trail[0].at
+
+    def moved(self, state: State, at: float, reason: str, **changes: Any) -> Record:
+        """Take the next step.
+
+        Args:
+            state: the new one.
+            at: seconds since the epoch.
+            reason: one sentence.
+            changes: other attributes that are known from now on.
+
+        Raises:
+            IllegalStep: no such step is lawful.
+        """
+        if state not in NEXT[self.state]:
+            raise IllegalStep(f"{state} cannot follow {self.state}")
+        return replace(self, trail=(*self.trail, Step(state, at, reason)), **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it in the form in which it is kept."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Record:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            ValueError: it is no record, or its trail is not lawful.
+        """
+        try:
+            trail = tuple(Step(State(item["state"]), item["at"], item["reason"]) for item in raw["trail"])
+            made = cls(
+                **{
+                    **raw,
+                    "trail": trail,
+                    "baseline": tuple(raw["baseline"]),
+                    "certainty": Certainty(raw["certainty"]),
+                    "candidates": tuple(Candidate(**item) for item in raw["candidates"]),
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError("it is no record") from error
+        if not is_lawful([step.state for step in trail]):
+            raise ValueError("its states do not follow one another")
+        return made
+
+
+def is_lawful(states: list[State]) -> bool:
+    """Whether a record may have gone through these states."""
+    following = itertools.pairwise(states)
+    return bool(states) and states[0] in FIRST and all(after in NEXT[before] for before, after in following)
+
+
+def checksum(document: Any) -> str:
+    """Give the SHA-256 of a JSON document, whatever the order of its members."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
