@@ -111,8 +111,11 @@ def almajob(
 ) -> Callable[..., Result]:
     """Run almajob in this process: ``almajob("--env", "sandbox", "list")`` gives code, stdout and stderr.
 
+    Its clock is the simulator's, which moves on where almajob waits.
     The environments sandbox and production are the simulator's; cache and state are the test's own.
     """
+    from almajob.runs.clock import Clock
+
     ini = tmp_path / "almajob.ini"
     ini.touch(mode=0o600)
     ini.write_text(alma.ini, "utf-8")
@@ -123,6 +126,9 @@ def almajob(
     monkeypatch.setenv("ALMAJOB_INI", str(ini))
     monkeypatch.setenv("ALMAJOB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("ALMAJOB_STATE_DIR", str(tmp_path / "state"))
+    # Where almajob waits, the simulator's time passes instead of the test's.
+    alma_time = Clock(alma.clock, alma.clock, lambda seconds: alma.clock.advance(max(seconds, 0.0)))
+    monkeypatch.setattr("almajob.runs.clock.SYSTEM", alma_time)
 
     def run(*argv: str) -> Result:
         from almajob.app import main

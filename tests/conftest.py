@@ -14,6 +14,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
+from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma
 
 # A busy machine is no reason to fail.
@@ -37,6 +38,8 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
+    # Nobody waits for two minutes to see that a run does not appear.
+    monkeypatch.setattr("almajob.runs.clock.SYSTEM", FastClock().clock)
     # The working directory is one of the places that are searched for an ini.
     work = tmp_path / "work"
     work.mkdir()

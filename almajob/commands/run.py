@@ -97,12 +97,12 @@ class Run(ShowOne):
     def _failed(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
         """Show what is known of a start that led to no run; the error is told after it.
 
-        Where nothing was meant yet there is nothing for people to see; programs get their answer even so.
+        Programs get their answer in every case; people read the error.
         """
-        record = error.record if isinstance(error.record, Record) else None
-        if record is None and parsed_args.formatter not in {"json", "yaml"}:
+        if parsed_args.formatter not in {"json", "yaml"}:
             raise error
         self.verdict = error
+        record = error.record if isinstance(error.record, Record) else None
         env = self.context.settings.env
         return not_started(env.text if env else "", record, parsed_args.run_key or "")
 

@@ -22,3 +22,12 @@ class Clock:
     now: Callable[[], float] = time.time
     elapsed: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = nap
+
+
+SYSTEM = Clock()
+"""The clock that everybody uses who is given no other."""
+
+
+def system() -> Clock:
+    """Give the clock to use; looked up when it is needed, so that tests can put another in its place."""
+    return SYSTEM

@@ -13,7 +13,7 @@ from pathlib import Path
 from almajob.alma.api import Alma
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused
-from almajob.runs.clock import Clock
+from almajob.runs import clock as clocks
 from almajob.store.ledger import Ledger
 from almajob.store.locks import Held, locked
 from almajob.store.record import checksum
@@ -95,7 +95,7 @@ class Means:
     alma: Alma
     ledger: Ledger
     lock: Callable[[str, float], AbstractContextManager[None]]
-    clock: Clock = field(default_factory=Clock)
+    clock: clocks.Clock = field(default_factory=clocks.system)
 
 
 def locks_in(directory: Path) -> Callable[[str, float], AbstractContextManager[None]]:

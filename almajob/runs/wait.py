@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from almajob.alma import statuses
-from almajob.alma.deadline import nap
 from almajob.alma.models import Instance
 from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
+from almajob.runs import clock as clocks
+from almajob.runs.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
 FAILING_SECONDS = 600.0
 """How long looks may fail, one after the other, before almajob stops looking."""
-
-
 _SHORTEST_LOOK = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """Time and sleep, to be replaced where hours should pass at once."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = nap
 
 
 def pause(elapsed: float) -> float:
@@ -53,26 +42,26 @@ def follow(
     Raises:
         StillRunning: the time is over, or nothing but failures came for ten minutes; the job goes on.
     """
-    clock = clock or Clock()
-    begun = last_answer = clock.now()
+    clock = clock or clocks.system()
+    begun = last_answer = clock.elapsed()
     shown = ""
     while True:
         error = None
-        rest = None if timeout is None else max(timeout - (clock.now() - begun), _SHORTEST_LOOK)
+        rest = None if timeout is None else max(timeout - (clock.elapsed() - begun), _SHORTEST_LOOK)
         try:
             instance = look(rest)
         except AlmajobError as failed:
             error = failed
             LOG.warning("Run %s cannot be seen just now: %s", instance_id, failed.what)
         else:
-            last_answer = clock.now()
+            last_answer = clock.elapsed()
             if instance.status.value != shown:
                 shown = instance.status.value
                 LOG.info("Run %s: %s", instance_id, shown or "no status yet")
             if statuses.has_ended(instance.status.value, has_end_time=bool(instance.end_time)):
                 return instance
-        elapsed = clock.now() - begun
-        if error is not None and clock.now() - last_answer >= FAILING_SECONDS:
+        elapsed = clock.elapsed() - begun
+        if error is not None and clock.elapsed() - last_answer >= FAILING_SECONDS:
             raise _still_running(instance_id, environment, "was started and cannot be seen any more", error)
         if timeout is not None and elapsed >= timeout:
             raise _still_running(instance_id, environment, f"had not ended after {timeout:g} s", error)

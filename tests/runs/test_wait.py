@@ -9,7 +9,8 @@ import pytest
 from almajob.alma.models import Code, Instance
 from almajob.errors import AlmajobError, StillRunning, Unreachable
 from almajob.runs import wait
-from almajob.runs.wait import Clock, follow, pause, verdict
+from almajob.runs.clock import Clock
+from almajob.runs.wait import follow, pause, verdict
 
 
 class HandClock:
@@ -25,7 +26,7 @@ class HandClock:
         self.time += seconds
 
     def clock(self) -> Clock:
-        return Clock(lambda: self.time, self.sleep)
+        return Clock(lambda: self.time, lambda: self.time, self.sleep)
 
 
 def _run(status: str, **more: object) -> Instance:

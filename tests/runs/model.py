@@ -1,0 +1,312 @@
+"""A small Alma with the behaviours that make a start hard, to check the real code of a start against.
+
+No sockets and no files: the code under test gets this world, its own clock and a ledger in memory, each of
+which can be made to stop the process at a given moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from almajob.alma.api import StartRequest
+from almajob.alma.models import Code, General, Instance, InstancesPage, Job, Parameter, Submission
+from almajob.alma.session import Reading
+from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
+from almajob.runs.intention import Means
+from almajob.store.ledger import RowKey, Wanted, key_hash
+from almajob.store.record import Record
+from tests.clocks import FastClock
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
+MANUAL = Job("M44", "Export Bibliographic records", Code("MANUAL"))
+SCHEDULED = Job("S1", "ERP export", Code("SCHEDULED"))
+
+
+class Crash(BaseException):
+    """The process ends here, as by kill -9: nothing after this happens."""
+
+
+@dataclass
+class Switch:
+    """Counts the moments at which a process may die, and lets it die at one of them."""
+
+    at: int | None = None
+    moments: int = 0
+
+    def moment(self) -> None:
+        self.moments += 1
+        # The dead do nothing more, whatever their code catches.
+        if self.at is not None and self.moments >= self.at:
+            raise Crash
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What Alma makes of a start: whether it accepts it, what it answers, when it shows it.
+
+    Attributes:
+        accepts: whether a run begins.
+        answer: makes what comes back; is given the job and the run's id.
+        shows_after: seconds until the run is listed.
+        copies: how many runs begin.
+        shows_names: whether a run's name has what was sent as job_name.
+        took: seconds until the answer.
+    """
+
+    name: str
+    accepts: bool
+    answer: Callable[[str, str], Any]
+    shows_after: float = 0.0
+    copies: int = 1
+    shows_names: bool = True
+    took: float = 0.3
+
+
+def _fine(job_id: str, run_id: str) -> Submission:
+    return Submission(run_id, job_id, f"Job no. {run_id} triggered on Sun, 22 Nov 2026 12:00:00 GMT")
+
+
+def _refused(code: str, status: int = 400) -> Callable[[str, str], Any]:
+    return lambda _job, _run: AlmaRefused("no", code=code, text="", tracking_id="", http_status=status)
+
+
+def _failed(_job: str, _run: str) -> Any:
+    return AlmaFailed("failed", code="GENERAL_ERROR", text="", tracking_id="", http_status=500)
+
+
+def _broken(_job: str, _run: str) -> Any:
+    return BrokenOff("broke off")
+
+
+def _page(_job: str, _run: str) -> Any:
+    return NotAlma("a web page")
+
+
+BEHAVIOURS = (
+    Behaviour("fine", True, _fine),
+    Behaviour("fine, listed late", True, _fine, shows_after=60),
+    Behaviour("not reached", False, lambda _job, _run: NotSent("no connection")),
+    Behaviour("refused for good", False, _refused("402228")),
+    Behaviour("no slot", False, _refused("402222")),
+    Behaviour("accepted, then 500", True, _failed),
+    Behaviour("accepted, then dropped", True, _broken),
+    Behaviour("accepted, then slow", True, _broken, took=120.0),
+    Behaviour("accepted, then a web page", True, _page),
+    Behaviour("accepted, no link", True, lambda _job, _run: Submission("", "", "Job no.")),
+    Behaviour("accepted, another job's link", True, lambda _job, run: Submission(run, "M999", "Job no.")),
+    Behaviour("accepted, an unlisted code", True, _refused("402224")),
+    Behaviour("accepted, dropped, listed after 40 s", True, _broken, shows_after=40),
+    Behaviour("accepted, dropped, listed after 10 min", True, _broken, shows_after=600),
+    Behaviour("dropped before it was read", False, _broken),
+    Behaviour("500 before it was read", False, _failed),
+    Behaviour("accepted twice, dropped", True, _broken, copies=2),
+    Behaviour("accepted, dropped, names are not shown", True, _broken, shows_names=False),
+)
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody else who starts the same job: when, relative to our start, and how."""
+
+    name: str
+    after: float | None = None
+    by: str = "exl_api"
+    seconds: float = 1.0
+
+
+STRANGERS = (
+    Stranger("nobody"),
+    Stranger("an hour before", after=-3500),
+    Stranger("the API, one second after", after=1.0),
+    Stranger("the staff, one second after", after=1.0, by="jdoe"),
+    Stranger("the API, half a minute after", after=30.0),
+)
+
+
+@dataclass
+class Shown:
+    """A run in the model's Alma, and when it can be seen."""
+
+    instance: Instance
+    visible_from: float
+    is_ours: bool
+    ends: float
+
+
+@dataclass
+class ModelAlma:
+    """Alma, as far as a start sees it; every call is a moment at which the process may die."""
+
+    time: FastClock
+    behaviour: Behaviour
+    job_: Job
+    switch: Switch = field(default_factory=Switch)
+    shown: list[Shown] = field(default_factory=list)
+    posts: int = 0
+    stranger: Stranger = STRANGERS[0]
+    stranger_at: float | None = None
+    seconds: float = 20.0
+    kind: str = "SANDBOX"
+
+    def our_runs(self) -> list[str]:
+        return [item.instance.id for item in self.shown if item.is_ours]
+
+    def job(self, _job_id: str) -> Job:
+        self._call()
+        return self.job_
+
+    def general(self) -> General:
+        self._call()
+        return General(self.kind, "01MODEL_INST")
+
+    def instance(self, instance_id: str, _job_id: str = "ALL", **_: object) -> Instance:
+        self._call()
+        return next(self._now(item) for item in self.shown if item.instance.id == instance_id)
+
+    def start_request(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> StartRequest:
+        return StartRequest("http://model", f"/conf/jobs/{job_id}", {"parameter": len(parameters)})
+
+    def instances_page(
+        self, _job_id: str, *, since: date, until: date, offset: int, limit: int, **_: object
+    ) -> tuple[InstancesPage, Reading]:
+        self._call()
+        self._stranger_acts()
+        now = self.true_now()
+        found = [
+            self._now(item)
+            for item in reversed(self.shown)
+            if item.visible_from <= now and since <= _day(item.instance) <= until
+        ]
+        return InstancesPage(tuple(found[offset : offset + limit]), len(found)), Reading({}, now, 0.6)
+
+    def submit(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> Submission:
+        self.switch.moment()
+        self.posts += 1
+        if self.posts > 1:
+            # A trouble passes; what it left behind does not.
+            self.behaviour = replace(BEHAVIOURS[0], shows_names=self.behaviour.shows_names)
+        run_id = "0"
+        if self.behaviour.accepts:
+            name = next((item.value for item in parameters if item.name == "job_name"), self.job_.name)
+            for _ in range(self.behaviour.copies):
+                run_id = self.begin(name if self.behaviour.shows_names else self.job_.name, is_ours=True)
+        if self.stranger.after is not None and self.stranger.after > 0 and self.stranger_at is None:
+            self.stranger_at = self.true_now() + self.stranger.after
+        self.time.sleep(self.behaviour.took)
+        self.switch.moment()
+        answer = self.behaviour.answer(job_id, run_id)
+        if isinstance(answer, Exception):
+            raise answer
+        assert isinstance(answer, Submission)
+        return answer
+
+    def begin(
+        self,
+        name: str,
+        *,
+        is_ours: bool,
+        by: str = "exl_api",
+        at: float | None = None,
+        seconds: float | None = None,
+    ) -> str:
+        begun = self.true_now() if at is None else at
+        run_id = str(7000 + len(self.shown))
+        instance = Instance(
+            run_id,
+            name,
+            Code("RUNNING"),
+            submitted_by=Code(by),
+            submit_time=datetime.fromtimestamp(begun, UTC),
+            job=self.job_,
+        )
+        lag = self.behaviour.shows_after if is_ours else 0.0
+        self.shown.append(
+            Shown(instance, begun + lag, is_ours, begun + (self.seconds if seconds is None else seconds))
+        )
+        return run_id
+
+    def true_now(self) -> float:
+        """Alma's time, which does not jump when this machine's does."""
+        return self.time.now() - self.time.jump
+
+    def _call(self) -> None:
+        self.switch.moment()
+        self.time.sleep(0.1)
+        self.switch.moment()
+
+    def _stranger_acts(self) -> None:
+        if self.stranger_at is not None and self.true_now() >= self.stranger_at:
+            at, self.stranger_at = self.stranger_at, None
+            self.begin(
+                self.job_.name, is_ours=False, by=self.stranger.by, at=at, seconds=self.stranger.seconds
+            )
+
+    def _now(self, item: Shown) -> Instance:
+        if self.true_now() < item.ends:
+            return item.instance
+        return replace(
+            item.instance,
+            status=Code("COMPLETED_SUCCESS"),
+            end_time=datetime.fromtimestamp(item.ends, UTC),
+        )
+
+
+def _day(instance: Instance) -> date:
+    assert isinstance(instance.submit_time, datetime)
+    return instance.submit_time.date()
+
+
+@dataclass
+class ModelLedger:
+    """The ledger in memory; each write is two moments at which the process may die: before it and after."""
+
+    switch: Switch = field(default_factory=Switch)
+    kept: dict[str, Record] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def records(self, wanted: Wanted = lambda _key: True) -> list[Record]:
+        found = [record for record in self.kept.values() if wanted(_row(record))]
+        return sorted(found, key=lambda record: (record.created, record.id))
+
+    def write(self, record: Record) -> None:
+        self.switch.moment()
+        before = self.kept.get(record.id)
+        assert before is None or record.trail[: len(before.trail)] == before.trail
+        # What cannot be read again was not kept.
+        self.kept[record.id] = Record.from_json(record.to_json())
+        self.switch.moment()
+
+    def fact(self, name: str) -> Any:
+        return self.facts.get(name)
+
+    def keep_fact(self, name: str, fact: Any) -> None:
+        self.switch.moment()
+        self.facts[name] = fact
+        self.switch.moment()
+
+
+def _row(record: Record) -> RowKey:
+    return RowKey(
+        "open" if record.is_open else "done",
+        round(record.created * 1000),
+        record.environment,
+        record.job_id,
+        key_hash(record.run_key),
+        record.id,
+    )
+
+
+@contextlib.contextmanager
+def no_lock(_name: str, _wait: float) -> Iterator[None]:
+    """One process at a time anyway."""
+    yield
+
+
+def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Means:
+    """Give one process its means; it dies where the switch says."""
+    alma.switch = ledger.switch = switch
+    return Means(alma, ledger, no_lock, alma.time.clock)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""Any order of runs, deaths, other starters, clock jumps, lags and people's words: never twice, never a stranger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from almajob.errors import AlmajobError
+from almajob.runs import settle
+from almajob.runs.intention import Intention, Means, Place, StartOptions
+from almajob.runs.submit import start
+from almajob.store.record import Record, State, is_lawful
+from tests.clocks import FastClock
+from tests.runs.model import (
+    BEHAVIOURS,
+    MANUAL,
+    NOON,
+    SCHEDULED,
+    Crash,
+    ModelAlma,
+    ModelLedger,
+    Switch,
+    means_of,
+)
+
+PLACE = Place("production", "production", "model")
+KEYS = ("a", "b")
+
+
+class _Starts(RuleBasedStateMachine):
+    """The starts of one job, with two run keys, while the world misbehaves."""
+
+    job = MANUAL
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = FastClock(NOON)
+        self.alma = ModelAlma(self.time, BEHAVIOURS[0], self.job, kind="PRODUCTION")
+        self.ledger = ModelLedger()
+        self.key_of: dict[str, str] = {}
+
+    def _means(self, dies_at: int | None = None) -> Means:
+        return means_of(self.alma, self.ledger, Switch(dies_at))
+
+    @rule(
+        key=st.sampled_from(KEYS),
+        behaviour=st.sampled_from(BEHAVIOURS),
+        dies_at=st.none() | st.integers(1, 40),
+        if_running=st.sampled_from(("refuse", "start")),
+    )
+    def run(self, key: str, behaviour: object, dies_at: int | None, if_running: str) -> None:
+        """A command is given; perhaps its process dies."""
+        before = set(self.alma.our_runs())
+        # Every command meets this behaviour anew, and Alma does not make copies here.
+        self.alma.behaviour = replace(behaviour, copies=1, shows_names=True)  # type: ignore[type-var]
+        self.alma.posts = 0
+        options = StartOptions(run_key=key, if_running=if_running)
+        try:
+            told = start(Intention(self.job, (), options, key, is_named=True), PLACE, self._means(dies_at))
+        except (AlmajobError, Crash):
+            told = None
+        for run_id in set(self.alma.our_runs()) - before:
+            self.key_of[run_id] = key
+        if told is not None:
+            assert self.key_of.get(told.instance_id) == key
+
+    @rule(seconds=st.floats(0, 20), by=st.sampled_from(("exl_api", "jdoe", "System")))
+    def somebody_else_starts_it(self, seconds: float, by: str) -> None:
+        self.alma.begin(self.job.name, is_ours=False, by=by, seconds=seconds)
+
+    @rule(seconds=st.sampled_from((1.0, 30.0, 125.0, 1800.0, 3700.0, 90_000.0)))
+    def time_passes(self, seconds: float) -> None:
+        self.time.slept += seconds
+
+    @rule(seconds=st.sampled_from((-7200.0, -60.0, 60.0, 7200.0, 400_000.0)))
+    def the_clock_jumps(self, seconds: float) -> None:
+        self.time.jump += seconds
+
+    @rule()
+    def cron_looks_again(self) -> None:
+        for record in self.ledger.records(lambda row: row.is_open):
+            settle.settle(record, PLACE, self._means())
+
+    @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
+    @rule(data=st.data())
+    def a_person_says_the_truth(self, data: st.DataObject) -> None:
+        record = data.draw(st.sampled_from([item for item in self.ledger.records() if _is_open(item)]))
+        taken = {item.instance_id for item in self.ledger.records()}
+        ours = [
+            run_id for run_id, key in self.key_of.items() if key == record.run_key and run_id not in taken
+        ]
+        settle.resolve(record, self._means(), instance_id=ours[0] if ours else "", by="a person")
+
+    @invariant()
+    def nothing_is_started_twice(self) -> None:
+        keys = [self.key_of[run_id] for run_id in self.alma.our_runs() if run_id in self.key_of]
+        assert len(keys) == len(set(keys))
+
+    @invariant()
+    def each_run_is_its_own(self) -> None:
+        named = [record.instance_id for record in self.ledger.records() if record.has_run]
+        assert len(named) == len(set(named))
+        assert set(named) <= set(self.alma.our_runs())
+
+    @invariant()
+    def every_trail_is_lawful(self) -> None:
+        assert all(is_lawful([step.state for step in record.trail]) for record in self.ledger.records())
+
+
+def _is_open(record: Record) -> bool:
+    return record.is_open and record.state is not State.PREPARED
+
+
+class _ScheduledStarts(_Starts):
+    """The same for a job whose runs have no tag."""
+
+    job = SCHEDULED
+
+
+_SETTINGS = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestStartsOfAManualJob = _Starts.TestCase
+TestStartsOfAManualJob.settings = _SETTINGS
+TestStartsOfAScheduledJob = _ScheduledStarts.TestCase
+TestStartsOfAScheduledJob.settings = _SETTINGS
