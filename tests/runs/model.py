@@ -58,12 +58,12 @@ class Behaviour:
     """
 
     name: str
-    accepts: bool
-    answer: Callable[[str, str], Any]
-    shows_after: float = 0.0
-    copies: int = 1
-    shows_names: bool = True
-    took: float = 0.3
+    accepts: bool = field(repr=False)
+    answer: Callable[[str, str], Any] = field(repr=False)
+    shows_after: float = field(default=0.0, repr=False)
+    copies: int = field(default=1, repr=False)
+    shows_names: bool = field(default=True, repr=False)
+    took: float = field(default=0.3, repr=False)
 
 
 def _fine(job_id: str, run_id: str) -> Submission:

@@ -28,6 +28,7 @@ from tests.runs.model import (
 
 PLACE = Place("production", "production", "model")
 KEYS = ("a", "b")
+TROUBLES = (BEHAVIOURS[0], *(item for item in BEHAVIOURS if item.name.startswith(("accepted", "dropped"))))
 
 
 class _Starts(RuleBasedStateMachine):
@@ -47,15 +48,15 @@ class _Starts(RuleBasedStateMachine):
 
     @rule(
         key=st.sampled_from(KEYS),
-        behaviour=st.sampled_from(BEHAVIOURS),
-        dies_at=st.none() | st.integers(1, 40),
+        behaviour=st.sampled_from(TROUBLES),
+        dies_at=st.none() | st.integers(8, 16),
         if_running=st.sampled_from(("refuse", "start")),
     )
-    def run(self, key: str, behaviour: object, dies_at: int | None, if_running: str) -> None:
+    def run(self, key: str, behaviour: Behaviour, dies_at: int | None, if_running: str) -> None:
         """A command is given; perhaps its process dies."""
         before = set(self.alma.our_runs())
         # Every command meets this behaviour anew, and Alma does not make copies here.
-        self.alma.behaviour = replace(behaviour, copies=1, shows_names=True)  # type: ignore[type-var]
+        self.alma.behaviour = replace(behaviour, copies=1, shows_names=True)
         self.alma.posts = 0
         options = StartOptions(run_key=key, if_running=if_running)
         try:
@@ -66,6 +67,11 @@ class _Starts(RuleBasedStateMachine):
             self.key_of[run_id] = key
         if told is not None:
             assert self.key_of.get(told.instance_id) == key
+
+    @rule(key=st.sampled_from(KEYS))
+    def run_again(self, key: str) -> None:
+        """The same command, and Alma answers as it should."""
+        self.run(key, BEHAVIOURS[0], None, "start")
 
     @rule(seconds=st.floats(0, 20), by=st.sampled_from(("exl_api", "jdoe", "System")))
     def somebody_else_starts_it(self, seconds: float, by: str) -> None:
@@ -120,7 +126,7 @@ class _ScheduledStarts(_Starts):
     job = SCHEDULED
 
 
-_SETTINGS = settings(max_examples=150, stateful_step_count=25, deadline=None)
+_SETTINGS = settings(max_examples=300, stateful_step_count=25, deadline=None)
 TestStartsOfAManualJob = _Starts.TestCase
 TestStartsOfAManualJob.settings = _SETTINGS
 TestStartsOfAScheduledJob = _ScheduledStarts.TestCase
