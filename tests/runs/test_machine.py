@@ -35,6 +35,8 @@ class _Starts(RuleBasedStateMachine):
     """The starts of one job, with two run keys, while the world misbehaves."""
 
     job = MANUAL
+    place = PLACE
+    others = ("exl_api", "jdoe", "System")
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +62,9 @@ class _Starts(RuleBasedStateMachine):
         self.alma.posts = 0
         options = StartOptions(run_key=key, if_running=if_running)
         try:
-            told = start(Intention(self.job, (), options, key, is_named=True), PLACE, self._means(dies_at))
+            told = start(
+                Intention(self.job, (), options, key, is_named=True), self.place, self._means(dies_at)
+            )
         except (AlmajobError, Crash):
             told = None
         for run_id in set(self.alma.our_runs()) - before:
@@ -73,8 +77,9 @@ class _Starts(RuleBasedStateMachine):
         """The same command, and Alma answers as it should."""
         self.run(key, BEHAVIOURS[0], None, "start")
 
-    @rule(seconds=st.floats(0, 20), by=st.sampled_from(("exl_api", "jdoe", "System")))
-    def somebody_else_starts_it(self, seconds: float, by: str) -> None:
+    @rule(seconds=st.floats(0, 20), who=st.integers(0, 2))
+    def somebody_else_starts_it(self, seconds: float, who: int) -> None:
+        by = self.others[who % len(self.others)]
         self.alma.begin(self.job.name, is_ours=False, by=by, seconds=seconds)
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 125.0, 1800.0, 3700.0, 90_000.0)))
@@ -88,7 +93,7 @@ class _Starts(RuleBasedStateMachine):
     @rule()
     def cron_looks_again(self) -> None:
         for record in self.ledger.records(lambda row: row.is_open):
-            settle.settle(record, PLACE, self._means())
+            settle.settle(record, self.place, self._means())
 
     @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
     @rule(data=st.data())
@@ -126,8 +131,17 @@ class _ScheduledStarts(_Starts):
     job = SCHEDULED
 
 
+class _SoleStarter(_ScheduledStarts):
+    """The same where nobody else starts jobs by the API, so that the only run that fits is ours."""
+
+    place = replace(PLACE, may_infer=True)
+    others = ("jdoe", "System")
+
+
 _SETTINGS = settings(max_examples=300, stateful_step_count=25, deadline=None)
 TestStartsOfAManualJob = _Starts.TestCase
 TestStartsOfAManualJob.settings = _SETTINGS
 TestStartsOfAScheduledJob = _ScheduledStarts.TestCase
 TestStartsOfAScheduledJob.settings = _SETTINGS
+TestStartsOfASoleStarter = _SoleStarter.TestCase
+TestStartsOfASoleStarter.settings = _SETTINGS
