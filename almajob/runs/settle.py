@@ -152,8 +152,8 @@ def unknown(record: Record) -> OutcomeUnknown:
 def _sentence(record: Record) -> str:
     """Tell how it came about, and what was found out since."""
     reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
-    text = "; ".join(reasons) or "it was interrupted while it was sent"
-    return f"{text[:1].upper()}{text[1:]}."
+    text = "; ".join(reasons) or "what then happened is not known"
+    return f"It was sent; {text}."
 
 
 def _until(record: Record) -> str:

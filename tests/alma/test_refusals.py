@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.refusals import ADVICE, Refusal, error_in, refusal_in
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
-from almajob.runs.submit import REFUSAL_CODES
+from almajob.runs.outcome import REFUSAL_CODES
 from tests.fake_alma import error
 
 HOST = "api-na.hosted.exlibrisgroup.com"

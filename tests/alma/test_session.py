@@ -384,7 +384,7 @@ def test_no_attempt_begins_after_the_deadline(alma: FakeAlma) -> None:
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/almaws/v1"])
 def test_a_base_url_may_end_as_people_write_it(url: str) -> None:
     """With or without a slash or the API's own path."""
-    assert Session(url, Key(KEY))._url == "http://127.0.0.1:1/almaws/v1"
+    assert Session(url, Key(KEY)).url == "http://127.0.0.1:1/almaws/v1"
 
 
 @pytest.mark.parametrize(

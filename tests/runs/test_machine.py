@@ -1,4 +1,4 @@
-"""Any order of runs, deaths, other starters, clock jumps, lags and people's words: never twice, never a stranger."""
+"""Runs, deaths, other starters, clock jumps, lags, people's words, in any order: never twice, no stranger."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.runs.model import (
     MANUAL,
     NOON,
     SCHEDULED,
+    Behaviour,
     Crash,
     ModelAlma,
     ModelLedger,
@@ -28,7 +29,10 @@ from tests.runs.model import (
 
 PLACE = Place("production", "production", "model")
 KEYS = ("a", "b")
-TROUBLES = (BEHAVIOURS[0], *(item for item in BEHAVIOURS if item.name.startswith(("accepted", "dropped"))))
+TROUBLES = (
+    BEHAVIOURS[0],
+    *(item for item in BEHAVIOURS if item.name.startswith(("accepted", "dropped", "fine, "))),
+)
 
 
 class _Starts(RuleBasedStateMachine):
@@ -36,7 +40,7 @@ class _Starts(RuleBasedStateMachine):
 
     job = MANUAL
     place = PLACE
-    others = ("exl_api", "jdoe", "System")
+    others: tuple[str, ...] = ("exl_api", "jdoe", "System")
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,7 +142,7 @@ class _SoleStarter(_ScheduledStarts):
     others = ("jdoe", "System")
 
 
-_SETTINGS = settings(max_examples=300, stateful_step_count=25, deadline=None)
+_SETTINGS = settings(max_examples=400, stateful_step_count=25, deadline=None)
 TestStartsOfAManualJob = _Starts.TestCase
 TestStartsOfAManualJob.settings = _SETTINGS
 TestStartsOfAScheduledJob = _ScheduledStarts.TestCase

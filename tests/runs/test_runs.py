@@ -15,22 +15,26 @@ from almajob.alma.session import Session
 from almajob.errors import Refused
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.runs import Runs
+from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
 from almajob.store.cache import Cache
+from almajob.store.ledger import Ledger
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
+from tests.runs.conftest import LAB
 
 ERP = job("S1", "ERP export")
 
 
 @pytest.fixture
-def runs(alma: FakeAlma, tmp_path: Path) -> Iterator[Runs]:
+def runs(alma: FakeAlma, ledger: Ledger, tmp_path: Path) -> Iterator[Runs]:
     cache = Cache(tmp_path / "cache")
     connection = Alma(Session(alma.url, Key(KEY)))
     alma.jobs([ERP])
     alma.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
     catalogue = Catalogue(lambda: connection, cache, environment="lab", identity="x", refresh=False)
     table = StatusTable(lambda: connection, cache, identity="x", refresh=False)
-    yield Runs(lambda: connection, catalogue, table, environment="lab")
+    starts = Starts(lambda: connection, catalogue, ledger, lambda: LAB)
+    yield Runs(lambda: connection, starts, table, environment="lab")
     cache.close()
     connection.close()
 
@@ -76,7 +80,7 @@ def test_another_runs_success_is_not_this_ones(
     assert (ended.instance.id, ended.instance.status.value) == ("77", "FAILED")
     assert ended.verdict is not None
     assert "is about run 78" in caplog.text
-    assert {call for call in alma.calls() if "instances" in call} == {"GET /jobs/S1/instances/77"}
+    assert {call for call in alma.calls() if "instances/" in call} == {"GET /jobs/S1/instances/77"}
 
 
 def test_a_start_is_told_even_where_the_work_on_it_breaks_off(

@@ -1,36 +1,65 @@
-"""A start is one POST, and what came of it is said honestly."""
+"""A start over a real connection, with a real ledger: one POST, told honestly, found again."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import socket
+import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from werkzeug import Request, Response
 
 from almajob.alma.api import Alma
-from almajob.alma.key import Key
-from almajob.alma.models import Job, Submission
-from almajob.alma.session import Session, TimeLimits
-from almajob.errors import AlmajobError, OutcomeUnknown
+from almajob.alma.models import Code, Job, Parameter
+from almajob.errors import (
+    AlmajobError,
+    AlmaRefused,
+    ConfigurationError,
+    OutcomeUnknown,
+    Refused,
+    Unreachable,
+)
 from almajob.runs import submit
-from tests.fake_alma import KEY, FakeAlma, answer, error, job, started
+from almajob.runs.intention import Intention, Means, Place, StartOptions
+from almajob.runs.outcome import REFUSAL_CODES
+from almajob.runs.prepare import with_key
+from almajob.runs.slots import NoSlot
+from almajob.store.ledger import Ledger, LedgerUnusable
+from almajob.store.record import Certainty, Record, State
+from tests.clocks import FastClock
+from tests.fake_alma import FakeAlma, answer, error, instance, job, started
+from tests.runs.conftest import LAB
 
 ERP = job("S1", "ERP export")
 FOUND = Job("S1", "ERP export")
+EXPORT = job("M44", "Export records", "MANUAL", "EXPORT")
+MANUAL = Job("M44", "Export records", Code("MANUAL"))
+PRODUCTION = replace(LAB, kind="production", environment="production")
 
 
-@pytest.fixture
-def connection(alma: FakeAlma) -> Iterator[Alma]:
-    alma.jobs([ERP])
-    made = Alma(Session(alma.url, Key(KEY), TimeLimits(2, 1, 2)))
-    yield made
-    made.close()
+@pytest.fixture(autouse=True)
+def _jobs(alma: FakeAlma) -> None:
+    alma.jobs([ERP, EXPORT])
 
 
-def _start(connection: Alma) -> submit.Started:
-    return submit.start(connection, FOUND, environment="sandbox")
+def _start(
+    means: Means,
+    found: Job = FOUND,
+    parameters: tuple[Parameter, ...] = (),
+    *,
+    place: Place = LAB,
+    **options: Any,
+) -> Record:
+    intention = Intention(found, parameters, StartOptions(**options))
+    return submit.start_when_free(with_key(intention, place, means.clock.now()), place, means)
+
+
+def _listed(*items: dict[str, Any]) -> dict[str, Any]:
+    return {**({"job_instance": list(items)} if items else {}), "total_record_count": len(items)}
 
 
 @pytest.mark.parametrize(
@@ -41,32 +70,46 @@ def _start(connection: Alma) -> submit.Started:
         "https://evil.invalid/almaws/v1/conf/jobs/{job}/instances/{id}",
     ],
 )
-def test_a_confirmed_start_names_its_run(alma: FakeAlma, connection: Alma, link: str) -> None:
-    """One POST; the link's last segment is the run, wherever the link points."""
+def test_a_confirmed_start_names_its_run(alma: FakeAlma, means: Means, ledger: Ledger, link: str) -> None:
+    """One POST; the link's last segment is the run, wherever the link points; the ledger has it."""
     alma.on("POST /jobs/S1", started(ERP, "77", link))
-    found = _start(connection)
-    assert found.instance_id == "77"
-    assert found.submit_time == datetime(2025, 10, 5, 9, 11, 32, tzinfo=UTC)
-    assert alma.calls() == ["POST /jobs/S1?op=run"]
+    found = _start(means)
+    assert (found.instance_id, found.certainty) == ("77", Certainty.CONFIRMED)
+    assert found.submit_time == "2025-10-05T09:11:32+00:00"
+    assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
+    assert ledger.records() == [found]
+    assert [step.state for step in found.trail] == [State.PREPARED, State.SENDING, State.STARTED]
 
 
-@pytest.mark.parametrize("code", sorted(submit.REFUSAL_CODES))
+def test_before_a_start_everything_is_read_once(alma: FakeAlma, means: Means) -> None:
+    """Where the key leads, the job, its runs since yesterday; then the POST, and nothing else."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    _start(means)
+    calls = [call.partition("?")[0] for call in alma.calls()]
+    assert calls == ["GET /general", "GET /jobs/S1", "GET /jobs/S1/instances", "POST /jobs/S1"]
+    _start(means, if_running="start")
+    assert [call.partition("?")[0] for call in alma.calls()].count("GET /general") == 1
+
+
+@pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
 def test_a_listed_refusal_proves_that_nothing_was_started(
-    alma: FakeAlma, connection: Alma, code: str
+    alma: FakeAlma, means: Means, ledger: Ledger, code: str
 ) -> None:
-    """It is raised as it is, after one POST."""
+    """It is raised as it is, after one POST; the ledger knows that it may be started again."""
     alma.on("POST /jobs/S1", error(code), status=400)
     with pytest.raises(AlmajobError) as caught:
-        _start(connection)
-    assert not isinstance(caught.value, OutcomeUnknown)
+        _start(means)
     assert caught.value.exit_code in (4, 7, 10)
     assert len(alma.calls("POST")) == 1
+    (record,) = ledger.records()
+    assert (record.state, record.is_retry_safe, caught.value.record) == (State.NOT_STARTED, True, record)
+    assert code in record.trail[-1].reason
 
 
 def _slow(_request: Request) -> Response:
     import time
 
-    time.sleep(1.5)
+    time.sleep(2.5)
     return answer(started(ERP, "77"))
 
 
@@ -99,59 +142,480 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("outcome", UNKNOWN.values(), ids=UNKNOWN)
-def test_everything_else_is_unknown_and_never_sent_again(
-    alma: FakeAlma, connection: Alma, outcome: object
+def test_everything_else_is_looked_for_and_never_sent_again(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, outcome: object
 ) -> None:
-    """One POST, exit code 9, and what to do before the next one."""
+    """One POST, eight looks within two minutes, exit code 9; the same command only looks once more."""
     alma.on("POST /jobs/S1", outcome)
     with pytest.raises(OutcomeUnknown) as caught:
-        _start(connection)
+        _start(means, run_key="k")
     assert len(alma.calls("POST")) == 1
+    assert len([call for call in alma.calls() if "instances" in call]) == 1 + 8
+    assert 110 < sum(time.naps) < 125
     message = str(caught.value)
     assert "'ERP export' (S1)" in message
-    assert "Do not start it again" in message
-    assert "almajob --env sandbox status --id" in message
+    assert "The same command again looks for it, and starts nothing" in message
+    assert "almajob --env lab runs settle" in message
+    assert len(message.splitlines()) <= 6
+    (record,) = ledger.records()
+    assert (record.state, record.is_retry_safe) == (State.ABSENT, False)
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    assert len(alma.calls("POST")) == 1
+
+
+def test_a_start_without_an_answer_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+    """In a sandbox the only run that fits is taken for ours, and said to be inferred."""
+    old = instance("70", ERP, "COMPLETED_SUCCESS")
+    now = "2999-01-01T00:00:00Z"
+    new = instance("77", ERP, "RUNNING", submit_time=now)
+    alma.on("GET /jobs/S1/instances", _listed(old), _listed(old), _listed(new, old))
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    found = _start(means, place=replace(LAB, may_infer=True))
+    assert (found.instance_id, found.state, found.certainty) == ("77", State.ADOPTED, Certainty.INFERRED)
+    assert ledger.records() == [found]
+
+
+def test_in_production_a_person_is_asked(alma: FakeAlma, means: Means) -> None:
+    """The message names the candidate, and what to type."""
+    alma.on("GET /general", {"environment_type": "PRODUCTION"})
+    new = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")
+    alma.on("GET /jobs/S1/instances", _listed(), _listed(new))
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    with pytest.raises(OutcomeUnknown) as caught:
+        _start(means, place=PRODUCTION)
+    message = str(caught.value)
+    assert "77 of 2999-01-01" in message
+    assert "almajob --env production runs resolve" in message
+    assert "--adopt PROCESS_ID" in message
+    assert "--not-started" in message
     assert len(message.splitlines()) <= 6
 
 
 def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
-    connection: Alma, monkeypatch: pytest.MonkeyPatch
+    means: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alma may have accepted the request."""
 
     def buggy(*_: object) -> None:
         raise TypeError
 
-    monkeypatch.setattr(connection, "submit", buggy)
+    monkeypatch.setattr(Alma, "submit", buggy)
     with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
-        _start(connection)
+        _start(means)
     assert "TypeError" in caught.value.why
 
 
 def test_an_interruption_during_the_start_is_not_silent(
-    connection: Alma, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    means: Means, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Ctrl-C while the request is under way: Alma may have it."""
+    """Ctrl-C while the request is under way: Alma may have it already."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(connection, "submit", interrupted)
+    monkeypatch.setattr(Alma, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _start(connection)
+        _start(means)
     assert "It cannot be told whether" in caplog.text
+    assert [record.state for record in ledger.records()] == [State.UNKNOWN]
+
+
+# --- tags ---
+
+
+def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, means: Means) -> None:
+    """In job_name, made as Alma's wizard does where there is none, else at its end; order is kept."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    first = _start(means, MANUAL)
+    named = (Parameter("set_id", "1"), Parameter("job_name", "Mine"), Parameter("x", ""))
+    second = _start(means, MANUAL, named)
+    bodies = [request.get_json() for request in alma.requests if request.method == "POST"]
+    assert bodies[0]["parameter"] == [
+        {"name": {"value": "job_name"}, "value": f"Export records - via API {first.tag}"}
+    ]
+    assert [item["value"] for item in bodies[1]["parameter"]] == ["1", f"Mine {second.tag}", ""]
+    assert first.tag != second.tag
+
+
+def test_without_tags_nothing_is_added(alma: FakeAlma, means: Means) -> None:
+    """tag = no; and a scheduled job takes no parameters."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    alma.on("POST /jobs/S1", started(ERP, "78"))
+    _start(means, MANUAL, place=replace(LAB, has_tags=False))
+    _start(means)
+    assert [request.get_json() for request in alma.requests if request.method == "POST"] == [{}, {}]
+
+
+def test_after_a_lost_ledger_the_tag_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+    """The same key, and no second POST."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    first = _start(means, MANUAL, run_key="k")
+    shutil.rmtree(ledger.directory)
+    shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {first.tag} - 2026-11-22 4:11 AM")
+    alma.on("GET /jobs/M44/instances", _listed(shown))
+    again = _start(means, MANUAL, run_key="k")
+    assert (again.instance_id, again.state, again.certainty) == ("77", State.ADOPTED, Certainty.TAGGED)
+    assert len(alma.calls("POST")) == 1
+
+
+def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
+    """Alma started it twice: the first is ours, and the exit code is 9."""
+    sent: list[str] = []
+
+    def accept(request: Request) -> Response:
+        sent.append(request.get_json()["parameter"][0]["value"])
+        return Response("<html>", 502)
+
+    def listing(_request: Request) -> Response:
+        items = [instance(run, EXPORT, "RUNNING", name=sent[0]) for run in ("78", "77")] if sent else []
+        return answer(_listed(*items))
+
+    alma.on("POST /jobs/M44", accept)
+    alma.on("GET /jobs/M44/instances", listing)
+    with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78") as caught:
+        _start(means, MANUAL, run_key="k")
+    assert isinstance(caught.value.record, Record)
+    assert caught.value.record.instance_id == "77"
+    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert len(alma.calls("POST")) == 1
+
+
+# --- the same run ---
+
+
+def test_the_same_key_starts_nothing_twice(alma: FakeAlma, means: Means) -> None:
+    """It is the same run, and Alma is not asked for it."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    first = _start(means, run_key="k")
+    calls = len(alma.calls())
+    assert _start(means, run_key="k") == first
+    assert len(alma.calls()) == calls
+
+
+def test_a_key_stands_for_one_start(alma: FakeAlma, means: Means) -> None:
+    """Not for another job, nor for other parameters."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    _start(means, MANUAL, run_key="k")
+    with pytest.raises(Refused, match="run key 'k' was used for 'Export records' \\(M44\\)"):
+        _start(means, run_key="k")
+    with pytest.raises(Refused, match="used with other parameters"):
+        _start(means, MANUAL, (Parameter("x", "1"),), run_key="k")
+    assert len(alma.calls("POST")) == 1
+
+
+def test_once_per_day_is_once_a_day(alma: FakeAlma, means: Means, time: FastClock) -> None:
+    """The next day it is started again."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
+    assert [_start(means, once_per="day").instance_id for _ in range(2)] == ["77", "77"]
+    time.slept += 86_400
+    assert _start(means, once_per="day").instance_id == "78"
+
+
+def test_without_a_key_each_command_is_another_run(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+    """Unless the last one was cut short before it could say what it had started."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
+    first = _start(means)
+    assert _start(means) == first
+    ledger.write(replace(first, is_told=True))
+    assert _start(means).instance_id == "78"
+
+
+def test_a_failed_run_is_started_again_on_request(alma: FakeAlma, means: Means) -> None:
+    """--rerun-failed: not while it runs, nor when it ended well; with a tag of its own."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
+    first = _start(means, MANUAL, run_key="k")
+    for status in ("RUNNING", "COMPLETED_SUCCESS"):
+        alma.on("GET /jobs/M44/instances/77", instance("77", EXPORT, status))
+        assert _start(means, MANUAL, run_key="k", rerun_failed=True).instance_id == "77"
+    alma.on("GET /jobs/M44/instances/77", instance("77", EXPORT, "FAILED"))
+    second = _start(means, MANUAL, run_key="k", rerun_failed=True)
+    assert (second.instance_id, second.attempt) == ("78", 2)
+    assert second.tag != first.tag
+    assert _start(means, MANUAL, run_key="k").instance_id == "78"
+
+
+def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, means: Means) -> None:
+    """Nothing of a job is started beside a start that is in doubt."""
+    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="a")
+    with pytest.raises(OutcomeUnknown) as caught:
+        _start(means, run_key="b")
+    assert isinstance(caught.value.record, Record)
+    assert caught.value.record.run_key == "a"
+    assert len(alma.calls("POST")) == 1
+
+
+def test_after_an_hour_an_absent_start_counts_as_not_made(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By Alma's clock and by ours; then the same command starts it."""
+    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="a")
+    time.slept += 4000
+    # Alma's Date header has not moved: it is not an hour later there.
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="a")
+    monkeypatch.setattr("almajob.alma.session._clock", lambda *_: (time.now(), 0.5))
+    assert _start(means, run_key="a").instance_id == "78"
+    states = [record.state for record in ledger.records()]
+    assert states == [State.NOT_STARTED, State.STARTED]
+
+
+# --- before a start ---
+
+
+def test_a_running_job_is_not_started_beside_itself(alma: FakeAlma, means: Means) -> None:
+    """refuse names the run, attach takes it, start starts another one."""
+    running = instance("70", ERP, "RUNNING", submitted_by={"value": "jdoe"})
+    alma.on("GET /jobs/S1/instances", _listed(running))
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    with pytest.raises(Refused, match="is running already: run 70 since 2025-10-05 09:11:32 UTC") as caught:
+        _start(means)
+    assert "--if-running attach" in caught.value.cure
+    attached = _start(means, if_running="attach")
+    assert (attached.instance_id, attached.certainty) == ("70", Certainty.INFERRED)
+    assert alma.calls("POST") == []
+    assert _start(means, run_key="k", if_running="start").instance_id == "77"
+
+
+def test_a_key_of_another_environment_starts_nothing(alma: FakeAlma, means: Means) -> None:
+    """A clear contradiction, whatever its case; remembered, so that it is told without a call."""
+    alma.on("GET /general", {"environment_type": "Production"})
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="leads to production, not to sandbox"):
+            _start(means)
+    assert alma.calls() == ["GET /general"]
 
 
 @pytest.mark.parametrize(
-    "sentence",
+    "reply",
     [
-        "Job no. 77",
-        "Job no. 77 triggered on Sunday",
-        "",
-        f"triggered on Sun, 05 Oct 2025 09:11:32 +{'9' * 20}",
+        answer(error("UNAUTHORIZED"), 400),
+        answer({"environment_type": "Premium Sandbox"}),
+        answer({}),
+        answer({"environment_type": "SANDBOX"}),
     ],
 )
-def test_a_sentence_that_cannot_be_read_is_no_failure(sentence: str) -> None:
-    """The start is confirmed all the same."""
-    found = submit.judge(FOUND, Submission("77", "S1", sentence), "sandbox")
-    assert (found.instance_id, found.submit_time) == ("77", None)
+def test_what_proves_nothing_is_no_obstacle(alma: FakeAlma, means: Means, reply: Response) -> None:
+    """A key that may not ask, or a word that nobody knows."""
+    alma.on("GET /general", reply)
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    assert _start(means).instance_id == "77"
+
+
+def test_no_answer_about_the_environment_starts_nothing(alma: FakeAlma, means: Means) -> None:
+    """But once it was proved, a bad day of Alma's is no obstacle."""
+    alma.on("GET /general", Response("<html>", 500))
+    with pytest.raises(Unreachable):
+        _start(means)
+    assert alma.calls("POST") == []
+
+
+def test_the_proof_is_renewed_once_a_day(alma: FakeAlma, means: Means, time: FastClock) -> None:
+    """And what was known counts where the renewal fails; a contradiction does not."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), started(ERP, "79"))
+    _start(means, run_key="a")
+    time.slept += 90_000
+    alma.on("GET /general", Response("<html>", 500))
+    _start(means, run_key="b")
+    assert alma.calls().count("GET /general") == 2
+    alma.on("GET /general", {"environment_type": "PRODUCTION"})
+    with pytest.raises(ConfigurationError):
+        _start(means, run_key="c")
+
+
+def test_a_list_with_gaps_starts_nothing(alma: FakeAlma, means: Means) -> None:
+    """A start without an answer could not be found again."""
+    alma.on("GET /jobs/S1/instances", {"total_record_count": 7})
+    with pytest.raises(Refused, match="has gaps"):
+        _start(means)
+    assert alma.calls("POST") == []
+
+
+def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, means: Means) -> None:
+    """The list maps the name to another job's id."""
+    with pytest.raises(Refused, match="S1 is not the job that was asked for"):
+        _start(means, Job("S1", "Export records"))
+    assert alma.calls("POST") == []
+
+
+# --- Alma's limits ---
+
+
+def _api_runs(time: FastClock, *ages: float, status: str = "COMPLETED_SUCCESS") -> list[dict[str, Any]]:
+    from datetime import UTC, datetime
+
+    return [
+        instance(
+            str(60 + number),
+            ERP,
+            status,
+            submit_time=datetime.fromtimestamp(time.now() - age, UTC).isoformat(),
+        )
+        for number, age in enumerate(ages)
+    ]
+
+
+def test_the_sixth_start_within_an_hour_is_not_sent(alma: FakeAlma, means: Means, time: FastClock) -> None:
+    """The message says when the next one is possible; waiting for it is an option."""
+    alma.on("GET /jobs/S1/instances", _listed(*_api_runs(time, 60, 600, 1200, 1800, 3500)))
+    with pytest.raises(NoSlot, match="started 5 times") as caught:
+        _start(means)
+    assert caught.value.free_in is not None
+    assert 95 < caught.value.free_in < 105
+    assert "The next slot is free at " in caught.value.cure
+    assert alma.calls("POST") == []
+    with pytest.raises(NoSlot):
+        _start(means, wait_for_slot=60.0)
+    assert time.naps == []
+
+
+def test_three_running_jobs_are_all_that_alma_takes(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """Those of other jobs are known from the ledger; Alma is asked about them where it matters."""
+    alma.on("POST /jobs/M44", started(EXPORT, "90"), started(EXPORT, "91"), started(EXPORT, "92"))
+    for key in "abc":
+        _start(means, MANUAL, run_key=key)
+    for run in ("90", "91", "92"):
+        alma.on(f"GET /jobs/M44/instances/{run}", instance(run, EXPORT, "RUNNING"))
+    with pytest.raises(NoSlot, match="3 jobs that were started by the API are running") as caught:
+        _start(means)
+    assert caught.value.free_in is None
+    assert alma.calls("POST") == ["POST /jobs/M44?op=run"] * 3
+    alma.on("GET /jobs/M44/instances/91", instance("91", EXPORT, "FAILED"))
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    assert _start(means).instance_id == "77"
+    assert _start(means, place=replace(LAB, has_limits=False), run_key="x", if_running="start")
+
+
+def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock) -> None:
+    """Where Alma itself refuses for now: the same key again, one POST for each try."""
+    alma.on(
+        "POST /jobs/S1",
+        answer(error("402222"), 400),
+        answer(error("60347"), 400),
+        answer(started(ERP, "77")),
+    )
+    found = _start(means, run_key="k", wait_for_slot=600.0)
+    assert found.instance_id == "77"
+    assert time.naps == [30.0, 30.0]
+    states = [record.state for record in ledger.records()]
+    assert states == [State.NOT_STARTED, State.NOT_STARTED, State.STARTED]
+    assert {record.run_key for record in ledger.records()} == {"k"}
+
+
+def test_a_wait_for_a_slot_ends(alma: FakeAlma, means: Means, time: FastClock) -> None:
+    """With Alma's own refusal, after one last try."""
+    alma.on("POST /jobs/S1", error("402222"), status=400)
+    with pytest.raises(AlmaRefused):
+        _start(means, wait_for_slot=70.0)
+    assert sum(time.naps) == pytest.approx(70.0, abs=1)
+    assert len(alma.calls("POST")) == 4
+
+
+# --- the ledger comes first ---
+
+
+@pytest.fixture
+def first_bytes(monkeypatch: pytest.MonkeyPatch, ledger: Ledger) -> Iterator[list[str]]:
+    """Note what is on disk whenever the first bytes of a POST are about to leave."""
+    noted: list[str] = []
+    send = socket.socket.sendall
+
+    def watching(self: socket.socket, data: Any, *more: Any) -> None:
+        if bytes(data).startswith(b"POST /"):
+            # Read as any other process would.
+            with sqlite3.connect(ledger.directory / "cache.db") as database:
+                noted.extend(
+                    text for (text,) in database.execute("SELECT value FROM Cache") if "trail" in text
+                )
+            database.close()
+        send(self, data, *more)
+
+    monkeypatch.setattr(socket.socket, "sendall", watching)
+    return noted
+
+
+def test_sending_is_on_disk_before_the_first_byte_leaves(
+    alma: FakeAlma, means: Means, first_bytes: list[str]
+) -> None:
+    """With everything that is needed to look for the run."""
+    alma.on("GET /jobs/S1/instances", _listed(instance("70", ERP, "COMPLETED_SUCCESS")))
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    _start(means, run_key="k")
+    (row,) = first_bytes
+    record = Record.from_json(json.loads(row)["value"])
+    assert (record.state, record.run_key, record.baseline) == (State.SENDING, "k", ("70",))
+    assert record.sent_at is not None
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_what_cannot_be_written_is_not_sent(
+    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Neither PREPARED nor SENDING: exit code 5, and no POST."""
+    write = Ledger.write
+    writes = []
+
+    def failing(self: Ledger, record: Record) -> None:
+        writes.append(record)
+        if len(writes) == number:
+            raise LedgerUnusable("The ledger cannot be used.")
+        write(self, record)
+
+    monkeypatch.setattr(Ledger, "write", failing)
+    with pytest.raises(LedgerUnusable):
+        _start(means)
+    assert alma.calls("POST") == []
+
+
+def test_after_a_confirmed_start_a_full_disk_is_a_warning(
+    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run is named; the next command with this key looks for it."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    write = Ledger.write
+
+    def failing(self: Ledger, record: Record) -> None:
+        if record.state is State.STARTED:
+            raise LedgerUnusable("The ledger cannot be used.", why="No space left on device.")
+        write(self, record)
+
+    monkeypatch.setattr(Ledger, "write", failing)
+    assert _start(means, run_key="k").instance_id == "77"
+    assert "It cannot be kept that the run k is STARTED: No space left on device." in caplog.text
+
+
+# --- a plan ---
+
+
+def test_a_plan_says_what_would_be_done_and_sends_nothing(
+    alma: FakeAlma, means: Means, ledger: Ledger
+) -> None:
+    """A start, the run that it already is, a start in doubt, a run that would be taken."""
+
+    def plan(found: Job, **options: Any) -> submit.Plan:
+        intention = with_key(Intention(found, (), StartOptions(**options)), LAB, means.clock.now())
+        return submit.plan(intention, LAB, means)
+
+    planned = plan(MANUAL, run_key="k")
+    assert (planned.action, planned.record.run_key) == ("start", "k")
+    assert planned.request is not None
+    assert planned.request.url == f"{alma.url}/almaws/v1/conf/jobs/M44?op=run"
+    assert planned.record.tag in str(planned.request.document)
+    assert (alma.calls("POST"), ledger.records()) == ([], [])
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    _start(means, MANUAL, run_key="k")
+    assert plan(MANUAL, run_key="k").record.instance_id == "77"
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    with pytest.raises(OutcomeUnknown):
+        _start(means)
+    assert plan(FOUND).action.startswith("look first")
+    alma.on("GET /jobs/M44/instances", _listed(instance("80", EXPORT, "RUNNING")))
+    assert plan(MANUAL, if_running="attach").record.instance_id == "80"
+    with pytest.raises(Refused, match="is running already"):
+        plan(MANUAL)

@@ -306,7 +306,7 @@ def test_opening_again_writes_nothing(directory: Path) -> None:
 def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
     """The shortcut sets every variable that diskcache's own constructor sets."""
     drawer = _filled(directory)
-    quick = Drawer(drawer)
+    quick = Drawer(drawer, CACHE)
     slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=CACHE.lock_seconds, **CACHE.all_settings)
     assert set(vars(quick)) == set(vars(slow))
     quick.close()

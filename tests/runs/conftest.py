@@ -1,0 +1,40 @@
+"""What starts are tested with: a real connection, a real ledger, and time that passes in sleep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from almajob.alma.api import Alma
+from almajob.alma.key import Key
+from almajob.alma.session import Session, TimeLimits
+from almajob.runs.intention import Means, Place, locks_in
+from almajob.store.ledger import Ledger
+from tests.clocks import FastClock
+from tests.fake_alma import KEY, FakeAlma
+
+LAB = Place("lab", "sandbox", "lab:key")
+
+
+@pytest.fixture
+def connection(alma: FakeAlma) -> Iterator[Alma]:
+    made = Alma(Session(alma.url, Key(KEY), TimeLimits(2, 1, 2)))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "state" / "ledger")
+
+
+@pytest.fixture
+def time() -> FastClock:
+    return FastClock()
+
+
+@pytest.fixture
+def means(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Means:
+    return Means(connection, ledger, locks_in(tmp_path / "state" / "locks"), time.clock)

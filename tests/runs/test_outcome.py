@@ -1,0 +1,94 @@
+"""What an answer proves: certain only on positive evidence."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.models import Submission
+from almajob.errors import (
+    AlmaFailed,
+    AlmajobError,
+    AlmaRefused,
+    BrokenOff,
+    KeyRefused,
+    NotAlma,
+    NotSent,
+    QuotaUsedUp,
+    Unreachable,
+)
+from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_threshold, judge
+from almajob.store.record import State
+
+
+def _said(code: str, http_status: int = 400, kind: type[AlmaRefused] = AlmaRefused) -> AlmaRefused:
+    return kind("No.", code=code, text="Some text.", tracking_id="E01", http_status=http_status)
+
+
+def test_a_link_to_a_run_of_the_job_proves_a_start() -> None:
+    """With the time that Alma's sentence tells."""
+    found = judge("S1", Submission("77", "S1", "Job no. 77 triggered on Sun, 05 Oct 2025 09:11:32 GMT"))
+    assert (found.state, found.instance_id) == (State.STARTED, "77")
+    assert found.submit_time == datetime(2025, 10, 5, 9, 11, 32, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Submission("77", "S2", "Job no. 77"), Submission("", "", "Job no. 77"), Submission("", "S1", "")],
+)
+def test_an_answer_that_names_no_run_of_the_job_proves_nothing(answer: Submission) -> None:
+    """Alma accepted something; which run it is must be found out."""
+    assert judge("S1", answer).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
+def test_a_listed_refusal_proves_that_nothing_was_started(code: str) -> None:
+    """But not with HTTP 500: then something else went wrong."""
+    assert judge("S1", _said(code)).state is State.NOT_STARTED
+    assert judge("S1", _said(code, 500)).state is State.UNKNOWN
+    assert is_threshold(_said(code)) is (code in THRESHOLD_CODES)
+
+
+@given(code=st.text(max_size=12), status=st.integers(100, 599))
+def test_no_other_code_proves_anything(code: str, status: int) -> None:
+    """Whatever Alma may think of."""
+    if code not in REFUSAL_CODES:
+        assert judge("S1", _said(code, status)).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (NotSent("x"), State.NOT_STARTED),
+        (BrokenOff("x"), State.UNKNOWN),
+        (NotAlma("x"), State.UNKNOWN),
+        (Unreachable("x"), State.UNKNOWN),
+        (AlmajobError("x"), State.UNKNOWN),
+        (_said("UNAUTHORIZED", kind=KeyRefused), State.NOT_STARTED),
+        (_said("", 401, kind=KeyRefused), State.UNKNOWN),
+        (_said("DAILY_THRESHOLD", 429, kind=QuotaUsedUp), State.NOT_STARTED),
+        (_said("GENERAL_ERROR", 500, kind=AlmaFailed), State.UNKNOWN),
+    ],
+)
+def test_failures_prove_what_they_prove(error: AlmajobError, state: State) -> None:
+    """Only what failed before the first byte certainly did not arrive."""
+    found = judge("S1", error)
+    assert (found.state, found.error) == (state, error)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Job no. 77",
+        "Job no. 77 triggered on Sunday",
+        "",
+        f"triggered on Sun, 05 Oct 2025 09:11:32 +{'9' * 20}",
+    ],
+)
+def test_a_sentence_that_cannot_be_read_is_no_failure(sentence: str) -> None:
+    """The start is confirmed all the same."""
+    found = judge("S1", Submission("77", "S1", sentence))
+    assert (found.state, found.instance_id, found.submit_time) == (State.STARTED, "77", None)
