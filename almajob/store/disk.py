@@ -68,5 +68,8 @@ def _inflated(value: bytes) -> bytes:
     return data
 
 
-Failures = (sqlite3.Error, OSError, diskcache.Timeout, TypeError, ValueError, OverflowError)
-"""All that reading or writing a diskcache directory can raise, tampered columns included."""
+Failures = (
+    *(sqlite3.Error, OSError, diskcache.Timeout),
+    *(TypeError, ValueError, OverflowError, AttributeError, LookupError),
+)
+"""All that reading or writing a diskcache directory can raise, tampered columns and settings included."""

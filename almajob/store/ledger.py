@@ -150,7 +150,8 @@ class Ledger:
         except Held:
             raise self._unusable("another process has kept it locked for half a minute") from None
         except (Damaged, *Failures) as error:
-            raise self._unusable(_reason(error), is_damaged=_is_damage(error)) from error
+            cause = _cause(error)
+            raise self._unusable(_reason(cause), is_damaged=_is_damage(cause)) from error
 
     def _unusable(self, why: str, *, is_damaged: bool = False) -> LedgerUnusable:
         cure = (
@@ -235,10 +236,17 @@ def _refuse_fork(before: Record, after: Record) -> None:
         raise OSError(errno.EBUSY, "a record was changed by another process meanwhile")
 
 
+def _cause(error: Exception) -> Exception:
+    """Find what went wrong first: on a full disk SQLite rolls back by itself, and diskcache fails doing so."""
+    while isinstance(error, sqlite3.Error) and isinstance(error.__context__, sqlite3.Error):
+        error = error.__context__
+    return error
+
+
 def _is_damage(error: Exception) -> bool:
     """Whether the ledger itself is not whole, and not only out of reach or out of room."""
     if isinstance(error, sqlite3.Error):
-        return not getattr(error, "sqlite_errorname", "").startswith(_SOUND)
+        return not (getattr(error, "sqlite_errorname", None) or "").startswith(_SOUND)
     return not isinstance(error, (OSError, diskcache.Timeout))
 
 

@@ -1,0 +1,104 @@
+"""Run keys, fingerprints and tags: the same for the same run, another for another."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.models import Code, Job, Parameter
+from almajob.runs import runkey
+
+NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
+PARAMETERS = st.lists(st.builds(Parameter, st.text(max_size=5), st.text(max_size=5)), max_size=4)
+
+
+@given(one=PARAMETERS, other=PARAMETERS)
+def test_parameters_that_differ_have_another_hash(one: list[Parameter], other: list[Parameter]) -> None:
+    """In name, value or order."""
+    same = runkey.parameters_hash(one) == runkey.parameters_hash(other)
+    assert same is (one == other)
+
+
+@given(key=st.text(max_size=20), attempt=st.integers(1, 5), fingerprint=st.text(max_size=20))
+def test_a_tag_is_recognised(key: str, attempt: int, fingerprint: str) -> None:
+    """Ten letters and digits that nobody mistakes, the same each time."""
+    tag = runkey.tag_of(key, attempt, fingerprint)
+    assert runkey.TAG.fullmatch(tag)
+    assert tag == runkey.tag_of(key, attempt, fingerprint)
+
+
+def test_a_tag_is_of_one_attempt_of_one_start() -> None:
+    """Another key, attempt, institution, environment, job or parameter: another tag."""
+    starts = [
+        ("I", "sandbox", "M44", "0"),
+        ("J", "sandbox", "M44", "0"),
+        ("I", "production", "M44", "0"),
+        ("I", "sandbox", "M43", "0"),
+        ("I", "sandbox", "M44", "1"),
+    ]
+    tags = {
+        runkey.tag_of(key, attempt, runkey.fingerprint(*start))
+        for key in ("a", "b")
+        for attempt in (1, 2)
+        for start in starts
+    }
+    assert len(tags) == 2 * 2 * len(starts)
+
+
+@pytest.mark.parametrize(
+    ("period", "end"),
+    [("hour", "2026-11-22T05+0100"), ("day", "2026-11-22"), ("week", "2026-W47"), ("month", "2026-11")],
+)
+def test_a_period_has_a_key(period: str, end: str) -> None:
+    """Of environment, job, parameters and the period, by the local calendar."""
+    key = runkey.period_key(period, "sandbox", "M44", "0123456789abcdef", NOW)
+    assert key == f"once-per-{period}:sandbox:M44:0123456789:{end}"
+
+
+def test_the_hour_that_comes_twice_is_two_hours() -> None:
+    """In the night when the clocks are set back."""
+    zone = ZoneInfo("Europe/Berlin")
+    first, second = (datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=zone) for fold in (0, 1))
+    keys = {runkey.period_key("hour", "e", "M1", "0", moment) for moment in (first, second)}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("period", "first"),
+    [
+        ("", date(2026, 11, 21)),
+        ("day", date(2026, 11, 21)),
+        ("week", date(2026, 11, 15)),
+        ("month", date(2026, 10, 31)),
+    ],
+)
+def test_a_run_is_looked_for_since_its_period_began(period: str, first: date) -> None:
+    """And a day more, as Alma's time zone is not known."""
+    assert runkey.first_day(period, date(2026, 11, 22)) == first
+
+
+def test_only_manual_jobs_take_a_tag() -> None:
+    """Scheduled ones take no parameters."""
+    job = Job("M1", "Export", Code("MANUAL"))
+    assert runkey.takes_tag(job)
+    assert not runkey.takes_tag(Job("S1", "ERP", Code("SCHEDULED")))
+    assert runkey.tagged(job, [], "") == ()
+    assert runkey.tagged(job, [Parameter("job_name", "")], "[t]") == (Parameter("job_name", "[t]"),)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a\nb", "\x1b[2J", "x" * 201])
+def test_some_keys_are_refused(key: str) -> None:
+    """Empty, too long, or not to be shown."""
+    assert runkey.key_problem(key)
+
+
+def test_keys_made_here_are_good_and_never_the_same() -> None:
+    """Random ones."""
+    keys = {runkey.random_key("M44", NOW) for _ in range(100)}
+    assert len(keys) == 100
+    assert not any(map(runkey.key_problem, keys))
+    assert runkey.key_problem("nightly invoices 2026-11-22 ü") == ""

@@ -1,0 +1,178 @@
+"""The starts of an environment: looked for again, and settled by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from werkzeug import Response
+
+from almajob.alma.api import Alma
+from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
+from almajob.runs.catalogue import Catalogue
+from almajob.runs.intention import LOCK_WAIT, StartOptions
+from almajob.runs.records import find, listed
+from almajob.runs.starts import Starts
+from almajob.store.cache import Cache
+from almajob.store.ledger import Ledger
+from almajob.store.locks import locked
+from almajob.store.record import Certainty, Record, State, checksum
+from tests.fake_alma import FakeAlma, error, instance, job, started
+from tests.runs.conftest import LAB
+
+ERP = job("S1", "ERP export")
+APPEARED = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def starts(alma: FakeAlma, connection: Alma, ledger: Ledger, tmp_path: Path) -> Iterator[Starts]:
+    alma.jobs([ERP, job("S2", "Bursar")])
+    cache = Cache(tmp_path / "cache")
+    catalogue = Catalogue(lambda: connection, cache, environment="lab", identity="x", refresh=False)
+    yield Starts(lambda: connection, catalogue, ledger, lambda: LAB)
+    cache.close()
+
+
+def _doubtful(
+    alma: FakeAlma, starts: Starts, ask: Callable[[str], bool] | None = None, *appeared: object
+) -> Record:
+    """Make a start that gets no answer; give its record."""
+    later = {"job_instance": list(appeared), "total_record_count": len(appeared)}
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    alma.on("GET /jobs/S1/instances", {"total_record_count": 0}, later)
+    try:
+        return starts.start("ERP export", (), StartOptions(run_key="k"), ask)
+    except OutcomeUnknown as unknown:
+        assert isinstance(unknown.record, Record)
+        return unknown.record
+
+
+def test_a_start_in_doubt_is_settled_later(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """By looking again, once Alma shows it."""
+    record = _doubtful(alma, starts)
+    assert starts.settle(record).state is State.ABSENT
+    alma.on("GET /jobs/S1/instances", {"job_instance": [APPEARED], "total_record_count": 1})
+    assert starts.settle(record).state is State.AMBIGUOUS
+    assert len(alma.calls("POST")) == 1
+    assert [item.state for item in ledger.records()] == [State.AMBIGUOUS]
+
+
+def test_a_person_says_which_run_it_is(alma: FakeAlma, starts: Starts) -> None:
+    """Alma is asked whether there is such a run of the job."""
+    record = _doubtful(alma, starts)
+    alma.on("GET /jobs/S1/instances/99", error("402218"), status=400)
+    with pytest.raises(AlmaRefused):
+        starts.resolve(record, instance_id="99", by="user eve")
+    alma.on("GET /jobs/S1/instances/77", instance("77", ERP, "RUNNING"))
+    resolved = starts.resolve(record, instance_id="77", by="user eve")
+    assert (resolved.state, resolved.instance_id, resolved.certainty) == (
+        State.ADOPTED,
+        "77",
+        Certainty.CONFIRMED,
+    )
+    assert resolved.trail[-1].reason == "user eve says that it is run 77"
+    assert starts.start("S1", (), StartOptions(run_key="k")).instance_id == "77"
+    with pytest.raises(Refused, match="is known: ADOPTED"):
+        starts.resolve(record, by="user eve")
+
+
+def test_a_person_says_that_nothing_was_started(alma: FakeAlma, starts: Starts) -> None:
+    """Then the key is free again."""
+    record = _doubtful(alma, starts)
+    assert starts.resolve(record, by="user eve").state is State.NOT_STARTED
+    alma.on("POST /jobs/S1", started(ERP, "78"))
+    assert starts.start("S1", (), StartOptions(run_key="k")).instance_id == "78"
+
+
+def test_a_run_cannot_be_two_starts(alma: FakeAlma, starts: Starts) -> None:
+    """What another start has is refused."""
+    alma.on("POST /jobs/S1", started(ERP, "76"))
+    starts.start("S1", (), StartOptions(run_key="first"))
+    record = _doubtful(alma, starts)
+    alma.on("GET /jobs/S1/instances/76", instance("76", ERP, "RUNNING"))
+    with pytest.raises(Refused, match="is the one of another start"):
+        starts.resolve(record, instance_id="76", by="user eve")
+
+
+@pytest.mark.parametrize("says_yes", [True, False])
+def test_at_a_terminal_the_person_is_asked(alma: FakeAlma, starts: Starts, says_yes: bool) -> None:
+    """Where exactly one run fits; the question names it."""
+    asked = []
+
+    def ask(question: str) -> bool:
+        asked.append(question)
+        return says_yes
+
+    alma.on("GET /jobs/S1/instances/77", APPEARED)
+    record = _doubtful(alma, starts, ask, APPEARED)
+    assert record.state is (State.ADOPTED if says_yes else State.AMBIGUOUS)
+    (question,) = asked
+    assert "77 (ERP export)" in question
+    assert "exl_api" in question
+
+
+def test_nobody_is_asked_about_two(alma: FakeAlma, starts: Starts) -> None:
+    """That is for runs show and runs resolve."""
+    two = (APPEARED, {**APPEARED, "id": "78"})
+    record = _doubtful(alma, starts, lambda _question: pytest.fail("asked"), *two)
+    assert record.state is State.AMBIGUOUS
+
+
+def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """With who has it, after the wait that was asked for; nothing is sent."""
+    path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
+    with locked(path, wait=0, pause=0.01, note="process 7 on a-host"):
+        with pytest.raises(Refused, match="Another almajob is busy") as caught:
+            starts.start("S1", (), StartOptions(lock_wait=0.05))
+        assert caught.value.why == "It is process 7 on a-host."
+    assert alma.calls("POST") == []
+    assert LOCK_WAIT == 60
+
+
+def test_a_lock_that_cannot_be_made_starts_nothing(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """A file is where the locks should be."""
+    ledger.directory.parent.mkdir(mode=0o700)
+    ledger.directory.with_name("locks").write_text("")
+    with pytest.raises(Refused, match="No lock can be made"):
+        starts.start("S1", (), StartOptions())
+    assert alma.calls("POST") == []
+
+
+def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """The next command without a key is another run."""
+    alma.on("POST /jobs/S1", started(ERP, "76"), started(ERP, "77"))
+    assert starts.start("S1", (), StartOptions()).instance_id == "76"
+    assert starts.start("S1", (), StartOptions()).instance_id == "76"
+    starts.told()
+    assert starts.start("S1", (), StartOptions()).instance_id == "77"
+
+
+def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """Id, run key, Process ID; several are listed, none is said."""
+    alma.on("POST /jobs/S1", started(ERP, "76"), started(ERP, "78"))
+    record = starts.start("S1", (), StartOptions(run_key="k"))
+    for text in (record.id, "k", "76"):
+        assert find(ledger, text) == record
+        with pytest.raises(Refused, match="has no run"):
+            find(ledger, text, environment="production")
+    alma.on("GET /jobs/S1/instances/76", instance("76", ERP, "FAILED"))
+    second = starts.start("S1", (), StartOptions(run_key="k", rerun_failed=True))
+    with pytest.raises(Refused, match="2 runs in the ledger are called 'k'") as caught:
+        find(ledger, "k")
+    assert record.id in caught.value.why
+    assert second.id in caught.value.why
+
+
+def test_what_is_in_doubt_is_listed_first(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """Then the newest; a limit leaves out none that is in doubt."""
+    doubtful = _doubtful(alma, starts)
+    later = []
+    for number in range(3):
+        alma.on("POST /jobs/S2", started(job("S2", "Bursar"), str(number)))
+        later.append(starts.start("S2", (), StartOptions(run_key=str(number))))
+    assert listed(ledger) == [doubtful, *reversed(later)]
+    assert listed(ledger, limit=2) == [doubtful, later[-1]]
+    assert listed(ledger, limit=1, job="Bursar") == [later[-1]]
+    assert listed(ledger, only_open=True) == [doubtful]
+    assert listed(ledger, environment="production") == []

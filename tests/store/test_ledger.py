@@ -1,0 +1,289 @@
+"""The ledger: nothing lost, nothing changed in silence, and unusable rather than wrong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import stat
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import diskcache
+import pytest
+
+from almajob.store.disk import JsonDisk
+from almajob.store.ledger import FORMAT, LEDGER, Ledger, LedgerUnusable, key_hash
+from almajob.store.record import Record, State, Step
+from tests.store.test_record import new
+
+FORMATS = Path(__file__).parent / "formats"
+_NOBODY = 65534
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "state" / "ledger")
+
+
+def _filled(ledger: Ledger, count: int = 5) -> list[Record]:
+    made = []
+    for number in range(count):
+        record = new(id=f"r{number}", run_key=f"k{number}", trail=(Step(State.PREPARED, float(number), "x"),))
+        ledger.write(record)
+        if number % 2:
+            record = record.moved(State.SENDING, number + 0.5, "about to be sent", sent_at=float(number))
+            ledger.write(record)
+            record = record.moved(State.STARTED, number + 0.7, "Alma named it", instance_id=str(number))
+            ledger.write(record)
+        made.append(record)
+    ledger.keep_fact("place:x", {"institution": "01X"})
+    return made
+
+
+def test_records_are_there_for_the_next_process(ledger: Ledger) -> None:
+    """Oldest first, each as it was written last."""
+    made = _filled(ledger)
+    assert Ledger(ledger.directory).records() == made
+    assert Ledger(ledger.directory).fact("place:x") == {"institution": "01X"}
+    assert ledger.fact("place:y") is None
+
+
+def test_records_are_chosen_by_their_keys(ledger: Ledger) -> None:
+    """Open or not, environment, job, run key, time: without reading the others."""
+    made = _filled(ledger)
+    ledger.write(new(id="p", environment="production", job_id="M44"))
+    assert [record.id for record in ledger.records(lambda row: row.environment == "production")] == ["p"]
+    assert [record.id for record in ledger.records(lambda row: row.job_id == "M44")] == ["p"]
+    assert ledger.records(lambda row: row.key_hash == key_hash("k3")) == [made[3]]
+    assert [record.id for record in ledger.records(lambda row: not row.is_open)] == ["r1", "r3"]
+    assert [record.id for record in ledger.records(lambda row: row.created >= 4000)] == ["r4"]
+
+
+def test_a_record_cannot_be_written_over_by_another_story(ledger: Ledger) -> None:
+    """Two processes that both go on from the same state: the second is refused."""
+    record = new()
+    ledger.write(record)
+    ledger.write(record.moved(State.SENDING, 2.0, "x"))
+    with pytest.raises(LedgerUnusable, match="changed by another process"):
+        ledger.write(record.moved(State.NOT_STARTED, 2.0, "x"))
+
+
+def test_nothing_is_thrown_out_and_all_is_on_disk(ledger: Ledger) -> None:
+    """No eviction, no culling, synchronous FULL on the connection that writes."""
+    _filled(ledger, 1)
+    with diskcache.Cache(str(ledger.directory), disk=JsonDisk, **LEDGER.all_settings) as opened:
+        assert (opened.eviction_policy, opened.cull_limit, opened.sqlite_synchronous) == ("none", 0, 2)
+        assert opened._sql("PRAGMA synchronous").fetchall() == [(2,)]
+        assert opened._sql("PRAGMA journal_mode").fetchall() == [("truncate",)]
+
+
+def test_the_ledger_is_private(ledger: Ledger) -> None:
+    """Directories 0700, files 0600, whatever the umask; one that others can write to is refused."""
+    before = os.umask(0)
+    try:
+        _filled(ledger, 1)
+    finally:
+        os.umask(before)
+    for path in [ledger.directory, ledger.directory.parent, *ledger.directory.iterdir()]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    ledger.directory.chmod(0o770)
+    with pytest.raises(LedgerUnusable, match="cannot be used") as caught:
+        ledger.records()
+    assert "Other users can write to it" in caught.value.why
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "garbage": lambda database: database.write_bytes(b"no database at all" * 100),
+    "cut off": lambda database: os.truncate(database, database.stat().st_size // 2),
+    "empty": lambda database: os.truncate(database, 0),
+    "gone": lambda database: database.unlink(),
+    "a row deleted": lambda database: _sql(
+        database,
+        "PRAGMA recursive_triggers=0",
+        "DROP TRIGGER Settings_count_delete",
+        "DELETE FROM Cache WHERE key LIKE '%:r2:%'",
+    ),
+    "a row twice": lambda database: _sql(
+        database,
+        "DROP INDEX Cache_key_raw",
+        "INSERT INTO Cache (key, raw, mode, value) SELECT key, raw, mode, value FROM Cache WHERE rowid = 1",
+    ),
+    "a value changed": lambda database: _sql(
+        database, "UPDATE Cache SET value = replace(value, 'PREPARED', 'PREPAREd') WHERE rowid = 1"
+    ),
+    "a key changed": lambda database: _sql(
+        database, "UPDATE Cache SET key = replace(key, 'sandbox', 'sandbux') WHERE rowid = 1"
+    ),
+    "values swapped": lambda database: _sql(
+        database,
+        "UPDATE Cache SET value = (SELECT value FROM Cache WHERE key LIKE '%:r2:%') WHERE key LIKE '%:r0:%'",
+    ),
+    "an entry that expires": lambda database: _sql(database, "UPDATE Cache SET expire_time = 1"),
+    "a pickle": lambda database: _sql(database, "UPDATE Cache SET mode = 4 WHERE rowid = 1"),
+    "other settings": lambda database: _sql(
+        database, "UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'"
+    ),
+    "a later version's": lambda database: _sql(database, "UPDATE Cache SET key = '2' || substr(key, 2)"),
+}
+
+
+def _sql(database: Path, *statements: str) -> None:
+    with sqlite3.connect(database) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], object]) -> None:
+    """The cure is named, and nothing is moved away by itself."""
+    _filled(ledger)
+    damage(ledger.directory / "cache.db")
+    with pytest.raises(LedgerUnusable) as caught:
+        ledger.records()
+    assert caught.value.exit_code == 5
+    assert "nothing was sent" in caught.value.why
+    assert f"mv {ledger.directory} {ledger.directory}.damaged" in caught.value.cure
+    assert ledger.directory.exists()
+
+
+def test_flipped_bytes_are_never_read_as_something_else(ledger: Ledger, tmp_path: Path) -> None:
+    """In a thousand trials: an error, or exactly what was written."""
+    made = _filled(ledger)
+    fact = ledger.fact("place:x")
+    whole = (ledger.directory / "cache.db").read_bytes()
+    chance = random.Random(20261122)
+    copy = Ledger(tmp_path / "copy" / "ledger")
+    shutil.copytree(ledger.directory, copy.directory)
+    copy.directory.parent.chmod(0o700)
+    noticed = 0
+    for _trial in range(1000):
+        damaged = bytearray(whole)
+        for _flip in range(chance.choice((1, 1, 1, 3, 16))):
+            damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        (copy.directory / "cache.db").write_bytes(damaged)
+        (copy.directory / "cache.db-journal").unlink(missing_ok=True)
+        try:
+            assert copy.records() == made
+            assert copy.fact("place:x") == fact
+        except LedgerUnusable:
+            noticed += 1
+    # Most bytes of a page are free; but the trials must meet some that are not.
+    assert 20 < noticed < 1000
+
+
+def test_a_full_disk_is_no_damage(ledger: Ledger) -> None:
+    """A limit on file sizes stands for it; the cure is room, not to move the ledger away."""
+    _filled(ledger)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (ledger.directory / "cache.db").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, limits[1]))
+    try:
+        with pytest.raises(LedgerUnusable) as caught:
+            ledger.write(new(id="large", job_name="x" * size))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "ALMAJOB_STATE_DIR" in caught.value.cure
+    assert ".damaged" not in caught.value.cure
+    assert len(ledger.records()) == 5
+
+
+def _write_where_nobody_may(directory: Path, answer: Connection) -> None:
+    ledger = Ledger(directory)
+    _filled(ledger)
+    if os.geteuid() == 0:
+        # No mode keeps root from writing.
+        for path in [directory.parent.parent, directory.parent, directory, *directory.parent.rglob("*")]:
+            os.chown(path, _NOBODY, _NOBODY)
+        os.setgid(_NOBODY)
+        os.setuid(_NOBODY)
+    for path in [*directory.iterdir(), directory]:
+        path.chmod(0o500 if path.is_dir() else 0o400)
+    try:
+        ledger.write(new(id="another"))
+    except LedgerUnusable as error:
+        answer.send((error.why, error.cure))
+    else:
+        answer.send(None)
+
+
+def test_a_read_only_ledger_is_unusable() -> None:
+    """Without being damaged; whoever is root becomes nobody for this."""
+    place = Path(tempfile.mkdtemp())
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=_write_where_nobody_may, args=(place / "state" / "ledger", theirs))
+    process.start()
+    try:
+        why, cure = ours.recv()
+    finally:
+        process.join()
+        shutil.rmtree(place)
+    assert "ermission denied" in why or "readonly" in why
+    assert ".damaged" not in cure
+    assert "ALMAJOB_STATE_DIR" in cure
+
+
+def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    """Because a file is in the way."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerUnusable, match="cannot be used"):
+        Ledger(tmp_path / "file" / "ledger").records()
+
+
+@pytest.mark.parametrize("number", range(1, FORMAT + 1))
+def test_what_every_released_format_wrote_is_read(number: int, tmp_path: Path) -> None:
+    """A directory of each is kept here."""
+    copy = tmp_path / "ledger"
+    shutil.copytree(FORMATS / str(number), copy)
+    copy.chmod(0o700)
+    for path in copy.iterdir():
+        path.chmod(0o600)
+    records = Ledger(copy).records()
+    assert [(record.id, record.state.value) for record in records] == [
+        ("20261122-aaaaaa", "STARTED"),
+        ("20261122-bbbbbb", "AMBIGUOUS"),
+        ("20261122-cccccc", "ADOPTED"),
+    ]
+    assert records[1].candidates[0].id == "9563643080000561"
+    assert Ledger(copy).fact("tags:sandbox:M44") is True
+
+
+def _write_many(directory: Path, number: int, times: int) -> None:
+    ledger = Ledger(directory)
+    for time_ in range(times):
+        record = new(id=f"{number}-{time_}", run_key=f"{number}-{time_}", job_id=f"S{number}")
+        ledger.write(record)
+        record = record.moved(State.SENDING, time.time(), "x")
+        ledger.write(record)
+        ledger.write(record.moved(State.STARTED, time.time(), "x", instance_id="7"))
+
+
+def test_fifty_processes_share_one_ledger(ledger: Ledger) -> None:
+    """Every record of every process is there; none was told that the ledger is locked."""
+    processes = [
+        PROCESSES.Process(target=_write_many, args=(ledger.directory, number, 2)) for number in range(50)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 50
+    records = ledger.records()
+    assert len(records) == 100
+    assert all(record.state is State.STARTED for record in records)
+
+
+def test_a_told_run_is_remembered(ledger: Ledger) -> None:
+    """A change without a step."""
+    (record,) = _filled(ledger, 1)
+    ledger.write(replace(record, is_told=True))
+    assert [item.is_told for item in ledger.records()] == [True]

@@ -1,0 +1,136 @@
+"""A record of the ledger: only lawful steps, and read exactly as it was written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.store.record import (
+    FIRST,
+    NEXT,
+    OPEN,
+    Candidate,
+    Certainty,
+    IllegalStep,
+    Record,
+    State,
+    Step,
+    checksum,
+    is_lawful,
+)
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
+TIME = st.floats(0, 4e9)
+CANDIDATES = st.lists(st.builds(Candidate, TEXT, TEXT, TEXT, TEXT), max_size=3)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """Any record that almajob could have written."""
+    states = [draw(st.sampled_from(sorted(FIRST)))]
+    while NEXT[states[-1]] and draw(st.booleans()):
+        states.append(draw(st.sampled_from(sorted(NEXT[states[-1]]))))
+    return Record(
+        id=draw(TEXT),
+        environment="sandbox",
+        institution=draw(TEXT),
+        job_id="M44",
+        job_name=draw(TEXT),
+        run_key=draw(TEXT),
+        is_named=draw(st.booleans()),
+        attempt=draw(st.integers(1, 9)),
+        parameters=draw(TEXT),
+        tag=draw(TEXT),
+        trail=tuple(Step(state, draw(TIME), draw(TEXT)) for state in states),
+        baseline=tuple(draw(st.lists(TEXT, max_size=3))),
+        sent_at=draw(st.none() | TIME),
+        instance_id=draw(TEXT),
+        certainty=draw(st.sampled_from(Certainty)),
+        candidates=tuple(draw(CANDIDATES)),
+        is_told=draw(st.booleans()),
+    )
+
+
+def new(state: State = State.PREPARED, **more: Any) -> Record:
+    """Make the record of a start."""
+    fields: dict[str, Any] = {
+        "id": "r1",
+        "environment": "sandbox",
+        "institution": "01X",
+        "job_id": "S1",
+        "job_name": "ERP",
+        "run_key": "k",
+        "is_named": True,
+        "attempt": 1,
+        "parameters": "0",
+        "tag": "",
+        "trail": (Step(state, 1.0, "meant"),),
+    }
+    return Record(**{**fields, **more})
+
+
+@given(record=records())
+def test_a_record_is_read_as_it_was_written(record: Record) -> None:
+    """Through JSON and back."""
+    assert Record.from_json(json.loads(json.dumps(record.to_json()))) == record
+
+
+@given(before=st.sampled_from(State), after=st.sampled_from(State))
+def test_only_lawful_steps_are_taken(before: State, after: State) -> None:
+    """All others raise, and a trail with one is not read."""
+    path = _path_to(before)
+    record = new(trail=tuple(Step(state, 1.0, "") for state in path))
+    if after in NEXT[before]:
+        moved = record.moved(after, 2.0, "why", instance_id="77")
+        assert (moved.state, moved.instance_id, moved.trail[-1]) == (after, "77", Step(after, 2.0, "why"))
+        return
+    with pytest.raises(IllegalStep):
+        record.moved(after, 2.0, "why")
+    forged = record.to_json()
+    forged["trail"] = [*forged["trail"], {"state": after, "at": 2.0, "reason": ""}]
+    with pytest.raises(ValueError, match="do not follow"):
+        Record.from_json(forged)
+
+
+def _path_to(state: State) -> list[State]:
+    paths = [[first] for first in FIRST]
+    while True:
+        for path in paths:
+            if path[-1] is state:
+                return path
+        paths = [[*path, following] for path in paths for following in NEXT[path[-1]]]
+
+
+def test_the_states_are_those_of_the_manual() -> None:
+    """A start begins as PREPARED or found; what is open can end; what has ended does not change."""
+    assert {State.STARTED, State.NOT_STARTED, State.UNKNOWN} == NEXT[State.SENDING]
+    assert all(not NEXT[state] for state in set(State) - OPEN)
+    assert not is_lawful([])
+    assert not is_lawful([State.SENDING])
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_what_was_certainly_not_started_may_be_tried_again(state: State) -> None:
+    """PREPARED and NOT_STARTED."""
+    record = new(trail=tuple(Step(item, 1.0, "") for item in _path_to(state)))
+    assert record.is_retry_safe is (state in (State.PREPARED, State.NOT_STARTED))
+    assert record.has_run is (state in (State.STARTED, State.ADOPTED))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"trail": []}, {"trail": [{}]}, {"trail": "x"}, {"certainty": "sure"}, {"baseline": 1}, {"new": 1}],
+)
+def test_what_is_no_record_is_not_read(change: dict[str, Any]) -> None:
+    """A ValueError, whatever is wrong with it."""
+    with pytest.raises(ValueError, match=r"."):
+        Record.from_json({**new().to_json(), **change})
+
+
+def test_a_checksum_is_of_the_content_alone() -> None:
+    """Not of the order of members."""
+    assert checksum({"a": 1, "b": 2}) == checksum({"b": 2, "a": 1}) != checksum({"a": 1, "b": 3})
