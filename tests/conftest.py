@@ -14,6 +14,11 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
+from almajob.runs.clock import Clock
+from almajob.simulator.clock import Clock as SimulatorClock
+from almajob.simulator.institution import Institution
+from almajob.simulator.server import Simulator
+from almajob.testing import SimulatedAlma
 from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma
 
@@ -132,6 +137,18 @@ def write_ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         return path
 
     return write
+
+
+@pytest.fixture
+def simulated(write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatedAlma]:
+    """A simulator as sandbox and production, whose time passes where almajob waits."""
+    with Simulator(Institution(SimulatorClock(speed=0))) as simulator:
+        running = SimulatedAlma(simulator)
+        write_ini(running.ini)
+        passing = Clock(running.clock, running.clock, lambda seconds: running.clock.advance(max(seconds, 0)))
+        monkeypatch.setattr("almajob.runs.clock.SYSTEM", passing)
+        yield running
+        running.check()
 
 
 @pytest.fixture

@@ -30,11 +30,15 @@ def test_the_environments_are_two(alma, almajob):
     assert alma.institution.sandbox.runs() == []
 
 
-def test_a_lost_answer_is_unknown(alma, almajob):
+def test_a_lost_answer_is_looked_for(alma, almajob):
     alma.faults.add("reset-after", "POST /conf/jobs/*")
-    done = almajob("--env", "sandbox", "run", "--job", JOB)
+    assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
+    alma.faults.add("reset-before", "POST /conf/jobs/*")
+    begun = alma.clock()
+    done = almajob("--env", "sandbox", "run", "--job", JOB, "--if-running", "start")
     assert (done.code, done.stdout) == (9, "")
-    assert "Do not start it again" in done.stderr
+    assert "starts nothing before that is settled" in done.stderr
+    assert alma.clock() - begun > 110
 
 
 def test_an_unused_fault_fails(alma):

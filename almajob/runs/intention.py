@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 
 from almajob.alma.api import Alma
 from almajob.alma.models import Job, Parameter
-from almajob.errors import Refused
 from almajob.runs import clock as clocks
+from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.store.ledger import Ledger
-from almajob.store.locks import Held, locked
-from almajob.store.record import checksum
-
-LOCK_WAIT = 60.0
-"""Seconds to wait for another process that starts the same job, where nobody says otherwise."""
-_LOCK_PAUSE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,56 +74,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What it is done with.
-
-    Attributes:
-        lock: gives the lock of a name, waiting for so many seconds.
-    """
+    """What it is done with."""
 
     alma: Alma
     ledger: Ledger
-    lock: Callable[[str, float], AbstractContextManager[None]]
+    locks: Locks
     clock: clocks.Clock = field(default_factory=clocks.system)
-
-
-def locks_in(directory: Path) -> Callable[[str, float], AbstractContextManager[None]]:
-    """Make the locks that all processes on this machine share.
-
-    Args:
-        directory: of the locks' files.
-    """
-    since = datetime.now(UTC).astimezone()
-    note = f"process {os.getpid()} on {platform.node()}, which began at {since:%Y-%m-%d %H:%M:%S %z}"
-
-    def lock(name: str, wait: float) -> AbstractContextManager[None]:
-        path = directory / f"{checksum(name)[:16]}.lock"
-        return _Waiting(locked(path, wait=wait, pause=_LOCK_PAUSE, note=note), directory)
-
-    return lock
-
-
-class _Waiting(AbstractContextManager[None]):
-    """A lock whose failures are words for people."""
-
-    def __init__(self, lock: AbstractContextManager[None], directory: Path) -> None:
-        self._lock = lock
-        self._directory = directory
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.__enter__()
-        except Held as held:
-            raise Refused(
-                "Another almajob is busy with this job.",
-                why=f"It is {held.holder}." if held.holder else "",
-                cure="Try again when it has ended; --lock-wait DURATION waits longer for it.",
-            ) from None
-        except OSError as error:
-            raise Refused(
-                f"No lock can be made in {self._directory}; nothing was sent.",
-                why=f"{error.strerror}.",
-                cure="Without locks a job could be started twice. ALMAJOB_STATE_DIR names another directory.",
-            ) from None
-
-    def __exit__(self, *of_error: object) -> None:
-        self._lock.__exit__(None, None, None)

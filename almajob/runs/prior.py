@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from almajob.errors import Refused
 from almajob.runs.slots import HOUR
@@ -67,11 +67,19 @@ def open_of_job(draft: Record, records: Iterable[Record]) -> list[Record]:
     return [record for record in records if record.is_open and record.job_id == draft.job_id]
 
 
-def same_run(draft: Record, records: Sequence[Record], now: float) -> Record | None:
+def same_run(
+    draft: Record, records: Sequence[Record], now: float, is_busy: Callable[[str], bool]
+) -> Record | None:
     """Find the run that this command already is, so that nothing is started.
 
     A command that names its run is that run, however long ago. One that does not is an earlier one only if
     that was cut short within the last hour, before it could say what it had started.
+
+    Args:
+        draft: the start that is meant.
+        records: what the ledger has.
+        now: seconds since the epoch.
+        is_busy: whether a process that lives is still busy with the record of an id.
     """
     found = [record for record in records if record.has_run and is_same_start(draft, record)]
     if draft.is_named:
@@ -79,6 +87,9 @@ def same_run(draft: Record, records: Sequence[Record], now: float) -> Record | N
     cut_short = [
         record
         for record in found
-        if not record.is_named and not record.is_told and abs(now - record.created) < HOUR
+        if not record.is_named
+        and not record.is_told
+        and abs(now - record.created) < HOUR
+        and not is_busy(record.id)
     ]
     return cut_short[-1] if cut_short else None

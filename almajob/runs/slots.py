@@ -19,6 +19,7 @@ MOST_RUNNING = 3
 MOST_STARTS = 5
 HOUR = 3600.0
 _LONGEST_RUN = 24 * HOUR
+_MOST_ASKED = 6
 
 
 class NoSlot(Refused):
@@ -67,12 +68,15 @@ def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
 
 
 def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[Record]:
-    """Give the runs of other jobs in the ledger that may still be running: those of the last day."""
+    """Give the runs of other jobs in the ledger that may still be running: the newest of the last day.
+
+    A few only: each costs a call, and Alma itself refuses what is too much.
+    """
     return [
         record
         for record in records
         if record.has_run and record.job_id != job_id and record.created > now - _LONGEST_RUN
-    ]
+    ][-_MOST_ASKED:]
 
 
 def refuse_if_full(

@@ -13,7 +13,8 @@ from almajob.alma.models import Instance, Parameter
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs import settle, submit
 from almajob.runs.catalogue import Catalogue
-from almajob.runs.intention import LOCK_WAIT, Intention, Means, Place, StartOptions, locks_in
+from almajob.runs.intention import Intention, Means, Place, StartOptions
+from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.prepare import with_key
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
@@ -40,6 +41,7 @@ class Starts:
         self._catalogue = catalogue
         self._ledger = ledger
         self._make_place = place
+        self._locks = Locks(ledger.directory.with_name("locks"))
         self._untold: list[Record] = []
 
     def start(
@@ -119,6 +121,7 @@ class Starts:
             with suppress(LedgerUnusable):
                 self._ledger.write(replace(record, is_told=True))
         self._untold.clear()
+        self._locks.release()
 
     @cached_property
     def _place(self) -> Place:
@@ -126,7 +129,7 @@ class Starts:
 
     @property
     def _means(self) -> Means:
-        return Means(self._alma(), self._ledger, locks_in(self._ledger.directory.with_name("locks")))
+        return Means(self._alma(), self._ledger, self._locks)
 
     def _intention(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> Intention:
         wanted = Intention(self._catalogue.find(job), tuple(parameters), options)
@@ -162,7 +165,7 @@ class Starts:
         return self.resolve(record, instance_id=only.id, by=_ASKED) if is_ours else None
 
     def _locked(self, record: Record) -> AbstractContextManager[None]:
-        return self._means.lock(f"{record.environment}:{record.job_id}", LOCK_WAIT)
+        return self._locks.lock(f"{record.environment}:{record.job_id}", LOCK_WAIT)
 
     def _current(self, record: Record) -> Record:
         return next(iter(self._ledger.records(lambda row: row.id == record.id)), record)

@@ -8,6 +8,7 @@ for.
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,13 +36,17 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         AlmajobError: nothing was started.
     """
     where = f"{place.environment}:{intention.job.id}"
-    with means.lock(where, intention.options.lock_wait):
+    with ExitStack() as locks:
+        locks.enter_context(means.locks.lock(where, intention.options.lock_wait))
         draft = drafted(intention, place, means)
-        if not draft.is_named:
-            return _start(intention, place, means, draft)
-        # The same name for another job, at the same time.
-        with means.lock(f"{place.environment}:key:{draft.run_key}", intention.options.lock_wait):
-            return _start(intention, place, means, draft)
+        if draft.is_named:
+            # The same name for another job, at the same time.
+            key = f"{place.environment}:key:{draft.run_key}"
+            locks.enter_context(means.locks.lock(key, intention.options.lock_wait))
+        record = _start(intention, place, means, draft)
+        # Until this process has told of it, or is dead.
+        means.locks.hold(record.id)
+        return record
 
 
 def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:
@@ -51,7 +56,7 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
         _settled(record, place, means) if record in prior.open_of_job(draft, records) else record
         for record in records
     ]
-    same = prior.same_run(draft, records, means.clock.now())
+    same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
     if same is not None and not (intention.options.rerun_failed and _has_failed(same, means)):
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
@@ -111,7 +116,7 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
     for record in prior.open_of_job(draft, records):
         if record.state is not State.PREPARED:
             return Plan("look first for an earlier start of the job, which has no outcome yet", record)
-    same = prior.same_run(draft, records, now)
+    same = prior.same_run(draft, records, now, means.locks.is_held)
     if same is not None and not (intention.options.rerun_failed and _has_failed(same, means)):
         return Plan("show the run that this is, and start nothing", same)
     if same is not None:

@@ -237,7 +237,7 @@ def _refuse_fork(before: Record, after: Record) -> None:
 
 
 def _cause(error: Exception) -> Exception:
-    """Find what went wrong first: on a full disk SQLite rolls back by itself, and diskcache fails doing so."""
+    """Find what went wrong first: on a full disk SQLite rolls back by itself, and diskcache fails to."""
     while isinstance(error, sqlite3.Error) and isinstance(error.__context__, sqlite3.Error):
         error = error.__context__
     return error

@@ -10,7 +10,8 @@ import pytest
 from almajob.alma.api import Alma
 from almajob.alma.key import Key
 from almajob.alma.session import Session, TimeLimits
-from almajob.runs.intention import Means, Place, locks_in
+from almajob.runs.intention import Means, Place
+from almajob.runs.locks import Locks
 from almajob.store.ledger import Ledger
 from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma
@@ -37,4 +38,4 @@ def time() -> FastClock:
 
 @pytest.fixture
 def means(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Means:
-    return Means(connection, ledger, locks_in(tmp_path / "state" / "locks"), time.clock)
+    return Means(connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)

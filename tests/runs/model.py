@@ -300,13 +300,21 @@ def _row(record: Record) -> RowKey:
     )
 
 
-@contextlib.contextmanager
-def no_lock(_name: str, _wait: float) -> Iterator[None]:
-    """One process at a time anyway."""
-    yield
+class NoLocks:
+    """There is one process at a time, and all before it are dead."""
+
+    @contextlib.contextmanager
+    def lock(self, _name: str, _wait: float) -> Iterator[None]:
+        yield
+
+    def hold(self, _name: str) -> None:
+        """Nobody looks."""
+
+    def is_held(self, _name: str) -> bool:
+        return False
 
 
 def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Means:
     """Give one process its means; it dies where the switch says."""
     alma.switch = ledger.switch = switch
-    return Means(alma, ledger, no_lock, alma.time.clock)  # type: ignore[arg-type]
+    return Means(alma, ledger, NoLocks(), alma.time.clock)  # type: ignore[arg-type]

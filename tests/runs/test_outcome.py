@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Submission
 from almajob.errors import (
+    AlmaError,
     AlmaFailed,
     AlmajobError,
     AlmaRefused,
@@ -24,7 +25,7 @@ from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_threshold, j
 from almajob.store.record import State
 
 
-def _said(code: str, http_status: int = 400, kind: type[AlmaRefused] = AlmaRefused) -> AlmaRefused:
+def _said(code: str, http_status: int = 400, kind: type[AlmaError] = AlmaRefused) -> AlmaError:
     return kind("No.", code=code, text="Some text.", tracking_id="E01", http_status=http_status)
 
 

@@ -11,7 +11,8 @@ from werkzeug import Response
 from almajob.alma.api import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.runs.catalogue import Catalogue
-from almajob.runs.intention import LOCK_WAIT, StartOptions
+from almajob.runs.intention import StartOptions
+from almajob.runs.locks import LOCK_WAIT
 from almajob.runs.records import find, listed
 from almajob.runs.starts import Starts
 from almajob.store.cache import Cache
@@ -140,12 +141,17 @@ def test_a_lock_that_cannot_be_made_starts_nothing(alma: FakeAlma, starts: Start
 
 
 def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
-    """The next command without a key is another run."""
-    alma.on("POST /jobs/S1", started(ERP, "76"), started(ERP, "77"))
+    """The next command without a key is another run; so is one beside a command that is still busy."""
+    alma.on("POST /jobs/S1", *(started(ERP, run) for run in ("76", "77", "78")))
     assert starts.start("S1", (), StartOptions()).instance_id == "76"
-    assert starts.start("S1", (), StartOptions()).instance_id == "76"
-    starts.told()
     assert starts.start("S1", (), StartOptions()).instance_id == "77"
+    starts.told()
+    assert starts.start("S1", (), StartOptions()).instance_id == "78"
+    assert {record.is_told for record in ledger.records() if record.instance_id < "78"} == {True}
+    starts.told()
+    assert list(ledger.directory.with_name("locks").glob("*.lock")) == [
+        ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
+    ]
 
 
 def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:

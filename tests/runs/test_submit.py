@@ -6,7 +6,6 @@ import json
 import shutil
 import socket
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -83,7 +82,7 @@ def test_a_confirmed_start_names_its_run(alma: FakeAlma, means: Means, ledger: L
 
 def test_before_a_start_everything_is_read_once(alma: FakeAlma, means: Means) -> None:
     """Where the key leads, the job, its runs since yesterday; then the POST, and nothing else."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
     _start(means)
     calls = [call.partition("?")[0] for call in alma.calls()]
     assert calls == ["GET /general", "GET /jobs/S1", "GET /jobs/S1/instances", "POST /jobs/S1"]
@@ -316,6 +315,7 @@ def test_without_a_key_each_command_is_another_run(alma: FakeAlma, means: Means,
     """Unless the last one was cut short before it could say what it had started."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
     first = _start(means)
+    means.locks.release()
     assert _start(means) == first
     ledger.write(replace(first, is_told=True))
     assert _start(means).instance_id == "78"
@@ -521,7 +521,7 @@ def test_a_wait_for_a_slot_ends(alma: FakeAlma, means: Means, time: FastClock) -
 
 
 @pytest.fixture
-def first_bytes(monkeypatch: pytest.MonkeyPatch, ledger: Ledger) -> Iterator[list[str]]:
+def first_bytes(monkeypatch: pytest.MonkeyPatch, ledger: Ledger) -> list[str]:
     """Note what is on disk whenever the first bytes of a POST are about to leave."""
     noted: list[str] = []
     send = socket.socket.sendall

@@ -12,10 +12,8 @@ import requests
 
 from almajob.alma.api import Alma
 from almajob.alma.key import Key
-from almajob.alma.models import Job
 from almajob.alma.session import Session, TimeLimits
-from almajob.errors import AlmajobError, OutcomeUnknown
-from almajob.runs import submit
+from almajob.errors import AlmajobError
 from almajob.simulator.clock import Clock
 from almajob.simulator.faults import NAMES, Faults
 from almajob.simulator.institution import Institution
@@ -227,19 +225,3 @@ def test_every_fault_has_a_test() -> None:
     """By its name, in this file."""
     text = Path(__file__).read_text("utf-8")
     assert [name for name in NAMES if text.count(f'"{name}"') == 0] == []
-
-
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"refused", "accepted-slow", "drip"}))
-def test_no_fault_makes_almajob_start_twice_or_deny_a_start(simulator: Simulator, name: str) -> None:
-    """One POST at most; "not started" only where nothing was started, "started" only where it was."""
-    simulator.institution.faults.add(name, "POST *")
-    alma = Alma(Session(simulator.base_url, Key(KEY), TimeLimits(2, 2, 4)))
-    try:
-        started = submit.start(alma, Job(ERP, "x"), environment="sandbox")
-    except OutcomeUnknown:
-        pass
-    except AlmajobError:
-        assert _started(simulator) == 0
-    else:
-        assert [run.id for run in simulator.institution.sandbox.runs()] == [started.instance_id]
-    assert simulator.institution.log.count("POST *") == 1

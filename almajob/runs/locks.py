@@ -1,0 +1,97 @@
+"""Who is busy with what, among all almajobs of this user on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from almajob.errors import Refused
+from almajob.store.locks import Held, locked
+from almajob.store.record import checksum
+
+LOCK_WAIT = 60.0
+"""Seconds to wait for another process that starts the same job, where nobody says otherwise."""
+_PAUSE = 0.03
+
+
+class Locks:
+    """Locks by name, released by the kernel when their process dies.
+
+    Args:
+        directory: of their files.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._held: dict[str, ExitStack] = {}
+        since = datetime.now(UTC).astimezone()
+        self._note = (
+            f"process {os.getpid()} on {platform.node()}, which began at {since:%Y-%m-%d %H:%M:%S %z}"
+        )
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: float) -> Iterator[None]:
+        """Hold a lock for the length of a block.
+
+        Args:
+            name: of a job, or of whatever only one process at a time may be busy with.
+            wait: seconds, at most, until it is free.
+
+        Raises:
+            Refused: another process has it, or it cannot be made.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._path(name), wait=wait, pause=_PAUSE, note=self._note))
+            except Held as held:
+                raise Refused(
+                    "Another almajob is busy with this job.",
+                    why=f"It is {held.holder}." if held.holder else "",
+                    cure="Try again when it has ended; --lock-wait DURATION waits longer for it.",
+                ) from None
+            except OSError as error:
+                raise Refused(
+                    f"No lock can be made in {self._directory}; nothing was sent.",
+                    why=f"{error.strerror}.",
+                    cure="Without locks a job could be started twice. "
+                    "ALMAJOB_STATE_DIR names another directory.",
+                ) from None
+            yield
+
+    def hold(self, name: str) -> None:
+        """Say that this process is busy with something, until ``release``."""
+        if name in self._held:
+            return
+        stack = ExitStack()
+        with contextlib.suppress(Held, OSError):
+            stack.enter_context(locked(self._path(name), wait=0, pause=_PAUSE))
+        self._held[name] = stack
+
+    def is_held(self, name: str) -> bool:
+        """Whether a process that lives is busy with something."""
+        path = self._path(name)
+        if not path.exists():
+            return False
+        try:
+            with locked(path, wait=0, pause=_PAUSE):
+                return False
+        except Held:
+            return True
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Let go of everything that was held; the names are used once, so their files go too."""
+        for name, stack in self._held.items():
+            with contextlib.suppress(OSError):
+                self._path(name).unlink(missing_ok=True)
+            stack.close()
+        self._held.clear()
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{checksum(name)[:16]}.lock"

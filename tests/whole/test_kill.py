@@ -1,0 +1,100 @@
+"""Killed at any point, with any fault: the same command finds out, and nothing is started twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from almajob.simulator.clock import Clock
+from almajob.simulator.institution import Institution
+from almajob.simulator.rules import Rules
+from almajob.simulator.server import Simulator
+from almajob.simulator.world import World
+from tests.whole.mortal import Ended, Site
+
+START = "POST /conf/jobs/*"
+FAULTS = (
+    *("accepted-500", "accepted-502", "accepted-truncated", "reset-after", "reset-before", "no-link"),
+    *("relative-link", "foreign-link", "per-second", "503", "html-200", "redirect", "text-key-error"),
+)
+TAGGED = ("production", "M44")
+UNTAGGED = ("sandbox", "S9563600010000561")
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    rules = Rules(checks_parameters=False, seconds=20.0)
+    with Simulator(Institution(Clock(speed=0), rules)) as running:
+        yield running
+
+
+def _runs(simulator: Simulator, environment: str) -> list[str]:
+    world: World = simulator.institution.worlds[environment.upper()]
+    return [run.id for run in world.runs()]
+
+
+def _check(ended: Ended, simulator: Simulator, environment: str) -> None:
+    """What a command says is true, and it says it in its own words."""
+    assert "Traceback" not in ended.err, ended.err
+    assert "a bug in almajob" not in ended.err, ended.err
+    runs = _runs(simulator, environment)
+    shown = json.loads(ended.out)
+    if ended.code == 0:
+        assert runs == [shown["instance_id"]]
+    elif ended.code == 9:
+        assert shown["retry_safe"] is False
+    else:
+        assert (runs, shown["retry_safe"]) == ([], True), ended.err
+
+
+def _command(environment: str, job: str) -> tuple[str, ...]:
+    return ("--env", environment, "run", "--job", job, "--run-key", "nightly", "-q", "-f", "json")
+
+
+def _life(simulator: Simulator, place: Path, fault: str | None, what: tuple[str, str], dies_at: int) -> Ended:
+    """Play one story: a command that dies, the same half a minute later, and again an hour later."""
+    environment, job = what
+    site = Site(place, simulator)
+    simulator.institution.reset()
+    simulator.institution.rules.seconds = 20.0
+    if fault:
+        simulator.institution.faults.add(fault, START)
+    command = _command(environment, job)
+    first = site.run(*command, dies_at=dies_at)
+    if not dies_at:
+        _check(first, simulator, environment)
+        return first
+    assert first.code == -9
+    for later in (30.0, 3600.0):
+        simulator.institution.clock.advance(later)
+        _check(site.run(*command), simulator, environment)
+        assert len(_runs(simulator, environment)) <= 1
+    return first
+
+
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_a_tagged_start_survives_every_death(simulator: Simulator, tmp_path: Path, fault: str | None) -> None:
+    """In production: no second start, no wrong word, no traceback; after an hour nothing is in doubt."""
+    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0).points
+    assert points >= 12
+    for point in range(1, points + 1):
+        _life(simulator, tmp_path / str(point), fault, TAGGED, point)
+        if not _runs(simulator, "production"):
+            # It died before anything was sent, and the fault met the second start.
+            assert simulator.institution.log.count(START) > 0
+            simulator.institution.clock.advance(3600)
+            Site(tmp_path / str(point), simulator).run(*_command(*TAGGED))
+        assert len(_runs(simulator, "production")) == 1, point
+
+
+@pytest.mark.parametrize("fault", [None, "accepted-500", "reset-before", "no-link"])
+def test_an_untagged_start_survives_every_death(
+    simulator: Simulator, tmp_path: Path, fault: str | None
+) -> None:
+    """In a sandbox, where the only run that fits is ours."""
+    points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0).points
+    for point in range(1, points + 1):
+        _life(simulator, tmp_path / str(point), fault, UNTAGGED, point)

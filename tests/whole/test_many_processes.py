@@ -1,0 +1,64 @@
+"""Many processes at once: one run for each key, whoever comes first."""
+
+from __future__ import annotations
+
+import os
+import sys
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from almajob.app import main
+from almajob.simulator.catalogue import built_in_jobs
+from almajob.simulator.clock import Clock
+from almajob.simulator.institution import Institution
+from almajob.simulator.rules import Rules
+from almajob.simulator.server import Simulator
+from tests.whole.mortal import PROCESSES
+
+JOBS = [job.id for job in built_in_jobs() if job.type == "MANUAL" and job.may_be_submitted]
+PROCESS_COUNT = 20
+KEY_COUNT = 100
+
+
+def _start_all(directory: Path, number: int, all_ready: Barrier) -> None:
+    for name in list(os.environ):
+        if name.startswith("ALMAJOB_"):
+            del os.environ[name]
+    os.environ["ALMAJOB_INI"] = str(directory / "almajob.ini")
+    os.environ["ALMAJOB_CACHE_DIR"] = str(directory / "cache")
+    os.environ["ALMAJOB_STATE_DIR"] = str(directory / "state")
+    out = directory / f"out.{number}"
+    os.dup2(os.open(out, os.O_CREAT | os.O_WRONLY, 0o600), 1)
+    os.dup2(os.open(directory / f"err.{number}", os.O_CREAT | os.O_WRONLY, 0o600), 2)
+    sys.stdout, sys.stderr = (os.fdopen(fd, "w", encoding="utf-8", closefd=False) for fd in (1, 2))
+    worst = 0
+    for key in range(KEY_COUNT):
+        all_ready.wait()
+        # Alma takes five starts of one job an hour.
+        command = ("run", "--job", JOBS[key // 4], "--run-key", f"key {key}", "--if-running", "start")
+        code = main(["--env", "sandbox", "-q", *command, "-f", "value", "-c", "instance_id"])
+        worst = max(worst, code)
+    sys.exit(worst)
+
+
+def test_twenty_processes_with_the_same_key_start_one_run(tmp_path: Path) -> None:
+    """A hundred keys, and exactly a hundred POSTs; all twenty name the same run each time."""
+    rules = Rules(checks_parameters=False, thresholds=False, seconds=0.0)
+    with Simulator(Institution(Clock(speed=0), rules)) as simulator:
+        ini = tmp_path / "almajob.ini"
+        ini.touch(mode=0o600)
+        ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n", "utf-8")
+        all_ready = PROCESSES.Barrier(PROCESS_COUNT)
+        processes = [
+            PROCESSES.Process(target=_start_all, args=(tmp_path, number, all_ready))
+            for number in range(PROCESS_COUNT)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        told = [(tmp_path / f"err.{number}").read_text() for number in range(PROCESS_COUNT)]
+        assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT, told
+        named = {(tmp_path / f"out.{number}").read_text() for number in range(PROCESS_COUNT)}
+        assert simulator.institution.log.count("POST /conf/jobs/*") == KEY_COUNT
+        assert named == {"".join(f"{run.id}\n" for run in simulator.institution.sandbox.runs())}
