@@ -8,9 +8,11 @@ from pathlib import Path
 
 from almajob.errors import EXIT_CODES
 from almajob.simulator.faults import NAMES
+from tests.runs.test_model import figures
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+RELIABILITY = ROOT / "docs" / "reliability.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"
 
 
@@ -24,9 +26,19 @@ def _faults() -> str:
     return "\n".join(["| name | what happens |", "|---|---|", *rows])
 
 
+def _model_check() -> str:
+    head = "| what is started where | histories | started twice | denied | strangers taken | left open |"
+    rows = [
+        f"| {group} | {' | '.join(f'{number:,}' for number in counts)} | {left} % |"
+        for group, *counts, left in figures()
+    ]
+    return "\n".join([head, "|---|---:|---:|---:|---:|---:|", *rows])
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "exit codes": (README, _exit_codes),
     "faults": (SIMULATOR, _faults),
+    "model check": (RELIABILITY, _model_check),
 }
 
 

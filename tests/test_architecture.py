@@ -10,9 +10,8 @@ import almajob
 
 ROOT = Path(almajob.__file__).parent
 RANKS = (
-    *("visible", "stdout", "terminal", "errors", "alma", "logs", "config", "store", "runs", "context"),
-    "columns",
-    *("options", "plugin", "discovery", "legacy", "app", "testing", "commands"),
+    *("visible", "stdout", "terminal", "deadline", "errors", "alma", "logs", "config", "store", "runs"),
+    *("context", "columns", "options", "plugin", "discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.
 SIMULATOR_USERS = {"context", "testing", "commands.simulator_serve"}

@@ -9,9 +9,9 @@ from datetime import date
 from itertools import islice
 
 from almajob.alma.api import Alma, JobFilter
-from almajob.alma.deadline import SLICE
 from almajob.alma.models import Instance, Job, JobsPage
 from almajob.alma.session import Reading
+from almajob.deadline import SLICE
 
 LOG = logging.getLogger(__name__)
 

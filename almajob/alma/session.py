@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from almajob import __version__
 from almajob.alma import documents, failures, refusals
-from almajob.alma.deadline import DeadlinePassed, nap, within
 from almajob.alma.key import Key
+from almajob.deadline import DeadlinePassed, nap, within
 from almajob.errors import AlmaError, AlmajobError, BrokenOff
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from almajob.alma.deadline import nap
+from almajob.deadline import nap
 
 
 @dataclass(frozen=True, slots=True)

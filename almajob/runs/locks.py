@@ -16,7 +16,6 @@ from almajob.store.record import checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
-_PAUSE = 0.03
 
 
 class Locks:
@@ -47,7 +46,7 @@ class Locks:
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked(self._path(name), wait=wait, pause=_PAUSE, note=self._note))
+                stack.enter_context(locked(self._path(name), wait=wait, note=self._note))
             except Held as held:
                 raise Refused(
                     "Another almajob is busy with this job.",
@@ -69,7 +68,7 @@ class Locks:
             return
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
-            stack.enter_context(locked(self._path(name), wait=0, pause=_PAUSE))
+            stack.enter_context(locked(self._path(name), wait=0))
         self._held[name] = stack
 
     def is_held(self, name: str) -> bool:
@@ -78,7 +77,7 @@ class Locks:
         if not path.exists():
             return False
         try:
-            with locked(path, wait=0, pause=_PAUSE):
+            with locked(path, wait=0):
                 return False
         except Held:
             return True

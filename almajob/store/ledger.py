@@ -41,7 +41,6 @@ Do not remove it. Without it almajob may start a job a second time. "almajob run
     lock_seconds=30.0,
 )
 _TURN_SECONDS = 30.0
-_TURN_PAUSE = 0.003
 # SQLite's words for a database that is whole: its disk is full, it may only be read, somebody else has it.
 _SOUND = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
 _OPEN, _DONE, _FACT = "open", "done", "fact"
@@ -105,16 +104,15 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
+        key = _key_of(record, is_open=record.is_open)
+        other = _key_of(record, is_open=not record.is_open)
         with self._opened() as drawer:
-            before = [key for key in _keys(drawer) if (row := _row_key(key)) and row.id == record.id]
+            before = [found for found in (key, other) if found in drawer]
             if before:
                 _refuse_fork(_record(drawer, before[0]), record)
-            key = _key_of(record)
             with drawer.transact():
                 drawer.set(key, _sealed(key, record.to_json()))
-                for old in before:
-                    if old != key:
-                        drawer.delete(old)
+                drawer.delete(other)
 
     def fact(self, name: str) -> Any:
         """Give a fact that was kept, or None.
@@ -143,7 +141,7 @@ class Ledger:
             make_private(self.directory.parent)
             lock = self.directory.with_name(f"{self.directory.name}.lock")
             with (
-                locked(lock, wait=_TURN_SECONDS, pause=_TURN_PAUSE),
+                locked(lock, wait=_TURN_SECONDS),
                 open_drawer(self.directory, LEDGER) as drawer,
             ):
                 yield drawer
@@ -191,9 +189,9 @@ def _row_key(key: str) -> RowKey | None:
         raise Damaged("one of its keys is not as it was written") from error
 
 
-def _key_of(record: Record) -> str:
+def _key_of(record: Record, *, is_open: bool) -> str:
     return _checked_key(
-        _OPEN if record.is_open else _DONE,
+        _OPEN if is_open else _DONE,
         *(f"{round(record.created * 1000):013d}", record.environment, record.job_id),
         *(key_hash(record.run_key), record.id),
     )

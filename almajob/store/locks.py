@@ -8,11 +8,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from almajob.deadline import DeadlinePassed, within
 from almajob.store.drawers import make_private
 
 _LONGEST_NOTE = 500
@@ -31,13 +30,12 @@ class Held(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: float, pause: float, note: str = "") -> Iterator[None]:
+def locked(path: Path, *, wait: float, note: str = "") -> Iterator[None]:
     """Hold a lock for the length of a block.
 
     Args:
         path: the lock's file; made where it is missing, and never removed, as others may be waiting for it.
         wait: seconds, at most, until it is free.
-        pause: seconds between two tries, about.
         note: what those who wait are told of its holder.
 
     Raises:
@@ -48,7 +46,7 @@ def locked(path: Path, *, wait: float, pause: float, note: str = "") -> Iterator
     # O_NOFOLLOW: a link planted here must not make us write elsewhere.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _wait_for(descriptor, wait, pause)
+        _wait_for(descriptor, wait)
         if note:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
@@ -58,15 +56,12 @@ def locked(path: Path, *, wait: float, pause: float, note: str = "") -> Iterator
         os.close(descriptor)
 
 
-def _wait_for(descriptor: int, wait: float, pause: float) -> None:
-    end = time.monotonic() + wait
-    while True:
+def _wait_for(descriptor: int, wait: float) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
-            # At random, so that many who wait do not all try at once.
-            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
-        else:
-            return
+            # The kernel lets those who wait in one after the other; who asks again and again may be unlucky.
+            within(wait, lambda _abandoned: fcntl.flock(descriptor, fcntl.LOCK_EX))
+        except DeadlinePassed:
+            raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None

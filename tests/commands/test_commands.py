@@ -109,7 +109,7 @@ def test_run_starts_a_job_by_its_name(alma_with_jobs: FakeAlma, almajob: Run) ->
     assert shown["start_time"] is None
     assert alma_with_jobs.calls("POST") == ["POST /jobs/S1?op=run"]
     assert done.err.splitlines() == [
-        f"Starting {ERP['name']} (S1) in sandbox.",
+        f"Starting {ERP['name']} (S1) in sandbox; run key {shown['run_key']}.",
         f"Started {ERP['name']}: run 77.",
     ]
 

@@ -123,7 +123,7 @@ def test_nobody_is_asked_about_two(alma: FakeAlma, starts: Starts) -> None:
 def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
     """With who has it, after the wait that was asked for; nothing is sent."""
     path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
-    with locked(path, wait=0, pause=0.01, note="process 7 on a-host"):
+    with locked(path, wait=0, note="process 7 on a-host"):
         with pytest.raises(Refused, match="Another almajob is busy") as caught:
             starts.start("S1", (), StartOptions(lock_wait=0.05))
         assert caught.value.why == "It is process 7 on a-host."

@@ -19,7 +19,7 @@ FORK = multiprocessing.get_context("spawn")
 
 
 def _hold(path: Path, answer: Connection) -> None:
-    with locked(path, wait=0, pause=0.01, note="process 7"):
+    with locked(path, wait=0, note="process 7"):
         answer.send("held")
         time.sleep(60)
 
@@ -32,13 +32,13 @@ def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> Non
     holder.start()
     try:
         assert ours.recv() == "held"
-        with pytest.raises(Held) as caught, locked(path, wait=0.05, pause=0.01):
+        with pytest.raises(Held) as caught, locked(path, wait=0.05):
             pass
         assert caught.value.holder == "process 7"
     finally:
         os.kill(holder.pid or 0, signal.SIGKILL)
         holder.join()
-    with locked(path, wait=0, pause=0.01):
+    with locked(path, wait=0):
         pass
 
 
@@ -50,10 +50,10 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
     def second() -> None:
         begun.set()
-        with locked(path, wait=30, pause=0.001):
+        with locked(path, wait=30):
             order.append("second")
 
-    with locked(path, wait=0, pause=0.001):
+    with locked(path, wait=0):
         thread = threading.Thread(target=second)
         thread.start()
         begun.wait()
@@ -66,9 +66,9 @@ def test_a_longer_note_of_an_earlier_holder_is_gone(tmp_path: Path) -> None:
     """Each holder writes its own."""
     path = tmp_path / "x.lock"
     for note in ("a longer note", "short"):
-        with locked(path, wait=0, pause=0.01, note=note):
+        with locked(path, wait=0, note=note):
             pass
-    with locked(path, wait=0, pause=0.01), pytest.raises(Held) as caught, locked(path, wait=0, pause=0.01):
+    with locked(path, wait=0), pytest.raises(Held) as caught, locked(path, wait=0):
         pass
     assert caught.value.holder == "short"
 
@@ -76,13 +76,13 @@ def test_a_longer_note_of_an_earlier_holder_is_gone(tmp_path: Path) -> None:
 def test_locks_are_private_and_follow_no_link(tmp_path: Path) -> None:
     """A link planted at the lock's place changes nothing elsewhere."""
     path = tmp_path / "locks" / "x.lock"
-    with locked(path, wait=0, pause=0.01, note="n"):
+    with locked(path, wait=0, note="n"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     victim = tmp_path / "victim"
     victim.write_text("precious")
     planted = tmp_path / "locks" / "y.lock"
     planted.symlink_to(victim)
-    with pytest.raises(OSError), locked(planted, wait=0, pause=0.01, note="n"):
+    with pytest.raises(OSError), locked(planted, wait=0, note="n"):
         pass
     assert victim.read_text() == "precious"

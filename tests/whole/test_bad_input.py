@@ -163,8 +163,8 @@ STARTS = {
     ),
     "quota": (answer(error("DAILY_THRESHOLD"), 429), 10, "used up"),
     "read-only key": (answer(error("UNAUTHORIZED"), 400), 7, "Read/write"),
-    "accepted, then 500": (answer(error("GENERAL_ERROR"), 500), 9, "Do not start it again"),
-    "accepted, then html": (Response("<html>", 502, content_type="text/html"), 9, "Do not start it again"),
+    "accepted, then 500": (answer(error("GENERAL_ERROR"), 500), 9, "starts nothing before"),
+    "accepted, then html": (Response("<html>", 502, content_type="text/html"), 9, "starts nothing before"),
     "accepted, no link": (answer(ERP), 9, "without naming the run"),
 }
 
@@ -194,6 +194,8 @@ def test_xml_answers_are_understood(site: FakeAlma, almajob: Run) -> None:
     )
     site.on("GET /jobs", xml(f'<jobs total_record_count="1">{listed.format("")}</jobs>'))
     site.on("GET /jobs/S1", xml(listed.format("")))
+    site.on("GET /jobs/S1/instances", xml('<job_instances total_record_count="0"/>'))
+    site.on("GET /general", xml("<general><environment_type>SANDBOX</environment_type></general>"))
     site.on("POST /jobs/S1", xml(listed.format(link)))
     site.on(
         "GET /jobs/S1/instances/77",

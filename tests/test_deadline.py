@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from almajob.alma.deadline import SLICE, DeadlinePassed, nap, within
+from almajob.deadline import SLICE, DeadlinePassed, nap, within
 
 
 def test_work_gives_what_it_returns_or_raises() -> None:
