@@ -1,0 +1,210 @@
+"""``almajob run``: its options, what it prints in every case, and when nothing is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from almajob.testing import SimulatedAlma
+from tests.conftest import Run
+
+ERP = "ERP export using profile FINANCE"
+ERP_ID = "S9563600010000561"
+START = "POST /conf/jobs/*"
+RUN = ("--env", "sandbox", "run", "--job", ERP)
+
+
+def _state() -> Path:
+    return Path.home() / ".local/state/almajob"
+
+
+def test_a_start_is_told_with_its_key(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Before it is sent, so that the same run can be asked for again."""
+    done = almajob(*RUN, "-f", "json")
+    shown = json.loads(done.out)
+    first = (
+        "state",
+        "certainty",
+        "retry_safe",
+        "run_key",
+        "environment",
+        "job_id",
+        "job_name",
+        "instance_id",
+    )
+    assert list(shown)[:8] == list(first)
+    assert (shown["state"], shown["certainty"], shown["retry_safe"]) == ("STARTED", "confirmed", False)
+    assert done.err.splitlines()[0] == f"Starting {ERP} ({ERP_ID}) in sandbox; run key {shown['run_key']}."
+    simulated.clock.advance(3600)
+    again = almajob(*RUN, "--run-key", shown["run_key"], "-f", "json")
+    assert json.loads(again.out)["instance_id"] == shown["instance_id"]
+    assert again.err == f"Started before: {ERP} is run {shown['instance_id']} ({shown['run_key']}).\n"
+    assert simulated.log.count(START) == 1
+
+
+def test_once_per_day_waits_for_the_same_run_again(simulated: SimulatedAlma, almajob: Run) -> None:
+    """The exit code is that of the run, each time."""
+    simulated.set_ending(ERP, "COMPLETED_FAILED", seconds=600)
+    command = (*RUN, "--once-per", "week", "--wait", "-f", "json")
+    first, second = almajob(*command), almajob(*command)
+    assert (first.code, second.code) == (3, 3)
+    assert json.loads(first.out)["instance_id"] == json.loads(second.out)["instance_id"]
+    assert almajob(*command, "--rerun-failed").code == 3
+    assert simulated.log.count(START) == 2
+
+
+def test_a_running_job_is_refused_or_attached_to(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Exit code 5 names the run and the ways on."""
+    shown = json.loads(almajob(*RUN, "-f", "json").out)
+    refused = almajob(*RUN)
+    assert (refused.code, refused.out) == (5, "")
+    assert f"is running already: run {shown['instance_id']}" in refused.err
+    assert f"almajob --env sandbox status --id {shown['instance_id']}" in refused.err
+    attached = almajob(*RUN, "--if-running", "attach", "-f", "json")
+    assert json.loads(attached.out)["instance_id"] == shown["instance_id"]
+    assert json.loads(attached.out)["certainty"] == "inferred"
+    assert simulated.log.count(START) == 1
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_programs_get_an_answer_in_every_case(simulated: SimulatedAlma, almajob: Run, form: str) -> None:
+    """No such job, refused by Alma, not reached: NOT_STARTED, and safe to try again."""
+    for job in ("no such job", "M44", "PO Line - Packaging"):
+        done = almajob("--env", "sandbox", "run", "--job", job, "-f", form)
+        assert done.code in (4, 5)
+        text = done.out if form == "json" else done.out.replace("'", "")
+        assert "NOT_STARTED" in text
+        assert "retry_safe: true" in text.replace('"', "")
+        assert almajob("--env", "sandbox", "run", "--job", job).out == ""
+
+
+def test_a_key_of_production_starts_nothing_in_the_sandbox(
+    simulated: SimulatedAlma, almajob: Run, write_ini: object
+) -> None:
+    """Exit code 7, and no POST: both environments have one address."""
+    write_ini(simulated.ini.replace("simulator-sandbox-key", "simulator-production-key"))  # type: ignore[operator]
+    done = almajob(*RUN)
+    assert (done.code, done.out) == (7, "")
+    assert "The key of [sandbox] leads to production, not to sandbox. Nothing was started." in done.err
+    assert simulated.log.count("POST *") == 0
+
+
+def test_a_poisoned_cache_starts_nothing(simulated: SimulatedAlma, almajob: Run) -> None:
+    """A cache that maps the name to another job's id: exit code 5, and no POST."""
+    almajob("--env", "sandbox", "list")
+    poisoned = json.dumps([{"id": "M44", "name": ERP, "type": {"value": "MANUAL"}}])
+    with sqlite3.connect(Path.home() / ".cache/almajob/.cache.jobs.sandbox/cache.db") as database:
+        database.execute("UPDATE Cache SET value = ?", (poisoned,))
+    database.close()
+    done = almajob(*RUN)
+    assert (done.code, done.out) == (5, "")
+    assert "M44 is not the job that was asked for" in done.err
+    assert simulated.log.count("POST *") == 0
+
+
+def test_a_dry_run_sends_nothing(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Method, URL, body and tag are shown, the key is not; all checks are made; the ledger stays empty."""
+    done = almajob("--env", "sandbox", "run", "--job", "M44", "--run-key", "k", "--dry-run", "-f", "json")
+    shown = json.loads(done.out)
+    assert (shown["action"], shown["method"]) == ("start", "POST")
+    assert shown["url"] == f"{simulated.base_url}/almaws/v1/conf/jobs/M44?op=run"
+    assert shown["authorization"] == "apikey (hidden)"
+    (parameter,) = json.loads(shown["body"])["parameter"]
+    assert parameter["value"] == f"Export Bibliographic records - via API {shown['tag']}"
+    assert simulated.log.count("POST *") == 0
+    assert almajob("runs", "list", "-f", "json").out.strip() == "[]"
+    almajob(*RUN)
+    assert almajob(*RUN, "--dry-run").code == 5
+    assert almajob(*RUN, "--dry-run", "-c", "nothing").code == 2
+
+
+def test_a_slot_is_waited_for(simulated: SimulatedAlma, almajob: Run) -> None:
+    """After five starts within an hour the sixth waits; the message says until when."""
+    for _ in range(5):
+        assert almajob(*RUN, "--wait").code == 0
+    refused = almajob(*RUN)
+    assert refused.code == 5
+    assert "The next slot is free at " in refused.err
+    begun = simulated.clock()
+    assert almajob(*RUN, "--wait-for-slot", "2h").code == 0
+    assert 3000 < simulated.clock() - begun < 3700
+    assert simulated.log.count(START) == 6
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--run-key", ""),
+        ("--run-key", "a\nb"),
+        ("--once-per", "year"),
+        ("--run-key", "a", "--once-per", "day"),
+        ("--rerun-failed",),
+        ("--if-running", "kill"),
+        ("--wait-for-slot", "soon"),
+        ("--lock-wait", "-1"),
+        ("--dry",),
+    ],
+)
+def test_wrong_words_start_nothing(simulated: SimulatedAlma, almajob: Run, words: tuple[str, ...]) -> None:
+    """Exit code 2, in two lines."""
+    done = almajob(*RUN, *words)
+    assert (done.code, done.out) == (2, "")
+    assert len(done.err.splitlines()) == 2
+    assert simulated.log.count("*") == 0
+
+
+def _damaged(ledger: Path) -> None:
+    (ledger / "cache.db").write_bytes(b"x" * 5000)
+
+
+def _a_link(ledger: Path) -> None:
+    ledger.rename(ledger.with_name("elsewhere"))
+    ledger.symlink_to(ledger.with_name("elsewhere"))
+
+
+def _a_file(ledger: Path) -> None:
+    ledger.rename(ledger.with_name("elsewhere"))
+    ledger.write_text("")
+
+
+@pytest.mark.parametrize("spoil", [_damaged, _a_link, _a_file])
+def test_without_a_ledger_nothing_is_sent(simulated: SimulatedAlma, almajob: Run, spoil: object) -> None:
+    """Exit code 5 with the cure; no POST; nothing of it is moved away or overwritten."""
+    almajob(*RUN, "--wait")
+    spoil(_state() / "ledger")  # type: ignore[operator]
+    before = sorted(path.name for path in _state().iterdir())
+    done = almajob(*RUN)
+    assert (done.code, done.out) == (5, "")
+    assert "cannot be used" in done.err
+    assert "nothing was sent" in done.err
+    assert simulated.log.count("POST *") == 1
+    assert sorted(path.name for path in _state().iterdir()) == before
+
+
+def test_a_state_directory_that_is_no_directory(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent."""
+    monkeypatch.setenv("ALMAJOB_STATE_DIR", os.devnull)
+    done = almajob(*RUN)
+    assert done.code == 5
+    assert simulated.log.count("POST *") == 0
+
+
+def test_tags_that_are_not_shown_are_noticed(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A warning, once; the run is none the worse for it."""
+    world = simulated.institution.sandbox
+    submit = world.submit
+    monkeypatch.setattr(world, "submit", lambda job, _parameters: submit(job, []))
+    simulated.institution.rules.checks_parameters = False
+    command = ("--env", "sandbox", "run", "--job", "M44", "--wait")
+    first, second = almajob(*command), almajob(*command)
+    assert (first.code, second.code) == (0, 0)
+    assert "Alma does not show the tag [aj:" in first.err
+    assert "Alma does not show the tag" not in second.err

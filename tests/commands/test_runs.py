@@ -1,0 +1,117 @@
+"""``almajob runs``: the ledger for people, from a start in doubt to its end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from almajob.testing import SimulatedAlma
+from tests.conftest import Run
+
+ERP = "ERP export using profile FINANCE"
+START = "POST /conf/jobs/*"
+
+
+@pytest.fixture
+def doubtful(simulated: SimulatedAlma, almajob: Run) -> str:
+    """A start in production that nobody answered, and whose run is listed; gives the run's Process ID."""
+    simulated.faults.add("reset-after", START)
+    done = almajob("--env", "production", "run", "--job", ERP, "--run-key", "may")
+    assert done.code == 9
+    (run,) = simulated.institution.production.runs()
+    return run.id
+
+
+def test_what_is_in_doubt_is_listed_first(simulated: SimulatedAlma, almajob: Run, doubtful: str) -> None:
+    """In all environments, whichever is the usual one; --env on the command line names one."""
+    almajob("--env", "sandbox", "run", "--job", ERP)
+    rows = json.loads(almajob("runs", "list", "-f", "json").out)
+    assert [(row["environment"], row["state"]) for row in rows] == [
+        ("production", "AMBIGUOUS"),
+        ("sandbox", "STARTED"),
+    ]
+    assert rows[0]["retry_safe"] is False
+    only = json.loads(almajob("--env", "sandbox", "runs", "list", "-f", "json").out)
+    assert [row["environment"] for row in only] == ["sandbox"]
+    still = json.loads(almajob("runs", "list", "--open", "-f", "json").out)
+    assert [row["run_key"] for row in still] == ["may"]
+    assert almajob("runs", "list", "--job", "no such job").err == "Nothing was started from here yet.\n"
+
+
+def test_a_start_is_shown_step_by_step(simulated: SimulatedAlma, almajob: Run, doubtful: str) -> None:
+    """With what may be its run; by its id or its key, and without a call."""
+    calls = simulated.log.count("*")
+    shown = json.loads(almajob("runs", "show", "may", "-f", "json").out)
+    assert [step["state"] for step in shown["trail"]] == ["PREPARED", "SENDING", "UNKNOWN", "AMBIGUOUS"]
+    assert [item["instance_id"] for item in shown["candidates"]] == [doubtful]
+    assert shown["sent"].endswith("Z")
+    table = almajob("runs", "show", shown["id"]).out
+    assert "one run fits, but nothing proves that it was started here" in table
+    assert doubtful in table
+    assert simulated.log.count("*") == calls
+    missing = almajob("runs", "show", "june")
+    assert (missing.code, missing.out) == (5, "")
+
+
+def test_settling_looks_again_and_starts_nothing(
+    simulated: SimulatedAlma, almajob: Run, doubtful: str
+) -> None:
+    """Exit code 9 as long as something is in doubt, 0 after that."""
+    done = almajob("runs", "settle", "-f", "json")
+    assert done.code == 9
+    assert "1 of 1 runs are still in doubt" in done.err
+    assert almajob("runs", "resolve", "may", "--adopt", doubtful).code == 0
+    done = almajob("runs", "settle")
+    assert (done.code, done.out, done.err) == (0, "", "No run is in doubt.\n")
+    assert simulated.log.count(START) == 1
+
+
+def test_a_start_that_appears_later_is_settled_by_cron(simulated: SimulatedAlma, almajob: Run) -> None:
+    """In whichever environment it was made."""
+    simulated.institution.rules.checks_parameters = False
+    simulated.faults.add("reset-after", START)
+    fault = simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
+    assert fault is None or fault
+    job = ("--env", "production", "run", "--job", "M44", "--run-key", "k")
+    # It is looked for longer than the list lags.
+    assert almajob(*job).code == 0
+    rows = json.loads(almajob("runs", "list", "-f", "json").out)
+    assert [(row["state"], row["certainty"]) for row in rows] == [("ADOPTED", "tagged")]
+
+
+def test_a_person_says_that_it_was_not_started(simulated: SimulatedAlma, almajob: Run, doubtful: str) -> None:
+    """Then the same command starts it; who said so is kept."""
+    shown = json.loads(almajob("runs", "resolve", "may", "--not-started", "-f", "json").out)
+    assert (shown["state"], shown["retry_safe"]) == ("NOT_STARTED", True)
+    assert shown["trail"][-1]["reason"].startswith("user ")
+    simulated.clock.advance(7200)
+    assert almajob("--env", "production", "run", "--job", ERP, "--run-key", "may").code == 0
+    assert simulated.log.count(START) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), 2),
+        (("--adopt", "x"), 2),
+        (("--adopt", "1", "--not-started"), 2),
+        (("--adopt", "999"), 4),
+    ],
+)
+def test_a_wrong_word_settles_nothing(
+    simulated: SimulatedAlma, almajob: Run, doubtful: str, words: tuple[str, ...], code: int
+) -> None:
+    """Alma knows no such run of the job, or the command line is wrong."""
+    assert almajob("runs", "resolve", "may", *words).code == code
+    assert json.loads(almajob("runs", "show", "may", "-f", "json").out)["state"] == "AMBIGUOUS"
+
+
+def test_what_cannot_be_looked_for_does_not_keep_the_others(
+    simulated: SimulatedAlma, almajob: Run, doubtful: str, write_ini: object
+) -> None:
+    """An environment that is not in the ini any more: a warning, and exit code 9."""
+    write_ini(simulated.ini.partition("[production]")[0])  # type: ignore[operator]
+    done = almajob("runs", "settle")
+    assert done.code == 9
+    assert "has no environment 'production'" in done.err
