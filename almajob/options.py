@@ -146,7 +146,7 @@ def duration(text: str) -> float:
     Returns:
         Seconds.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip(), re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError("must be a length of time, such as 90s, 30m, 2h or 1d")
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]

@@ -16,6 +16,12 @@ from almajob.store.record import checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
+_KEY_LOCKS = 64
+
+
+def key_lock(run_key: str) -> str:
+    """Name the lock of a run key: one of a few, as keys are without number and a lock's file stays."""
+    return f"key:{int(checksum(run_key)[:8], 16) % _KEY_LOCKS}"
 
 
 class Locks:

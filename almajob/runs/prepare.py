@@ -168,7 +168,10 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
         item for item in listing.instances if draft.tag and draft.tag in item.name and item.id not in claimed
     ]
     if tagged:
-        return _adopted(draft, tagged[-1], Certainty.TAGGED, f"it has the tag {draft.tag}")
+        # The newest is listed first.
+        ours = tagged[::-1]
+        found = _adopted(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
+        return replace(found, candidates=tuple(map(candidate, ours))) if len(ours) > 1 else found
     running = [item for item in listing.instances if not slots.has_ended(item)]
     if not running or intention.options.if_running == "start":
         return None

@@ -16,6 +16,7 @@ from almajob.alma.api import StartRequest
 from almajob.errors import AlmajobError
 from almajob.runs import prior, settle, slots, wait
 from almajob.runs.intention import Intention, Means, Place
+from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
 from almajob.runs.prepare import Ready, drafted, prepared
 from almajob.store.record import Certainty, Record, State
@@ -41,7 +42,7 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         draft = drafted(intention, place, means)
         if draft.is_named:
             # The same name for another job, at the same time.
-            key = f"{place.environment}:key:{draft.run_key}"
+            key = key_lock(draft.run_key)
             locks.enter_context(means.locks.lock(key, intention.options.lock_wait))
         record = _start(intention, place, means, draft)
         # Until this process has told of it, or is dead.
@@ -67,6 +68,8 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
         return _send(ready, place, means)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
     means.ledger.write(ready)
+    if len(ready.candidates) > 1:
+        raise settle.unknown(ready)
     return ready
 
 

@@ -223,3 +223,20 @@ def test_without_a_home_the_user_database_knows_it(monkeypatch: pytest.MonkeyPat
     named = {"ALMAJOB_CACHE_DIR": "/x", "ALMAJOB_STATE_DIR": "/y"}
     found = settings.load(Options(), named)
     assert (found.cache_dir.text, found.state_dir.text) == ("/x", "/y")
+
+
+@pytest.mark.parametrize(("text", "is_set"), [("yes", True), ("No", False), ("true", True), ("off", False)])
+def test_yes_and_no_are_read_as_people_write_them(
+    write_ini: Callable[..., Path], text: str, is_set: bool
+) -> None:
+    """As configparser reads them."""
+    path = write_ini(f"[sandbox]\nregion = na\ntag = {text}\nsole_starter = {text}\n")
+    environment = settings.load(Options(ini_file=str(path)), {"HOME": "/"}).environment("sandbox")
+    assert (environment.has_tags, environment.is_sole_starter) == (is_set, is_set)
+
+
+def test_what_is_neither_yes_nor_no_is_refused(write_ini: Callable[..., Path]) -> None:
+    """With its line."""
+    path = write_ini("[sandbox]\nregion = na\ntag = perhaps\n")
+    with pytest.raises(ConfigurationError, match="line 3: tag is yes or no"):
+        settings.load(Options(ini_file=str(path)), {"HOME": "/"}).environment("sandbox")

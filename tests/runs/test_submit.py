@@ -280,6 +280,51 @@ def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
     assert len(alma.calls("POST")) == 1
 
 
+def test_two_runs_with_our_tag_are_told_after_a_lost_ledger_too(
+    alma: FakeAlma, means: Means, ledger: Ledger
+) -> None:
+    """The first of them is ours."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    first = _start(means, MANUAL, run_key="k")
+    shutil.rmtree(ledger.directory)
+    both = [instance(run, EXPORT, "RUNNING", name=f"x {first.tag}") for run in ("78", "77")]
+    alma.on("GET /jobs/M44/instances", _listed(*both))
+    with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78"):
+        _start(means, MANUAL, run_key="k")
+    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert len(alma.calls("POST")) == 1
+
+
+def test_looks_that_fail_decide_nothing(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+    """The start stays unknown; the next look that succeeds finds it."""
+    alma.on("POST /jobs/M44", Response("<html>", 502))
+    alma.on("GET /jobs/M44/instances", _listed(), *[Response("<html>", 401)] * 9)
+    with pytest.raises(OutcomeUnknown):
+        _start(means, MANUAL, run_key="k")
+    (record,) = ledger.records()
+    assert record.state is State.UNKNOWN
+    alma.on("GET /jobs/M44/instances", _listed(instance("77", EXPORT, "RUNNING", name=f"x {record.tag}")))
+    found = _start(means, MANUAL, run_key="k")
+    assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
+
+
+def test_a_clock_that_is_days_off_is_noticed(
+    alma: FakeAlma, means: Means, time: FastClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Alma's own time says which days are asked for."""
+    from datetime import UTC, datetime, timedelta
+
+    today = datetime.now(UTC).date()
+    time.jump = 10 * 86_400
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    _start(means)
+    asked = [
+        request.args["submit_date_from"] for request in alma.requests if "submit_date_from" in request.args
+    ]
+    assert asked[-1] == str(today - timedelta(days=1))
+    assert "This machine's clock is not Alma's: it is +864" in caplog.text
+
+
 # --- the same run ---
 
 
