@@ -21,7 +21,7 @@ from almajob.config import keys, settings
 from almajob.config.environments import Environment
 from almajob.config.keys import KeySource
 from almajob.config.settings import Options, Settings
-from almajob.errors import Refused
+from almajob.errors import AlmajobError, Refused
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Place
 from almajob.runs.runs import Runs
@@ -95,9 +95,20 @@ class Context:
     @cached_property
     def starts(self) -> Starts:
         """The chosen environment's starts."""
-        starts = Starts(lambda: self.alma, self.catalogue, self.ledger, self._place)
-        self._closing.callback(starts.told)
+        starts = Starts(
+            lambda: self.alma,
+            lambda: self.catalogue,
+            self.ledger,
+            self._place,
+            environment=self.environment.name,
+        )
+        self._closing.callback(starts.close)
         return starts
+
+    def told(self, *, is_lost: bool = False) -> None:
+        """Say that the result has been written to where stdout goes, or is lost."""
+        if "starts" in self.__dict__:
+            (self.starts.name_untold if is_lost else self.starts.told)()
 
     @cached_property
     def runs(self) -> Runs:
@@ -118,6 +129,14 @@ class Context:
             # In the demo Alma's limits do not hold.
             has_limits=environment.base_url is not None,
         )
+
+    @property
+    def environment_name(self) -> str:
+        """The name of the chosen environment; empty where none is chosen, or the ini cannot be read."""
+        try:
+            return self.settings.env.text if self.settings.env is not None else ""
+        except AlmajobError:
+            return ""
 
     @property
     def named_environment(self) -> str:

@@ -6,9 +6,12 @@ kept in brackets at the end, because Ex Libris Support asks for the tracking id.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from almajob.visible import visible
+
+if TYPE_CHECKING:
+    from almajob.store.record import Record
 
 _LONGEST_LINE = 600
 
@@ -46,7 +49,7 @@ class AlmajobError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
-    record: object | None = None
+    record: Record | None = None
 
     def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
         super().__init__(what)

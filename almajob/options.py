@@ -123,13 +123,10 @@ def process_id(text: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """Take a number of seconds, more than none; for ``type=``."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError("must be a number of seconds, such as 600")
+    """Take a length of time as ``duration``, but more than none; for ``type=``."""
+    found = duration(text)
+    if not found:
+        raise argparse.ArgumentTypeError("must be more than 0")
     return found
 
 

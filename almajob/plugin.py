@@ -59,11 +59,12 @@ from almajob.options import (
     whole_number,
 )
 from almajob.runs.catalogue import named_like
-from almajob.runs.intention import StartOptions
+from almajob.runs.doubt import in_doubt, is_twice
+from almajob.runs.intention import IF_RUNNING, StartOptions
+from almajob.runs.plan import Plan
 from almajob.runs.records import find as find_record
 from almajob.runs.records import listed
 from almajob.runs.runkey import PERIODS
-from almajob.runs.submit import Plan
 from almajob.store.record import Record
 from almajob.terminal import asker
 
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from almajob.app import AlmaJob
 
 __all__ = [
+    "IF_RUNNING",
     "LEDGER_COLUMNS",
     "PERIODS",
     "RECORD_COLUMNS",
@@ -100,6 +102,8 @@ __all__ = [
     "asker",
     "duration",
     "find_record",
+    "in_doubt",
+    "is_twice",
     "ledger_values",
     "listed",
     "named_like",
@@ -154,7 +158,13 @@ class _Almajob(cliff.command.Command):
             self.app.configure_output(parsed_args)
             with Context(options_in(self.app.options, parsed_args)) as self.context:
                 self._check_columns(parsed_args)
-                code = super().run(parsed_args)
+                try:
+                    code = super().run(parsed_args)
+                    self._flush()
+                except (ResultLost, BrokenPipeError):
+                    self.context.told(is_lost=True)
+                    raise
+                self.context.told()
             if self.verdict is not None:
                 raise self.verdict
         except BrokenPipeError:
@@ -164,6 +174,16 @@ class _Almajob(cliff.command.Command):
             return self.app.report(error)
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
+
+    def _flush(self) -> None:
+        """Make sure that the result is written: what only waits to be is lost if the process dies."""
+        try:
+            self.app.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError) as error:
+            stdout.drop()
+            raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         """Name the columns of the result, where they depend on the options."""
@@ -176,6 +196,10 @@ class _Almajob(cliff.command.Command):
         for asked in chain.from_iterable(asked_for):
             if known and _normalised(asked) not in known:
                 raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
+
+
+def _reason(error: Exception) -> str:
+    return f"{getattr(error, 'strerror', None) or error}."
 
 
 def _normalised(column: str) -> str:
@@ -197,7 +221,7 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
             raise
         except OSError as error:
             stdout.drop()
-            raise ResultLost(f"The result cannot be written: {error.strerror}.") from None
+            raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
 
 class Lister(_Displayed, cliff.lister.Lister):

@@ -22,4 +22,8 @@ def _ask(question: str) -> bool:
     # Not input(): it would ask on stdout, among the results.
     sys.stderr.write(f"{visible(question, keep=chr(10))} [y/N] ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        # Ctrl-D: what comes next begins a line of its own.
+        sys.stderr.write("\n")
+    return answer.strip().lower() in {"y", "yes"}

@@ -82,9 +82,9 @@ def test_a_commands_help_is_the_commands(almajob: Run, words: tuple[str, ...]) -
         (("run",), "required: --job"),
         (("status", "--id", "12a"), "digits only"),
         (("status", "--id", ""), "digits only"),
-        (("run", "--job", "x", "--timeout", "soon"), "number of seconds"),
-        (("run", "--job", "x", "--timeout", "-1"), "number of seconds"),
-        (("run", "--job", "x", "--timeout", "inf"), "number of seconds"),
+        (("run", "--job", "x", "--timeout", "soon"), "must be "),
+        (("run", "--job", "x", "--timeout", "-1"), "must be "),
+        (("run", "--job", "x", "--timeout", "inf"), "must be "),
         (("list", "--type", "weekly"), "invalid choice"),
         (("--cmd",), "unrecognized arguments: --cmd"),
         (("--cmd=",), "unrecognized arguments: --cmd="),
@@ -199,14 +199,14 @@ def test_a_closed_pipe_is_exit_code_141(site: FakeAlma, almajob: Run) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_full_disk_under_stdout_is_told(site: FakeAlma, almajob: Run) -> None:
-    """Exit code 1, one line, no traceback."""
+    """Exit code 1, what and why, no traceback."""
     site.jobs(JOBS)
     almajob("--env", "sandbox", "list")
     with open("/dev/full", "w") as full:
         process = _popen("--env", "sandbox", "list", stdout=full)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert err == "almajob: the result cannot be written: No space left on device\n"
+    assert err == "almajob: The result cannot be written.\n  No space left on device.\n"
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -25,7 +25,8 @@ def test_a_person_answers(
     ask = asker()
     assert ask is not None
     assert ask("Run \x1b[2J\nIs it?") is is_yes
-    assert stderr.getvalue() == "Run \\x1b[2J\nIs it? [y/N] "
+    line_end = "" if answer else "\n"
+    assert stderr.getvalue() == f"Run \\x1b[2J\nIs it? [y/N] {line_end}"
     assert capsys.readouterr().out == ""
 
 

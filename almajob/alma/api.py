@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar, NoReturn
+from urllib.parse import urlencode
 
 from almajob.alma.models import (
     Code,
@@ -70,7 +71,7 @@ class StartRequest:
     @property
     def url(self) -> str:
         """The whole address."""
-        return f"{self.base}{self.path}?op=run"
+        return f"{self.base}{self.path}?{urlencode(self.params)}"
 
 
 class Alma:

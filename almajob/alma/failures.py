@@ -59,7 +59,7 @@ def failure(broken: Exception, host: str) -> Unreachable:
             f"There is no host {host}, or no name server answers.",
             cure="Check region or base_url in the ini, and this machine's network.",
         )
-    if kind in {"NewConnectionError", "ConnectTimeoutError", "ProxyError"}:
+    if kind in {"NewConnectionError", "ConnectTimeoutError"} or _never_got_through(cause):
         return NotSent(
             f"No connection to {host} could be made.",
             cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
@@ -76,6 +76,19 @@ def failure(broken: Exception, host: str) -> Unreachable:
         f"{host} did not answer completely.",
         why="The connection broke.",
         cure="Try again; if it stays, Alma may be down.",
+    )
+
+
+def _never_got_through(cause: object) -> bool:
+    """Whether a proxy was not reached, or refused to connect to the server.
+
+    urllib3 calls a connection that broke after the request was sent a ProxyError too, where there is a proxy.
+    """
+    if type(cause).__name__ != "ProxyError":
+        return False
+    first = getattr(cause, "original_error", None)
+    return type(first).__name__ in {"NewConnectionError", "ConnectTimeoutError", "NameResolutionError"} or (
+        isinstance(first, OSError) and str(first).startswith("Tunnel connection failed")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import re
 
 HIDDEN = "(hidden)"
@@ -11,6 +12,7 @@ _KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[\w-]{12,}", re.
 # Shorter ones are no keys of Alma's (36 characters) but words of a test server, such as "test": blanking
 # them out would spoil every message that has the word.
 _SHORTEST_SECRET = 8
+_JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 # Every key of this process, so that redact() also knows keys of an unusual shape.
 _known: set[str] = set()
 
@@ -44,7 +46,9 @@ class Key:
         """Give bytes from elsewhere without the key in them."""
         if len(self._text) < _SHORTEST_SECRET:
             return body
-        return body.replace(self._text.encode(), HIDDEN.encode())
+        plain = body.replace(self._text.encode(), HIDDEN.encode())
+        # Nobody who answers in good faith spells a key in escapes.
+        return HIDDEN.encode() if self._text in _unescaped(plain) else plain
 
     @property
     def fingerprint(self) -> str:
@@ -55,6 +59,14 @@ class Key:
         return f"Key{HIDDEN}"
 
     __str__ = __repr__
+
+
+def _unescaped(body: bytes) -> str:
+    """Undo the escapes of JSON and XML, where there are any."""
+    text = body.decode("utf-8", "replace")
+    if "\\u" in text:
+        text = _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return html.unescape(text) if "&#" in text else text
 
 
 def redact(text: str) -> str:

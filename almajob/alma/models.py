@@ -191,15 +191,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class InstancesPage:
-    """One page of a job's runs, and how many Alma says there are in all."""
+    """One page of a job's runs, and how many Alma says there are in all; None where it does not say."""
 
     instances: tuple[Instance, ...]
-    total: int
+    total: int | None
 
     @classmethod
     def from_json(cls, raw: Json) -> InstancesPage:
         found = tuple(Instance.from_json(item) for item in _items(raw, "job_instance"))
-        return cls(found, _whole_number(raw.get("total_record_count"), len(found)))
+        total = _whole_number(raw.get("total_record_count"), -1)
+        return cls(found, total if total >= 0 else None)
 
 
 @dataclass(frozen=True, slots=True)

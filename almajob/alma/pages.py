@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ AT_ONCE = 8
 # Alma could answer smaller pages than were asked for, but hardly smaller than its own default.
 _SMALLEST_PAGE = 10
 _MOST_PAGES = 1000
+_PROCESS_ID = re.compile(r"[0-9]+")
 
 
 def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
@@ -81,9 +83,10 @@ def all_instances(
         patience: seconds for each call, where the usual time limit is more than it is worth.
     """
     found: dict[str, Instance] = {}
-    total, offset = 1, 0
+    total: int | None = 1
+    offset = 0
     first: Reading | None = None
-    while offset < total and offset < _MOST_PAGES * PAGE:
+    while total is not None and offset < total and offset < _MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
             job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
         )
@@ -93,9 +96,13 @@ def all_instances(
             break
         offset += len(page.instances)
         for instance in page.instances:
-            found.setdefault(instance.id, instance)
+            # One without a usable id is not there, so that the list has a gap.
+            if _PROCESS_ID.fullmatch(instance.id):
+                found.setdefault(instance.id, instance)
     assert first is not None
-    return Listing(tuple(found.values()), len(found) >= total, first.clock, first.clock_error)
+    # An answer that counts nothing may be anything; it proves no absence.
+    is_complete = total is not None and len(found) >= total
+    return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error)
 
 
 def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.plugin import (
+    IF_RUNNING,
     PERIODS,
     START_COLUMNS,
     AlmajobError,
     Plan,
-    Record,
     ShowOne,
     StartOptions,
     Text,
@@ -76,11 +76,6 @@ class Run(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         if parsed_args.timeout is not None and not parsed_args.wait:
             raise UsageError("--timeout says how long to wait.", cure="Add --wait.")
-        if parsed_args.rerun_failed and not (parsed_args.run_key or parsed_args.once_per):
-            raise UsageError(
-                "--rerun-failed needs to know which run failed.",
-                cure="Add --run-key NAME or --once-per PERIOD.",
-            )
         options = _options_of(parsed_args)
         if parsed_args.dry_run:
             return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
@@ -102,9 +97,7 @@ class Run(ShowOne):
         if parsed_args.formatter not in {"json", "yaml"}:
             raise error
         self.verdict = error
-        record = error.record if isinstance(error.record, Record) else None
-        env = self.context.settings.env
-        return not_started(env.text if env else "", record, parsed_args.run_key or "")
+        return not_started(self.context.environment_name, error.record, parsed_args.run_key or "")
 
 
 def _add_once_options(parser: argparse.ArgumentParser) -> None:
@@ -128,7 +121,7 @@ def _add_once_options(parser: argparse.ArgumentParser) -> None:
     )
     once.add_argument(
         "--if-running",
-        choices=("refuse", "attach", "start"),
+        choices=IF_RUNNING,
         default="refuse",
         help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
         "or start another one beside it; default: %(default)s",
@@ -140,9 +133,9 @@ def _add_wait_options(parser: argparse.ArgumentParser) -> None:
     waiting.add_argument("--wait", action="store_true", help="follow the run to its end")
     waiting.add_argument(
         "--timeout",
-        metavar="SECONDS",
+        metavar="DURATION",
         type=seconds,
-        help="with --wait: stop looking after this time (exit code 8), while the job goes on; "
+        help="with --wait: stop looking after so long, such as 600 or 2h (exit code 8); the job goes on; "
         "without it, wait as long as it takes",
     )
     waiting.add_argument(

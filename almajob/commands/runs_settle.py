@@ -15,6 +15,8 @@ from almajob.plugin import (
     OutcomeUnknown,
     Record,
     find_record,
+    in_doubt,
+    is_twice,
     ledger_values,
     listed,
     non_empty,
@@ -56,14 +58,23 @@ class RunsSettle(Lister):
         if not records:
             LOG.info("No run is in doubt.")
         settled = [settle(self.context, record) for record in records]
-        in_doubt = [record for record in settled if record.is_open]
-        if in_doubt:
-            self.verdict = OutcomeUnknown(
-                f"{len(in_doubt)} of {len(settled)} runs are still in doubt.",
-                why="; ".join(f"{record.id} {record.state}" for record in in_doubt[:10]),
-                cure="almajob runs show RUN tells more; almajob runs resolve RUN settles it by your word.",
-            )
+        self.verdict = _verdict(settled)
         return LEDGER_COLUMNS, [ledger_values(record) for record in settled]
+
+
+def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
+    """Judge all that were looked for: in doubt, or made twice."""
+    for record in records:
+        if is_twice(record):
+            LOG.warning("%s", in_doubt(record))
+    still = [record for record in records if record.is_open or is_twice(record)]
+    if not still:
+        return None
+    return OutcomeUnknown(
+        f"{len(still)} of {len(records)} starts are in doubt, or were made twice.",
+        why="; ".join(f"{record.id} {record.state}" for record in still[:10]),
+        cure="almajob runs show RUN tells more; almajob runs resolve RUN settles it by your word.",
+    )
 
 
 def settle(context: Context, record: Record) -> Record:

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 
 from almajob.alma.api import Alma
 from almajob.alma.models import Job, Parameter
+from almajob.errors import UsageError
 from almajob.runs import clock as clocks
 from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.runkey import PERIODS, key_problem
 from almajob.store.ledger import Ledger
+
+IF_RUNNING = ("refuse", "attach", "start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,25 @@ class StartOptions:
     rerun_failed: bool = False
     lock_wait: float = LOCK_WAIT
     wait_for_slot: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no command line could say.
+
+        Raises:
+            UsageError: an option has a value that it cannot have.
+        """
+        problem = key_problem(self.run_key) if self.run_key else ""
+        if problem:
+            raise UsageError(f"The run key {problem}.")
+        if self.once_per not in ("", *PERIODS) or (self.once_per and self.run_key):
+            raise UsageError(f"once_per is one of {', '.join(PERIODS)}, and instead of a run key.")
+        if self.if_running not in IF_RUNNING:
+            raise UsageError(f"if_running is one of {', '.join(IF_RUNNING)}.")
+        if self.rerun_failed and not (self.run_key or self.once_per):
+            raise UsageError(
+                "--rerun-failed needs to know which run failed.",
+                cure="Add --run-key NAME or --once-per PERIOD.",
+            )
 
 
 @dataclass(frozen=True, slots=True)

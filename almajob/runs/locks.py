@@ -40,12 +40,13 @@ class Locks:
         )
 
     @contextlib.contextmanager
-    def lock(self, name: str, wait: float) -> Iterator[None]:
+    def lock(self, name: str, wait: float, cure: str = "Try again when it has ended.") -> Iterator[None]:
         """Hold a lock for the length of a block.
 
         Args:
             name: of a job, or of whatever only one process at a time may be busy with.
             wait: seconds, at most, until it is free.
+            cure: what to do where it is not.
 
         Raises:
             Refused: another process has it, or it cannot be made.
@@ -55,9 +56,9 @@ class Locks:
                 stack.enter_context(locked(self._path(name), wait=wait, note=self._note))
             except Held as held:
                 raise Refused(
-                    "Another almajob is busy with this job.",
+                    "Another almajob is busy with this job or run key; nothing was sent.",
                     why=f"It is {held.holder}." if held.holder else "",
-                    cure="Try again when it has ended; --lock-wait DURATION waits longer for it.",
+                    cure=cure,
                 ) from None
             except OSError as error:
                 raise Refused(
@@ -69,13 +70,11 @@ class Locks:
             yield
 
     def hold(self, name: str) -> None:
-        """Say that this process is busy with something, until ``release``."""
-        if name in self._held:
-            return
+        """Say that this process is busy with something, until ``release``; no failure here matters."""
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
             stack.enter_context(locked(self._path(name), wait=0))
-        self._held[name] = stack
+            self._held[name] = stack
 
     def is_held(self, name: str) -> bool:
         """Whether a process that lives is busy with something."""
@@ -84,14 +83,16 @@ class Locks:
             return False
         try:
             with locked(path, wait=0):
-                return False
+                # Left behind by a process that was killed.
+                path.unlink(missing_ok=True)
         except Held:
             return True
         except OSError:
             return False
+        return False
 
     def release(self) -> None:
-        """Let go of everything that was held; the names are used once, so their files go too."""
+        """Let go of everything that was held, and remove its files."""
         for name, stack in self._held.items():
             with contextlib.suppress(OSError):
                 self._path(name).unlink(missing_ok=True)

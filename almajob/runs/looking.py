@@ -69,17 +69,18 @@ def judge(
         reason = f"run {ours[0].id} has the tag {record.tag}"
         return Finding(State.ADOPTED, reason, tuple(ours), Certainty.TAGGED)
     # Another tag is another run's.
-    fitting = [item for item in fresh if _submitter(item) in {*_API, ""} and not TAG.search(item.name)]
-    tags_show = trust.tags_show or any(TAG.search(item.name) for item in listing.instances)
+    fitting = [
+        item
+        for item in fresh
+        if _submitter(item) in {*_API, ""} and not (record.tag and _is_tagged(record, item))
+    ]
+    tags_show = trust.tags_show or any(_is_tagged(record, item) for item in listing.instances)
     if record.tag and tags_show:
         fitting = []
     if fitting:
-        needs_tag = bool(record.tag) and trust.tags_show is None
-        may_infer = trust.may_infer and not needs_tag
+        may_infer = trust.may_infer and not (record.tag and trust.tags_show is None)
         return _the_only(record, listing, fitting, may_infer=may_infer) or (
-            _ambiguous(fitting)
-            if is_last or (not needs_tag and listing.is_complete and _any_timely(record, fitting))
-            else _undecided("Alma may not show all of them yet")
+            _ambiguous(fitting) if is_last else _undecided("Alma may not show all of them yet")
         )
     if not listing.is_complete:
         return _undecided("Alma's list has gaps")
@@ -110,6 +111,11 @@ def _ambiguous(fitting: Sequence[Instance]) -> Finding:
 
 def _undecided(reason: str) -> Finding:
     return Finding(None, reason)
+
+
+def _is_tagged(record: Record, item: Instance) -> bool:
+    """Whether a run has a tag that does not belong to the job's own name."""
+    return bool(TAG.search(item.name.replace(record.job_name, "")))
 
 
 def _any_timely(record: Record, items: Sequence[Instance]) -> bool:

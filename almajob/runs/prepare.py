@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from almajob.alma.models import Instance, Job, Parameter
+from almajob.alma.models import Instance, Parameter
 from almajob.alma.pages import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import proof, runkey, slots
@@ -21,6 +21,7 @@ from almajob.store.record import Certainty, Record, State, Step
 LOG = logging.getLogger(__name__)
 
 _UNKNOWN_OFFSET = 3600.0
+_LONGEST_MEMORY = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         ConfigurationError: the key leads to another environment.
     """
     now = means.clock.now()
-    found = proof.recall(means.ledger, place.identity)
-    if found is None:
-        found = proof.ask(means.alma, means.ledger, place.identity, now)
+    found = proof.current(means.alma, means.ledger, place.identity, now)
     proof.refuse_contradiction(found, place.environment, place.kind)
     return Record(
         id=runkey.record_id(local_time(now)),
@@ -62,6 +61,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         parameters=runkey.parameters_hash(intention.parameters),
         tag="",
         trail=(Step(State.PREPARED, now, "meant"),),
+        identity=place.identity,
         holder=f"process {os.getpid()} on {platform.node()}",
     )
 
@@ -100,7 +100,6 @@ def prepared(
     Raises:
         AlmajobError: something speaks against it; nothing was started.
     """
-    _renew_proof(place, means)
     job = reread(means.alma, intention.job)
     tag = ""
     if place.has_tags and runkey.takes_tag(job):
@@ -108,7 +107,7 @@ def prepared(
         tag = runkey.tag_of(draft.run_key, draft.attempt, runkey.fingerprint(*start))
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
-    listing = _baseline(intention, job, means)
+    listing = _baseline(intention, draft, means)
     claimed = {record.instance_id for record in records if record.has_run}
     found = _found(intention, draft, listing, claimed)
     if found is not None:
@@ -123,26 +122,16 @@ def prepared(
     return Ready(record, runkey.tagged(job, intention.parameters, tag), alma_now, elapsed)
 
 
-def _renew_proof(place: Place, means: Means) -> None:
-    """Ask once a day where the key leads; what was said before counts where there is no answer."""
-    known = proof.recall(means.ledger, place.identity)
-    now = means.clock.now()
-    if known is not None and proof.is_old(known, now):
-        try:
-            known = proof.ask(means.alma, means.ledger, place.identity, now)
-        except AlmajobError as error:
-            LOG.info("Where the key leads cannot be asked just now: %s", error.what)
-        proof.refuse_contradiction(known, place.environment, place.kind)
-
-
-def _baseline(intention: Intention, job: Job, means: Means) -> Listing:
+def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
     """List the job's runs from yesterday, or as long as its name has stood for a run, to tomorrow."""
-    listing = _listed(intention, job, means, means.clock.now())
-    if listing.clock is not None and abs(listing.clock - means.clock.now()) > slots.HOUR:
-        LOG.warning(
-            "This machine's clock is not Alma's: it is %+.0f s off.", means.clock.now() - listing.clock
-        )
-        listing = _listed(intention, job, means, listing.clock)
+    is_lost = draft.tag and draft.is_named and not means.ledger.has(lambda row: row.job_id == draft.job_id)
+    # A ledger that knows nothing of the job may be a new one, in the place of one that did.
+    longer = _LONGEST_MEMORY if is_lost else timedelta(0)
+    now = means.clock.now()
+    listing = _listed(intention, means, now, longer)
+    if listing.clock is not None and abs(listing.clock - now) > slots.HOUR:
+        LOG.warning("This machine's clock is not Alma's: it is %+.0f s off.", now - listing.clock)
+        listing = _listed(intention, means, listing.clock, longer)
     if not listing.is_complete:
         raise Refused(
             "Alma's list of the job's runs has gaps; nothing was started.",
@@ -152,10 +141,11 @@ def _baseline(intention: Intention, job: Job, means: Means) -> Listing:
     return listing
 
 
-def _listed(intention: Intention, job: Job, means: Means, now: float) -> Listing:
-    today = datetime.fromtimestamp(now, UTC).date()
-    since = runkey.first_day(intention.options.once_per, today)
-    return all_instances(means.alma, job.id, since=since, until=today + timedelta(days=1))
+def _listed(intention: Intention, means: Means, now: float, longer: timedelta) -> Listing:
+    # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
+    today = local_time(now).date()
+    since = min(runkey.first_day(intention.options.once_per, today), today - longer)
+    return all_instances(means.alma, intention.job.id, since=since, until=today + timedelta(days=2))
 
 
 def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[str]) -> Record | None:
@@ -176,7 +166,9 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
     if not running or intention.options.if_running == "start":
         return None
     if intention.options.if_running == "attach":
-        return _adopted(draft, running[0], Certainty.INFERRED, "it was running, and was attached to")
+        # It was not sent with our tag.
+        attached = replace(draft, tag="")
+        return _adopted(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
     first = running[0]
     since = (
         f" since {first.submit_time:%Y-%m-%d %H:%M:%S} UTC" if isinstance(first.submit_time, datetime) else ""

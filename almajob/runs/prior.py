@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from almajob.errors import Refused
 from almajob.runs.slots import HOUR
 from almajob.store.ledger import RowKey, Wanted, key_hash
-from almajob.store.record import Record, State
+from almajob.store.record import Record
 
 
 def rows_for(draft: Record, now: float) -> Wanted:
@@ -24,22 +24,62 @@ def rows_for(draft: Record, now: float) -> Wanted:
     return wanted
 
 
+def is_here(record: Record, institution: str, identity: str) -> bool | None:
+    """Whether a record is of the Alma that is called now; None where that cannot be told.
+
+    Two inis may give two institutions the same name, and many jobs have the same id everywhere.
+
+    Args:
+        record: of an environment of that name.
+        institution: its code, where the key may ask for it.
+        identity: of its address and key.
+    """
+    if record.institution and institution:
+        return record.institution == institution
+    return True if record.identity == identity else None
+
+
+def of_here(draft: Record, records: Iterable[Record]) -> list[Record]:
+    """Leave out the records that are certainly of another institution."""
+    return [record for record in records if is_here(record, draft.institution, draft.identity) is not False]
+
+
+def refuse_elsewhere(record: Record, institution: str, identity: str) -> None:
+    """Refuse to ask one Alma about a start that was perhaps made in another.
+
+    Raises:
+        Refused: the record is of another institution, or may be.
+    """
+    here = is_here(record, institution, identity)
+    if not here:
+        other = f"the institution {record.institution}" if here is False else "perhaps another institution"
+        raise Refused(
+            f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
+            why=f"It was made with another key of [{record.environment}], in {other}.",
+            cure="Use the ini with which it was started. If you know what became of it:\n"
+            f"almajob --env {record.environment} runs resolve {record.id} --not-started",
+        )
+
+
 def of_same_key(draft: Record, records: Iterable[Record]) -> list[Record]:
     """Give the records of the same run key."""
     return [record for record in records if record.run_key == draft.run_key]
 
 
 def is_same_start(one: Record, other: Record) -> bool:
-    """Whether two records mean the same job with the same parameters in the same institution.
-
-    A key that may not ask for its institution has none; that is no other one.
-    """
-    institutions = {one.institution, other.institution} - {""}
-    return (
-        len(institutions) < 2
-        and (one.environment, one.job_id) == (other.environment, other.job_id)
-        and one.parameters == other.parameters
+    """Whether two records mean the same job with the same parameters."""
+    return (one.environment, one.job_id, one.parameters) == (
+        other.environment,
+        other.job_id,
+        other.parameters,
     )
+
+
+def is_this_run(draft: Record, record: Record) -> bool:
+    """Whether the same command has made a record: its key is the same, or neither was given one."""
+    if draft.is_named or record.is_named:
+        return draft.run_key == record.run_key
+    return is_same_start(draft, record)
 
 
 def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
@@ -49,7 +89,7 @@ def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
         Refused: it does.
     """
     for record in of_same_key(draft, records):
-        if record.state is not State.NOT_STARTED and not is_same_start(draft, record):
+        if not record.is_retry_safe and not is_same_start(draft, record):
             what = (
                 f"with other parameters for {record.job_name!r}"
                 if record.job_id == draft.job_id

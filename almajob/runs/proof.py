@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from almajob.alma.api import Alma
 from almajob.alma.refusals import PER_SECOND_THRESHOLD
-from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused
+from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused
 from almajob.store.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
@@ -43,21 +43,39 @@ def recall(ledger: Ledger, key: str) -> Proof | None:
     return Proof(**kept) if isinstance(kept, dict) else None
 
 
-def ask(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
-    """Ask Alma where a key leads, and keep the answer.
+def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
+    """Give what is known of a key: Alma is asked once a day; what it said before counts where it is silent.
 
-    A key that may not ask is no obstacle.
+    Args:
+        alma: is asked with that key.
+        ledger: keeps the answer.
+        key: the key's fingerprint.
+        now: seconds since the epoch.
 
     Raises:
-        AlmajobError: there was no answer; nothing was started.
+        AlmajobError: nothing is known, and there was no answer; nothing was started.
     """
+    known = recall(ledger, key)
+    if known is not None and 0 <= now - known.asked_at < DAY:
+        return known
+    try:
+        return _ask(alma, ledger, key, now, known)
+    except AlmajobError as error:
+        if known is None:
+            raise
+        LOG.info("Where the key leads cannot be asked just now: %s", error.what)
+        return known
+
+
+def _ask(alma: Alma, ledger: Ledger, key: str, now: float, known: Proof | None) -> Proof:
+    """Ask Alma where a key leads, and keep the answer; a key that may not ask is no obstacle."""
     try:
         general = alma.general()
     except (KeyRefused, AlmaRefused) as refused:
         if refused.code == PER_SECOND_THRESHOLD:
             raise
         LOG.info("The key may not ask which environment it leads to; that is not checked.")
-        proof = Proof("", "", now)
+        proof = replace(known, asked_at=now) if known else Proof("", "", now)
     else:
         proof = Proof(general.institution, general.environment_type, now)
         if proof.environment_type.casefold() not in KINDS:
@@ -65,11 +83,6 @@ def ask(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     kept: dict[str, Any] = asdict(proof)
     ledger.keep_fact(_name(key), kept)
     return proof
-
-
-def is_old(proof: Proof, now: float) -> bool:
-    """Whether it is time to ask again."""
-    return not 0 <= now - proof.asked_at < DAY
 
 
 def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:

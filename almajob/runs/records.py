@@ -39,7 +39,7 @@ def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
 
     Args:
         ledger: of all environments.
-        text: one of the three.
+        text: one of the three; of several attempts under one key, the newest is meant.
         environment: look there only.
 
     Raises:
@@ -49,7 +49,7 @@ def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     records = ledger.records(lambda row: environment in ("", row.environment))
     found = (
         [record for record in records if record.id == text]
-        or [record for record in records if record.run_key == text]
+        or _newest([record for record in records if record.run_key == text])
         or [record for record in records if record.instance_id == text]
     )
     if len(found) == 1:
@@ -65,3 +65,8 @@ def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
         why=f"They are: {shown}",
         cure="Say which by the first of these.",
     )
+
+
+def _newest(records: list[Record]) -> list[Record]:
+    """Give the newest record of each environment."""
+    return list({record.environment: record for record in records}.values())

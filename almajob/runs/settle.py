@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from almajob.alma.models import Instance
 from almajob.alma.pages import Listing, all_instances
-from almajob.errors import AlmajobError, OutcomeUnknown
+from almajob.errors import AlmajobError
 from almajob.runs import looking
 from almajob.runs.intention import Means, Place
 from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
@@ -32,14 +33,17 @@ def settle(record: Record, place: Place, means: Means) -> Record:
     Returns:
         The record as it is then; still open where Alma's answers do not decide it.
     """
-    now = means.clock.now()
     if record.state is State.PREPARED:
         reason = "the process that prepared it ended before it sent anything"
-        return keep(record.moved(State.NOT_STARTED, now, reason), means)
+        return keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
     if record.state is State.SENDING:
-        reason = "the process that sent it ended before the answer was kept"
-        record = keep(record.moved(State.UNKNOWN, now, reason), means)
+        record = keep(_left_alone(record, means), means)
     return look_for(record, place, means)
+
+
+def _left_alone(record: Record, means: Means) -> Record:
+    reason = "the process that sent it ended before the answer was kept"
+    return record.moved(State.UNKNOWN, means.clock.now(), reason)
 
 
 def look_for(record: Record, place: Place, means: Means) -> Record:
@@ -49,16 +53,21 @@ def look_for(record: Record, place: Place, means: Means) -> Record:
         lambda row: row.environment == record.environment and row.job_id == record.job_id
     )
     claimed = {other.instance_id for other in others if other.instance_id and other.id != record.id}
-    pauses = _pauses(record, means.clock.now())
-    for number, pause in enumerate(pauses, 1):
-        if pause:
-            means.clock.sleep(pause)
+    age = _age(record, means.clock.now())
+    begun = means.clock.elapsed()
+    moments = _moments(record, age)
+    for moment in moments:
+        is_last = moment == moments[-1]
+        pause = moment - age - (means.clock.elapsed() - begun)
+        if pause < 0 and not is_last and moment != age:
+            # The last look took longer than until here.
+            continue
+        means.clock.sleep(max(pause, 0.0))
         try:
             listing = list_around(record, means)
         except AlmajobError as error:
             LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
             continue
-        is_last = number == len(pauses)
         finding = looking.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
         record = _step(record, finding, means)
         if record.state is State.ABSENT:
@@ -76,7 +85,7 @@ def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
 
 def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -> None:
     """Learn from a tagged run whether Alma shows tags; no failure here is one of the run."""
-    if not record.tag or not instance.name:
+    if record.state is not State.STARTED or not record.tag or not instance.name:
         return
     show = record.tag in instance.name
     try:
@@ -117,60 +126,17 @@ def keep(record: Record, means: Means) -> Record:
     return record
 
 
-def unknown(record: Record) -> OutcomeUnknown:
-    """Say that it cannot be told whether a job was started, and what to do."""
-    name = f"{record.job_name!r} ({record.job_id})"
-    env = f"almajob --env {record.environment}"
-    only_looks = "The same command again looks for it, and starts nothing before that is settled."
-    if record.has_run:
-        twice = ", ".join(candidate.id for candidate in record.candidates)
-        error = OutcomeUnknown(
-            f"Alma started {name} more than once from one request: runs {twice}.",
-            why=f"Run {record.instance_id} is taken for this one.",
-            cure="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
-        )
-    elif record.state is State.AMBIGUOUS:
-        fit = "; ".join(f"{item.id} of {item.submit_time}" for item in record.candidates)
-        error = OutcomeUnknown(
-            f"It cannot be told whether {name} was started.",
-            why=f"{_sentence(record)} Candidates: {fit}.",
-            cure=f"{env} runs show {record.id} tells more. If one of them is it:\n"
-            f"{env} runs resolve {record.id} --adopt PROCESS_ID\n"
-            f"If none is: {env} runs resolve {record.id} --not-started",
-        )
-    else:
-        error = OutcomeUnknown(
-            f"It cannot be told whether {name} was started.",
-            why=f"{_sentence(record)} {_until(record)}".strip(),
-            cure=f"{only_looks}\nSo does: {env} runs settle {record.id}\n"
-            f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
-        )
-    error.record = record
-    return error
+def _moments(record: Record, age: float) -> list[float]:
+    """Say when to look, in seconds after the start was sent.
 
-
-def _sentence(record: Record) -> str:
-    """Tell how it came about, and what was found out since."""
-    reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
-    text = "; ".join(reasons) or "what then happened is not known"
-    return f"It was sent; {text}."
-
-
-def _until(record: Record) -> str:
-    if record.state is not State.ABSENT or record.sent_at is None:
-        return ""
-    at = datetime.fromtimestamp(record.sent_at + ABSENT_FOR_GOOD + record.sent_error).astimezone()
-    return f"If it still does not at {at:%H:%M %z}, the run counts as not started."
-
-
-def _pauses(record: Record, now: float) -> list[float]:
-    """Say how long to wait before each look."""
-    if record.state is not State.UNKNOWN:
-        return [0.0]
-    age = _age(record, now)
+    Args:
+        record: the start.
+        age: how long ago it was sent, in seconds.
+    """
+    if record.state is not State.UNKNOWN or age > LOOKS[-1]:
+        return [age]
     ahead = [at for at in LOOKS if at > age]
-    moments = [age, *ahead] if age > LOOKS[0] else ahead
-    return [after - before for before, after in zip([age, *moments], moments, strict=False)]
+    return [age, *ahead] if age > LOOKS[0] else ahead
 
 
 def _age(record: Record, now: float) -> float:
@@ -181,6 +147,8 @@ def _age(record: Record, now: float) -> float:
 
 def _step(record: Record, finding: Finding, means: Means) -> Record:
     """Write down what a look has found, where it is something new."""
+    if finding.state is State.AMBIGUOUS is record.state and finding.candidates != record.candidates:
+        return keep(replace(record, candidates=finding.candidates), means)
     if finding.state is None or finding.state not in _LOOKING_LEADS_TO[record.state]:
         return record
     changes: dict[str, Any] = {"certainty": finding.certainty, "candidates": finding.candidates}
@@ -205,22 +173,27 @@ def _absent_for_good(record: Record, finding: Finding, listing: Listing, means: 
     return keep(record.moved(State.NOT_STARTED, now, reason), means)
 
 
-def resolve(record: Record, means: Means, *, instance_id: str = "", by: str) -> Record:
+def resolve(record: Record, means: Means, *, found: Instance | None, by: str) -> Record:
     """Write down what a person knows.
 
     Args:
         record: an open start, sent and without an answer; its job's lock is held.
         means: the ledger.
-        instance_id: the run that it is; empty where it was not started.
+        found: the run that it is; None where it was not started.
         by: who says so.
     """
     now = means.clock.now()
     if record.state is State.SENDING:
-        record = record.moved(State.UNKNOWN, now, "the process that sent it ended before the answer was kept")
-    if instance_id:
-        reason = f"{by} says that it is run {instance_id}"
-        certainty = Certainty.CONFIRMED
-        record = record.moved(State.ADOPTED, now, reason, instance_id=instance_id, certainty=certainty)
+        record = _left_alone(record, means)
+    if found is not None:
+        record = record.moved(
+            State.ADOPTED,
+            now,
+            f"{by} says that it is run {found.id}",
+            instance_id=found.id,
+            submit_time=looking.candidate(found).submit_time,
+            certainty=Certainty.CONFIRMED,
+        )
     else:
         record = record.moved(State.NOT_STARTED, now, f"{by} says that it was not started")
     means.ledger.write(record)
@@ -228,4 +201,4 @@ def resolve(record: Record, means: Means, *, instance_id: str = "", by: str) -> 
 
 
 def _tags_fact(job_id: str, place: Place) -> str:
-    return f"tags:{place.environment}:{job_id}"
+    return f"tags:{place.identity}:{job_id}"

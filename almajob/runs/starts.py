@@ -9,14 +9,15 @@ from dataclasses import replace
 from functools import cached_property
 
 from almajob.alma.api import Alma
-from almajob.alma.models import Instance, Parameter
-from almajob.errors import OutcomeUnknown, Refused
-from almajob.runs import settle, submit
+from almajob.alma.models import Instance, Job, Parameter
+from almajob.errors import AlmaError, AlmajobError, OutcomeUnknown, Refused, Unreachable
+from almajob.runs import plan, prior, proof, settle, submit
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.plan import Plan
 from almajob.runs.prepare import with_key
-from almajob.store.ledger import Ledger, LedgerUnusable
+from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
 from almajob.store.record import Record, State
 
 LOG = logging.getLogger(__name__)
@@ -29,16 +30,24 @@ class Starts:
 
     Args:
         alma: makes the connection; called only where Alma is needed.
-        catalogue: its jobs.
+        catalogue: gives its jobs; called only where they are needed.
         ledger: of all environments.
-        place: says where it is; called only where that is needed.
+        place: says where it is; called only where that is needed, as it needs the key.
+        environment: its name.
     """
 
     def __init__(
-        self, alma: Callable[[], Alma], catalogue: Catalogue, ledger: Ledger, place: Callable[[], Place]
+        self,
+        alma: Callable[[], Alma],
+        catalogue: Callable[[], Catalogue],
+        ledger: Ledger,
+        place: Callable[[], Place],
+        *,
+        environment: str,
     ) -> None:
         self._alma = alma
-        self._catalogue = catalogue
+        self._make_catalogue = catalogue
+        self._environment = environment
         self._ledger = ledger
         self._make_place = place
         self._locks = Locks(ledger.directory.with_name("locks"))
@@ -52,38 +61,41 @@ class Starts:
         ask: Callable[[str], bool] | None = None,
     ) -> Record:
         """Start a job once, or find the run that this already is; as ``Runs.start``."""
+        run_key = options.run_key
         try:
-            record = submit.start_when_free(
-                self._intention(job, parameters, options), self._place, self._means
-            )
+            intention = self._intention(job, parameters, options)
+            run_key = intention.run_key
+            record = submit.start_when_free(intention, self._place, self._means)
         except OutcomeUnknown as unknown:
-            adopted = self._asked(unknown.record, ask)
+            adopted = self._asked(unknown, ask)
             if adopted is None:
                 raise
             record = adopted
+        except AlmajobError as error:
+            self._recall(error, run_key)
+            raise
         self._untold.append(record)
         return record
 
-    def plan(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> submit.Plan:
+    def plan(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> Plan:
         """Say what ``start`` would do now, and send nothing.
 
         Raises:
             AlmajobError: it would be refused.
         """
-        return submit.plan(self._intention(job, parameters, options), self._place, self._means)
+        return plan.plan(self._intention(job, parameters, options), self._place, self._means)
 
     def settle(self, record: Record) -> Record:
         """Look again for a start whose outcome is unknown; it is still open where that decides nothing.
 
         Raises:
-            Refused: another process is busy with the job.
+            Refused: another process is busy with the job, or this key leads elsewhere.
         """
         with self._locked(record):
             found = self._current(record)
             if found.is_open:
+                self._refuse_elsewhere(found)
                 found = settle.settle(found, self._place, self._means)
-        if found.has_run:
-            self._untold.append(found)
         return found
 
     def resolve(self, record: Record, *, instance_id: str = "", by: str) -> Record:
@@ -99,28 +111,35 @@ class Starts:
         """
         with self._locked(record):
             current = self._current(record)
-            if not current.is_open or current.state is State.PREPARED:
+            if current.is_retry_safe or not current.is_open:
                 raise Refused(
-                    f"The outcome of {current.id} is known: {current.state}.",
+                    f"The outcome of {current.id} is known: "
+                    + ("nothing was started." if current.is_retry_safe else f"run {current.instance_id}."),
                     why=f"{current.trail[-1].reason}.",
                     cure=f"almajob runs show {current.id} tells more.",
                 )
-            if instance_id:
-                self._refuse_other_run(current, instance_id)
-            return settle.resolve(current, self._means, instance_id=instance_id, by=by)
+            found = self._run_for(current, instance_id) if instance_id else None
+            return settle.resolve(current, self._means, found=found, by=by)
 
     def learn(self, record: Record, instance: Instance) -> None:
         """Learn from a run whether Alma shows tags."""
         settle.learn_tags(record, instance, self._place, self._means)
 
     def told(self) -> None:
-        """Remember that what was started has been named to somebody; for the end of an invocation."""
+        """Remember that what was started has been shown; for when it has."""
         for record in self._untold:
-            if record.is_told:
-                continue
-            with suppress(LedgerUnusable):
-                self._ledger.write(replace(record, is_told=True))
+            if not record.is_told:
+                with suppress(LedgerUnusable):
+                    self._ledger.write(replace(record, is_told=True))
         self._untold.clear()
+
+    def name_untold(self) -> None:
+        """Name what was started where its result could not be written."""
+        for record in self._untold:
+            LOG.warning("The job was started all the same: run %s (%s).", record.instance_id, record.run_key)
+
+    def close(self) -> None:
+        """Let go of the runs that this process was busy with."""
         self._locks.release()
 
     @cached_property
@@ -132,40 +151,95 @@ class Starts:
         return Means(self._alma(), self._ledger, self._locks)
 
     def _intention(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> Intention:
-        wanted = Intention(self._catalogue.find(job), tuple(parameters), options)
+        wanted = Intention(self._job(job), tuple(parameters), options)
         return with_key(wanted, self._place, self._means.clock.now())
 
-    def _refuse_other_run(self, record: Record, instance_id: str) -> None:
-        """Refuse a run that is not of the job, or that another start has.
+    def _job(self, text: str) -> Job:
+        """Find a job; where Alma cannot be asked, as the ledger knows it."""
+        try:
+            return self._make_catalogue().find(text)
+        except (Unreachable, AlmaError) as error:
+            records = self._ledger.records(lambda row: row.environment == self._environment)
+            found = {
+                record.job_id: Job(record.job_id, record.job_name)
+                for record in records
+                if text in (record.job_id, record.job_name)
+            }
+            if len(found) != 1:
+                raise
+            LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.what)
+            return next(iter(found.values()))
+
+    def _recall(self, error: AlmajobError, run_key: str) -> None:
+        """Let an error tell what the ledger has of its run key: that may be more than it says itself."""
+        with suppress(LedgerUnusable):
+            hashed = key_hash(run_key)
+            found = self._ledger.records(
+                lambda row: row.environment == self._environment and row.key_hash == hashed
+            )
+            if found and not found[-1].is_retry_safe and (error.record is None or error.record.is_retry_safe):
+                error.record = found[-1]
+
+    def _refuse_elsewhere(self, record: Record) -> None:
+        place, means = self._place, self._means
+        found = proof.current(means.alma, means.ledger, place.identity, means.clock.now())
+        prior.refuse_elsewhere(record, found.institution, place.identity)
+
+    def _run_for(self, record: Record, instance_id: str) -> Instance:
+        """Read a run that a person says is a start's.
 
         Raises:
-            Refused: it is so.
+            Refused: it cannot be, as it was there before, or is another start's.
             AlmaRefused: Alma knows no such run of the job.
         """
-        self._alma().instance(instance_id, record.job_id)
+        self._refuse_elsewhere(record)
+        found = self._alma().instance(instance_id, record.job_id)
+        if instance_id in record.baseline:
+            raise Refused(
+                f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
+                cure=f"almajob runs show {record.id} shows what may be it.",
+            )
         for other in self._ledger.records(lambda row: row.environment == record.environment):
             if other.instance_id == instance_id and other.id != record.id:
                 raise Refused(
                     f"Run {instance_id} is the one of another start: {other.id}.",
                     cure=f"almajob runs show {other.id} tells more.",
                 )
+        return found
 
-    def _asked(self, record: object, ask: Callable[[str], bool] | None) -> Record | None:
-        """Ask a person whether the only run that fits is ours."""
-        if ask is None or not isinstance(record, Record) or record.state is not State.AMBIGUOUS:
+    def _asked(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
+        """Ask a person whether the only run that fits is ours; whatever fails, the doubt remains."""
+        record = unknown.record
+        if ask is None or record is None or record.state is not State.AMBIGUOUS:
             return None
         if len(record.candidates) != 1:
             return None
         only = record.candidates[0]
-        is_ours = ask(
-            f"Alma gave no clear answer to the start. Since then one run has appeared:\n"
-            f"{only.id} ({only.name}), submitted at {only.submit_time} by {only.submitted_by}.\n"
-            "Is it the one that was started here?"
-        )
-        return self.resolve(record, instance_id=only.id, by=_ASKED) if is_ours else None
+        try:
+            is_ours = ask(
+                f"Alma gave no clear answer to the start. Since then one run has appeared:\n"
+                f"{only.id} ({only.name}), submitted at {only.submit_time} by {only.submitted_by}.\n"
+                "Look in Alma, Admin > Monitor Jobs. Is it the one that was started here?"
+            )
+            if not is_ours:
+                return None
+            LOG.info("Run %s is taken for this one.", only.id)
+            return self.resolve(record, instance_id=only.id, by=_ASKED)
+        except AlmajobError as error:
+            LOG.warning("That cannot be kept just now: %s", error)
+            return None
+        except BaseException:
+            LOG.warning("%s", unknown)
+            raise
 
     def _locked(self, record: Record) -> AbstractContextManager[None]:
         return self._locks.lock(f"{record.environment}:{record.job_id}", LOCK_WAIT)
 
     def _current(self, record: Record) -> Record:
-        return next(iter(self._ledger.records(lambda row: row.id == record.id)), record)
+        """Read a record again, now that nobody else can change it."""
+        found = self._ledger.records(lambda row: row.id == record.id)
+        if not found:
+            raise Refused(
+                f"The ledger has no run {record.id} any more.", cure="almajob runs list shows what it has."
+            )
+        return found[0]

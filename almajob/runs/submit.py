@@ -8,13 +8,14 @@ for.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from almajob.alma.api import StartRequest
 from almajob.errors import AlmajobError
 from almajob.runs import prior, settle, slots, wait
+from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
@@ -23,7 +24,9 @@ from almajob.store.record import Certainty, Record, State
 
 LOG = logging.getLogger(__name__)
 
+_BUSY = "Try again when it has ended; --lock-wait DURATION waits longer for it."
 _SLOT_PAUSE = 30.0
+_LONGEST_SLOT_PAUSE = 300.0
 
 
 def start(intention: Intention, place: Place, means: Means) -> Record:
@@ -38,39 +41,65 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
     """
     where = f"{place.environment}:{intention.job.id}"
     with ExitStack() as locks:
-        locks.enter_context(means.locks.lock(where, intention.options.lock_wait))
+        locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
         draft = drafted(intention, place, means)
         if draft.is_named:
             # The same name for another job, at the same time.
             key = key_lock(draft.run_key)
-            locks.enter_context(means.locks.lock(key, intention.options.lock_wait))
-        record = _start(intention, place, means, draft)
+            locks.enter_context(means.locks.lock(key, intention.options.lock_wait, _BUSY))
+        try:
+            record = _start(intention, place, means, draft)
+        except AlmajobError as error:
+            if error.record is None:
+                error.record = draft.moved(State.NOT_STARTED, means.clock.now(), error.what)
+            raise
         # Until this process has told of it, or is dead.
         means.locks.hold(record.id)
         return record
 
 
 def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:
-    records = means.ledger.records(prior.rows_for(draft, means.clock.now()))
-    prior.refuse_other_use(draft, records)
-    records = [
-        _settled(record, place, means) if record in prior.open_of_job(draft, records) else record
-        for record in records
-    ]
-    same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
-    if same is not None and not (intention.options.rerun_failed and _has_failed(same, means)):
+    records = read(draft, means)
+    for record in prior.open_of_job(draft, records):
+        settled = _settled(draft, record, place, means)
+        records[records.index(record)] = settled
+    same, attempt = earlier(intention, draft, records, means)
+    if same is not None:
+        if is_twice(same):
+            LOG.warning("%s", in_doubt(same))
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
-    if same is not None:
-        draft = replace(draft, attempt=same.attempt + 1)
-    ready = prepared(intention, place, means, draft, records)
+    ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
         return _send(ready, place, means)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
     means.ledger.write(ready)
-    if len(ready.candidates) > 1:
-        raise settle.unknown(ready)
+    if is_twice(ready):
+        raise in_doubt(ready)
     return ready
+
+
+def read(draft: Record, means: Means) -> list[Record]:
+    """Read what the ledger has that matters to a start.
+
+    Raises:
+        Refused: the run key stands for something else.
+    """
+    records = prior.of_here(draft, means.ledger.records(prior.rows_for(draft, means.clock.now())))
+    prior.refuse_other_use(draft, records)
+    return records
+
+
+def earlier(
+    intention: Intention, draft: Record, records: Sequence[Record], means: Means
+) -> tuple[Record | None, int]:
+    """Find the run that this command already is, or say which attempt it is."""
+    same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
+    if same is None:
+        return None, 1
+    if intention.options.rerun_failed and _has_failed(same, means):
+        return None, same.attempt + 1
+    return same, same.attempt
 
 
 def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
@@ -83,62 +112,27 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
             if not (isinstance(error, slots.NoSlot) or is_threshold(error)):
                 raise
             rest = end - means.clock.elapsed()
-            pause = getattr(error, "free_in", None) or _SLOT_PAUSE
+            free_in = error.free_in if isinstance(error, slots.NoSlot) else None
             # A slot that is known to be free too late is not waited for.
-            if rest <= 0 or (pause > rest and isinstance(error, slots.NoSlot) and error.free_in):
+            if rest <= 0 or (free_in or 0.0) > rest:
                 raise
+            waited = intention.options.wait_for_slot - rest
+            pause = free_in or min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
             LOG.info("%s Waiting for a slot, for %.0f s at most.", error.what, rest)
             means.clock.sleep(min(max(pause, 1.0), rest))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a start would do.
-
-    Attributes:
-        action: in words.
-        record: the run.
-        request: what would be sent; None where nothing would.
-    """
-
-    action: str
-    record: Record
-    request: StartRequest | None = None
-
-
-def plan(intention: Intention, place: Place, means: Means) -> Plan:
-    """Say what ``start`` would do now, with all of its checks; sends nothing, and changes no record.
-
-    Raises:
-        AlmajobError: it would be refused.
-    """
-    draft = drafted(intention, place, means)
-    now = means.clock.now()
-    records = means.ledger.records(prior.rows_for(draft, now))
-    prior.refuse_other_use(draft, records)
-    for record in prior.open_of_job(draft, records):
-        if record.state is not State.PREPARED:
-            return Plan("look first for an earlier start of the job, which has no outcome yet", record)
-    same = prior.same_run(draft, records, now, means.locks.is_held)
-    if same is not None and not (intention.options.rerun_failed and _has_failed(same, means)):
-        return Plan("show the run that this is, and start nothing", same)
-    if same is not None:
-        draft = replace(draft, attempt=same.attempt + 1)
-    ready = prepared(intention, place, means, draft, records)
-    if isinstance(ready, Ready):
-        return Plan("start", ready.record, means.alma.start_request(draft.job_id, ready.parameters))
-    return Plan("start nothing, and take a run that is there for this one", ready)
-
-
-def _settled(record: Record, place: Place, means: Means) -> Record:
+def _settled(draft: Record, record: Record, place: Place, means: Means) -> Record:
     """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
-    LOG.info(
-        "An earlier start of %s (%s) has no outcome yet; looking for it.", record.job_name, record.run_key
-    )
+    prior.refuse_elsewhere(record, draft.institution, draft.identity)
+    if record.state is not State.PREPARED:
+        LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
+    was_sent = record.state is not State.PREPARED
     record = settle.settle(record, place, means)
-    if record.is_open or len(record.candidates) > 1:
-        raise settle.unknown(record)
-    LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
+    if record.is_open or is_twice(record):
+        raise in_doubt(record) if prior.is_this_run(draft, record) else earlier_in_doubt(record)
+    if was_sent:
+        LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
     return record
 
 
@@ -164,25 +158,36 @@ def _send(ready: Ready, place: Place, means: Means) -> Record:
     means.ledger.write(record)
     outcome = _post(record, ready, means)
     record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
+    record = _found_out(record, outcome, place, means)
+    if outcome.state is State.NOT_STARTED and outcome.error is not None:
+        outcome.error.record = record
+        outcome.error.why = outcome.error.why or "Nothing was started."
+        raise outcome.error
+    if not record.has_run or is_twice(record):
+        raise in_doubt(record)
+    found = "Started" if outcome.state is State.STARTED else "Found"
+    LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
+    return record
+
+
+def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> Record:
+    """Keep what the answer proved, and look for the run where it proved nothing.
+
+    The request is out: whatever goes wrong here is no reason to say that nothing was sent.
+    """
     try:
         settle.keep(record, means)
         if outcome.state is State.UNKNOWN:
             LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
             record = settle.look_for(record, place, means)
+    except Exception as error:
+        LOG.debug("It could not be looked for.", exc_info=True)
+        if not record.has_run and outcome.state is not State.NOT_STARTED:
+            raise in_doubt(record) from error
     except BaseException:
-        if record.has_run:
-            LOG.warning("%s", wait.goes_on(record.instance_id, record.environment))
-        else:
-            LOG.warning("%s", settle.unknown(record))
+        goes_on = wait.goes_on(record.instance_id, record.environment)
+        LOG.warning("%s", goes_on if record.has_run else in_doubt(record))
         raise
-    if outcome.state is State.NOT_STARTED:
-        assert outcome.error is not None
-        outcome.error.record = record
-        raise outcome.error
-    if not record.has_run or len(record.candidates) > 1:
-        raise settle.unknown(record)
-    found = "Started" if outcome.state is State.STARTED else "Found"
-    LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
 
 
@@ -207,5 +212,5 @@ def _post(record: Record, ready: Ready, means: Means) -> Outcome:
         # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
         reason = "almajob was interrupted before the answer came"
         record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
-        LOG.warning("%s", settle.unknown(record))
+        LOG.warning("%s", in_doubt(record))
         raise

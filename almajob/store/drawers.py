@@ -134,12 +134,23 @@ def _make(path: Path, manner: Manner) -> None:
                 file.write(text)
         diskcache.Cache(str(made), disk=JsonDisk, timeout=manner.lock_seconds, **manner.all_settings).close()
         made.rename(path)
+        # A power cut must not take away what is then written into it.
+        for directory in (path, path.parent):
+            _reach_disk(directory)
     except OSError as error:
         # Another process was quicker; its drawer is as good.
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _reach_disk(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_drawer(path: Path) -> bool:

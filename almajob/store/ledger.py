@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 import diskcache
 
 from almajob.errors import Refused
-from almajob.store.disk import Failures
 from almajob.store.drawers import Damaged, Drawer, Manner, make_private, open_drawer
 from almajob.store.locks import Held, locked
 from almajob.store.record import Record, checksum
 
 FORMAT = 1
-"""The first part of every key. What an older almajob wrote is read; what a newer one wrote is refused."""
+"""The first part of every key. What a newer almajob wrote is refused; a reader of older ones comes with 2."""
 LEDGER = Manner(
     """\
 This directory is the ledger of almajob: what it started, and what it could not find out about a start.
@@ -48,6 +47,10 @@ _OPEN, _DONE, _FACT = "open", "done", "fact"
 
 class LedgerUnusable(Refused):
     """The ledger cannot be read or written; so nothing may be started."""
+
+
+class _NewerFormat(Damaged):
+    """A row is in a format that came after this almajob."""
 
 
 class RowKey(NamedTuple):
@@ -98,6 +101,15 @@ class Ledger:
             found = [_record(drawer, key) for key in _keys(drawer) if (row := _row_key(key)) and wanted(row)]
         return sorted(found, key=lambda record: (record.created, record.id))
 
+    def has(self, wanted: Wanted) -> bool:
+        """Whether there is a record that is wanted.
+
+        Raises:
+            LedgerUnusable: it cannot be read.
+        """
+        with self._opened() as drawer:
+            return any((row := _row_key(key)) and wanted(row) for key in _keys(drawer))
+
     def write(self, record: Record) -> None:
         """Keep a record; it is on disk when this returns.
 
@@ -140,16 +152,26 @@ class Ledger:
         try:
             make_private(self.directory.parent)
             lock = self.directory.with_name(f"{self.directory.name}.lock")
-            with (
-                locked(lock, wait=_TURN_SECONDS),
-                open_drawer(self.directory, LEDGER) as drawer,
-            ):
+            with locked(lock, wait=_TURN_SECONDS), self._drawer() as drawer:
                 yield drawer
         except Held:
             raise self._unusable("another process has kept it locked for half a minute") from None
-        except (Damaged, *Failures) as error:
+        except _NewerFormat:
+            raise LedgerUnusable(
+                f"The ledger {self.directory} was written by a newer almajob.",
+                why=f"This one knows formats up to {FORMAT}; nothing is started.",
+                cure="Use the almajob that wrote it, or a newer one.",
+            ) from None
+        except (Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
             cause = _cause(error)
             raise self._unusable(_reason(cause), is_damaged=_is_damage(cause)) from error
+
+    def _drawer(self) -> Drawer:
+        try:
+            return open_drawer(self.directory, LEDGER)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            # diskcache falls over settings that are not as it wrote them.
+            raise Damaged(str(error)) from error
 
     def _unusable(self, why: str, *, is_damaged: bool = False) -> LedgerUnusable:
         cure = (
@@ -160,21 +182,24 @@ class Ledger:
         )
         return LedgerUnusable(
             f"The ledger {self.directory} cannot be used.",
-            why=f"{why[:1].upper()}{why[1:]}. Without it a job could be started twice; nothing was sent.",
+            why=f"{why[:1].upper()}{why[1:]}. Without it a job could start twice, so nothing is started.",
             cure=cure,
         )
 
 
 def _keys(drawer: Drawer) -> list[str]:
-    keys = list(drawer)
-    if len(keys) != len(drawer) or len(set(keys)) != len(keys):
+    try:
+        keys, count = list(drawer), len(drawer)
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise Damaged("it cannot be listed") from error
+    if len(keys) != count or len(set(keys)) != len(keys):
         raise Damaged("rows are missing, or there twice")
     for key in keys:
         text, _, check = key.rpartition(":")
         if check != _check(text):
             raise Damaged("one of its keys is not as it was written")
         if not text.startswith(f"{FORMAT}:"):
-            raise Damaged("it was written by another version of almajob")
+            raise _NewerFormat
     return keys
 
 
@@ -216,7 +241,10 @@ def _sealed(key: str, value: Any) -> dict[str, Any]:
 
 
 def _unsealed(drawer: Drawer, key: str) -> Any:
-    sealed = drawer.get(key)
+    try:
+        sealed = drawer.get(key)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Damaged("a record cannot be read") from error
     if not isinstance(sealed, dict) or sealed.get("sum") != checksum([key, sealed.get("value")]):
         raise Damaged("a record is not as it was written")
     return sealed["value"]
@@ -251,5 +279,8 @@ def _is_damage(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "it is a symbolic link"
+    if isinstance(error, sqlite3.Error) and _is_damage(error):
+        # SQLite's own words may quote what is in the database.
+        return "its database is damaged"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (text or type(error).__name__).rstrip(".")

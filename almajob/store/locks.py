@@ -61,7 +61,23 @@ def _wait_for(descriptor: int, wait: float) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         try:
-            # The kernel lets those who wait in one after the other; who asks again and again may be unlucky.
-            within(wait, lambda _abandoned: fcntl.flock(descriptor, fcntl.LOCK_EX))
+            _take_turns(descriptor, wait)
         except DeadlinePassed:
             raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
+
+
+def _take_turns(descriptor: int, wait: float) -> None:
+    """Wait as the kernel lets in, one after the other; who asks again and again may be unlucky."""
+    if wait <= 0:
+        raise DeadlinePassed
+    # Of its own: whoever gives up closes the other one, and its number may be used again.
+    own = os.dup(descriptor)
+
+    def take(_abandoned: object) -> None:
+        try:
+            fcntl.flock(own, fcntl.LOCK_EX)
+        finally:
+            # The lock is held as long as the first descriptor is open.
+            os.close(own)
+
+    within(wait, take)

@@ -88,6 +88,7 @@ class Record:
         id: names the record to people.
         environment: its name in the ini.
         institution: Alma's code of the institution; empty where the key may not ask for it.
+        identity: of Alma's address and the key, which it does not give away.
         run_key: the user's name for the run, or one made here.
         is_named: whether the key was given, so that the same command has the same key.
         attempt: 1, and one more for each wanted re-run under the same key.
@@ -124,6 +125,7 @@ class Record:
     candidates: tuple[Candidate, ...] = ()
     is_told: bool = False
     holder: str = ""
+    identity: str = ""
 
     @property
     def state(self) -> State:

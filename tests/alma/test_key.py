@@ -63,3 +63,18 @@ def test_a_short_word_of_a_test_server_does_not_spoil_messages() -> None:
     """A key such as "x" is no secret, and occurs in every other word."""
     Key("x")
     assert redact("the sandbox and its export") == "the sandbox and its export"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        b'{"name": "\\u006c7xx0123456789abcdef0123456789abcdef"}',
+        b"<name>&#108;7xx0123456789abcdef0123456789abcdef</name>",
+        b"<name>&#x6C;7xx0123456789abcdef0123456789abcdef</name>",
+    ],
+)
+def test_a_key_that_comes_back_in_escapes_is_hidden_too(echo: bytes) -> None:
+    """The whole answer, as nobody in good faith writes so; other escapes stay."""
+    key = Key("l7xx0123456789abcdef0123456789abcdef")
+    assert key.hidden_in(echo) == b"(hidden)"
+    assert key.hidden_in(b'{"name": "\\u00e9 &#233;"}') == b'{"name": "\\u00e9 &#233;"}'

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,7 +182,7 @@ def test_without_a_ledger_nothing_is_sent(simulated: SimulatedAlma, almajob: Run
     done = almajob(*RUN)
     assert (done.code, done.out) == (5, "")
     assert "cannot be used" in done.err
-    assert "nothing was sent" in done.err
+    assert "nothing is started" in done.err
     assert simulated.log.count("POST *") == 1
     assert sorted(path.name for path in _state().iterdir()) == before
 
@@ -208,3 +210,45 @@ def test_tags_that_are_not_shown_are_noticed(
     assert (first.code, second.code) == (0, 0)
     assert "Alma does not show the tag [aj:" in first.err
     assert "Alma does not show the tag" not in second.err
+
+
+def test_what_the_ledger_knows_is_told_even_where_alma_is_not_reached(
+    simulated: SimulatedAlma, almajob: Run
+) -> None:
+    """A key that has started a job is never told as not started."""
+    shown = json.loads(almajob(*RUN, "--run-key", "k", "-f", "json").out)
+    almajob("cache", "clear")
+    for fault, words in (("503", ()), ("daily", ()), ("503", ("--refresh",))):
+        simulated.faults.add(fault, "GET *", times=4 if fault == "503" else 1)
+        again = almajob(*RUN, "--run-key", "k", "-f", "json", *words)
+        assert json.loads(again.out)["instance_id"] == shown["instance_id"]
+        simulated.faults.clear()
+    simulated.faults.add("late-start", "GET /conf/jobs/*")
+    failed = almajob(*RUN, "--run-key", "k", "--rerun-failed", "-f", "json")
+    assert failed.code == 4
+    assert (json.loads(failed.out)["state"], json.loads(failed.out)["retry_safe"]) == ("STARTED", False)
+    typo = almajob("--env", "sandbox", "run", "--job", "no such job", "--run-key", "k", "-f", "json")
+    assert (typo.code, json.loads(typo.out)["retry_safe"]) == (5, False)
+
+
+def test_a_result_that_cannot_be_written_names_the_run(
+    simulated: SimulatedAlma, almajob_process: Run
+) -> None:
+    """And the same command shows it, instead of starting another one."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "almajob", "-q", *RUN]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    (run,) = simulated.institution.sandbox.runs()
+    assert done.returncode == 1
+    assert f"The job was started all the same: run {run.id}" in done.stderr
+    again = almajob_process(*RUN, "-f", "json")
+    assert json.loads(again.out)["instance_id"] == run.id
+    assert simulated.log.count(START) == 1
+
+
+def test_no_settings_no_traceback(almajob: Run, write_ini: object) -> None:
+    """Programs get their answer where the ini is wrong, too."""
+    write_ini("[sandbox\n")  # type: ignore[operator]
+    done = almajob(*RUN, "-f", "json")
+    assert done.code == 7
+    assert json.loads(done.out)["state"] == "NOT_STARTED"

@@ -58,26 +58,54 @@ def test_settling_looks_again_and_starts_nothing(
     simulated: SimulatedAlma, almajob: Run, doubtful: str
 ) -> None:
     """Exit code 9 as long as something is in doubt, 0 after that."""
+    looks = simulated.log.count("GET /conf/jobs/*/instances")
     done = almajob("runs", "settle", "-f", "json")
     assert done.code == 9
-    assert "1 of 1 runs are still in doubt" in done.err
+    assert "1 of 1 starts are in doubt" in done.err
+    assert simulated.log.count("GET /conf/jobs/*/instances") == looks + 1
     assert almajob("runs", "resolve", "may", "--adopt", doubtful).code == 0
     done = almajob("runs", "settle")
     assert (done.code, done.out, done.err) == (0, "", "No run is in doubt.\n")
     assert simulated.log.count(START) == 1
 
 
-def test_a_start_that_appears_later_is_settled_by_cron(simulated: SimulatedAlma, almajob: Run) -> None:
-    """In whichever environment it was made."""
+def test_a_start_that_appears_later_is_settled_by_cron(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whichever environment it was made; the command that made it still shows the run."""
     simulated.institution.rules.checks_parameters = False
+    monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
-    fault = simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
-    assert fault is None or fault
-    job = ("--env", "production", "run", "--job", "M44", "--run-key", "k")
-    # It is looked for longer than the list lags.
-    assert almajob(*job).code == 0
-    rows = json.loads(almajob("runs", "list", "-f", "json").out)
-    assert [(row["state"], row["certainty"]) for row in rows] == [("ADOPTED", "tagged")]
+    simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
+    command = ("--env", "production", "run", "--job", "M44", "-f", "json")
+    assert json.loads(almajob(*command).out)["state"] == "ABSENT"
+    assert almajob("runs", "settle").code == 9
+    simulated.clock.advance(120)
+    done = almajob("runs", "settle", "-f", "json")
+    assert done.code == 0
+    (settled,) = json.loads(done.out)
+    assert (settled["state"], settled["certainty"]) == ("ADOPTED", "tagged")
+    assert json.loads(almajob(*command).out)["instance_id"] == settled["instance_id"]
+    assert simulated.log.count(START) == 1
+
+
+def test_two_runs_of_one_start_are_told_by_settle_too(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 9, with both."""
+    simulated.institution.rules.checks_parameters = False
+    simulated.institution.rules.thresholds = False
+    monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
+    simulated.faults.add("reset-after", START)
+    simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
+    almajob("--env", "sandbox", "run", "--job", "M44", "--run-key", "k")
+    world = simulated.institution.sandbox
+    (first,) = world.runs()
+    second = world.submit(first.job, first.parameters)
+    simulated.clock.advance(120)
+    done = almajob("runs", "settle")
+    assert done.code == 9
+    assert f"more than once from one request: runs {first.id}, {second.id}" in done.err
 
 
 def test_a_person_says_that_it_was_not_started(simulated: SimulatedAlma, almajob: Run, doubtful: str) -> None:

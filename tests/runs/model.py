@@ -272,6 +272,9 @@ class ModelLedger:
         found = [record for record in self.kept.values() if wanted(_row(record))]
         return sorted(found, key=lambda record: (record.created, record.id))
 
+    def has(self, wanted: Wanted) -> bool:
+        return bool(self.records(wanted))
+
     def write(self, record: Record) -> None:
         self.switch.moment()
         before = self.kept.get(record.id)
@@ -304,7 +307,7 @@ class NoLocks:
     """There is one process at a time, and all before it are dead."""
 
     @contextlib.contextmanager
-    def lock(self, _name: str, _wait: float) -> Iterator[None]:
+    def lock(self, _name: str, _wait: float, _cure: str = "") -> Iterator[None]:
         yield
 
     def hold(self, _name: str) -> None:

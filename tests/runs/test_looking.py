@@ -75,7 +75,9 @@ def test_the_only_run_that_fits_is_taken_where_that_is_allowed(record: Record) -
     """For a run without a tag, or where tags are known not to show."""
     found = _judge(record, _run(), trust=MISSING)
     assert (found.state, found.certainty) == (State.ADOPTED, Certainty.INFERRED)
-    asked = _judge(record, _run(), trust=Trust(False, may_infer=False))
+    careful = Trust(False, may_infer=False)
+    assert _judge(record, _run(), trust=careful).state is None
+    asked = _judge(record, _run(), trust=careful, is_last=True)
     assert (asked.state, len(asked.candidates)) == (State.AMBIGUOUS, 1)
 
 
@@ -83,16 +85,18 @@ def test_the_only_run_that_fits_is_taken_where_that_is_allowed(record: Record) -
     ("runs", "more"),
     [
         ((_run("7"), _run("8")), {}),
-        ((_run("7", after=-60),), {"is_last": True}),
+        ((_run("7", after=-60),), {}),
         ((_run("7", by=""),), {}),
-        ((replace(_run("7"), submit_time=None),), {"is_last": True}),
-        ((_run("7"),), {"is_complete": False, "is_last": True}),
+        ((replace(_run("7"), submit_time=None),), {}),
+        ((_run("7"),), {"is_complete": False}),
+        ((_run("7", name="ERP [aj:ABCDEFGH23]"), _run("8")), {}),
     ],
-    ids=["two", "too early", "by nobody knows whom", "at nobody knows what time", "gaps"],
+    ids=["two", "too early", "by nobody knows whom", "at nobody knows what time", "gaps", "looks tagged"],
 )
 def test_doubt_is_left_to_a_person(runs: tuple[Instance, ...], more: dict[str, Any]) -> None:
     """Never adopted, and never called absent."""
-    found = _judge(UNTAGGED, *runs, **more)
+    assert _judge(UNTAGGED, *runs, **more).state is None
+    found = _judge(UNTAGGED, *runs, **more, is_last=True)
     assert found.state is State.AMBIGUOUS
     assert [item.id for item in found.candidates] == [item.id for item in runs]
 

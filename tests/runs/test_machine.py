@@ -105,9 +105,11 @@ class _Starts(RuleBasedStateMachine):
         record = data.draw(st.sampled_from([item for item in self.ledger.records() if _is_open(item)]))
         taken = {item.instance_id for item in self.ledger.records()}
         ours = [
-            run_id for run_id, key in self.key_of.items() if key == record.run_key and run_id not in taken
+            item.instance
+            for item in self.alma.shown
+            if self.key_of.get(item.instance.id) == record.run_key and item.instance.id not in taken
         ]
-        settle.resolve(record, self._means(), instance_id=ours[0] if ours else "", by="a person")
+        settle.resolve(record, self._means(), found=ours[0] if ours else None, by="a person")
 
     @invariant()
     def nothing_is_started_twice(self) -> None:

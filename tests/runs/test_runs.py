@@ -33,7 +33,7 @@ def runs(alma: FakeAlma, ledger: Ledger, tmp_path: Path) -> Iterator[Runs]:
     alma.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
     catalogue = Catalogue(lambda: connection, cache, environment="lab", identity="x", refresh=False)
     table = StatusTable(lambda: connection, cache, identity="x", refresh=False)
-    starts = Starts(lambda: connection, catalogue, ledger, lambda: LAB)
+    starts = Starts(lambda: connection, lambda: catalogue, ledger, lambda: LAB, environment="lab")
     yield Runs(lambda: connection, starts, table, environment="lab")
     cache.close()
     connection.close()

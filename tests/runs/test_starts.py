@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def starts(alma: FakeAlma, connection: Alma, ledger: Ledger, tmp_path: Path) -> 
     alma.jobs([ERP, job("S2", "Bursar")])
     cache = Cache(tmp_path / "cache")
     catalogue = Catalogue(lambda: connection, cache, environment="lab", identity="x", refresh=False)
-    yield Starts(lambda: connection, catalogue, ledger, lambda: LAB)
+    yield Starts(lambda: connection, lambda: catalogue, ledger, lambda: LAB, environment="lab")
     cache.close()
 
 
@@ -74,7 +75,7 @@ def test_a_person_says_which_run_it_is(alma: FakeAlma, starts: Starts) -> None:
     )
     assert resolved.trail[-1].reason == "user eve says that it is run 77"
     assert starts.start("S1", (), StartOptions(run_key="k")).instance_id == "77"
-    with pytest.raises(Refused, match="is known: ADOPTED"):
+    with pytest.raises(Refused, match="is known: run 77"):
         starts.resolve(record, by="user eve")
 
 
@@ -149,6 +150,7 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger:
     assert starts.start("S1", (), StartOptions()).instance_id == "78"
     assert {record.is_told for record in ledger.records() if record.instance_id < "78"} == {True}
     starts.told()
+    starts.close()
     assert list(ledger.directory.with_name("locks").glob("*.lock")) == [
         ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
     ]
@@ -164,10 +166,12 @@ def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledg
             find(ledger, text, environment="production")
     alma.on("GET /jobs/S1/instances/76", instance("76", ERP, "FAILED"))
     second = starts.start("S1", (), StartOptions(run_key="k", rerun_failed=True))
+    assert find(ledger, "k") == second
+    ledger.write(replace(second, id="other", environment="production"))
     with pytest.raises(Refused, match="2 runs in the ledger are called 'k'") as caught:
         find(ledger, "k")
-    assert record.id in caught.value.why
     assert second.id in caught.value.why
+    assert find(ledger, "k", environment="production").id == "other"
 
 
 def test_what_is_in_doubt_is_listed_first(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:

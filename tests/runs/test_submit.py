@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from almajob.errors import (
 from almajob.runs import submit
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.outcome import REFUSAL_CODES
+from almajob.runs.plan import Plan
+from almajob.runs.plan import plan as plan_of
 from almajob.runs.prepare import with_key
 from almajob.runs.slots import NoSlot
 from almajob.store.ledger import Ledger, LedgerUnusable
@@ -312,7 +315,7 @@ def test_a_clock_that_is_days_off_is_noticed(
     alma: FakeAlma, means: Means, time: FastClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Alma's own time says which days are asked for."""
-    from datetime import UTC, datetime, timedelta
+    from datetime import timedelta
 
     today = datetime.now(UTC).date()
     time.jump = 10 * 86_400
@@ -385,10 +388,11 @@ def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, means: Means) 
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="a")
-    with pytest.raises(OutcomeUnknown) as caught:
+    with pytest.raises(Refused, match=r"An earlier start .* is in doubt; this one was not sent") as caught:
         _start(means, run_key="b")
-    assert isinstance(caught.value.record, Record)
-    assert caught.value.record.run_key == "a"
+    assert "Its run key is 'a'" in caught.value.why
+    assert caught.value.record is not None
+    assert (caught.value.record.run_key, caught.value.record.state) == ("b", State.NOT_STARTED)
     assert len(alma.calls("POST")) == 1
 
 
@@ -421,6 +425,7 @@ def test_a_running_job_is_not_started_beside_itself(alma: FakeAlma, means: Means
         _start(means)
     assert "--if-running attach" in caught.value.cure
     attached = _start(means, if_running="attach")
+    assert attached.tag == ""
     assert (attached.instance_id, attached.certainty) == ("70", Certainty.INFERRED)
     assert alma.calls("POST") == []
     assert _start(means, run_key="k", if_running="start").instance_id == "77"
@@ -487,12 +492,93 @@ def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, means: Means) -> None:
     assert alma.calls("POST") == []
 
 
+def test_two_institutions_of_one_name_are_kept_apart(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """The same environment name and the same job id in another ini: neither settles the other's starts."""
+    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    time.slept += 5000
+    alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": "01OTHER_INST"}})
+    other = replace(LAB, identity="lab:another key")
+    assert _start(means, place=other, run_key="k").instance_id == "78"
+    assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED]
+
+
+def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
+    alma: FakeAlma, means: Means, ledger: Ledger
+) -> None:
+    """Keys that may not ask: it may be the same institution or not; a person decides."""
+    alma.on("GET /general", error("UNAUTHORIZED"), status=400)
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    with pytest.raises(Refused, match="cannot be looked for with this key") as caught:
+        _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
+    assert "runs resolve" in caught.value.cure
+    assert [record.state for record in ledger.records()] == [State.ABSENT]
+
+
+def test_a_contradiction_is_asked_about_again_the_next_day(
+    alma: FakeAlma, means: Means, time: FastClock
+) -> None:
+    """What Alma says then counts."""
+    alma.on("GET /general", {"environment_type": "PRODUCTION"}, {"environment_type": "SANDBOX"})
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    with pytest.raises(ConfigurationError):
+        _start(means)
+    time.slept += 90_000
+    assert _start(means).instance_id == "77"
+
+
+def test_a_key_that_may_not_ask_any_more_keeps_its_institution(
+    alma: FakeAlma, means: Means, time: FastClock
+) -> None:
+    """Else its tags would be others."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
+    first = _start(means, run_key="a")
+    time.slept += 90_000
+    alma.on("GET /general", error("UNAUTHORIZED"), status=400)
+    assert _start(means, run_key="b").institution == first.institution == "01FAKE_INST"
+
+
+@pytest.mark.parametrize(
+    "listing", [{"message": "maintenance"}, {}, {"job_instance": [{}], "total_record_count": 1}]
+)
+def test_what_is_no_list_is_no_empty_list(alma: FakeAlma, means: Means, listing: dict[str, Any]) -> None:
+    """Without a count, or with runs that have no id, nothing is started."""
+    alma.on("GET /jobs/S1/instances", listing)
+    with pytest.raises(Refused, match="has gaps"):
+        _start(means)
+
+
+def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch) -> None:
+    """West of Greenwich its last evening is of the next one by UTC; runs are listed since it began."""
+    import time as system
+
+    from almajob.runs.clock import Clock
+
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    system.tzset()
+    evening = datetime(2026, 12, 1, 3, 0, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("almajob.alma.session._clock", lambda *_: (None, 0.0))
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    try:
+        found = _start(replace(means, clock=Clock(lambda: evening)), once_per="month")
+    finally:
+        monkeypatch.undo()
+        system.tzset()
+    assert found.run_key.endswith(":2026-11")
+    (listed,) = [request.args for request in alma.requests if "submit_date_from" in request.args]
+    assert listed["submit_date_from"] <= "2026-10-31"
+    assert listed["submit_date_to"] >= "2026-12-02"
+
+
 # --- Alma's limits ---
 
 
 def _api_runs(time: FastClock, *ages: float, status: str = "COMPLETED_SUCCESS") -> list[dict[str, Any]]:
-    from datetime import UTC, datetime
-
     return [
         instance(
             str(60 + number),
@@ -635,6 +721,44 @@ def test_after_a_confirmed_start_a_full_disk_is_a_warning(
     assert "It cannot be kept that the run k is STARTED: No space left on device." in caplog.text
 
 
+@pytest.mark.parametrize("fact", ["records", "fact"])
+def test_a_ledger_that_fails_after_the_start_was_sent_proves_nothing(
+    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, fact: str
+) -> None:
+    """Exit code 9, and never "nothing was sent"."""
+    working = getattr(Ledger, fact)
+
+    def failing(self: Ledger, *args: Any) -> Any:
+        if alma.calls("POST"):
+            raise LedgerUnusable("The ledger cannot be used.")
+        return working(self, *args)
+
+    monkeypatch.setattr(Ledger, fact, failing)
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    with pytest.raises(OutcomeUnknown) as caught:
+        _start(means, run_key="k")
+    assert caught.value.record is not None
+    assert (caught.value.record.state, caught.value.record.is_retry_safe) == (State.UNKNOWN, False)
+
+
+def test_looks_that_take_long_do_not_add_up(
+    alma: FakeAlma, means: Means, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those whose time has passed are left out; the last is made."""
+    from almajob.alma.pages import Listing, all_instances
+
+    def slow(*args: Any, **kwargs: Any) -> Listing:
+        time.slept += 20
+        return all_instances(*args, **kwargs)
+
+    monkeypatch.setattr("almajob.runs.settle.all_instances", slow)
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    begun = time.elapsed()
+    with pytest.raises(OutcomeUnknown):
+        _start(means)
+    assert 120 < time.elapsed() - begun < 165
+
+
 # --- a plan ---
 
 
@@ -643,9 +767,9 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(
 ) -> None:
     """A start, the run that it already is, a start in doubt, a run that would be taken."""
 
-    def plan(found: Job, **options: Any) -> submit.Plan:
+    def plan(found: Job, **options: Any) -> Plan:
         intention = with_key(Intention(found, (), StartOptions(**options)), LAB, means.clock.now())
-        return submit.plan(intention, LAB, means)
+        return plan_of(intention, LAB, means)
 
     planned = plan(MANUAL, run_key="k")
     assert (planned.action, planned.record.run_key) == ("start", "k")
@@ -658,7 +782,7 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(
     assert plan(MANUAL, run_key="k").record.instance_id == "77"
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown):
-        _start(means)
+        _start(means, run_key="x")
     assert plan(FOUND).action.startswith("look first")
     alma.on("GET /jobs/M44/instances", _listed(instance("80", EXPORT, "RUNNING")))
     assert plan(MANUAL, if_running="attach").record.instance_id == "80"

@@ -132,7 +132,6 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "other settings": lambda database: _sql(
         database, "UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'"
     ),
-    "a later version's": lambda database: _sql(database, "UPDATE Cache SET key = '2' || substr(key, 2)"),
 }
 
 
@@ -151,9 +150,19 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
     with pytest.raises(LedgerUnusable) as caught:
         ledger.records()
     assert caught.value.exit_code == 5
-    assert "nothing was sent" in caught.value.why
+    assert "nothing is started" in caught.value.why
     assert f"mv {ledger.directory} {ledger.directory}.damaged" in caught.value.cure
     assert ledger.directory.exists()
+
+
+def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is whole, and must not be moved away."""
+    monkeypatch.setattr("almajob.store.ledger.FORMAT", FORMAT + 1)
+    _filled(ledger)
+    monkeypatch.undo()
+    with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:
+        ledger.records()
+    assert ".damaged" not in caught.value.cure
 
 
 def test_flipped_bytes_are_never_read_as_something_else(ledger: Ledger, tmp_path: Path) -> None:

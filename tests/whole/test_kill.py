@@ -98,3 +98,21 @@ def test_an_untagged_start_survives_every_death(
     points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0).points
     for point in range(1, points + 1):
         _life(simulator, tmp_path / str(point), fault, UNTAGGED, point)
+
+
+def test_a_command_without_a_key_survives_every_death(simulator: Simulator, tmp_path: Path) -> None:
+    """Half a minute later the same command shows what the dead one started, or starts it."""
+    command = ("--env", "production", "run", "--job", "M44", "-q", "-f", "json")
+    points = Site(tmp_path / "whole", simulator).run(*command).points
+    for point in range(1, points + 1):
+        simulator.institution.reset()
+        site = Site(tmp_path / str(point), simulator)
+        assert site.run(*command, dies_at=point).code == -9
+        simulator.institution.clock.advance(30.0)
+        again = site.run(*command)
+        _check(again, simulator, "production")
+        if again.code == 9:
+            # Nothing was sent, but nobody can know that before an hour has passed.
+            simulator.institution.clock.advance(3600.0)
+            _check(site.run(*command), simulator, "production")
+        assert len(_runs(simulator, "production")) == 1, point

@@ -1,0 +1,84 @@
+"""Words for a start that is in doubt: what is known of it, and what to type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from almajob.errors import OutcomeUnknown, Refused
+from almajob.runs.looking import ABSENT_FOR_GOOD
+from almajob.store.record import Record, State
+
+_SHOWN = 5
+
+
+def in_doubt(record: Record) -> OutcomeUnknown:
+    """Say that it cannot be told whether a job was started, or that it was started twice."""
+    error = _twice(record) if record.has_run else _ambiguous(record) if record.candidates else _unseen(record)
+    error.record = record
+    return error
+
+
+def earlier_in_doubt(record: Record) -> Refused:
+    """Say that another start of the job is in doubt, and that this one was therefore not sent."""
+    doubt = in_doubt(record)
+    return Refused(
+        f"An earlier start of {_name(record)} is in doubt; this one was not sent.",
+        why=f"Its run key is {record.run_key!r}. {doubt.why}",
+        cure=doubt.cure.replace("The same command again", "Its command again"),
+    )
+
+
+def is_twice(record: Record) -> bool:
+    """Whether Alma made more than one run of a start."""
+    return record.has_run and len(record.candidates) > 1
+
+
+def _name(record: Record) -> str:
+    return f"{record.job_name!r} ({record.job_id})"
+
+
+def _twice(record: Record) -> OutcomeUnknown:
+    runs = ", ".join(candidate.id for candidate in record.candidates)
+    return OutcomeUnknown(
+        f"Alma started {_name(record)} more than once from one request: runs {runs}.",
+        why=f"Run {record.instance_id} is taken for this one.",
+        cure="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
+    )
+
+
+def _ambiguous(record: Record) -> OutcomeUnknown:
+    resolve = f"almajob --env {record.environment} runs resolve {record.id}"
+    fit = "; ".join(f"{item.id} of {item.submit_time}" for item in record.candidates[:_SHOWN])
+    more = f"; and {len(record.candidates) - _SHOWN} more" if len(record.candidates) > _SHOWN else ""
+    return OutcomeUnknown(
+        f"It cannot be told whether {_name(record)} was started.",
+        why=f"{_story(record)} Candidates: {fit}{more}.",
+        cure="Look at them in Alma, Admin > Monitor Jobs. If one of them is it:\n"
+        f"{resolve} --adopt PROCESS_ID\n"
+        f"If none is: {resolve} --not-started",
+    )
+
+
+def _unseen(record: Record) -> OutcomeUnknown:
+    env = f"almajob --env {record.environment}"
+    return OutcomeUnknown(
+        f"It cannot be told whether {_name(record)} was started.",
+        why=f"{_story(record)} {_until(record)}".strip(),
+        cure="The same command again looks for it, and starts nothing before that is settled.\n"
+        f"So does: {env} runs settle {record.id}\n"
+        f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
+    )
+
+
+def _story(record: Record) -> str:
+    """Tell how it came about, and what was found out since."""
+    reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
+    return f"It was sent; {'; '.join(reasons) or 'what then happened is not known'}."
+
+
+def _until(record: Record) -> str:
+    """Say when a start that Alma does not show will count as not made."""
+    if record.state is not State.ABSENT or record.sent_at is None:
+        return ""
+    at = datetime.fromtimestamp(record.sent_at + ABSENT_FOR_GOOD + record.sent_error + 60).astimezone()
+    return f"If it still does not at {at:%H:%M %z}, the run counts as not started."
