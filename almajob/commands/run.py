@@ -47,7 +47,7 @@ class Run(ShowOne):
       almajob --env sandbox run --job S9563600010000561 --wait -f json
       almajob --env sandbox run --job S9563600010000561 --run-key invoices-of-may --wait
       almajob --env sandbox run --job S9563600010000561 --once-per day --if-running attach
-      almajob --env sandbox run --job M44 --dry-run
+      almajob --env sandbox run --job S9563600010000561 --dry-run
     """
 
     columns = START_COLUMNS

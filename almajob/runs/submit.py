@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 _BUSY = "Try again when it has ended; --lock-wait DURATION waits longer for it."
 _SLOT_PAUSE = 30.0
 _LONGEST_SLOT_PAUSE = 300.0
+# Alma tells its time in whole seconds.
+_CLOCK_MARGIN = 2.0
 
 
 def start(intention: Intention, place: Place, means: Means) -> Record:
@@ -117,7 +119,11 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
             if rest <= 0 or (free_in or 0.0) > rest:
                 raise
             waited = intention.options.wait_for_slot - rest
-            pause = free_in or min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
+            pause = (
+                free_in + _CLOCK_MARGIN
+                if free_in
+                else min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
+            )
             LOG.info("%s Waiting for a slot, for %.0f s at most.", error.what, rest)
             means.clock.sleep(min(max(pause, 1.0), rest))
 
