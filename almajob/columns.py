@@ -8,6 +8,7 @@ from typing import Any
 from cliff.columns import FormattableColumn
 
 from almajob.alma.models import Counter, Instance, Job, parse_time
+from almajob.errors import AlmajobError
 from almajob.runs.runs import Run
 from almajob.store.record import Candidate, Certainty, Record, State, Step
 from almajob.visible import visible
@@ -172,35 +173,39 @@ RECORD_COLUMNS = (
 
 
 def start_values(run: Run) -> tuple[Any, ...]:
-    """Give the values of a start in the order of START_COLUMNS; without a record nothing was started."""
-    record = run.record
-    state = record.state if record else State.NOT_STARTED
-    certainty = record.certainty if record else Certainty.NONE
-    return (
-        state.value,
-        certainty.value,
-        Yes(record.is_retry_safe if record else True),
-        Text(record.run_key if record else ""),
-        *run_values(run),
-    )
+    """Give the values of a start in the order of START_COLUMNS."""
+    return (*_of_start(run.record), *run_values(run))
 
 
-def not_started(environment: str, record: Record | None, run_key: str) -> tuple[Any, ...]:
+def not_started(environment: str, error: AlmajobError, run_key: str) -> tuple[Any, ...]:
     """Give the values of a start that led to no run, in the order of START_COLUMNS.
 
     Args:
         environment: its name.
-        record: the ledger's, if there is one.
+        error: how it ended, with the ledger's record if there is one.
         run_key: where there is none: the one that was given.
     """
+    record = error.record
     instance = Instance(
         record.instance_id if record else "",
         submit_time=parse_time(record.submit_time) if record else None,
         job=Job(record.job_id, record.job_name) if record else None,
     )
-    values = start_values(Run(instance, "", environment, record=record))
-    key = START_COLUMNS.index("run_key")
-    return values if record else (*values[:key], Text(run_key), *values[key + 1 :])
+    state = State.NOT_STARTED if error.is_retry_safe else State.UNKNOWN
+    without = (state.value, Certainty.NONE.value, Yes(error.is_retry_safe), Text(run_key))
+    known = _of_start(record) if record else without
+    return (*known, *run_values(Run(instance, "", environment)))
+
+
+def _of_start(record: Record | None) -> tuple[Any, ...]:
+    if record is None:
+        return ("", "", None, "")
+    return (
+        record.state.value,
+        record.certainty.value,
+        Yes(record.is_retry_safe),
+        Text(record.run_key),
+    )
 
 
 def ledger_values(record: Record) -> tuple[Any, ...]:

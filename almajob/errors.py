@@ -46,9 +46,11 @@ class AlmajobError(Exception):
 
     Attributes:
         record: the ledger's record of the start that ended so, where there is one.
+        is_retry_safe: whether it is certain that nothing was started, where there is no record.
     """
 
     exit_code: ClassVar[int] = 1
+    is_retry_safe: ClassVar[bool] = True
     record: Record | None = None
 
     def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
@@ -126,6 +128,7 @@ class OutcomeUnknown(AlmajobError):
     """A start was sent and it cannot be told whether Alma accepted it."""
 
     exit_code = 9
+    is_retry_safe = False
 
 
 class AlmaError(AlmajobError):

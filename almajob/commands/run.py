@@ -97,7 +97,7 @@ class Run(ShowOne):
         if parsed_args.formatter not in {"json", "yaml"}:
             raise error
         self.verdict = error
-        return not_started(self.context.environment_name, error.record, parsed_args.run_key or "")
+        return not_started(self.context.environment_name, error, parsed_args.run_key or "")
 
 
 def _add_once_options(parser: argparse.ArgumentParser) -> None:

@@ -52,7 +52,7 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         try:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
-            if error.record is None:
+            if error.record is None and error.is_retry_safe:
                 error.record = draft.moved(State.NOT_STARTED, means.clock.now(), error.what)
             raise
         # Until this process has told of it, or is dead.

@@ -46,7 +46,9 @@ _OPEN, _DONE, _FACT = "open", "done", "fact"
 
 
 class LedgerUnusable(Refused):
-    """The ledger cannot be read or written; so nothing may be started."""
+    """The ledger cannot be read or written; so nothing may be started, and what was is not known."""
+
+    is_retry_safe = False
 
 
 class _NewerFormat(Damaged):

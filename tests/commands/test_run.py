@@ -183,6 +183,8 @@ def test_without_a_ledger_nothing_is_sent(simulated: SimulatedAlma, almajob: Run
     assert (done.code, done.out) == (5, "")
     assert "cannot be used" in done.err
     assert "nothing is started" in done.err
+    told = json.loads(almajob(*RUN, "-f", "json").out)
+    assert (told["state"], told["retry_safe"]) == ("UNKNOWN", False)
     assert simulated.log.count("POST *") == 1
     assert sorted(path.name for path in _state().iterdir()) == before
 
