@@ -55,6 +55,8 @@ class Behaviour:
         copies: how many runs begin.
         shows_names: whether a run's name has what was sent as job_name.
         took: seconds until the answer.
+        lists_fail_for: seconds after the start in which no list can be had.
+        lists_lack: whether every other list after the start says that it has more than it shows.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Behaviour:
     copies: int = field(default=1, repr=False)
     shows_names: bool = field(default=True, repr=False)
     took: float = field(default=0.3, repr=False)
+    lists_fail_for: float = field(default=0.0, repr=False)
+    lists_lack: bool = field(default=False, repr=False)
 
 
 def _fine(job_id: str, run_id: str) -> Submission:
@@ -104,6 +108,11 @@ BEHAVIOURS = (
     Behaviour("dropped before it was read", False, _broken),
     Behaviour("500 before it was read", False, _failed),
     Behaviour("accepted twice, dropped", True, _broken, copies=2),
+    Behaviour("accepted, dropped, no lists for a minute", True, _broken, lists_fail_for=60),
+    Behaviour("dropped before it was read, no lists for ten minutes", False, _broken, lists_fail_for=600),
+    Behaviour(
+        "accepted, dropped, listed late, lists with gaps", True, _broken, shows_after=40, lists_lack=True
+    ),
     Behaviour("accepted, dropped, names are not shown", True, _broken, shows_names=False),
 )
 
@@ -147,6 +156,8 @@ class ModelAlma:
     switch: Switch = field(default_factory=Switch)
     shown: list[Shown] = field(default_factory=list)
     posts: int = 0
+    lists: int = 0
+    sent_at: float | None = None
     stranger: Stranger = STRANGERS[0]
     stranger_at: float | None = None
     seconds: float = 20.0
@@ -176,16 +187,22 @@ class ModelAlma:
         self._call()
         self._stranger_acts()
         now = self.true_now()
+        if self.sent_at is not None and now < self.sent_at + self.behaviour.lists_fail_for:
+            raise BrokenOff("no list")
+        self.lists += 1
+        lacking = self.sent_at is not None and self.behaviour.lists_lack and self.lists % 2
         found = [
             self._now(item)
             for item in reversed(self.shown)
             if item.visible_from <= now and since <= _day(item.instance) <= until
         ]
-        return InstancesPage(tuple(found[offset : offset + limit]), len(found)), Reading({}, now, 0.6)
+        page = InstancesPage(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
+        return page, Reading({}, now, 0.6)
 
     def submit(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> Submission:
         self.switch.moment()
         self.posts += 1
+        self.sent_at = self.true_now()
         if self.posts > 1:
             # A trouble passes; what it left behind does not.
             self.behaviour = replace(BEHAVIOURS[0], shows_names=self.behaviour.shows_names)
