@@ -62,8 +62,8 @@ class Site:
 def _live(directory: Path, url: str, now: float, argv: tuple[str, ...], dies_at: int) -> None:
     ini = directory / "almajob.ini"
     ini.write_text(
-        f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {url}\ndeadline = 5\n"
-        f"[production]\napi_key = simulator-production-key\nbase_url = {url}\ndeadline = 5\n"
+        f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {url}\ndeadline = 30\n"
+        f"[production]\napi_key = simulator-production-key\nbase_url = {url}\ndeadline = 30\n"
     )
     ini.chmod(0o600)
     for name in list(os.environ):
