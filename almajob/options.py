@@ -102,6 +102,17 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
     )
 
 
+def add_run_argument(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
+    """Add the argument that names a run of the ledger."""
+    parser.add_argument(
+        "run",
+        metavar="RUN",
+        nargs=None if is_required else "?",
+        type=non_empty,
+        help="its id, as almajob runs list shows it, or its run key or Process ID",
+    )
+
+
 def non_empty(text: str) -> str:
     """Take an option's value that must not be empty; for ``type=``."""
     if not text.strip():

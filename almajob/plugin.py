@@ -49,6 +49,7 @@ from almajob.errors import (
 from almajob.options import (
     add_global_options,
     add_output_options,
+    add_run_argument,
     duration,
     non_empty,
     options_in,
@@ -99,6 +100,7 @@ __all__ = [
     "Text",
     "Time",
     "UsageError",
+    "add_run_argument",
     "asker",
     "duration",
     "find_record",

@@ -26,9 +26,12 @@ class FastClock:
     def elapsed(self) -> float:
         return (time.monotonic() if self.start is None else self.start) + self.slept
 
+    def advance(self, seconds: float) -> None:
+        self.slept += seconds
+
     def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
-        self.slept += max(seconds, 0.0)
+        self.advance(max(seconds, 0.0))
 
     @property
     def clock(self) -> Clock:

@@ -7,7 +7,7 @@ import getpass
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RECORD_COLUMNS, ShowOne, find_record, non_empty, process_id, record_values
+from almajob.plugin import RECORD_COLUMNS, ShowOne, add_run_argument, find_record, process_id, record_values
 
 
 class RunsResolve(ShowOne):
@@ -24,12 +24,7 @@ class RunsResolve(ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "run",
-            metavar="RUN",
-            type=non_empty,
-            help="its id, as almajob runs list shows it, or its run key",
-        )
+        add_run_argument(parser)
         word = parser.add_mutually_exclusive_group(required=True)
         word.add_argument(
             "--adopt",

@@ -14,12 +14,12 @@ from almajob.plugin import (
     Lister,
     OutcomeUnknown,
     Record,
+    add_run_argument,
     find_record,
     in_doubt,
     is_twice,
     ledger_values,
     listed,
-    non_empty,
 )
 
 LOG = logging.getLogger(__name__)
@@ -40,13 +40,7 @@ class RunsSettle(Lister):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "run",
-            metavar="RUN",
-            nargs="?",
-            type=non_empty,
-            help="its id, as almajob runs list shows it, or its run key",
-        )
+        add_run_argument(parser, is_required=False)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RECORD_COLUMNS, ShowOne, find_record, non_empty, record_values
+from almajob.plugin import RECORD_COLUMNS, ShowOne, add_run_argument, find_record, record_values
 
 
 class RunsShow(ShowOne):
@@ -21,12 +21,7 @@ class RunsShow(ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "run",
-            metavar="RUN",
-            type=non_empty,
-            help="its id, as almajob runs list shows it, or its run key or Process ID",
-        )
+        add_run_argument(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:

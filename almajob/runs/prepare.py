@@ -92,7 +92,7 @@ def local_time(now: float) -> datetime:
 def prepared(
     intention: Intention, place: Place, means: Means, draft: Record, records: Sequence[Record]
 ) -> Ready | Record:
-    """Make every check that comes before a start; nothing is written but what is found to be this run.
+    """Make every check that comes before a start; nothing is written.
 
     Returns:
         What is to be sent, or the record of an instance that is this run.
@@ -124,7 +124,10 @@ def prepared(
 
 def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
     """List the job's runs from yesterday, or as long as its name has stood for a run, to tomorrow."""
-    is_lost = draft.tag and draft.is_named and not means.ledger.has(lambda row: row.job_id == draft.job_id)
+    is_known = means.ledger.has(
+        lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id)
+    )
+    is_lost = draft.tag and draft.is_named and not is_known
     # A ledger that knows nothing of the job may be a new one, in the place of one that did.
     longer = _LONGEST_MEMORY if is_lost else timedelta(0)
     now = means.clock.now()

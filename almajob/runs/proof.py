@@ -8,13 +8,13 @@ from typing import Any
 
 from almajob.alma.api import Alma
 from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.config.environments import KINDS
 from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused
 from almajob.store.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
-DAY = 24 * 60 * 60.0
-KINDS = ("sandbox", "production")
+_DAY = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,8 @@ class Proof:
     asked_at: float
 
 
-def recall(ledger: Ledger, key: str) -> Proof | None:
-    """Give what was said of a key last, however long ago.
-
-    Args:
-        ledger: keeps it.
-        key: the key's fingerprint.
-    """
+def _recall(ledger: Ledger, key: str) -> Proof | None:
+    """Give what was said of a key last, however long ago."""
     kept = ledger.fact(_name(key))
     return Proof(**kept) if isinstance(kept, dict) else None
 
@@ -55,8 +50,8 @@ def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     Raises:
         AlmajobError: nothing is known, and there was no answer; nothing was started.
     """
-    known = recall(ledger, key)
-    if known is not None and 0 <= now - known.asked_at < DAY:
+    known = _recall(ledger, key)
+    if known is not None and 0 <= now - known.asked_at < _DAY:
         return known
     try:
         return _ask(alma, ledger, key, now, known)

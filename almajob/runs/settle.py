@@ -193,6 +193,8 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
             instance_id=found.id,
             submit_time=looking.candidate(found).submit_time,
             certainty=Certainty.CONFIRMED,
+            # They were what it could have been; of a run that is known they would be its copies.
+            candidates=(),
         )
     else:
         record = record.moved(State.NOT_STARTED, now, f"{by} says that it was not started")

@@ -100,7 +100,7 @@ class Record:
         sent_error: seconds by which ``sent_at`` may be off.
         instance_id: the Process ID; empty until it is known.
         submit_time: of the instance, by Alma, in ISO 8601; empty until it is known.
-        candidates: what could be it, where that cannot be told.
+        candidates: what could be it, where that cannot be told; else its copies, where Alma made some.
         is_told: whether an invocation has ended that named the instance.
         holder: the process that sent it.
     """

@@ -22,7 +22,7 @@ def _through_a_proxy(first: Exception) -> requests.RequestException:
 @pytest.mark.parametrize(
     "first",
     [
-        urllib3.exceptions.NewConnectionError(POOL, "refused"),  # type: ignore[arg-type]
+        urllib3.exceptions.NewConnectionError(urllib3.connection.HTTPConnection("127.0.0.1"), "refused"),
         urllib3.exceptions.ConnectTimeoutError(),
         OSError("Tunnel connection failed: 403 Forbidden"),
     ],

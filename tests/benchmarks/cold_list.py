@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 from almajob.simulator.effects import Delivery
 from almajob.simulator.institution import Institution
@@ -42,8 +43,11 @@ def main() -> None:
         threading.Event().wait(SECONDS)
         return serve(self, call, path, base)
 
-    Application._serve = slowly  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as home, Simulator(Institution(job_count=1000)) as running:
+    with (
+        mock.patch.object(Application, "_serve", slowly),
+        tempfile.TemporaryDirectory() as home,
+        Simulator(Institution(job_count=1000)) as running,
+    ):
         ini = Path(home, "almajob.ini")
         ini.touch(0o600)
         ini.write_text(f"[sandbox]\napi_key = {running.key}\nbase_url = {running.base_url}\n", "utf-8")

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,10 @@ def test_programs_get_an_answer_in_every_case(simulated: SimulatedAlma, almajob:
 
 
 def test_a_key_of_production_starts_nothing_in_the_sandbox(
-    simulated: SimulatedAlma, almajob: Run, write_ini: object
+    simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path]
 ) -> None:
     """Exit code 7, and no POST: both environments have one address."""
-    write_ini(simulated.ini.replace("simulator-sandbox-key", "simulator-production-key"))  # type: ignore[operator]
+    write_ini(simulated.ini.replace("simulator-sandbox-key", "simulator-production-key"))
     done = almajob(*RUN)
     assert (done.code, done.out) == (7, "")
     assert "The key of [sandbox] leads to production, not to sandbox. Nothing was started." in done.err
@@ -174,10 +175,12 @@ def _a_file(ledger: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_damaged, _a_link, _a_file])
-def test_without_a_ledger_nothing_is_sent(simulated: SimulatedAlma, almajob: Run, spoil: object) -> None:
+def test_without_a_ledger_nothing_is_sent(
+    simulated: SimulatedAlma, almajob: Run, spoil: Callable[[Path], None]
+) -> None:
     """Exit code 5 with the cure; no POST; nothing of it is moved away or overwritten."""
     almajob(*RUN, "--wait")
-    spoil(_state() / "ledger")  # type: ignore[operator]
+    spoil(_state() / "ledger")
     before = sorted(path.name for path in _state().iterdir())
     done = almajob(*RUN)
     assert (done.code, done.out) == (5, "")
@@ -248,9 +251,9 @@ def test_a_result_that_cannot_be_written_names_the_run(
     assert simulated.log.count(START) == 1
 
 
-def test_no_settings_no_traceback(almajob: Run, write_ini: object) -> None:
+def test_no_settings_no_traceback(almajob: Run, write_ini: Callable[..., Path]) -> None:
     """Programs get their answer where the ini is wrong, too."""
-    write_ini("[sandbox\n")  # type: ignore[operator]
+    write_ini("[sandbox\n")
     done = almajob(*RUN, "-f", "json")
     assert done.code == 7
     assert json.loads(done.out)["state"] == "NOT_STARTED"

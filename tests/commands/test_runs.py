@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -136,10 +138,10 @@ def test_a_wrong_word_settles_nothing(
 
 
 def test_what_cannot_be_looked_for_does_not_keep_the_others(
-    simulated: SimulatedAlma, almajob: Run, doubtful: str, write_ini: object
+    simulated: SimulatedAlma, almajob: Run, doubtful: str, write_ini: Callable[..., Path]
 ) -> None:
     """An environment that is not in the ini any more: a warning, and exit code 9."""
-    write_ini(simulated.ini.partition("[production]")[0])  # type: ignore[operator]
+    write_ini(simulated.ini.partition("[production]")[0])
     done = almajob("runs", "settle")
     assert done.code == 9
     assert "has no environment 'production'" in done.err

@@ -10,14 +10,15 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
-from almajob.alma.api import StartRequest
+from almajob.alma.api import Alma, StartRequest
 from almajob.alma.models import Code, General, Instance, InstancesPage, Job, Parameter, Submission
 from almajob.alma.session import Reading
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
 from almajob.runs.intention import Means
-from almajob.store.ledger import RowKey, Wanted, key_hash
+from almajob.runs.locks import Locks
+from almajob.store.ledger import Ledger, RowKey, Wanted, key_hash
 from almajob.store.record import Record
 from tests.clocks import FastClock
 
@@ -213,7 +214,7 @@ class ModelAlma:
                 run_id = self.begin(name if self.behaviour.shows_names else self.job_.name, is_ours=True)
         if self.stranger.after is not None and self.stranger.after > 0 and self.stranger_at is None:
             self.stranger_at = self.true_now() + self.stranger.after
-        self.time.sleep(self.behaviour.took)
+        self.time.advance(self.behaviour.took)
         self.switch.moment()
         answer = self.behaviour.answer(job_id, run_id)
         if isinstance(answer, Exception):
@@ -252,7 +253,7 @@ class ModelAlma:
 
     def _call(self) -> None:
         self.switch.moment()
-        self.time.sleep(0.1)
+        self.time.advance(0.1)
         self.switch.moment()
 
     def _stranger_acts(self) -> None:
@@ -337,4 +338,4 @@ class NoLocks:
 def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Means:
     """Give one process its means; it dies where the switch says."""
     alma.switch = ledger.switch = switch
-    return Means(alma, ledger, NoLocks(), alma.time.clock)  # type: ignore[arg-type]
+    return Means(cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)

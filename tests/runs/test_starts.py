@@ -12,6 +12,7 @@ from werkzeug import Response
 from almajob.alma.api import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.runs.catalogue import Catalogue
+from almajob.runs.doubt import is_twice
 from almajob.runs.intention import StartOptions
 from almajob.runs.locks import LOCK_WAIT
 from almajob.runs.records import find, listed
@@ -119,6 +120,19 @@ def test_nobody_is_asked_about_two(alma: FakeAlma, starts: Starts) -> None:
     two = (APPEARED, {**APPEARED, "id": "78"})
     record = _doubtful(alma, starts, lambda _question: pytest.fail("asked"), *two)
     assert record.state is State.AMBIGUOUS
+
+
+def test_a_persons_word_on_one_of_two_is_no_double_start(
+    alma: FakeAlma, starts: Starts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The other candidate was somebody else's, and is forgotten."""
+    record = _doubtful(alma, starts, None, APPEARED, {**APPEARED, "id": "78"})
+    assert len(record.candidates) == 2
+    alma.on("GET /jobs/S1/instances/78", {**APPEARED, "id": "78"})
+    resolved = starts.resolve(record, instance_id="78", by="user eve")
+    assert not is_twice(resolved)
+    assert starts.start("S1", (), StartOptions(run_key="k")).instance_id == "78"
+    assert "more than once" not in caplog.text
 
 
 def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:

@@ -6,8 +6,10 @@ import json
 import shutil
 import socket
 import sqlite3
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -44,8 +46,11 @@ PRODUCTION = replace(LAB, kind="production", environment="production")
 
 
 @pytest.fixture(autouse=True)
-def _jobs(alma: FakeAlma) -> None:
+def _jobs(alma: FakeAlma) -> Iterator[None]:
     alma.jobs([ERP, EXPORT])
+    GIVEN_UP.clear()
+    yield
+    GIVEN_UP.set()
 
 
 def _start(
@@ -108,10 +113,12 @@ def test_a_listed_refusal_proves_that_nothing_was_started(
     assert code in record.trail[-1].reason
 
 
-def _slow(_request: Request) -> Response:
-    import time
+GIVEN_UP = threading.Event()
 
-    time.sleep(2.5)
+
+def _slow(_request: Request) -> Response:
+    """Answer when nobody waits any more."""
+    GIVEN_UP.wait(60)
     return answer(started(ERP, "77"))
 
 
@@ -281,6 +288,21 @@ def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
     assert caught.value.record.instance_id == "77"
     assert _start(means, MANUAL, run_key="k").instance_id == "77"
     assert len(alma.calls("POST")) == 1
+
+
+@pytest.mark.parametrize(("environment", "days"), [("lab", 1), ("production", 31)])
+def test_a_ledger_that_knows_nothing_of_the_job_is_taken_for_a_new_one(
+    alma: FakeAlma, means: Means, ledger: Ledger, environment: str, days: int
+) -> None:
+    """Then our tag is looked for in a month of runs; the same id in another environment is another job."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
+    _start(means, MANUAL, run_key="first")
+    alma.on("GET /general", {"environment_type": environment.replace("lab", "sandbox")})
+    place = LAB if environment == "lab" else replace(PRODUCTION, identity="production:key")
+    _start(means, MANUAL, place=place, run_key="second")
+    asked = [request.args for request in alma.requests if "submit_date_from" in request.args][-1]
+    since, until = (date.fromisoformat(asked[name]) for name in ("submit_date_from", "submit_date_to"))
+    assert (until - since).days == days + 2
 
 
 def test_two_runs_with_our_tag_are_told_after_a_lost_ledger_too(

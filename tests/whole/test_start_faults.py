@@ -136,13 +136,19 @@ def test_no_fault_makes_almajob_start_twice_or_deny_a_start(
 
 
 @pytest.mark.parametrize("name", ["accepted-slow", "drip"])
+@pytest.mark.parametrize(("environment", "code"), [("sandbox", 0), ("production", 9)])
 def test_an_answer_that_takes_too_long_is_a_lost_one(
-    simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path], name: str
+    simulated: SimulatedAlma,
+    almajob: Run,
+    write_ini: Callable[..., Path],
+    name: str,
+    environment: str,
+    code: int,
 ) -> None:
-    """The time limit of the call ends it; the run is found."""
-    write_ini(simulated.ini + "deadline = 1\n")
+    """The time limit of the call ends it; the run is found, and in production a person decides."""
+    write_ini(simulated.ini.replace("base_url", "deadline = 1\nbase_url"))
     simulated.faults.add(name, START)
-    done = almajob("--env", "production", "run", "--job", ERP, "--run-key", "k")
-    assert done.code == 9
+    done = almajob("--env", environment, "run", "--job", ERP, "--run-key", "k")
+    assert done.code == code
     assert "did not answer completely" in done.err
     assert simulated.log.count(START) == 1
