@@ -35,6 +35,7 @@ class Catalogue:
     ) -> None:
         self._alma = alma
         self._cache = cache
+        self._environment = environment
         self._drawer = f"jobs.{environment}"
         self._identity = identity
         self._refresh = refresh
@@ -52,7 +53,7 @@ class Catalogue:
                 another job, as the list was stale or tampered with.
         """
         found, is_current = self._resolve(text)
-        return found if is_current else reread(self._alma(), found)
+        return found if is_current else reread(self._alma(), found, self._environment)
 
     def find(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, in the list or by its id.
@@ -82,7 +83,7 @@ class Catalogue:
             )
         if len(found) == 1:
             return found[0], False
-        raise _ambiguous(text, found) if found else _no_such_job(text, kept or [])
+        raise _ambiguous(text, found) if found else _no_such_job(text, kept or [], self._environment)
 
     def _by_id(self, job_id: str) -> Job | None:
         try:
@@ -109,7 +110,7 @@ class Catalogue:
         return f"jobs:{self._identity}:{wanted.type}:{wanted.category}:{wanted.profile_id}"
 
 
-def reread(alma: Alma, found: Job) -> Job:
+def reread(alma: Alma, found: Job, environment: str) -> Job:
     """Read a job as Alma has it now, and compare it with what the list said.
 
     Raises:
@@ -120,7 +121,7 @@ def reread(alma: Alma, found: Job) -> Job:
         raise Refused(
             f"{found.id} is not the job that was asked for.",
             why=f"The list says {found.name!r}; Alma says {current.name!r}.",
-            cure="almajob list --refresh fetches a new list; then name it by its id.",
+            cure=f"almajob --env {environment} list --refresh fetches a new list; then name it by its id.",
         )
     return current
 
@@ -137,7 +138,7 @@ def named_like(jobs: Iterable[Job], pattern: str) -> list[Job]:
     return [job for job in jobs if fnmatch.fnmatchcase(job.name.casefold(), pattern)]
 
 
-def _no_such_job(text: str, jobs: Sequence[Job]) -> Refused:
+def _no_such_job(text: str, jobs: Sequence[Job], environment: str) -> Refused:
     wanted = text.strip().casefold()
     by_name = {job.name.casefold(): job for job in reversed(jobs)}
     by_id = [job for job in jobs if job.id.casefold() == wanted]
@@ -146,7 +147,7 @@ def _no_such_job(text: str, jobs: Sequence[Job]) -> Refused:
     return Refused(
         f"No job has the name or id {text!r}.",
         why=f"Nearest: {nearest}" if nearest else "The environment lists no jobs.",
-        cure="almajob list --name '*WORD*' searches; --refresh asks Alma for a new list.",
+        cure=f"almajob --env {environment} list --name '*WORD*' searches; --refresh asks Alma anew.",
     )
 
 

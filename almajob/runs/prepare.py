@@ -100,7 +100,7 @@ def prepared(
     Raises:
         AlmajobError: something speaks against it; nothing was started.
     """
-    job = reread(means.alma, intention.job)
+    job = reread(means.alma, intention.job, place.environment)
     tag = ""
     if place.has_tags and runkey.takes_tag(job):
         start = (draft.institution, draft.environment, draft.job_id, draft.parameters)

@@ -257,3 +257,11 @@ def test_no_settings_no_traceback(almajob: Run, write_ini: Callable[..., Path]) 
     done = almajob(*RUN, "-f", "json")
     assert done.code == 7
     assert json.loads(done.out)["state"] == "NOT_STARTED"
+
+
+def test_what_a_message_says_to_type_can_be_typed(simulated: SimulatedAlma, almajob: Run) -> None:
+    """As it stands there, with its environment."""
+    done = almajob("--env", "sandbox", "run", "--job", "ERP exprt")
+    (line,) = [line for line in done.err.splitlines() if "list --name" in line]
+    words = line.partition(" searches")[0].split()[1:]
+    assert almajob(*(word.replace("'*WORD*'", "*ERP*") for word in words)).code == 0
