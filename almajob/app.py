@@ -18,7 +18,7 @@ from typing import Any
 import cliff.app
 import cliff.help
 
-from almajob import __version__, legacy, logs, stdout
+from almajob import __version__, columns, legacy, logs, stdout
 from almajob.discovery import Commands
 from almajob.errors import AlmajobError, UsageError
 from almajob.options import add_global_options, add_output_options, shorten_errors
@@ -106,11 +106,12 @@ class AlmaJob(cliff.app.App):
 
     def configure_output(self, options: argparse.Namespace) -> None:
         """Tell as much as these options say; where they say nothing, as before."""
-        for name in ("almajob_verbosity", "almajob_log_file", "almajob_debug"):
+        for name in ("almajob_verbosity", "almajob_log_file", "almajob_debug", "almajob_utc"):
             value = getattr(options, name, None)
             if value is not None:
                 setattr(self.options, name, value)
         self.options.debug = bool(self.options.almajob_debug)
+        columns.show_utc(bool(self.options.almajob_utc))
         verbosity = self.options.almajob_verbosity
         logs.configure(self.stderr, 1 if verbosity is None else verbosity, self.options.almajob_log_file)
 

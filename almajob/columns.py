@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from cliff.columns import FormattableColumn
 
-from almajob.alma.models import Counter, Instance, Job, parse_time
+from almajob import times
+from almajob.alma.models import Code, Counter, Instance, Job, parse_time
+from almajob.alma.statuses import meaning
 from almajob.errors import AlmajobError
-from almajob.runs.runs import Run
+from almajob.runs import clock as clocks
+from almajob.runs.run import Run
 from almajob.store.record import Candidate, Certainty, Record, State, Step
 from almajob.visible import visible
 
 Moment = datetime | str | None
+_UTC: ContextVar[bool] = ContextVar("utc", default=False)
 
 
 class Text(FormattableColumn[str]):
@@ -31,24 +37,50 @@ class Time(FormattableColumn[Any]):
 
     def human_readable(self) -> str:
         if isinstance(self._value, datetime):
-            try:
-                return self._value.astimezone().isoformat(" ", "seconds")
-            except OverflowError:
-                # The first or the last day of the calendar, in another zone.
-                return str(self.machine_readable())
+            return times.human(self._value, now=clocks.system().now(), utc=_UTC.get())
         return visible(self._value or "")
 
     def machine_readable(self) -> Any:
-        if isinstance(self._value, datetime):
-            return self._value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return self._value
+        return times.machine(self._value) if isinstance(self._value, datetime) else self._value
 
 
-class Yes(FormattableColumn[bool]):
-    """Yes or no for people, true or false for programs."""
+def show_utc(is_wanted: bool) -> None:
+    """Say whether times are shown in UTC to people, too."""
+    _UTC.set(is_wanted)
+
+
+class Length(FormattableColumn[Any]):
+    """A length of time, or None: in words for people, in seconds for programs."""
 
     def human_readable(self) -> str:
-        return "yes" if self._value else "no"
+        return "" if self._value is None else times.length(self._value)
+
+
+class Fields(FormattableColumn[Any]):
+    """Members that Alma does not document: ``name: value`` for people, as they came for programs."""
+
+    def human_readable(self) -> str:
+        return "\n".join(visible(f"{name}: {_plain(value)}") for name, value in self._value.items())
+
+    def machine_readable(self) -> Any:
+        return dict(self._value)
+
+
+class Words(FormattableColumn[Any]):
+    """Several words: a text for people, an array for programs."""
+
+    def human_readable(self) -> str:
+        return visible(", ".join(self._value))
+
+    def machine_readable(self) -> Any:
+        return list(self._value)
+
+
+class Yes(FormattableColumn[bool | None]):
+    """Yes or no for people, true or false for programs; None as long as nobody can tell."""
+
+    def human_readable(self) -> str:
+        return "" if self._value is None else "yes" if self._value else "no"
 
 
 class Trail(FormattableColumn[Any]):
@@ -110,6 +142,11 @@ class Alerts(FormattableColumn[Any]):
         return [{"code": item.value, "text": item.desc} for item in self._value]
 
 
+def _plain(value: object) -> str:
+    code = Code.from_json(value)
+    return code.desc or code.value or json.dumps(value, ensure_ascii=False)
+
+
 def _moment(seconds: float | None) -> Time:
     """Show seconds since the epoch as a time."""
     try:
@@ -138,7 +175,10 @@ def _counter(item: Counter) -> dict[str, str]:
 RUN_COLUMNS = (
     *("environment", "job_id", "job_name", "instance_id", "submit_time", "status", "description"),
     *("progress", "start_time", "end_time", "status_date", "counters", "alerts"),
+    *("status_class", "passed", "seconds", "name", "submitted_by"),
 )
+BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "submit_time", "seconds", "passed")
+"""Of RUN_COLUMNS what a table of several runs shows."""
 
 
 def run_values(run: Run) -> tuple[Any, ...]:
@@ -158,6 +198,11 @@ def run_values(run: Run) -> tuple[Any, ...]:
         Text(instance.status_date),
         Counters(instance.counters),
         Alerts(instance.alerts),
+        meaning(instance.status.value).value if instance.status.value else "",
+        Yes(run.passed),
+        Length(instance.seconds),
+        Text(instance.name),
+        Text(instance.submitted_by.value),
     )
 
 

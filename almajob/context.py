@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -23,7 +24,9 @@ from almajob.config.keys import KeySource
 from almajob.config.settings import Options, Settings
 from almajob.errors import AlmajobError, Refused
 from almajob.runs.catalogue import Catalogue
+from almajob.runs.conditions import Condition
 from almajob.runs.intention import Place
+from almajob.runs.policy import Policy
 from almajob.runs.runs import Runs
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
@@ -116,7 +119,32 @@ class Context:
         table = StatusTable(
             lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
         )
-        return Runs(lambda: self.alma, self.starts, table, environment=self.environment.name)
+        return Runs(
+            lambda: self.alma,
+            self.starts,
+            table,
+            environment=self.environment.name,
+            policy=self.policy(),
+            program=self._program,
+        )
+
+    def policy(self, accept: Collection[str] = (), fail_if: Sequence[Condition] = ()) -> Policy:
+        """Say what counts as a good end of a run in the chosen environment.
+
+        Args:
+            accept: statuses that pass besides; those of the ini where none are given.
+            fail_if: conditions on counters, of which none may be true.
+        """
+        if accept:
+            return Policy(frozenset(accept), fail_if=tuple(fail_if))
+        accept_of = self.settings.accept_of_jobs()
+        return Policy(self.environment.accept, accept_of, tuple(fail_if), is_of_ini=True)
+
+    @property
+    def _program(self) -> str:
+        """How almajob is called for the chosen environment, with the ini that the command line names."""
+        ini = ["--ini-file", self._options.ini_file] if self._options.ini_file else []
+        return shlex.join(["almajob", *ini, "--env", self.environment.name])
 
     def _place(self) -> Place:
         environment = self.environment
@@ -128,6 +156,7 @@ class Context:
             may_infer=environment.is_sole_starter or environment.kind.text != "production",
             # In the demo Alma's limits do not hold.
             has_limits=environment.base_url is not None,
+            command=self._program,
         )
 
     @property

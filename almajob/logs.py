@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from almajob.alma.key import redact
@@ -22,7 +24,18 @@ class _Redacting(logging.Formatter):
         return visible(redact(super().format(record)), keep="\n\t")
 
 
+Aside = Callable[[], AbstractContextManager[None]]
+
+
 class _Console(logging.StreamHandler[TextIO]):
+    """Messages to people; what else is drawn on their terminal is put aside meanwhile."""
+
+    aside: Aside = nullcontext
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self.aside():
+            super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Go on where stderr is closed or full: there is nobody left to tell."""
 
@@ -30,6 +43,28 @@ class _Console(logging.StreamHandler[TextIO]):
 class _LogFile(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Go on without the log where its disk is full; logging's own way is a traceback for each line."""
+
+
+@contextmanager
+def beside(aside: Aside) -> Iterator[None]:
+    """Let messages be written beside something that is drawn on the terminal.
+
+    Args:
+        aside: takes it away as long as a message is written.
+    """
+    consoles = [handler for handler in _LOGGER.handlers if isinstance(handler, _Console)]
+    for console in consoles:
+        console.aside = aside
+    try:
+        yield
+    finally:
+        for console in consoles:
+            console.aside = nullcontext
+
+
+def tells_what_happens_only() -> bool:
+    """Whether people are told what happens, and neither less (-q) nor each call (-v)."""
+    return any(handler.level == logging.INFO for handler in _LOGGER.handlers if isinstance(handler, _Console))
 
 
 def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:

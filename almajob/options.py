@@ -67,7 +67,31 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
     """Add the options that say how much is told, and where; as ``add_global_options``."""
     default = argparse.SUPPRESS if after_command else None
     group = parser.add_argument_group("messages")
-    amount = group.add_mutually_exclusive_group()
+    _add_amount(group.add_mutually_exclusive_group(), default)
+    group.add_argument(
+        "--log-file",
+        dest="almajob_log_file",
+        metavar="FILE",
+        default=default,
+        help="append every message to FILE",
+    )
+    group.add_argument(
+        "--debug",
+        dest="almajob_debug",
+        action="store_true",
+        default=default,
+        help="show where in almajob an error arose",
+    )
+    group.add_argument(
+        "--utc",
+        dest="almajob_utc",
+        action="store_true",
+        default=default,
+        help="show times in UTC; JSON, YAML and CSV always have it",
+    )
+
+
+def _add_amount(amount: argparse._MutuallyExclusiveGroup, default: str | None) -> None:
     amount.add_argument(
         "-v",
         "--verbose",
@@ -85,20 +109,6 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         const=0,
         default=default,
         help="tell only warnings and errors",
-    )
-    group.add_argument(
-        "--log-file",
-        dest="almajob_log_file",
-        metavar="FILE",
-        default=default,
-        help="append every message to FILE",
-    )
-    group.add_argument(
-        "--debug",
-        dest="almajob_debug",
-        action="store_true",
-        default=default,
-        help="show where in almajob an error arose",
     )
 
 

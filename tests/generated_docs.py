@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -49,5 +50,7 @@ def with_generated_part(name: str, text: str) -> str:
 
 
 if __name__ == "__main__":
+    # The model tells of thousands of starts.
+    logging.disable(logging.CRITICAL)
     for name, (page, _) in PARTS.items():
         page.write_text(with_generated_part(name, page.read_text("utf-8")), "utf-8")

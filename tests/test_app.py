@@ -80,8 +80,17 @@ def test_a_commands_help_is_the_commands(almajob: Run, words: tuple[str, ...]) -
         (("run", "--job", " "), "must not be empty"),
         (("--env", "", "list"), "must not be empty"),
         (("run",), "required: --job"),
-        (("status", "--id", "12a"), "digits only"),
-        (("status", "--id", ""), "digits only"),
+        (("status", "--id", ""), "must not be empty"),
+        (("status", "--id", "7", "--timeout", "5"), "Add --watch"),
+        (("wait", "--id", "7", "--interval", "0.5"), "must be a second or more"),
+        (("wait", "--id", "7", "--accept", "RUNNING"), "RUNNING is no end"),
+        (("wait", "--id", "7", "--accept", "COMPLETED_FAILD"), "did you mean COMPLETED_FAILED?"),
+        (("wait", "--id", "7", "--accept", "?"), "is no status"),
+        (("wait", "--id", "7", "--fail-if", "asset_failed"), "a condition is COUNTER OP VALUE"),
+        (("wait", "--id", "7", "--fail-if", "a > many"), "'many' is no number"),
+        (("run", "--job", "x", "--accept", "FAILED"), "Add --wait"),
+        (("history", "--job", "x", "--since", "yesterday"), "is a length of time such as 7d"),
+        (("matches", "--id", "7", "--population", "none"), "invalid choice"),
         (("run", "--job", "x", "--timeout", "soon"), "must be "),
         (("run", "--job", "x", "--timeout", "-1"), "must be "),
         (("run", "--job", "x", "--timeout", "inf"), "must be "),
@@ -234,7 +243,7 @@ def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out) == (code, "")
-    assert err == "The job goes on in Alma. To look again: almajob --env sandbox status --id 77\n"
+    assert err == "The job goes on in Alma. Resume: almajob --env sandbox wait --id 77\n"
 
 
 def test_a_signal_while_pages_are_read_ends_at_once(alma: FakeAlma, write_ini: Callable[..., Path]) -> None:

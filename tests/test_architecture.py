@@ -10,8 +10,9 @@ import almajob
 
 ROOT = Path(almajob.__file__).parent
 RANKS = (
-    *("visible", "stdout", "terminal", "deadline", "errors", "alma", "logs", "config", "store", "runs"),
-    *("context", "columns", "options", "plugin", "discovery", "legacy", "app", "testing", "commands"),
+    *("visible", "times", "newfile", "stdout", "terminal", "deadline", "errors", "alma", "logs", "config"),
+    *("store", "runs", "context", "columns", "live", "options", "runoptions", "command", "plugin"),
+    *("discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.
 SIMULATOR_USERS = {"context", "testing", "commands.simulator_serve"}
@@ -21,9 +22,10 @@ FENCES = {
     "diskcache": ("store.",),
     "sqlite3": ("store.",),
     "configparser": ("config.",),
-    "cliff": ("app", "discovery", "plugin", "columns"),
+    "cliff": ("app", "discovery", "command", "columns"),
     "stevedore": ("discovery",),
-    "argparse": ("app", "plugin", "options", "commands."),
+    "argparse": ("app", "command", "options", "runoptions", "commands."),
+    "rich": ("live",),
 }
 BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Counter, Instance
 from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, run_values
-from almajob.runs.runs import Run
+from almajob.runs.run import Run
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))
@@ -20,7 +20,8 @@ def test_a_time_reads_back_from_what_programs_get(moment: datetime) -> None:
     shown = Time(moment).machine_readable()
     assert shown.endswith("Z")
     assert abs((datetime.fromisoformat(shown) - moment).total_seconds()) < 0.001
-    assert datetime.fromisoformat(Time(moment).human_readable()).utcoffset() is not None
+    people = Time(moment).human_readable().partition(" (")[0]
+    assert datetime.fromisoformat(people).utcoffset() is not None
 
 
 @pytest.mark.parametrize(

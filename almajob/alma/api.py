@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import urlencode
 
+from almajob.alma.files import Write
 from almajob.alma.models import (
     Code,
     General,
@@ -23,6 +24,7 @@ from almajob.alma.models import (
     Submission,
     code_table_from_json,
 )
+from almajob.alma.reports import Event, Match, Page
 from almajob.alma.session import Reading, Session
 from almajob.errors import NotAlma
 
@@ -104,8 +106,9 @@ class Alma:
         self,
         job_id: str,
         *,
-        since: date,
-        until: date,
+        since: date | None = None,
+        until: date | None = None,
+        status: str = "",
         offset: int,
         limit: int,
         patience: float | None = None,
@@ -115,25 +118,62 @@ class Alma:
         Args:
             job_id: of the job.
             since, until: days of their submission, both included; in whose time zone is not documented.
+            status: only with this one, a code of ``systemJobStatus``.
             offset: how many to pass over; Alma gives the newest first.
             limit: at most 100.
             patience: as for ``Session.get``.
         """
-        params: dict[str, str | int] = {
-            "submit_date_from": since.isoformat(),
-            "submit_date_to": until.isoformat(),
-            "limit": limit,
-            "offset": offset,
-        }
+        filters = {"submit_date_from": since, "submit_date_to": until}
+        params: dict[str, str | int] = {name: day.isoformat() for name, day in filters.items() if day}
+        if status:
+            params["status"] = status
+        params |= {"limit": limit, "offset": offset}
         path = f"/conf/jobs/{_segment(job_id)}/instances"
         reading = self._session.read(path, params, patience=patience)
         return InstancesPage.from_json(reading.document), reading
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
-        path = f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
-        found = Instance.from_json(self._session.get(path, patience=patience))
+        found = Instance.from_json(self._session.get(_of_run(instance_id, job_id), patience=patience))
         return found if found.id == instance_id else _raise_other("run", instance_id, found.id)
+
+    def look(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float) -> tuple[Instance, Reading]:
+        """Read one run, once, and the answer's time; for those who will look again anyway."""
+        reading = self._session.read(_of_run(instance_id, job_id), patience=patience, attempts=1)
+        found = Instance.from_json(reading.document)
+        return (found if found.id == instance_id else _raise_other("run", instance_id, found.id)), reading
+
+    def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
+        """Read one page of a Student Information System run's events: the users that it rejected."""
+        path = f"{_of_run(instance_id)}/events"
+        return Page.of(self._session.get(path, {"limit": limit, "offset": offset}), "event", Event.from_json)
+
+    def matches_page(self, instance_id: str, population: str, *, offset: int, limit: int) -> Page[Match]:
+        """Read one page of what a metadata import found to be in Alma already.
+
+        Args:
+            instance_id: of the import.
+            population: SINGLE_MATCHES or MULTI_MATCHES.
+            offset: how many to pass over.
+            limit: at most 100.
+        """
+        params: dict[str, str | int] = {"population": population, "limit": limit, "offset": offset}
+        return Page.of(self._session.get(f"{_of_run(instance_id)}/matches", params), "match", Match.from_json)
+
+    def download(self, instance_id: str, *, form: str, line_type: str, write: Write) -> int:
+        """Read the file of records that a metadata import loaded.
+
+        Args:
+            instance_id: of the import.
+            form: XML or BINARY.
+            line_type: which of the report's lines.
+            write: takes each piece as it comes.
+
+        Returns:
+            How many bytes came; as many as Alma said that there are.
+        """
+        params = {"download_format": form, "line_type": line_type}
+        return self._session.download(f"{_of_run(instance_id)}/download", params, write)
 
     def code_table(self, name: str) -> dict[str, str]:
         """Read a code table: code to description; it only adorns, and is not waited for long."""
@@ -155,6 +195,10 @@ class Alma:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:
+    return f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
 
 
 def _segment(text: str) -> str:

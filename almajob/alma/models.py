@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from almajob.alma import statuses
+
 Json = Mapping[str, Any]
 
 
@@ -27,8 +29,8 @@ class Code:
     @classmethod
     def from_json(cls, raw: object) -> Code:
         if isinstance(raw, Mapping):
-            return cls(_text(raw.get("value")), _text(raw.get("desc")))
-        return cls(_text(raw))
+            return cls(text(raw.get("value")), text(raw.get("desc")))
+        return cls(text(raw))
 
     def to_json(self) -> dict[str, str]:
         return {"value": self.value, "desc": self.desc}
@@ -72,15 +74,15 @@ class Job:
     @classmethod
     def from_json(cls, raw: Json) -> Job:
         return cls(
-            id=_text(raw.get("id")),
-            name=_text(raw.get("name")),
+            id=text(raw.get("id")),
+            name=text(raw.get("name")),
             type=Code.from_json(raw.get("type")),
             category=Code.from_json(raw.get("category")),
-            description=_text(raw.get("description")),
+            description=text(raw.get("description")),
             content=Code.from_json(raw.get("content")),
             schedule=Code.from_json(raw.get("schedule")),
             creator=Code.from_json(raw.get("creator")).value,
-            next_run=_text(raw.get("next_run")),
+            next_run=text(raw.get("next_run")),
             related_profile=Code.from_json(raw.get("related_profile")).value,
         )
 
@@ -103,8 +105,8 @@ class JobsPage:
 
     @classmethod
     def from_json(cls, raw: Json) -> JobsPage:
-        jobs = tuple(Job.from_json(item) for item in _items(raw, "job"))
-        return cls(jobs, _whole_number(raw.get("total_record_count"), len(jobs)))
+        jobs = tuple(Job.from_json(item) for item in items(raw, "job"))
+        return cls(jobs, whole_number(raw.get("total_record_count"), len(jobs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Submission:
     @classmethod
     def from_json(cls, raw: Json) -> Submission:
         said = raw.get("additional_info")
-        link = _text(said.get("link")) if isinstance(said, Mapping) else ""
+        link = text(said.get("link")) if isinstance(said, Mapping) else ""
         # Only the path counts, absolute or relative: the host that a link names is never called.
         path = link.partition("?")[0].rstrip("/").split("/")
         if len(path) < 4 or path[-2] != "instances" or not re.fullmatch("[0-9]+", path[-1]):
@@ -170,21 +172,34 @@ class Instance:
     counters: tuple[Counter, ...] = ()
     job: Job | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran, from its start to its end; None where that is not known, or not yet."""
+        if not isinstance(self.start_time, datetime) or not isinstance(self.end_time, datetime):
+            return None
+        took = (self.end_time - self.start_time).total_seconds()
+        return took if took >= 0 and self.has_ended else None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over, by its status; by its end time only where the status is not known."""
+        return statuses.has_ended(self.status.value, has_end_time=bool(self.end_time))
+
     @classmethod
     def from_json(cls, raw: Json) -> Instance:
         job = raw.get("job_info")
         return cls(
-            id=_text(raw.get("id")),
-            name=_text(raw.get("name")),
+            id=text(raw.get("id")),
+            name=text(raw.get("name")),
             status=Code.from_json(raw.get("status")),
             progress=_number(raw.get("progress")),
             submitted_by=Code.from_json(raw.get("submitted_by")),
             submit_time=parse_time(raw.get("submit_time")),
             start_time=parse_time(raw.get("start_time")),
             end_time=parse_time(raw.get("end_time")),
-            status_date=_text(raw.get("status_date")),
-            alerts=tuple(Code.from_json(item) for item in _items(raw, "alert")),
-            counters=tuple(Counter.from_json(item) for item in _items(raw, "counter")),
+            status_date=text(raw.get("status_date")),
+            alerts=tuple(Code.from_json(item) for item in items(raw, "alert")),
+            counters=tuple(Counter.from_json(item) for item in items(raw, "counter")),
             job=Job.from_json(job) if isinstance(job, Mapping) else None,
         )
 
@@ -198,8 +213,8 @@ class InstancesPage:
 
     @classmethod
     def from_json(cls, raw: Json) -> InstancesPage:
-        found = tuple(Instance.from_json(item) for item in _items(raw, "job_instance"))
-        total = _whole_number(raw.get("total_record_count"), -1)
+        found = tuple(Instance.from_json(item) for item in items(raw, "job_instance"))
+        total = whole_number(raw.get("total_record_count"), -1)
         return cls(found, total if total >= 0 else None)
 
 
@@ -218,7 +233,7 @@ class General:
 
 def code_table_from_json(raw: Json) -> dict[str, str]:
     """Read a code table: code to description."""
-    return {_text(row.get("code")): _text(row.get("description")) for row in _items(raw, "row")}
+    return {text(row.get("code")): text(row.get("description")) for row in items(raw, "row")}
 
 
 def parse_time(raw: object) -> datetime | str | None:
@@ -226,39 +241,41 @@ def parse_time(raw: object) -> datetime | str | None:
 
     Alma's times are Zulu; one without a zone is taken for UTC.
     """
-    text = _text(raw)
-    if not text:
+    said = text(raw)
+    if not said:
         return None
     try:
-        found = datetime.fromisoformat(text)
-        if "T" not in text and " " not in text:
-            return text
+        found = datetime.fromisoformat(said)
+        if "T" not in said and " " not in said:
+            return said
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        return text
+        return said
 
 
-def _items(raw: Json, name: str) -> list[Json]:
+def items(raw: Json, name: str) -> list[Json]:
     """Give the array under a name: absent when empty, a lone object where Alma sends just one."""
     found = raw.get(name)
     listed = found if isinstance(found, list) else [] if found is None else [found]
     return [item if isinstance(item, Mapping) else {"value": item} for item in listed]
 
 
-def _text(raw: object) -> str:
+def text(raw: object) -> str:
+    """Read a bare word or number as text; what is absent, or no word, as none."""
     return "" if raw is None or isinstance(raw, (Mapping, list)) else str(raw)
 
 
 def _number(raw: object) -> float | None:
     try:
-        found = float(_text(raw))
+        found = float(text(raw))
     except ValueError:
         return None
     return found if math.isfinite(found) else None
 
 
-def _whole_number(raw: object, default: int) -> int:
+def whole_number(raw: object, default: int) -> int:
+    """Read a whole number, also where it comes as text."""
     try:
-        return int(_text(raw))
+        return int(text(raw))
     except ValueError:
         return default

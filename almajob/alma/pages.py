@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
+from typing import TypeVar
 
 from almajob.alma.api import Alma, JobFilter
+from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance, Job, JobsPage
+from almajob.alma.reports import Page
 from almajob.alma.session import Reading
 from almajob.deadline import SLICE
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 PAGE = 100
 """Alma's largest page."""
-AT_ONCE = 8
-"""Calls under way at once; Alma counts calls per second for the whole institution."""
 # Alma could answer smaller pages than were asked for, but hardly smaller than its own default.
 _SMALLEST_PAGE = 10
 _MOST_PAGES = 1000
@@ -103,6 +105,26 @@ def all_instances(
     # An answer that counts nothing may be anything; it proves no absence.
     is_complete = total is not None and len(found) >= total
     return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error)
+
+
+def every(page_at: Callable[[int], Page[T]], what: str) -> Iterator[T]:
+    """Read a list page by page, and give each item as soon as it is there.
+
+    Args:
+        page_at: reads the page that begins at an offset.
+        what: is listed, for the message where fewer came than Alma counts.
+    """
+    offset = 0
+    total: int | None = None
+    while total is None or offset < total:
+        page = page_at(offset)
+        total = page.total
+        if not page.items or offset >= _MOST_PAGES * PAGE:
+            break
+        yield from page.items
+        offset += len(page.items)
+    if total is not None and offset < total:
+        LOG.warning("Alma counts %d %s and listed %d.", total, what, offset)
 
 
 def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:

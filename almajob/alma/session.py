@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -17,8 +17,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob import __version__
-from almajob.alma import documents, failures, refusals
+from almajob.alma import documents, failures, files, refusals
+from almajob.alma.connection import connect
+from almajob.alma.files import Write
 from almajob.alma.key import Key
 from almajob.deadline import DeadlinePassed, nap, within
 from almajob.errors import AlmaError, AlmajobError, BrokenOff
@@ -97,7 +98,12 @@ class Session:
         return self.read(path, params, patience=patience).document
 
     def read(
-        self, path: str, params: Mapping[str, str | int] | None = None, *, patience: float | None = None
+        self,
+        path: str,
+        params: Mapping[str, str | int] | None = None,
+        *,
+        patience: float | None = None,
+        attempts: int = ATTEMPTS,
     ) -> Reading:
         """Read something; tried up to four times, because reading twice does no harm.
 
@@ -105,13 +111,14 @@ class Session:
             path: below ``/almaws/v1``.
             params: of the query.
             patience: seconds for the whole call, where the usual time limit is more than it is worth.
+            attempts: how often it is tried, where the caller comes back by itself.
 
         Raises:
             AlmaError: Alma answered with an error.
             Unreachable: no usable answer came within the time limit.
         """
         deadline = time.monotonic() + min(patience or self._limits.total, self._limits.total)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, attempts + 1):
             error: AlmajobError
             answer = None
             begun = time.monotonic()
@@ -125,7 +132,7 @@ class Session:
             except BrokenOff as broken:
                 error = broken
             pause = retry_pause(attempt, error, answer)
-            if pause is None or time.monotonic() + pause > deadline:
+            if pause is None or attempt == attempts or time.monotonic() + pause > deadline:
                 raise error
             LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.what, pause)
             nap(pause)
@@ -145,6 +152,37 @@ class Session:
             raise error
         return documents.parse(answer.body)
 
+    def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
+        """Read a file, once and as long as it takes: each piece is handed on as it comes.
+
+        Args:
+            path: below ``/almaws/v1``.
+            params: of the query.
+            write: takes each piece.
+
+        Returns:
+            The number of bytes.
+
+        Raises:
+            AlmaError: Alma answered with an error.
+            Unreachable: the file did not come, or not all of it.
+            NotWritten: a piece cannot be written.
+        """
+        limits = (self._limits.connect, self._limits.read)
+        try:
+            with self._http.get(
+                self.url + path,
+                params=params,
+                headers={"Accept": "*/*"},
+                timeout=limits,
+                allow_redirects=False,
+                stream=True,
+                proxies=self._proxies,
+            ) as response:
+                return files.receive(response, self.host, write)
+        except (OSError, ValueError) as broken:
+            raise failures.failure(broken, self.host) from None
+
     def close(self) -> None:
         """Close the connections; only what was opened."""
         if "_http" in self.__dict__:
@@ -152,19 +190,12 @@ class Session:
 
     @cached_property
     def _http(self) -> requests.Session:
-        import http.cookiejar
+        return connect(self._key)
 
-        import requests.adapters
-
-        http_session = _one_hop_session()
-        http_session.auth = _authorization(self._key)
-        http_session.headers.update({"Accept": "application/json", "User-Agent": f"almajob/{__version__}"})
-        # A Session is promised to be thread-safe only as long as nothing in it changes.
-        http_session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=8, max_retries=0)
-        http_session.mount("https://", adapter)
-        http_session.mount("http://", adapter)
-        return http_session
+    @property
+    def _proxies(self) -> Any:
+        # A proxy of the environment must not be asked for a server on this machine.
+        return dict.fromkeys(("http", "https", "all")) if self._is_local else None
 
     def _send(
         self,
@@ -193,8 +224,6 @@ class Session:
         document: Mapping[str, Any] | None,
         abandoned: threading.Event,
     ) -> Answer:
-        # A proxy of the environment must not be asked for a server on this machine.
-        no_proxy: Any = dict.fromkeys(("http", "https", "all")) if self._is_local else None
         with self._http.request(
             method,
             self.url + path,
@@ -204,7 +233,7 @@ class Session:
             timeout=(self._limits.connect, self._limits.read if method == "GET" else self._limits.total),
             allow_redirects=False,
             stream=True,
-            proxies=no_proxy,
+            proxies=self._proxies,
         ) as response:
             body = bytearray()
             for chunk in response.iter_content(_CHUNK):
@@ -235,35 +264,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _one_hop_session() -> requests.Session:
-    """Make a session for which no answer is a redirect.
-
-    Even where none is followed, requests would read the whole body of one, and parse where it leads.
-    """
-    import requests
-
-    class OneHop(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> None:
-            return None
-
-    return OneHop()
-
-
-def _authorization(key: Key) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """Make the AuthBase that adds the key; unlike a header of the session, no .netrc replaces it."""
-    import requests.auth
-
-    class ApiKey(requests.auth.AuthBase):
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"apikey {key.reveal()}"
-            return request
-
-        def __repr__(self) -> str:
-            return "ApiKey(hidden)"
-
-    return ApiKey()
 
 
 def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> float | None:

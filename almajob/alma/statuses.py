@@ -6,7 +6,9 @@ public clients rely on. A word that is not here counts as still running until th
 
 from __future__ import annotations
 
+import difflib
 import enum
+import re
 from typing import NamedTuple
 
 
@@ -51,8 +53,12 @@ STATUSES: dict[str, Status] = {
     "MANUAL_HANDLING_REQUIRED": Status("Manual Handling Required", Meaning.NEEDS_A_PERSON),
 }
 
+_CODE = re.compile(r"[A-Z][A-Z0-9_]*")
 _GOING_ON = {Meaning.WAITING, Meaning.RUNNING}
 _GOOD = {Meaning.SUCCESS, Meaning.WARNING, Meaning.NOTHING_TO_DO}
+
+GOING_ON = frozenset(code for code, status in STATUSES.items() if status.meaning in _GOING_ON)
+"""The statuses of a run that is not over."""
 
 
 def meaning(code: str) -> Meaning:
@@ -68,5 +74,18 @@ def has_ended(code: str, *, has_end_time: bool) -> bool:
 
 
 def is_good(code: str) -> bool:
-    """Whether a run that ended so counts as a success."""
+    """Whether a run that ended so counts as a success, where nobody says otherwise."""
     return meaning(code) in _GOOD
+
+
+def end_problem(code: str) -> str:
+    """Say why a word cannot be the status of an end; empty where it can.
+
+    A word that is in no table passes, as Alma may have it tomorrow, unless it looks like a slip.
+    """
+    if code in GOING_ON:
+        return f"{code} is no end, the run goes on"
+    if not _CODE.fullmatch(code):
+        return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
+    near = [] if code in STATUSES else difflib.get_close_matches(code, STATUSES, n=1, cutoff=0.85)
+    return f"{code} is no status; did you mean {near[0]}?" if near else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from almajob.plugin import (
@@ -17,13 +18,18 @@ from almajob.plugin import (
     StartOptions,
     Text,
     UsageError,
+    add_policy_options,
+    add_wait_options,
     asker,
+    display,
     duration,
     non_empty,
     not_started,
+    policy_of,
     run_key,
-    seconds,
     start_values,
+    wait_options_given,
+    wait_options_of,
 )
 
 PLAN_COLUMNS = (
@@ -62,7 +68,10 @@ class Run(ShowOne):
             help="the job's exact name, or its id",
         )
         _add_once_options(parser)
-        _add_wait_options(parser)
+        _add_patience_options(parser)
+        parser.add_argument("--wait", action="store_true", help="follow the run to its end, and judge it")
+        add_wait_options(parser)
+        add_policy_options(parser)
         parser.add_argument(
             "--dry-run",
             action="store_true",
@@ -70,22 +79,28 @@ class Run(ShowOne):
         )
         return parser
 
+    def refuse(self, parsed_args: argparse.Namespace) -> None:
+        if wait_options_given(parsed_args) and not parsed_args.wait:
+            raise UsageError("--timeout, --interval and --outage say how to wait.", cure="Add --wait.")
+        if (parsed_args.accept or parsed_args.fail_if) and not (parsed_args.wait or parsed_args.rerun_failed):
+            raise UsageError("--accept and --fail-if judge the end of a run.", cure="Add --wait.")
+
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         return PLAN_COLUMNS if parsed_args.dry_run else START_COLUMNS
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        if parsed_args.timeout is not None and not parsed_args.wait:
-            raise UsageError("--timeout says how long to wait.", cure="Add --wait.")
         options = _options_of(parsed_args)
         if parsed_args.dry_run:
             return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
         try:
+            options = replace(options, policy=policy_of(parsed_args, self.context))
             runs = self.context.runs
             run = runs.start(parsed_args.job, options=options, ask=asker())
         except AlmajobError as error:
             return START_COLUMNS, self._failed(error, parsed_args)
         if parsed_args.wait:
-            run = runs.follow(run, timeout=parsed_args.timeout)
+            with display() as shown:
+                run = runs.follow(run, wait_options_of(parsed_args), policy=options.policy, display=shown)
             self.verdict = run.verdict
         return START_COLUMNS, start_values(run)
 
@@ -128,16 +143,8 @@ def _add_once_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_wait_options(parser: argparse.ArgumentParser) -> None:
-    waiting = parser.add_argument_group("waiting")
-    waiting.add_argument("--wait", action="store_true", help="follow the run to its end")
-    waiting.add_argument(
-        "--timeout",
-        metavar="DURATION",
-        type=seconds,
-        help="with --wait: stop looking after so long, such as 600 or 2h (exit code 8); the job goes on; "
-        "without it, wait as long as it takes",
-    )
+def _add_patience_options(parser: argparse.ArgumentParser) -> None:
+    waiting = parser.add_argument_group("before the start")
     waiting.add_argument(
         "--wait-for-slot",
         metavar="DURATION",

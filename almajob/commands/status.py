@@ -1,41 +1,96 @@
-"""``almajob status``: how a run stands, or how it ended."""
+"""``almajob status``: how runs stand, or how they ended."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from almajob.plugin import RUN_COLUMNS, ShowOne, non_empty, process_id, run_values
+from almajob.plugin import (
+    BRIEF_COLUMNS,
+    RUN_COLUMNS,
+    AlmajobError,
+    Run,
+    ShowSome,
+    UsageError,
+    add_ids_option,
+    add_policy_options,
+    add_wait_options,
+    display,
+    non_empty,
+    overall,
+    policy_of,
+    process_ids,
+    run_values,
+    wait_options_given,
+    wait_options_of,
+)
+
+LOG = logging.getLogger(__name__)
 
 
-class Status(ShowOne):
-    """Show how a run stands, or how it ended.
+class Status(ShowSome):
+    """Show how runs stand, or how they ended.
 
-    The run is named by its Process ID, which almajob run and Alma's Monitor Jobs show.
-    The exit code is 0 whatever the status is: to look succeeded.
+    A run is named by its Process ID, which almajob run and Alma's Monitor Jobs show.
+    The exit code is 0 whatever the status is, as to look succeeded; with --exit-status it is that of
+    the run: 0 ended well, 3 ended and not well, 8 has not ended.
 
     Examples:
       almajob --env sandbox status --id PROCESS_ID
+      almajob --env sandbox status --id PROCESS_ID --exit-status -f json
+      almajob --env sandbox status --id @last --watch
       almajob --env sandbox status --job 'ERP export using profile FINANCE' --id PROCESS_ID
     """
 
     columns = RUN_COLUMNS
+    brief = BRIEF_COLUMNS
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        add_ids_option(parser)
         parser.add_argument(
-            "--id",
-            dest="instance_id",
-            metavar="ID",
-            type=process_id,
-            required=True,
-            help="the run's Process ID",
+            "--job",
+            metavar="JOB",
+            type=non_empty,
+            help="make sure that it is a run of this job (name or id)",
         )
+        parser.add_argument("--watch", action="store_true", help="go on looking until they have ended")
         parser.add_argument(
-            "--job", metavar="JOB", type=non_empty, help="make sure that it is a run of this job (name or id)"
+            "--exit-status", action="store_true", help="end with the exit code that the runs deserve"
         )
+        add_wait_options(parser)
+        add_policy_options(parser)
         return parser
 
+    def is_one(self, parsed_args: argparse.Namespace) -> bool:
+        return len(parsed_args.run_ids) == 1
+
+    def refuse(self, parsed_args: argparse.Namespace) -> None:
+        if wait_options_given(parsed_args) and not parsed_args.watch:
+            raise UsageError("--timeout, --interval and --outage say how to watch.", cure="Add --watch.")
+
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        return RUN_COLUMNS, run_values(self.context.runs.look(parsed_args.instance_id, parsed_args.job))
+        runs, policy = self.context.runs, policy_of(parsed_args, self.context)
+        ids = process_ids(parsed_args, self.context)
+        found = [self._look(instance_id, parsed_args) for instance_id in ids]
+        if parsed_args.watch:
+            with display() as shown:
+                options = wait_options_of(parsed_args)
+                found = runs.follow_all(found, options, policy=policy, display=shown)
+        else:
+            found = [runs.judged(run, policy) for run in found]
+        self.verdict = overall(found, only_unseen=not parsed_args.exit_status)
+        return RUN_COLUMNS, [run_values(run) for run in found]
+
+    def _look(self, instance_id: str, parsed_args: argparse.Namespace) -> Run:
+        """Look at one run; of several, one that cannot be seen does not hide the others."""
+        try:
+            return self.context.runs.look(instance_id, parsed_args.job)
+        except AlmajobError as error:
+            if self.is_one(parsed_args):
+                raise
+            LOG.warning("%s", error)
+            return replace(self.context.runs.named(instance_id), verdict=error)

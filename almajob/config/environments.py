@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from almajob.alma import statuses
 from almajob.alma.session import TimeLimits, is_loopback
 from almajob.errors import ConfigurationError
 
@@ -27,7 +28,7 @@ ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command"),
     *_TIME_SETTINGS,
-    *("tag", "sole_starter"),
+    *("tag", "sole_starter", "accept"),
 )
 
 
@@ -49,6 +50,7 @@ class Environment:
         limits: the time limits of its calls.
         has_tags: whether runs that can be named get a tag, by which they are found again.
         is_sole_starter: whether nobody else starts jobs by the API there.
+        accept: statuses that count as a good end besides those that always do.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Environment:
     limits: TimeLimits = field(default_factory=TimeLimits)
     has_tags: bool = True
     is_sole_starter: bool = False
+    accept: frozenset[str] = frozenset()
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
@@ -95,7 +98,24 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
         limits=_limits(section),
         has_tags=_is_yes(section, "tag", default=True),
         is_sole_starter=_is_yes(section, "sole_starter", default=False),
+        accept=accepted(section["accept"]) if "accept" in section else frozenset(),
     )
+
+
+def accepted(given: Sourced) -> frozenset[str]:
+    """Read a list of statuses, separated by commas or blanks; some words cannot be a good end.
+
+    Raises:
+        ConfigurationError: one of them cannot.
+    """
+    codes = given.text.upper().replace(",", " ").split()
+    for code in codes:
+        problem = statuses.end_problem(code)
+        if problem:
+            raise ConfigurationError(
+                f"{given.source}: accept: {problem}.", cure="Write, for example: accept = COMPLETED_FAILED"
+            )
+    return frozenset(codes)
 
 
 def _is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:

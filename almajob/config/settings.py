@@ -6,7 +6,7 @@ import difflib
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from almajob.config import environments, places
 from almajob.config import ini as ini_file
@@ -17,8 +17,11 @@ from almajob.errors import ConfigurationError, UsageError
 LOG = logging.getLogger(__name__)
 
 GENERAL_SETTINGS = ("env", "cache_dir")
+JOB_SETTINGS = ("accept",)
 FLAT_SETTINGS = ("api_key_sandbox", "api_key_production", "domain")
 _GENERAL = "almajob"
+JOB_HEADING = "job:"
+"""How the heading of a job's section begins; the job's id or exact name follows."""
 _NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section another name."}
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -41,6 +44,7 @@ class Settings:
         ini: the file that was read, or None.
         env: the name of the environment to use, or None where nobody chose one.
         sections: what the ini says of each environment, by name.
+        jobs: what it says of certain jobs, by id or exact name.
         refresh: whether the cache is passed over.
     """
 
@@ -49,7 +53,17 @@ class Settings:
     cache_dir: Sourced
     state_dir: Sourced
     sections: Mapping[str, Mapping[str, Sourced]]
+    jobs: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
     refresh: bool = False
+
+    def accept_of_jobs(self) -> dict[str, frozenset[str]]:
+        """Give the statuses that count as a good end of certain jobs, by id or exact name.
+
+        Raises:
+            ConfigurationError: one of them cannot.
+        """
+        given = {job: section["accept"] for job, section in self.jobs.items() if "accept" in section}
+        return {job: environments.accepted(accept) for job, accept in given.items()}
 
     def environment_names(self) -> list[str]:
         """Name every environment that --env takes."""
@@ -101,13 +115,16 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
     """
     ini = _find_ini(options, environ)
     sections: dict[str, dict[str, Sourced]] = {}
+    jobs: dict[str, dict[str, Sourced]] = {}
     general: dict[str, Sourced] = {}
     if ini is not None:
         _refuse_unknown(ini)
         general = _sourced(ini, _GENERAL)
         sections = _flat_sections(ini)
         for name in ini.sections:
-            if name not in {_GENERAL, ini_file.TOP}:
+            if name.startswith(JOB_HEADING):
+                jobs[name.removeprefix(JOB_HEADING).strip()] = _sourced(ini, name)
+            elif name not in {_GENERAL, ini_file.TOP}:
                 sections[name] = {**sections.get(name, {}), **_sourced(ini, name)}
     return Settings(
         ini=ini,
@@ -115,6 +132,7 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         cache_dir=_cache_dir(options, environ, general),
         state_dir=_state_dir(environ),
         sections=sections,
+        jobs=jobs,
         refresh=options.refresh,
     )
 
@@ -159,12 +177,18 @@ def _refuse_unknown(ini: Ini) -> None:
                 f"{ini.path} has a section [{section}].",
                 cure=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
             )
-        if section not in {_GENERAL, ini_file.TOP} and not _ENVIRONMENT_NAME.fullmatch(section):
+        is_job = section.startswith(JOB_HEADING) and bool(section.removeprefix(JOB_HEADING).strip())
+        if (
+            not is_job
+            and section not in {_GENERAL, ini_file.TOP}
+            and not _ENVIRONMENT_NAME.fullmatch(section)
+        ):
             raise ConfigurationError(
                 f"{ini.path} has a section whose heading cannot name an environment.",
-                cure="Use letters, digits, - and _.",
+                cure="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id.",
             )
-        known = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}.get(section, ENVIRONMENT_SETTINGS)
+        others = JOB_SETTINGS if is_job else ENVIRONMENT_SETTINGS
+        known = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}.get(section, others)
         for name, value in values.items():
             if name in known:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from almajob.errors import OutcomeUnknown, Refused
@@ -26,6 +27,19 @@ def earlier_in_doubt(record: Record) -> Refused:
         why=f"Its run key is {record.run_key!r}. {doubt.why}",
         cure=doubt.cure.replace("The same command again", "Its command again"),
     )
+
+
+def goes_on(instance_ids: Sequence[str], program: str, options: str = "") -> str:
+    """Say that nothing has stopped in Alma, and what to type to go on waiting.
+
+    Args:
+        instance_ids: of the runs.
+        program: how almajob is called for their environment.
+        options: of the wait, as they are typed.
+    """
+    verb = "The job goes on" if len(instance_ids) == 1 else f"The {len(instance_ids)} jobs go on"
+    line = " ".join(word for word in (program, "wait --id", *instance_ids, options) if word)
+    return f"{verb} in Alma. Resume: {line}"
 
 
 def is_twice(record: Record) -> bool:

@@ -9,6 +9,7 @@ from almajob.alma.models import Job, Parameter
 from almajob.errors import UsageError
 from almajob.runs import clock as clocks
 from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.policy import Policy
 from almajob.runs.runkey import PERIODS, key_problem
 from almajob.store.ledger import Ledger
 
@@ -26,6 +27,7 @@ class StartOptions:
         rerun_failed: start anew where the run of this name ended badly.
         lock_wait: seconds to wait for another process that starts the same job.
         wait_for_slot: seconds to wait where one of Alma's limits is reached.
+        policy: what counts as a good end, for ``rerun_failed``.
     """
 
     run_key: str = ""
@@ -34,6 +36,7 @@ class StartOptions:
     rerun_failed: bool = False
     lock_wait: float = LOCK_WAIT
     wait_for_slot: float = 0.0
+    policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.
@@ -85,6 +88,7 @@ class Place:
         has_tags: whether runs that can be named get a tag.
         may_infer: whether the only run that fits may be taken for ours.
         has_limits: whether Alma's limits on starts hold.
+        command: how almajob is called for this environment, where more than its name is needed.
     """
 
     environment: str
@@ -93,6 +97,12 @@ class Place:
     has_tags: bool = True
     may_infer: bool = False
     has_limits: bool = True
+    command: str = ""
+
+    @property
+    def program(self) -> str:
+        """How almajob is called for this environment."""
+        return self.command or f"almajob --env {self.environment}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
         ours = tagged[::-1]
         found = _adopted(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
         return replace(found, candidates=tuple(map(candidate, ours))) if len(ours) > 1 else found
-    running = [item for item in listing.instances if not slots.has_ended(item)]
+    running = [item for item in listing.instances if not item.has_ended]
     if not running or intention.options.if_running == "start":
         return None
     if intention.options.if_running == "attach":
@@ -178,7 +178,7 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
     )
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
-        cure=f"To follow it: almajob --env {draft.environment} status --id {first.id}\n"
+        cure=f"To follow it: almajob --env {draft.environment} wait --id {first.id}\n"
         "--if-running attach takes it for this run; --if-running start starts another one beside it.",
     )
 
@@ -196,7 +196,7 @@ def _adopted(draft: Record, item: Instance, certainty: Certainty, reason: str) -
 
 def _is_running(record: Record, means: Means) -> bool:
     try:
-        return not slots.has_ended(means.alma.instance(record.instance_id, record.job_id))
+        return not means.alma.instance(record.instance_id, record.job_id).has_ended
     except AlmajobError:
         # Alma itself will say whether there is room.
         return False

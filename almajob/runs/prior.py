@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from almajob.errors import Refused
 from almajob.runs.slots import HOUR
-from almajob.store.ledger import RowKey, Wanted, key_hash
+from almajob.store.ledger import Wanted
 from almajob.store.record import Record
+from almajob.store.rows import RowKey, key_hash
 
 
 def rows_for(draft: Record, now: float) -> Wanted:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from almajob.alma.statuses import is_good
 from almajob.errors import Refused
+from almajob.runs.doubt import in_doubt
 from almajob.store.ledger import Ledger
 from almajob.store.record import Record
+
+LAST = "@last"
+"""Stands for what was started last from here."""
+_REMEMBERED = 10
 
 
 def listed(
@@ -34,6 +43,63 @@ def listed(
     return in_doubt + (others[: max(limit - len(in_doubt), 0)] if limit else others)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of runs that are to be followed.
+
+    Attributes:
+        records: by Process ID.
+        durations: how long runs of a job took, in seconds, by the job's id.
+    """
+
+    records: Mapping[str, Record]
+    durations: Mapping[str, tuple[float, ...]]
+
+
+def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
+    """Tell how long the latest runs that ended well took, in seconds, by the job's id."""
+    found: dict[str, tuple[float, ...]] = {}
+    for record in records:
+        if record.seconds is not None and is_good(record.end_status):
+            found[record.job_id] = (*found.get(record.job_id, ()), record.seconds)[-_REMEMBERED:]
+    return found
+
+
+def process_id(ledger: Ledger, text: str, *, environment: str) -> str:
+    """Give the Process ID that a text stands for.
+
+    Args:
+        ledger: of all environments; it is read only where it is needed.
+        text: a Process ID, ``@last`` for what was started last from here, a run key or an id in the ledger.
+        environment: the environment's name.
+
+    Raises:
+        Refused: there is no such run, or it was not started.
+        OutcomeUnknown: it cannot be told whether it was started.
+        LedgerUnusable: the ledger cannot be read.
+    """
+    if text.isascii() and text.isdigit():
+        return text
+    if text == LAST:
+        records = ledger.records(lambda row: row.environment == environment)
+        if not records:
+            raise Refused(
+                f"Nothing was started in {environment} from here yet.",
+                cure=f"Name it by its Process ID; almajob --env {environment} history --job JOB lists runs.",
+            )
+        record = records[-1]
+    else:
+        record = find(ledger, text, environment=environment)
+    if record.has_run:
+        return record.instance_id
+    if record.is_retry_safe:
+        raise Refused(
+            f"The run {record.run_key!r} was not started: {record.trail[-1].reason}.",
+            cure=f"almajob runs show {record.id} tells more.",
+        )
+    raise in_doubt(record)
+
+
 def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     """Find a run by its id in the ledger, its run key or its Process ID.
 
@@ -57,7 +123,8 @@ def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     if not found:
         raise Refused(
             f"The ledger has no run {text!r}.",
-            cure="almajob runs list shows what there is. What was started elsewhere is in Alma only.",
+            cure="almajob runs list shows what there is. What was started elsewhere is in Alma only: name it by "
+            "its Process ID, which is digits only.",
         )
     shown = "; ".join(f"{record.id} ({record.environment}, {record.state})" for record in found[-10:])
     raise Refused(

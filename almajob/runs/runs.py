@@ -3,52 +3,54 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.models import Instance, Job, Parameter, parse_time
 from almajob.alma.refusals import NO_SUCH_INSTANCE
-from almajob.errors import AlmajobError, AlmaRefused, JobEndedBadly, Refused, StillRunning
-from almajob.runs import wait
+from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.runs.catalogue import JOB_ID
+from almajob.runs.following import Following, of_job
 from almajob.runs.intention import StartOptions
+from almajob.runs.policy import Policy
+from almajob.runs.run import Run
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
+from almajob.runs.wait import Display, Followed, WaitOptions
 from almajob.store.record import Record
 
 LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a job, as Alma shows it.
+class Runs:
+    """The runs of one environment.
 
-    Attributes:
-        description: of its status, from Alma's code table.
-        environment: the name of the environment that it runs in.
-        verdict: why following it did not lead to a good end: it ended badly, or was still running.
-        record: what the ledger says of its start, where it was started here.
+    Args:
+        alma: makes the connection.
+        starts: knows what was started here.
+        table: describes statuses.
+        environment: its name.
+        policy: what counts as a good end, where a call does not say otherwise.
+        program: how almajob is called for this environment.
     """
 
-    instance: Instance
-    description: str
-    environment: str
-    verdict: JobEndedBadly | StillRunning | None = None
-    record: Record | None = None
-
-
-class Runs:
-    """The runs of one environment."""
-
     def __init__(
-        self, alma: Callable[[], Alma], starts: Starts, table: StatusTable, *, environment: str
+        self,
+        alma: Callable[[], Alma],
+        starts: Starts,
+        table: StatusTable,
+        *,
+        environment: str,
+        policy: Policy | None = None,
+        program: str = "",
     ) -> None:
         self._alma = alma
         self.starts = starts
         self._table = table
         self._environment = environment
+        self.policy = policy or Policy()
+        self._following = Following(alma, starts, self.described, program or f"almajob --env {environment}")
 
     def start(
         self,
@@ -73,35 +75,58 @@ class Runs:
             AlmajobError: nothing was started; the error has the record, if there is one.
         """
         record = self.starts.start(job, parameters, options or StartOptions(), ask)
-        with self._not_lost(record.instance_id):
+        started = Followed(record.instance_id)
+        with self._following.not_lost([started], self.policy):
             return self._seen(record)
 
-    def follow(self, run: Run, *, timeout: float | None = None) -> Run:
-        """Follow a run to its end and judge it; nothing of it is an error, as the job was started.
+    def follow(
+        self,
+        run: Run,
+        options: WaitOptions | None = None,
+        *,
+        policy: Policy | None = None,
+        display: Display | None = None,
+    ) -> Run:
+        """Follow a run to its end and judge it; as ``follow_all``."""
+        return self.follow_all([run], options, policy=policy, display=display)[0]
+
+    def follow_all(
+        self,
+        runs: Sequence[Run],
+        options: WaitOptions | None = None,
+        *,
+        policy: Policy | None = None,
+        display: Display | None = None,
+    ) -> list[Run]:
+        """Follow runs to their ends and judge them; none of it is an error that is raised.
 
         Args:
-            run: as ``start`` or ``look`` gave it.
-            timeout: seconds; None for as long as it takes.
+            runs: as ``start``, ``look`` or ``named`` gave them.
+            options: time limits and intervals.
+            policy: what counts as a good end; what the ini says where not given.
+            display: shows it while it lasts; a line for each change where not given.
 
         Returns:
-            The run as it was seen last, with the verdict.
+            The runs in the same order, as they were seen last, each with its verdict.
         """
-        seen = run.instance
-        job = seen.job
+        return self._following.follow(runs, options or WaitOptions(), policy or self.policy, display)
 
-        def look(patience: float | None) -> Instance:
-            nonlocal seen
-            job_id = job.id if job and job.id else ANY_JOB
-            seen = _of_job(self._alma().instance(run.instance.id, job_id, patience=patience), job)
-            return seen
+    def named(self, instance_id: str) -> Run:
+        """Give a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
+        return Run(Instance(instance_id), "", self._environment)
 
-        with self._not_lost(seen.id):
-            try:
-                wait.follow(look, seen.id, environment=self._environment, timeout=timeout)
-            except StillRunning as still_running:
-                return replace(self._described(seen), verdict=still_running, record=run.record)
-            described = replace(self._described(seen), record=run.record)
-            return replace(described, verdict=wait.verdict(seen, described.description))
+    def judged(self, run: Run, policy: Policy | None = None) -> Run:
+        """Judge a run as it stands: one that has not ended has that as its verdict."""
+        return self._following.judged(run, policy or self.policy)
+
+    def process_id(self, text: str) -> str:
+        """Give the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
+
+        Raises:
+            Refused: there is no such run, or it was not started.
+            OutcomeUnknown: it cannot be told whether it was started.
+        """
+        return self.starts.process_id(text)
 
     def look(self, instance_id: str, job: str | None = None) -> Run:
         """Read one run; one call, whether its job is named, given by id or not at all.
@@ -120,7 +145,7 @@ class Runs:
                 why=f"It is of {found.name!r} ({found.id}).",
                 cure="Leave --job out, or correct it.",
             )
-        return self._described(instance)
+        return self.described(instance)
 
     def _seen(self, record: Record) -> Run:
         """Show a run that was started, as far as Alma shows it."""
@@ -132,16 +157,7 @@ class Runs:
             instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
         else:
             self.starts.learn(record, instance)
-        return replace(self._described(_of_job(instance, job)), record=record)
-
-    @contextmanager
-    def _not_lost(self, instance_id: str) -> Iterator[None]:
-        """Name a run that was started, whatever ends the work on it: Ctrl-C, SIGTERM, a bug."""
-        try:
-            yield
-        except BaseException:
-            LOG.warning("%s", wait.goes_on(instance_id, self._environment))
-            raise
+        return replace(self.described(of_job(instance, job)), record=record)
 
     def _find(self, instance_id: str, job_id: str) -> Instance:
         try:
@@ -152,12 +168,9 @@ class Runs:
                 raise
             return self._alma().instance(instance_id)
 
-    def _described(self, instance: Instance) -> Run:
+    def described(self, instance: Instance) -> Run:
+        """Make a run of what Alma shows, with the description of its status, judged if it has ended."""
         known = bool(instance.status.value)
-        return Run(instance, self._table.description(instance.status) if known else "", self._environment)
-
-
-def _of_job(instance: Instance, job: Job | None) -> Instance:
-    """Keep in mind of which job a run is, where Alma's answer leaves it out."""
-    known = instance.job is not None and instance.job.id
-    return instance if known or job is None else replace(instance, job=job)
+        described = self._table.description(instance.status) if known else ""
+        verdict = self.policy.judge(instance, described).error if instance.has_ended else None
+        return Run(instance, described, self._environment, verdict)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from almajob.alma import statuses
 from almajob.alma.models import Instance
 from almajob.errors import Refused
 from almajob.runs.looking import is_by_api
@@ -40,11 +39,6 @@ class NoSlot(Refused):
         cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
         super().__init__(what, why=why, cure=cure)
         self.free_in = None if free_at is None else free_at - now
-
-
-def has_ended(item: Instance) -> bool:
-    """Whether a run is over."""
-    return statuses.has_ended(item.status.value, has_end_time=bool(item.end_time))
 
 
 def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
@@ -104,7 +98,7 @@ def refuse_if_full(
             now=now,
             free_at=free_at,
         )
-    running = [item.id for item in instances if is_by_api(item) and not has_ended(item)]
+    running = [item.id for item in instances if is_by_api(item) and not item.has_ended]
     if len(running) + len(others) < MOST_RUNNING:
         return
     for record in reversed(others):

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 
 from almajob.alma.api import Alma
 from almajob.alma.models import Instance, Job, Parameter
 from almajob.errors import AlmaError, AlmajobError, OutcomeUnknown, Refused, Unreachable
+from almajob.runs import clock as clocks
 from almajob.runs import plan, prior, proof, settle, submit
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import with_key
-from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
+from almajob.runs.records import Known, durations, process_id
+from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
+from almajob.store.rows import key_hash
 
 LOG = logging.getLogger(__name__)
 
+# A run that is waited for was started within the last month.
+_MEMORY = 31 * 86400.0
 _ASKED = "the person who was asked"
 
 
@@ -125,12 +130,42 @@ class Starts:
         """Learn from a run whether Alma shows tags."""
         settle.learn_tags(record, instance, self._place, self._means)
 
+    def process_id(self, text: str) -> str:
+        """Give the Process ID that a text stands for, as ``records.process_id``."""
+        return process_id(self._ledger, text, environment=self._environment)
+
+    def known(self, instance_ids: Collection[str]) -> Known:
+        """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
+        since = (clocks.system().now() - _MEMORY) * 1000
+        try:
+            records = self._ledger.records(
+                lambda row: row.environment == self._environment and row.created > since and not row.is_open
+            )
+        except LedgerUnusable as error:
+            LOG.debug("The ledger cannot be read: %s", error.why)
+            records = []
+        return Known(
+            {record.instance_id: record for record in records if record.instance_id in instance_ids},
+            durations(records),
+        )
+
+    def ended(self, record: Record, instance: Instance) -> None:
+        """Remember how a run ended, and how long it took; no failure here is one of the run."""
+        if record.end_status == instance.status.value:
+            return
+        begun, end = instance.submit_time, instance.end_time
+        took = None
+        if isinstance(begun, datetime) and isinstance(end, datetime) and end >= begun:
+            took = (end - begun).total_seconds()
+        with suppress(LedgerUnusable):
+            self._ledger.amend(record, end_status=instance.status.value, seconds=took)
+
     def told(self) -> None:
         """Remember that what was started has been shown; for when it has."""
         for record in self._untold:
             if not record.is_told:
                 with suppress(LedgerUnusable):
-                    self._ledger.write(replace(record, is_told=True))
+                    self._ledger.amend(record, is_told=True)
         self._untold.clear()
 
     def name_untold(self) -> None:

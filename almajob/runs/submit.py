@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from almajob.errors import AlmajobError
-from almajob.runs import prior, settle, slots, wait
-from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
+from almajob.runs import prior, settle, slots
+from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
+from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared
 from almajob.store.record import Certainty, Record, State
 
@@ -99,7 +100,7 @@ def earlier(
     same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
     if same is None:
         return None, 1
-    if intention.options.rerun_failed and _has_failed(same, means):
+    if intention.options.rerun_failed and _has_failed(same, intention.options.policy, means):
         return None, same.attempt + 1
     return same, same.attempt
 
@@ -142,10 +143,10 @@ def _settled(draft: Record, record: Record, place: Place, means: Means) -> Recor
     return record
 
 
-def _has_failed(record: Record, means: Means) -> bool:
+def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
     """Ask Alma whether a run has ended, and not well."""
     seen = means.alma.instance(record.instance_id, record.job_id)
-    return slots.has_ended(seen) and wait.verdict(seen, "") is not None
+    return seen.has_ended and policy.judge(seen).error is not None
 
 
 def _send(ready: Ready, place: Place, means: Means) -> Record:
@@ -191,8 +192,9 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> 
         if not record.has_run and outcome.state is not State.NOT_STARTED:
             raise in_doubt(record) from error
     except BaseException:
-        goes_on = wait.goes_on(record.instance_id, record.environment)
-        LOG.warning("%s", goes_on if record.has_run else in_doubt(record))
+        LOG.warning(
+            "%s", goes_on([record.instance_id], place.program) if record.has_run else in_doubt(record)
+        )
         raise
     return record
 

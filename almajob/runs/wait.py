@@ -1,97 +1,287 @@
-"""Follow a run to its end, and say how it ended."""
+"""Follow runs to their ends: one schedule and one rate for all of them, through whatever fails meanwhile."""
 
 from __future__ import annotations
 
+import enum
+import heapq
+import itertools
 import logging
-from collections.abc import Callable
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from almajob.alma import statuses
+from almajob.alma.api import ANY_JOB
+from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance
-from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
+from almajob.alma.refusals import NO_SUCH_INSTANCE, PER_SECOND_THRESHOLD
+from almajob.deadline import SLICE
+from almajob.errors import AlmaError, AlmaFailed, AlmajobError, AlmaRefused, Unreachable
 from almajob.runs import clock as clocks
+from almajob.runs import pace
 from almajob.runs.clock import Clock
 
 LOG = logging.getLogger(__name__)
 
-FAILING_SECONDS = 600.0
-"""How long looks may fail, one after the other, before almajob stops looking."""
-_SHORTEST_LOOK = 1.0
+LOOKS_PER_SECOND = 8
+"""The most calls that one wait makes; Alma counts those of the whole institution, and starts need room."""
+OUTAGE = 3600.0
+"""How long looks may fail, one after the other, before almajob stops looking, in seconds."""
+NOT_VISIBLE_YET = 60.0
+"""How long after its start a run may be unknown to Alma, in seconds."""
+_PATIENCE = 30.0
+_SHORTEST_PATIENCE = 1.0
+_GRACE = 5.0
 
 
-def pause(elapsed: float) -> float:
-    """Say how long to wait before the next look: a tenth of the time gone by, 1 to 60 seconds."""
-    return min(max(elapsed / 10, 1.0), 60.0)
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """How runs are followed; lengths of time in seconds.
+
+    Attributes:
+        timeout: after which to stop looking; None for never.
+        interval: between looks at one run; None for one that grows with the run's age.
+        outage: how long nothing but failures is survived.
+    """
+
+    timeout: float | None = None
+    interval: float | None = None
+    outage: float = OUTAGE
 
 
-def follow(
-    look: Callable[[float | None], Instance],
-    instance_id: str,
-    *,
-    environment: str,
-    timeout: float | None = None,
-    clock: Clock | None = None,
-) -> Instance:
-    """Look at a run until it has ended. A look that fails is tried again for ten minutes.
+class Over(enum.Enum):
+    """Why a run is not looked at any more."""
+
+    ENDED = "it has ended"
+    OUT_OF_TIME = "the time limit was reached"
+    OUTAGE = "nothing but failures came for too long"
+    REFUSED = "nothing says that there is such a run"
+
+
+@dataclass(eq=False, slots=True)
+class Followed:
+    """One run that is followed, and what is known of it so far.
+
+    Attributes:
+        job_id: of its job; ALL where it is not known.
+        is_ours: whether this invocation started it, so that nothing can say that it is not there.
+        started: how long ago it was started, as far as the ledger knows, in seconds.
+        earlier: how long runs of its job took, in seconds.
+        instance: as it was seen last.
+        age: of the run at that look, in seconds.
+        due: when to look next, by the clock's elapsed seconds.
+        answered: when it was seen last, likewise; when the wait began, before.
+        failures: how many looks failed since.
+        error: how the last look failed; None where it did not.
+        over: why it is not looked at any more; None while it is.
+    """
+
+    instance_id: str
+    job_id: str = ANY_JOB
+    is_ours: bool = False
+    started: float | None = None
+    earlier: tuple[float, ...] = ()
+    instance: Instance | None = None
+    age: float = 0.0
+    due: float = 0.0
+    answered: float = 0.0
+    failures: int = 0
+    error: AlmajobError | None = None
+    over: Over | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end was seen."""
+        return self.instance is not None and self.instance.has_ended
+
+
+class Display(Protocol):
+    """What people see of a wait while it lasts."""
+
+    tick: float
+    """Seconds after which it wants to be drawn anew."""
+
+    def changed(self, run: Followed, text: str) -> None:
+        """Tell that something became of a run."""
+
+    def draw(self, runs: Sequence[Followed], now: float) -> None:
+        """Draw all runs as they stand; ``now`` is the clock's elapsed seconds."""
+
+
+class Lines:
+    """A line for each change: for pipes, cron and logs."""
+
+    tick = float("inf")
+
+    def changed(self, run: Followed, text: str) -> None:
+        LOG.info("%s", text)
+
+    def draw(self, runs: Sequence[Followed], now: float) -> None:
+        """Draw nothing."""
+
+
+Look = Callable[[Followed, float], tuple[Instance, float | None]]
+"""Looks at a run, within so many seconds; gives it and its age, None where that cannot be told."""
+_Answer = tuple[Followed, "tuple[Instance, float | None] | Exception"]
+
+
+@dataclass(slots=True)
+class Wait:
+    """One wait for several runs.
 
     Args:
-        look: reads the run from Alma; is told how many seconds it may take, or None.
-        instance_id: for the messages.
-        environment: its name, for the messages.
-        timeout: seconds after which to stop looking; None for never.
-
-    Raises:
-        StillRunning: the time is over, or nothing but failures came for ten minutes; the job goes on.
+        runs: to be followed; what becomes of them is written into them.
+        look: reads a run from Alma; may be called from several threads at once.
+        options: how to go about it.
     """
-    clock = clock or clocks.system()
-    begun = last_answer = clock.elapsed()
-    shown = ""
-    while True:
-        error = None
-        rest = None if timeout is None else max(timeout - (clock.elapsed() - begun), _SHORTEST_LOOK)
+
+    runs: Sequence[Followed]
+    look: Look
+    options: WaitOptions = field(default_factory=WaitOptions)
+    clock: Clock = field(default_factory=clocks.system)
+    display: Display = field(default_factory=Lines)
+    chance: Callable[[], float] = random.random
+    _begun: float = 0.0
+    _answers: queue.SimpleQueue[_Answer] = field(default_factory=queue.SimpleQueue)
+    _under_way: int = 0
+    _schedule: list[tuple[float, int, Followed]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=itertools.count)
+
+    def follow(self) -> None:
+        """Look at the runs until each has ended or is given up; returns where all are over."""
+        self._begun = next_call = self.clock.elapsed()
+        for run in self.runs:
+            run.answered = self._begun
+            if run.instance is None:
+                self._plan(run, self._begun)
+            elif run.has_ended:
+                run.over = Over.ENDED
+            else:
+                self.display.changed(run, _stands(run, run.instance))
+                self._plan(run, self._begun + self._first_pause(run))
+        while self._schedule or self._under_way:
+            self.display.draw(self.runs, self.clock.elapsed())
+            due = self._next_due(next_call)
+            now = self.clock.elapsed()
+            if due is not None and due <= now:
+                next_call = now + 1 / LOOKS_PER_SECOND
+                self._begin(heapq.heappop(self._schedule)[2])
+            elif (answer := self._next_answer(due)) is not None:
+                self._under_way -= 1
+                self._take(*answer)
+
+    def _next_due(self, next_call: float) -> float | None:
+        """Say when the next look may begin; None where that depends on one that is under way."""
+        if not self._schedule or self._under_way >= AT_ONCE:
+            return None
+        return max(self._schedule[0][0], next_call)
+
+    def _begin(self, run: Followed) -> None:
+        """Look at a run in a thread of its own: one that hangs does not keep the others waiting."""
+        now = self.clock.elapsed()
+        if now > self._ends + _GRACE:
+            run.over = Over.OUT_OF_TIME
+            return
+        patience = min(_PATIENCE, max(self._ends - now, _SHORTEST_PATIENCE))
+
+        def attempt() -> None:
+            try:
+                self._answers.put((run, self.look(run, patience)))
+            except Exception as error:  # noqa: BLE001  # judged where it is taken
+                self._answers.put((run, error))
+
+        self._under_way += 1
+        threading.Thread(target=attempt, daemon=True).start()
+
+    def _next_answer(self, due: float | None) -> _Answer | None:
+        """Wait for an answer, or until something is due or drawn; a signal is noticed meanwhile."""
+        now = self.clock.elapsed()
+        rest = min(self.display.tick, float("inf") if due is None else max(due - now, 0.0))
+        if not self._under_way:
+            self.clock.sleep(rest)
+            return None
         try:
-            instance = look(rest)
-        except AlmajobError as failed:
-            error = failed
-            LOG.warning("Run %s cannot be seen just now: %s", instance_id, failed.what)
+            return self._answers.get(timeout=min(rest, SLICE))
+        except queue.Empty:
+            return None
+
+    def _take(self, run: Followed, answer: tuple[Instance, float | None] | Exception) -> None:
+        """Take what a look gave, and plan the next one."""
+        now = self.clock.elapsed()
+        if isinstance(answer, Exception):
+            self._failed(run, answer, now)
         else:
-            last_answer = clock.elapsed()
-            if instance.status.value != shown:
-                shown = instance.status.value
-                LOG.info("Run %s: %s", instance_id, shown or "no status yet")
-            if statuses.has_ended(instance.status.value, has_end_time=bool(instance.end_time)):
-                return instance
-        elapsed = clock.elapsed() - begun
-        if error is not None and clock.elapsed() - last_answer >= FAILING_SECONDS:
-            raise _still_running(instance_id, environment, "was started and cannot be seen any more", error)
-        if timeout is not None and elapsed >= timeout:
-            raise _still_running(instance_id, environment, f"had not ended after {timeout:g} s", error)
-        clock.sleep(min(pause(elapsed), float("inf") if timeout is None else timeout - elapsed))
+            self._seen(run, *answer, now)
+        if run.over is None and now >= self._ends:
+            run.over = Over.OUT_OF_TIME
+        if run.over is None:
+            self._plan(run, now + self._pause(run))
+
+    def _seen(self, run: Followed, instance: Instance, age: float | None, now: float) -> None:
+        before = None if run.instance is None else run.instance.status.value
+        recovered, run.failures, run.error = run.failures, 0, None
+        run.instance, run.answered = instance, now
+        run.age = max(now - self._begun + (run.started or 0.0) if age is None else age, 0.0)
+        run.over = Over.ENDED if instance.has_ended else None
+        if instance.status.value != before:
+            self.display.changed(run, _stands(run, instance))
+        elif recovered:
+            self.display.changed(run, f"{_stands(run, instance)}; it can be seen again")
+
+    def _failed(self, run: Followed, failure: Exception, now: float) -> None:
+        if not isinstance(failure, AlmajobError):
+            # A bug of ours; the wait goes on, as the job does.
+            LOG.debug("A look failed.", exc_info=failure)
+            failure = Unreachable(f"almajob failed on the answer: {type(failure).__name__}.")
+        run.failures += 1
+        run.error = failure
+        if self._is_hidden(run, failure, now):
+            run.answered = now
+        elif now - run.answered >= self.options.outage:
+            run.over = Over.OUTAGE
+        elif run.instance is None and not run.is_ours and not _may_pass(failure):
+            run.over = Over.REFUSED
+        if run.over is not None:
+            self.display.changed(run, f"Run {run.instance_id} is given up: {failure.what}")
+        elif run.failures == 1:
+            self.display.changed(run, f"Run {run.instance_id} cannot be seen just now: {failure.what}")
+
+    def _is_hidden(self, run: Followed, failure: AlmajobError, now: float) -> bool:
+        """Whether a run is only not visible yet, as it was started within the last minute."""
+        if run.started is None or not isinstance(failure, AlmaRefused) or failure.code != NO_SUCH_INSTANCE:
+            return False
+        return run.instance is None and run.started + now - self._begun < NOT_VISIBLE_YET
+
+    def _pause(self, run: Followed) -> float:
+        if run.failures:
+            return pace.retry_pause(run.failures, self.chance)
+        if self.options.interval is not None:
+            return self.options.interval
+        return pace.pause(run.age, self.chance)
+
+    def _first_pause(self, run: Followed) -> float:
+        if self.options.interval is not None:
+            return self.options.interval
+        return pace.first_pause(run.age, run.earlier, self.chance)
+
+    def _plan(self, run: Followed, due: float) -> None:
+        """Put a run on the schedule; the last look is at the time limit itself."""
+        run.due = min(due, self._ends)
+        heapq.heappush(self._schedule, (run.due, next(self._order), run))
+
+    @property
+    def _ends(self) -> float:
+        return float("inf") if self.options.timeout is None else self._begun + self.options.timeout
 
 
-def goes_on(instance_id: str, environment: str) -> str:
-    """Say that nothing has stopped, and what to type to look again."""
-    return f"The job goes on in Alma. To look again: almajob --env {environment} status --id {instance_id}"
+def _stands(run: Followed, instance: Instance) -> str:
+    return f"Run {run.instance_id}: {instance.status.value or 'no status yet'}"
 
 
-def _still_running(instance_id: str, environment: str, what: str, last: AlmajobError | None) -> StillRunning:
-    return StillRunning(
-        f"Run {instance_id} {what}.",
-        why=f"The last look failed: {last.what}" if last else "",
-        cure=goes_on(instance_id, environment),
-        alma=last.alma if last else "",
-    )
-
-
-def verdict(instance: Instance, description: str) -> JobEndedBadly | None:
-    """Judge an ended run by its status alone; None where it went well."""
-    code = instance.status.value
-    if statuses.is_good(code):
-        if statuses.meaning(code) is statuses.Meaning.WARNING:
-            LOG.warning("Run %s ended with warnings: see its report in Alma.", instance.id)
-        return None
-    alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
-    return JobEndedBadly(
-        f"Run {instance.id} ended with {code}{f' ({description})' if description else ''}.",
-        why=alerts,
-        cure="Its report is in Alma, Admin > Monitor Jobs, History.",
-    )
+def _may_pass(failure: AlmajobError) -> bool:
+    """Whether the same look may succeed in a while, although the run was never seen."""
+    if isinstance(failure, AlmaError) and failure.code == PER_SECOND_THRESHOLD:
+        return True
+    return isinstance(failure, (Unreachable, AlmaFailed))

@@ -61,6 +61,7 @@ def instead(faults: dict[str, Fault]) -> Reply | None:
         "503": lambda: _page(503, b"Service Unavailable"),
         "503-retry-after": lambda: _page(503, b"Service Unavailable", ("Retry-After", "1")),
         "html-200": lambda: _page(200, b"Please sign in"),
+        "empty": lambda: Reply(200, b"", (("Content-Type", JSON),)),
         "html-401": lambda: _page(401, b"HTTP Status 401 - Unauthorized"),
         "text-key-error": lambda: Reply(
             400, b"Invalid API Key", (("Content-Type", "text/plain;charset=UTF-8"),)

@@ -28,6 +28,7 @@ NAMES: dict[str, str] = {
     "503": "HTTP 503 with a web page, not accepted",
     "503-retry-after": "HTTP 503 with Retry-After: 1, not accepted",
     "html-200": "a sign-in page with HTTP 200, not accepted",
+    "empty": "HTTP 200 and nothing else, not accepted",
     "html-401": "a web page with HTTP 401, as Alma's own host answers",
     "text-key-error": "Invalid API Key as plain text, HTTP 400",
     "error-object": "an error body whose list is a single object",
@@ -41,7 +42,7 @@ NAMES: dict[str, str] = {
 REFUSED = "refused"
 # What is answered instead of, or made of, the API's reply: one of them a call, the others wait for the next.
 ANSWERS = {
-    *("reset-before", "per-second", "daily", "503", "503-retry-after", "html-200", "html-401"),
+    *("reset-before", "per-second", "daily", "503", "503-retry-after", "html-200", "empty", "html-401"),
     *("text-key-error", "redirect", "reset-after", "accepted-500", "accepted-502", "accepted-slow"),
     *("accepted-truncated", "drip", "huge", "gzip-bomb"),
 }

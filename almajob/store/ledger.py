@@ -10,20 +10,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import diskcache
 
 from almajob.errors import Refused
+from almajob.store import rows
 from almajob.store.drawers import Damaged, Drawer, Manner, make_private, open_drawer
 from almajob.store.locks import Held, locked
-from almajob.store.record import Record, checksum
+from almajob.store.record import Record
+from almajob.store.rows import FACT, FORMAT, NewerFormat, RowKey
 
-FORMAT = 1
-"""The first part of every key. What a newer almajob wrote is refused; a reader of older ones comes with 2."""
 LEDGER = Manner(
     """\
 This directory is the ledger of almajob: what it started, and what it could not find out about a start.
@@ -42,7 +42,6 @@ Do not remove it. Without it almajob may start a job a second time. "almajob run
 _TURN_SECONDS = 30.0
 # SQLite's words for a database that is whole: its disk is full, it may only be read, somebody else has it.
 _SOUND = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
-_OPEN, _DONE, _FACT = "open", "done", "fact"
 
 
 class LedgerUnusable(Refused):
@@ -51,33 +50,8 @@ class LedgerUnusable(Refused):
     is_retry_safe = False
 
 
-class _NewerFormat(Damaged):
-    """A row is in a format that came after this almajob."""
-
-
-class RowKey(NamedTuple):
-    """What the key of a record's row says of it, so that few values need be read.
-
-    Attributes:
-        group: open or done.
-        created: milliseconds since the epoch.
-        key_hash: stands for the run key.
-    """
-
-    group: str
-    created: int
-    environment: str
-    job_id: str
-    key_hash: str
-    id: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the record's outcome is still to be found out."""
-        return self.group == _OPEN
-
-
 Wanted = Callable[[RowKey], bool]
+"""Decides by a row's key whether its record is wanted."""
 
 
 class Ledger:
@@ -100,7 +74,8 @@ class Ledger:
             LedgerUnusable: it cannot be read, or is not as it was written.
         """
         with self._opened() as drawer:
-            found = [_record(drawer, key) for key in _keys(drawer) if (row := _row_key(key)) and wanted(row)]
+            wanted_keys = [key for key in rows.keys(drawer) if (row := rows.row_key(key)) and wanted(row)]
+            found = [rows.read(drawer, key) for key in wanted_keys]
         return sorted(found, key=lambda record: (record.created, record.id))
 
     def has(self, wanted: Wanted) -> bool:
@@ -110,7 +85,7 @@ class Ledger:
             LedgerUnusable: it cannot be read.
         """
         with self._opened() as drawer:
-            return any((row := _row_key(key)) and wanted(row) for key in _keys(drawer))
+            return any((row := rows.row_key(key)) and wanted(row) for key in rows.keys(drawer))
 
     def write(self, record: Record) -> None:
         """Keep a record; it is on disk when this returns.
@@ -118,15 +93,30 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        key = _key_of(record, is_open=record.is_open)
-        other = _key_of(record, is_open=not record.is_open)
         with self._opened() as drawer:
-            before = [found for found in (key, other) if found in drawer]
-            if before:
-                _refuse_fork(_record(drawer, before[0]), record)
+            before = rows.kept(drawer, record)
+            if before is not None:
+                _refuse_fork(before, record)
+            key, other = rows.keys_of(record)
             with drawer.transact():
-                drawer.set(key, _sealed(key, record.to_json()))
+                drawer.set(key, rows.sealed(key, record.to_json()))
                 drawer.delete(other)
+
+    def amend(self, record: Record, **changes: Any) -> None:
+        """Keep something more of a record as it is kept now: another process may have written it meanwhile.
+
+        Args:
+            record: which; nothing happens where it is not kept.
+            changes: attributes that are no part of its trail.
+
+        Raises:
+            LedgerUnusable: it is not certain to be kept.
+        """
+        with self._opened() as drawer:
+            kept = rows.kept(drawer, record)
+            if kept is not None:
+                key, _other = rows.keys_of(kept)
+                drawer.set(key, rows.sealed(key, replace(kept, **changes).to_json()))
 
     def fact(self, name: str) -> Any:
         """Give a fact that was kept, or None.
@@ -134,9 +124,9 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        key = _checked_key(_FACT, name)
+        key = rows.checked_key(FACT, name)
         with self._opened() as drawer:
-            return _unsealed(drawer, key) if key in _keys(drawer) else None
+            return rows.unsealed(drawer, key) if key in rows.keys(drawer) else None
 
     def keep_fact(self, name: str, fact: Any) -> None:
         """Keep a fact that starts rely on, in the form of JSON.
@@ -144,9 +134,9 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        key = _checked_key(_FACT, name)
+        key = rows.checked_key(FACT, name)
         with self._opened() as drawer:
-            drawer.set(key, _sealed(key, fact))
+            drawer.set(key, rows.sealed(key, fact))
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Drawer]:
@@ -158,7 +148,7 @@ class Ledger:
                 yield drawer
         except Held:
             raise self._unusable("another process has kept it locked for half a minute") from None
-        except _NewerFormat:
+        except NewerFormat:
             raise LedgerUnusable(
                 f"The ledger {self.directory} was written by a newer almajob.",
                 why=f"This one knows formats up to {FORMAT}; nothing is started.",
@@ -187,76 +177,6 @@ class Ledger:
             why=f"{why[:1].upper()}{why[1:]}. Without it a job could start twice, so nothing is started.",
             cure=cure,
         )
-
-
-def _keys(drawer: Drawer) -> list[str]:
-    try:
-        keys, count = list(drawer), len(drawer)
-    except (TypeError, ValueError, AttributeError, LookupError) as error:
-        raise Damaged("it cannot be listed") from error
-    if len(keys) != count or len(set(keys)) != len(keys):
-        raise Damaged("rows are missing, or there twice")
-    for key in keys:
-        text, _, check = key.rpartition(":")
-        if check != _check(text):
-            raise Damaged("one of its keys is not as it was written")
-        if not text.startswith(f"{FORMAT}:"):
-            raise _NewerFormat
-    return keys
-
-
-def _row_key(key: str) -> RowKey | None:
-    _format, group, *rest, _check = key.split(":")
-    if group == _FACT:
-        return None
-    try:
-        created, environment, job_id, key_hash, record_id = rest
-        return RowKey(group, int(created), environment, job_id, key_hash, record_id)
-    except ValueError as error:
-        raise Damaged("one of its keys is not as it was written") from error
-
-
-def _key_of(record: Record, *, is_open: bool) -> str:
-    return _checked_key(
-        _OPEN if is_open else _DONE,
-        *(f"{round(record.created * 1000):013d}", record.environment, record.job_id),
-        *(key_hash(record.run_key), record.id),
-    )
-
-
-def key_hash(run_key: str) -> str:
-    """Give what stands for a run key in the keys of rows."""
-    return checksum(run_key)[:16]
-
-
-def _checked_key(*parts: str) -> str:
-    text = ":".join((str(FORMAT), *parts))
-    return f"{text}:{_check(text)}"
-
-
-def _check(text: str) -> str:
-    return f"{zlib.crc32(text.encode()):08x}"
-
-
-def _sealed(key: str, value: Any) -> dict[str, Any]:
-    return {"value": value, "sum": checksum([key, value])}
-
-
-def _unsealed(drawer: Drawer, key: str) -> Any:
-    try:
-        sealed = drawer.get(key)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Damaged("a record cannot be read") from error
-    if not isinstance(sealed, dict) or sealed.get("sum") != checksum([key, sealed.get("value")]):
-        raise Damaged("a record is not as it was written")
-    return sealed["value"]
-
-
-def _record(drawer: Drawer, key: str) -> Record:
-    try:
-        return Record.from_json(_unsealed(drawer, key))
-    except ValueError as error:
-        raise Damaged(f"a record cannot be read: {error}") from error
 
 
 def _refuse_fork(before: Record, after: Record) -> None:

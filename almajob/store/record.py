@@ -103,6 +103,8 @@ class Record:
         candidates: what could be it, where that cannot be told; else its copies, where Alma made some.
         is_told: whether an invocation has ended that named the instance.
         holder: the process that sent it.
+        end_status: with which the instance was seen to have ended; empty until it was.
+        seconds: from its submission to its end, by Alma; None where that is not known.
     """
 
     id: str
@@ -126,6 +128,8 @@ class Record:
     is_told: bool = False
     holder: str = ""
     identity: str = ""
+    end_status: str = ""
+    seconds: float | None = None
 
     @property
     def state(self) -> State:

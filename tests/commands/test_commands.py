@@ -125,11 +125,8 @@ def test_the_first_job_of_the_list_runs_like_any_other(alma_with_jobs: FakeAlma,
 @pytest.mark.parametrize(
     ("end", "code"), [("COMPLETED_SUCCESS", 0), ("COMPLETED_FAILED", 3), ("USER_ABORTED", 3)]
 )
-def test_run_wait_follows_to_the_end(
-    alma_with_jobs: FakeAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch, end: str, code: int
-) -> None:
+def test_run_wait_follows_to_the_end(alma_with_jobs: FakeAlma, almajob: Run, end: str, code: int) -> None:
     """The result is printed whole, and a bad end is exit code 3."""
-    monkeypatch.setattr("almajob.runs.wait.pause", lambda elapsed: 0.0)
     counter = {"type": {"value": "c.x", "desc": "Records"}, "value": "Download the file."}
     alma_with_jobs.on("POST /jobs/S1", started(ERP, "77"))
     alma_with_jobs.on(
@@ -158,7 +155,7 @@ def test_run_wait_with_a_time_limit(alma_with_jobs: FakeAlma, almajob: Run) -> N
     shown = json.loads(done.out)
     assert done.code == 8
     assert (shown["environment"], shown["instance_id"], shown["status"]) == ("sandbox", "77", "RUNNING")
-    assert "almajob --env sandbox status --id 77" in done.err
+    assert "almajob --env sandbox wait --id 77" in done.err
 
 
 def test_an_unknown_column_is_refused_before_the_start(alma_with_jobs: FakeAlma, almajob: Run) -> None:

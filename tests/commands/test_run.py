@@ -66,7 +66,7 @@ def test_a_running_job_is_refused_or_attached_to(simulated: SimulatedAlma, almaj
     refused = almajob(*RUN)
     assert (refused.code, refused.out) == (5, "")
     assert f"is running already: run {shown['instance_id']}" in refused.err
-    assert f"almajob --env sandbox status --id {shown['instance_id']}" in refused.err
+    assert f"almajob --env sandbox wait --id {shown['instance_id']}" in refused.err
     attached = almajob(*RUN, "--if-running", "attach", "-f", "json")
     assert json.loads(attached.out)["instance_id"] == shown["instance_id"]
     assert json.loads(attached.out)["certainty"] == "inferred"

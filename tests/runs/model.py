@@ -18,8 +18,9 @@ from almajob.alma.session import Reading
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
 from almajob.runs.intention import Means
 from almajob.runs.locks import Locks
-from almajob.store.ledger import Ledger, RowKey, Wanted, key_hash
+from almajob.store.ledger import Ledger, Wanted
 from almajob.store.record import Record
+from almajob.store.rows import RowKey, key_hash
 from tests.clocks import FastClock
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
@@ -299,6 +300,11 @@ class ModelLedger:
         assert before is None or record.trail[: len(before.trail)] == before.trail
         # What cannot be read again was not kept.
         self.kept[record.id] = Record.from_json(record.to_json())
+        self.switch.moment()
+
+    def amend(self, record: Record, **changes: Any) -> None:
+        self.switch.moment()
+        self.kept[record.id] = replace(self.kept[record.id], **changes)
         self.switch.moment()
 
     def fact(self, name: str) -> Any:

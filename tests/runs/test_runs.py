@@ -66,10 +66,9 @@ def test_after_a_start_nothing_reports_failure(
 
 
 def test_another_runs_success_is_not_this_ones(
-    alma: FakeAlma, runs: Runs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Answers about another run are no answers, at the start and while waiting."""
-    monkeypatch.setattr("almajob.runs.wait.pause", lambda elapsed: 0.0)
     alma.on("POST /jobs/S1", started(ERP, "77"))
     alma.on(
         "GET /jobs/S1/instances/77",
@@ -95,7 +94,7 @@ def test_a_start_is_told_even_where_the_work_on_it_breaks_off(
     monkeypatch.setattr("almajob.alma.api.Alma.instance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.start("S1")
-    assert "almajob --env lab status --id 77" in caplog.text
+    assert "Resume: almajob --env lab wait --id 77" in caplog.text
 
 
 def test_a_run_of_another_job_by_id_is_told_apart_from_no_run(alma: FakeAlma, runs: Runs) -> None:
@@ -135,10 +134,10 @@ def test_an_interrupted_wait_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("almajob.runs.wait.follow", interrupted)
+    monkeypatch.setattr("almajob.runs.wait.Wait.follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.follow(run)
-    assert "The job goes on in Alma. To look again: almajob --env lab status --id 77" in caplog.text
+    assert "The job goes on in Alma. Resume: almajob --env lab wait --id 77" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,134 +1,292 @@
-"""A run is followed to its end, by its status alone, through failures."""
+"""Runs are followed to their ends on one schedule, by their status alone, through failures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import collections
+import os
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from almajob.alma.models import Code, Instance
-from almajob.errors import AlmajobError, StillRunning, Unreachable
-from almajob.runs import wait
+from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, QuotaUsedUp, Unreachable
 from almajob.runs.clock import Clock
-from almajob.runs.wait import follow, pause, verdict
+from almajob.runs.wait import LOOKS_PER_SECOND, OUTAGE, Followed, Over, Wait, WaitOptions
+from tests.clocks import FastClock
+
+Answer = Instance | Exception
 
 
-class HandClock:
-    """A clock that goes on only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.time = 1000.0
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.slept.append(seconds)
-        self.time += seconds
-
-    def clock(self) -> Clock:
-        return Clock(lambda: self.time, lambda: self.time, self.sleep)
-
-
-def _run(status: str, **more: object) -> Instance:
+def _seen(status: str, **more: object) -> Instance:
     return Instance("77", status=Code(status), **more)  # type: ignore[arg-type]
 
 
-def _looks(*answers: Instance | AlmajobError) -> Callable[[float | None], Instance]:
-    waiting: Iterator[Instance | AlmajobError] = iter(answers)
-    last = answers[-1]
+def _refused(
+    code: str, kind: type[AlmaRefused | KeyRefused | QuotaUsedUp | AlmaFailed] = AlmaRefused
+) -> AlmajobError:
+    return kind("Alma said no.", code=code, text="", tracking_id="", http_status=400)
 
-    def look(patience: float | None) -> Instance:
-        assert patience is None or patience >= 1
-        found = next(waiting, last)
-        if isinstance(found, AlmajobError):
+
+NO_ANSWER = Unreachable("No answer.")
+HIDDEN = _refused("402218")
+
+
+class Script:
+    """An Alma that answers looks at a run one after the other; the last answer stays.
+
+    Args:
+        time: is asked when each look comes.
+        answers: a failure is raised, a run is shown as old as the clock says.
+    """
+
+    def __init__(self, time: FastClock, *answers: Answer) -> None:
+        self.time = time
+        self.begun = time.elapsed()
+        self.answers: Iterator[Answer] = iter(answers)
+        self.last = answers[-1]
+        self.looks: list[float] = []
+
+    def __call__(self, run: Followed, patience: float) -> tuple[Instance, float | None]:
+        assert patience >= 1
+        self.looks.append(self.time.elapsed() - self.begun)
+        found = next(self.answers, self.last)
+        if isinstance(found, Exception):
             raise found
-        return found
-
-    return look
+        return found, self.time.elapsed() - self.begun
 
 
-def _follow(hand: HandClock, *answers: Instance | AlmajobError, timeout: float | None = None) -> Instance:
-    return follow(_looks(*answers), "77", environment="lab", timeout=timeout, clock=hand.clock())
+def _follow(
+    time: FastClock, *answers: Answer, run: Followed | None = None, options: WaitOptions | None = None
+) -> tuple[Followed, Script]:
+    script = Script(time, *answers)
+    run = run or Followed("77")
+    Wait([run], script, options or WaitOptions(), time.clock, chance=lambda: 0.5).follow()
+    return run, script
 
 
-def test_the_end_is_what_the_status_says() -> None:
+@pytest.fixture
+def time() -> FastClock:
+    return FastClock(start=1000.0)
+
+
+def test_the_end_is_what_the_status_says(time: FastClock) -> None:
     """FINALIZING with an end time is not the end; an abort without one is."""
-    hand = HandClock()
-    steps = [_run("QUEUED"), _run("RUNNING"), _run("FINALIZING", end_time="x"), _run("SYSTEM_ABORTED")]
-    assert _follow(hand, *steps).status.value == "SYSTEM_ABORTED"
-    assert len(hand.slept) == 3
+    steps = [_seen("QUEUED"), _seen("RUNNING"), _seen("FINALIZING", end_time="x"), _seen("SYSTEM_ABORTED")]
+    run, script = _follow(time, *steps)
+    assert (run.over, run.instance) == (Over.ENDED, steps[-1])
+    assert script.looks == [0, 5, 10, 15]
 
 
-def test_every_change_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """One line per status, however often it is seen."""
+def test_an_unknown_status_goes_on_until_there_is_an_end_time(time: FastClock) -> None:
+    """And is shown."""
+    run, script = _follow(time, *[_seen("BRAND_NEW")] * 4, _seen("BRAND_NEW", end_time="x"))
+    assert run.over is Over.ENDED
+    assert len(script.looks) == 5
+
+
+def test_every_change_is_told_once(time: FastClock, caplog: pytest.LogCaptureFixture) -> None:
+    """One line per status, however often it is seen; one for a series of failures, one for their end."""
     with caplog.at_level("INFO", "almajob"):
-        _follow(HandClock(), *[_run("RUNNING")] * 5, _run(""), _run("COMPLETED_SUCCESS"))
+        _follow(time, *[_seen("RUNNING")] * 3, *[NO_ANSWER] * 4, _seen("RUNNING"), _seen(""), _seen("FAILED"))
     assert [record.getMessage() for record in caplog.records] == [
         "Run 77: RUNNING",
+        "Run 77 cannot be seen just now: No answer.",
+        "Run 77: RUNNING; it can be seen again",
         "Run 77: no status yet",
-        "Run 77: COMPLETED_SUCCESS",
+        "Run 77: FAILED",
     ]
 
 
-def test_looks_that_fail_do_not_end_the_wait() -> None:
-    """Nine minutes of failures, and then the end is seen."""
-    hand = HandClock()
-    failures = [Unreachable("No answer.")] * 20
-    assert _follow(hand, _run("RUNNING"), *failures, _run("COMPLETED_SUCCESS"))
+def test_how_a_run_stands_is_told_where_it_was_seen_before(
+    time: FastClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And the first look waits."""
+    run = Followed("77", instance=_seen("QUEUED"))
+    with caplog.at_level("INFO", "almajob"):
+        _, script = _follow(time, _seen("COMPLETED_SUCCESS"), run=run)
+    assert caplog.messages == ["Run 77: QUEUED", "Run 77: COMPLETED_SUCCESS"]
+    assert script.looks == [5]
 
 
-def test_ten_minutes_of_nothing_but_failures_do() -> None:
-    """The message says that the job was started and goes on, and what to type."""
-    hand = HandClock()
-    with pytest.raises(StillRunning, match="cannot be seen any more") as caught:
-        _follow(hand, _run("RUNNING"), Unreachable("No answer."))
-    assert 600 <= sum(hand.slept) < 700
-    assert "almajob --env lab status --id 77" in str(caught.value)
-
-
-@pytest.mark.parametrize("timeout", [0.5, 30.0, 3600.0])
-def test_a_time_limit_is_kept_to_the_second(timeout: float) -> None:
-    """The last pause is shortened, and one more look made at the limit itself."""
-    hand = HandClock()
-    with pytest.raises(StillRunning, match=f"had not ended after {timeout:g} s"):
-        _follow(hand, _run("RUNNING"), timeout=timeout)
-    assert sum(hand.slept) == pytest.approx(timeout)
-
-
-def test_the_pause_grows_with_the_time_gone_by() -> None:
-    """A tenth of it, at least a second, at most a minute."""
-    assert [pause(elapsed) for elapsed in (0, 5, 20, 300, 86400)] == [1, 1, 2, 30, 60]
+def test_a_run_that_has_ended_before_is_not_looked_at(time: FastClock) -> None:
+    """As one that was adopted under its run key."""
+    run, script = _follow(time, NO_ANSWER, run=Followed("77", instance=_seen("FAILED")))
+    assert (run.over, script.looks) == (Over.ENDED, [])
 
 
 @pytest.mark.parametrize(
-    ("status", "good"),
+    "failure",
     [
-        ("COMPLETED_SUCCESS", True),
-        ("COMPLETED_NO_BULKS", True),
-        ("COMPLETED_WARNING", True),
-        ("COMPLETED_FAILED", False),
-        ("FAILED", False),
-        ("SKIPPED", False),
-        ("SYSTEM_ABORTED", False),
-        ("USER_ABORTED", False),
-        ("MANUAL_HANDLING_REQUIRED", False),
-        ("BRAND_NEW", False),
+        NO_ANSWER,
+        _refused("GENERAL_ERROR", AlmaFailed),
+        _refused("PER_SECOND_THRESHOLD"),
+        ValueError("a bug of ours"),
     ],
 )
-def test_only_a_good_end_is_a_success(status: str, good: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """Warnings pass with a message; a word that nobody knows does not pass."""
-    found = verdict(_run(status, alerts=(Code("a", "Look at the report."),)), "as the table says")
-    assert (found is None) is good
-    if found is not None:
-        assert found.exit_code == 3
-        assert f"{status} (as the table says)" in str(found)
-        assert "Look at the report." in str(found)
-    assert ("ended with warnings" in caplog.text) is (status == "COMPLETED_WARNING")
+def test_looks_that_fail_do_not_end_the_wait(time: FastClock, failure: Exception) -> None:
+    """Not the first look, and not for an hour."""
+    run, script = _follow(time, *[failure] * 14, _seen("COMPLETED_SUCCESS"))
+    assert run.over is Over.ENDED
+    assert 2300 < script.looks[-1] < OUTAGE
+    assert script.looks[:4] == [0, 5, 15, 35]
 
 
-def test_the_usual_clock_is_the_machines() -> None:
-    """Without one of its own, the wait uses the monotonic clock, which no change of the time touches."""
-    import time
+@pytest.mark.parametrize("failure", [HIDDEN, _refused("UNAUTHORIZED", KeyRefused), _refused("", QuotaUsedUp)])
+def test_what_was_seen_once_is_not_given_up_at_once(time: FastClock, failure: Exception) -> None:
+    """A key that is exchanged, a list that lags, a used-up quota: all may pass."""
+    run, _ = _follow(time, _seen("RUNNING"), *[failure] * 10, _seen("COMPLETED_SUCCESS"))
+    assert run.over is Over.ENDED
 
-    assert Clock().elapsed is time.monotonic
-    assert wait.follow(_looks(_run("FAILED")), "77", environment="lab").status.value == "FAILED"
+
+def test_an_hour_of_nothing_but_failures_ends_it(time: FastClock) -> None:
+    """From the last time that it was seen."""
+    run, script = _follow(time, _seen("RUNNING"), *[NO_ANSWER] * 13, _seen("RUNNING"), NO_ANSWER)
+    assert run.over is Over.OUTAGE
+    seen_last = script.looks[14]
+    assert OUTAGE <= script.looks[-1] - seen_last < OUTAGE + 300
+    assert not run.has_ended
+
+
+def test_how_long_failures_are_survived_can_be_said(time: FastClock) -> None:
+    """Shorter, too."""
+    run, script = _follow(time, NO_ANSWER, options=WaitOptions(outage=60))
+    assert run.over is Over.OUTAGE
+    assert 60 <= script.looks[-1] < 120
+
+
+@pytest.mark.parametrize("failure", [HIDDEN, _refused("UNAUTHORIZED", KeyRefused), _refused("", QuotaUsedUp)])
+def test_a_run_that_was_never_seen_is_given_up_at_once(time: FastClock, failure: AlmajobError) -> None:
+    """A slip in its id, or the wrong key."""
+    run, script = _follow(time, failure)
+    assert (run.over, run.error, script.looks) == (Over.REFUSED, failure, [0])
+
+
+def test_a_run_that_was_started_here_is_there(time: FastClock) -> None:
+    """Whatever Alma says."""
+    run, _ = _follow(time, *[HIDDEN] * 5, _seen("FAILED"), run=Followed("77", is_ours=True))
+    assert run.over is Over.ENDED
+
+
+def test_a_run_may_be_hidden_in_its_first_minute(time: FastClock) -> None:
+    """And no longer, where the ledger knows of its start and nobody has seen it."""
+    run, script = _follow(time, HIDDEN, HIDDEN, _seen("FAILED"), run=Followed("77", started=30.0))
+    assert (run.over, script.looks) == (Over.ENDED, [0, 5, 15])
+    run, script = _follow(time, HIDDEN, run=Followed("77", started=30.0))
+    assert (run.over, script.looks) == (Over.REFUSED, [0, 5, 15, 35])
+
+
+@pytest.mark.parametrize("timeout", [0.5, 30.0, 3600.0])
+@pytest.mark.parametrize("answer", [_seen("RUNNING"), NO_ANSWER])
+def test_a_time_limit_is_kept_to_the_second(time: FastClock, timeout: float, answer: Answer) -> None:
+    """The last pause is shortened, and one more look made at the limit itself."""
+    run, script = _follow(time, answer, options=WaitOptions(timeout=timeout, outage=1e9))
+    assert run.over is Over.OUT_OF_TIME
+    assert script.looks[-1] == pytest.approx(timeout)
+
+
+def test_the_interval_can_be_said(time: FastClock) -> None:
+    """Then it does not grow; failures still back off."""
+    answers: list[Answer] = [*[_seen("RUNNING")] * 3, NO_ANSWER, _seen("RUNNING"), _seen("FAILED")]
+    _, script = _follow(time, *answers, options=WaitOptions(interval=60))
+    assert script.looks == [0, 60, 120, 180, 185, 245]
+
+
+def test_one_look_that_hangs_does_not_keep_the_others_waiting() -> None:
+    """The real clock, real threads: three runs end while a fourth gets no answer."""
+    hangs = threading.Event()
+    ended: list[str] = []
+
+    def look(run: Followed, patience: float) -> tuple[Instance, float | None]:
+        if run.instance_id == "1":
+            assert hangs.wait(20)
+        ended.append(run.instance_id)
+        if len(ended) == 3:
+            hangs.set()
+        return Instance(run.instance_id, status=Code("FAILED")), None
+
+    runs = [Followed(str(number)) for number in range(1, 5)]
+    Wait(runs, look, clock=Clock()).follow()
+    assert sorted(ended[:3]) == ["2", "3", "4"]
+    assert all(run.over is Over.ENDED for run in runs)
+
+
+class Crowd:
+    """Many runs that last a while each; counts the looks of each second."""
+
+    def __init__(self, time: FastClock, lengths: Sequence[float]) -> None:
+        self.time = time
+        self.lengths = dict(enumerate(lengths))
+        self.begun = time.elapsed()
+        self.moments: list[float] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, run: Followed, patience: float) -> tuple[Instance, float | None]:
+        with self.lock:
+            age = self.time.elapsed() - self.begun
+            self.moments.append(age)
+        status = "COMPLETED_SUCCESS" if age >= self.lengths[int(run.instance_id)] else "RUNNING"
+        return Instance(run.instance_id, status=Code(status)), age
+
+    def busiest_second(self) -> int:
+        window: collections.deque[float] = collections.deque()
+        most = 0
+        for moment in sorted(self.moments):
+            window.append(moment)
+            while moment - window[0] >= 1:
+                window.popleft()
+            most = max(most, len(window))
+        return most
+
+
+def test_three_hundred_runs_share_one_rate(time: FastClock) -> None:
+    """Never more looks within a second than the limit; all ends are seen."""
+    crowd = Crowd(time, [number * 7.0 for number in range(300)])
+    runs = [Followed(str(number)) for number in range(300)]
+    Wait(runs, crowd, WaitOptions(), time.clock).follow()
+    assert all(run.over is Over.ENDED for run in runs)
+    assert 1 < crowd.busiest_second() <= LOOKS_PER_SECOND
+
+
+def test_a_time_limit_holds_for_a_crowd_too(time: FastClock) -> None:
+    """What cannot be looked at any more within some seconds is given up as it was seen last."""
+    crowd = Crowd(time, [1e9] * 300)
+    runs = [Followed(str(number)) for number in range(300)]
+    Wait(runs, crowd, WaitOptions(timeout=120), time.clock).follow()
+    assert all(run.over is Over.OUT_OF_TIME for run in runs)
+    assert max(crowd.moments) < 120 + 6
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc here")
+def test_thousands_of_looks_leave_nothing_behind(time: FastClock) -> None:
+    """Neither threads nor open files."""
+    files, threads = _open_files(), set(threading.enumerate())
+    _, script = _follow(time, *[_seen("RUNNING")] * 2000, _seen("FAILED"), options=WaitOptions(interval=1))
+    assert len(script.looks) == 2001
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(10)
+    assert set(threading.enumerate()) <= threads
+    assert _open_files() <= files
+
+
+def test_the_display_is_asked_to_draw_while_nothing_happens(time: FastClock) -> None:
+    """At its own pace."""
+    drawn: list[float] = []
+
+    class Clockwork:
+        tick = 1.0
+
+        def changed(self, run: Followed, text: str) -> None:
+            pass
+
+        def draw(self, runs: Sequence[Followed], now: float) -> None:
+            drawn.append(now - 1000.0)
+
+    run = Followed("77")
+    script = Script(time, _seen("RUNNING"), _seen("FAILED"))
+    Wait([run], script, WaitOptions(interval=10), time.clock, Clockwork()).follow()
+    assert {float(second) for second in range(11)} <= set(drawn)

@@ -132,6 +132,7 @@ ANSWERED = {
     "503": (503, False, b"<html>"),
     "503-retry-after": (503, False, b"<html>"),
     "html-200": (200, False, b"Please sign in"),
+    "empty": (200, False, b""),
     "html-401": (401, False, b"<html>"),
     "text-key-error": (400, False, b"Invalid API Key"),
     "redirect": (302, False, b""),

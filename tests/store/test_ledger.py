@@ -20,8 +20,9 @@ import diskcache
 import pytest
 
 from almajob.store.disk import JsonDisk
-from almajob.store.ledger import FORMAT, LEDGER, Ledger, LedgerUnusable, key_hash
+from almajob.store.ledger import LEDGER, Ledger, LedgerUnusable
 from almajob.store.record import Record, State, Step
+from almajob.store.rows import FORMAT, key_hash
 from tests.store.test_record import new
 
 FORMATS = Path(__file__).parent / "formats"
@@ -157,7 +158,7 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
 
 def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is whole, and must not be moved away."""
-    monkeypatch.setattr("almajob.store.ledger.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("almajob.store.rows.FORMAT", FORMAT + 1)
     _filled(ledger)
     monkeypatch.undo()
     with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:

@@ -1,0 +1,38 @@
+"""``almajob events``: what a run of the Student Information System rejected."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import Event, Fields, Lister, Text, add_id_option, events
+
+COLUMNS = ("id", "entity", "message", "fields")
+
+
+class Events(Lister):
+    """List the events of a user job's run: the users that it rejected.
+
+    Only runs of jobs of the Student Information System have events.
+
+    Examples:
+      almajob --env sandbox events --id PROCESS_ID
+      almajob --env sandbox events --id PROCESS_ID -f csv -c entity -c message
+    """
+
+    columns = COLUMNS
+    brief = ("entity", "message")
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_id_option(parser)
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        found = events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
+        return COLUMNS, (_row(event) for event in found)
+
+
+def _row(event: Event) -> tuple[Any, ...]:
+    return Text(event.id), Text(event.entity.value), Text(event.message), Fields(event.fields)

@@ -1,0 +1,75 @@
+"""``almajob history``: the runs of a job, as Alma remembers them."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import (
+    RUN_COLUMNS,
+    Lister,
+    Period,
+    history,
+    moment,
+    non_empty,
+    run_values,
+    since,
+    until,
+    whole_number,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+class History(Lister):
+    """List the runs of a job, whoever started them: those that go on first, then the newest.
+
+    Examples:
+      almajob --env sandbox history --job 'ERP export using profile FINANCE'
+      almajob --env sandbox history --job 'ERP export using profile FINANCE' --since 7d
+      almajob --env sandbox history --job M44 --since 2026-11-01 --until 2026-11-07 -f csv
+      almajob --env sandbox history --job M44 --status FAILED --limit 0 -f json
+    """
+
+    columns = RUN_COLUMNS
+    brief = ("instance_id", "status", "submit_time", "seconds", "progress", "submitted_by", "passed")
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            "--job", metavar="JOB", type=non_empty, required=True, help="the job's exact name, or its id"
+        )
+        parser.add_argument(
+            "--since",
+            metavar="WHEN",
+            type=moment(since),
+            help="submitted since then: 7d or 12h ago, a day (2026-11-01, local time) or a time",
+        )
+        parser.add_argument(
+            "--until", metavar="WHEN", type=moment(until), help="submitted until then; a day is included"
+        )
+        parser.add_argument(
+            "--status",
+            metavar="STATUS",
+            type=str.upper,
+            default="",
+            help="only with this status, such as FAILED",
+        )
+        parser.add_argument(
+            "--limit",
+            metavar="N",
+            type=whole_number,
+            default=50,
+            help="at most so many, 0 for all; default: %(default)s",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        job = self.context.catalogue.find(parsed_args.job)
+        wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status)
+        found = history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
+        if not found:
+            LOG.info("Alma lists no such run of %s (%s).", job.name, job.id)
+        return RUN_COLUMNS, [run_values(self.context.runs.described(instance)) for instance in found]

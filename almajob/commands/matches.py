@@ -1,0 +1,38 @@
+"""``almajob matches``: which records an import found to be in Alma already."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import POPULATIONS, Lister, Text, Words, add_id_option, matches
+
+COLUMNS = ("incoming_record_id", "mms_ids")
+
+
+class Matches(Lister):
+    """List the records of a metadata import that matched records in Alma.
+
+    Examples:
+      almajob --env sandbox matches --id PROCESS_ID --population single
+      almajob --env sandbox matches --id PROCESS_ID --population multi -f json
+    """
+
+    columns = COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_id_option(parser)
+        parser.add_argument(
+            "--population",
+            choices=tuple(POPULATIONS),
+            required=True,
+            help="records that matched a single record, or several",
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        instance_id = self.context.runs.process_id(parsed_args.run_id)
+        found = matches(self.context.alma, instance_id, parsed_args.population)
+        return COLUMNS, ((Text(match.incoming_record_id), Words(match.mms_ids)) for match in found)

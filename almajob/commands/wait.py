@@ -1,0 +1,68 @@
+"""``almajob wait``: follow runs to their ends."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import (
+    BRIEF_COLUMNS,
+    RUN_COLUMNS,
+    ShowSome,
+    add_ids_option,
+    add_policy_options,
+    add_wait_options,
+    display,
+    overall,
+    policy_of,
+    process_ids,
+    run_values,
+    wait_options_of,
+)
+
+
+class Wait(ShowSome):
+    """Follow runs to their ends, whoever started them, and judge them.
+
+    The wait survives an Alma that is down, slow or odd for an hour. Ctrl-C ends the wait only: the jobs
+    go on, and what to type to wait again is shown.
+
+    Exit code 0: all ended well, or with warnings. 3: one ended, and not well. 8: one was still
+    running after --timeout. 6: one could not be seen for an hour. 4: Alma knows no such run.
+
+    Examples:
+      almajob --env sandbox wait --id PROCESS_ID
+      almajob --env sandbox wait --id @last --timeout 2h
+      almajob --env sandbox wait --id PROCESS_ID --accept COMPLETED_FAILED
+      almajob --env sandbox wait --id PROCESS_ID --fail-if 'invoices == 0' -f json
+    """
+
+    columns = RUN_COLUMNS
+    brief = BRIEF_COLUMNS
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        add_ids_option(parser)
+        add_wait_options(parser)
+        add_policy_options(parser)
+        return parser
+
+    def is_one(self, parsed_args: argparse.Namespace) -> bool:
+        return len(parsed_args.run_ids) == 1
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        ids = process_ids(parsed_args, self.context)
+        policy = policy_of(parsed_args, self.context)
+        with display() as shown:
+            runs = self.context.runs.follow_all(
+                [self.context.runs.named(instance_id) for instance_id in ids],
+                wait_options_of(parsed_args),
+                policy=policy,
+                display=shown,
+            )
+        self.verdict = overall(runs)
+        if self.verdict is not None and self.is_one(parsed_args) and not runs[0].instance.status.value:
+            # Nothing was ever seen of it.
+            raise self.verdict
+        return RUN_COLUMNS, [run_values(run) for run in runs]

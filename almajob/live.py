@@ -1,0 +1,137 @@
+"""What people see of a wait: on a terminal a line with a bar for each run, elsewhere a line for each change.
+
+The bars are drawn on stderr and are gone when the wait is over. They are Rich's, which is imported only when
+one is drawn; where it is not installed, a terminal gets the lines too.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from almajob import logs, times
+from almajob.alma.statuses import Meaning, meaning
+from almajob.runs.wait import Display, Followed, Lines
+from almajob.visible import visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LOG = logging.getLogger(__name__)
+
+_BAR_WIDTH = 20
+
+
+@contextmanager
+def display() -> Iterator[Display]:
+    """Give what shows a wait on this process's stderr, and take it away again."""
+    if not _can_draw(sys.stderr):
+        yield Lines()
+        return
+    bars = Bars(sys.stderr)
+    with bars.drawn(), logs.beside(bars.aside):
+        yield bars
+
+
+def _can_draw(stream: TextIO) -> bool:
+    try:
+        is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    except (AttributeError, ValueError):
+        return False
+    return is_terminal and logs.tells_what_happens_only() and importlib.util.find_spec("rich") is not None
+
+
+class Bars:
+    """A line for each run that goes on; an end is told in a line that stays."""
+
+    tick = 1.0
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=False)
+
+    def changed(self, run: Followed, text: str) -> None:
+        """Tell an end, or that a run is given up; the rest is seen in its line."""
+        LOG.log(logging.DEBUG if run.over is None else logging.INFO, "%s", text)
+
+    def draw(self, runs: Sequence[Followed], now: float) -> None:
+        """Draw the runs that go on, as many as there is room for."""
+        going_on = [run for run in runs if run.over is None]
+        room = max(self._live.console.height - 2, 1)
+        self._live.update(_table(going_on[:room], len(going_on) - room, now), refresh=True)
+
+    @contextmanager
+    def drawn(self) -> Iterator[None]:
+        """Draw as long as this lasts."""
+        self._live.start()
+        try:
+            yield
+        finally:
+            self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the lines away for a moment, so that something else can be written."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+
+def _table(runs: Sequence[Followed], left_out: int, now: float) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    for number, _name in enumerate(("id", "status", "bar", "per cent", "elapsed", "next", "job")):
+        table.add_column(no_wrap=True, overflow="ellipsis" if number == 6 else "crop")
+    for run in runs:
+        table.add_row(*_row(run, now))
+    return Group(table, Text(f"and {left_out} more")) if left_out > 0 else table
+
+
+def _row(run: Followed, now: float) -> list[RenderableType]:
+    from rich.progress_bar import ProgressBar
+    from rich.text import Text
+
+    done = progress(run)
+    status = run.instance.status.value if run.instance else ""
+    job = run.instance.job.name if run.instance and run.instance.job else ""
+    return [
+        Text(run.instance_id),
+        Text(visible(status) or "not seen yet"),
+        ProgressBar(total=100, completed=done or 0, width=_BAR_WIDTH),
+        Text("" if done is None else f"{done:3.0f} %"),
+        Text(times.length(run.age + max(now - run.answered, 0.0))),
+        Text(next_look(run, now)),
+        Text(visible(job)),
+    ]
+
+
+def progress(run: Followed) -> float | None:
+    """Give the progress in per cent where it can be believed: of a run that is running, from 0 to 100.
+
+    Alma's stays 0 where a run fails, and 101.3 has been seen.
+    """
+    if run.instance is None or run.instance.progress is None:
+        return None
+    is_running = meaning(run.instance.status.value) is Meaning.RUNNING
+    return run.instance.progress if is_running and 0 <= run.instance.progress <= 100 else None
+
+
+def next_look(run: Followed, now: float) -> str:
+    """Say when a run is looked at next, and why it was not seen."""
+    rest = run.due - now
+    when = f"next look in {times.length(math.ceil(rest))}" if rest > 0 else "looking"
+    return f"cannot be seen, {when}" if run.failures else when

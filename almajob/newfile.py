@@ -1,0 +1,70 @@
+"""A file that is there completely, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+
+class AlreadyThere(Exception):
+    """Something of that name is there, and may not be replaced."""
+
+
+@contextmanager
+def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
+    """Write a file beside its place, and put it there when it is complete and on the disk.
+
+    Args:
+        path: where it will be.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        AlreadyThere: something is there, now or when the file is complete.
+        OSError: it cannot be written.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(21, "Is a directory", str(path))
+    if not overwrite and os.path.lexists(path):
+        raise AlreadyThere
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part", delete=False
+    ) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            # As any file that its user makes; a temporary one is for its owner alone.
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            _put(Path(file.name), path, overwrite=overwrite)
+        except BaseException:
+            with suppress(OSError):
+                Path(file.name).unlink()
+            raise
+
+
+def _put(part: Path, path: Path, *, overwrite: bool) -> None:
+    if overwrite:
+        part.replace(path)
+        return
+    try:
+        # Unlike a rename, a link never replaces what has appeared there meanwhile.
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise AlreadyThere from None
+    except OSError:
+        # A file system without links.
+        if os.path.lexists(path):
+            raise AlreadyThere from None
+        part.rename(path)
+    else:
+        part.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

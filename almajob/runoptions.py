@@ -1,0 +1,148 @@
+"""Options about runs: which are meant, how they are followed, what counts as a good end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from datetime import datetime
+
+from almajob.alma.statuses import end_problem
+from almajob.context import Context
+from almajob.options import duration, non_empty, seconds
+from almajob.runs import clock as clocks
+from almajob.runs import conditions
+from almajob.runs.conditions import Condition
+from almajob.runs.policy import Policy
+from almajob.runs.wait import WaitOptions
+
+_WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"
+
+
+def add_id_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names one of Alma's runs; its value is ``run_id``."""
+    parser.add_argument("--id", dest="run_id", metavar="ID", type=run_id, required=True, help=_WHICH)
+
+
+def add_ids_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names several of Alma's runs; its value is ``run_ids``."""
+    parser.add_argument(
+        "--id",
+        dest="run_ids",
+        metavar="ID",
+        type=run_id,
+        required=True,
+        nargs="+",
+        action="extend",
+        help=f"{_WHICH}; several may be named",
+    )
+
+
+def process_ids(parsed_args: argparse.Namespace, context: Context) -> list[str]:
+    """Read the option of ``add_ids_option``: each run's Process ID, once."""
+    return list(dict.fromkeys(context.runs.process_id(text) for text in parsed_args.run_ids))
+
+
+def add_policy_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what counts as a good end; ``policy_of`` reads them."""
+    group = parser.add_argument_group("what counts as a good end")
+    group.add_argument(
+        "--accept",
+        metavar="STATUS",
+        type=accepted,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="a status that passes too, such as COMPLETED_FAILED (Alma's 'Completed with Errors'); "
+        "instead of what the ini accepts",
+    )
+    group.add_argument(
+        "--fail-if",
+        metavar="'COUNTER OP VALUE'",
+        type=condition,
+        action="append",
+        default=[],
+        help="fail where this is true of the report, such as 'asset_failed > 0', or where it has no such "
+        "counter; OP is ==, !=, >, >=, < or <=; may be repeated",
+    )
+
+
+def policy_of(parsed_args: argparse.Namespace, context: Context) -> Policy:
+    """Read the options of ``add_policy_options``."""
+    return context.policy({code for codes in parsed_args.accept for code in codes}, parsed_args.fail_if)
+
+
+def add_wait_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a run is followed; ``wait_options_of`` reads them."""
+    group = parser.add_argument_group("waiting")
+    group.add_argument(
+        "--timeout",
+        metavar="DURATION",
+        type=seconds,
+        help="stop looking after so long, such as 600 or 2h (exit code 8); the job goes on; without it, "
+        "wait as long as it takes",
+    )
+    group.add_argument(
+        "--interval",
+        metavar="DURATION",
+        type=interval,
+        help="look that often; without it, after a tenth of the time gone by, from 5s to 5m",
+    )
+    group.add_argument(
+        "--outage",
+        metavar="DURATION",
+        type=seconds,
+        help="give up after so long of nothing but failures; default: 1h",
+    )
+
+
+def wait_options_of(parsed_args: argparse.Namespace) -> WaitOptions:
+    """Read the options of ``add_wait_options``."""
+    outage = WaitOptions().outage if parsed_args.outage is None else parsed_args.outage
+    return WaitOptions(parsed_args.timeout, parsed_args.interval, outage)
+
+
+def wait_options_given(parsed_args: argparse.Namespace) -> bool:
+    """Whether one of the options of ``add_wait_options`` is there."""
+    return any(getattr(parsed_args, name) is not None for name in ("timeout", "interval", "outage"))
+
+
+def run_id(text: str) -> str:
+    """Take a run's Process ID, as it is pasted, ``@last`` or a run key; for ``type=``."""
+    return non_empty(text).strip()
+
+
+def accepted(text: str) -> list[str]:
+    """Take one status of an end or several, separated by commas; for ``type=``."""
+    codes = text.upper().replace(",", " ").split()
+    problem = next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty"
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return codes
+
+
+def condition(text: str) -> Condition:
+    """Take a condition on counters; for ``type=``."""
+    try:
+        return conditions.parse(non_empty(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def interval(text: str) -> float:
+    """Take a length of time of a second or more; for ``type=``."""
+    found = duration(text)
+    if found < 1:
+        raise argparse.ArgumentTypeError("must be a second or more")
+    return found
+
+
+def moment(read: Callable[[str, float], datetime]) -> Callable[[str], datetime]:
+    """Take a time as ``history.since`` or ``history.until`` reads it; for ``type=``."""
+
+    def taken(text: str) -> datetime:
+        try:
+            return read(text, clocks.system().now())
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return taken

@@ -1,0 +1,52 @@
+"""How long to wait before the next look at a run, in seconds; computed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+SHORTEST = 5.0
+LONGEST = 300.0
+_SHARE = 0.1
+_JITTER = 0.1
+_FIRST_LONGEST = 60.0
+_MOST_DOUBLINGS = 10
+
+
+def pause(age: float, chance: Callable[[], float]) -> float:
+    """Wait a tenth of the time gone by, 5 seconds at least, give or take a tenth, and never more than 300.
+
+    So a run is noticed to have ended after a twentieth of its length, on average, and a long one costs few
+    calls. The chance keeps many processes that began together from calling together.
+
+    Args:
+        age: of the run.
+        chance: gives a number from 0 to 1.
+    """
+    return min(max(_SHARE * age, SHORTEST) * _jitter(chance), LONGEST)
+
+
+def first_pause(age: float, earlier: Sequence[float], chance: Callable[[], float]) -> float:
+    """Wait for the first look until half of the shortest earlier run of the job, but a minute at most.
+
+    Args:
+        age: of the run.
+        earlier: how long runs of the job took.
+        chance: gives a number from 0 to 1.
+    """
+    usual = pause(age, chance)
+    return max(usual, min(min(earlier) / 2 - age, _FIRST_LONGEST)) if earlier else usual
+
+
+def retry_pause(failures: int, chance: Callable[[], float]) -> float:
+    """Wait after looks that failed: twice as long each time, from 5 to 300 seconds.
+
+    Args:
+        failures: how many failed one after the other, from 1.
+        chance: gives a number from 0 to 1.
+    """
+    doubled: float = SHORTEST * 2 ** min(failures - 1, _MOST_DOUBLINGS)
+    return min(doubled * _jitter(chance), LONGEST)
+
+
+def _jitter(chance: Callable[[], float]) -> float:
+    return 1 + _JITTER * (2 * chance() - 1)

@@ -1,0 +1,99 @@
+"""What counts as a good end: Alma's status first, then what the user accepts, then the counters."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from almajob.alma import statuses
+from almajob.alma.models import Instance
+from almajob.alma.statuses import Meaning
+from almajob.errors import JobEndedBadly
+from almajob.runs.conditions import CannotJudge, Condition
+
+_REPORT = "Its report is in Alma, Admin > Monitor Jobs, History."
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a run that has ended is judged.
+
+    Attributes:
+        error: why it is not good enough; None where it is.
+        remark: what a person should know although it is good enough; may be empty.
+    """
+
+    error: JobEndedBadly | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What passes.
+
+    Attributes:
+        accept: statuses that pass besides those that always do.
+        accept_of: the same for certain jobs, by id or exact name, instead of ``accept``.
+        fail_if: conditions on counters, of which none may be true.
+        is_of_ini: whether what it accepts is what the ini says, so that no option need repeat it.
+    """
+
+    accept: frozenset[str] = frozenset()
+    accept_of: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fail_if: tuple[Condition, ...] = ()
+    is_of_ini: bool = False
+
+    def accepted(self, instance: Instance) -> frozenset[str]:
+        """Give the statuses that pass besides, for the job of a run."""
+        names = (instance.job.id, instance.job.name) if instance.job else ()
+        return next((self.accept_of[name] for name in names if name in self.accept_of), self.accept)
+
+    def judge(self, instance: Instance, description: str = "") -> Judgement:
+        """Judge a run that has ended; never by its progress or its end time.
+
+        Args:
+            instance: as Alma shows it.
+            description: of its status, for the message.
+        """
+        code = instance.status.value
+        shown = f"{code or 'no status'}{f' ({description})' if description else ''}"
+        is_good = statuses.is_good(code)
+        if not is_good and code not in self.accepted(instance):
+            alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
+            return Judgement(
+                JobEndedBadly(f"Run {instance.id} ended with {shown}.", why=alerts, cure=_REPORT)
+            )
+        failed = self._counters_failed(instance, shown)
+        if failed is not None:
+            return Judgement(failed)
+        if not is_good:
+            return Judgement(remark=f"Run {instance.id} ended with {shown}, which is accepted here.")
+        if statuses.meaning(code) is Meaning.WARNING:
+            return Judgement(remark=f"Run {instance.id} ended with warnings: see its report in Alma.")
+        return Judgement()
+
+    def _counters_failed(self, instance: Instance, shown: str) -> JobEndedBadly | None:
+        for condition in self.fail_if:
+            try:
+                if not condition.holds(instance.counters):
+                    continue
+            except CannotJudge as problem:
+                return JobEndedBadly(
+                    f"Run {instance.id} ended with {shown}, but --fail-if '{condition}' cannot be judged.",
+                    why=f"{str(problem)[:1].upper()}{str(problem)[1:]}.",
+                    cure="Correct the condition; the job itself need not run again.",
+                )
+            return JobEndedBadly(
+                f"Run {instance.id} ended with {shown}, but {condition}.",
+                why=f"--fail-if '{condition}' says that this is no success.",
+                cure=_REPORT,
+            )
+        return None
+
+    def options(self) -> str:
+        """Give the options that say the same on a command line; what the ini says needs none."""
+        words = [word for condition in self.fail_if for word in ("--fail-if", str(condition))]
+        if self.accept and not self.is_of_ini:
+            words += ["--accept", *sorted(self.accept)]
+        return shlex.join(words)

@@ -1,0 +1,100 @@
+"""What a run left behind in Alma: the users that it rejected, the records that it met, the file it loaded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from almajob.alma.api import Alma
+from almajob.alma.files import NotWritten
+from almajob.alma.pages import PAGE, every
+from almajob.alma.reports import Event, Match
+from almajob.alma.session import ATTEMPTS
+from almajob.errors import BrokenOff, Refused
+from almajob.newfile import AlreadyThere, new_file
+from almajob.runs import clock as clocks
+
+LOG = logging.getLogger(__name__)
+
+POPULATIONS = {"single": "SINGLE_MATCHES", "multi": "MULTI_MATCHES"}
+LINE_TYPE = "TOTAL_RECORDS_IMPORTED"
+_PAUSE = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What is wanted of an import's file, and where it goes.
+
+    Attributes:
+        form: XML or BINARY.
+        line_type: which line of the report.
+        overwrite: whether a file that is there may be replaced.
+    """
+
+    instance_id: str
+    path: Path
+    form: str = "XML"
+    line_type: str = LINE_TYPE
+    overwrite: bool = False
+
+
+def events(alma: Alma, instance_id: str) -> Iterator[Event]:
+    """List what a run of the Student Information System reports, as soon as each page is there."""
+    return every(lambda offset: alma.events_page(instance_id, offset=offset, limit=PAGE), "events")
+
+
+def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
+    """List what a metadata import found to be there already; population is one of POPULATIONS."""
+    kind = POPULATIONS[population]
+    return every(lambda offset: alma.matches_page(instance_id, kind, offset=offset, limit=PAGE), "matches")
+
+
+def download(alma: Alma, wanted: Download) -> int:
+    """Save the file of records that a metadata import loaded; it is there completely or not at all.
+
+    Alma documents no way to go on in the middle: a download that breaks off begins anew, and says so.
+
+    Returns:
+        The number of bytes.
+
+    Raises:
+        Refused: the file cannot be written, or is there.
+        AlmaError, Unreachable: it could not be had.
+    """
+    try:
+        with new_file(wanted.path, overwrite=wanted.overwrite) as file:
+            return _received(alma, wanted, file)
+    except AlreadyThere:
+        raise Refused(f"{wanted.path} is there already.", cure="--overwrite replaces it.") from None
+    except NotWritten as failed:
+        raise _cannot_write(wanted.path, failed.cause) from None
+    except OSError as error:
+        raise _cannot_write(wanted.path, error) from None
+
+
+def _cannot_write(path: Path, error: OSError) -> Refused:
+    return Refused(
+        f"{path} cannot be written.",
+        why=f"{error.strerror or error}.",
+        cure="Name another place with --output.",
+    )
+
+
+def _received(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return alma.download(
+                wanted.instance_id, form=wanted.form, line_type=wanted.line_type, write=file.write
+            )
+        except BrokenOff as broken:
+            if attempt == ATTEMPTS:
+                raise
+            came = file.tell()
+            LOG.warning("%s %s bytes had come; it begins anew.", broken.what, f"{came:,}")
+            file.seek(0)
+            file.truncate()
+            clocks.system().sleep(_PAUSE * attempt)
+    raise AssertionError("the last attempt returns or raises")  # pragma: no cover

@@ -1,0 +1,56 @@
+"""Times and lengths of time in words: local or UTC, always with the offset, and how long ago that was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_STEPS = ((86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def machine(moment: datetime) -> str:
+    """Write a time for programs: ISO 8601, UTC, milliseconds, ``Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def human(moment: datetime, *, now: float, utc: bool = False) -> str:
+    """Write a time for people: ``2026-11-22 19:20:01+01:00 (3 min ago)``.
+
+    The offset tells the two hours of a night in which the clock goes back apart.
+
+    Args:
+        moment: a time that knows its zone.
+        now: seconds since the epoch.
+        utc: in UTC instead of this machine's zone.
+    """
+    try:
+        shown = moment.astimezone(UTC if utc else None).isoformat(" ", "seconds")
+    except OverflowError:
+        # The first or the last day of the calendar, in another zone.
+        return machine(moment)
+    return f"{shown} ({ago(now - moment.timestamp())})"
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was, or in how long it will be: ``3 min ago``, ``in 5 h``."""
+    length = abs(seconds)
+    if length < 1:
+        return "just now"
+    for step, unit in _STEPS:
+        count = int(length // step)
+        if count:
+            name = f"{unit}s" if unit == "day" and count > 1 else unit
+            return f"in {count} {name}" if seconds < 0 else f"{count} {name} ago"
+    raise AssertionError("a second at least")  # pragma: no cover
+
+
+def length(seconds: float) -> str:
+    """Write a length of time: ``3.8 s``, ``12 min 04 s``, ``2 h 05 min``, ``3 days 4 h``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} day{'s' if days > 1 else ''} {hours} h"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"

@@ -1,0 +1,86 @@
+"""``--fail-if``: conditions on a report's counters, whose values are text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.models import Code, Counter
+from almajob.runs.conditions import CannotJudge, parse
+
+COUNTERS = (
+    Counter(Code("import_research_assets_files.asset_failed", "Number of assets failed"), "1"),
+    Counter(Code("import_research_assets_files.asset_succeeded", "Number of assets succeeded"), "12.0"),
+    Counter(Code("label.new.records", "New Records"), "66"),
+    Counter(Code("a.records", ""), "1"),
+    Counter(Code("b.records", ""), "2"),
+    Counter(Code("FTP has failed.", ""), "Download zip file for manual FTP."),
+    Counter(Code("Failed to process record", ""), "9927964200521"),
+    Counter(Code("Failed to process record", ""), "9927964200533"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("asset_failed > 0", True),
+        ("asset_failed>1", False),
+        ("import_research_assets_files.asset_failed == 1", True),
+        ("Number of assets failed != 0", True),
+        ("number of ASSETS failed <= 0", False),
+        ("asset_succeeded == 12", True),
+        ("asset_succeeded >= 12.5", False),
+        ("label.new.records == 0", False),
+        ("label.new.records < 67", True),
+        ("FTP has failed. == Download zip file for manual FTP.", True),
+        ("FTP has failed. != Download zip file for manual FTP.", False),
+        ("Failed to process record == 9927964200533", True),
+        ("Failed to process record == 1", False),
+    ],
+)
+def test_a_condition_is_true_or_not(text: str, holds: bool) -> None:
+    """By the code, the end of the code, or the text; as numbers where both are, else as words."""
+    assert parse(text).holds(COUNTERS) is holds
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("asset_lost > 0", "no counter 'asset_lost'; it has: .*asset_failed"),
+        ("assets > 0", "no counter 'assets'"),
+        ("records > 0", "several counters are called 'records': a.records, b.records, label.new.records"),
+        ("FTP has failed. > 0", "is 'Download zip file for manual FTP.', which is no number"),
+    ],
+)
+def test_what_cannot_be_judged_is_said_so(text: str, problem: str) -> None:
+    """A counter that is not there is no zero."""
+    with pytest.raises(CannotJudge, match=problem):
+        parse(text).holds(COUNTERS)
+
+
+def test_a_report_without_counters_is_said_so() -> None:
+    """As of a job that had nothing to do."""
+    with pytest.raises(CannotJudge, match="the report has no counters"):
+        parse("a == 0").holds(())
+
+
+@pytest.mark.parametrize("text", ["", "a", "a =", "a = 1", "> 0", "a > b", "a >", "a < NaN", "a >= Infinity"])
+def test_what_is_no_condition_is_refused(text: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ValueError, match=r"condition is COUNTER OP VALUE|is no number"):
+        parse(text)
+
+
+@given(st.text(), st.lists(st.builds(Counter, st.builds(Code, st.text(), st.text()), st.text())))
+def test_anything_is_a_condition_or_an_error(text: str, counters: list[Counter]) -> None:
+    """And of any report it is true, not true, or cannot be judged."""
+    try:
+        condition = parse(text)
+    except ValueError:
+        return
+    assert parse(str(condition)) == condition
+    try:
+        assert condition.holds(counters) in (True, False)
+    except CannotJudge as problem:
+        assert str(problem)
