@@ -33,6 +33,7 @@ almajob lists, runs and follows the jobs of Ex Libris Alma.
   almajob --env sandbox list --name '*export*'   find a job
   almajob --env sandbox run --job NAME --wait    start it and wait for its end
   almajob --env sandbox status --id PROCESS_ID   look at a run
+  almajob --env sandbox wait --id PROCESS_ID     wait for the end of any run
 
 All commands and options: almajob --help
 """

@@ -10,7 +10,9 @@ import importlib.util
 import logging
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -22,10 +24,14 @@ from almajob.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.live import Live
 
 LOG = logging.getLogger(__name__)
 
 _BAR_WIDTH = 20
+# The terminal's own "^C" must not begin a new line: what was drawn could not be taken away any more.
+_ECHO_WIDTH = 4
+_WIDE = 76
 
 
 @contextmanager
@@ -54,10 +60,9 @@ class Bars:
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
-        from rich.live import Live
 
-        console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stderr=False)
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self._live = self._new()
 
     def changed(self, run: Followed, text: str) -> None:
         """Tell an end, or that a run is given up; the rest is seen in its line."""
@@ -66,57 +71,110 @@ class Bars:
     def draw(self, runs: Sequence[Followed], now: float) -> None:
         """Draw the runs that go on, as many as there is room for."""
         going_on = [run for run in runs if run.over is None]
-        room = max(self._live.console.height - 2, 1)
-        self._live.update(_table(going_on[:room], len(going_on) - room, now), refresh=True)
+        room = max(self._console.height - 2, 1)
+        width = self._console.width - _ECHO_WIDTH
+        with _whole():
+            self._live.update(_table(going_on[:room], len(going_on) - room, now, width), refresh=True)
+
+    def _new(self) -> Live:
+        from rich.live import Live
+
+        return Live(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """Draw as long as this lasts."""
-        self._live.start()
+        with _whole():
+            self._live.start()
         try:
             yield
         finally:
-            self._live.stop()
+            with _whole():
+                self._live.stop()
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Take the lines away for a moment, so that something else can be written."""
-        self._live.stop()
-        try:
+        with _whole():
+            self._live.stop()
             yield
-        finally:
+            # One that is started again would draw over what was written meanwhile.
+            self._live = self._new()
             self._live.start()
 
 
-def _table(runs: Sequence[Followed], left_out: int, now: float) -> RenderableType:
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Let a signal wait until something is drawn as a whole: half of it could not be taken away any more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        held: signal.signal(held, lambda number, _frame: came.append(number))
+        for held in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for held, handler in before.items():
+            signal.signal(held, handler)
+        for number in came:
+            signal.raise_signal(number)
+
+
+def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    table = Table.grid(padding=(0, 1))
-    for number, _name in enumerate(("id", "status", "bar", "per cent", "elapsed", "next", "job")):
-        table.add_column(no_wrap=True, overflow="ellipsis" if number == 6 else "crop")
+    cells = (_id, _status, _bar, _per_cent, _elapsed, _next, _job)[: None if width >= _WIDE else 2]
+    table = Table.grid(padding=(0, 1), expand=_job in cells)
+    table.width = width
+    for cell in cells:
+        # The job's name has what room is left.
+        is_job = cell is _job
+        table.add_column(no_wrap=True, overflow="ellipsis" if is_job else "crop", ratio=1 if is_job else None)
     for run in runs:
-        table.add_row(*_row(run, now))
+        table.add_row(*(cell(run, now) for cell in cells))
     return Group(table, Text(f"and {left_out} more")) if left_out > 0 else table
 
 
-def _row(run: Followed, now: float) -> list[RenderableType]:
-    from rich.progress_bar import ProgressBar
-    from rich.text import Text
+def _id(run: Followed, _now: float) -> RenderableType:
+    return run.instance_id
 
+
+def _status(run: Followed, _now: float) -> RenderableType:
+    return visible(run.instance.status.value if run.instance else "") or "not seen yet"
+
+
+def _bar(run: Followed, _now: float) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+
+    return ProgressBar(total=100, completed=progress(run) or 0, width=_BAR_WIDTH)
+
+
+def _per_cent(run: Followed, _now: float) -> RenderableType:
     done = progress(run)
-    status = run.instance.status.value if run.instance else ""
-    job = run.instance.job.name if run.instance and run.instance.job else ""
-    return [
-        Text(run.instance_id),
-        Text(visible(status) or "not seen yet"),
-        ProgressBar(total=100, completed=done or 0, width=_BAR_WIDTH),
-        Text("" if done is None else f"{done:3.0f} %"),
-        Text(times.length(run.age + max(now - run.answered, 0.0))),
-        Text(next_look(run, now)),
-        Text(visible(job)),
-    ]
+    return "" if done is None else f"{done:3.0f} %"
+
+
+def _elapsed(run: Followed, now: float) -> RenderableType:
+    return times.length(math.floor(run.age + max(now - run.answered, 0.0)))
+
+
+def _next(run: Followed, now: float) -> RenderableType:
+    return next_look(run, now)
+
+
+def _job(run: Followed, _now: float) -> RenderableType:
+    return visible(run.instance.job.name if run.instance and run.instance.job else "")
 
 
 def progress(run: Followed) -> float | None:

@@ -7,14 +7,19 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from almajob.alma.models import Code, Instance
+from almajob.alma.statuses import STATUSES
 from almajob.errors import EXIT_CODES
+from almajob.runs.policy import Policy
 from almajob.simulator.faults import NAMES
+from tests.benchmarks import polling
 from tests.runs.test_model import figures
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"
+FOLLOWING = ROOT / "docs" / "following.md"
 
 
 def _exit_codes() -> str:
@@ -36,10 +41,23 @@ def _model_check() -> str:
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|", *rows])
 
 
+def _statuses() -> str:
+    rows = []
+    for code, (description, meaning) in STATUSES.items():
+        run = Instance("1", status=Code(code))
+        judgement = Policy().judge(run) if run.has_ended else None
+        code_text = "" if judgement is None else "3" if judgement.error else "0"
+        word = ", with a warning" if judgement and judgement.remark else ""
+        rows.append(f"| `{code}` | {description} | {meaning.value} | {code_text}{word} |")
+    return "\n".join(["| status | Alma's words | class | exit code of a wait |", "|---|---|---|---|", *rows])
+
+
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "exit codes": (README, _exit_codes),
     "faults": (SIMULATOR, _faults),
     "model check": (RELIABILITY, _model_check),
+    "statuses": (FOLLOWING, _statuses),
+    "polling": (FOLLOWING, polling.table),
 }
 
 

@@ -22,7 +22,7 @@ from almajob.store.ledger import Ledger
 from almajob.store.record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.generated_docs import PARTS, README, ROOT, SIMULATOR, with_generated_part
+from tests.generated_docs import FOLLOWING, PARTS, README, ROOT, SIMULATOR, with_generated_part
 from tests.store.test_record import new
 
 pytest_plugins = ["pytester"]
@@ -53,6 +53,8 @@ def test_the_quick_start_is_two_commands_of_one_line() -> None:
         ("exit codes", "| 9 | unknown: "),
         ("faults", "| `reset-after` |"),
         ("model check", "| manual job, production, tags seen before |"),
+        ("statuses", "| `COMPLETED_FAILED` | Completed with Errors | errors | 3 |"),
+        ("polling", "| 24 h |"),
     ],
 )
 def test_generated_parts_are_up_to_date(name: str, part: str) -> None:
@@ -88,8 +90,9 @@ def test_the_demos_examples_work(almajob: Run, example: str) -> None:
 
 
 def _readme_examples() -> Iterator[str]:
-    for block in re.findall(r"```sh\n(.*?)```", README.read_text("utf-8"), re.DOTALL):
-        yield from (line for line in block.splitlines() if line.startswith("almajob "))
+    for page in (README, FOLLOWING):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            yield from (line for line in block.splitlines() if line.startswith("almajob "))
 
 
 def _help_examples() -> Iterator[str]:

@@ -123,8 +123,8 @@ def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     if not found:
         raise Refused(
             f"The ledger has no run {text!r}.",
-            cure="almajob runs list shows what there is. What was started elsewhere is in Alma only: name it by "
-            "its Process ID, which is digits only.",
+            cure="almajob runs list shows what there is.\n"
+            "What was started elsewhere is known to Alma only: name it by its Process ID (digits only).",
         )
     shown = "; ".join(f"{record.id} ({record.environment}, {record.state})" for record in found[-10:])
     raise Refused(

@@ -1,0 +1,92 @@
+"""A real pseudo-terminal for a process to be tested in, and the screen that a person would see."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+import pexpect
+import pyte
+
+ROWS, COLUMNS = 20, 110
+_PATIENCE = 30.0
+
+
+class Terminal:
+    """almajob in a terminal.
+
+    Args:
+        words: of its command line.
+        environ: is added to this process's environment.
+        size: rows and columns.
+    """
+
+    def __init__(
+        self,
+        *words: str,
+        environ: Mapping[str, str] | None = None,
+        size: tuple[int, int] = (ROWS, COLUMNS),
+    ) -> None:
+        self._screen = pyte.Screen(size[1], size[0])
+        self._stream = pyte.Stream(self._screen)
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        self.process = pexpect.spawn(
+            sys.executable,
+            ["-m", "almajob", *words],
+            env={**inherited, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})},
+            dimensions=size,
+            encoding="utf-8",
+            timeout=_PATIENCE,
+        )
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.close(force=True)
+
+    @property
+    def lines(self) -> list[str]:
+        """What stands on the screen, without blank lines."""
+        return [line.rstrip() for line in self._screen.display if line.strip()]
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        return "\n".join(self.lines)
+
+    @property
+    def cursor_is_hidden(self) -> bool:
+        """Whether a person would look for the cursor in vain."""
+        return bool(self._screen.cursor.hidden)
+
+    def until(self, seen: Callable[[str], bool]) -> str:
+        """Read until the screen is as it should be; gives it."""
+        end = time.monotonic() + _PATIENCE
+        while not seen(self.text):
+            assert time.monotonic() < end, f"this stayed on the screen:\n{self.text}"
+            if not self._read():
+                assert seen(self.text), f"it ended with this on the screen:\n{self.text}"
+        return self.text
+
+    def end(self) -> int:
+        """Read until the process ends; gives its exit code."""
+        while self._read():
+            pass
+        self.process.wait()
+        assert self.process.exitstatus is not None, "a signal ended it"
+        return int(self.process.exitstatus)
+
+    def _read(self) -> bool:
+        try:
+            self._stream.feed(self.process.read_nonblocking(65536, 0.1))
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        return True
