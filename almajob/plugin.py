@@ -32,6 +32,7 @@ from almajob.columns import (
 )
 from almajob.command import Command, Lister, ShowOne, ShowSome
 from almajob.config.environments import Environment
+from almajob.config.settings import JOB_HEADING
 from almajob.context import Context
 from almajob.errors import (
     AlmajobError,
@@ -79,6 +80,7 @@ from almajob.terminal import asker
 __all__ = [
     "BRIEF_COLUMNS",
     "IF_RUNNING",
+    "JOB_HEADING",
     "LEDGER_COLUMNS",
     "LINE_TYPE",
     "PERIODS",

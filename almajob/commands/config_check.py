@@ -56,6 +56,8 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
 
 def _ini(context: Context) -> str:
     ini = context.settings.ini
+    # Sections of jobs belong to no environment.
+    context.settings.accept_of_jobs()
     return f"{ini.path} is readable" if ini else "none; only the demo environment is known"
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import ConfigurationError, Context, Lister
+from almajob.plugin import JOB_HEADING, ConfigurationError, Context, Lister
 
 _Row = tuple[str, str, str]
 
@@ -24,7 +24,8 @@ class ConfigShow(Lister):
     columns = ("Setting", "Value", "Source")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        return self.columns, [*_general(self.context), *_environments(self.context)]
+        rows = [*_general(self.context), *_environments(self.context), *_jobs(self.context)]
+        return self.columns, rows
 
 
 def _general(context: Context) -> list[_Row]:
@@ -52,6 +53,15 @@ def _environments(context: Context) -> list[_Row]:
     return rows
 
 
+def _jobs(context: Context) -> list[_Row]:
+    jobs = context.settings.jobs
+    return [
+        (f"{JOB_HEADING}{job}.{setting}", value.text, value.source)
+        for job, section in jobs.items()
+        for setting, value in section.items()
+    ]
+
+
 def _of(context: Context, name: str) -> list[_Row]:
     settings = context.settings
     try:
@@ -68,6 +78,7 @@ def _of(context: Context, name: str) -> list[_Row]:
         ("read_timeout", limits.read),
         ("deadline", limits.total),
     )
+    accept = ("accept", " ".join(sorted(environment.accept)))
     choices = (("tag", environment.has_tags), ("sole_starter", environment.is_sole_starter))
     return [
         ("kind", environment.kind.text, environment.kind.source),
@@ -81,4 +92,5 @@ def _of(context: Context, name: str) -> list[_Row]:
             (setting, "yes" if is_set else "no", given[setting].source if setting in given else "default")
             for setting, is_set in choices
         ),
+        (*accept, given["accept"].source if "accept" in given else "default"),
     ]

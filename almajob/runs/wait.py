@@ -31,6 +31,8 @@ OUTAGE = 3600.0
 """How long looks may fail, one after the other, before almajob stops looking, in seconds."""
 NOT_VISIBLE_YET = 60.0
 """How long after its start a run may be unknown to Alma, in seconds."""
+# A little more than would do: calls that were spaced exactly can arrive a little closer.
+_SPACING = 1 / (LOOKS_PER_SECOND - 1)
 _PATIENCE = 30.0
 _SHORTEST_PATIENCE = 1.0
 _GRACE = 5.0
@@ -166,7 +168,7 @@ class Wait:
             due = self._next_due(next_call)
             now = self.clock.elapsed()
             if due is not None and due <= now:
-                next_call = now + 1 / LOOKS_PER_SECOND
+                next_call = now + _SPACING
                 self._begin(heapq.heappop(self._schedule)[2])
             elif (answer := self._next_answer(due)) is not None:
                 self._under_way -= 1
@@ -223,7 +225,8 @@ class Wait:
         before = None if run.instance is None else run.instance.status.value
         recovered, run.failures, run.error = run.failures, 0, None
         run.instance, run.answered = instance, now
-        run.age = max(now - self._begun + (run.started or 0.0) if age is None else age, 0.0)
+        # Alma's clock may be wrong, too; of the two a run is not younger than either says.
+        run.age = max(now - self._begun + (run.started or 0.0), age or 0.0)
         run.over = Over.ENDED if instance.has_ended else None
         if instance.status.value != before:
             self.display.changed(run, _stands(run, instance))

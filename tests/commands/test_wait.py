@@ -188,6 +188,8 @@ def test_the_ini_says_what_is_accepted(
         f"{simulated.ini}[job:{ERP_ID}]\naccept = COMPLETED_FAILED\n",
     ):
         write_ini(ini)
+        assert almajob(*ENV, "config", "check").code == 0
+        assert "COMPLETED_FAILED" in almajob("config", "show", "-f", "value").out.upper()
         assert almajob(*ENV, "wait", "--id", run_id).code == 0
         assert _shown(almajob(*ENV, "status", "--id", run_id, "-f", "json"))["passed"] is True
         assert almajob(*ENV, "wait", "--id", run_id, "--accept", "SKIPPED").code == 3
@@ -202,6 +204,7 @@ def test_the_ini_says_what_is_accepted(
         done = almajob(*ENV, "wait", "--id", run_id)
         assert (done.code, done.out) == (7, "")
         assert part in done.err
+        assert almajob(*ENV, "config", "check").code == 7
 
 
 def test_counters_decide_where_they_are_asked_for(simulated: SimulatedAlma, almajob: Run) -> None:

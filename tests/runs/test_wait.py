@@ -85,6 +85,20 @@ def test_an_unknown_status_goes_on_until_there_is_an_end_time(time: FastClock) -
     assert len(script.looks) == 5
 
 
+@pytest.mark.parametrize("told", [-1e9, None, 0.0])
+def test_a_clock_of_almas_that_is_wrong_costs_no_calls(time: FastClock, told: float | None) -> None:
+    """The run is at least as old as the wait."""
+    looks = 0
+
+    def look(_run: Followed, _patience: float) -> tuple[Instance, float | None]:
+        nonlocal looks
+        looks += 1
+        return _seen("FAILED" if time.elapsed() > 87_400 else "RUNNING"), told
+
+    Wait([Followed("77")], look, WaitOptions(), time.clock).follow()
+    assert looks < 340
+
+
 def test_every_change_is_told_once(time: FastClock, caplog: pytest.LogCaptureFixture) -> None:
     """One line per status, however often it is seen; one for a series of failures, one for their end."""
     with caplog.at_level("INFO", "almajob"):
