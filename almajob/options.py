@@ -123,6 +123,17 @@ def add_run_argument(parser: argparse.ArgumentParser, *, is_required: bool = Tru
     )
 
 
+def add_limit_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how many rows are listed."""
+    parser.add_argument(
+        "--limit",
+        metavar="N",
+        type=whole_number,
+        default=50,
+        help="at most so many, 0 for all; default: %(default)s",
+    )
+
+
 def non_empty(text: str) -> str:
     """Take an option's value that must not be empty; for ``type=``."""
     if not text.strip():

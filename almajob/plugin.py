@@ -43,6 +43,7 @@ from almajob.errors import (
 )
 from almajob.live import display
 from almajob.options import (
+    add_limit_option,
     add_run_argument,
     duration,
     non_empty,
@@ -124,6 +125,7 @@ __all__ = [
     "Yes",
     "add_id_option",
     "add_ids_option",
+    "add_limit_option",
     "add_policy_options",
     "add_run_argument",
     "add_wait_options",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,16 @@ def alma(_fake_alma: FakeAlma) -> Iterator[FakeAlma]:
     _fake_alma.reset()
     yield _fake_alma
     _fake_alma.check()
+
+
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    """This process is in Berlin, where the clock goes back at 3 in the morning of 25 October 2026."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,16 +11,6 @@ from hypothesis import strategies as st
 from almajob.times import ago, human, length, machine
 
 NOON = datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC)
-
-
-@pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is in Berlin, where the clock goes back at 3 in the morning of 25 October 2026."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 def test_people_get_local_time_with_its_offset(berlin: None) -> None:

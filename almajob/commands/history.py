@@ -11,13 +11,13 @@ from almajob.plugin import (
     RUN_COLUMNS,
     Lister,
     Period,
+    add_limit_option,
     history,
     moment,
     non_empty,
     run_values,
     since,
     until,
-    whole_number,
 )
 
 LOG = logging.getLogger(__name__)
@@ -57,13 +57,7 @@ class History(Lister):
             default="",
             help="only with this status, such as FAILED",
         )
-        parser.add_argument(
-            "--limit",
-            metavar="N",
-            type=whole_number,
-            default=50,
-            help="at most so many, 0 for all; default: %(default)s",
-        )
+        add_limit_option(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import LEDGER_COLUMNS, Lister, ledger_values, listed, non_empty, whole_number
+from almajob.plugin import LEDGER_COLUMNS, Lister, add_limit_option, ledger_values, listed, non_empty
 
 LOG = logging.getLogger(__name__)
 
@@ -32,13 +32,7 @@ class RunsList(Lister):
         parser.add_argument(
             "--job", metavar="JOB", type=non_empty, help="only of this job (exact name, or id)"
         )
-        parser.add_argument(
-            "--limit",
-            metavar="N",
-            type=whole_number,
-            default=50,
-            help="at most so many, 0 for all; default: %(default)s",
-        )
+        add_limit_option(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -95,15 +93,6 @@ def test_a_run_without_a_readable_time_is_not_left_out() -> None:
     """It cannot be told that it is none of them."""
     shelf = Shelf([_run(1, 1), Instance("2", status=Code("FAILED"), submit_time="yesterday")])
     assert _ids(_listed(shelf, Period(NOW - timedelta(days=1)))) == ["1", "2"]
-
-
-@pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.parametrize(
