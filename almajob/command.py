@@ -31,7 +31,7 @@ class _HelpFormatter(SmartHelpFormatter, argparse.RawDescriptionHelpFormatter):
 
 
 class _Almajob(cliff.command.Command):
-    """What the three kinds of commands share.
+    """What the four kinds of commands share.
 
     Attributes:
         columns: the columns of the result; they are checked against ``-c`` before anything is done.
@@ -159,7 +159,10 @@ class Lister(_Displayed, cliff.lister.Lister):
             return 0
         if is_table and self.brief and not parsed_args.columns:
             parsed_args.columns = list(self.brief)
-        return super().produce_output(parsed_args, column_names, chain(first, rows))
+        all_rows = chain(first, rows)
+        # cliff goes through the rows again where it cannot sort them.
+        sortable = list(all_rows) if parsed_args.sort_columns else all_rows
+        return super().produce_output(parsed_args, column_names, sortable)
 
 
 class ShowSome(Lister):
@@ -171,8 +174,8 @@ class ShowSome(Lister):
     """
 
     def is_one(self, parsed_args: argparse.Namespace) -> bool:
-        """Whether the command line names one thing."""
-        raise NotImplementedError
+        """Whether the command line names one thing; by default that of ``add_ids_option``."""
+        return len(parsed_args.run_ids) == 1
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         if not self.is_one(parsed_args) or not hasattr(self.formatter, "emit_one"):

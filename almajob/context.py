@@ -157,6 +157,7 @@ class Context:
             # In the demo Alma's limits do not hold.
             has_limits=environment.base_url is not None,
             command=self._program,
+            policy=self.policy(),
         )
 
     @property

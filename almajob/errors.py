@@ -17,7 +17,7 @@ _LONGEST_LINE = 600
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "a bug in almajob, or its result could not be written to where stdout goes",
+    1: "a bug in almajob, or its result could not be written",
     2: "the command line is wrong",
     3: "the job ended, and not well",
     4: "Alma refused; nothing was started",
@@ -25,7 +25,7 @@ EXIT_CODES: dict[int, str] = {
     "a ledger that cannot be written",
     6: "Alma could not be reached; nothing was started, or nothing read",
     7: "configuration, key or an installed command that cannot be loaded",
-    8: "the job was started and was still running when almajob stopped looking",
+    8: "the run had not ended when almajob stopped looking; it goes on",
     9: "unknown: it cannot be told whether the job was started; the same command again only looks",
     10: "Alma's daily API quota is used up",
     130: "interrupted (Ctrl-C)",
@@ -49,7 +49,7 @@ class AlmajobError(Exception):
         is_retry_safe: whether it is certain that nothing was started, where there is no record.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
     is_retry_safe: ClassVar[bool] = True
     record: Record | None = None
 
@@ -119,7 +119,7 @@ class ConfigurationError(AlmajobError):
 
 
 class StillRunning(AlmajobError):
-    """The job was started and almajob stopped looking before its end."""
+    """A run that was started, by whomever, had not ended when almajob stopped looking."""
 
     exit_code = 8
 

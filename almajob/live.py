@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from almajob import logs, times
 from almajob.alma.statuses import Meaning, meaning
-from almajob.runs.wait import Display, Followed, Lines
+from almajob.runs.followed import Display, Followed, Lines
 from almajob.visible import visible
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-_BAR_WIDTH = 20
+_BAR_WIDTH = 10
 # The terminal's own "^C" must not begin a new line: what was drawn could not be taken away any more.
 _ECHO_WIDTH = 4
-_WIDE = 76
+_WIDE, _NARROW = 100, 70
 
 
 @contextmanager
@@ -134,7 +134,8 @@ def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> R
     from rich.table import Table
     from rich.text import Text
 
-    cells = (_id, _status, _bar, _per_cent, _elapsed, _next, _job)[: None if width >= _WIDE else 2]
+    cells = [_id, _status, _bar, _per_cent, _elapsed, _next, _job]
+    cells = cells if width >= _WIDE else cells[:-1] if width >= _NARROW else cells[:2]
     table = Table.grid(padding=(0, 1), expand=_job in cells)
     table.width = width
     for cell in cells:
@@ -191,5 +192,5 @@ def progress(run: Followed) -> float | None:
 def next_look(run: Followed, now: float) -> str:
     """Say when a run is looked at next, and why it was not seen."""
     rest = run.due - now
-    when = f"next look in {times.length(math.ceil(rest))}" if rest > 0 else "looking"
+    when = f"next look in {times.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
     return f"cannot be seen, {when}" if run.failures else when

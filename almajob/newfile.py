@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,14 +26,14 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
 
     Raises:
         AlreadyThere: something is there, now or when the file is complete.
-        OSError: it cannot be written.
+        OSError: it cannot be written, or what is there is no file: a directory, a device or a link.
     """
-    if path.is_dir():
-        raise IsADirectoryError(21, "Is a directory", str(path))
-    if not overwrite and os.path.lexists(path):
-        raise AlreadyThere
+    if os.path.lexists(path):
+        _refuse_no_file(path)
+        if not overwrite:
+            raise AlreadyThere
     with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part", delete=False
+        dir=path.parent, prefix=".almajob-", suffix=".part", delete=False
     ) as file:
         try:
             yield file
@@ -44,6 +46,14 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 Path(file.name).unlink()
             raise
+
+
+def _refuse_no_file(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "What is there is a link or a device, and no file", str(path))
 
 
 def _put(part: Path, path: Path, *, overwrite: bool) -> None:

@@ -130,7 +130,8 @@ def add_limit_option(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=whole_number,
         default=50,
-        help="at most so many, 0 for all; default: %(default)s",
+        help="at most so many, 0 for all; those that have no outcome yet are listed in any case; "
+        "default: %(default)s",
     )
 
 

@@ -9,27 +9,7 @@ from __future__ import annotations
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.models import Job
 from almajob.alma.reports import Event, Match
-from almajob.columns import (
-    BRIEF_COLUMNS,
-    LEDGER_COLUMNS,
-    RECORD_COLUMNS,
-    RUN_COLUMNS,
-    START_COLUMNS,
-    Alerts,
-    Counters,
-    Fields,
-    Length,
-    Progress,
-    Text,
-    Time,
-    Words,
-    Yes,
-    ledger_values,
-    not_started,
-    record_values,
-    run_values,
-    start_values,
-)
+from almajob.columns import Alerts, Counters, Fields, Length, Progress, Text, Time, Words, Yes
 from almajob.command import Command, Lister, ShowOne, ShowSome
 from almajob.config.environments import Environment
 from almajob.config.settings import JOB_HEADING
@@ -39,6 +19,7 @@ from almajob.errors import (
     ConfigurationError,
     OutcomeUnknown,
     Refused,
+    StillRunning,
     UsageError,
 )
 from almajob.live import display
@@ -60,11 +41,13 @@ from almajob.runoptions import (
     moment,
     policy_of,
     process_ids,
+    status,
     wait_options_given,
     wait_options_of,
 )
 from almajob.runs.catalogue import named_like
 from almajob.runs.doubt import in_doubt, is_twice
+from almajob.runs.followed import Display, WaitOptions
 from almajob.runs.history import Period, history, since, until
 from almajob.runs.intention import IF_RUNNING, StartOptions
 from almajob.runs.plan import Plan
@@ -72,11 +55,22 @@ from almajob.runs.policy import Policy
 from almajob.runs.records import find as find_record
 from almajob.runs.records import listed
 from almajob.runs.reports import LINE_TYPE, POPULATIONS, Download, download, events, matches
-from almajob.runs.run import Run, overall
+from almajob.runs.run import Run
 from almajob.runs.runkey import PERIODS
-from almajob.runs.wait import Display, WaitOptions
 from almajob.store.record import Record
 from almajob.terminal import asker
+from almajob.views import (
+    BRIEF_COLUMNS,
+    LEDGER_COLUMNS,
+    RECORD_COLUMNS,
+    RUN_COLUMNS,
+    START_COLUMNS,
+    ledger_values,
+    not_started,
+    record_values,
+    run_values,
+    start_values,
+)
 
 __all__ = [
     "BRIEF_COLUMNS",
@@ -117,6 +111,7 @@ __all__ = [
     "ShowOne",
     "ShowSome",
     "StartOptions",
+    "StillRunning",
     "Text",
     "Time",
     "UsageError",
@@ -145,7 +140,6 @@ __all__ = [
     "named_like",
     "non_empty",
     "not_started",
-    "overall",
     "policy_of",
     "process_id",
     "process_ids",
@@ -155,6 +149,7 @@ __all__ = [
     "seconds",
     "since",
     "start_values",
+    "status",
     "until",
     "wait_options_given",
     "wait_options_of",

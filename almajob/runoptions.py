@@ -6,14 +6,14 @@ import argparse
 from collections.abc import Callable
 from datetime import datetime
 
-from almajob.alma.statuses import end_problem
+from almajob.alma.statuses import code_problem, codes_in, end_problem
 from almajob.context import Context
 from almajob.options import duration, non_empty, seconds
 from almajob.runs import clock as clocks
 from almajob.runs import conditions
 from almajob.runs.conditions import Condition
+from almajob.runs.followed import WaitOptions
 from almajob.runs.policy import Policy
-from almajob.runs.wait import WaitOptions
 
 _WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"
 
@@ -78,8 +78,7 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         metavar="DURATION",
         type=seconds,
-        help="stop looking after so long, such as 600 or 2h (exit code 8); the job goes on; without it, "
-        "wait as long as it takes",
+        help="stop looking after so long, such as 600 or 2h; the job goes on; else as long as it takes",
     )
     group.add_argument(
         "--interval",
@@ -111,9 +110,18 @@ def run_id(text: str) -> str:
     return non_empty(text).strip()
 
 
+def status(text: str) -> str:
+    """Take one status; for ``type=``."""
+    code = text.strip().upper()
+    problem = code_problem(code)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return code
+
+
 def accepted(text: str) -> list[str]:
     """Take one status of an end or several, separated by commas; for ``type=``."""
-    codes = text.upper().replace(",", " ").split()
+    codes = codes_in(text)
     problem = next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty"
     if problem:
         raise argparse.ArgumentTypeError(problem)

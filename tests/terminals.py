@@ -76,8 +76,9 @@ class Terminal:
 
     def end(self) -> int:
         """Read until the process ends; gives its exit code."""
+        end = time.monotonic() + _PATIENCE
         while self._read():
-            pass
+            assert time.monotonic() < end, f"it did not end, with this on the screen:\n{self.text}"
         self.process.wait()
         assert self.process.exitstatus is not None, "a signal ended it"
         return int(self.process.exitstatus)

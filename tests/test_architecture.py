@@ -11,7 +11,7 @@ import almajob
 ROOT = Path(almajob.__file__).parent
 RANKS = (
     *("visible", "times", "newfile", "stdout", "terminal", "deadline", "errors", "alma", "logs", "config"),
-    *("store", "runs", "context", "columns", "live", "options", "runoptions", "command", "plugin"),
+    *("store", "runs", "context", "columns", "views", "live", "options", "runoptions", "command", "plugin"),
     *("discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.

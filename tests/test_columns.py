@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Counter, Instance
-from almajob.columns import RUN_COLUMNS, Alerts, Counters, Progress, Time, run_values
+from almajob.columns import Alerts, Counters, Fields, Length, Progress, Text, Time, Words, Yes
 from almajob.runs.run import Run
+from almajob.views import RUN_COLUMNS, run_values
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))
@@ -87,3 +88,29 @@ def test_any_run_can_be_shown_to_people_and_programs(text: str, progress: float,
     assert not {"\x1b", "\x07", "\u202e"} & set("".join(people))
     machine = [getattr(value, "machine_readable", lambda value=value: value)() for value in run_values(run)]
     assert json.loads(json.dumps(machine, allow_nan=False)) == machine
+
+
+MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
+COUNTED = (Counter(Code("a", "A"), "1"),)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        (Time(MOMENT), Time(None)),
+        (Time("2025-10-05Z"), Time(MOMENT)),
+        (Length(3.5), Length(20.0)),
+        (Length(3.5), Length(None)),
+        (Yes(False), Yes(True)),
+        (Yes(True), Yes(None)),
+        (Progress(9.0), Progress(101.3)),
+        (Text("a"), Text("b")),
+        (Words(("1", "2")), Words(("1", "3"))),
+        (Counters(()), Counters(COUNTED)),
+        (Fields({"a": 1}), Fields({"b": 1})),
+    ],
+)
+def test_any_two_values_have_an_order(less: object, more: object) -> None:
+    """What is not there comes last, and nothing is too odd to be sorted."""
+    assert sorted([more, less]) == [less, more]  # type: ignore[type-var]
+    assert sorted([less, more]) == [less, more]  # type: ignore[type-var]

@@ -179,7 +179,9 @@ class Session:
                 stream=True,
                 proxies=self._proxies,
             ) as response:
-                return files.receive(response, self.host, write)
+                received = files.receive(response, self.host, write)
+                LOG.debug("GET %s: HTTP %d, %d bytes", path, response.status_code, received)
+                return received
         except (OSError, ValueError) as broken:
             raise failures.failure(broken, self.host) from None
 

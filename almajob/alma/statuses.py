@@ -78,13 +78,23 @@ def is_good(code: str) -> bool:
     return meaning(code) in _GOOD
 
 
+def codes_in(text: str) -> list[str]:
+    """Read statuses separated by commas, as codes or in Alma's own words, whatever the case."""
+    by_description = {status.description.casefold(): code for code, status in STATUSES.items()}
+    words = [word.strip() for word in text.split(",")]
+    return [by_description.get(word.casefold(), word.upper()) for word in words if word]
+
+
 def end_problem(code: str) -> str:
-    """Say why a word cannot be the status of an end; empty where it can.
+    """Say why a word cannot be the status of an end; empty where it can."""
+    return f"{code} is no end, the run goes on" if code in GOING_ON else code_problem(code)
+
+
+def code_problem(code: str) -> str:
+    """Say why a word cannot be a status; empty where it can.
 
     A word that is in no table passes, as Alma may have it tomorrow, unless it looks like a slip.
     """
-    if code in GOING_ON:
-        return f"{code} is no end, the run goes on"
     if not _CODE.fullmatch(code):
         return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
     near = [] if code in STATUSES else difflib.get_close_matches(code, STATUSES, n=1, cutoff=0.85)

@@ -11,12 +11,14 @@ from almajob.plugin import (
     RUN_COLUMNS,
     Lister,
     Period,
+    UsageError,
     add_limit_option,
     history,
     moment,
     non_empty,
     run_values,
     since,
+    status,
     until,
 )
 
@@ -53,16 +55,20 @@ class History(Lister):
         parser.add_argument(
             "--status",
             metavar="STATUS",
-            type=str.upper,
-            default="",
+            type=status,
             help="only with this status, such as FAILED",
         )
         add_limit_option(parser)
         return parser
 
+    def refuse(self, parsed_args: argparse.Namespace) -> None:
+        first, last = parsed_args.since, parsed_args.until
+        if first and last and first >= last:
+            raise UsageError("--since is not before --until.", cure="Swap the two.")
+
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         job = self.context.catalogue.find(parsed_args.job)
-        wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status)
+        wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
         found = history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
         if not found:
             LOG.info("Alma lists no such run of %s (%s).", job.name, job.id)

@@ -90,17 +90,19 @@ class Run(ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         options = _options_of(parsed_args)
-        if parsed_args.dry_run:
-            return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
         try:
             options = replace(options, policy=policy_of(parsed_args, self.context))
+            if parsed_args.dry_run:
+                return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
             runs = self.context.runs
             run = runs.start(parsed_args.job, options=options, ask=asker())
         except AlmajobError as error:
+            if parsed_args.dry_run:
+                raise
             return START_COLUMNS, self._failed(error, parsed_args)
         if parsed_args.wait:
-            with display() as shown:
-                run = runs.follow(run, wait_options_of(parsed_args), policy=options.policy, display=shown)
+            wait = wait_options_of(parsed_args)
+            run = runs.follow(run, wait, policy=options.policy, display=display)
             self.verdict = run.verdict
         return START_COLUMNS, start_values(run)
 

@@ -14,13 +14,13 @@ from almajob.plugin import (
     AlmajobError,
     Run,
     ShowSome,
+    StillRunning,
     UsageError,
     add_ids_option,
     add_policy_options,
     add_wait_options,
     display,
     non_empty,
-    overall,
     policy_of,
     process_ids,
     run_values,
@@ -65,9 +65,6 @@ class Status(ShowSome):
         add_policy_options(parser)
         return parser
 
-    def is_one(self, parsed_args: argparse.Namespace) -> bool:
-        return len(parsed_args.run_ids) == 1
-
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         if wait_options_given(parsed_args) and not parsed_args.watch:
             raise UsageError("--timeout, --interval and --outage say how to watch.", cure="Add --watch.")
@@ -76,13 +73,18 @@ class Status(ShowSome):
         runs, policy = self.context.runs, policy_of(parsed_args, self.context)
         ids = process_ids(parsed_args, self.context)
         found = [self._look(instance_id, parsed_args) for instance_id in ids]
+        options = wait_options_of(parsed_args)
         if parsed_args.watch:
-            with display() as shown:
-                options = wait_options_of(parsed_args)
-                found = runs.follow_all(found, options, policy=policy, display=shown)
+            found = runs.follow_all(found, options, policy=policy, display=display)
         else:
             found = [runs.judged(run, policy) for run in found]
-        self.verdict = overall(found, only_unseen=not parsed_args.exit_status)
+        verdict = runs.overall(found, options, policy=policy)
+        if parsed_args.exit_status:
+            self.verdict = verdict
+        else:
+            self.verdict = runs.overall(found, only_unseen=True)
+            if isinstance(verdict, StillRunning) and parsed_args.watch:
+                LOG.warning("%s", verdict)
         return RUN_COLUMNS, [run_values(run) for run in found]
 
     def _look(self, instance_id: str, parsed_args: argparse.Namespace) -> Run:

@@ -14,7 +14,6 @@ from almajob.plugin import (
     add_policy_options,
     add_wait_options,
     display,
-    overall,
     policy_of,
     process_ids,
     run_values,
@@ -29,7 +28,9 @@ class Wait(ShowSome):
     go on, and what to type to wait again is shown.
 
     Exit code 0: all ended well, or with warnings. 3: one ended, and not well. 8: one was still
-    running after --timeout. 6: one could not be seen for an hour. 4: Alma knows no such run.
+    running after --timeout. 6: one could not be seen for an hour. 4: Alma knows no such run. 5: the
+    ledger knows no such run. 7: the key or the ini is wrong. 9: it is in doubt whether it was started.
+    10: the daily quota is used up.
 
     Examples:
       almajob --env sandbox wait --id PROCESS_ID
@@ -48,21 +49,15 @@ class Wait(ShowSome):
         add_policy_options(parser)
         return parser
 
-    def is_one(self, parsed_args: argparse.Namespace) -> bool:
-        return len(parsed_args.run_ids) == 1
-
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         ids = process_ids(parsed_args, self.context)
         policy = policy_of(parsed_args, self.context)
-        with display() as shown:
-            runs = self.context.runs.follow_all(
-                [self.context.runs.named(instance_id) for instance_id in ids],
-                wait_options_of(parsed_args),
-                policy=policy,
-                display=shown,
-            )
-        self.verdict = overall(runs)
-        if self.verdict is not None and self.is_one(parsed_args) and not runs[0].instance.status.value:
+        runs = self.context.runs
+        named = [runs.named(instance_id) for instance_id in ids]
+        options = wait_options_of(parsed_args)
+        found = runs.follow_all(named, options, policy=policy, display=display)
+        self.verdict = runs.overall(found, options, policy=policy)
+        if self.verdict is not None and self.is_one(parsed_args) and not found[0].instance.status.value:
             # Nothing was ever seen of it.
             raise self.verdict
-        return RUN_COLUMNS, [run_values(run) for run in runs]
+        return RUN_COLUMNS, [run_values(run) for run in found]

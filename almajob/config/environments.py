@@ -103,12 +103,12 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
 
 
 def accepted(given: Sourced) -> frozenset[str]:
-    """Read a list of statuses, separated by commas or blanks; some words cannot be a good end.
+    """Read a list of statuses, separated by commas; some words cannot be a good end.
 
     Raises:
         ConfigurationError: one of them cannot.
     """
-    codes = given.text.upper().replace(",", " ").split()
+    codes = statuses.codes_in(given.text)
     for code in codes:
         problem = statuses.end_problem(code)
         if problem:

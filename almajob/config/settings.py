@@ -123,7 +123,12 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         sections = _flat_sections(ini)
         for name in ini.sections:
             if name.startswith(JOB_HEADING):
-                jobs[name.removeprefix(JOB_HEADING).strip()] = _sourced(ini, name)
+                job = name.removeprefix(JOB_HEADING).strip()
+                if job in jobs:
+                    raise ConfigurationError(
+                        f"{ini.path} has two sections of the job {job!r}.", cure="Join the two."
+                    )
+                jobs[job] = _sourced(ini, name)
             elif name not in {_GENERAL, ini_file.TOP}:
                 sections[name] = {**sections.get(name, {}), **_sourced(ini, name)}
     return Settings(

@@ -19,7 +19,8 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_EXPRESSION = re.compile(r"\s*(\S.*?)\s*(==|!=|>=|<=|>|<)\s*(\S.*?)\s*", re.DOTALL)
+# Signs beside the operator are a slip (===, =>), and must not become a part of the name or the value.
+_EXPRESSION = re.compile(r"\s*([^\s=!<>][^=!<>]*?)\s*(==|!=|>=|<=|>|<)\s*([^\s=!<>].*?)\s*", re.DOTALL)
 _SHOWN = 20
 
 

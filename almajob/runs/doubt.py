@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from almajob.errors import OutcomeUnknown, Refused
@@ -29,17 +28,9 @@ def earlier_in_doubt(record: Record) -> Refused:
     )
 
 
-def goes_on(instance_ids: Sequence[str], program: str, options: str = "") -> str:
-    """Say that nothing has stopped in Alma, and what to type to go on waiting.
-
-    Args:
-        instance_ids: of the runs.
-        program: how almajob is called for their environment.
-        options: of the wait, as they are typed.
-    """
-    verb = "The job goes on" if len(instance_ids) == 1 else f"The {len(instance_ids)} jobs go on"
-    line = " ".join(word for word in (program, "wait --id", *instance_ids, options) if word)
-    return f"{verb} in Alma. Resume: {line}"
+def goes_on(count: int = 1) -> str:
+    """Say that nothing has stopped in Alma."""
+    return "The job goes on in Alma." if count == 1 else f"The {count} jobs go on in Alma."
 
 
 def is_twice(record: Record) -> bool:

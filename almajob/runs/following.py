@@ -8,16 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from almajob import times
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.models import Instance, Job
-from almajob.errors import AlmajobError, JobEndedBadly, KeyRefused, QuotaUsedUp, StillRunning, Unreachable
+from almajob.alma.refusals import NO_SUCH_INSTANCE
+from almajob.errors import (
+    AlmaError,
+    AlmajobError,
+    AlmaRefused,
+    JobEndedBadly,
+    KeyRefused,
+    QuotaUsedUp,
+    Refused,
+    StillRunning,
+    Unreachable,
+)
 from almajob.runs import clock as clocks
 from almajob.runs.doubt import goes_on
+from almajob.runs.followed import Displaying, Followed, Over, WaitOptions
 from almajob.runs.policy import Policy
-from almajob.runs.run import Run
+from almajob.runs.run import Run, several
 from almajob.runs.starts import Starts
-from almajob.runs.wait import Display, Followed, Lines, Over, Wait, WaitOptions
-from almajob.store.record import Record
+from almajob.runs.wait import Wait
+from almajob.store.record import Record, State
 
 LOG = logging.getLogger(__name__)
 
@@ -39,39 +52,50 @@ class Following:
     program: str
 
     def follow(
-        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: Display | None
+        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: Displaying
     ) -> list[Run]:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
         Args:
-            runs: as they were seen last; one that is only named has an instance without a status.
+            runs: as they were seen last; one that is only named has an instance without a status. One that
+                Alma or almajob refused is not followed.
             options: how to go about it.
             policy: what counts as a good end.
-            display: shows it while it lasts; a line for each change where there is none.
+            display: opens what shows it while it lasts.
 
         Returns:
             The runs in the same order, as they are seen now, with their verdicts.
         """
-        known = self.starts.known([run.instance.id for run in runs])
-        records = [run.record or known.records.get(run.instance.id) for run in runs]
-        followed = [_followed(run, record) for run, record in zip(runs, records, strict=True)]
-        for item in followed:
-            item.earlier = known.durations.get(item.job_id, ())
-        with self.not_lost(followed, policy):
-            Wait(followed, self._look(), options, display=display or Lines()).follow()
+        followed = [Followed(run.instance.id) for run in runs]
+        with self.not_lost(followed, options, policy):
+            known = self.starts.known([run.instance.id for run in runs])
+            records = [run.record or known.records.get(run.instance.id) for run in runs]
+            for item, run, record in zip(followed, runs, records, strict=True):
+                _prepare(item, run, record)
+                item.earlier = known.durations.get(item.job_id, ())
+            with display() as shown:
+                Wait(followed, self._look(), options, display=shown).follow()
             over = zip(runs, followed, records, strict=True)
-            return [self._followed(run, item, record, options, policy) for run, item, record in over]
+            return [self._as_seen_last(run, item, record, options, policy) for run, item, record in over]
 
     @contextmanager
-    def not_lost(self, followed: Sequence[Followed], policy: Policy) -> Iterator[None]:
+    def not_lost(self, followed: Sequence[Followed], options: WaitOptions, policy: Policy) -> Iterator[None]:
         """Name the runs that go on, whatever ends the work on them: Ctrl-C, SIGTERM, a bug."""
         try:
             yield
         except BaseException:
-            going_on = [item.instance_id for item in followed if item.over is not Over.ENDED]
+            # Those that have ended, too: they have a part in the exit code.
+            there = [item for item in followed if item.over is not Over.REFUSED]
+            going_on = [item.instance_id for item in there if item.over is not Over.ENDED]
             if going_on:
-                LOG.warning("%s", goes_on(going_on, self.program, policy.options()))
+                resume = self._resume([item.instance_id for item in there], options, policy)
+                LOG.warning("%s %s", goes_on(len(going_on)), resume)
             raise
+
+    def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
+        """Give the line that goes on waiting."""
+        words = (self.program, "wait --id", *instance_ids, options.words(), policy.words())
+        return f"Resume: {' '.join(filter(None, words))}"
 
     def _look(self) -> Callable[[Followed, float], tuple[Instance, float | None]]:
         alma = self.alma()
@@ -92,17 +116,30 @@ class Following:
             return run
         if not run.instance.has_ended:
             status = run.instance.status.value or "no status yet"
-            resume = goes_on([run.instance.id], self.program, policy.options())
-            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", cure=resume)
+            cure = f"{goes_on()} {self._resume([run.instance.id], WaitOptions(), policy)}"
+            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", cure=cure)
             return replace(run, verdict=running)
         judgement = policy.judge(run.instance, run.description)
         return replace(run, verdict=judgement.error, remark=judgement.remark)
 
-    def _followed(
+    def overall(
+        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, *, only_unseen: bool
+    ) -> AlmajobError | None:
+        """Judge several runs together, as ``Runs.overall``."""
+        passed_over = (JobEndedBadly, StillRunning) if only_unseen else ()
+        bad = [run for run in runs if run.verdict is not None and not isinstance(run.verdict, passed_over)]
+        errors = [run.verdict for run in bad if run.verdict is not None]
+        if len(runs) == 1 or not errors:
+            return errors[0] if errors else None
+        going_on = [run.instance.id for run in bad if isinstance(run.verdict, (StillRunning, Unreachable))]
+        return several(runs, errors, self._resume(going_on, options, policy) if going_on else "")
+
+    def _as_seen_last(
         self, run: Run, item: Followed, record: Record | None, options: WaitOptions, policy: Policy
     ) -> Run:
         """Give a run as it was seen last, with its verdict."""
-        instance = of_job(item.instance or run.instance, run.instance.job)
+        job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
+        instance = of_job(item.instance or run.instance, job)
         found = replace(self.described(instance), record=run.record)
         if not item.has_ended:
             return replace(found, verdict=self._not_ended(item, options, policy))
@@ -117,36 +154,48 @@ class Following:
         """Say why a run was not followed to its end."""
         last = item.error
         if item.over is Over.REFUSED and last is not None:
-            return last
-        resume = goes_on([item.instance_id], self.program, policy.options())
+            return about_run(last, item.instance_id)
+        name, resume = f"Run {item.instance_id}", self._resume([item.instance_id], options, policy)
         why = f"The last look failed: {last.what}" if last else ""
         alma = last.alma if last else ""
-        name = f"Run {item.instance_id}"
-        if item.over is Over.OUT_OF_TIME or last is None:
-            what = f"{name} had not ended after {options.timeout or 0:g} s."
-            return StillRunning(what, why=why, cure=resume, alma=alma)
-        if item.is_ours:
+        how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
+        if item.instance is None and not item.is_ours:
+            if isinstance(last, (KeyRefused, QuotaUsedUp)):
+                return about_run(last, item.instance_id)
+            what = f"{name} could not be seen for {times.length(how_long)}."
+            return Unreachable(what, why=why, cure=resume, alma=alma)
+        cure = f"{goes_on()} {resume}"
+        if item.over is Over.OUT_OF_TIME:
+            what = f"{name} had not ended after {times.length(how_long)}."
+        elif item.is_ours:
             what = f"{name} was started and cannot be seen any more."
-            return StillRunning(what, why=why, cure=resume, alma=alma)
-        if isinstance(last, (KeyRefused, QuotaUsedUp)):
-            return last
-        what = f"{name} could not be seen for {options.outage:g} s."
-        return Unreachable(what, why=why, cure=resume, alma=alma)
+        else:
+            what = f"{name} could not be seen any more for {times.length(how_long)}."
+            return Unreachable(what, why=why, cure=cure, alma=alma)
+        return StillRunning(what, why=why, cure=cure, alma=alma)
 
 
-def _followed(run: Run, record: Record | None) -> Followed:
-    now = clocks.system().now()
-    instance, job = run.instance, run.instance.job
-    begun = instance.submit_time
-    item = Followed(
-        instance.id,
-        job.id if job and job.id else record.job_id if record else ANY_JOB,
-        is_ours=run.record is not None,
-        started=max(now - record.created, 0.0) if record else None,
-        instance=instance if instance.status.value else None,
-    )
-    item.age = max(now - begun.timestamp(), 0.0) if isinstance(begun, datetime) else item.started or 0.0
-    return item
+def _prepare(item: Followed, run: Run, record: Record | None) -> None:
+    """Tell what is known of a run before it is looked at."""
+    job = run.instance.job
+    item.job_id = job.id if job and job.id else record.job_id if record else ANY_JOB
+    item.is_ours = run.record is not None
+    item.instance = run.instance if run.instance.status.value else None
+    if isinstance(run.verdict, (AlmaRefused, Refused)):
+        item.over, item.error = Over.REFUSED, run.verdict
+    if record is not None:
+        # Both by this machine's clock; Alma's times are compared with Alma's clock only.
+        sent = next((step.at for step in record.trail if step.state is State.SENDING), record.created)
+        item.started = item.age = max(clocks.system().now() - sent, 0.0)
+
+
+def about_run(error: AlmajobError, instance_id: str) -> AlmajobError:
+    """Let an error of Alma's say which run it is about."""
+    if isinstance(error, AlmaRefused) and error.code == NO_SUCH_INSTANCE:
+        error.what = f"Alma knows no run {instance_id}."
+    elif isinstance(error, AlmaError) and instance_id not in error.what:
+        error.what = f"Run {instance_id}: {error.what}"
+    return error
 
 
 def of_job(instance: Instance, job: Job | None) -> Instance:

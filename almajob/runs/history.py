@@ -105,14 +105,22 @@ def _moment(text: str, now: float, rest_of_day: timedelta) -> datetime:
     try:
         if ago:
             return datetime.fromtimestamp(now, UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            return datetime.combine(date.fromisoformat(text) + rest_of_day, time.min).astimezone()
+        day = _date(text)
+        if day is not None:
+            return datetime.combine(day + rest_of_day, time.min).astimezone()
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(
-            "is a length of time such as 7d or 12h, a day such as 2026-11-01, or a time such as "
+            "must be a length of time such as 7d or 12h, a day such as 2026-11-01, or a time such as "
             "2026-11-01T08:00"
         ) from None
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _day(moment: datetime | None, shift: timedelta) -> date | None:

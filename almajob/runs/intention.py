@@ -27,7 +27,7 @@ class StartOptions:
         rerun_failed: start anew where the run of this name ended badly.
         lock_wait: seconds to wait for another process that starts the same job.
         wait_for_slot: seconds to wait where one of Alma's limits is reached.
-        policy: what counts as a good end, for ``rerun_failed``.
+        policy: what counts as a good end, for ``rerun_failed``; what the ini says where there is none.
     """
 
     run_key: str = ""
@@ -36,7 +36,7 @@ class StartOptions:
     rerun_failed: bool = False
     lock_wait: float = LOCK_WAIT
     wait_for_slot: float = 0.0
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.
@@ -89,6 +89,7 @@ class Place:
         may_infer: whether the only run that fits may be taken for ours.
         has_limits: whether Alma's limits on starts hold.
         command: how almajob is called for this environment, where more than its name is needed.
+        policy: what counts as a good end there.
     """
 
     environment: str
@@ -98,6 +99,7 @@ class Place:
     may_infer: bool = False
     has_limits: bool = True
     command: str = ""
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def program(self) -> str:

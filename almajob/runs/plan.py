@@ -40,7 +40,7 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
     for record in prior.open_of_job(draft, records):
         if record.state is not State.PREPARED:
             return Plan("look first for an earlier start of the job that is in doubt", record)
-    same, attempt = earlier(intention, draft, records, means)
+    same, attempt = earlier(intention, draft, records, place, means)
     if same is not None:
         return Plan("show the run that this is, and start nothing", same)
     ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from almajob.alma import statuses
 from almajob.alma.models import Instance
-from almajob.alma.statuses import Meaning
+from almajob.alma.statuses import STATUSES, Meaning
 from almajob.errors import JobEndedBadly
 from almajob.runs.conditions import CannotJudge, Condition
 
@@ -22,10 +22,12 @@ class Judgement:
     Attributes:
         error: why it is not good enough; None where it is.
         remark: what a person should know although it is good enough; may be empty.
+        is_certain: whether all that was asked about it could be answered.
     """
 
     error: JobEndedBadly | None = None
     remark: str = ""
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +63,44 @@ class Policy:
         is_good = statuses.is_good(code)
         if not is_good and code not in self.accepted(instance):
             alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
-            return Judgement(
-                JobEndedBadly(f"Run {instance.id} ended with {shown}.", why=alerts, cure=_REPORT)
-            )
-        failed = self._counters_failed(instance, shown)
-        if failed is not None:
-            return Judgement(failed)
+            why = f"{alerts} {_unknown(self.accepted(instance))}".strip()
+            return Judgement(JobEndedBadly(f"Run {instance.id} ended with {shown}.", why=why, cure=_REPORT))
+        for condition in self.fail_if:
+            found = _judged(condition, instance, shown)
+            if found is not None:
+                return found
         if not is_good:
             return Judgement(remark=f"Run {instance.id} ended with {shown}, which is accepted here.")
         if statuses.meaning(code) is Meaning.WARNING:
             return Judgement(remark=f"Run {instance.id} ended with warnings: see its report in Alma.")
         return Judgement()
 
-    def _counters_failed(self, instance: Instance, shown: str) -> JobEndedBadly | None:
-        for condition in self.fail_if:
-            try:
-                if not condition.holds(instance.counters):
-                    continue
-            except CannotJudge as problem:
-                return JobEndedBadly(
-                    f"Run {instance.id} ended with {shown}, but --fail-if '{condition}' cannot be judged.",
-                    why=f"{str(problem)[:1].upper()}{str(problem)[1:]}.",
-                    cure="Correct the condition; the job itself need not run again.",
-                )
-            return JobEndedBadly(
-                f"Run {instance.id} ended with {shown}, but {condition}.",
-                why=f"--fail-if '{condition}' says that this is no success.",
-                cure=_REPORT,
-            )
-        return None
-
-    def options(self) -> str:
+    def words(self) -> str:
         """Give the options that say the same on a command line; what the ini says needs none."""
         words = [word for condition in self.fail_if for word in ("--fail-if", str(condition))]
         if self.accept and not self.is_of_ini:
             words += ["--accept", *sorted(self.accept)]
         return shlex.join(words)
+
+
+def _unknown(accepted: frozenset[str]) -> str:
+    """Name what is accepted and is no status that almajob knows: it may be a slip."""
+    unknown = sorted(accepted - set(STATUSES))
+    return f"Accepted, but no status that almajob knows: {', '.join(unknown)}." if unknown else ""
+
+
+def _judged(condition: Condition, instance: Instance, shown: str) -> Judgement | None:
+    """Judge a good status by a condition; None where it has nothing against it."""
+    ended = f"Run {instance.id} ended with {shown}, but"
+    try:
+        if not condition.holds(instance.counters):
+            return None
+    except CannotJudge as problem:
+        error = JobEndedBadly(
+            f"{ended} --fail-if '{condition}' cannot be judged.",
+            why=f"The condition does not fit: {problem}.",
+            cure="Correct the condition; the job itself need not run again.",
+        )
+        return Judgement(error, is_certain=False)
+    why = f"--fail-if '{condition}' says that this is no success."
+    return Judgement(JobEndedBadly(f"{ended} {condition}.", why=why, cure=_REPORT))

@@ -173,9 +173,9 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
         attached = replace(draft, tag="")
         return _adopted(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
     first = running[0]
-    since = (
-        f" since {first.submit_time:%Y-%m-%d %H:%M:%S} UTC" if isinstance(first.submit_time, datetime) else ""
-    )
+    submitted = first.submit_time
+    local = submitted.astimezone().isoformat(" ", "seconds") if isinstance(submitted, datetime) else ""
+    since = f" since {local}" if local else ""
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
         cure=f"To follow it: almajob --env {draft.environment} wait --id {first.id}\n"

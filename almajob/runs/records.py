@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from almajob.alma.statuses import is_good
 from almajob.errors import Refused
 from almajob.runs.doubt import in_doubt
-from almajob.store.ledger import Ledger
+from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record
+from almajob.store.rows import key_hash
 
 LAST = "@last"
 """Stands for what was started last from here."""
@@ -60,8 +61,8 @@ def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
     """Tell how long the latest runs that ended well took, in seconds, by the job's id."""
     found: dict[str, tuple[float, ...]] = {}
     for record in records:
-        if record.seconds is not None and is_good(record.end_status):
-            found[record.job_id] = (*found.get(record.job_id, ()), record.seconds)[-_REMEMBERED:]
+        if record.lasted is not None and is_good(record.end_status):
+            found[record.job_id] = (*found.get(record.job_id, ()), record.lasted)[-_REMEMBERED:]
     return found
 
 
@@ -70,7 +71,8 @@ def process_id(ledger: Ledger, text: str, *, environment: str) -> str:
 
     Args:
         ledger: of all environments; it is read only where it is needed.
-        text: a Process ID, ``@last`` for what was started last from here, a run key or an id in the ledger.
+        text: a Process ID, ``@last`` for what was started last from here, a run key (which may be digits as
+            well) or an id in the ledger.
         environment: the environment's name.
 
     Raises:
@@ -78,7 +80,7 @@ def process_id(ledger: Ledger, text: str, *, environment: str) -> str:
         OutcomeUnknown: it cannot be told whether it was started.
         LedgerUnusable: the ledger cannot be read.
     """
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and not _is_key(ledger, text, environment):
         return text
     if text == LAST:
         records = ledger.records(lambda row: row.environment == environment)
@@ -98,6 +100,15 @@ def process_id(ledger: Ledger, text: str, *, environment: str) -> str:
             cure=f"almajob runs show {record.id} tells more.",
         )
     raise in_doubt(record)
+
+
+def _is_key(ledger: Ledger, text: str, environment: str) -> bool:
+    """Whether something is a run key; a ledger that cannot be read keeps nobody from looking at a run."""
+    hashed = key_hash(text)
+    try:
+        return ledger.has(lambda row: row.environment == environment and row.key_hash == hashed)
+    except LedgerUnusable:
+        return False
 
 
 def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -11,9 +12,9 @@ from typing import IO
 from almajob.alma.api import Alma
 from almajob.alma.files import NotWritten
 from almajob.alma.pages import PAGE, every
-from almajob.alma.reports import Event, Match
+from almajob.alma.reports import Event, Match, Page
 from almajob.alma.session import ATTEMPTS
-from almajob.errors import BrokenOff, Refused
+from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.newfile import AlreadyThere, new_file
 from almajob.runs import clock as clocks
 
@@ -49,7 +50,22 @@ def events(alma: Alma, instance_id: str) -> Iterator[Event]:
 def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
     """List what a metadata import found to be there already; population is one of POPULATIONS."""
     kind = POPULATIONS[population]
-    return every(lambda offset: alma.matches_page(instance_id, kind, offset=offset, limit=PAGE), "matches")
+
+    def page_at(offset: int) -> Page[Match]:
+        with _only_imports("matches"):
+            return alma.matches_page(instance_id, kind, offset=offset, limit=PAGE)
+
+    return every(page_at, "matches")
+
+
+@contextmanager
+def _only_imports(what: str) -> Iterator[None]:
+    """Say what Alma does not: it calls the run of another job's no run, or an error in general."""
+    try:
+        yield
+    except AlmaRefused as refused:
+        refused.cure = f"Only runs of metadata imports have {what}. {refused.cure}"
+        raise
 
 
 def download(alma: Alma, wanted: Download) -> int:
@@ -61,7 +77,8 @@ def download(alma: Alma, wanted: Download) -> int:
         The number of bytes.
 
     Raises:
-        Refused: the file cannot be written, or is there.
+        Refused: the file cannot be made, or is there.
+        ResultLost: it cannot be written to its end.
         AlmaError, Unreachable: it could not be had.
     """
     try:
@@ -70,25 +87,23 @@ def download(alma: Alma, wanted: Download) -> int:
     except AlreadyThere:
         raise Refused(f"{wanted.path} is there already.", cure="--overwrite replaces it.") from None
     except NotWritten as failed:
-        raise _cannot_write(wanted.path, failed.cause) from None
+        why = f"{failed.cause.strerror or failed.cause}."
+        raise ResultLost(f"{wanted.path} cannot be written.", why=why, cure="Make room for it.") from None
     except OSError as error:
-        raise _cannot_write(wanted.path, error) from None
-
-
-def _cannot_write(path: Path, error: OSError) -> Refused:
-    return Refused(
-        f"{path} cannot be written.",
-        why=f"{error.strerror or error}.",
-        cure="Name another place with --output.",
-    )
+        raise Refused(
+            f"{wanted.path} cannot be written.",
+            why=f"{error.strerror or error}.",
+            cure="Name another place with --output.",
+        ) from None
 
 
 def _received(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return alma.download(
-                wanted.instance_id, form=wanted.form, line_type=wanted.line_type, write=file.write
-            )
+            with _only_imports("a file"):
+                return alma.download(
+                    wanted.instance_id, form=wanted.form, line_type=wanted.line_type, write=file.write
+                )
         except BrokenOff as broken:
             if attempt == ATTEMPTS:
                 raise

@@ -10,7 +10,8 @@ from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
 from almajob.store.record import Record
 
 # What became of some runs matters more than that others go on: the whole has the first of these codes.
-_WORST_FIRST = (3, 7, 10, 4, 5, 6, 9, 8)
+_RANKS = {code: rank for rank, code in enumerate((3, 7, 10, 4, 5, 6, 9, 8))}
+_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +39,26 @@ class Run:
         return not isinstance(self.verdict, JobEndedBadly) if self.instance.has_ended else None
 
 
-class _Several(AlmajobError):
-    """Several runs that did not end well; each was told by itself."""
-
-    def __init__(self, errors: Sequence[AlmajobError], count: int) -> None:
-        self.exit_code = errors[0].exit_code  # type: ignore[misc]
-        super().__init__(
-            f"{len(errors)} of {count} runs have not ended well.",
-            why=" ".join(error.what for error in errors[:10]),
-            cure=errors[0].cure,
-        )
-
-
-def overall(runs: Sequence[Run], *, only_unseen: bool = False) -> AlmajobError | None:
-    """Judge several runs together; None where all ended well.
+def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) -> AlmajobError:
+    """Make one error of those of several runs; its exit code is the worst.
 
     Args:
-        runs: with their verdicts.
-        only_unseen: pass over how they stand, and tell only those that could not be seen.
+        runs: all of them.
+        errors: the verdicts that count.
+        resume: how to go on waiting for those that go on; empty where none does.
     """
-    passed_over = (JobEndedBadly, StillRunning) if only_unseen else ()
-    errors = [run.verdict for run in runs if run.verdict and not isinstance(run.verdict, passed_over)]
-    errors.sort(key=lambda error: _WORST_FIRST.index(error.exit_code))
-    if len(runs) == 1 or not errors:
-        return errors[0] if errors else None
-    return _Several(errors, len(runs))
+    worst = min(errors, key=lambda error: _RANKS.get(error.exit_code, len(_RANKS)))
+    counted = {
+        "ended badly": sum(isinstance(error, JobEndedBadly) for error in errors),
+        "not ended": sum(isinstance(error, StillRunning) for error in errors),
+    }
+    counted["could not be seen"] = len(errors) - sum(counted.values())
+    told = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
+    made = AlmajobError(
+        f"Of {len(runs)} runs: {told.replace('1 not ended', '1 has not ended')}.",
+        why=" ".join(error.what for error in errors[:_SHOWN]),
+        cure="\n".join(filter(None, ("" if isinstance(worst, StillRunning) else worst.cure, resume))),
+        alma=" | ".join(error.alma for error in errors[:_SHOWN] if error.alma),
+    )
+    made.exit_code = worst.exit_code
+    return made

@@ -26,6 +26,8 @@ def key_problem(text: str) -> str:
         return "must not be empty"
     if len(text) > _LONGEST_KEY:
         return f"may have {_LONGEST_KEY} characters"
+    if text.startswith("@"):
+        return "must not begin with @, as @last does"
     return "" if text.isprintable() else "has a character that cannot be shown"
 
 

@@ -11,13 +11,13 @@ from almajob.alma.models import Instance, Job, Parameter, parse_time
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.runs.catalogue import JOB_ID
-from almajob.runs.following import Following, of_job
+from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
+from almajob.runs.following import Following, about_run, of_job
 from almajob.runs.intention import StartOptions
 from almajob.runs.policy import Policy
 from almajob.runs.run import Run
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
-from almajob.runs.wait import Display, Followed, WaitOptions
 from almajob.store.record import Record
 
 LOG = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ class Runs:
         """
         record = self.starts.start(job, parameters, options or StartOptions(), ask)
         started = Followed(record.instance_id)
-        with self._following.not_lost([started], self.policy):
+        policy = options.policy if options and options.policy else self.policy
+        with self._following.not_lost([started], WaitOptions(), policy):
             return self._seen(record)
 
     def follow(
@@ -85,7 +86,7 @@ class Runs:
         options: WaitOptions | None = None,
         *,
         policy: Policy | None = None,
-        display: Display | None = None,
+        display: Displaying = lines,
     ) -> Run:
         """Follow a run to its end and judge it; as ``follow_all``."""
         return self.follow_all([run], options, policy=policy, display=display)[0]
@@ -96,7 +97,7 @@ class Runs:
         options: WaitOptions | None = None,
         *,
         policy: Policy | None = None,
-        display: Display | None = None,
+        display: Displaying = lines,
     ) -> list[Run]:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
@@ -104,7 +105,7 @@ class Runs:
             runs: as ``start``, ``look`` or ``named`` gave them.
             options: time limits and intervals.
             policy: what counts as a good end; what the ini says where not given.
-            display: shows it while it lasts; a line for each change where not given.
+            display: opens what shows it while it lasts; a line for each change where not given.
 
         Returns:
             The runs in the same order, as they were seen last, each with its verdict.
@@ -114,6 +115,26 @@ class Runs:
     def named(self, instance_id: str) -> Run:
         """Give a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
         return Run(Instance(instance_id), "", self._environment)
+
+    def overall(
+        self,
+        runs: Sequence[Run],
+        options: WaitOptions | None = None,
+        *,
+        policy: Policy | None = None,
+        only_unseen: bool = False,
+    ) -> AlmajobError | None:
+        """Judge several runs together; None where all ended well.
+
+        Args:
+            runs: with their verdicts.
+            options: with which they were followed, for the line to resume with.
+            policy: by which they were judged, likewise.
+            only_unseen: pass over how they stand, and tell only those that could not be seen.
+        """
+        return self._following.overall(
+            runs, options or WaitOptions(), policy or self.policy, only_unseen=only_unseen
+        )
 
     def judged(self, run: Run, policy: Policy | None = None) -> Run:
         """Judge a run as it stands: one that has not ended has that as its verdict."""
@@ -165,8 +186,8 @@ class Runs:
         except AlmaRefused as refused:
             # Alma says the same of a run of another job and of no run at all; tell them apart.
             if job_id == ANY_JOB or refused.code != NO_SUCH_INSTANCE:
-                raise
-            return self._alma().instance(instance_id)
+                raise about_run(refused, instance_id) from None
+            return self._find(instance_id, ANY_JOB)
 
     def described(self, instance: Instance) -> Run:
         """Make a run of what Alma shows, with the description of its status, judged if it has ended."""

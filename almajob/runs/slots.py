@@ -66,11 +66,13 @@ def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[
 
     A few only: each costs a call, and Alma itself refuses what is too much.
     """
-    return [
-        record
+    # By Process ID: several records may stand for one run, that was attached to.
+    found = {
+        record.instance_id: record
         for record in records
         if record.has_run and record.job_id != job_id and record.created > now - _LONGEST_RUN
-    ][-_MOST_ASKED:]
+    }
+    return list(found.values())[-_MOST_ASKED:]
 
 
 def refuse_if_full(

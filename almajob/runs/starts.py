@@ -150,7 +150,12 @@ class Starts:
         )
 
     def ended(self, record: Record, instance: Instance) -> None:
-        """Remember how a run ended, and how long it took; no failure here is one of the run."""
+        """Remember how a run ended, and how long it took; no failure here is one of the run.
+
+        Once that has been shown, the start has been, too.
+        """
+        if all(untold.id != record.id for untold in self._untold):
+            self._untold.append(record)
         if record.end_status == instance.status.value:
             return
         begun, end = instance.submit_time, instance.end_time
@@ -158,7 +163,7 @@ class Starts:
         if isinstance(begun, datetime) and isinstance(end, datetime) and end >= begun:
             took = (end - begun).total_seconds()
         with suppress(LedgerUnusable):
-            self._ledger.amend(record, end_status=instance.status.value, seconds=took)
+            self._ledger.amend(record, end_status=instance.status.value, lasted=took)
 
     def told(self) -> None:
         """Remember that what was started has been shown; for when it has."""

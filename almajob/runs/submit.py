@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from almajob.errors import AlmajobError
+from almajob.errors import AlmajobError, Refused
 from almajob.runs import prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
 from almajob.runs.intention import Intention, Means, Place
@@ -66,7 +66,7 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
     for record in prior.open_of_job(draft, records):
         settled = _settled(draft, record, place, means)
         records[records.index(record)] = settled
-    same, attempt = earlier(intention, draft, records, means)
+    same, attempt = earlier(intention, draft, records, place, means)
     if same is not None:
         if is_twice(same):
             LOG.warning("%s", in_doubt(same))
@@ -94,13 +94,13 @@ def read(draft: Record, means: Means) -> list[Record]:
 
 
 def earlier(
-    intention: Intention, draft: Record, records: Sequence[Record], means: Means
+    intention: Intention, draft: Record, records: Sequence[Record], place: Place, means: Means
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
     same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
     if same is None:
         return None, 1
-    if intention.options.rerun_failed and _has_failed(same, intention.options.policy, means):
+    if intention.options.rerun_failed and _has_failed(same, intention.options.policy or place.policy, means):
         return None, same.attempt + 1
     return same, same.attempt
 
@@ -144,9 +144,19 @@ def _settled(draft: Record, record: Record, place: Place, means: Means) -> Recor
 
 
 def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
-    """Ask Alma whether a run has ended, and not well."""
+    """Ask Alma whether a run has ended, and not well.
+
+    Raises:
+        Refused: that cannot be told by this policy; a slip in a condition must not start the job again.
+    """
     seen = means.alma.instance(record.instance_id, record.job_id)
-    return seen.has_ended and policy.judge(seen).error is not None
+    if not seen.has_ended:
+        return False
+    judgement = policy.judge(seen)
+    if judgement.error is not None and not judgement.is_certain:
+        error = judgement.error
+        raise Refused(error.what, why=error.why, cure=error.cure)
+    return judgement.error is not None
 
 
 def _send(ready: Ready, place: Place, means: Means) -> Record:
@@ -192,9 +202,8 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> 
         if not record.has_run and outcome.state is not State.NOT_STARTED:
             raise in_doubt(record) from error
     except BaseException:
-        LOG.warning(
-            "%s", goes_on([record.instance_id], place.program) if record.has_run else in_doubt(record)
-        )
+        resume = f"{goes_on()} Resume: {place.program} wait --id {record.instance_id}"
+        LOG.warning("%s", resume if record.has_run else in_doubt(record))
         raise
     return record
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import heapq
 import itertools
 import logging
@@ -11,9 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from almajob.alma.api import ANY_JOB
 from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance
 from almajob.alma.refusals import NO_SUCH_INSTANCE, PER_SECOND_THRESHOLD
@@ -22,106 +19,19 @@ from almajob.errors import AlmaError, AlmaFailed, AlmajobError, AlmaRefused, Unr
 from almajob.runs import clock as clocks
 from almajob.runs import pace
 from almajob.runs.clock import Clock
+from almajob.runs.followed import Display, Followed, Lines, Over, WaitOptions
 
 LOG = logging.getLogger(__name__)
 
 LOOKS_PER_SECOND = 8
 """The most calls that one wait makes; Alma counts those of the whole institution, and starts need room."""
-OUTAGE = 3600.0
-"""How long looks may fail, one after the other, before almajob stops looking, in seconds."""
 NOT_VISIBLE_YET = 60.0
-"""How long after its start a run may be unknown to Alma, in seconds."""
+"""How long after its start a run may be unknown to Alma (402218), in seconds; nobody has seen so long."""
 # A little more than would do: calls that were spaced exactly can arrive a little closer.
 _SPACING = 1 / (LOOKS_PER_SECOND - 1)
+# Seconds: for one look, as the next one is not far; and for those that are due at the time limit.
 _PATIENCE = 30.0
-_SHORTEST_PATIENCE = 1.0
 _GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class WaitOptions:
-    """How runs are followed; lengths of time in seconds.
-
-    Attributes:
-        timeout: after which to stop looking; None for never.
-        interval: between looks at one run; None for one that grows with the run's age.
-        outage: how long nothing but failures is survived.
-    """
-
-    timeout: float | None = None
-    interval: float | None = None
-    outage: float = OUTAGE
-
-
-class Over(enum.Enum):
-    """Why a run is not looked at any more."""
-
-    ENDED = "it has ended"
-    OUT_OF_TIME = "the time limit was reached"
-    OUTAGE = "nothing but failures came for too long"
-    REFUSED = "nothing says that there is such a run"
-
-
-@dataclass(eq=False, slots=True)
-class Followed:
-    """One run that is followed, and what is known of it so far.
-
-    Attributes:
-        job_id: of its job; ALL where it is not known.
-        is_ours: whether this invocation started it, so that nothing can say that it is not there.
-        started: how long ago it was started, as far as the ledger knows, in seconds.
-        earlier: how long runs of its job took, in seconds.
-        instance: as it was seen last.
-        age: of the run at that look, in seconds.
-        due: when to look next, by the clock's elapsed seconds.
-        answered: when it was seen last, likewise; when the wait began, before.
-        failures: how many looks failed since.
-        error: how the last look failed; None where it did not.
-        over: why it is not looked at any more; None while it is.
-    """
-
-    instance_id: str
-    job_id: str = ANY_JOB
-    is_ours: bool = False
-    started: float | None = None
-    earlier: tuple[float, ...] = ()
-    instance: Instance | None = None
-    age: float = 0.0
-    due: float = 0.0
-    answered: float = 0.0
-    failures: int = 0
-    error: AlmajobError | None = None
-    over: Over | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether its end was seen."""
-        return self.instance is not None and self.instance.has_ended
-
-
-class Display(Protocol):
-    """What people see of a wait while it lasts."""
-
-    tick: float
-    """Seconds after which it wants to be drawn anew."""
-
-    def changed(self, run: Followed, text: str) -> None:
-        """Tell that something became of a run."""
-
-    def draw(self, runs: Sequence[Followed], now: float) -> None:
-        """Draw all runs as they stand; ``now`` is the clock's elapsed seconds."""
-
-
-class Lines:
-    """A line for each change: for pipes, cron and logs."""
-
-    tick = float("inf")
-
-    def changed(self, run: Followed, text: str) -> None:
-        LOG.info("%s", text)
-
-    def draw(self, runs: Sequence[Followed], now: float) -> None:
-        """Draw nothing."""
 
 
 Look = Callable[[Followed, float], tuple[Instance, float | None]]
@@ -137,6 +47,9 @@ class Wait:
         runs: to be followed; what becomes of them is written into them.
         look: reads a run from Alma; may be called from several threads at once.
         options: how to go about it.
+        clock: of this machine.
+        display: shows it while it lasts.
+        chance: gives numbers from 0 to 1, for the pauses.
     """
 
     runs: Sequence[Followed]
@@ -145,23 +58,25 @@ class Wait:
     clock: Clock = field(default_factory=clocks.system)
     display: Display = field(default_factory=Lines)
     chance: Callable[[], float] = random.random
-    _begun: float = 0.0
-    _answers: queue.SimpleQueue[_Answer] = field(default_factory=queue.SimpleQueue)
-    _under_way: int = 0
-    _schedule: list[tuple[float, int, Followed]] = field(default_factory=list)
-    _order: Iterator[int] = field(default_factory=itertools.count)
+    _begun: float = field(init=False, default=0.0)
+    _answers: queue.SimpleQueue[_Answer] = field(init=False, default_factory=queue.SimpleQueue)
+    _under_way: int = field(init=False, default=0)
+    _schedule: list[tuple[float, int, Followed]] = field(init=False, default_factory=list)
+    _order: Iterator[int] = field(init=False, default_factory=itertools.count)
 
     def follow(self) -> None:
         """Look at the runs until each has ended or is given up; returns where all are over."""
         self._begun = next_call = self.clock.elapsed()
         for run in self.runs:
             run.answered = self._begun
+            if run.over is not None:
+                continue
             if run.instance is None:
                 self._plan(run, self._begun)
             elif run.has_ended:
                 run.over = Over.ENDED
             else:
-                self.display.changed(run, _stands(run, run.instance))
+                self.display.changed(run, _stands(run))
                 self._plan(run, self._begun + self._first_pause(run))
         while self._schedule or self._under_way:
             self.display.draw(self.runs, self.clock.elapsed())
@@ -169,7 +84,7 @@ class Wait:
             now = self.clock.elapsed()
             if due is not None and due <= now:
                 next_call = now + _SPACING
-                self._begin(heapq.heappop(self._schedule)[2])
+                self._look_at(heapq.heappop(self._schedule)[2])
             elif (answer := self._next_answer(due)) is not None:
                 self._under_way -= 1
                 self._take(*answer)
@@ -180,13 +95,14 @@ class Wait:
             return None
         return max(self._schedule[0][0], next_call)
 
-    def _begin(self, run: Followed) -> None:
+    def _look_at(self, run: Followed) -> None:
         """Look at a run in a thread of its own: one that hangs does not keep the others waiting."""
         now = self.clock.elapsed()
         if now > self._ends + _GRACE:
             run.over = Over.OUT_OF_TIME
+            self.display.changed(run, f"{_stands(run)}; there is no time to look again")
             return
-        patience = min(_PATIENCE, max(self._ends - now, _SHORTEST_PATIENCE))
+        patience = min(_PATIENCE, self._ends + _GRACE - now)
 
         def attempt() -> None:
             try:
@@ -229,9 +145,9 @@ class Wait:
         run.age = max(now - self._begun + (run.started or 0.0), age or 0.0)
         run.over = Over.ENDED if instance.has_ended else None
         if instance.status.value != before:
-            self.display.changed(run, _stands(run, instance))
+            self.display.changed(run, _stands(run))
         elif recovered:
-            self.display.changed(run, f"{_stands(run, instance)}; it can be seen again")
+            self.display.changed(run, f"{_stands(run)}; it can be seen again")
 
     def _failed(self, run: Followed, failure: Exception, now: float) -> None:
         if not isinstance(failure, AlmajobError):
@@ -240,16 +156,21 @@ class Wait:
             failure = Unreachable(f"almajob failed on the answer: {type(failure).__name__}.")
         run.failures += 1
         run.error = failure
-        if self._is_hidden(run, failure, now):
-            run.answered = now
-        elif now - run.answered >= self.options.outage:
-            run.over = Over.OUTAGE
-        elif run.instance is None and not run.is_ours and not _may_pass(failure):
-            run.over = Over.REFUSED
+        is_hidden = self._is_hidden(run, failure, now)
+        if run.failures == 1 or is_hidden:
+            run.failing_since = now
+        run.over = None if is_hidden else self._given_up(run, failure, now)
         if run.over is not None:
-            self.display.changed(run, f"Run {run.instance_id} is given up: {failure.what}")
+            if len(self.runs) > 1:
+                self.display.changed(run, f"Run {run.instance_id} is given up: {failure.what}")
         elif run.failures == 1:
             self.display.changed(run, f"Run {run.instance_id} cannot be seen just now: {failure.what}")
+
+    def _given_up(self, run: Followed, failure: AlmajobError, now: float) -> Over | None:
+        if run.failures > 1 and now - run.failing_since >= self.options.outage:
+            return Over.OUTAGE
+        was_there = run.instance is not None or run.is_ours
+        return None if was_there or _may_pass(failure) else Over.REFUSED
 
     def _is_hidden(self, run: Followed, failure: AlmajobError, now: float) -> bool:
         """Whether a run is only not visible yet, as it was started within the last minute."""
@@ -279,8 +200,9 @@ class Wait:
         return float("inf") if self.options.timeout is None else self._begun + self.options.timeout
 
 
-def _stands(run: Followed, instance: Instance) -> str:
-    return f"Run {run.instance_id}: {instance.status.value or 'no status yet'}"
+def _stands(run: Followed) -> str:
+    status = run.instance.status.value if run.instance else ""
+    return f"Run {run.instance_id}: {status or 'no status yet'}"
 
 
 def _may_pass(failure: AlmajobError) -> bool:

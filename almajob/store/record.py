@@ -104,7 +104,7 @@ class Record:
         is_told: whether an invocation has ended that named the instance.
         holder: the process that sent it.
         end_status: with which the instance was seen to have ended; empty until it was.
-        seconds: from its submission to its end, by Alma; None where that is not known.
+        lasted: seconds from its submission to its end, by Alma; None where that is not known.
     """
 
     id: str
@@ -129,7 +129,7 @@ class Record:
     holder: str = ""
     identity: str = ""
     end_status: str = ""
-    seconds: float | None = None
+    lasted: float | None = None
 
     @property
     def state(self) -> State:

@@ -12,7 +12,8 @@ import statistics
 from dataclasses import dataclass
 
 from almajob.alma.models import Code, Instance
-from almajob.runs.wait import Followed, Wait, WaitOptions
+from almajob.runs.followed import Followed, WaitOptions
+from almajob.runs.wait import Wait
 from tests.clocks import FastClock
 
 LENGTHS = {"30 min": 1800.0, "8 h": 28_800.0, "24 h": 86_400.0}

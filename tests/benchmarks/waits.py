@@ -19,7 +19,8 @@ from almajob.alma.api import Alma
 from almajob.alma.key import Key
 from almajob.alma.models import Instance
 from almajob.alma.session import Session
-from almajob.runs.wait import LOOKS_PER_SECOND, Followed, Wait, WaitOptions
+from almajob.runs.followed import Followed, WaitOptions
+from almajob.runs.wait import LOOKS_PER_SECOND, Wait
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules

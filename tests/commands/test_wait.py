@@ -116,6 +116,7 @@ def test_a_slip_in_the_id_ends_at_once(simulated: SimulatedAlma, almajob: Run) -
     """Exit code 4, and nothing on stdout."""
     done = almajob(*ENV, "wait", "--id", "123456789")
     assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("almajob: Alma knows no run 123456789.\n")
     assert "402218" in done.err
     assert simulated.log.count(LOOK) == 1
 
@@ -128,7 +129,7 @@ def test_an_hour_of_failures_is_exit_code_6_and_8_after_a_start(
     simulated.faults.add("503", LOOK, times=None)
     done = almajob(*ENV, "wait", "--id", run_id)
     assert (done.code, done.out) == (6, "")
-    assert f"Run {run_id} could not be seen for 3600 s." in done.err
+    assert f"Run {run_id} could not be seen for 1 h 00 min." in done.err
     assert f"Resume: almajob --env sandbox wait --id {run_id}\n" in done.err
     assert simulated.log.count(LOOK) < 25
     done = almajob(
@@ -147,7 +148,7 @@ def test_a_time_limit_is_exit_code_8(simulated: SimulatedAlma, almajob: Run) -> 
     policy = ("--accept", "FAILED", "--fail-if", "invoices == 0")
     done = almajob(*ENV, "wait", "--id", run_id, "--timeout", "10m", *policy, "-f", "json")
     assert (done.code, _shown(done)["passed"]) == (8, None)
-    assert f"Run {run_id} had not ended after 600 s." in done.err
+    assert f"Run {run_id} had not ended after 10 min 00 s." in done.err
     line = f"Resume: almajob --env sandbox wait --id {run_id} --fail-if 'invoices == 0' --accept FAILED\n"
     assert line in done.err
 
@@ -163,7 +164,7 @@ def test_several_runs_are_waited_for_together(simulated: SimulatedAlma, almajob:
     assert done.code == 3
     assert [row["instance_id"] for row in _shown(done)] == [good, bad]
     assert [row["passed"] for row in _shown(done)] == [True, False]
-    assert f"1 of 2 runs have not ended well.\n  Run {bad} ended with COMPLETED_FAILED" in done.err
+    assert f"almajob: Of 2 runs: 1 ended badly.\n  Run {bad} ended with COMPLETED_FAILED" in done.err
     accepted = almajob(*ENV, "wait", "--id", good, bad, "--accept", "completed_failed,skipped")
     assert accepted.code == 0
     assert (
@@ -173,6 +174,8 @@ def test_several_runs_are_waited_for_together(simulated: SimulatedAlma, almajob:
     assert "counters" not in accepted.out
     unknown = almajob(*ENV, "wait", "--id", good, "123", "-f", "json")
     assert unknown.code == 4
+    assert "Of 2 runs: 1 could not be seen.\n  Alma knows no run 123." in unknown.err
+    assert "tracking id" in unknown.err
     assert [row["status"] for row in _shown(unknown)] == ["COMPLETED_SUCCESS", ""]
 
 
@@ -199,6 +202,7 @@ def test_the_ini_says_what_is_accepted(
         ("[job:x]\naccept = RUNNING\n", "RUNNING is no end"),
         ("[job:x]\naccpt = FAILED\n", "Did you mean accept?"),
         ("[job:]\naccept = FAILED\n", "cannot name an environment"),
+        ("[job:x]\naccept = FAILED\n[job: x]\naccept = SKIPPED\n", "two sections of the job 'x'"),
     ):
         write_ini(simulated.ini + wrong)
         done = almajob(*ENV, "wait", "--id", run_id)
@@ -216,7 +220,7 @@ def test_counters_decide_where_they_are_asked_for(simulated: SimulatedAlma, alma
     assert "ended with COMPLETED_SUCCESS (Completed Successfully), but invoices >= 0." in failed.err
     missing = almajob(*ENV, "run", "--job", ERP, "--wait", "--fail-if", "bills > 0", "-f", "json")
     assert (missing.code, _shown(missing)["state"]) == (3, "STARTED")
-    assert "The report has no counter 'bills'; it has: c.jobs.erp.invoices." in missing.err
+    assert "the report has no counter 'bills'; it has: c.jobs.erp.invoices." in missing.err
 
 
 def test_rerun_failed_knows_what_is_accepted(simulated: SimulatedAlma, almajob: Run) -> None:
@@ -226,8 +230,17 @@ def test_rerun_failed_knows_what_is_accepted(simulated: SimulatedAlma, almajob: 
     assert almajob(*run).code == 3
     assert almajob(*run, "--accept", "COMPLETED_FAILED").code == 0
     assert simulated.log.count("POST /conf/jobs/*") == 1
+    plan = almajob(*run[:-1], "--dry-run", "--accept", "COMPLETED_FAILED", "-f", "json")
+    assert _shown(plan)["action"] != "start"
     assert almajob(*run).code == 3
     assert simulated.log.count("POST /conf/jobs/*") == 2
+    simulated.set_ending(ERP, "COMPLETED_SUCCESS", seconds=60)
+    assert almajob(*run).code == 0
+    for _ in range(2):
+        slip = almajob(*run, "--fail-if", "invocies == 0")
+        assert slip.code == 5
+        assert "cannot be judged" in slip.err
+    assert simulated.log.count("POST /conf/jobs/*") == 3
 
 
 def test_runs_are_named_as_the_ledger_knows_them(simulated: SimulatedAlma, almajob: Run) -> None:
@@ -240,6 +253,10 @@ def test_runs_are_named_as_the_ledger_knows_them(simulated: SimulatedAlma, almaj
     for name in ("@last", "invoices-of-may", record, f" {run_id} "):
         assert _shown(almajob(*ENV, "status", "--id", name, "-f", "json"))["instance_id"] == run_id
     assert almajob(*ENV, "wait", "--id", "invoices-of-june").code == 5
+    simulated.clock.advance(3600)
+    digits = _started(almajob, "--run-key", "20261101")
+    assert _shown(almajob(*ENV, "status", "--id", "20261101", "-f", "json"))["instance_id"] == digits
+    assert almajob(*ENV, "run", "--job", ERP, "--run-key", "@last").code == 2
     assert almajob("--env", "production", "wait", "--id", "@last").code == 5
     simulated.faults.add("per-second", "POST *")
     simulated.clock.advance(3600)
@@ -305,7 +322,9 @@ def test_the_exit_status_of_a_run_that_goes_on(simulated: SimulatedAlma, almajob
     assert done.code == 8
     assert f"Run {run_id} has not ended: QUEUED.\n" in done.err
     assert f"almajob --env sandbox wait --id {run_id}\n" in done.err
-    assert almajob(*ENV, "status", "--id", run_id, "--watch", "--timeout", "60").code == 0
+    watched = almajob(*ENV, "status", "--id", run_id, "--watch", "--timeout", "60")
+    assert watched.code == 0
+    assert f"Run {run_id} had not ended after 1 min 00 s.\n" in watched.err
     assert almajob(*ENV, "status", "--id", run_id, "--watch", "--timeout", "60", "--exit-status").code == 8
     watched = almajob(*ENV, "status", "--id", run_id, "--watch", "-f", "json")
     assert (watched.code, _shown(watched)["status"]) == (0, "FAILED")
@@ -322,3 +341,80 @@ def test_the_line_to_type_names_the_ini(
     simulated.set_ending(ERP, seconds=3600)
     done = almajob("--ini-file", ini, *ENV, "wait", "--id", run_id, "--timeout", "1")
     assert f"Resume: almajob --ini-file {ini} --env sandbox wait --id {run_id}\n" in done.err
+
+
+def test_what_goes_on_can_be_resumed_as_a_whole(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Beside one that failed and one that nobody knows: the line names the two that go on."""
+    ftp = next(job.id for job in simulated.institution.sandbox.jobs if "FTP" in job.name)
+    simulated.set_ending(ERP, seconds=7200)
+    simulated.set_ending("Users SYNCHRONIZE using profile SIS", seconds=7200)
+    bad = _elsewhere(simulated, ftp)
+    simulated.clock.advance(7200)
+    one, two = _elsewhere(simulated), _elsewhere(simulated, "S9563600050000561")
+    done = almajob(*ENV, "wait", "--id", one, bad, "123", two, "--timeout", "60", "--outage", "2h")
+    assert done.code == 3
+    assert "Of 4 runs: 1 ended badly, 2 not ended, 1 could not be seen." in done.err
+    assert f"Resume: almajob --env sandbox wait --id {one} {two} --outage 7200s\n" in done.err
+
+
+def test_a_run_that_was_never_seen_is_not_said_to_go_on(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Nobody knows how it stands: exit code 6, also where the time was up."""
+    run_id = _elsewhere(simulated)
+    simulated.faults.add("503", LOOK, times=None)
+    done = almajob(*ENV, "wait", "--id", run_id, "--timeout", "60")
+    assert (done.code, done.out) == (6, "")
+    assert f"Run {run_id} could not be seen for 1 min 00 s." in done.err
+    assert "goes on" not in done.err
+
+
+def test_watching_keeps_the_check_of_the_job(simulated: SimulatedAlma, almajob: Run) -> None:
+    """A run of another job is refused, and not followed."""
+    simulated.set_ending("Users SYNCHRONIZE using profile SIS", seconds=7200)
+    one, other = _elsewhere(simulated), _elsewhere(simulated, "S9563600050000561")
+    done = almajob(*ENV, "status", "--id", one, other, "--job", ERP, "--watch", "-f", "json")
+    assert done.code == 5
+    assert [row["status"] for row in _shown(done)] == ["COMPLETED_SUCCESS", ""]
+    assert simulated.clock() - simulated.institution.sandbox.run(one).submitted < 3600  # type: ignore[union-attr]
+
+
+def test_a_run_that_was_waited_for_is_no_interrupted_start(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Ctrl-C, then the pasted line, then the same command again: that is a new run."""
+    simulated.faults.add("503", LOOK, times=None)
+    assert almajob(*ENV, "run", "--job", ERP, "--wait", "--outage", "60s", "-f", "json").code == 8
+    simulated.faults.clear()
+    assert almajob(*ENV, "wait", "--id", "@last").code == 0
+    assert almajob(*ENV, "run", "--job", ERP, "--wait").code == 0
+    assert simulated.log.count("POST /conf/jobs/*") == 2
+
+
+@pytest.mark.parametrize("column", ["end_time", "seconds", "passed", "status", "counters", "instance_id"])
+def test_rows_can_be_sorted_by_any_column(simulated: SimulatedAlma, almajob: Run, column: str) -> None:
+    """One that has no value yet is not lost."""
+    simulated.set_ending("Users SYNCHRONIZE using profile SIS", seconds=7200)
+    one, other = _elsewhere(simulated), _elsewhere(simulated, "S9563600050000561")
+    simulated.clock.advance(600)
+    done = almajob(*ENV, "status", "--id", other, one, "--sort-column", column, "-f", "json")
+    assert sorted(row["instance_id"] for row in _shown(done)) == sorted([one, other])
+    if column in ("end_time", "seconds", "passed"):
+        assert [row["instance_id"] for row in _shown(done)] == [one, other]
+    some = almajob(*ENV, "status", "--id", one, "-c", "status", "-c", "passed", "-f", "json")
+    assert _shown(some) == {"status": "COMPLETED_SUCCESS", "passed": True}
+
+
+def test_alma_s_own_words_name_a_status(simulated: SimulatedAlma, almajob: Run) -> None:
+    """And a word that almajob does not know is told where it did not help."""
+    simulated.set_ending(ERP, "COMPLETED_FAILED", seconds=60)
+    run_id = _elsewhere(simulated)
+    assert almajob(*ENV, "wait", "--id", run_id, "--accept", "Completed with errors").code == 0
+    done = almajob(*ENV, "wait", "--id", run_id, "--accept", "BOGUS")
+    assert done.code == 3
+    assert "Accepted, but no status that almajob knows: BOGUS." in done.err
+
+
+def test_one_run_is_counted_once(simulated: SimulatedAlma, almajob: Run) -> None:
+    """However many starts were attached to it: Alma's limit is of runs."""
+    simulated.set_ending("Publishing Platform Job FTP Dump", seconds=7200)
+    attach = (*ENV, "run", "--job", "Publishing Platform Job FTP Dump", "--if-running", "attach")
+    for key in ("a", "b", "c"):
+        assert almajob(*attach, "--run-key", key).code == 0
+    assert almajob(*ENV, "run", "--job", ERP).code == 0

@@ -65,7 +65,25 @@ def test_a_report_without_counters_is_said_so() -> None:
         parse("a == 0").holds(())
 
 
-@pytest.mark.parametrize("text", ["", "a", "a =", "a = 1", "> 0", "a > b", "a >", "a < NaN", "a >= Infinity"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "a =",
+        "a = 1",
+        "> 0",
+        "a > b",
+        "a >",
+        "a < NaN",
+        "a >= Infinity",
+        "a === 0",
+        "a !== 0",
+        "a => 1",
+        "a =< 1",
+        "a == =1",
+    ],
+)
 def test_what_is_no_condition_is_refused(text: str) -> None:
     """With what one looks like."""
     with pytest.raises(ValueError, match=r"condition is COUNTER OP VALUE|is no number"):

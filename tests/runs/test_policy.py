@@ -81,7 +81,7 @@ def test_a_bad_status_is_told_before_any_counter() -> None:
 def test_the_options_that_say_the_same_can_be_pasted() -> None:
     """Quoted as a shell wants them; what the ini says needs none."""
     fail_if = (parse("Number of assets > 0"),)
-    assert Policy(frozenset({"FAILED", "A"}), fail_if=fail_if).options() == (
+    assert Policy(frozenset({"FAILED", "A"}), fail_if=fail_if).words() == (
         "--fail-if 'Number of assets > 0' --accept A FAILED"
     )
-    assert Policy(frozenset({"FAILED"}), is_of_ini=True).options() == ""
+    assert Policy(frozenset({"FAILED"}), is_of_ini=True).words() == ""

@@ -12,7 +12,8 @@ import pytest
 from almajob.alma.models import Code, Instance
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, QuotaUsedUp, Unreachable
 from almajob.runs.clock import Clock
-from almajob.runs.wait import LOOKS_PER_SECOND, OUTAGE, Followed, Over, Wait, WaitOptions
+from almajob.runs.followed import OUTAGE, Followed, Over, WaitOptions
+from almajob.runs.wait import LOOKS_PER_SECOND, Wait
 from tests.clocks import FastClock
 
 Answer = Instance | Exception
@@ -158,8 +159,15 @@ def test_an_hour_of_nothing_but_failures_ends_it(time: FastClock) -> None:
     run, script = _follow(time, _seen("RUNNING"), *[NO_ANSWER] * 13, _seen("RUNNING"), NO_ANSWER)
     assert run.over is Over.OUTAGE
     seen_last = script.looks[14]
-    assert OUTAGE <= script.looks[-1] - seen_last < OUTAGE + 300
+    assert OUTAGE <= script.looks[-1] - seen_last < OUTAGE + 700
     assert not run.has_ended
+
+
+def test_one_failed_look_is_no_outage(time: FastClock) -> None:
+    """However long the pause before it was: an outage is counted from its first failure."""
+    answers: list[Answer] = [_seen("RUNNING"), NO_ANSWER, _seen("FAILED")]
+    run, _ = _follow(time, *answers, options=WaitOptions(interval=7200, outage=60))
+    assert run.over is Over.ENDED
 
 
 def test_how_long_failures_are_survived_can_be_said(time: FastClock) -> None:

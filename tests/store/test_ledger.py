@@ -297,3 +297,21 @@ def test_a_told_run_is_remembered(ledger: Ledger) -> None:
     (record,) = _filled(ledger, 1)
     ledger.write(replace(record, is_told=True))
     assert [item.is_told for item in ledger.records()] == [True]
+
+
+def test_a_record_is_amended_as_it_is_kept_now(ledger: Ledger) -> None:
+    """What another process wrote meanwhile stays; what is not kept is not made."""
+    ledger.amend(new(), end_status="FAILED")
+    assert ledger.records() == []
+    stale = new()
+    ledger.write(stale)
+    ledger.write(stale.moved(State.SENDING, 2.0, "about to be sent", sent_at=2.0))
+    ledger.amend(stale, end_status="FAILED", lasted=3.5)
+    ledger.amend(stale, is_told=True)
+    (found,) = ledger.records()
+    assert (found.state, found.end_status, found.lasted, found.is_told) == (
+        State.SENDING,
+        "FAILED",
+        3.5,
+        True,
+    )

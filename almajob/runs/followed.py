@@ -1,0 +1,123 @@
+"""What a wait is about: the runs that are followed, how, and who is shown what becomes of them."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from almajob.alma.api import ANY_JOB
+from almajob.alma.models import Instance
+from almajob.errors import AlmajobError
+
+LOG = logging.getLogger(__name__)
+
+OUTAGE = 3600.0
+"""How long looks may fail, one after the other, before almajob stops looking, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOptions:
+    """How runs are followed; lengths of time in seconds.
+
+    Attributes:
+        timeout: after which to stop looking; None for never.
+        interval: between looks at one run; None for one that grows with the run's age.
+        outage: how long nothing but failures is survived.
+    """
+
+    timeout: float | None = None
+    interval: float | None = None
+    outage: float = OUTAGE
+
+    def words(self) -> str:
+        """Give the options that say the same on a command line; not the time limit, which is over."""
+        interval = "" if self.interval is None else f"--interval {self.interval:g}s"
+        outage = "" if self.outage == OUTAGE else f"--outage {self.outage:g}s"
+        return " ".join(filter(None, (interval, outage)))
+
+
+class Over(enum.Enum):
+    """Why a run is not looked at any more."""
+
+    ENDED = "it has ended"
+    OUT_OF_TIME = "the time limit was reached"
+    OUTAGE = "nothing but failures came for too long"
+    REFUSED = "nothing says that there is such a run"
+
+
+@dataclass(eq=False, slots=True)
+class Followed:
+    """One run that is followed, and what is known of it so far.
+
+    Attributes:
+        job_id: of its job; ALL where it is not known.
+        is_ours: whether this invocation started it, so that nothing can say that it is not there.
+        started: how long ago it was started, as far as the ledger knows, in seconds.
+        earlier: how long runs of its job took, in seconds.
+        instance: as it was seen last.
+        age: of the run at that look, in seconds.
+        due: when to look next, by the clock's elapsed seconds.
+        answered: when it was seen last, likewise; when the wait began, before.
+        failures: how many looks failed since.
+        failing_since: when the first of them did, likewise.
+        error: how the last look failed; None where it did not.
+        over: why it is not looked at any more; None while it is.
+    """
+
+    instance_id: str
+    job_id: str = ANY_JOB
+    is_ours: bool = False
+    started: float | None = None
+    earlier: tuple[float, ...] = ()
+    instance: Instance | None = None
+    age: float = 0.0
+    due: float = 0.0
+    answered: float = 0.0
+    failures: int = 0
+    failing_since: float = 0.0
+    error: AlmajobError | None = None
+    over: Over | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its end was seen."""
+        return self.instance is not None and self.instance.has_ended
+
+
+class Display(Protocol):
+    """What people see of a wait while it lasts."""
+
+    tick: float
+    """Seconds after which it wants to be drawn anew."""
+
+    def changed(self, run: Followed, text: str) -> None:
+        """Tell that something became of a run."""
+
+    def draw(self, runs: Sequence[Followed], now: float) -> None:
+        """Draw all runs as they stand; ``now`` is the clock's elapsed seconds."""
+
+
+class Lines:
+    """A line for each change: for pipes, cron and logs."""
+
+    tick = float("inf")
+
+    def changed(self, run: Followed, text: str) -> None:
+        LOG.info("%s", text)
+
+    def draw(self, runs: Sequence[Followed], now: float) -> None:
+        """Draw nothing."""
+
+
+Displaying = Callable[[], AbstractContextManager[Display]]
+"""Opens a display, and takes it away again."""
+
+
+@contextmanager
+def lines() -> Iterator[Display]:
+    """Open the plainest of displays."""
+    yield Lines()
