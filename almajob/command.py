@@ -21,6 +21,7 @@ from almajob import stdout
 from almajob.context import Context
 from almajob.errors import AlmajobError, ResultLost, UsageError
 from almajob.options import add_global_options, add_output_options, options_in, shorten_errors
+from almajob.signals import held
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -69,8 +70,14 @@ class _Almajob(cliff.command.Command):
                 try:
                     code = super().run(parsed_args)
                     self._flush()
-                except (ResultLost, BrokenPipeError):
-                    self.context.told(is_lost=True)
+                except AlmajobError as error:
+                    if isinstance(error, ResultLost):
+                        self.context.told(is_lost=True)
+                    raise
+                except BaseException:
+                    # A closed pipe, a signal, a bug: what was started must be named all the same.
+                    with held():
+                        self.context.told(is_lost=True)
                     raise
                 self.context.told()
             if self.verdict is not None:

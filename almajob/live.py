@@ -10,9 +10,8 @@ import importlib.util
 import logging
 import math
 import os
-import signal
+import select
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 from almajob import logs, times
 from almajob.alma.statuses import Meaning, meaning
 from almajob.runs.followed import Display, Followed, Lines
+from almajob.signals import held
 from almajob.visible import visible
 
 if TYPE_CHECKING:
@@ -69,11 +69,13 @@ class Bars:
         LOG.log(logging.DEBUG if run.over is None else logging.INFO, "%s", text)
 
     def draw(self, runs: Sequence[Followed], now: float) -> None:
-        """Draw the runs that go on, as many as there is room for."""
+        """Draw the runs that go on, as many as there is room for; nothing on a terminal that is stuck."""
+        if self._is_stuck():
+            return
         going_on = [run for run in runs if run.over is None]
         room = max(self._console.height - 2, 1)
         width = self._console.width - _ECHO_WIDTH
-        with _whole():
+        with held(self._is_stuck):
             self._live.update(_table(going_on[:room], len(going_on) - room, now, width), refresh=True)
 
     def _new(self) -> Live:
@@ -90,43 +92,31 @@ class Bars:
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """Draw as long as this lasts."""
-        with _whole():
+        with held(self._is_stuck):
             self._live.start()
         try:
             yield
         finally:
-            with _whole():
-                self._live.stop()
+            if not self._is_stuck():
+                with held(self._is_stuck):
+                    self._live.stop()
+
+    def _is_stuck(self) -> bool:
+        """Whether the terminal takes no more output, as after Ctrl-S, or where its other end hangs."""
+        try:
+            return not select.select([], [self._console.file], [], 0)[1]
+        except (OSError, ValueError):
+            return False
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Take the lines away for a moment, so that something else can be written."""
-        with _whole():
+        with held(self._is_stuck):
             self._live.stop()
             yield
             # One that is started again would draw over what was written meanwhile.
             self._live = self._new()
             self._live.start()
-
-
-@contextmanager
-def _whole() -> Iterator[None]:
-    """Let a signal wait until something is drawn as a whole: half of it could not be taken away any more."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    before = {
-        held: signal.signal(held, lambda number, _frame: came.append(number))
-        for held in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for held, handler in before.items():
-            signal.signal(held, handler)
-        for number in came:
-            signal.raise_signal(number)
 
 
 def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> RenderableType:

@@ -39,8 +39,8 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            # As any file that its user makes; a temporary one is for its owner alone.
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            # A temporary file is for its owner alone.
+            os.fchmod(file.fileno(), _mode(path))
             _put(Path(file.name), path, overwrite=overwrite)
         except BaseException:
             with suppress(OSError):
@@ -74,7 +74,11 @@ def _put(part: Path, path: Path, *, overwrite: bool) -> None:
         part.unlink()
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _mode(path: Path) -> int:
+    """Give the mode of the file that is replaced, else that of any file that its user makes."""
+    try:
+        return stat.S_IMODE(path.lstat().st_mode)
+    except OSError:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return 0o666 & ~mask

@@ -12,6 +12,7 @@ from almajob.config.settings import Options
 from almajob.runs.runkey import key_problem
 from almajob.visible import visible
 
+_LONGEST = 10 * 366 * 86400.0
 _SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
 
 
@@ -179,7 +180,10 @@ def duration(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip(), re.ASCII)
     if found is None:
         raise argparse.ArgumentTypeError("must be a length of time, such as 90s, 30m, 2h or 1d")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    length = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+    if length > _LONGEST:
+        raise argparse.ArgumentTypeError("must be ten years at most")
+    return length
 
 
 def run_key(text: str) -> str:

@@ -24,8 +24,8 @@ def human(moment: datetime, *, now: float, utc: bool = False) -> str:
     """
     try:
         shown = moment.astimezone(UTC if utc else None).isoformat(" ", "seconds")
-    except OverflowError:
-        # The first or the last day of the calendar, in another zone.
+    except (OverflowError, ValueError):
+        # The first or the last day of the calendar in another zone; a TZ that is a day off.
         return machine(moment)
     return f"{shown} ({ago(now - moment.timestamp())})"
 

@@ -10,9 +10,9 @@ import almajob
 
 ROOT = Path(almajob.__file__).parent
 RANKS = (
-    *("visible", "times", "newfile", "stdout", "terminal", "deadline", "errors", "alma", "logs", "config"),
-    *("store", "runs", "context", "columns", "views", "live", "options", "runoptions", "command", "plugin"),
-    *("discovery", "legacy", "app", "testing", "commands"),
+    *("visible", "times", "newfile", "signals", "stdout", "terminal", "deadline", "errors", "alma", "logs"),
+    *("config", "store", "runs", "context", "columns", "views", "live", "options", "runoptions", "command"),
+    *("plugin", "discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.
 SIMULATOR_USERS = {"context", "testing", "commands.simulator_serve"}

@@ -31,11 +31,17 @@ def parse(body: bytes) -> dict[str, Any]:
         raise Unreadable("an empty answer")
     if start.startswith(b"{"):
         return _parse_json(body)
-    if start.startswith((b"<!doctype html", b"<html")) or b"<html" in start:
+    if is_web_page(body):
         raise Unreadable("a web page (HTML)")
     if start.startswith(b"<"):
         return _parse_xml(body)
     raise Unreadable("plain text")
+
+
+def is_web_page(body: bytes) -> bool:
+    """Whether an answer is HTML, by how it begins."""
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:512].lower()
+    return start.startswith(b"<!doctype html") or b"<html" in start
 
 
 def _parse_json(body: bytes) -> dict[str, Any]:

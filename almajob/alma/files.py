@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from almajob.alma import documents, refusals
-from almajob.errors import AlmajobError, NotAlma
+from almajob.errors import BrokenOff, NotAlma
 
 if TYPE_CHECKING:
     import requests
+
+LOG = logging.getLogger(__name__)
 
 Write = Callable[[bytes], object]
 """Takes a piece of a file."""
 _CHUNK = 2**16
 _LARGEST_ERROR = 2**16
+_SIGNS = 1024
+_END = 64
 
 
 class NotWritten(Exception):
@@ -29,19 +34,19 @@ class NotWritten(Exception):
 def receive(response: requests.Response, host: str, write: Write) -> int:
     """Hand a file on.
 
-    An answer with HTTP 200 may be an error document of Alma's or a proxy's sign-in page all the same; both
-    are small, so the beginning is looked at before any of it is handed on.
+    An answer with HTTP 200 may be an error document of Alma's or a proxy's sign-in page all the same, so the
+    beginning is looked at before any of it is handed on.
 
     Args:
-        response: whose body has not been read yet.
+        response: whose body has not been read yet; asked for as it is, not packed.
         host: for the messages.
         write: takes each piece.
 
     Returns:
-        The number of bytes, decoded.
+        The number of bytes.
 
     Raises:
-        AlmaError, Unreachable: the answer is no file.
+        AlmaError, Unreachable: the answer is no file, or not all of it.
         NotWritten: it is one, and cannot be written.
         requests.RequestException: the answer broke off; urllib3 counts what Content-Length promises.
     """
@@ -51,29 +56,42 @@ def receive(response: requests.Response, host: str, write: Write) -> int:
         start += piece
         if len(start) > _LARGEST_ERROR:
             break
-    error = _no_file(response.status_code, bytes(start), host)
-    if error is not None:
-        raise error
+    _refuse_no_file(response, bytes(start), host)
     received = 0
+    end = b""
     for piece in itertools.chain([bytes(start)], pieces):
         try:
             write(piece)
         except OSError as cause:
             raise NotWritten(cause) from cause
         received += len(piece)
+        end = (end + piece)[-_END:]
+    if bytes(start).lstrip().startswith(b"<") and not end.rstrip().endswith(b">"):
+        # Whoever says how long it is may have got half of it, too.
+        raise BrokenOff(f"{host} did not answer completely.", why="The XML breaks off.", cure="Try again.")
+    if not _is_counted(response):
+        LOG.warning("%s did not say how long the file is: whether it is all there cannot be told.", host)
     return received
 
 
-def _no_file(http_status: int, start: bytes, host: str) -> AlmajobError | None:
-    if not 200 <= http_status < 300:
-        return refusals.error_in(http_status, start, host) or NotAlma(
-            f"{host} answered HTTP {http_status} and no file.", cure="Try again in a few minutes."
-        )
+def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> None:
+    status, again = response.status_code, "Try again in a few minutes."
+    if status != 200:
+        error = refusals.error_in(status, start, host)
+        raise error or NotAlma(f"{host} answered HTTP {status} and no file.", cure=again)
     if not start:
-        return NotAlma(f"{host} answered with an empty file.", cure="Try again in a few minutes.")
-    try:
-        document = documents.parse(start) if len(start) <= _LARGEST_ERROR else {}
-    except documents.Unreadable as unreadable:
-        # Records in MARC's binary form are neither JSON nor XML.
-        return refusals.error_in(http_status, start, host) if "web page" in str(unreadable) else None
-    return refusals.error_in(http_status, start, host) if refusals.refusal_in(document) else None
+        raise NotAlma(f"{host} answered with an empty file.", cure=again)
+    packed = response.headers.get("Content-Encoding", "identity")
+    if packed != "identity":
+        # Where it is cut, nothing of what unpacks it would tell.
+        raise NotAlma(f"{host} answered with a file that is packed ({packed[:20]}).", cure=again)
+    is_error = any(sign in start[:_SIGNS] for sign in (b"web_service_result", b'"errorList"'))
+    if is_error or documents.is_web_page(start):
+        error = refusals.error_in(status, start, host)
+        raise error or NotAlma(f"{host} answered with an error and no file.", cure=again)
+
+
+def _is_counted(response: requests.Response) -> bool:
+    """Whether the answer says where it ends, so that urllib3 notices where it breaks off."""
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return chunked or response.headers.get("Content-Length", "").isdecimal()

@@ -183,7 +183,7 @@ class Instance:
     @property
     def has_ended(self) -> bool:
         """Whether it is over, by its status; by its end time only where the status is not known."""
-        return statuses.has_ended(self.status.value, has_end_time=bool(self.end_time))
+        return statuses.has_ended(self.status.value, has_end_time=isinstance(self.end_time, datetime))
 
     @classmethod
     def from_json(cls, raw: Json) -> Instance:

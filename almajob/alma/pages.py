@@ -116,13 +116,14 @@ def every(page_at: Callable[[int], Page[T]], what: str) -> Iterator[T]:
     """
     offset = 0
     total: int | None = None
-    while total is None or offset < total:
+    for _page in range(_MOST_PAGES):
         page = page_at(offset)
-        total = page.total
-        if not page.items or offset >= _MOST_PAGES * PAGE:
-            break
         yield from page.items
         offset += len(page.items)
+        total = page.total
+        # A count that is less than what came says nothing.
+        if not page.items or offset == total:
+            break
     if total is not None and offset < total:
         LOG.warning("Alma counts %d %s and listed %d.", total, what, offset)
 

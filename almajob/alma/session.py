@@ -173,7 +173,7 @@ class Session:
             with self._http.get(
                 self.url + path,
                 params=params,
-                headers={"Accept": "*/*"},
+                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
                 timeout=limits,
                 allow_redirects=False,
                 stream=True,

@@ -63,12 +63,17 @@ GOING_ON = frozenset(code for code, status in STATUSES.items() if status.meaning
 
 def meaning(code: str) -> Meaning:
     """Say what a status code means; UNKNOWN for a word that is not in the table."""
-    status = STATUSES.get(code)
+    status = STATUSES.get(code.upper())
     return status.meaning if status else Meaning.UNKNOWN
 
 
 def has_ended(code: str, *, has_end_time: bool) -> bool:
-    """Decide by the status whether a run is over; by its end time only for an unknown word."""
+    """Decide by the status whether a run is over; by its end time only for an unknown word.
+
+    An answer without a status says nothing.
+    """
+    if not code:
+        return False
     found = meaning(code)
     return has_end_time if found is Meaning.UNKNOWN else found not in _GOING_ON
 

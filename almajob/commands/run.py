@@ -95,7 +95,7 @@ class Run(ShowOne):
             if parsed_args.dry_run:
                 return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
             runs = self.context.runs
-            run = runs.start(parsed_args.job, options=options, ask=asker())
+            run = runs.start(parsed_args.job, options=options, ask=asker(), look=not parsed_args.wait)
         except AlmajobError as error:
             if parsed_args.dry_run:
                 raise

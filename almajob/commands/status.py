@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from almajob.plugin import (
     BRIEF_COLUMNS,
     RUN_COLUMNS,
-    AlmajobError,
-    Run,
     ShowSome,
     StillRunning,
     UsageError,
@@ -72,7 +69,12 @@ class Status(ShowSome):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         runs, policy = self.context.runs, policy_of(parsed_args, self.context)
         ids = process_ids(parsed_args, self.context)
-        found = [self._look(instance_id, parsed_args) for instance_id in ids]
+        if parsed_args.watch and parsed_args.job is None:
+            found = [runs.named(instance_id) for instance_id in ids]
+        else:
+            found = list(runs.look_at_each(ids, parsed_args.job))
+        if self.is_one(parsed_args) and found[0].verdict is not None and not found[0].instance.status.value:
+            raise found[0].verdict
         options = wait_options_of(parsed_args)
         if parsed_args.watch:
             found = runs.follow_all(found, options, policy=policy, display=display)
@@ -86,13 +88,3 @@ class Status(ShowSome):
             if isinstance(verdict, StillRunning) and parsed_args.watch:
                 LOG.warning("%s", verdict)
         return RUN_COLUMNS, [run_values(run) for run in found]
-
-    def _look(self, instance_id: str, parsed_args: argparse.Namespace) -> Run:
-        """Look at one run; of several, one that cannot be seen does not hide the others."""
-        try:
-            return self.context.runs.look(instance_id, parsed_args.job)
-        except AlmajobError as error:
-            if self.is_one(parsed_args):
-                raise
-            LOG.warning("%s", error)
-            return replace(self.context.runs.named(instance_id), verdict=error)

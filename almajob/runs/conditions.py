@@ -60,7 +60,7 @@ class Condition:
         left, right = _number(value), _number(self.value)
         if left is not None and right is not None:
             return _OPERATORS[self.sign](left, right)
-        if self.sign in ("==", "!="):
+        if right is None:
             return _OPERATORS[self.sign](value.strip(), self.value)
         raise CannotJudge(f"{self.counter} is {value!r}, which is no number")
 

@@ -30,6 +30,7 @@ from almajob.runs.policy import Policy
 from almajob.runs.run import Run, several
 from almajob.runs.starts import Starts
 from almajob.runs.wait import Wait
+from almajob.signals import held
 from almajob.store.record import Record, State
 
 LOG = logging.getLogger(__name__)
@@ -89,7 +90,9 @@ class Following:
             going_on = [item.instance_id for item in there if item.over is not Over.ENDED]
             if going_on:
                 resume = self._resume([item.instance_id for item in there], options, policy)
-                LOG.warning("%s %s", goes_on(len(going_on)), resume)
+                with held():
+                    LOG.warning("%s %s", goes_on(len(going_on)), resume)
+                    self.starts.named()
             raise
 
     def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
@@ -141,6 +144,8 @@ class Following:
         job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
         instance = of_job(item.instance or run.instance, job)
         found = replace(self.described(instance), record=run.record)
+        if run.record is not None and item.instance is not None:
+            self.starts.learn(run.record, item.instance)
         if not item.has_ended:
             return replace(found, verdict=self._not_ended(item, options, policy))
         if record is not None:

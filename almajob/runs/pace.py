@@ -8,33 +8,24 @@ SHORTEST = 5.0
 LONGEST = 300.0
 _SHARE = 0.1
 _JITTER = 0.1
-_FIRST_LONGEST = 60.0
+_UNLIKELY = 60.0
 _MOST_DOUBLINGS = 10
 
 
-def pause(age: float, chance: Callable[[], float]) -> float:
+def pause(age: float, chance: Callable[[], float], earlier: Sequence[float] = ()) -> float:
     """Wait a tenth of the time gone by, 5 seconds at least, give or take a tenth, and never more than 300.
 
     So a run is noticed to have ended after a twentieth of its length, on average, and a long one costs few
-    calls. The chance keeps many processes that began together from calling together.
+    calls. The chance keeps many processes that began together from calling together. Until half of the
+    shortest earlier run of the job has gone by, an end is not likely: a look a minute will do.
 
     Args:
         age: of the run.
         chance: gives a number from 0 to 1.
-    """
-    return min(max(_SHARE * age, SHORTEST) * _jitter(chance), LONGEST)
-
-
-def first_pause(age: float, earlier: Sequence[float], chance: Callable[[], float]) -> float:
-    """Wait for the first look until half of the shortest earlier run of the job, but a minute at most.
-
-    Args:
-        age: of the run.
         earlier: how long runs of the job took.
-        chance: gives a number from 0 to 1.
     """
-    usual = pause(age, chance)
-    return max(usual, min(min(earlier) / 2 - age, _FIRST_LONGEST)) if earlier else usual
+    usual = min(max(_SHARE * age, SHORTEST) * _jitter(chance), LONGEST)
+    return max(usual, min(min(earlier) / 2 - age, _UNLIKELY)) if earlier else usual
 
 
 def retry_pause(failures: int, chance: Callable[[], float]) -> float:

@@ -15,6 +15,8 @@ from almajob.store.rows import key_hash
 LAST = "@last"
 """Stands for what was started last from here."""
 _REMEMBERED = 10
+# Seconds: most digits are a Process ID, which needs no ledger.
+_SHORT_WAIT = 1.0
 
 
 def listed(
@@ -106,7 +108,9 @@ def _is_key(ledger: Ledger, text: str, environment: str) -> bool:
     """Whether something is a run key; a ledger that cannot be read keeps nobody from looking at a run."""
     hashed = key_hash(text)
     try:
-        return ledger.has(lambda row: row.environment == environment and row.key_hash == hashed)
+        return ledger.has(
+            lambda row: row.environment == environment and row.key_hash == hashed, wait=_SHORT_WAIT
+        )
     except LedgerUnusable:
         return False
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.models import Instance, Job, Parameter, parse_time
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, Refused
+from almajob.runs import clock as clocks
 from almajob.runs.catalogue import JOB_ID
 from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
 from almajob.runs.following import Following, about_run, of_job
@@ -18,9 +19,13 @@ from almajob.runs.policy import Policy
 from almajob.runs.run import Run
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
+from almajob.runs.wait import SPACING
 from almajob.store.record import Record
 
 LOG = logging.getLogger(__name__)
+
+# Seconds: the start is certain, so its status is worth a short wait only.
+_SEEN_PATIENCE = 30.0
 
 
 class Runs:
@@ -59,6 +64,7 @@ class Runs:
         options: StartOptions | None = None,
         *,
         ask: Callable[[str], bool] | None = None,
+        look: bool = True,
     ) -> Run:
         """Start a job by its name or id, once; or find the run that this already is.
 
@@ -69,6 +75,7 @@ class Runs:
             parameters: in the order in which they are sent.
             options: how to go about it.
             ask: asks a person yes or no, where only a person can tell whether a run is the one.
+            look: read how it stands; not needed where it is followed next.
 
         Raises:
             OutcomeUnknown: it cannot be told whether the job was started; the error has the ledger's record.
@@ -78,7 +85,7 @@ class Runs:
         started = Followed(record.instance_id)
         policy = options.policy if options and options.policy else self.policy
         with self._following.not_lost([started], WaitOptions(), policy):
-            return self._seen(record)
+            return self._seen(record) if look else self._unseen(record)
 
     def follow(
         self,
@@ -111,6 +118,16 @@ class Runs:
             The runs in the same order, as they were seen last, each with its verdict.
         """
         return self._following.follow(runs, options or WaitOptions(), policy or self.policy, display)
+
+    def look_at_each(self, instance_ids: Sequence[str], job: str | None = None) -> Iterator[Run]:
+        """Read several runs, not faster than a wait does; one that cannot be seen has that as its verdict."""
+        for number, instance_id in enumerate(instance_ids):
+            if number:
+                clocks.system().sleep(SPACING)
+            try:
+                yield self.look(instance_id, job)
+            except AlmajobError as error:
+                yield replace(self.named(instance_id), verdict=error)
 
     def named(self, instance_id: str) -> Run:
         """Give a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
@@ -168,16 +185,21 @@ class Runs:
             )
         return self.described(instance)
 
+    def _unseen(self, record: Record) -> Run:
+        """Show a run that was started by what the ledger knows of it."""
+        job = Job(record.job_id, record.job_name)
+        instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
+        return Run(instance, "", self._environment, record=record)
+
     def _seen(self, record: Record) -> Run:
         """Show a run that was started, as far as Alma shows it."""
         job = Job(record.job_id, record.job_name)
         try:
-            instance = self._alma().instance(record.instance_id, record.job_id)
+            instance = self._alma().instance(record.instance_id, record.job_id, patience=_SEEN_PATIENCE)
         except AlmajobError as error:
             LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
-            instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
-        else:
-            self.starts.learn(record, instance)
+            return self._unseen(record)
+        self.starts.learn(record, instance)
         return replace(self.described(of_job(instance, job)), record=record)
 
     def _find(self, instance_id: str, job_id: str) -> Instance:

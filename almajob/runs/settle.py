@@ -121,7 +121,8 @@ def keep(record: Record, means: Means) -> Record:
             "It cannot be kept that the run %s is %s: %s The same command again looks for it.",
             record.run_key,
             record.state,
-            error.why,
+            # Not what it means for a start to come.
+            f"{error.why.partition('. ')[0]}.",
         )
     return record
 

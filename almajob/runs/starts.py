@@ -27,6 +27,8 @@ LOG = logging.getLogger(__name__)
 
 # A run that is waited for was started within the last month.
 _MEMORY = 31 * 86400.0
+# Seconds: what only adorns a wait must not hold it up where another process has the ledger.
+_SHORT_WAIT = 1.0
 _ASKED = "the person who was asked"
 
 
@@ -139,7 +141,8 @@ class Starts:
         since = (clocks.system().now() - _MEMORY) * 1000
         try:
             records = self._ledger.records(
-                lambda row: row.environment == self._environment and row.created > since and not row.is_open
+                lambda row: row.environment == self._environment and row.created > since and not row.is_open,
+                wait=_SHORT_WAIT,
             )
         except LedgerUnusable as error:
             LOG.debug("The ledger cannot be read: %s", error.why)
@@ -163,7 +166,7 @@ class Starts:
         if isinstance(begun, datetime) and isinstance(end, datetime) and end >= begun:
             took = (end - begun).total_seconds()
         with suppress(LedgerUnusable):
-            self._ledger.amend(record, end_status=instance.status.value, lasted=took)
+            self._ledger.amend(record, wait=_SHORT_WAIT, end_status=instance.status.value, lasted=took)
 
     def told(self) -> None:
         """Remember that what was started has been shown; for when it has."""
@@ -173,10 +176,19 @@ class Starts:
                     self._ledger.amend(record, is_told=True)
         self._untold.clear()
 
+    def named(self) -> None:
+        """Know that what was started has been named, though its result was not shown."""
+        self._untold.clear()
+
     def name_untold(self) -> None:
-        """Name what was started where its result could not be written."""
+        """Name what was started where its result is not shown: it cannot be written, or a signal came."""
         for record in self._untold:
-            LOG.warning("The job was started all the same: run %s (%s).", record.instance_id, record.run_key)
+            if not record.is_told:
+                LOG.warning(
+                    "The job was started all the same: run %s (%s). Resume: %s wait --id %s",
+                    *(record.instance_id, record.run_key, self._place.program, record.instance_id),
+                )
+        self.named()
 
     def close(self) -> None:
         """Let go of the runs that this process was busy with."""

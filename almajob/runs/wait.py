@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance
-from almajob.alma.refusals import NO_SUCH_INSTANCE, PER_SECOND_THRESHOLD
+from almajob.alma.refusals import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.deadline import SLICE
-from almajob.errors import AlmaError, AlmaFailed, AlmajobError, AlmaRefused, Unreachable
+from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, Unreachable
 from almajob.runs import clock as clocks
 from almajob.runs import pace
 from almajob.runs.clock import Clock
@@ -27,8 +27,8 @@ LOOKS_PER_SECOND = 8
 """The most calls that one wait makes; Alma counts those of the whole institution, and starts need room."""
 NOT_VISIBLE_YET = 60.0
 """How long after its start a run may be unknown to Alma (402218), in seconds; nobody has seen so long."""
-# A little more than would do: calls that were spaced exactly can arrive a little closer.
-_SPACING = 1 / (LOOKS_PER_SECOND - 1)
+SPACING = 1 / (LOOKS_PER_SECOND - 1)
+"""Seconds between looks; a little more than would do, as calls can arrive closer than they were made."""
 # Seconds: for one look, as the next one is not far; and for those that are due at the time limit.
 _PATIENCE = 30.0
 _GRACE = 5.0
@@ -77,13 +77,16 @@ class Wait:
                 run.over = Over.ENDED
             else:
                 self.display.changed(run, _stands(run))
-                self._plan(run, self._begun + self._first_pause(run))
+                self._plan(run, self._begun + self._pause(run))
         while self._schedule or self._under_way:
             self.display.draw(self.runs, self.clock.elapsed())
-            due = self._next_due(next_call)
             now = self.clock.elapsed()
+            if self._schedule and now > self._ends + _GRACE:
+                self._drop_the_rest()
+                continue
+            due = self._next_due(next_call)
             if due is not None and due <= now:
-                next_call = now + _SPACING
+                next_call = now + SPACING
                 self._look_at(heapq.heappop(self._schedule)[2])
             elif (answer := self._next_answer(due)) is not None:
                 self._under_way -= 1
@@ -97,12 +100,7 @@ class Wait:
 
     def _look_at(self, run: Followed) -> None:
         """Look at a run in a thread of its own: one that hangs does not keep the others waiting."""
-        now = self.clock.elapsed()
-        if now > self._ends + _GRACE:
-            run.over = Over.OUT_OF_TIME
-            self.display.changed(run, f"{_stands(run)}; there is no time to look again")
-            return
-        patience = min(_PATIENCE, self._ends + _GRACE - now)
+        patience = min(_PATIENCE, self._ends + _GRACE - self.clock.elapsed())
 
         def attempt() -> None:
             try:
@@ -111,7 +109,17 @@ class Wait:
                 self._answers.put((run, error))
 
         self._under_way += 1
-        threading.Thread(target=attempt, daemon=True).start()
+        try:
+            threading.Thread(target=attempt, daemon=True).start()
+        except RuntimeError as error:
+            # No more threads: those of looks that hang may come back.
+            self._answers.put((run, error))
+
+    def _drop_the_rest(self) -> None:
+        """Give up those that there is no time to look at again."""
+        for _due, _order, run in self._schedule:
+            run.over = Over.OUT_OF_TIME
+        self._schedule.clear()
 
     def _next_answer(self, due: float | None) -> _Answer | None:
         """Wait for an answer, or until something is due or drawn; a signal is noticed meanwhile."""
@@ -183,12 +191,7 @@ class Wait:
             return pace.retry_pause(run.failures, self.chance)
         if self.options.interval is not None:
             return self.options.interval
-        return pace.pause(run.age, self.chance)
-
-    def _first_pause(self, run: Followed) -> float:
-        if self.options.interval is not None:
-            return self.options.interval
-        return pace.first_pause(run.age, run.earlier, self.chance)
+        return pace.pause(run.age, self.chance, run.earlier)
 
     def _plan(self, run: Followed, due: float) -> None:
         """Put a run on the schedule; the last look is at the time limit itself."""
@@ -207,6 +210,6 @@ def _stands(run: Followed) -> str:
 
 def _may_pass(failure: AlmajobError) -> bool:
     """Whether the same look may succeed in a while, although the run was never seen."""
-    if isinstance(failure, AlmaError) and failure.code == PER_SECOND_THRESHOLD:
-        return True
+    if isinstance(failure, AlmaRefused):
+        return failure.code not in {NO_SUCH_INSTANCE, *NO_SUCH_JOB}
     return isinstance(failure, (Unreachable, AlmaFailed))

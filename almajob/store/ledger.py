@@ -39,7 +39,8 @@ Do not remove it. Without it almajob may start a job a second time. "almajob run
     },
     lock_seconds=30.0,
 )
-_TURN_SECONDS = 30.0
+TURN_SECONDS = 30.0
+"""How long a process waits for another that has the ledger."""
 # SQLite's words for a database that is whole: its disk is full, it may only be read, somebody else has it.
 _SOUND = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
 
@@ -64,27 +65,28 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def records(self, wanted: Wanted = lambda _key: True) -> list[Record]:
+    def records(self, wanted: Wanted = lambda _key: True, *, wait: float = TURN_SECONDS) -> list[Record]:
         """Give the records that are wanted, oldest first.
 
         Args:
             wanted: decides by the row's key alone.
+            wait: seconds for another process that has the ledger.
 
         Raises:
             LedgerUnusable: it cannot be read, or is not as it was written.
         """
-        with self._opened() as drawer:
+        with self._opened(wait) as drawer:
             wanted_keys = [key for key in rows.keys(drawer) if (row := rows.row_key(key)) and wanted(row)]
             found = [rows.read(drawer, key) for key in wanted_keys]
         return sorted(found, key=lambda record: (record.created, record.id))
 
-    def has(self, wanted: Wanted) -> bool:
+    def has(self, wanted: Wanted, *, wait: float = TURN_SECONDS) -> bool:
         """Whether there is a record that is wanted.
 
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        with self._opened() as drawer:
+        with self._opened(wait) as drawer:
             return any((row := rows.row_key(key)) and wanted(row) for key in rows.keys(drawer))
 
     def write(self, record: Record) -> None:
@@ -102,17 +104,18 @@ class Ledger:
                 drawer.set(key, rows.sealed(key, record.to_json()))
                 drawer.delete(other)
 
-    def amend(self, record: Record, **changes: Any) -> None:
+    def amend(self, record: Record, *, wait: float = TURN_SECONDS, **changes: Any) -> None:
         """Keep something more of a record as it is kept now: another process may have written it meanwhile.
 
         Args:
             record: which; nothing happens where it is not kept.
+            wait: as for ``records``.
             changes: attributes that are no part of its trail.
 
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened() as drawer:
+        with self._opened(wait) as drawer:
             kept = rows.kept(drawer, record)
             if kept is not None:
                 key, _other = rows.keys_of(kept)
@@ -139,15 +142,15 @@ class Ledger:
             drawer.set(key, rows.sealed(key, fact))
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[Drawer]:
+    def _opened(self, wait: float = TURN_SECONDS) -> Iterator[Drawer]:
         """Open the ledger for a moment, while no other process has it open."""
         try:
             make_private(self.directory.parent)
             lock = self.directory.with_name(f"{self.directory.name}.lock")
-            with locked(lock, wait=_TURN_SECONDS), self._drawer() as drawer:
+            with locked(lock, wait=wait), self._drawer() as drawer:
                 yield drawer
         except Held:
-            raise self._unusable("another process has kept it locked for half a minute") from None
+            raise self._unusable("another process has kept it locked all the time") from None
         except NewerFormat:
             raise LedgerUnusable(
                 f"The ledger {self.directory} was written by a newer almajob.",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
 
 import pytest
+from werkzeug import Response
 
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
+from tests.fake_alma import FakeAlma
 
 ENV = ("--env", "sandbox")
 ERP = "ERP export using profile FINANCE"
@@ -162,3 +165,56 @@ def test_a_file_that_cannot_be_written_is_told(
     assert simulated.log.count("GET */download") == 0
     other = almajob(*ENV, "download", "--id", _ended(simulated, ERP), "--output", str(tmp_path / "x"))
     assert other.code == 4
+
+
+LONG = b"<html><body>" + b"Please sign in. " * 10_000 + b"</body></html>"
+BROKEN = b"<?xml version='1.0'?><collection>" + b"<record/>" * 20_000
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers"),
+    [
+        (200, LONG, {}),
+        (200, b'{"errorsExist":true,"errorList":{"error":[]},"x":"' + b"x" * 100_000 + b'"}', {}),
+        (206, b"<?xml version='1.0'?><collection/>", {"Content-Range": "bytes 0-33/99"}),
+        (200, gzip.compress(BROKEN)[:-500], {"Content-Encoding": "gzip"}),
+        (200, BROKEN, {"Connection": "close", "Content-Length": None}),
+    ],
+)
+def test_half_a_file_or_another_one_is_not_saved(
+    site: FakeAlma,
+    almajob: Run,
+    tmp_path: Path,
+    status: int,
+    body: bytes,
+    headers: dict[str, str | None],
+) -> None:
+    """Large ones too; packed, partial, and without a length."""
+
+    def answer(_request: object) -> Response:
+        made = Response(body, status)
+        for name, value in headers.items():
+            if value is None:
+                made.headers.remove(name)
+                made.automatically_set_content_length = False
+            else:
+                made.headers[name] = value
+        return made
+
+    site.on("GET /jobs/ALL/instances/77/download", answer)
+    place = tmp_path / "out"
+    place.mkdir()
+    done = almajob(*ENV, "download", "--id", "77", "--output", str(place / "records.xml"))
+    assert (done.code, done.out) == (4 if b"errorList" in body else 6, "")
+    assert list(place.iterdir()) == []
+
+
+def test_the_mode_of_a_file_that_is_replaced_stays(
+    simulated: SimulatedAlma, almajob: Run, tmp_path: Path
+) -> None:
+    """Its user may have closed it to others."""
+    file = tmp_path / "records.xml"
+    file.touch(0o600)
+    command = ("download", "--id", _ended(simulated, IMPORT), "--output", str(file), "--overwrite")
+    assert almajob(*ENV, *command).code == 0
+    assert file.stat().st_mode & 0o777 == 0o600

@@ -282,7 +282,7 @@ def test_how_long_runs_took_is_remembered(simulated: SimulatedAlma, almajob: Run
     assert almajob(*ENV, "run", "--job", ERP, "--wait").code == 0
     first = simulated.log.count(LOOK)
     assert almajob(*ENV, "run", "--job", ERP, "--wait").code == 0
-    assert 30 < simulated.log.count(LOOK) - first < first - 5
+    assert 10 < simulated.log.count(LOOK) - first < first - 5
     shown = json.loads(almajob("runs", "list", "-f", "json").out)
     assert len(shown) == 2
 

@@ -287,11 +287,11 @@ class ModelLedger:
     kept: dict[str, Record] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def records(self, wanted: Wanted = lambda _key: True) -> list[Record]:
+    def records(self, wanted: Wanted = lambda _key: True, *, wait: float = 0) -> list[Record]:
         found = [record for record in self.kept.values() if wanted(_row(record))]
         return sorted(found, key=lambda record: (record.created, record.id))
 
-    def has(self, wanted: Wanted) -> bool:
+    def has(self, wanted: Wanted, *, wait: float = 0) -> bool:
         return bool(self.records(wanted))
 
     def write(self, record: Record) -> None:
@@ -302,7 +302,7 @@ class ModelLedger:
         self.kept[record.id] = Record.from_json(record.to_json())
         self.switch.moment()
 
-    def amend(self, record: Record, **changes: Any) -> None:
+    def amend(self, record: Record, *, wait: float = 0, **changes: Any) -> None:
         self.switch.moment()
         self.kept[record.id] = replace(self.kept[record.id], **changes)
         self.switch.moment()

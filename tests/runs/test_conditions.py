@@ -50,6 +50,7 @@ def test_a_condition_is_true_or_not(text: str, holds: bool) -> None:
         ("asset_lost > 0", "no counter 'asset_lost'; it has: .*asset_failed"),
         ("assets > 0", "no counter 'assets'"),
         ("records > 0", "several counters are called 'records': a.records, b.records, label.new.records"),
+        ("FTP has failed. == 0", "is 'Download zip file for manual FTP.', which is no number"),
         ("FTP has failed. > 0", "is 'Download zip file for manual FTP.', which is no number"),
     ],
 )

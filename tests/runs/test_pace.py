@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.runs.pace import first_pause, pause, retry_pause
+from almajob.runs.pace import pause, retry_pause
 
 AGES = st.floats(0, 1e7)
 CHANCES = st.floats(0, 1)
@@ -37,7 +37,7 @@ def test_earlier_runs_say_when_the_first_look_pays(
     age: float, earlier: tuple[float, ...], wanted: float
 ) -> None:
     """Half of the shortest, a minute at most: a run that fails at once is seen to."""
-    assert first_pause(age, earlier, lambda: 0.5) == wanted
+    assert pause(age, lambda: 0.5, earlier) == wanted
 
 
 def test_looks_that_fail_are_spaced_out() -> None:

@@ -6,6 +6,7 @@ import collections
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
@@ -29,6 +30,7 @@ def _refused(
     return kind("Alma said no.", code=code, text="", tracking_id="", http_status=400)
 
 
+ENDED = datetime(2026, 11, 22, tzinfo=UTC)
 NO_ANSWER = Unreachable("No answer.")
 HIDDEN = _refused("402218")
 
@@ -73,7 +75,7 @@ def time() -> FastClock:
 
 def test_the_end_is_what_the_status_says(time: FastClock) -> None:
     """FINALIZING with an end time is not the end; an abort without one is."""
-    steps = [_seen("QUEUED"), _seen("RUNNING"), _seen("FINALIZING", end_time="x"), _seen("SYSTEM_ABORTED")]
+    steps = [_seen("QUEUED"), _seen("RUNNING"), _seen("FINALIZING", end_time=ENDED), _seen("SYSTEM_ABORTED")]
     run, script = _follow(time, *steps)
     assert (run.over, run.instance) == (Over.ENDED, steps[-1])
     assert script.looks == [0, 5, 10, 15]
@@ -81,7 +83,7 @@ def test_the_end_is_what_the_status_says(time: FastClock) -> None:
 
 def test_an_unknown_status_goes_on_until_there_is_an_end_time(time: FastClock) -> None:
     """And is shown."""
-    run, script = _follow(time, *[_seen("BRAND_NEW")] * 4, _seen("BRAND_NEW", end_time="x"))
+    run, script = _follow(time, *[_seen("BRAND_NEW")] * 4, _seen("BRAND_NEW", end_time=ENDED))
     assert run.over is Over.ENDED
     assert len(script.looks) == 5
 
@@ -98,6 +100,15 @@ def test_a_clock_of_almas_that_is_wrong_costs_no_calls(time: FastClock, told: fl
 
     Wait([Followed("77")], look, WaitOptions(), time.clock).follow()
     assert looks < 340
+
+
+@pytest.mark.parametrize(
+    "odd", [_seen("", end_time=ENDED), _seen("NEW", end_time="false"), _seen("finalizing")]
+)
+def test_an_odd_answer_is_no_end(time: FastClock, odd: Instance) -> None:
+    """No status at all, an end time that is none, small letters."""
+    run, script = _follow(time, odd, _seen("COMPLETED_SUCCESS"))
+    assert (run.over, len(script.looks)) == (Over.ENDED, 2)
 
 
 def test_every_change_is_told_once(time: FastClock, caplog: pytest.LogCaptureFixture) -> None:
@@ -136,6 +147,8 @@ def test_a_run_that_has_ended_before_is_not_looked_at(time: FastClock) -> None:
         NO_ANSWER,
         _refused("GENERAL_ERROR", AlmaFailed),
         _refused("PER_SECOND_THRESHOLD"),
+        _refused("402219"),
+        _refused(""),
         ValueError("a bug of ours"),
     ],
 )
@@ -277,6 +290,7 @@ def test_a_time_limit_holds_for_a_crowd_too(time: FastClock) -> None:
     Wait(runs, crowd, WaitOptions(timeout=120), time.clock).follow()
     assert all(run.over is Over.OUT_OF_TIME for run in runs)
     assert max(crowd.moments) < 120 + 6
+    assert time.elapsed() - crowd.begun < 120 + 6
 
 
 def _open_files() -> int:
