@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from xml.parsers import expat
 
 from almajob.alma import documents, refusals
 from almajob.errors import BrokenOff, NotAlma
@@ -20,7 +21,6 @@ Write = Callable[[bytes], object]
 _CHUNK = 2**16
 _LARGEST_ERROR = 2**16
 _SIGNS = 1024
-_END = 64
 
 
 class NotWritten(Exception):
@@ -58,20 +58,56 @@ def receive(response: requests.Response, host: str, write: Write) -> int:
             break
     _refuse_no_file(response, bytes(start), host)
     received = 0
-    end = b""
+    xml = _Xml(bytes(start))
     for piece in itertools.chain([bytes(start)], pieces):
         try:
             write(piece)
         except OSError as cause:
             raise NotWritten(cause) from cause
         received += len(piece)
-        end = (end + piece)[-_END:]
-    if bytes(start).lstrip().startswith(b"<") and not end.rstrip().endswith(b">"):
+        xml.feed(piece)
+    if xml.breaks_off():
         # Whoever says how long it is may have got half of it, too.
         raise BrokenOff(f"{host} did not answer completely.", why="The XML breaks off.", cure="Try again.")
     if not _is_counted(response):
         LOG.warning("%s did not say how long the file is: whether it is all there cannot be told.", host)
     return received
+
+
+class _Xml:
+    """Notices where XML breaks off; of what is no XML, or none that can be read, it says nothing."""
+
+    def __init__(self, start: bytes) -> None:
+        self._parser: expat.XMLParserType | None = None
+        if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+            self._parser = expat.ParserCreate()
+            # One that defines entities is not followed into them.
+            self._parser.StartDoctypeDeclHandler = self._give_up
+
+    def feed(self, piece: bytes) -> None:
+        """Read on."""
+        if self._parser is not None:
+            try:
+                self._parser.Parse(piece, False)
+            except (expat.ExpatError, _NotFollowed):
+                self._parser = None
+
+    def breaks_off(self) -> bool:
+        """Whether the end is missing, now that all has come."""
+        if self._parser is None:
+            return False
+        try:
+            self._parser.Parse(b"", True)
+        except (expat.ExpatError, _NotFollowed):
+            return True
+        return False
+
+    def _give_up(self, *_: object) -> None:
+        raise _NotFollowed
+
+
+class _NotFollowed(Exception):
+    """The XML has a DOCTYPE."""
 
 
 def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> None:
