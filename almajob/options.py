@@ -1,4 +1,4 @@
-"""Options that several commands take, and how a wrong command line is told."""
+"""Options that all commands take, or several, and how a wrong command line is told."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         dest="almajob_utc",
         action="store_true",
         default=default,
-        help="show times in UTC; JSON, YAML and CSV always have it",
+        help="show times in UTC; programs (-f json, yaml, csv, value) always get it",
     )
 
 

@@ -179,6 +179,13 @@ def test_the_predecessors_form_in_the_sample_is_read(tmp_path: Path) -> None:
     assert set(found.sections) == {"sandbox", "production"}
 
 
+def test_no_page_has_a_part_to_be_filled_in() -> None:
+    """Generated parts are there, and nothing stands in for figures."""
+    for page in (README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"):
+        text = page.read_text("utf-8")
+        assert not re.search(r"^[A-Z]{4,}$|\bTODO\b|-->\n<!-- end", text, re.MULTILINE), page.name
+
+
 def test_links_in_the_documentation_lead_somewhere() -> None:
     """Those to files of the repository."""
     for page in (README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"):
