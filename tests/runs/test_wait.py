@@ -15,6 +15,7 @@ from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, Qu
 from almajob.runs.clock import Clock
 from almajob.runs.followed import OUTAGE, Followed, Over, WaitOptions
 from almajob.runs.wait import LOOKS_PER_SECOND, Wait
+from tests.benchmarks.polling import cost
 from tests.clocks import FastClock
 
 Answer = Instance | Exception
@@ -291,6 +292,15 @@ def test_a_time_limit_holds_for_a_crowd_too(time: FastClock) -> None:
     assert all(run.over is Over.OUT_OF_TIME for run in runs)
     assert max(crowd.moments) < 120 + 6
     assert time.elapsed() - crowd.begun < 120 + 6
+
+
+@pytest.mark.parametrize(("length", "calls"), [(1800.0, 50), (28_800.0, 145), (86_400.0, 340)])
+def test_an_end_is_noticed_soon_and_at_few_calls(length: float, calls: int) -> None:
+    """On average after 6 % of the length and 3 seconds, and never more than 300 seconds late."""
+    found = cost(length, trials=20)
+    assert found.calls <= calls
+    assert found.mean_delay <= 0.06 * length + 3
+    assert found.longest_delay <= 300
 
 
 def _open_files() -> int:
