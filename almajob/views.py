@@ -27,7 +27,7 @@ RUN_COLUMNS = (
     *("progress", "start_time", "end_time", "status_date", "counters", "alerts"),
     *("status_class", "passed", "seconds", "name", "submitted_by"),
 )
-BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "submit_time", "seconds", "passed")
+BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "seconds", "passed")
 """Of RUN_COLUMNS what a table of several runs shows."""
 
 

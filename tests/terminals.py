@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 
-import pexpect
+import pexpect.fdpexpect
 import pyte
 
 ROWS, COLUMNS = 20, 110
@@ -33,14 +35,19 @@ class Terminal:
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.Stream(self._screen)
         inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-        self.process = pexpect.spawn(
-            sys.executable,
-            ["-m", "almajob", *words],
+        master, slave = os.openpty()
+        termios.tcsetwinsize(master, size)
+        # Not pexpect.spawn: it forks, which a process with threads should not.
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", sys.executable, "-m", "almajob", *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
             env={**inherited, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(environ or {})},
-            dimensions=size,
-            encoding="utf-8",
-            timeout=_PATIENCE,
         )
+        os.close(slave)
+        self._master = master
+        self._output = pexpect.fdpexpect.fdspawn(master, encoding="utf-8")
 
     def __enter__(self) -> Terminal:
         return self
@@ -48,7 +55,9 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.close(force=True)
+        self.process.kill()
+        self.process.wait()
+        self._output.close()
 
     @property
     def lines(self) -> list[str]:
@@ -79,13 +88,15 @@ class Terminal:
         end = time.monotonic() + _PATIENCE
         while self._read():
             assert time.monotonic() < end, f"it did not end, with this on the screen:\n{self.text}"
-        self.process.wait()
-        assert self.process.exitstatus is not None, "a signal ended it"
-        return int(self.process.exitstatus)
+        return self.process.wait(_PATIENCE)
+
+    def press_ctrl_c(self) -> None:
+        """Type Ctrl-C, which the terminal turns into a signal."""
+        os.write(self._master, b"\x03")
 
     def _read(self) -> bool:
         try:
-            self._stream.feed(self.process.read_nonblocking(65536, 0.1))
+            self._stream.feed(self._output.read_nonblocking(65536, 0.1))
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:

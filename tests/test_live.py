@@ -81,9 +81,9 @@ def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
         terminal.until(lambda text: f"{other} " in text)
         begun = time.monotonic()
         if number == signal.SIGINT:
-            terminal.process.sendintr()
+            terminal.press_ctrl_c()
         else:
-            terminal.process.kill(number)
+            terminal.process.send_signal(number)
         assert terminal.end() == code
         # Long before the next look; how long almajob itself takes is a tenth of a second.
         assert time.monotonic() - begun < 10
