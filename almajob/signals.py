@@ -13,7 +13,7 @@ _HELD = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Let signals wait until this is done; they are raised then.
+    """Let a signal wait until this is done; it is raised then. A second one is not held back.
 
     Args:
         is_stuck: says that it will not be done, as when a terminal takes no more output: then a signal is not
@@ -27,16 +27,18 @@ def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
 
     def keep(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
-        if is_stuck() and callable(handler):
+        if callable(handler) and (came or is_stuck()):
             handler(number, frame)
         came.append(number)
 
-    for number in _HELD:
-        signal.signal(number, keep)
     try:
+        for number in _HELD:
+            signal.signal(number, keep)
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            signal.signal(signal.SIGINT, before[signal.SIGINT])
+        finally:
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
         for number_that_came in came:
             signal.raise_signal(number_that_came)

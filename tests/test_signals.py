@@ -30,6 +30,17 @@ def test_work_that_is_stuck_is_not_waited_for() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_whoever_insists_is_heard() -> None:
+    """A second signal is not held back."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), held():
+        signal.raise_signal(signal.SIGINT)
+        done.append("a little")
+        signal.raise_signal(signal.SIGINT)
+        done.append("never")
+    assert done == ["a little"]
+
+
 def test_in_another_thread_nothing_is_held() -> None:
     """Signals come to the main thread only, and only it may say how."""
     done = []

@@ -89,7 +89,8 @@ class _Xml:
         if self._parser is not None:
             try:
                 self._parser.Parse(piece, False)
-            except (expat.ExpatError, _NotFollowed):
+            except (expat.ExpatError, ValueError, LookupError, _NotFollowed):
+                # Also an encoding that expat cannot read, such as Big5.
                 self._parser = None
 
     def breaks_off(self) -> bool:
@@ -98,8 +99,10 @@ class _Xml:
             return False
         try:
             self._parser.Parse(b"", True)
-        except (expat.ExpatError, _NotFollowed):
+        except expat.ExpatError:
             return True
+        except (ValueError, LookupError, _NotFollowed):
+            return False
         return False
 
     def _give_up(self, *_: object) -> None:

@@ -35,8 +35,8 @@ class WaitOptions:
 
     def words(self) -> str:
         """Give the options that say the same on a command line; not the time limit, which is over."""
-        interval = "" if self.interval is None else f"--interval {self.interval:g}s"
-        outage = "" if self.outage == OUTAGE else f"--outage {self.outage:g}s"
+        interval = "" if self.interval is None else f"--interval {_plain(self.interval)}s"
+        outage = "" if self.outage == OUTAGE else f"--outage {_plain(self.outage)}s"
         return " ".join(filter(None, (interval, outage)))
 
 
@@ -121,3 +121,8 @@ Displaying = Callable[[], AbstractContextManager[Display]]
 def lines() -> Iterator[Display]:
     """Open the plainest of displays."""
     yield Lines()
+
+
+def _plain(seconds: float) -> str:
+    """Write a number without an exponent, which no option takes."""
+    return f"{seconds:f}".rstrip("0").rstrip(".")

@@ -164,6 +164,10 @@ class Following:
         why = f"The last look failed: {last.what}" if last else ""
         alma = last.alma if last else ""
         how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
+        if item.instance is None and last is None:
+            # There were too many of them for the time.
+            what = f"{name} was not looked at within {times.length(how_long)}."
+            return StillRunning(what, cure=resume)
         if item.instance is None and not item.is_ours:
             if isinstance(last, (KeyRefused, QuotaUsedUp)):
                 return about_run(last, item.instance_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from almajob.alma.statuses import is_good
@@ -12,11 +13,15 @@ from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record
 from almajob.store.rows import key_hash
 
+LOG = logging.getLogger(__name__)
+
 LAST = "@last"
 """Stands for what was started last from here."""
 _REMEMBERED = 10
-# Seconds: most digits are a Process ID, which needs no ledger.
-_SHORT_WAIT = 1.0
+# A run that is waited for was started within the last month.
+_MEMORY = 31 * 86400.0
+SHORT_WAIT = 1.0
+"""Seconds for a ledger that another process has, where it only adorns: it must not hold a wait up."""
 
 
 def listed(
@@ -57,6 +62,28 @@ class Known:
 
     records: Mapping[str, Record]
     durations: Mapping[str, tuple[float, ...]]
+
+
+def known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
+    """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
+
+    Args:
+        ledger: of all environments.
+        instance_ids: their Process IDs.
+        environment: the environment's name.
+        now: seconds since the epoch.
+    """
+    since = (now - _MEMORY) * 1000
+    try:
+        records = ledger.records(
+            lambda row: row.environment == environment and row.created > since and not row.is_open,
+            wait=SHORT_WAIT,
+        )
+    except LedgerUnusable as error:
+        LOG.debug("The ledger cannot be read: %s", error.why)
+        records = []
+    of_runs = {record.instance_id: record for record in records if record.instance_id in instance_ids}
+    return Known(of_runs, durations(records))
 
 
 def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
@@ -109,7 +136,7 @@ def _is_key(ledger: Ledger, text: str, environment: str) -> bool:
     hashed = key_hash(text)
     try:
         return ledger.has(
-            lambda row: row.environment == environment and row.key_hash == hashed, wait=_SHORT_WAIT
+            lambda row: row.environment == environment and row.key_hash == hashed, wait=SHORT_WAIT
         )
     except LedgerUnusable:
         return False

@@ -18,17 +18,13 @@ from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import with_key
-from almajob.runs.records import Known, durations, process_id
+from almajob.runs.records import SHORT_WAIT, Known, known, process_id
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
 
 LOG = logging.getLogger(__name__)
 
-# A run that is waited for was started within the last month.
-_MEMORY = 31 * 86400.0
-# Seconds: what only adorns a wait must not hold it up where another process has the ledger.
-_SHORT_WAIT = 1.0
 _ASKED = "the person who was asked"
 
 
@@ -80,6 +76,10 @@ class Starts:
             record = adopted
         except AlmajobError as error:
             self._recall(error, run_key)
+            raise
+        except BaseException:
+            # A signal, when Alma may have answered already: whoever ends the command names it.
+            self._untold += [record for record in self._under(run_key)[-1:] if record.has_run]
             raise
         self._untold.append(record)
         return record
@@ -138,19 +138,7 @@ class Starts:
 
     def known(self, instance_ids: Collection[str]) -> Known:
         """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
-        since = (clocks.system().now() - _MEMORY) * 1000
-        try:
-            records = self._ledger.records(
-                lambda row: row.environment == self._environment and row.created > since and not row.is_open,
-                wait=_SHORT_WAIT,
-            )
-        except LedgerUnusable as error:
-            LOG.debug("The ledger cannot be read: %s", error.why)
-            records = []
-        return Known(
-            {record.instance_id: record for record in records if record.instance_id in instance_ids},
-            durations(records),
-        )
+        return known(self._ledger, instance_ids, environment=self._environment, now=clocks.system().now())
 
     def ended(self, record: Record, instance: Instance) -> None:
         """Remember how a run ended, and how long it took; no failure here is one of the run.
@@ -166,7 +154,7 @@ class Starts:
         if isinstance(begun, datetime) and isinstance(end, datetime) and end >= begun:
             took = (end - begun).total_seconds()
         with suppress(LedgerUnusable):
-            self._ledger.amend(record, wait=_SHORT_WAIT, end_status=instance.status.value, lasted=took)
+            self._ledger.amend(record, wait=SHORT_WAIT, end_status=instance.status.value, lasted=took)
 
     def told(self) -> None:
         """Remember that what was started has been shown; for when it has."""
@@ -224,13 +212,19 @@ class Starts:
 
     def _recall(self, error: AlmajobError, run_key: str) -> None:
         """Let an error tell what the ledger has of its run key: that may be more than it says itself."""
-        with suppress(LedgerUnusable):
-            hashed = key_hash(run_key)
-            found = self._ledger.records(
-                lambda row: row.environment == self._environment and row.key_hash == hashed
+        found = self._under(run_key)
+        if found and not found[-1].is_retry_safe and (error.record is None or error.record.is_retry_safe):
+            error.record = found[-1]
+
+    def _under(self, run_key: str) -> list[Record]:
+        """Give what the ledger has under a run key, oldest first; nothing where it cannot be read."""
+        hashed = key_hash(run_key)
+        try:
+            return self._ledger.records(
+                lambda row: row.environment == self._environment and row.key_hash == hashed, wait=SHORT_WAIT
             )
-            if found and not found[-1].is_retry_safe and (error.record is None or error.record.is_retry_safe):
-                error.record = found[-1]
+        except LedgerUnusable:
+            return []
 
     def _refuse_elsewhere(self, record: Record) -> None:
         place, means = self._place, self._means

@@ -15,7 +15,7 @@ from typing import Any
 
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import prior, settle, slots
-from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
+from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
@@ -202,8 +202,9 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> 
         if not record.has_run and outcome.state is not State.NOT_STARTED:
             raise in_doubt(record) from error
     except BaseException:
-        resume = f"{goes_on()} Resume: {place.program} wait --id {record.instance_id}"
-        LOG.warning("%s", resume if record.has_run else in_doubt(record))
+        # One that was started is named by whoever ends the command.
+        if not record.has_run:
+            LOG.warning("%s", in_doubt(record))
         raise
     return record
 

@@ -15,7 +15,7 @@ from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance
 from almajob.alma.refusals import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.deadline import SLICE
-from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, Unreachable
+from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, NotAlma, Unreachable
 from almajob.runs import clock as clocks
 from almajob.runs import pace
 from almajob.runs.clock import Clock
@@ -138,6 +138,9 @@ class Wait:
         now = self.clock.elapsed()
         if isinstance(answer, Exception):
             self._failed(run, answer, now)
+        elif not answer[0].status.value:
+            # It says nothing, and must not keep a wait going for ever.
+            self._failed(run, NotAlma("Alma shows it without a status."), now)
         else:
             self._seen(run, *answer, now)
         if run.over is None and now >= self._ends:

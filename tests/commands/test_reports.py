@@ -209,6 +209,19 @@ def test_half_a_file_or_another_one_is_not_saved(
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.parametrize("encoding", ["big5", "foo-8", "utf-16", "windows-1250"])
+def test_a_whole_file_in_any_encoding_is_saved(
+    site: FakeAlma, almajob: Run, tmp_path: Path, encoding: str
+) -> None:
+    """Also in one that nobody here can read."""
+    text = f"<?xml version='1.0' encoding='{encoding}'?><collection/>"
+    body = text.encode("ascii" if encoding == "foo-8" else encoding)
+    site.on("GET /jobs/ALL/instances/77/download", lambda _request: Response(body, 200))
+    file = tmp_path / "records.xml"
+    assert almajob(*ENV, "download", "--id", "77", "--output", str(file)).code == 0
+    assert file.read_bytes() == body
+
+
 def test_the_mode_of_a_file_that_is_replaced_stays(
     simulated: SimulatedAlma, almajob: Run, tmp_path: Path
 ) -> None:

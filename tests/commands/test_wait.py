@@ -418,3 +418,19 @@ def test_one_run_is_counted_once(simulated: SimulatedAlma, almajob: Run) -> None
     for key in ("a", "b", "c"):
         assert almajob(*attach, "--run-key", key).code == 0
     assert almajob(*ENV, "run", "--job", ERP).code == 0
+
+
+def test_a_signal_between_the_start_and_its_result_names_the_run(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, with -q too, in the moment after Alma's answer was kept."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("almajob.runs.locks.Locks.hold", interrupted)
+    done = almajob(*ENV, "-q", "run", "--job", ERP, "--wait")
+    run_id = simulated.institution.sandbox.runs()[-1].id
+    assert (done.code, done.out) == (130, "")
+    assert done.err.count(f"almajob --env sandbox wait --id {run_id}") == 1
+    assert simulated.log.count("POST /conf/jobs/*") == 1

@@ -120,7 +120,7 @@ def test_every_change_is_told_once(time: FastClock, caplog: pytest.LogCaptureFix
         "Run 77: RUNNING",
         "Run 77 cannot be seen just now: No answer.",
         "Run 77: RUNNING; it can be seen again",
-        "Run 77: no status yet",
+        "Run 77 cannot be seen just now: Alma shows it without a status.",
         "Run 77: FAILED",
     ]
 
@@ -182,6 +182,18 @@ def test_one_failed_look_is_no_outage(time: FastClock) -> None:
     answers: list[Answer] = [_seen("RUNNING"), NO_ANSWER, _seen("FAILED")]
     run, _ = _follow(time, *answers, options=WaitOptions(interval=7200, outage=60))
     assert run.over is Over.ENDED
+
+
+def test_answers_that_say_nothing_are_an_outage_too(time: FastClock) -> None:
+    """A wait for them would never end."""
+    run, _ = _follow(time, _seen(""))
+    assert run.over is Over.OUTAGE
+
+
+def test_the_options_of_a_wait_can_be_typed() -> None:
+    """Without exponents."""
+    options = WaitOptions(interval=15 * 86400.0, outage=14.5)
+    assert options.words() == "--interval 1296000s --outage 14.5s"
 
 
 def test_how_long_failures_are_survived_can_be_said(time: FastClock) -> None:
