@@ -663,10 +663,12 @@ def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time
 
 def test_a_wait_for_a_slot_ends(alma: FakeAlma, means: Means, time: FastClock) -> None:
     """With Alma's own refusal, after one last try."""
+    # What the calls take on a busy machine is no part of the wait.
+    time.start = time.now()
     alma.on("POST /jobs/S1", error("402222"), status=400)
     with pytest.raises(AlmaRefused):
         _start(means, wait_for_slot=70.0)
-    assert sum(time.naps) == pytest.approx(70.0, abs=1)
+    assert sum(time.naps) == pytest.approx(70.0)
     assert len(alma.calls("POST")) == 4
 
 
