@@ -160,7 +160,7 @@ def test_everything_else_is_looked_for_and_never_sent_again(
         _start(means, run_key="k")
     assert len(alma.calls("POST")) == 1
     assert len([call for call in alma.calls() if "instances" in call]) == 1 + 8
-    assert 110 < sum(time.naps) < 125
+    assert 80 < sum(time.naps) < 125
     message = str(caught.value)
     assert "'ERP export' (S1)" in message
     assert "The same command again looks for it, and starts nothing" in message
@@ -618,7 +618,7 @@ def test_the_sixth_start_within_an_hour_is_not_sent(alma: FakeAlma, means: Means
     with pytest.raises(NoSlot, match="started 5 times") as caught:
         _start(means)
     assert caught.value.free_in is not None
-    assert 95 < caught.value.free_in < 105
+    assert 60 < caught.value.free_in < 110
     assert "The next slot is free at " in caught.value.cure
     assert alma.calls("POST") == []
     with pytest.raises(NoSlot):
@@ -780,7 +780,7 @@ def test_looks_that_take_long_do_not_add_up(
     begun = time.elapsed()
     with pytest.raises(OutcomeUnknown):
         _start(means)
-    assert 120 < time.elapsed() - begun < 165
+    assert 120 < time.elapsed() - begun < 200
 
 
 # --- a plan ---
