@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -155,9 +156,9 @@ def test_without_rich_a_terminal_gets_the_lines(monkeypatch: pytest.MonkeyPatch)
         assert isinstance(shown, Lines)
 
 
-def _followed(status: str, progress: float | None, **more: object) -> Followed:
+def _followed(status: str, progress: float | None, **more: Any) -> Followed:
     instance = Instance("77", status=Code(status), progress=progress, job=Job("S1", "A\x1b[2Jjob [red]x"))
-    return Followed("77", instance=instance, **more)  # type: ignore[arg-type]
+    return Followed("77", instance=instance, **more)
 
 
 @pytest.mark.parametrize(

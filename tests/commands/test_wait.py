@@ -374,7 +374,9 @@ def test_watching_keeps_the_check_of_the_job(simulated: SimulatedAlma, almajob: 
     done = almajob(*ENV, "status", "--id", one, other, "--job", ERP, "--watch", "-f", "json")
     assert done.code == 5
     assert [row["status"] for row in _shown(done)] == ["COMPLETED_SUCCESS", ""]
-    assert simulated.clock() - simulated.institution.sandbox.run(one).submitted < 3600  # type: ignore[union-attr]
+    run = simulated.institution.sandbox.run(one)
+    assert run is not None
+    assert simulated.clock() - run.submitted < 3600
 
 
 def test_a_run_that_was_waited_for_is_no_interrupted_start(simulated: SimulatedAlma, almajob: Run) -> None:

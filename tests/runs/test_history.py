@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from almajob.alma.api import Alma
 from almajob.alma.models import Code, Instance, InstancesPage
 from almajob.alma.session import Reading
 from almajob.runs.history import Period, history, since, until
@@ -38,7 +39,7 @@ def _ids(runs: list[Instance]) -> list[str]:
 
 
 def _listed(shelf: Shelf, wanted: Period | None = None, limit: int = 0) -> list[Instance]:
-    return history(shelf, "S1", wanted or Period(), limit=limit)  # type: ignore[arg-type]
+    return history(cast(Alma, shelf), "S1", wanted or Period(), limit=limit)
 
 
 def test_what_goes_on_is_on_top_then_the_newest() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from almajob.alma.models import Code, Counter, Instance, Job
@@ -14,8 +16,8 @@ ENDS = sorted(set(STATUSES) - GOING_ON)
 JOB = Job("S1", "Publishing")
 
 
-def _run(status: str, **more: object) -> Instance:
-    return Instance("77", status=Code(status), job=JOB, **more)  # type: ignore[arg-type]
+def _run(status: str, **more: Any) -> Instance:
+    return Instance("77", status=Code(status), job=JOB, **more)
 
 
 @pytest.mark.parametrize("status", [*ENDS, "BRAND_NEW", ""])

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ from tests.clocks import FastClock
 Answer = Instance | Exception
 
 
-def _seen(status: str, **more: object) -> Instance:
-    return Instance("77", status=Code(status), **more)  # type: ignore[arg-type]
+def _seen(status: str, **more: Any) -> Instance:
+    return Instance("77", status=Code(status), **more)
 
 
 def _refused(
@@ -316,10 +317,9 @@ def test_an_end_is_noticed_soon_and_at_few_calls(length: float, calls: int) -> N
 
 
 def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(os.listdir("/dev/fd"))
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="there is no /proc here")
 def test_thousands_of_looks_leave_nothing_behind(time: FastClock) -> None:
     """Neither threads nor open files."""
     files, threads = _open_files(), set(threading.enumerate())
