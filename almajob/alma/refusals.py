@@ -67,7 +67,7 @@ ADVICE: dict[str, str] = {
     "60347": "The same job, or one it excludes, is running: wait for its end.",
     "60332": "Only jobs of the Student Information System have events.",
     "60333": "Try again; if it stays, give Ex Libris Support the tracking id.",
-    "40166410": "A type, category, status or other filter is none that Alma knows; a category belongs to one "
+    "40166410": "Alma does not know this type, category, status or other filter; a category belongs to one "
     "type, and almajob list shows both.",
     "40166411": "The code table is not there for this institution.",
     "UNAUTHORIZED": _KEY_ADVICE,

@@ -102,5 +102,5 @@ def code_problem(code: str) -> str:
     """
     if not _CODE.fullmatch(code):
         return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
-    near = [] if code in STATUSES else difflib.get_close_matches(code, STATUSES, n=1, cutoff=0.85)
+    near = [] if code in STATUSES else difflib.get_close_matches(code, STATUSES, n=1, cutoff=0.82)
     return f"{code} is no status; did you mean {near[0]}?" if near else ""
