@@ -94,6 +94,21 @@ class Refused(AlmajobError):
     exit_code = 5
 
 
+class ReadOnly(Refused):
+    """A POST to an environment that takes none.
+
+    Args:
+        source: what forbids it: a line of the ini, or a variable.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            "This environment is read-only here; nothing was sent.",
+            why=f"So says {source}.",
+            cure="Whoever set that can take it away.",
+        )
+
+
 class Unreachable(AlmajobError):
     """Alma could not be reached, or what answered was not Alma."""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-# C0 and C1 controls, and the marks with which bidirectional text can make a name look like another one.
+# C0 and C1 controls, the marks with which bidirectional text can make a name look like another one, and what
+# takes no room at all: soft hyphen, zero-width space, invisible operators, interlinear marks, tags.
 # https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -18,8 +21,15 @@ def visible(text: str, *, keep: str = "") -> str:
         text: from Alma, a file or the command line.
         keep: characters that stay as they are, such as a line break.
     """
-    return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), text)
+    return spelled(text, lambda character: character.encode("unicode_escape").decode("ascii"), keep=keep)
 
 
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+def spelled(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:
+    """Write what cannot be seen in a way that can, such as that of XML or JSON.
+
+    Args:
+        text: any.
+        spell: writes one such character.
+        keep: characters that stay as they are.
+    """
+    return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else spell(found[0]), text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.visible import visible
+from almajob.visible import spelled, visible
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from almajob.visible import visible
         ("A\nS2 Fake", "A\\nS2 Fake"),
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("\ud800", "\\ud800"),
+        ("a\u200bb\u2060c\xad", "a\\u200bb\\u2060c\\xad"),
+        ("M\U000e00344", "M\\U000e00344"),
     ],
 )
 def test_what_cannot_be_seen_is_spelled_out(text: str, shown: str) -> None:
@@ -29,6 +31,11 @@ def test_what_cannot_be_seen_is_spelled_out(text: str, shown: str) -> None:
 def test_a_line_break_may_be_kept() -> None:
     """Where the text is ours."""
     assert visible("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+
+
+def test_it_can_be_spelled_otherwise() -> None:
+    """As XML does, for example."""
+    assert spelled("a\x85\n", lambda character: f"&#{ord(character)};", keep="\n") == "a&#133;\n"
 
 
 @given(st.text())

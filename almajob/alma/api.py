@@ -9,9 +9,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 from urllib.parse import urlencode
 
+from almajob.alma import payloads
+from almajob.alma.answers import Reading
 from almajob.alma.files import Write
 from almajob.alma.models import (
     Code,
@@ -25,7 +27,8 @@ from almajob.alma.models import (
     code_table_from_json,
 )
 from almajob.alma.reports import Event, Match, Page
-from almajob.alma.session import Reading, Session
+from almajob.alma.session import Body, Session
+from almajob.alma.sets import Set
 from almajob.errors import NotAlma
 
 ANY_JOB = "ALL"
@@ -60,12 +63,14 @@ class StartRequest:
     Attributes:
         base: the address up to ``/almaws/v1``.
         path: below it.
-        document: the body, as JSON.
+        parameters: in the order in which they are sent.
+        as_xml: send them as XML, in the form of Alma's API Information panel; else as JSON.
     """
 
     base: str
     path: str
-    document: dict[str, Any]
+    parameters: tuple[Parameter, ...] = ()
+    as_xml: bool = False
 
     method: ClassVar[str] = "POST"
     params: ClassVar[dict[str, str | int]] = {"op": "run"}
@@ -74,6 +79,13 @@ class StartRequest:
     def url(self) -> str:
         """The whole address."""
         return f"{self.base}{self.path}?{urlencode(self.params)}"
+
+    @property
+    def body(self) -> Body:
+        """What is sent."""
+        if self.as_xml:
+            return payloads.to_xml(self.parameters).encode()
+        return payloads.to_document(self.parameters)
 
 
 class Alma:
@@ -92,15 +104,36 @@ class Alma:
         found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
         return found if found.id == job_id else _raise_other("job", job_id, found.id)
 
-    def start_request(self, job_id: str, parameters: Sequence[Parameter] = ()) -> StartRequest:
+    def start_request(
+        self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
+    ) -> StartRequest:
         """Give what ``submit`` sends, without sending it."""
-        document = {"parameter": [item.to_json() for item in parameters]} if parameters else {}
-        return StartRequest(self._session.url, f"/conf/jobs/{_segment(job_id)}", document)
+        path = f"/conf/jobs/{_segment(job_id)}"
+        return StartRequest(self._session.url, path, tuple(parameters), as_xml)
 
-    def submit(self, job_id: str, parameters: Sequence[Parameter] = ()) -> Submission:
+    def submit(
+        self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
+    ) -> Submission:
         """Start a job: one POST, never repeated."""
-        request = self.start_request(job_id, parameters)
-        return Submission.from_json(self._session.post(request.path, request.params, request.document))
+        request = self.start_request(job_id, parameters, as_xml=as_xml)
+        return Submission.from_json(self._session.post(request.path, request.params, request.body))
+
+    def set(self, set_id: str) -> Set:
+        """Read one set, with the number of its members."""
+        found = Set.from_json(self._session.get(f"/conf/sets/{_segment(set_id)}"))
+        return found if found.id == set_id else _raise_other("set", set_id, found.id)
+
+    def sets_page(self, query: str, *, offset: int, limit: int) -> Page[Set]:
+        """Read one page of the sets, without the numbers of their members.
+
+        Args:
+            query: such as ``name~My_Set``; empty for all.
+            offset: how many to pass over.
+            limit: at most 100.
+        """
+        params: dict[str, str | int] = {"q": query} if query else {}
+        document = self._session.get("/conf/sets", {**params, "limit": limit, "offset": offset})
+        return Page.of(document, "set", Set.from_json)
 
     def instances_page(
         self,

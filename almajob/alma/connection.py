@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from almajob import __version__
@@ -59,3 +60,11 @@ def _authorization(key: Key) -> Callable[[requests.PreparedRequest], requests.Pr
             return "ApiKey(hidden)"
 
     return ApiKey()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

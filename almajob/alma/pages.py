@@ -10,11 +10,11 @@ from datetime import date
 from itertools import islice
 from typing import TypeVar
 
+from almajob.alma.answers import Reading
 from almajob.alma.api import Alma, JobFilter
 from almajob.alma.connection import AT_ONCE
 from almajob.alma.models import Instance, Job, JobsPage
 from almajob.alma.reports import Page
-from almajob.alma.session import Reading
 from almajob.deadline import SLICE
 
 LOG = logging.getLogger(__name__)

@@ -25,6 +25,8 @@ DAILY_THRESHOLD = "DAILY_THRESHOLD"
 PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"
 NO_SUCH_INSTANCE = "402218"
 NO_SUCH_JOB = frozenset({"402215", "402216"})
+NO_SUCH_SET = frozenset({"60107"})
+BAD_QUERY = frozenset({"60106", "40166410"})
 _KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
 
 _KEY_PAGE = "https://developers.exlibrisgroup.com/manage/keys/"

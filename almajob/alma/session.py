@@ -6,33 +6,32 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cached_property
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from almajob.alma import documents, failures, files, refusals
-from almajob.alma.connection import connect
+from almajob.alma.answers import Answer, Reading, clock_of
+from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
 from almajob.alma.key import Key
+from almajob.alma.retries import ATTEMPTS, retry_pause
 from almajob.deadline import DeadlinePassed, nap, within
-from almajob.errors import AlmaError, AlmajobError, BrokenOff
+from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 
 if TYPE_CHECKING:
     import requests
 
 LOG = logging.getLogger(__name__)
 
-ATTEMPTS = 4
-_RETRY_AFTER_LIMIT = 60.0
-_RETRIED_STATUSES = frozenset({502, 503, 504})
 _CHUNK = 2**16
+
+Body = Mapping[str, Any] | bytes
+"""What is sent: a document, which goes as JSON, or XML as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +49,6 @@ class TimeLimits:
     total: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer as it came: status, decoded body, and two of its headers if it had them."""
-
-    status: int
-    body: bytes
-    retry_after: str | None = None
-    date: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was read, and what the answer's Date header says of the server's clock.
-
-    Attributes:
-        clock: the server's time when the answer came, seconds since the epoch; None where it told none.
-        clock_error: seconds by which it may be off: the header has whole seconds, an answer takes a while.
-    """
-
-    document: dict[str, Any]
-    clock: float | None = None
-    clock_error: float = 0.0
-
-
 class Session:
     """One HTTP session with one Alma environment.
 
@@ -81,12 +56,16 @@ class Session:
         base_url: scheme and host, and a path prefix if any, without ``/almaws/v1``.
         key: sent in the Authorization header of every call to that host, and nowhere else.
         limits: time limits of every call.
+        read_only: what forbids every POST, such as a line of the ini; empty where nothing does.
     """
 
-    def __init__(self, base_url: str, key: Key, limits: TimeLimits | None = None) -> None:
+    def __init__(
+        self, base_url: str, key: Key, limits: TimeLimits | None = None, *, read_only: str = ""
+    ) -> None:
         self.url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
+        self._read_only = read_only
         parts = urlsplit(base_url)
         self.host = parts.netloc
         self._is_local = is_loopback(parts.hostname or "")
@@ -127,7 +106,7 @@ class Session:
                 found = refusals.error_in(answer.status, answer.body, self.host)
                 if found is None:
                     took = time.monotonic() - begun
-                    return Reading(documents.parse(answer.body), *_clock(answer.date, took))
+                    return Reading(documents.parse(answer.body), *clock_of(answer.date, took))
                 error = found
             except BrokenOff as broken:
                 error = broken
@@ -138,15 +117,18 @@ class Session:
             nap(pause)
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
-    def post(self, path: str, params: Mapping[str, str | int], document: Mapping[str, Any]) -> dict[str, Any]:
+    def post(self, path: str, params: Mapping[str, str | int], body: Body) -> dict[str, Any]:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
 
         Raises:
+            ReadOnly: this environment takes no POST; nothing was sent.
             NotSent: certainly nothing arrived.
             AlmaError: Alma answered with an error.
             Unreachable: it cannot be told whether Alma accepted it.
         """
-        answer = self._send("POST", path, params, document, time.monotonic() + self._limits.total)
+        if self._read_only:
+            raise ReadOnly(self._read_only)
+        answer = self._send("POST", path, params, body, time.monotonic() + self._limits.total)
         error = refusals.error_in(answer.status, answer.body, self.host)
         if error is not None:
             raise error
@@ -204,13 +186,13 @@ class Session:
         method: str,
         path: str,
         params: Mapping[str, str | int] | None,
-        document: Mapping[str, Any] | None,
+        body: Body | None,
         deadline: float,
     ) -> Answer:
         try:
             return within(
                 deadline - time.monotonic(),
-                lambda abandoned: self._exchange(method, path, params, document, abandoned),
+                lambda abandoned: self._exchange(method, path, params, body, abandoned),
             )
         except DeadlinePassed:
             raise failures.too_late(self.host) from None
@@ -223,78 +205,33 @@ class Session:
         method: str,
         path: str,
         params: Mapping[str, str | int] | None,
-        document: Mapping[str, Any] | None,
+        body: Body | None,
         abandoned: threading.Event,
     ) -> Answer:
+        is_xml = isinstance(body, bytes)
         with self._http.request(
             method,
             self.url + path,
             params=params,
-            json=document,
+            # requests writes a mapping as JSON; it adds the Content-Type of that alone.
+            json=None if is_xml else body,
+            data=body if is_xml else None,
+            headers={"Content-Type": "application/xml"} if is_xml else None,
             # A start that is given up early is one that somebody has to look for.
             timeout=(self._limits.connect, self._limits.read if method == "GET" else self._limits.total),
             allow_redirects=False,
             stream=True,
             proxies=self._proxies,
         ) as response:
-            body = bytearray()
+            received = bytearray()
             for chunk in response.iter_content(_CHUNK):
-                body += chunk
-                if len(body) > failures.SIZE_LIMIT:
+                received += chunk
+                if len(received) > failures.SIZE_LIMIT:
                     raise failures.too_large(self.host)
                 if abandoned.is_set():
                     break
-        LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(body))
+        LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(received))
         # A server that echoes what it was sent must not make us print or keep the key.
-        harmless = self._key.hidden_in(bytes(body))
+        harmless = self._key.hidden_in(bytes(received))
         headers = response.headers
         return Answer(response.status_code, harmless, headers.get("Retry-After"), headers.get("Date"))
-
-
-def _clock(date: str | None, took: float) -> tuple[float | None, float]:
-    """Read a Date header: the middle of its second, give or take half of it and what the answer took."""
-    try:
-        told = parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
-        return None, 0.0
-    return told + 0.5, 0.5 + took
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> float | None:
-    """Decide whether a read is tried again, and after how many seconds.
-
-    Broken connections, 502, 503, 504 and a per-second threshold pass; all else does not. The pause is
-    random between 0 and a bound that doubles ("full jitter"), or what Retry-After says, up to a minute.
-
-    Args:
-        attempt: the number of the attempt that failed, from 1.
-        error: how it failed.
-        answer: what came, or None.
-
-    Returns:
-        Seconds, or None to give up.
-    """
-    passing = (
-        isinstance(error, BrokenOff)
-        if answer is None
-        else answer.status in _RETRIED_STATUSES
-        or (isinstance(error, AlmaError) and error.code == refusals.PER_SECOND_THRESHOLD)
-    )
-    if not passing or attempt >= ATTEMPTS:
-        return None
-    if answer and answer.retry_after:
-        import urllib3
-
-        try:
-            return min(urllib3.Retry().parse_retry_after(answer.retry_after), _RETRY_AFTER_LIMIT)
-        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
-            LOG.debug("Retry-After cannot be read.")
-    return random.uniform(0, 0.5 * 2**attempt)  # noqa: S311  # no secret

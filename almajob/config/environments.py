@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from almajob.alma import statuses
-from almajob.alma.session import TimeLimits, is_loopback
+from almajob.alma.connection import is_loopback
+from almajob.alma.session import TimeLimits
 from almajob.errors import ConfigurationError
 
 DEMO = "demo"
@@ -28,7 +29,7 @@ ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command"),
     *_TIME_SETTINGS,
-    *("tag", "sole_starter", "accept"),
+    *("tag", "sole_starter", "accept", "read_only"),
 )
 
 
@@ -51,6 +52,7 @@ class Environment:
         has_tags: whether runs that can be named get a tag, by which they are found again.
         is_sole_starter: whether nobody else starts jobs by the API there.
         accept: statuses that count as a good end besides those that always do.
+        read_only: where it stands that no POST goes there; None where one may.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Environment:
     has_tags: bool = True
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
+    read_only: Sourced | None = None
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
@@ -96,9 +99,10 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
         api_key_file=section.get("api_key_file"),
         api_key_command=section.get("api_key_command"),
         limits=_limits(section),
-        has_tags=_is_yes(section, "tag", default=True),
-        is_sole_starter=_is_yes(section, "sole_starter", default=False),
+        has_tags=is_yes(section, "tag", default=True),
+        is_sole_starter=is_yes(section, "sole_starter", default=False),
         accept=accepted(section["accept"]) if "accept" in section else frozenset(),
+        read_only=section["read_only"] if is_yes(section, "read_only", default=False) else None,
     )
 
 
@@ -118,7 +122,12 @@ def accepted(given: Sourced) -> frozenset[str]:
     return frozenset(codes)
 
 
-def _is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
+def is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
+    """Read a setting that is yes or no.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
     if name not in section:
         return default
     given = section[name]

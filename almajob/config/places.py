@@ -42,6 +42,11 @@ def expanded(text: str) -> Path:
     return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  # Path's own raises there
 
 
+def beside(file: Path, text: str) -> Path:
+    """Give the path that a file names: absolute, from a home directory, or beside that file."""
+    return file.parent / os.path.expanduser(text)  # noqa: PTH111  # as above
+
+
 def cache_dir(environ: Mapping[str, str]) -> Path:
     """Give the cache directory where nobody named one."""
     return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"
@@ -52,11 +57,16 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
 
 
+def config_dir(environ: Mapping[str, str]) -> Path:
+    """Give the directory of the user's own ini."""
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob"
+
+
 def ini_candidates(environ: Mapping[str, str]) -> list[Path]:
     """Give the places that are searched for an ini when none is named, best first."""
     candidates = [Path("/etc/almajob/almajob.ini")]
     with contextlib.suppress(ConfigurationError):
-        candidates.insert(0, _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob" / "almajob.ini")
+        candidates.insert(0, config_dir(environ) / "almajob.ini")
     with contextlib.suppress(FileNotFoundError):
         # The working directory may have been removed.
         candidates.insert(0, Path("almajob.ini").absolute())

@@ -13,7 +13,7 @@ from almajob.alma.api import Alma
 from almajob.alma.files import NotWritten
 from almajob.alma.pages import PAGE, every
 from almajob.alma.reports import Event, Match, Page
-from almajob.alma.session import ATTEMPTS
+from almajob.alma.retries import ATTEMPTS
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.newfile import AlreadyThere, new_file
 from almajob.runs import clock as clocks

@@ -10,7 +10,7 @@ from almajob.alma.api import Alma
 from almajob.alma.key import Key
 from almajob.alma.models import Parameter
 from almajob.alma.session import Session
-from almajob.errors import NotAlma
+from almajob.errors import NotAlma, ReadOnly
 from tests.fake_alma import KEY, FakeAlma, instance, job, started
 
 ERP = job("S1", "ERP export")
@@ -39,6 +39,54 @@ def test_parameters_are_sent_in_their_order(alma: FakeAlma, connection: Alma) ->
     assert alma.requests[0].get_json() == {
         "parameter": [{"name": {"value": "b"}, "value": "1"}, {"name": {"value": "a"}, "value": ""}]
     }
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        ([], b"<job/>"),
+        (
+            [Parameter("b", "<1> & \u00e9\r\u202e"), Parameter("a", "")],
+            "<job>\n\t<parameters>\n"
+            "\t\t<parameter>\n\t\t\t<name>b</name>\n"
+            "\t\t\t<value>&lt;1&gt; &amp; \u00e9&#13;&#8238;</value>\n\t\t</parameter>\n"
+            "\t\t<parameter>\n\t\t\t<name>a</name>\n\t\t\t<value></value>\n\t\t</parameter>\n"
+            "\t</parameters>\n</job>".encode(),
+        ),
+    ],
+)
+def test_parameters_go_as_xml_where_that_is_wanted(
+    alma: FakeAlma, connection: Alma, sent: list[Parameter], body: bytes
+) -> None:
+    """In the form of Alma's API Information panel, and called XML; the answer is wanted as JSON."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    assert connection.submit("S1", sent, as_xml=True).instance_id == "77"
+    (request,) = alma.requests
+    assert request.get_data() == body
+    assert request.headers["Content-Type"] == "application/xml"
+    assert request.headers["Accept"] == "application/json"
+
+
+def test_a_read_only_session_sends_no_post(alma: FakeAlma) -> None:
+    """Not even the one that changes nothing; it reads all the same."""
+    alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "QUEUED"))
+    made = Alma(Session(alma.url, Key(KEY), read_only="almajob.ini, line 4"))
+    for call in (lambda: made.submit("S1"), made.test_write):
+        with pytest.raises(ReadOnly) as caught:
+            call()
+        assert (caught.value.exit_code, caught.value.why) == (5, "So says almajob.ini, line 4.")
+    assert made.instance("77").id == "77"
+    made.close()
+    assert [request.method for request in alma.requests] == ["GET"]
+
+
+def test_a_set_is_read_with_its_members(alma: FakeAlma, connection: Alma) -> None:
+    """A number as JSON has it, or as text; absent in a list; another set's answer is none."""
+    one = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}, "number_of_members": {"value": 3}}
+    alma.on("GET /sets/7", one, {**one, "number_of_members": "3"}, {"id": "7", "name": "Theses"}, {"id": "8"})
+    assert [connection.set("7").members for _ in range(3)] == [3, 3, None]
+    with pytest.raises(NotAlma, match="about set 7 is about set 8"):
+        connection.set("7")
 
 
 def test_a_run_can_be_read_without_its_job(alma: FakeAlma, connection: Alma) -> None:

@@ -17,8 +17,11 @@ import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
+from almajob.alma.answers import Answer
+from almajob.alma.connection import is_loopback
 from almajob.alma.key import Key
-from almajob.alma.session import Answer, Session, TimeLimits, is_loopback, retry_pause
+from almajob.alma.retries import retry_pause
+from almajob.alma.session import Session, TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
 from tests.fake_alma import KEY, FakeAlma, answer, error
 

@@ -1,0 +1,40 @@
+"""An answer as it came over HTTP, and what its Date header says of the server's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as it came: status, decoded body, and two of its headers if it had them."""
+
+    status: int
+    body: bytes
+    retry_after: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, and what the answer's Date header says of the server's clock.
+
+    Attributes:
+        clock: the server's time when the answer came, seconds since the epoch; None where it told none.
+        clock_error: seconds by which it may be off: the header has whole seconds, an answer takes a while.
+    """
+
+    document: dict[str, Any]
+    clock: float | None = None
+    clock_error: float = 0.0
+
+
+def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
+    """Read a Date header: the middle of its second, give or take half of it and what the answer took."""
+    try:
+        told = parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, OverflowError):
+        return None, 0.0
+    return told + 0.5, 0.5 + took
