@@ -71,11 +71,6 @@ def first_day(period: str, today: date) -> date:
     return begins - timedelta(days=1)
 
 
-def parameters_hash(parameters: Sequence[Parameter]) -> str:
-    """Give the SHA-256 of parameters in their order, as they were given, without a tag."""
-    return checksum([[item.name, item.value] for item in parameters])
-
-
 def fingerprint(institution: str, environment: str, job_id: str, parameters: str) -> str:
     """Give the SHA-256 of all that a start consists of."""
     return checksum([institution, environment, job_id, parameters])
@@ -95,15 +90,20 @@ def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
 
 
 def tagged(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parameter, ...]:
-    """Put a tag at the end of the run's name; where none is given, the name is made as Alma's wizard does."""
+    """Put a tag at the end of the run's name; where none is given, the name is made as Alma's wizard does.
+
+    Another tag in it, such as that of the run that it was copied from, is taken out.
+    """
     if not tag:
         return tuple(parameters)
     if any(item.name == JOB_NAME for item in parameters):
-        return tuple(
-            Parameter(item.name, f"{item.value} {tag}".strip()) if item.name == JOB_NAME else item
-            for item in parameters
-        )
+        return tuple(_tagged(item, tag) if item.name == JOB_NAME else item for item in parameters)
     return (*parameters, Parameter(JOB_NAME, f"{job.name} - via API {tag}"))
+
+
+def _tagged(item: Parameter, tag: str) -> Parameter:
+    untagged = TAG.sub("", item.value).rstrip()
+    return Parameter(item.name, f"{untagged} {tag}".strip())
 
 
 def takes_tag(job: Job) -> bool:

@@ -13,14 +13,6 @@ from almajob.alma.models import Code, Job, Parameter
 from almajob.runs import runkey
 
 NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
-PARAMETERS = st.lists(st.builds(Parameter, st.text(max_size=5), st.text(max_size=5)), max_size=4)
-
-
-@given(one=PARAMETERS, other=PARAMETERS)
-def test_parameters_that_differ_have_another_hash(one: list[Parameter], other: list[Parameter]) -> None:
-    """In name, value or order."""
-    same = runkey.parameters_hash(one) == runkey.parameters_hash(other)
-    assert same is (one == other)
 
 
 @given(key=st.text(max_size=20), attempt=st.integers(1, 5), fingerprint=st.text(max_size=20))

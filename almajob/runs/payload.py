@@ -1,0 +1,178 @@
+"""A payload as somebody has it: pasted from Alma's wizard, written as JSON, or another runner's job file.
+
+What a payload is, is seen from its text: XML, JSON, or one of them below some lines that name a job. Every
+error says in which file and line it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from almajob.errors import Refused
+from almajob.runs import jsonpayload, xmlpayload
+from almajob.runs.lines import Wrong
+from almajob.runs.parameters import Given, Parameters, problem_with
+
+LOG = logging.getLogger(__name__)
+
+SIZE_LIMIT = 2**20
+"""Bytes of a payload; the largest real one has some 30,000."""
+STDIN = "-"
+_CALL = re.compile(
+    r"(?:(?P<method>[A-Z]+)\s+)?(?:https?://[^/\s]+)?/almaws/v1/conf/jobs/(?P<job>[^/?\s]+)/?(?P<query>\?\S*)?"
+)
+_BEGIN = re.compile(r"^[ \t]*[<{\[]", re.MULTILINE)
+_LONGEST_HEADING = 100
+_JOB_ID = re.compile("[MSO][0-9]+")
+_CRON = re.compile(r"(@[a-z]+|[-0-9*/,?LW#A-Za-z]+(\s+[-0-9*/,?LW#A-Za-z]+){4,6})")
+_ADVICE = (
+    "almajob reads the XML of Alma's API Information panel ('Run a job' wizard, last step), "
+    'and JSON such as {"set_id": "9563211250000561"}.'
+)
+
+
+def read(name: str) -> Parameters:
+    """Read a payload from a file, or from stdin where the name is ``-``.
+
+    Raises:
+        Refused: it cannot be read, or is none.
+    """
+    source = "standard input" if name == STDIN else name
+    return parsed(read_bytes(name), source)
+
+
+def read_bytes(name: str) -> bytes:
+    """Read a file, or stdin where the name is ``-``; never more than a payload may have.
+
+    Raises:
+        Refused: it cannot be read, or is too large.
+    """
+    try:
+        if name == STDIN:
+            raw = sys.stdin.buffer.read(SIZE_LIMIT + 1)
+        else:
+            with Path(name).expanduser().open("rb") as file:
+                raw = file.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError, RuntimeError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        source = "Standard input" if name == STDIN else name
+        raise Refused(f"{source} cannot be read; nothing was sent.", why=f"{why}.") from None
+    if len(raw) > SIZE_LIMIT:
+        raise _refused(f"{name}: it is larger than 1 MiB.")
+    return raw
+
+
+def value_from(name: str, parameter: str) -> Given:
+    """Read one parameter's value from a file; the line break at its end is not a part of it.
+
+    Raises:
+        Refused: it cannot be read, or Alma could not keep it.
+    """
+    source = "standard input" if name == STDIN else name
+    try:
+        value = _text(read_bytes(name)).removesuffix("\n")
+    except Wrong as wrong:
+        raise _refused(f"{source}, line {wrong.line}: {wrong.what}.") from None
+    problem = problem_with(parameter, value)
+    if problem:
+        raise _refused(f"{source}: {problem}.")
+    return Given(parameter, value, source)
+
+
+def parsed(raw: bytes, source: str) -> Parameters:
+    """Read a payload.
+
+    Args:
+        raw: at most ``SIZE_LIMIT`` bytes.
+        source: the name of the file, for messages.
+
+    Raises:
+        Refused: it is none; the message names file and line.
+    """
+    try:
+        found = _parsed(_text(raw), source)
+    except Wrong as wrong:
+        raise _refused(f"{source}, line {wrong.line}: {wrong.what}.") from None
+    for note in found.notes:
+        LOG.info("%s: %s", source, note)
+    return found
+
+
+def _text(raw: bytes) -> str:
+    """Read bytes as UTF-8; nothing else, as another encoding is how a DOCTYPE is smuggled past a reader."""
+    if len(raw) > SIZE_LIMIT:
+        raise Wrong(1, "it is larger than 1 MiB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Wrong(raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from None
+    if "\0" in text:
+        raise Wrong(text.count("\n", 0, text.index("\0")) + 1, "it has a NUL character")
+    return text.replace("\r\n", "\n")
+
+
+def _parsed(text: str, source: str) -> Parameters:
+    first = _BEGIN.search(text)
+    if first is None:
+        raise Wrong(1, "it has no payload" if text.strip() else "it is empty")
+    begin = text.count("\n", 0, first.start())
+    if begin > _LONGEST_HEADING:
+        raise Wrong(_LONGEST_HEADING, "there is too much above the payload")
+    heading = _heading(text[: first.start()].split("\n"), source)
+    # The lines above stay, empty, so that those of the payload keep their numbers.
+    payload = "\n" * begin + text[first.start() :]
+    read_one = xmlpayload.parsed if first[0].endswith("<") else jsonpayload.parsed
+    found = read_one(payload, source)
+    if heading.job_id and found.job_id and heading.job_id != found.job_id:
+        raise Wrong(begin + 1, f"the payload is of {found.job_id}, the line above it of {heading.job_id}")
+    named = heading if heading.job_id else found
+    return replace(
+        found,
+        job_id=named.job_id,
+        job_source=named.job_source,
+        notes=(*heading.notes, *found.notes),
+    )
+
+
+def _heading(lines: Sequence[str], source: str) -> Parameters:
+    """Read what stands above a payload: the call, and the name and cron line of other runners' job files."""
+    job_id, where = "", ""
+    notes: list[str] = []
+    names = 0
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        call = _CALL.fullmatch(line)
+        if call is not None:
+            if job_id:
+                raise Wrong(number, "a second line names a job")
+            job_id, where = _job_in(call, number), f"{source}, line {number}"
+        elif _CRON.fullmatch(line):
+            notes.append(f"the cron line {line!r} is ignored: almajob has no schedule of its own.")
+        elif "almaws" in line or re.match(r"(GET|POST|PUT|DELETE|PATCH)\b", line):
+            raise Wrong(number, "the call is not that of a start: POST /almaws/v1/conf/jobs/M44?op=run")
+        elif names:
+            raise Wrong(number, "it is no part of a payload")
+        else:
+            names += 1
+            notes.append(f"the name {line!r} is ignored: Alma knows jobs by their ids.")
+    return Parameters(job_id=job_id, job_source=where, notes=tuple(notes))
+
+
+def _job_in(call: re.Match[str], number: int) -> str:
+    if call["method"] not in (None, "POST"):
+        raise Wrong(number, f"a start is a POST, not a {call['method']}")
+    if not _JOB_ID.fullmatch(call["job"]):
+        raise Wrong(number, f"{call['job']!r} is no job id, which is M, S or O and digits")
+    if call["query"] not in (None, "?", "?op=run"):
+        raise Wrong(number, "the call is not a start, whose end is ?op=run")
+    return call["job"]
+
+
+def _refused(what: str) -> Refused:
+    return Refused(f"{what} Nothing was sent.", cure=_ADVICE)

@@ -1,0 +1,127 @@
+"""The XML of Alma's API Information panel: ``<job><parameters><parameter><name>…</name><value>…``.
+
+The form is that of real payloads. The other members of a job, as Alma gives them, are passed over, as Alma
+does when it is given them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from almajob.runs.lines import Wrong
+from almajob.runs.parameters import Given, Parameters, problem_with
+
+# All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
+_DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
+_DEEPEST = 16
+_PARAMETER = ["job", "parameters", "parameter"]
+
+
+def parsed(text: str, source: str) -> Parameters:
+    """Read a payload in XML.
+
+    A declaration is refused before the parser sees a byte: no entity is ever expanded, nothing is fetched.
+
+    Args:
+        text: the whole of it.
+        source: the name of the file.
+
+    Raises:
+        Wrong: it is none.
+    """
+    declared = _DECLARATION.search(text)
+    if declared:
+        line = text.count("\n", 0, declared.start()) + 1
+        raise Wrong(line, "a payload has no DOCTYPE and no declarations")
+    reader = _Reader(source)
+    # The text is decoded already: what its prolog says of an encoding must not decide again.
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda tag, _attributes: reader.begin(tag, parser.CurrentLineNumber)
+    parser.EndElementHandler = lambda _tag: reader.end(parser.CurrentLineNumber)
+    parser.CharacterDataHandler = lambda data: reader.text(data, parser.CurrentLineNumber)
+    body = text.lstrip()
+    above = text.count("\n", 0, len(text) - len(body))
+    try:
+        parser.Parse(body.encode(), True)
+    except expat.ExpatError as error:
+        why = expat.ErrorString(error.code)
+        raise Wrong(error.lineno + above, f"the XML is not well-formed: {why}") from None
+    except Wrong as wrong:
+        raise Wrong(wrong.line + above, wrong.what) from None
+    finally:
+        # Its handlers hold the reader, and they hold the parser.
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+    return reader.found(above)
+
+
+@dataclass
+class _Reader:
+    """What has been read so far of one payload."""
+
+    source: str
+    path: list[str] = field(default_factory=list)
+    members: dict[str, tuple[str, int]] = field(default_factory=dict)
+    given: dict[str, tuple[str, int]] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    job_id: tuple[str, int] = ("", 0)
+    begun: int = 0
+
+    def begin(self, tag: str, line: int) -> None:
+        tag = tag.rpartition(":")[2]
+        if not self.path and tag != "job":
+            raise Wrong(line, f"a payload begins with <job>, not with <{tag[:40]}>")
+        if len(self.path) >= _DEEPEST:
+            raise Wrong(line, "its elements are nested too deep")
+        self.path.append(tag)
+        above = self.path[:-1]
+        if self.path == _PARAMETER:
+            self.members, self.begun = {}, line
+        elif above == _PARAMETER:
+            if tag not in ("name", "value"):
+                raise Wrong(line, f"a parameter has a name and a value, and no {tag[:40]!r}")
+            if tag in self.members:
+                raise Wrong(line, f"a parameter has one {tag}")
+            self.members[tag] = ("", line)
+        elif above[:3] == _PARAMETER:
+            raise Wrong(line, f"<{tag[:40]}> stands within a {above[3]}")
+        elif above == _PARAMETER[:2]:
+            raise Wrong(line, f"<parameters> has <parameter>s in it, not <{tag[:40]}>")
+        elif above == ["job"] and tag not in ("parameters", "id"):
+            self.ignored.append(tag)
+
+    def text(self, data: str, line: int) -> None:
+        if self.path[:3] == _PARAMETER and len(self.path) == 4:
+            before, begun = self.members[self.path[3]]
+            self.members[self.path[3]] = (before + data, begun)
+        elif self.path == ["job", "id"]:
+            self.job_id = (self.job_id[0] + data, line)
+        elif self.path[:2] == _PARAMETER[:2] and data.strip():
+            raise Wrong(line, "there is text outside of a name and a value")
+
+    def end(self, line: int) -> None:
+        if self.path == _PARAMETER:
+            for member in ("name", "value"):
+                if member not in self.members:
+                    raise Wrong(self.begun, f"a parameter has no <{member}>")
+            (name, _line), (value, _) = self.members["name"], self.members["value"]
+            name = name.strip()
+            problem = problem_with(name, value)
+            if problem:
+                raise Wrong(self.begun, problem)
+            if name in self.given:
+                raise Wrong(self.begun, f"the parameter {name} is there twice")
+            self.given[name] = (value, self.begun)
+        self.path.pop()
+
+    def found(self, above: int) -> Parameters:
+        given = tuple(
+            Given(name, value, f"{self.source}, line {line + above}")
+            for name, (value, line) in self.given.items()
+        )
+        job_id, line = self.job_id[0].strip(), self.job_id[1] + above
+        names = ", ".join(dict.fromkeys(self.ignored))
+        notes = (f"of the job only the parameters count; ignored: {names}.",) if names else ()
+        return Parameters(given, job_id, f"{self.source}, line {line}" if job_id else "", notes)

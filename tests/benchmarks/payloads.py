@@ -1,0 +1,86 @@
+"""How long a payload takes to be read or refused, and in how much memory.
+
+Run it with ``python -m tests.benchmarks.payloads``.
+Each figure is also given against reading the largest real payload, measured in the same run.
+"""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+
+from almajob.alma import payloads
+from almajob.errors import Refused
+from almajob.runs import payload
+from tests.runs.realpayloads import PAYLOADS
+
+_ROUNDS = 15
+_LARGEST = payload.SIZE_LIMIT
+_ENTITIES = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 30))
+_ONE = "<parameter><name>n{}</name><value>v</value></parameter>"
+
+
+def _filled(begin: str, piece: str, end: str = "") -> bytes:
+    return (begin + piece * ((_LARGEST - len(begin) - len(end)) // len(piece)) + end).encode()
+
+
+def cases() -> Mapping[str, bytes]:
+    """Give what is read: a real payload, and what somebody would send who means harm."""
+    many = "".join(_ONE.format(number) for number in range(17_000))
+    return {
+        "M18, 180 parameters, XML": payloads.to_xml(PAYLOADS["M18"]).encode(),
+        "M18, JSON": payloads.to_plain_json(PAYLOADS["M18"]).encode(),
+        "17,000 parameters, 1 MiB": f"<job><parameters>{many}</parameters></job>".encode(),
+        "a billion laughs": f'<!DOCTYPE job [<!ENTITY e0 "ha">{_ENTITIES}]><job>&e29;</job>'.encode(),
+        "1 MiB before a DOCTYPE": _filled("<!--", " ", "--><!DOCTYPE x>"),
+        "a DOCTYPE in UTF-16": "<!DOCTYPE x><job/>".encode("utf-16"),
+        "an element in another, 1 MiB": _filled("<job>", "<a>"),
+        "attributes, 1 MiB": _filled("<job ", "".join(f"a{number}='' " for number in range(9)), "/>"),
+        "a list in another, 1 MiB": _filled("[", "["),
+        "an object of 1 MiB, cut off": _filled("{", '"aaaaaaa":"b",'),
+        "one text of 1 MiB": _filled('{"a": "', "x", '"}'),
+        "line breaks, 1 MiB": _filled("", "\n"),
+        "more than 1 MiB": b"<" * (_LARGEST + 1),
+    }
+
+
+def measured(raw: bytes) -> tuple[str, float, float]:
+    """Read one.
+
+    Returns:
+        What came of it, the seconds of the fastest of some rounds, and the MiB at most.
+    """
+    tracemalloc.start()
+    outcome = _outcome(raw)
+    peak = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    return outcome, min(_timed(lambda: _outcome(raw)) for _ in range(_ROUNDS)), peak
+
+
+def _timed(call: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
+def _outcome(raw: bytes) -> str:
+    try:
+        payload.parsed(raw, "x")
+    except Refused:
+        return "refused"
+    return "read"
+
+
+def main() -> None:
+    """Print a line for each."""
+    real = 0.0
+    print(f"{'payload':34} {'outcome':8} {'ms':>8} {'x real':>8} {'MiB':>6}")
+    for name, raw in cases().items():
+        outcome, seconds, peak = measured(raw)
+        real = real or seconds
+        print(f"{name:34} {outcome:8} {seconds * 1000:8.2f} {seconds / real:8.1f} {peak:6.1f}")
+
+
+if __name__ == "__main__":
+    main()

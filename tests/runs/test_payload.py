@@ -1,0 +1,359 @@
+"""A payload is what somebody has: the panel's XML, JSON, a job file; or an error with its line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from xml.parsers import expat
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from almajob.alma import payloads
+from almajob.alma.models import Parameter
+from almajob.errors import Refused
+from almajob.runs import payload
+from almajob.runs.parameters import Parameters
+from tests.runs.realpayloads import PAYLOADS
+
+XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ .-]{0,10}[a-z0-9]", fullmatch=True)
+ANY_PARAMETERS = st.lists(
+    st.builds(Parameter, NAMES, XML_TEXT), max_size=6, unique_by=lambda item: item.name
+).map(tuple)
+# What a reader might fall over, in any order and any number.
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *("<job>", "</job>", "<job/>", "<parameters>", "</parameters>", "<parameter>", "</parameter>"),
+            *("<name>", "</name>", "<value>", "</value>", "<value/>", "set_id", "1", "\n", " ", "\t"),
+            *(
+                "<!--",
+                "-->",
+                "<![CDATA[",
+                "]]>",
+                "<!DOCTYPE x>",
+                "<?xml version='1.0'?>",
+                "&amp;",
+                "&#0;",
+                "&x;",
+            ),
+            *("<id>M44</id>", "POST /almaws/v1/conf/jobs/M44?op=run\n", "0 1 * * *\n", "A name\n", "#\n"),
+            *(
+                '{"parameter": ',
+                '[{"name": ',
+                '{"value": ',
+                '"x"',
+                "}",
+                "]",
+                ",",
+                ":",
+                "null",
+                "true",
+                "1e5",
+                "NaN",
+            ),
+            *("\x00", "\ufeff", "é", "\u202e", "\ud83d", "9" * 30, "{" * 50, "[" * 50, "<a>" * 20),
+        ]
+    ),
+    max_size=14,
+).map("".join)
+
+
+def _read(text: str) -> Parameters:
+    return payload.parsed(text.encode(), "x.xml")
+
+
+def _refused(raw: bytes) -> str:
+    with pytest.raises(Refused) as caught:
+        payload.parsed(raw, "x.xml")
+    assert caught.value.exit_code == 5
+    return caught.value.what
+
+
+# --- real payloads ---
+
+
+@pytest.mark.parametrize("job_id", PAYLOADS)
+def test_real_payloads_go_round(job_id: str) -> None:
+    """XML and every form of JSON of one payload give the same names, values, order and fingerprint."""
+    sent = PAYLOADS[job_id]
+    forms = (
+        payloads.to_xml(sent),
+        f"POST /almaws/v1/conf/jobs/{job_id}?op=run\n{payloads.to_xml(sent)}",
+        json.dumps(payloads.to_document(sent)),
+        json.dumps({"parameters": {"parameter": [item.to_json() for item in sent]}}, indent=1),
+        json.dumps([{"name": item.name, "value": item.value} for item in sent]),
+        payloads.to_plain_json(sent),
+    )
+    read = [_read(form) for form in forms]
+    assert [found.sent for found in read] == [sent] * len(forms)
+    assert {found.canonical for found in read} == {Parameters.of(reversed(sent)).canonical}
+    assert read[1].job_id == job_id
+
+
+def test_fingerprints_stay_what_they_are() -> None:
+    """Byte for byte: another one would be another run under the same key."""
+    found = {job_id: Parameters.of(sent).fingerprint[:16] for job_id, sent in PAYLOADS.items()}
+    assert found == FINGERPRINTS
+
+
+FINGERPRINTS: dict[str, str] = {
+    "M44": "c33c4c18b2ccdeb4",
+    "M12889770000231": "dea84d390f8528fc",
+    "M50215": "c25c44b26e54512d",
+    "M50216": "25286a183d04b11e",
+    "M7407373650006421": "68f10fe89e5d2c89",
+    "M50173": "72b4068eb5e800a5",
+    "M100": "63cec25acb213ff4",
+    "M18": "47b6b70d1c078967",
+    "M148": "c962bb1d0e0015be",
+}
+
+
+@settings(max_examples=500)
+@given(sent=ANY_PARAMETERS)
+def test_any_parameters_go_round(sent: tuple[Parameter, ...]) -> None:
+    """Through XML and through both forms of JSON, whatever is in the values."""
+    for form in (payloads.to_xml(sent), payloads.to_plain_json(sent), json.dumps(payloads.to_document(sent))):
+        found = _read(form)
+        assert found.sent == sent
+        assert found.fingerprint == Parameters.of(sent).fingerprint
+
+
+@settings(max_examples=200)
+@given(one=ANY_PARAMETERS, other=ANY_PARAMETERS)
+def test_payloads_that_differ_have_another_fingerprint(
+    one: tuple[Parameter, ...], other: tuple[Parameter, ...]
+) -> None:
+    """In a name or a value; the order is that of the sending only."""
+    same = Parameters.of(one).fingerprint == Parameters.of(other).fingerprint
+    assert same is ({(p.name, p.value) for p in one} == {(p.name, p.value) for p in other})
+
+
+# --- anything else ---
+
+
+@settings(max_examples=10_000)
+@given(text=PIECES)
+@example(
+    text="<job><parameters><parameter><name>a</name><value>&#xD800;</value></parameter></parameters></job>"
+)
+def test_any_text_is_a_payload_or_an_error_with_its_line(text: str) -> None:
+    """Never a traceback."""
+    _is_value_or_error(text.encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=10_000)
+@given(
+    raw=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-16", "surrogatepass"))
+)
+def test_any_bytes_are_a_payload_or_an_error_with_its_line(raw: bytes) -> None:
+    """Never a traceback."""
+    _is_value_or_error(raw)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["parameter", "parameters", "name", "value", "id", "x", ""]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=10_000)
+@given(document=JSON)
+def test_any_json_is_a_payload_or_an_error_with_its_line(document: object) -> None:
+    """Never a traceback."""
+    _is_value_or_error(json.dumps(document).encode())
+
+
+def _is_value_or_error(raw: bytes) -> None:
+    try:
+        found = payload.parsed(raw, "x.xml")
+    except Refused as refused:
+        assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.what), refused.what
+        assert "Nothing was sent." in refused.what
+    else:
+        assert all(item.name for item in found.given)
+        json.dumps(payloads.to_document(found.sent)).encode()
+
+
+WRAPPED = "<job><parameters>\n<parameter>{}</parameter>\n</parameters></job>"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("", 1, "it is empty"),
+        ("\n \n", 1, "it is empty"),
+        ("hello", 1, "it has no payload"),
+        ("<jobs/>", 1, "begins with <job>, not with <jobs>"),
+        ("\n\n<job>", 3, "not well-formed: no element found"),
+        (WRAPPED.format("<name>a</name>"), 2, "a parameter has no <value>"),
+        (WRAPPED.format("<value>a</value>"), 2, "a parameter has no <name>"),
+        (WRAPPED.format("<name> </name><value/>"), 2, "a parameter has no name"),
+        (WRAPPED.format("<name>a</name><value/><value/>"), 2, "a parameter has one value"),
+        (WRAPPED.format("<name>a<b/></name><value/>"), 2, "<b> stands within a name"),
+        (WRAPPED.format("<name>a</name><desc/>"), 2, "no 'desc'"),
+        (WRAPPED.format("x<name>a</name><value/>"), 2, "text outside"),
+        ("<job><parameters><name>a</name></parameters></job>", 1, "has <parameter>s in it, not <name>"),
+        (f"<job>{'<a>' * 30}", 1, "nested too deep"),
+        ('{"a": "1",\n "a": "2"}', 1, "'a' is there twice"),
+        ('{"x": "1",\n "set_id": null}', 2, "set_id is null"),
+        ('{"x": {"y": 1}}', 1, "neither text nor a number"),
+        ('{"x": "1",\n "y": "\\u0000"}', 2, "the character '\\x00'"),
+        ('{"x": "1",\n "y": "\\ud800"}', 2, "the character '\\ud800'"),
+        ('{"x": NaN}', 1, "NaN is no JSON"),
+        ('{"x": 1', 1, "not well-formed"),
+        ("[" * 100_000, 1, "nested too deep"),
+        ('[{"name": "a"}]', 1, "parameter 1 of the list has no name and value"),
+        ('[{"name": 7, "value": ""}]', 1, "is no text"),
+        ('{"parameter": 7}', 1, "the parameters are no list"),
+        ('{"parameter": [],\n "set_id": "7"}', 2, "'set_id' stands beside the parameters"),
+        ('{"parameter": [], "id": 7}', 1, "the id of a job is text"),
+        ("GET /almaws/v1/conf/jobs/M44?op=run\n<job/>", 1, "a start is a POST, not a GET"),
+        ("POST /almaws/v1/conf/jobs/44?op=run\n<job/>", 1, "'44' is no job id"),
+        ("POST /almaws/v1/conf/jobs/M44?op=stop\n<job/>", 1, "whose end is ?op=run"),
+        ("POST /almaws/v1/conf/sets\n<job/>", 1, "the call is not that of a start"),
+        ("a\nb\n<job/>", 2, "it is no part of a payload"),
+        ("/almaws/v1/conf/jobs/M44\n/almaws/v1/conf/jobs/M44\n<job/>", 2, "a second line names a job"),
+        ("POST /almaws/v1/conf/jobs/M44\n<job><id>M45</id></job>", 2, "is of M45, the line above it of M44"),
+    ],
+)
+def test_an_error_says_what_is_wrong_and_where(text: str, line: int, what: str) -> None:
+    """In file and line."""
+    said = _refused(text.encode())
+    assert said.startswith(f"x.xml, line {line}: ")
+    assert what in said
+
+
+# --- what is refused before it is parsed ---
+
+BOMB = (
+    '<?xml version="1.0"?>\n<!DOCTYPE job [<!ENTITY a "aaaaaaaaaa">'
+    '<!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>\n'
+    "<job><parameters><parameter><name>a</name><value>&b;</value></parameter></parameters></job>"
+)
+OUTSIDE = '<!DOCTYPE job [<!ENTITY x SYSTEM "file:///etc/passwd">]><job><parameters/>&x;</job>'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        BOMB.encode(),
+        OUTSIDE.encode(),
+        BOMB.lower().encode(),
+        b"\xef\xbb\xbf" + BOMB.encode(),
+        BOMB.encode("utf-16"),
+        BOMB.encode("utf-16-be"),
+        BOMB.encode("utf-32"),
+        BOMB.replace("UTF-8", "UTF-7").encode("utf-7"),
+        BOMB.replace("<?xml version", "<?xml encoding='utf-16' version").encode(),
+        b"POST /almaws/v1/conf/jobs/M44?op=run\n" + OUTSIDE.encode(),
+        b"<!ENTITY a 'b'><job/>",
+        b"<job><!ELEMENT x ANY></job>",
+        b"<" + b"!" * 10,
+        b"<job>" + b" " * 2**20,
+        b"x" * (2**20 + 1),
+    ],
+)
+def test_a_doctype_is_refused_before_the_parser_is_made(raw: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in another encoding, below a line, after a mark, or in what is too large."""
+
+    def made(*_: object) -> None:
+        raise AssertionError("the parser was made")
+
+    monkeypatch.setattr(expat, "ParserCreate", made)
+    assert "x.xml, line " in _refused(raw)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "us-ascii", "cp037", "nonsense"])
+def test_a_prolog_decides_nothing(encoding: str) -> None:
+    """The text is UTF-8, whatever it says of itself."""
+    text = f"<?xml version='1.0' encoding='{encoding}'?>{WRAPPED.format('<name>a</name><value>é</value>')}"
+    assert _read(text).get("a") == "é"
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    """No more is read than a payload may have."""
+    with pytest.raises(Refused, match="larger than 1 MiB"):
+        payload.read("/dev/zero")
+
+
+@pytest.mark.parametrize("name", ["missing.xml", ".", "a\0b"])
+def test_a_file_that_cannot_be_read_is_named(name: str) -> None:
+    """With the reason."""
+    with pytest.raises(Refused, match="cannot be read; nothing was sent") as caught:
+        payload.read(name)
+    assert caught.value.why
+
+
+def test_a_pipe_is_read_as_a_file() -> None:
+    """As the shell's <(command) gives one."""
+    reader, writer = os.pipe()
+    os.write(writer, b'{"set_id": "7"}')
+    os.close(writer)
+    assert payload.read(f"/dev/fd/{reader}").get("set_id") == "7"
+    os.close(reader)
+
+
+# --- what stands above, and what is passed over ---
+
+
+def test_a_job_file_of_another_runner_is_read(tmp_path: Path) -> None:
+    """Its name and cron line are ignored, with a note each."""
+    file = tmp_path / "titles.conf"
+    file.write_text(
+        f"Add titles to collection\n\n45 23 * * *\n\nPOST /almaws/v1/conf/jobs/M50215?op=run\n\n"
+        f"{payloads.to_xml(PAYLOADS['M50215'])}\n"
+    )
+    found = payload.read(str(file))
+    assert (found.job_id, found.sent) == ("M50215", PAYLOADS["M50215"])
+    assert found.job_source == f"{file}, line 5"
+    assert found.given[0].source == f"{file}, line 9"
+    assert "the name 'Add titles to collection' is ignored" in found.notes[0]
+    assert "the cron line '45 23 * * *' is ignored" in found.notes[1]
+
+
+@pytest.mark.parametrize("cron", ["0 0 1 * * *", "@daily", "*/5 8-18 * * MON-FRI"])
+def test_cron_lines_are_known(cron: str) -> None:
+    """With five fields or six, or a word."""
+    (note,) = _read(f"{cron}\n<job/>").notes
+    assert cron in note
+
+
+def test_the_address_may_be_whole() -> None:
+    """As a browser gives it."""
+    line = "POST https://api-na.hosted.exlibrisgroup.com/almaws/v1/conf/jobs/M44?op=run"
+    assert _read(f"{line}\n<job/>").job_id == "M44"
+
+
+def test_a_job_as_alma_gives_it_is_a_payload() -> None:
+    """Its id names the job; the rest is passed over, with a note: Alma does so, too."""
+    text = "<job link='x'><id>M44</id><name>Export</name><type desc='Manual'>MANUAL</type><parameters/></job>"
+    found = _read(text)
+    assert (found.job_id, found.sent) == ("M44", ())
+    assert "ignored: name, type" in found.notes[0]
+    again = _read('{"id": "M44", "name": "Export", "parameter": [{"name": "a", "value": 1764806400000}]}')
+    assert (again.job_id, again.get("a")) == ("M44", "1764806400000")
+
+
+def test_values_stay_as_they_are_written() -> None:
+    """Empty, Null, blanks, numbers of any length, words."""
+    text = '{"a": "", "b": "Null", "c": " x ", "d": 12345678901234567890.10, "e": true, "f": false}'
+    assert [item.value for item in _read(text).sent] == [
+        "",
+        "Null",
+        " x ",
+        "12345678901234567890.10",
+        "true",
+        "false",
+    ]
+    text = WRAPPED.format("<name> a </name><value> x &lt;y&gt;<![CDATA[ & ]]><!-- no --></value>")
+    assert _read(text.replace("\n", "\r\n")).sent == (Parameter("a", " x <y> & "),)
