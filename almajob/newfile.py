@@ -17,12 +17,13 @@ class AlreadyThere(Exception):
 
 
 @contextmanager
-def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
+def new_file(path: Path, *, overwrite: bool = False, mode: int | None = None) -> Iterator[IO[bytes]]:
     """Write a file beside its place, and put it there when it is complete and on the disk.
 
     Args:
         path: where it will be.
         overwrite: whether a file that is there may be replaced.
+        mode: of the file; where not given, that of the one that is replaced, or of any that its user makes.
 
     Raises:
         AlreadyThere: something is there, now or when the file is complete.
@@ -40,7 +41,7 @@ def new_file(path: Path, *, overwrite: bool = False) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
             # A temporary file is for its owner alone.
-            os.fchmod(file.fileno(), _mode(path))
+            os.fchmod(file.fileno(), _mode(path) if mode is None else mode)
             _put(Path(file.name), path, overwrite=overwrite)
         except BaseException:
             with suppress(OSError):

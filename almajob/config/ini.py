@@ -22,6 +22,10 @@ TOP = "(top)"
 _SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
+# In quotes a comment's sign is a part of the value, as it was for the predecessor (PHP).
+_QUOTED = re.compile(r"""(\s*[^=;#]+=\s*(?:"[^"]*"|'[^']*'))\s*(?:[;#].*)?""")
+_KEEPS_CASE = "param."
+"""How the settings begin that have a parameter's own name in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Ini:
-    """A parsed file: section, setting (lower case), value."""
+    """A parsed file: section, setting (lower case, but for a parameter's name), value."""
 
     path: Path
     sections: Mapping[str, Mapping[str, Value]]
@@ -115,8 +119,9 @@ def refuse_open_file(
 
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Indented lines would silently continue the value above; almajob has no such values.
-    lines = [_COMMENT.sub("", line).strip() for line in text.splitlines()]
+    lines = [_uncommented(line).strip() for line in text.splitlines()]
     parser = configparser.RawConfigParser(delimiters=("=",), default_section="")
+    parser.optionxform = _setting  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
     except configparser.DuplicateOptionError as error:
@@ -139,6 +144,27 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     }
 
 
+def _uncommented(line: str) -> str:
+    quoted = _QUOTED.fullmatch(line)
+    return quoted[1] if quoted else _COMMENT.sub("", line)
+
+
+def _setting(name: str) -> str:
+    """Give a setting's name as it is known here: in small letters, but for the names of parameters."""
+    prefix = name[: len(_KEEPS_CASE)].lower()
+    return prefix + name[len(_KEEPS_CASE) :] if prefix == _KEEPS_CASE else name.lower()
+
+
+def quoted(text: str) -> str | None:
+    """Write a value so that ``read`` gives it back as it is; None where no line of an ini can hold it."""
+    if not text or text.splitlines() != [text]:
+        return None
+    if text == text.strip() and text[0] not in "\"'" and not _COMMENT.search(text):
+        return text
+    sign = next((sign for sign in "\"'" if sign not in text), None)
+    return f"{sign}{text}{sign}" if sign else None
+
+
 def _wrong(path: Path, line: int | None, what: str, cure: str) -> ConfigurationError:
     # One line less: the heading that _sections puts before the file's first line.
     return ConfigurationError(f"{path}, line {(line or 2) - 1} {what}.", cure=f"{cure} {_SEE_SAMPLE}")
@@ -156,7 +182,7 @@ def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:
         if heading := configparser.RawConfigParser.SECTCRE.match(line):
             section = heading["header"]
         else:
-            numbers.setdefault((section, line.partition("=")[0].strip().lower()), number)
+            numbers.setdefault((section, _setting(line.partition("=")[0].strip())), number)
     return numbers
 
 

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from almajob.config import environments, places
+from almajob.config import environments, places, sections
 from almajob.config import ini as ini_file
-from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Environment, Sourced
-from almajob.config.ini import Ini, Value
+from almajob.config.environments import DEMO, Environment, Sourced
+from almajob.config.ini import Ini
 from almajob.errors import ConfigurationError, UsageError
 
 LOG = logging.getLogger(__name__)
 
-GENERAL_SETTINGS = ("env", "cache_dir")
-JOB_SETTINGS = ("accept",)
-FLAT_SETTINGS = ("api_key_sandbox", "api_key_production", "domain")
-_GENERAL = "almajob"
-JOB_HEADING = "job:"
-"""How the heading of a job's section begins; the job's id or exact name follows."""
-_NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section another name."}
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+READ_ONLY = "ALMAJOB_READ_ONLY"
+"""The variable that forbids every POST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,9 @@ class Settings:
         env: the name of the environment to use, or None where nobody chose one.
         sections: what the ini says of each environment, by name.
         jobs: what it says of certain jobs, by id or exact name.
+        runs: what it says of saved runs, by name; runs.d may have more.
+        config_dir: where the ini is, or would be; None where there is no such place.
+        read_only: what forbids every POST; empty where nothing does.
         refresh: whether the cache is passed over.
     """
 
@@ -54,6 +51,9 @@ class Settings:
     state_dir: Sourced
     sections: Mapping[str, Mapping[str, Sourced]]
     jobs: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
+    runs: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
+    config_dir: Path | None = None
+    read_only: str = ""
     refresh: bool = False
 
     def accept_of_jobs(self) -> dict[str, frozenset[str]]:
@@ -114,30 +114,17 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         ConfigurationError: something in the ini or the environment is wrong.
     """
     ini = _find_ini(options, environ)
-    sections: dict[str, dict[str, Sourced]] = {}
-    jobs: dict[str, dict[str, Sourced]] = {}
-    general: dict[str, Sourced] = {}
-    if ini is not None:
-        _refuse_unknown(ini)
-        general = _sourced(ini, _GENERAL)
-        sections = _flat_sections(ini)
-        for name in ini.sections:
-            if name.startswith(JOB_HEADING):
-                job = name.removeprefix(JOB_HEADING).strip()
-                if job in jobs:
-                    raise ConfigurationError(
-                        f"{ini.path} has two sections of the job {job!r}.", cure="Join the two."
-                    )
-                jobs[job] = _sourced(ini, name)
-            elif name not in {_GENERAL, ini_file.TOP}:
-                sections[name] = {**sections.get(name, {}), **_sourced(ini, name)}
+    found = sections.none() if ini is None else sections.of(ini)
     return Settings(
         ini=ini,
-        env=_chosen_environment(options, environ, general, sections),
-        cache_dir=_cache_dir(options, environ, general),
+        env=_chosen_environment(options, environ, found.general, found.environments),
+        cache_dir=_cache_dir(options, environ, found.general),
         state_dir=_state_dir(environ),
-        sections=sections,
-        jobs=jobs,
+        sections=found.environments,
+        jobs=found.jobs,
+        runs=found.runs,
+        config_dir=ini.path.parent if ini else _config_dir(environ),
+        read_only=_read_only(environ),
         refresh=options.refresh,
     )
 
@@ -157,63 +144,6 @@ def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
         if is_there:
             return ini_file.read(candidate)
     return None
-
-
-def _sourced(ini: Ini, section: str) -> dict[str, Sourced]:
-    found = ini.sections.get(section, {})
-    return {name: Sourced(value.text, ini.at(value)) for name, value in found.items()}
-
-
-def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
-    """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
-    flat = _sourced(ini, ini_file.TOP)
-    sections: dict[str, dict[str, Sourced]] = {}
-    for kind in KINDS:
-        if f"api_key_{kind}" in flat:
-            shared = {"domain": flat["domain"]} if "domain" in flat else {}
-            sections[kind] = {"api_key": flat[f"api_key_{kind}"], **shared}
-    return sections
-
-
-def _refuse_unknown(ini: Ini) -> None:
-    for section, values in ini.sections.items():
-        if section in _NO_ENVIRONMENT or (section != _GENERAL and section.lower() == _GENERAL):
-            raise ConfigurationError(
-                f"{ini.path} has a section [{section}].",
-                cure=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
-            )
-        is_job = section.startswith(JOB_HEADING) and bool(section.removeprefix(JOB_HEADING).strip())
-        if (
-            not is_job
-            and section not in {_GENERAL, ini_file.TOP}
-            and not _ENVIRONMENT_NAME.fullmatch(section)
-        ):
-            raise ConfigurationError(
-                f"{ini.path} has a section whose heading cannot name an environment.",
-                cure="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id.",
-            )
-        others = JOB_SETTINGS if is_job else ENVIRONMENT_SETTINGS
-        known = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}.get(section, others)
-        for name, value in values.items():
-            if name in known:
-                continue
-            if section == ini_file.TOP:
-                # The predecessor ignored what it did not know, and its ini must keep working.
-                LOG.warning(
-                    "%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name, known)
-                )
-            else:
-                raise _unknown_setting(ini, section, name, value, known)
-
-
-def _unknown_setting(
-    ini: Ini, section: str, name: str, value: Value, known: tuple[str, ...]
-) -> ConfigurationError:
-    near = difflib.get_close_matches(name, known, n=1)
-    return ConfigurationError(
-        f"{ini.at(value)}: {ini_file.shown(name, known)} is not a setting in [{section}].",
-        cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
-    )
 
 
 def _chosen_environment(
@@ -257,3 +187,16 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
             f"{named.source}: the cache directory has no name.", cure="Name a directory."
         )
     return replace(named, text=str(places.expanded(named.text)))
+
+
+def _config_dir(environ: Mapping[str, str]) -> Path | None:
+    try:
+        return places.config_dir(environ)
+    except ConfigurationError:
+        return None
+
+
+def _read_only(environ: Mapping[str, str]) -> str:
+    text = environ.get(READ_ONLY, "")
+    given = {"read_only": Sourced(text, f"the variable {READ_ONLY}")} if text else {}
+    return f"the variable {READ_ONLY}" if environments.is_yes(given, "read_only", default=False) else ""

@@ -1,0 +1,148 @@
+"""Saved runs: what ``almajob run NAME`` stands for, from the ini and from the files in ``runs.d`` beside it.
+
+Ids of jobs and of sets differ between environments, so any setting may be said for one of them:
+``job@production`` counts there instead of ``job``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from almajob.config import ini as ini_file
+from almajob.config import sections
+from almajob.config.environments import Sourced
+from almajob.config.sections import RUN_HEADING, Section
+from almajob.config.settings import Settings
+from almajob.errors import ConfigurationError, Refused
+
+DIRECTORY = "runs.d"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A saved run as it is written.
+
+    Attributes:
+        path: of the file that it stands in; files that it names are beside it.
+        section: its settings.
+    """
+
+    name: str
+    path: Path
+    section: Section
+
+    def of(self, environment: str) -> dict[str, Sourced]:
+        """Give what counts in an environment: what is said for it, else what is said for all."""
+        suffix = f"@{environment}"
+        everywhere = {name: value for name, value in self.section.items() if "@" not in name}
+        here = {
+            name.removesuffix(suffix): value for name, value in self.section.items() if name.endswith(suffix)
+        }
+        return {**everywhere, **here}
+
+    def environments(self) -> list[str]:
+        """Name the environments for which something is said; an empty name where a job is named for all."""
+        named = dict.fromkeys(name.partition("@")[2] for name in self.section if "@" in name)
+        return [*([""] if "job" in self.section or not named else []), *named]
+
+
+def directory(settings: Settings) -> Path:
+    """Give the directory that saved runs are in, besides the ini.
+
+    Raises:
+        ConfigurationError: there is no place for it.
+    """
+    if settings.config_dir is None:
+        raise ConfigurationError(
+            "There is no place for saved runs.",
+            why="Neither HOME nor XDG_CONFIG_HOME is set.",
+            cure="Set HOME.",
+        )
+    return settings.config_dir / DIRECTORY
+
+
+def every(settings: Settings) -> dict[str, Saved]:
+    """Read all saved runs, by name.
+
+    Raises:
+        ConfigurationError: a file of theirs is wrong, or two have one name.
+    """
+    found: dict[str, Saved] = {}
+    if settings.ini is not None:
+        _add(found, settings.ini.path, settings.runs)
+    for path in _files(settings):
+        _add(found, path, sections.of_runs(ini_file.read(path)))
+    for saved in found.values():
+        _refuse_unknown_environment(saved, settings)
+    return found
+
+
+def named(settings: Settings, name: str) -> Saved:
+    """Find a saved run.
+
+    Raises:
+        Refused: there is none of that name.
+        ConfigurationError: as ``every``.
+    """
+    found = every(settings)
+    if name in found:
+        return found[name]
+    near = difflib.get_close_matches(name, found, n=1)
+    raise Refused(
+        f"There is no saved run {name!r}; nothing was started.",
+        cure=(f"Did you mean {near[0]}? " if near else "")
+        + "almajob run --list-saved shows what there is; a job is named by --job.",
+    )
+
+
+def _files(settings: Settings) -> list[Path]:
+    if settings.config_dir is None:
+        return []
+    try:
+        return sorted(path for path in directory(settings).iterdir() if path.suffix == ".ini")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigurationError(f"{directory(settings)} cannot be read.", why=f"{error.strerror}.") from None
+
+
+def _add(found: dict[str, Saved], path: Path, runs: Mapping[str, Section]) -> None:
+    for name, section in runs.items():
+        if name in found:
+            raise ConfigurationError(
+                f"{path} and {found[name].path} have both a saved run {name}.", cure="Rename one of them."
+            )
+        found[name] = Saved(name, path, section)
+
+
+def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:
+    known = settings.environment_names()
+    for name, value in saved.section.items():
+        _setting, at, environment = name.partition("@")
+        if at and environment not in known:
+            near = difflib.get_close_matches(environment, known, n=1)
+            raise ConfigurationError(
+                f"{value.source}: there is no environment {environment!r}.",
+                cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
+            )
+
+
+def lines(name: str, environment: str, given: Mapping[str, str]) -> str:
+    """Write the settings of a saved run for one environment.
+
+    Raises:
+        Refused: one of them cannot stand in an ini.
+    """
+    written = []
+    for setting, value in given.items():
+        text = ini_file.quoted(value)
+        if text is None:
+            raise Refused(
+                f"{setting} cannot be saved: an ini has no way to write its value.",
+                cure=f"Write a section [{RUN_HEADING}{name}] yourself.",
+            )
+        written.append(f"{setting}@{environment} = {text}\n")
+    return "".join(written)

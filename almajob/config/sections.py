@@ -1,0 +1,169 @@
+"""What the sections of an ini are: general, environments, jobs, saved runs; and what may stand in each."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from almajob.config import ini as ini_file
+from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
+from almajob.config.ini import Ini, Value
+from almajob.errors import ConfigurationError
+
+LOG = logging.getLogger(__name__)
+
+GENERAL_SETTINGS = ("env", "cache_dir")
+JOB_SETTINGS = ("accept",)
+RUN_SETTINGS = ("job", "params", "set", "accept", "fail_if", "once_per", "expand", "xml", "confirm")
+"""What may be said of a saved run, each also as ``NAME@ENVIRONMENT``; besides these ``param.NAME``."""
+PARAM = "param."
+FLAT_SETTINGS = ("api_key_sandbox", "api_key_production", "domain")
+JOB_HEADING = "job:"
+"""How the heading of a job's section begins; the job's id or exact name follows."""
+RUN_HEADING = "run:"
+"""How the heading of a saved run's section begins; its name follows."""
+_GENERAL = "almajob"
+_NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section another name."}
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+Section = Mapping[str, Sourced]
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """An ini, sorted: each setting with its source."""
+
+    general: Section
+    environments: Mapping[str, Section]
+    jobs: Mapping[str, Section]
+    runs: Mapping[str, Section]
+
+
+def none() -> Sections:
+    """Give what there is without an ini."""
+    return Sections({}, {}, {}, {})
+
+
+def of(ini: Ini) -> Sections:
+    """Sort the sections of an ini.
+
+    Raises:
+        ConfigurationError: a heading or a setting is not known.
+    """
+    _refuse_unknown(ini)
+    found: dict[str, Section] = dict(_flat_sections(ini))
+    for name in ini.sections:
+        if not name.startswith((JOB_HEADING, RUN_HEADING)) and name not in {_GENERAL, ini_file.TOP}:
+            found[name] = {**found.get(name, {}), **_sourced(ini, name)}
+    jobs, runs = _headed(ini, JOB_HEADING, "job"), _headed(ini, RUN_HEADING, "run")
+    return Sections(_sourced(ini, _GENERAL), found, jobs, runs)
+
+
+def of_runs(ini: Ini) -> Mapping[str, Section]:
+    """Give the saved runs of a file that has nothing else in it.
+
+    Raises:
+        ConfigurationError: it has, or a setting is not known.
+    """
+    for section, values in ini.sections.items():
+        if section.startswith(RUN_HEADING) or (section == ini_file.TOP and not values):
+            continue
+        raise ConfigurationError(
+            f"{ini.path} has more in it than saved runs.",
+            cure="A file in runs.d has sections [run:NAME], and no others.",
+        )
+    _refuse_unknown(ini)
+    return _headed(ini, RUN_HEADING, "run")
+
+
+def run_name_problem(name: str) -> str:
+    """Say why a saved run cannot be called so; empty where it can."""
+    return "" if _RUN_NAME.fullmatch(name) else "has letters, digits, -, _ and full stops, 64 at most"
+
+
+def _headed(ini: Ini, heading: str, what: str) -> dict[str, Section]:
+    found: dict[str, Section] = {}
+    for section in ini.sections:
+        if section.startswith(heading):
+            name = section.removeprefix(heading).strip()
+            if name in found:
+                raise ConfigurationError(
+                    f"{ini.path} has two sections of the {what} {name!r}.", cure="Join the two."
+                )
+            found[name] = _sourced(ini, section)
+    return found
+
+
+def _sourced(ini: Ini, section: str) -> dict[str, Sourced]:
+    found = ini.sections.get(section, {})
+    return {name: Sourced(value.text, ini.at(value)) for name, value in found.items()}
+
+
+def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
+    """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
+    flat = _sourced(ini, ini_file.TOP)
+    sections: dict[str, dict[str, Sourced]] = {}
+    for kind in KINDS:
+        if f"api_key_{kind}" in flat:
+            shared = {"domain": flat["domain"]} if "domain" in flat else {}
+            sections[kind] = {"api_key": flat[f"api_key_{kind}"], **shared}
+    return sections
+
+
+def _refuse_unknown(ini: Ini) -> None:
+    for section, values in ini.sections.items():
+        if section in _NO_ENVIRONMENT or (section != _GENERAL and section.lower() == _GENERAL):
+            raise ConfigurationError(
+                f"{ini.path} has a section [{section}].",
+                cure=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
+            )
+        known = _known_in(section)
+        if known is None:
+            raise ConfigurationError(
+                f"{ini.path} has a section whose heading cannot name an environment.",
+                cure="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id; "
+                "or [run:NAME] for a saved run.",
+            )
+        for name, value in values.items():
+            if name in known or (known is RUN_SETTINGS and _is_of_run(name)):
+                continue
+            if section == ini_file.TOP:
+                # The predecessor ignored what it did not know, and its ini must keep working.
+                LOG.warning(
+                    "%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name, known)
+                )
+            else:
+                raise _unknown_setting(ini, section, name, value, known)
+
+
+def _known_in(section: str) -> tuple[str, ...] | None:
+    """Name the settings that a section may have; None where its heading says nothing."""
+    fixed = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}
+    if section in fixed:
+        return fixed[section]
+    if section.startswith(JOB_HEADING):
+        return JOB_SETTINGS if section.removeprefix(JOB_HEADING).strip() else None
+    if section.startswith(RUN_HEADING):
+        return None if run_name_problem(section.removeprefix(RUN_HEADING).strip()) else RUN_SETTINGS
+    return ENVIRONMENT_SETTINGS if _ENVIRONMENT_NAME.fullmatch(section) else None
+
+
+def _is_of_run(name: str) -> bool:
+    """Whether it is a setting of a saved run, for all environments or for one."""
+    setting = name.partition("@")[0]
+    return setting in RUN_SETTINGS or bool(setting.startswith(PARAM) and setting.removeprefix(PARAM))
+
+
+def _unknown_setting(
+    ini: Ini, section: str, name: str, value: Value, known: tuple[str, ...]
+) -> ConfigurationError:
+    setting = name.partition("@")[0]
+    near = difflib.get_close_matches(setting, known, n=1)
+    return ConfigurationError(
+        f"{ini.at(value)}: {ini_file.shown(setting, known)} is not a setting in [{section}].",
+        cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
+    )

@@ -1,0 +1,115 @@
+"""A saved run, read for one environment: the job, its parameters, and how its end is judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from almajob.config import environments, places
+from almajob.config.environments import Sourced
+from almajob.config.ini import refuse_open_file
+from almajob.config.saved import Saved
+from almajob.config.sections import PARAM
+from almajob.errors import ConfigurationError
+from almajob.runs import conditions, payload
+from almajob.runs.conditions import Condition
+from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.runkey import PERIODS
+
+ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
+"""A job as a saved run names it best: by its id, with the name that it must have."""
+_OR = re.compile(r"\s+or\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """What a saved run means in one environment.
+
+    Attributes:
+        job: its id or exact name.
+        job_name: the name that the job of that id had when it was saved; empty where nobody knows.
+        parameters: of its file, with its own overrides.
+        set_name: of the set to work on; empty where it names none.
+        accept: statuses that pass besides; empty where the run says nothing.
+        fail_if: conditions of which none may be true.
+        once_per: hour, day, week or month; empty where it says nothing.
+        needs_yes: whether a start in production must be confirmed.
+    """
+
+    job: str
+    job_name: str = ""
+    parameters: Parameters = Parameters()  # noqa: RUF009  # frozen, and without parts that change
+    set_name: str = ""
+    accept: frozenset[str] = frozenset()
+    fail_if: tuple[Condition, ...] = ()
+    once_per: str = ""
+    expands: bool = False
+    as_xml: bool = False
+    needs_yes: bool = True
+
+
+def read(saved: Saved, environment: str) -> SavedRun:
+    """Read a saved run for an environment, and the file with its parameters.
+
+    Raises:
+        ConfigurationError: a setting is wrong, or says nothing for this environment.
+        Refused: the file with its parameters cannot be read.
+    """
+    here = saved.of(environment)
+    if "job" not in here:
+        raise ConfigurationError(
+            f"The saved run {saved.name} says no job for {environment}.",
+            why=f"It stands in {saved.path}.",
+            cure=f"Ids differ between environments: add job@{environment} = ID NAME there.",
+        )
+    job = here["job"].text
+    both = ID_AND_NAME.fullmatch(job)
+    return SavedRun(
+        job=both[1] if both else job,
+        job_name=both[2] if both else "",
+        parameters=_parameters(saved, here),
+        set_name=here["set"].text if "set" in here else "",
+        accept=environments.accepted(here["accept"]) if "accept" in here else frozenset(),
+        fail_if=_conditions(here["fail_if"]) if "fail_if" in here else (),
+        once_per=_period(here["once_per"]) if "once_per" in here else "",
+        expands=environments.is_yes(here, "expand", default=False),
+        as_xml=environments.is_yes(here, "xml", default=False),
+        needs_yes=environments.is_yes(here, "confirm", default=True),
+    )
+
+
+def _parameters(saved: Saved, here: Mapping[str, Sourced]) -> Parameters:
+    found = Parameters()
+    if "params" in here:
+        path = places.beside(saved.path, here["params"].text)
+        # That it cannot be read is told by whoever reads it.
+        with suppress(OSError):
+            refuse_open_file(path, path.stat(), holds_key=False)
+        found = payload.read(str(path))
+    overrides = []
+    for setting, given in here.items():
+        if setting.startswith(PARAM):
+            name = setting.removeprefix(PARAM)
+            problem = problem_with(name, given.text)
+            if problem:
+                raise ConfigurationError(f"{given.source}: {problem}.")
+            overrides.append(Given(name, given.text, given.source))
+    return found.overridden(overrides)
+
+
+def _conditions(given: Sourced) -> tuple[Condition, ...]:
+    try:
+        return tuple(conditions.parse(text) for text in _OR.split(given.text.strip()))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{given.source}: fail_if: {error}.",
+            cure="Write, for example: fail_if = asset_failed > 0 or invoices == 0",
+        ) from None
+
+
+def _period(given: Sourced) -> str:
+    if given.text not in PERIODS:
+        raise ConfigurationError(f"{given.source}: once_per is one of {', '.join(PERIODS)}.")
+    return given.text

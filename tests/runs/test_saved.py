@@ -1,0 +1,297 @@
+"""Saved runs: written by hand or with ``--save``, one for each environment, read as they were meant."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma.models import Code, Job, Parameter
+from almajob.config import ini
+from almajob.config.saved import named
+from almajob.config.settings import Options, load
+from almajob.context import Context
+from almajob.errors import AlmajobError, ConfigurationError, Refused
+from almajob.runs import saved
+from almajob.runs.saving import write
+from almajob.testing import SimulatedAlma
+from tests.conftest import Run
+
+Write = Callable[..., Path]
+ENVIRONMENTS = "[sandbox]\napi_key = x\nregion = na\n[production]\napi_key = y\nregion = na\n"
+THESES = "Theses without a call number"
+SAVE = ("--env", "sandbox", "run", "--job", "M44", "--set", THESES)
+
+
+def _read(environment: str = "sandbox", name: str = "a") -> saved.SavedRun:
+    with Context(Options(env=environment)) as context:
+        return context.saved_runs.read(name)
+
+
+def _runs_d(path: Path, name: str, text: str, mode: int = 0o600) -> Path:
+    directory = path.parent / "runs.d"
+    directory.mkdir(exist_ok=True)
+    file = directory / name
+    file.write_text(text, "utf-8")
+    file.chmod(mode)
+    return file
+
+
+def test_what_is_said_for_an_environment_counts_there(write_ini: Write) -> None:
+    """Instead of what is said for all."""
+    write_ini(
+        f"{ENVIRONMENTS}[run:a]\njob = Export\njob@production = M7 Export records\nonce_per = day\n"
+        "param.COLLECTION_ID = 1\nparam.COLLECTION_ID@production = 2\nconfirm@production = no\n"
+    )
+    here, there = _read(), _read("production")
+    assert (here.job, here.job_name, there.job, there.job_name) == ("Export", "", "M7", "Export records")
+    assert (here.once_per, there.once_per) == ("day", "day")
+    assert (here.needs_yes, there.needs_yes) == (True, False)
+    assert here.parameters.sent == (Parameter("COLLECTION_ID", "1"),)
+    assert there.parameters.sent == (Parameter("COLLECTION_ID", "2"),)
+
+
+def test_a_name_in_small_letters_is_another_parameter(write_ini: Write) -> None:
+    """Settings may be written in any case; the names of parameters are Alma's."""
+    write_ini(f"{ENVIRONMENTS}[run:a]\nJob = M1\nPARAM.Ab = 1\nparam.aB = 2\n")
+    assert _read().parameters.sent == (Parameter("Ab", "1"), Parameter("aB", "2"))
+
+
+def test_the_parameters_are_beside_the_file_that_names_them(write_ini: Write) -> None:
+    """Wherever almajob is called from; overrides count before the file."""
+    path = write_ini(ENVIRONMENTS)
+    _runs_d(path, "b.ini", "[run:a]\njob = M1\nparams = p.json\nparam.x = 2\nparam.z = 3\n")
+    _runs_d(path, "p.json", '{"x": "1", "y": "1"}')
+    found = _read().parameters
+    assert [(item.name, item.value, item.instead_of) for item in found.given] == [
+        ("x", "2", "1"),
+        ("y", "1", None),
+        ("z", "3", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("[run:a]\njob = M1\nonce_per = year\n", "line 9: once_per is one of hour, day"),
+        ("[run:a]\njob = M1\nfail_if = x\n", "line 9: fail_if: a condition is COUNTER OP VALUE"),
+        ("[run:a]\njob = M1\nconfirm = maybe\n", "line 9: confirm is yes or no"),
+        ("[run:a]\njob = M1\naccept = RUNNING\n", "line 9: accept: "),
+        ("[run:a]\njob = M1\nparam. = x\n", "line 9: param. is not a setting"),
+        ("[run:a]\njob@prodution = M1\n", "line 8: there is no environment 'prodution'"),
+        ("[run:a]\njob@production = M1\n", "says no job for sandbox"),
+        ("[run:a]\nonceper = day\n", "line 8: onceper is not a setting in [run:a]"),
+        ("[run:a b]\njob = M1\n", "heading cannot name an environment"),
+        ("[run:a]\njob = M1\n[run: a]\njob = M2\n", "has two sections of the run 'a'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(write_ini: Write, section: str, message: str) -> None:
+    """Exit code 7, and what may have been meant."""
+    write_ini(ENVIRONMENTS + section)
+    with pytest.raises(ConfigurationError) as caught:
+        _read()
+    assert message in str(caught.value)
+
+
+def test_files_of_runs_d_have_nothing_but_saved_runs(write_ini: Write) -> None:
+    """A key there, a name that is taken, a file that others can change: each is refused."""
+    path = write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\n")
+    file = _runs_d(path, "b.ini", "[sandbox]\napi_key = z\n")
+    with pytest.raises(ConfigurationError, match="more in it than saved runs"):
+        _read()
+    file.write_text("[run:a]\njob = M2\n")
+    with pytest.raises(ConfigurationError, match="have both a saved run a"):
+        _read()
+    file.write_text("[run:c]\njob = M2\n")
+    file.chmod(0o666)
+    with pytest.raises(ConfigurationError, match="can be changed by other users"):
+        _read()
+    file.chmod(0o600)
+    assert _read(name="c").job == "M2"
+
+
+def test_parameters_that_others_can_change_are_refused(write_ini: Write) -> None:
+    """Nobody else says what a saved run deletes."""
+    path = write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\nparams = p.json\n")
+    (path.parent / "p.json").write_text("{}")
+    (path.parent / "p.json").chmod(0o666)
+    with pytest.raises(ConfigurationError, match=r"p\.json can be changed"):
+        _read()
+
+
+def test_a_saved_run_that_is_not_there_names_the_nearest(write_ini: Write) -> None:
+    """Exit code 5."""
+    write_ini(f"{ENVIRONMENTS}[run:nightly]\njob = M1\n")
+    with pytest.raises(Refused, match="There is no saved run 'nigthly'") as caught:
+        _read(name="nigthly")
+    assert "Did you mean nightly?" in caught.value.cure
+
+
+# --- saving ---
+
+VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
+
+
+@given(value=VALUES)
+def test_a_value_that_can_be_written_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, value: str
+) -> None:
+    """Blanks, comment signs and quotes included; what cannot is not written."""
+    text = ini.quoted(value)
+    if text is None:
+        assert {"'", '"'} <= set(value) or value.splitlines() != [value]
+        return
+    file = tmp_path_factory.mktemp("x") / "x.ini"
+    file.touch(0o600)
+    file.write_text(f"[run:a]\nset@sandbox = {text} ; a comment\n", "utf-8")
+    assert ini.read(file).sections["run:a"]["set@sandbox"].text == value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Export records",
+        "x #1 y",
+        "Add 245 sf h [Video]",
+        " a ",
+        "it's",
+        "a = b",
+        "both ' and \"",
+        "a  b",
+        "é\u202ex",
+    ],
+)
+def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
+    """Id, name, parameters and settings; a name that no ini can hold is left out, the id is not."""
+    write_ini(ENVIRONMENTS)
+    settings = load(Options(), os.environ)
+    sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("c", "\u202e'\""))
+    said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
+    path = write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), parameters=sent, said=said)
+    found = saved.read(named(settings, "n"), "sandbox")
+    assert (found.job, found.parameters.sent) == ("M44", sent)
+    assert found.job_name in (name, "")
+    assert bool(found.job_name) is (name not in (" a ", "é\u202ex"))
+    assert (found.set_name, found.once_per, len(found.fail_if)) == ("Lost; items", "day", 2)
+    assert [file.stat().st_mode & 0o777 for file in path.parent.iterdir()] == [0o600, 0o600]
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_run_is_saved_for_each_environment(simulated: SimulatedAlma, almajob: Run) -> None:
+    """The second time adds to the first; the same environment twice is refused, and nothing is changed."""
+    assert almajob(*SAVE, "--save", "theses", "--once-per", "day").code == 0
+    (directory,) = Path(os.environ["ALMAJOB_INI"]).parent.glob("runs.d")
+    before = (directory / "theses.ini").read_text()
+    again = almajob(*SAVE, "--save", "theses")
+    assert again.code == 5
+    assert "There is a saved run theses for sandbox" in again.err
+    assert (directory / "theses.ini").read_text() == before
+    production = ("--env", "production", *SAVE[2:], "--param", "job_name=P", "--save", "theses")
+    assert almajob(*production).code == 0
+    assert (directory / "theses.ini").read_text().startswith(before)
+    listed = json.loads(almajob("run", "--list-saved", "-f", "json").out)
+    assert [(row["name"], row["environment"], row["once_per"]) for row in listed] == [
+        ("theses", "sandbox", "day"),
+        ("theses", "production", ""),
+    ]
+    assert simulated.log.count("POST *") == 0
+    assert almajob("--env", "sandbox", "run", "theses").code == 0
+    assert almajob("--env", "production", "run", "theses", "--yes").code == 0
+    (run,) = simulated.institution.production.runs()
+    assert dict(run.parameters)["job_name"].startswith("P [aj:")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("--job", "M44", "--set", "An empty set", "--save", "x"), 5, "has no members"),
+        (("--job", "M44", "--set", "Lost items", "--save", "x"), 5, "does not fit the job"),
+        (("--job", "no such job", "--save", "x"), 5, "No job has the name"),
+        (("--job", "M44", "--save", "a b"), 2, "The name of a saved run has letters"),
+        (("--job", "M44", "--save", "../x"), 2, "The name of a saved run has letters"),
+        (("--job", "M44", "--save", "x", "--run-key", "k"), 2, "not as one run of it"),
+        (("--job", "M44", "--save", "x", "--dry-run"), 2, "not allowed with"),
+        (("x", "--save", "y"), 2, "not as one run of it"),
+    ],
+)
+def test_what_could_not_be_started_is_not_saved(
+    simulated: SimulatedAlma, almajob: Run, words: tuple[str, ...], code: int, part: str
+) -> None:
+    """The same checks, and no file."""
+    done = almajob("--env", "sandbox", "run", *words)
+    assert (done.code, done.out) == (code, "")
+    assert part in done.err
+    assert list(Path(os.environ["ALMAJOB_INI"]).parent.glob("runs.d/*")) == []
+
+
+def test_a_directory_that_cannot_be_written_is_an_error(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Exit code 5, no traceback, nothing half-written."""
+    Path(os.environ["ALMAJOB_INI"]).with_name("runs.d").write_text("")
+    done = almajob(*SAVE, "--save", "x")
+    assert done.code in (5, 7)
+    assert "runs.d" in done.err
+
+
+def test_a_saved_id_that_became_another_jobs_starts_nothing(simulated: SimulatedAlma, almajob: Run) -> None:
+    """A sandbox is made anew from production, and ids change."""
+    almajob(*SAVE, "--save", "theses")
+    (file,) = Path(os.environ["ALMAJOB_INI"]).parent.glob("runs.d/theses.ini")
+    file.write_text(file.read_text().replace("M44 Export Bibliographic", "M44 Delete Bibliographic"))
+    done = almajob("--env", "sandbox", "run", "theses")
+    assert done.code == 5
+    assert "M44 is not the job that was saved" in done.err
+    assert simulated.log.count("POST *") == 0
+
+
+def test_the_command_line_counts_before_what_is_saved(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Period, set and parameters."""
+    almajob(*SAVE, "--once-per", "day", "--save", "theses")
+    plan = ("--env", "sandbox", "run", "theses", "--dry-run", "-f", "json")
+    assert json.loads(almajob(*plan).out)["run_key"].startswith("once-per-day:sandbox:M44:")
+    changed = json.loads(almajob(*plan, "--run-key", "k", "--set", "All electronic theses").out)
+    assert changed["run_key"] == "k"
+    assert changed["set"].startswith("All electronic theses (")
+    by_id = json.loads(almajob(*plan, "--param", "set_id=9563211250000561").out)
+    assert by_id["set"].startswith(f"{THESES} (9563211250000561)")
+    assert by_id["overrides"] == ["set_id"]
+
+
+def test_a_saved_run_judges_its_end(simulated: SimulatedAlma, almajob: Run) -> None:
+    """By the statuses and conditions that it was saved with."""
+    simulated.set_ending("M44", "COMPLETED_FAILED", seconds=60)
+    almajob(*SAVE, "--accept", "COMPLETED_FAILED", "--save", "good")
+    almajob(*SAVE, "--save", "strict")
+    assert almajob("--env", "sandbox", "run", "good", "--wait").code == 0
+    simulated.clock.advance(3600)
+    assert almajob("--env", "sandbox", "run", "strict", "--wait").code == 3
+
+
+def test_nothing_saved_is_an_empty_list(almajob: Run) -> None:
+    """Also without an ini."""
+    assert almajob("run", "--list-saved", "-f", "json").out.strip() == "[]"
+
+
+def test_config_shows_and_checks_saved_runs(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Each setting with its line; a wrong one is found."""
+    almajob(*SAVE, "--save", "theses")
+    shown = almajob("config", "show").out
+    assert "run:theses.job@sandbox" in shown
+    assert "1 can be read" in almajob("--env", "sandbox", "config", "check").out
+    (file,) = Path(os.environ["ALMAJOB_INI"]).parent.glob("runs.d/theses.ini")
+    file.write_text(f"{file.read_text()}jbo@sandbox = M1\n")
+    checked = almajob("--env", "sandbox", "config", "check")
+    assert checked.code == 7
+    assert "jbo is not a setting" in checked.out
+
+
+def test_any_error_names_no_key(write_ini: Write) -> None:
+    """A key on the wrong side of an equals sign of a saved run."""
+    write_ini(f"{ENVIRONMENTS}[run:a]\nl7xx00secret = job\n")
+    with pytest.raises(AlmajobError) as caught:
+        _read()
+    assert "l7xx00secret" not in str(caught.value)
