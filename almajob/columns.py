@@ -11,6 +11,7 @@ from cliff.columns import FormattableColumn
 from almajob import times
 from almajob.alma.models import Code, Counter, parse_time
 from almajob.runs import clock as clocks
+from almajob.runs.parameters import Given
 from almajob.store.record import Candidate, Step
 from almajob.visible import visible
 
@@ -123,6 +124,33 @@ class Candidates(_Column[Any]):
         return [_candidate(item) for item in self._value]
 
 
+class Payload(_Column[Any]):
+    """The parameters of a start as they are sent, a line each, and where each was given."""
+
+    def human_readable(self) -> str:
+        return "\n".join(visible(_given(item)) for item in self._value)
+
+    def machine_readable(self) -> Any:
+        return [
+            {"name": item.name, "value": item.value, "source": item.source, "instead_of": item.instead_of}
+            for item in self._value
+        ]
+
+
+class Body(_Column[Any]):
+    """The body of a request: a parameter a line for people, as it is sent for programs."""
+
+    def human_readable(self) -> str:
+        if isinstance(self._value, bytes):
+            return visible(self._value.decode().expandtabs(2), keep="\n")
+        listed = [json.dumps(item, ensure_ascii=False) for item in self._value.get("parameter", ())]
+        return visible('{"parameter": [\n  ' + ",\n  ".join(listed) + "\n]}" if listed else "{}", keep="\n")
+
+    def machine_readable(self) -> str:
+        value = self._value
+        return value.decode() if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
+
+
 class Progress(_Column[Any]):
     """Per cent, as Alma counts them: 101.3 occurs."""
 
@@ -154,6 +182,12 @@ class Alerts(_Column[Any]):
 
     def machine_readable(self) -> Any:
         return [{"code": item.value, "text": item.desc} for item in self._value]
+
+
+def _given(item: Given) -> str:
+    instead = "" if item.instead_of is None else f", instead of {item.instead_of!r}"
+    where = f"  ({item.source}{instead})" if item.source else ""
+    return f"{item.name} = {item.value}{where}"
 
 
 def _plain(value: object) -> str:

@@ -23,11 +23,16 @@ from almajob.config.environments import Environment
 from almajob.config.keys import KeySource
 from almajob.config.settings import Options, Settings
 from almajob.errors import AlmajobError, Refused
+from almajob.runs import clock as clocks
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.conditions import Condition
+from almajob.runs.expansion import expanded
 from almajob.runs.intention import Place
+from almajob.runs.parameters import Parameters
 from almajob.runs.policy import Policy
+from almajob.runs.prepare import local_time
 from almajob.runs.runs import Runs
+from almajob.runs.saving import SavedRuns
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
 from almajob.store.cache import Cache
@@ -158,7 +163,25 @@ class Context:
             has_limits=environment.base_url is not None,
             command=self._program,
             policy=self.policy(),
+            read_only=self.read_only_by(environment),
         )
+
+    def read_only_by(self, environment: Environment) -> str:
+        """Say what forbids every POST to an environment; empty where nothing does."""
+        return self.settings.read_only or (environment.read_only.source if environment.read_only else "")
+
+    @cached_property
+    def saved_runs(self) -> SavedRuns:
+        """The saved runs: what ``almajob run NAME`` stands for."""
+        return SavedRuns(self.settings, lambda: self.environment.name, lambda: self.starts)
+
+    def expanded(self, parameters: Parameters) -> Parameters:
+        """Fill in what stands in braces in the values: days, times, variables.
+
+        Raises:
+            Refused: there is something else in braces, or a variable is not set.
+        """
+        return expanded(parameters, local_time(clocks.system().now()), self._environ)
 
     @property
     def environment_name(self) -> str:
@@ -198,7 +221,7 @@ class Context:
             base_url, key = self._start_demo()
         else:
             base_url, key = environment.base_url.text, self._key(environment)
-        alma = Alma(Session(base_url, key, environment.limits))
+        alma = Alma(Session(base_url, key, environment.limits, read_only=self.read_only_by(environment)))
         self._closing.callback(alma.close)
         return alma
 

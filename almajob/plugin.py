@@ -7,12 +7,14 @@ is in ``self.context``.
 from __future__ import annotations
 
 from almajob.alma.api import Alma, JobFilter
-from almajob.alma.models import Job
+from almajob.alma.models import Job, Parameter
+from almajob.alma.payloads import to_plain_json, to_xml
 from almajob.alma.reports import Event, Match
-from almajob.columns import Alerts, Counters, Fields, Length, Progress, Text, Time, Words, Yes
+from almajob.columns import Alerts, Body, Counters, Fields, Length, Payload, Progress, Text, Time, Words, Yes
 from almajob.command import Command, Lister, ShowOne, ShowSome
 from almajob.config.environments import Environment
-from almajob.config.settings import JOB_HEADING
+from almajob.config.saved import Saved
+from almajob.config.sections import JOB_HEADING, RUN_HEADING
 from almajob.context import Context
 from almajob.errors import (
     AlmajobError,
@@ -50,6 +52,8 @@ from almajob.runs.doubt import in_doubt, is_twice
 from almajob.runs.followed import Display, WaitOptions
 from almajob.runs.history import Period, history, since, until
 from almajob.runs.intention import IF_RUNNING, StartOptions
+from almajob.runs.parameters import Given, Parameters
+from almajob.runs.payload import read as read_payload
 from almajob.runs.plan import Plan
 from almajob.runs.policy import Policy
 from almajob.runs.records import find as find_record
@@ -57,8 +61,19 @@ from almajob.runs.records import listed
 from almajob.runs.reports import LINE_TYPE, POPULATIONS, Download, download, events, matches
 from almajob.runs.run import Run
 from almajob.runs.runkey import PERIODS
+from almajob.startoptions import (
+    Wish,
+    add_guard_options,
+    add_job_options,
+    add_once_options,
+    add_parameter_options,
+    add_patience_options,
+    refuse_odd_start,
+    said_of,
+    wish_of,
+)
 from almajob.store.record import Record
-from almajob.terminal import asker
+from almajob.terminal import asker, confirmer
 from almajob.views import (
     BRIEF_COLUMNS,
     LEDGER_COLUMNS,
@@ -82,10 +97,12 @@ __all__ = [
     "POPULATIONS",
     "RECORD_COLUMNS",
     "RUN_COLUMNS",
+    "RUN_HEADING",
     "START_COLUMNS",
     "Alerts",
     "Alma",
     "AlmajobError",
+    "Body",
     "Command",
     "ConfigurationError",
     "Context",
@@ -95,12 +112,16 @@ __all__ = [
     "Environment",
     "Event",
     "Fields",
+    "Given",
     "Job",
     "JobFilter",
     "Length",
     "Lister",
     "Match",
     "OutcomeUnknown",
+    "Parameter",
+    "Parameters",
+    "Payload",
     "Period",
     "Plan",
     "Policy",
@@ -108,6 +129,7 @@ __all__ = [
     "Record",
     "Refused",
     "Run",
+    "Saved",
     "ShowOne",
     "ShowSome",
     "StartOptions",
@@ -116,15 +138,22 @@ __all__ = [
     "Time",
     "UsageError",
     "WaitOptions",
+    "Wish",
     "Words",
     "Yes",
+    "add_guard_options",
     "add_id_option",
     "add_ids_option",
+    "add_job_options",
     "add_limit_option",
+    "add_once_options",
+    "add_parameter_options",
+    "add_patience_options",
     "add_policy_options",
     "add_run_argument",
     "add_wait_options",
     "asker",
+    "confirmer",
     "display",
     "download",
     "duration",
@@ -143,15 +172,21 @@ __all__ = [
     "policy_of",
     "process_id",
     "process_ids",
+    "read_payload",
     "record_values",
+    "refuse_odd_start",
     "run_key",
     "run_values",
+    "said_of",
     "seconds",
     "since",
     "start_values",
     "status",
+    "to_plain_json",
+    "to_xml",
     "until",
     "wait_options_given",
     "wait_options_of",
     "whole_number",
+    "wish_of",
 ]

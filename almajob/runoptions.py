@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from almajob.alma.statuses import code_problem, codes_in, end_problem
@@ -66,9 +66,22 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def policy_of(parsed_args: argparse.Namespace, context: Context) -> Policy:
-    """Read the options of ``add_policy_options``."""
-    return context.policy({code for codes in parsed_args.accept for code in codes}, parsed_args.fail_if)
+def policy_of(
+    parsed_args: argparse.Namespace,
+    context: Context,
+    *,
+    accept: Collection[str] = (),
+    fail_if: Sequence[Condition] = (),
+) -> Policy:
+    """Read the options of ``add_policy_options``.
+
+    Args:
+        parsed_args: the command line.
+        context: knows the ini.
+        accept, fail_if: what counts where the command line says nothing, such as a saved run's.
+    """
+    accepted_here = {code for codes in parsed_args.accept for code in codes}
+    return context.policy(accepted_here or accept, parsed_args.fail_if or fail_if)
 
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"
+PARAMETERS = ROOT / "docs" / "parameters.md"
 FOLLOWING = ROOT / "docs" / "following.md"
 
 

@@ -90,6 +90,10 @@ class Terminal:
             assert time.monotonic() < end, f"it did not end, with this on the screen:\n{self.text}"
         return self.process.wait(_PATIENCE)
 
+    def type(self, text: str) -> None:
+        """Type something."""
+        os.write(self._master, text.encode())
+
     def press_ctrl_c(self) -> None:
         """Type Ctrl-C, which the terminal turns into a signal."""
         os.write(self._master, b"\x03")

@@ -11,7 +11,19 @@ import almajob
 ROOT = Path(almajob.__file__).parent
 RANKS = (
     *("visible", "times", "newfile", "signals", "stdout", "terminal", "deadline", "errors", "alma", "logs"),
-    *("config", "store", "runs", "context", "columns", "views", "live", "options", "runoptions", "command"),
+    *(
+        "config",
+        "store",
+        "runs",
+        "context",
+        "columns",
+        "views",
+        "live",
+        "options",
+        "runoptions",
+        "startoptions",
+        "command",
+    ),
     *("plugin", "discovery", "legacy", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.
@@ -24,7 +36,7 @@ FENCES = {
     "configparser": ("config.",),
     "cliff": ("app", "discovery", "command", "columns"),
     "stevedore": ("discovery",),
-    "argparse": ("app", "command", "options", "runoptions", "commands."),
+    "argparse": ("app", "command", "options", "runoptions", "startoptions", "commands."),
     "rich": ("live",),
 }
 BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Counter, Instance
-from almajob.columns import Alerts, Counters, Fields, Length, Progress, Text, Time, Words, Yes
+from almajob.columns import Alerts, Body, Counters, Fields, Length, Payload, Progress, Text, Time, Words, Yes
+from almajob.runs.parameters import Given
 from almajob.runs.run import Run
 from almajob.views import RUN_COLUMNS, run_values
 
@@ -54,6 +55,26 @@ def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
     alerts = Alerts((Code("a", "Well done."), Code("b", "")))
     assert alerts.human_readable() == "Well done.\nb"
     assert alerts.machine_readable() == [{"code": "a", "text": "Well done."}, {"code": "b", "text": ""}]
+
+
+def test_parameters_are_lines_for_people_and_objects_for_programs() -> None:
+    """With their sources, and what they stand instead of; what cannot be seen is spelled out."""
+    shown = Payload((Given("a", "x\x1b", "f.xml, line 2"), Given("b", "", "--param", instead_of="y")))
+    assert shown.human_readable() == "a = x\\x1b  (f.xml, line 2)\nb =   (--param, instead of 'y')"
+    assert shown.machine_readable()[1] == {"name": "b", "value": "", "source": "--param", "instead_of": "y"}
+
+
+@pytest.mark.parametrize(
+    ("body", "people", "programs"),
+    [
+        ({}, "{}", "{}"),
+        ({"parameter": [{"a": 1}]}, '{"parameter": [\n  {"a": 1}\n]}', '{"parameter": [{"a": 1}]}'),
+        (b"<job>\n\t<x>\x1b</x>\n</job>", "<job>\n  <x>\\x1b</x>\n</job>", "<job>\n\t<x>\x1b</x>\n</job>"),
+    ],
+)
+def test_a_body_has_a_parameter_a_line_for_people(body: Any, people: str, programs: str) -> None:
+    """Programs get it as it is sent."""
+    assert (Body(body).human_readable(), Body(body).machine_readable()) == (people, programs)
 
 
 def test_a_run_has_a_value_for_every_column() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -12,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from almajob.alma.models import Parameter
 from almajob.config import settings
 from almajob.config.environments import ENVIRONMENT_SETTINGS
-from almajob.config.settings import FLAT_SETTINGS, GENERAL_SETTINGS, Options
+from almajob.config.sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
+from almajob.config.settings import Options
+from almajob.context import Context
+from almajob.runs import payload
 from almajob.simulator import control
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.gateway import KEYS
@@ -22,7 +27,7 @@ from almajob.store.ledger import Ledger
 from almajob.store.record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.generated_docs import FOLLOWING, PARTS, README, ROOT, SIMULATOR, with_generated_part
+from tests.generated_docs import FOLLOWING, PARAMETERS, PARTS, README, ROOT, SIMULATOR, with_generated_part
 from tests.store.test_record import new
 
 pytest_plugins = ["pytester"]
@@ -148,14 +153,69 @@ def test_every_example_works(
         assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
     if words[:2] in (["runs", "show"], ["runs", "resolve"]):
         known["RUN"] = _start_in_doubt()
+    if "params" in words:
+        assert (
+            almajob("--env", "sandbox", "run", "--job", "M44", "--set", "Theses without a call number").code
+            == 0
+        )
     done = almajob(*(known.get(word, word) for word in words))
     assert done.code == 0, done.err
+
+
+def test_every_example_of_the_page_on_parameters_works(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One after the other, as somebody who reads it would type them, with the file that it shows."""
+    text = PARAMETERS.read_text("utf-8")
+    (shown,) = re.findall(r"```xml\n(.*?)```", text, re.DOTALL)
+    Path("export.xml").write_text(shown, "utf-8")
+    Path("set.txt").write_text("9563211250000561\n", "utf-8")
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    assert len(lines) > 12
+    for line in lines:
+        words = shlex.split(line)[1:]
+        if words[-1].startswith("<"):
+            stdin = io.TextIOWrapper(io.BytesIO(Path(words.pop()[1:]).read_bytes()))
+            monkeypatch.setattr("sys.stdin", stdin)
+        done = almajob(*words)
+        assert done.code == 0, f"{line}\n{done.err}"
+        # Alma starts a job five times an hour, and one at a time.
+        simulated.clock.advance(3600)
+    starts = sum(
+        line.count(" run ") and not re.search("--dry-run|--save|--list-saved", line) for line in lines
+    )
+    assert simulated.log.count("POST /conf/jobs/*") == starts
+
+
+def test_the_saved_run_of_the_page_on_parameters_is_read(write_ini: Callable[..., Path]) -> None:
+    """With the settings that its table names."""
+    text = PARAMETERS.read_text("utf-8")
+    (section,) = re.findall(r"```ini\n(.*?)```", text, re.DOTALL)
+    ini = write_ini(f"[sandbox]\napi_key = x\nregion = na\n{section}")
+    Path(ini.parent / "theses.sandbox.json").write_text('{"set_id": "7"}', "utf-8")
+    with Context(Options(env="sandbox")) as context:
+        found = context.saved_runs.read("theses")
+    assert (found.job, found.job_name, found.once_per) == ("M44", "Export Bibliographic records", "week")
+    assert [str(condition) for condition in found.fail_if] == ["records < 1", "invoices == 0"]
+    assert (found.accept, found.expands, found.needs_yes) == (frozenset({"COMPLETED_FAILED"}), True, True)
+    assert found.parameters.sent == (
+        Parameter("set_id", "7"),
+        Parameter("job_name", "Theses of {date:%Y-%m-%d}"),
+    )
+    for name in (*RUN_SETTINGS, "param.NAME"):
+        assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("form", re.findall(r"\| `(\[?\{\".*?)` \|", PARAMETERS.read_text("utf-8")))
+def test_the_forms_of_the_page_on_parameters_are_read(form: str) -> None:
+    """Those that are written in one line."""
+    assert payload.parsed(form.encode(), "x").get("set_id") == "9563211250000561"
 
 
 def test_the_sample_ini_shows_every_setting_and_is_read(tmp_path: Path) -> None:
     """Each setting stands in it, as a setting or as a comment; what is no comment is right."""
     text = SAMPLE.read_text("utf-8")
-    for name in (*GENERAL_SETTINGS, *ENVIRONMENT_SETTINGS, *FLAT_SETTINGS):
+    for name in (*GENERAL_SETTINGS, *ENVIRONMENT_SETTINGS, *FLAT_SETTINGS, *RUN_SETTINGS):
         assert re.search(rf"^[;# ]*{name} = |\b{name}\b,? works too", text, re.MULTILINE), name
     copy = tmp_path / "almajob.ini"
     copy.write_text(text, "utf-8")

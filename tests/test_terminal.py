@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from almajob.terminal import asker
+from almajob.terminal import asker, confirmer
 
 
 class _Terminal(io.StringIO):
@@ -30,6 +30,20 @@ def test_a_person_answers(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("answer", ["M44\n", "", "y\n"])
+def test_what_is_typed_is_given_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
+) -> None:
+    """Whether it is the id is for others to say."""
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", stderr := _Terminal())
+    confirm = confirmer()
+    assert confirm is not None
+    assert confirm("Job  \x1bM44") == answer
+    assert stderr.getvalue().startswith("Job  \\x1bM44\nType the job's id to start it")
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])
 def test_nobody_is_asked_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None
@@ -38,3 +52,4 @@ def test_nobody_is_asked_without_a_terminal(
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr(sys, "stderr", _Terminal())
     assert asker() is None
+    assert confirmer() is None

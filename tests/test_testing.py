@@ -25,7 +25,7 @@ def test_a_job_that_takes_eight_hours(alma, almajob):
 
 
 def test_the_environments_are_two(alma, almajob):
-    assert almajob("--env", "production", "run", "--job", JOB).code == 0
+    assert almajob("--env", "production", "run", "--yes", "--job", JOB).code == 0
     assert len(alma.institution.production.runs()) == 1
     assert alma.institution.sandbox.runs() == []
 

@@ -45,11 +45,13 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
         return True
 
     ini_is_right = passes("ini file", lambda: _ini(context))
+    if ini_is_right:
+        passes("saved runs", lambda: f"{len(context.saved_runs.listed())} can be read")
     is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
     if is_configured and passes("API key", lambda: _key(context)):
         alma = context.alma
         if passes("key may read (GET conf/test)", lambda: f"yes {alma.test_read()}".strip()):
-            passes("key may start jobs (POST conf/test)", lambda: _writes(alma))
+            passes("key may start jobs (POST conf/test)", lambda: _writes(alma, context))
             passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
     return rows, errors
 
@@ -73,7 +75,10 @@ def _key(context: Context) -> str:
     return f"found ({source.way}: {source.place})" if source else "not needed"
 
 
-def _writes(alma: Alma) -> str:
+def _writes(alma: Alma, context: Context) -> str:
+    read_only = context.read_only_by(context.environment)
+    if read_only:
+        return f"not tried: read-only, by {read_only}"
     alma.test_write()
     return "yes"
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import JOB_HEADING, ConfigurationError, Context, Lister
+from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Lister
 
 _Row = tuple[str, str, str]
 
@@ -24,7 +24,8 @@ class ConfigShow(Lister):
     columns = ("Setting", "Value", "Source")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        rows = [*_general(self.context), *_environments(self.context), *_jobs(self.context)]
+        context = self.context
+        rows = [*_general(context), *_environments(context), *_jobs(context), *_saved(context)]
         return self.columns, rows
 
 
@@ -37,6 +38,7 @@ def _general(context: Context) -> list[_Row]:
         ("env", env.text if env else "", env.source if env else "not set"),
         ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
         ("state_dir", settings.state_dir.text, settings.state_dir.source),
+        *([("read_only", "yes", settings.read_only)] if settings.read_only else []),
     ]
 
 
@@ -62,6 +64,17 @@ def _jobs(context: Context) -> list[_Row]:
     ]
 
 
+def _saved(context: Context) -> list[_Row]:
+    found = {
+        saved.name: saved for saved, _environment in context.saved_runs.listed(context.named_environment)
+    }
+    return [
+        (f"{RUN_HEADING}{name}.{setting}", value.text, value.source)
+        for name, saved in found.items()
+        for setting, value in saved.section.items()
+    ]
+
+
 def _of(context: Context, name: str) -> list[_Row]:
     settings = context.settings
     try:
@@ -79,7 +92,11 @@ def _of(context: Context, name: str) -> list[_Row]:
         ("deadline", limits.total),
     )
     accept = ("accept", " ".join(sorted(environment.accept)))
-    choices = (("tag", environment.has_tags), ("sole_starter", environment.is_sole_starter))
+    choices = (
+        ("tag", environment.has_tags),
+        ("sole_starter", environment.is_sole_starter),
+        ("read_only", environment.read_only is not None),
+    )
     return [
         ("kind", environment.kind.text, environment.kind.source),
         ("base_url", url.text, url.source),

@@ -1,48 +1,59 @@
-"""``almajob run``: start a job, once."""
+"""``almajob run``: start a job, once; or keep under a name how it is started."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from almajob.plugin import (
-    IF_RUNNING,
-    PERIODS,
     START_COLUMNS,
     AlmajobError,
+    Body,
+    Payload,
     Plan,
-    ShowOne,
-    StartOptions,
+    Saved,
+    ShowSome,
     Text,
     UsageError,
+    Wish,
+    Words,
+    add_guard_options,
+    add_job_options,
+    add_once_options,
+    add_parameter_options,
+    add_patience_options,
     add_policy_options,
     add_wait_options,
     asker,
+    confirmer,
     display,
-    duration,
-    non_empty,
     not_started,
-    policy_of,
-    run_key,
+    refuse_odd_start,
+    said_of,
     start_values,
     wait_options_given,
     wait_options_of,
+    wish_of,
 )
 
 PLAN_COLUMNS = (
     *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
-    *("method", "url", "authorization", "body"),
+    *("method", "url", "authorization", "body", "set", "parameters", "overrides"),
 )
+SAVED_COLUMNS = ("name", "environment", "job", "params", "set", "once_per", "confirm", "file")
 
 
-class Run(ShowOne):
+class Run(ShowSome):
     """Start a job, once, and show its run.
 
     The same run key never starts a job twice: the same command again shows the same run, also
     after a crash. Without a key, a run that was cut short is found again for an hour.
+
+    Manual jobs need parameters: --params takes what Alma shows in its 'Run a job' wizard, last
+    step, panel API Information. They are compared with the last ones of the job, and the set
+    must be there, fit and have members. In production a person types the job's id, or --yes
+    stands in the command. SAVED is a command line of this kind that was kept with --save.
 
     Exit code 0: started; with --wait: ended well, or with warnings. 3: ended, and not well.
     4, 5, 6, 7, 10: nothing was started. 8: still running after --timeout. 9: it cannot be told
@@ -54,57 +65,100 @@ class Run(ShowOne):
       almajob --env sandbox run --job S9563600010000561 --run-key invoices-of-may --wait
       almajob --env sandbox run --job S9563600010000561 --once-per day --if-running attach
       almajob --env sandbox run --job S9563600010000561 --dry-run
+      almajob --env sandbox run --job M44 --set 'Theses without a call number'
+      almajob --env production run --job 'ERP export using profile FINANCE' --once-per day --yes
+      almajob --env sandbox run --job S9563600010000561 --once-per day --save invoices
+      almajob run --list-saved
     """
 
     columns = START_COLUMNS
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--job",
-            metavar="JOB",
-            type=non_empty,
-            required=True,
-            help="the job's exact name, or its id",
-        )
-        _add_once_options(parser)
-        _add_patience_options(parser)
+        add_job_options(parser)
+        add_parameter_options(parser)
+        add_guard_options(parser)
+        add_once_options(parser)
+        add_patience_options(parser)
         parser.add_argument("--wait", action="store_true", help="follow the run to its end, and judge it")
         add_wait_options(parser)
         add_policy_options(parser)
-        parser.add_argument(
+        instead = parser.add_argument_group("instead of a start").add_mutually_exclusive_group()
+        instead.add_argument(
             "--dry-run",
             action="store_true",
             help="make all checks and show what would be sent, but send nothing",
         )
+        instead.add_argument(
+            "--save", metavar="NAME", help="keep this under a name, for this environment: almajob run NAME"
+        )
+        instead.add_argument("--list-saved", action="store_true", help="list what was kept so")
         return parser
 
+    def is_one(self, parsed_args: argparse.Namespace) -> bool:
+        return not parsed_args.list_saved
+
     def refuse(self, parsed_args: argparse.Namespace) -> None:
+        if parsed_args.list_saved:
+            return
+        refuse_odd_start(parsed_args)
         if wait_options_given(parsed_args) and not parsed_args.wait:
             raise UsageError("--timeout, --interval and --outage say how to wait.", cure="Add --wait.")
-        if (parsed_args.accept or parsed_args.fail_if) and not (parsed_args.wait or parsed_args.rerun_failed):
+        judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
+        if (parsed_args.accept or parsed_args.fail_if) and not judges:
             raise UsageError("--accept and --fail-if judge the end of a run.", cure="Add --wait.")
+        if parsed_args.save and (parsed_args.saved or parsed_args.run_key):
+            raise UsageError("A saved run is kept as a job with its parameters, not as one run of it.")
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
+        if parsed_args.save or parsed_args.list_saved:
+            return SAVED_COLUMNS
         return PLAN_COLUMNS if parsed_args.dry_run else START_COLUMNS
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        options = _options_of(parsed_args)
+        columns = self.columns_of(parsed_args)
+        if parsed_args.list_saved:
+            return columns, [
+                _saved_values(*found)
+                for found in self.context.saved_runs.listed(self.context.named_environment)
+            ]
+        if parsed_args.save:
+            wish = wish_of(parsed_args, self.context)
+            saved = self.context.saved_runs.save(
+                parsed_args.save,
+                wish.job,
+                wish.parameters,
+                wish.options,
+                written=wish.written,
+                said=said_of(parsed_args, wish.expands),
+            )
+            return columns, [_saved_values(saved, self.context.environment.name)]
+        if parsed_args.dry_run:
+            wish = wish_of(parsed_args, self.context)
+            plan = self.context.starts.plan(wish.job, wish.parameters, wish.options)
+            return columns, [_plan_values(plan, wish)]
+        return columns, [self._start(parsed_args)]
+
+    def _start(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
+        ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
         try:
-            options = replace(options, policy=policy_of(parsed_args, self.context))
-            if parsed_args.dry_run:
-                return PLAN_COLUMNS, _plan_values(self.context.starts.plan(parsed_args.job, (), options))
             runs = self.context.runs
-            run = runs.start(parsed_args.job, options=options, ask=asker(), look=not parsed_args.wait)
+            wish = wish_of(parsed_args, self.context)
+            run = runs.start(
+                wish.job,
+                wish.parameters,
+                wish.options,
+                ask=ask,
+                confirm=confirm,
+                look=not parsed_args.wait,
+            )
         except AlmajobError as error:
-            if parsed_args.dry_run:
-                raise
-            return START_COLUMNS, self._failed(error, parsed_args)
+            return self._failed(error, parsed_args)
         if parsed_args.wait:
             wait = wait_options_of(parsed_args)
-            run = runs.follow(run, wait, policy=options.policy, display=display)
+            run = runs.follow(run, wait, policy=wish.options.policy, display=display)
             self.verdict = run.verdict
-        return START_COLUMNS, start_values(run)
+        return start_values(run)
 
     def _failed(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
         """Show what is known of a start that led to no run; the error is told after it.
@@ -117,65 +171,14 @@ class Run(ShowOne):
         return not_started(self.context.environment_name, error, parsed_args.run_key or "")
 
 
-def _add_once_options(parser: argparse.ArgumentParser) -> None:
-    once = parser.add_argument_group("once")
-    key = once.add_mutually_exclusive_group()
-    key.add_argument(
-        "--run-key",
-        metavar="NAME",
-        type=run_key,
-        help="a name for this run: the same name in this environment never starts it twice",
-    )
-    key.add_argument(
-        "--once-per",
-        choices=PERIODS,
-        help="instead of a name: once in this hour, day, week or month (local time) with these parameters",
-    )
-    once.add_argument(
-        "--rerun-failed",
-        action="store_true",
-        help="start anew where the run of that name or period ended badly",
-    )
-    once.add_argument(
-        "--if-running",
-        choices=IF_RUNNING,
-        default="refuse",
-        help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
-        "or start another one beside it; default: %(default)s",
-    )
+def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
+    said = saved.of(environment)
+    shown = (said[name].text if name in said else "" for name in ("job", "params", "set", "once_per"))
+    confirm = said["confirm"].text if "confirm" in said else "yes"
+    return (saved.name, environment, *map(Text, shown), confirm, str(saved.path))
 
 
-def _add_patience_options(parser: argparse.ArgumentParser) -> None:
-    waiting = parser.add_argument_group("before the start")
-    waiting.add_argument(
-        "--wait-for-slot",
-        metavar="DURATION",
-        type=duration,
-        default=0.0,
-        help="where Alma takes no more starts just now (3 running, 5 of one job an hour): wait so long, "
-        "such as 90s, 30m or 2h",
-    )
-    waiting.add_argument(
-        "--lock-wait",
-        metavar="DURATION",
-        type=duration,
-        default=StartOptions().lock_wait,
-        help="wait so long for another almajob that is starting the same job; default: 60s",
-    )
-
-
-def _options_of(parsed_args: argparse.Namespace) -> StartOptions:
-    return StartOptions(
-        run_key=parsed_args.run_key or "",
-        once_per=parsed_args.once_per or "",
-        if_running=parsed_args.if_running,
-        rerun_failed=parsed_args.rerun_failed,
-        lock_wait=parsed_args.lock_wait,
-        wait_for_slot=parsed_args.wait_for_slot,
-    )
-
-
-def _plan_values(plan: Plan) -> Iterable[Any]:
+def _plan_values(plan: Plan, wish: Wish) -> Iterable[Any]:
     record, request = plan.record, plan.request
     return (
         plan.action,
@@ -188,5 +191,16 @@ def _plan_values(plan: Plan) -> Iterable[Any]:
         request.method if request else "",
         request.url if request else "",
         "apikey (hidden)" if request else "",
-        Text(json.dumps(request.document, ensure_ascii=False)) if request else "",
+        Body(request.body) if request else "",
+        Text(_set(plan)),
+        Payload(plan.ready.given.given if plan.ready else wish.parameters.given),
+        Words(wish.overrides),
     )
+
+
+def _set(plan: Plan) -> str:
+    found = plan.ready.set if plan.ready else None
+    if found is None:
+        return ""
+    count = "" if found.members is None else f", {found.members} members"
+    return f"{found.name} ({found.id}){count}"

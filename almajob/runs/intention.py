@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from almajob.alma.api import Alma
-from almajob.alma.models import Job, Parameter
+from almajob.alma.models import Job
 from almajob.errors import UsageError
 from almajob.runs import clock as clocks
 from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.parameters import Parameters
 from almajob.runs.policy import Policy
 from almajob.runs.runkey import PERIODS, key_problem
 from almajob.store.ledger import Ledger
@@ -28,6 +29,11 @@ class StartOptions:
         lock_wait: seconds to wait for another process that starts the same job.
         wait_for_slot: seconds to wait where one of Alma's limits is reached.
         policy: what counts as a good end, for ``rerun_failed``; what the ini says where there is none.
+        set_name: the exact name of the set to work on, instead of its id among the parameters.
+        job_name: the name that the job must have, where it is named by its id; empty for any.
+        allow_unknown: send parameters that the last payload of the job had not.
+        as_xml: send the parameters as XML.
+        is_confirmed: the start has been agreed to, as one in production must be.
     """
 
     run_key: str = ""
@@ -37,6 +43,11 @@ class StartOptions:
     lock_wait: float = LOCK_WAIT
     wait_for_slot: float = 0.0
     policy: Policy | None = None
+    set_name: str = ""
+    job_name: str = ""
+    allow_unknown: bool = False
+    as_xml: bool = False
+    is_confirmed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.
@@ -64,14 +75,14 @@ class Intention:
 
     Attributes:
         job: as the job list has it.
-        parameters: in the order in which they are sent.
+        parameters: as they are to be sent.
         options: how to go about it.
         run_key: names the run: the user's name for it, the period's, or a random one.
         is_named: whether the same command has the same run key.
     """
 
     job: Job
-    parameters: tuple[Parameter, ...] = ()
+    parameters: Parameters = field(default_factory=Parameters)
     options: StartOptions = field(default_factory=StartOptions)
     run_key: str = ""
     is_named: bool = False
@@ -90,6 +101,7 @@ class Place:
         has_limits: whether Alma's limits on starts hold.
         command: how almajob is called for this environment, where more than its name is needed.
         policy: what counts as a good end there.
+        read_only: what forbids starts there; empty where nothing does.
     """
 
     environment: str
@@ -100,6 +112,12 @@ class Place:
     has_limits: bool = True
     command: str = ""
     policy: Policy = field(default_factory=Policy)
+    read_only: str = ""
+
+    @property
+    def is_production(self) -> bool:
+        """Whether a start there needs to be confirmed."""
+        return self.kind == "production"
 
     @property
     def program(self) -> str:

@@ -20,11 +20,13 @@ class Plan:
         action: in words.
         record: the run.
         request: what would be sent; None where nothing would.
+        ready: all that was found out about what would be sent; None where nothing would.
     """
 
     action: str
     record: Record
     request: StartRequest | None = None
+    ready: Ready | None = None
 
 
 def plan(intention: Intention, place: Place, means: Means) -> Plan:
@@ -45,5 +47,15 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
         return Plan("show the run that this is, and start nothing", same)
     ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
-        return Plan("start", ready.record, means.alma.start_request(draft.job_id, ready.parameters))
+        as_xml = intention.options.as_xml
+        request = means.alma.start_request(draft.job_id, ready.parameters, as_xml=as_xml)
+        return Plan(_start_in(place, intention), ready.record, request, ready)
     return Plan("start nothing, and take a run that is there for this one", ready)
+
+
+def _start_in(place: Place, intention: Intention) -> str:
+    if place.read_only:
+        return f"refuse: the environment is read-only here ({place.read_only})"
+    if place.is_production and not intention.options.is_confirmed:
+        return "start, once a person at a terminal, or --yes, confirms it"
+    return "start"

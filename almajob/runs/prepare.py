@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from almajob.alma.models import Instance, Parameter
+from almajob.alma.models import Instance, Job, Parameter
 from almajob.alma.pages import Listing, all_instances
+from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
-from almajob.runs import proof, runkey, slots
+from almajob.runs import lastpayload, proof, runkey, sets, slots
 from almajob.runs.catalogue import reread
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.looking import candidate
+from almajob.runs.parameters import SET_ID, Parameters
 from almajob.store.record import Certainty, Record, State, Step
 
 LOG = logging.getLogger(__name__)
@@ -30,12 +32,16 @@ class Ready:
 
     Attributes:
         record: the run, with everything but its trail settled.
+        given: what was asked for.
         parameters: as they are sent, with the tag.
+        set: that the job works on; None where the start names none.
         clock: Alma's time, seconds since the epoch, when ``elapsed`` was this machine's.
     """
 
     record: Record
+    given: Parameters
     parameters: tuple[Parameter, ...]
+    set: Set | None
     clock: float
     elapsed: float
 
@@ -58,7 +64,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         run_key=intention.run_key,
         is_named=intention.is_named,
         attempt=1,
-        parameters=runkey.parameters_hash(intention.parameters),
+        parameters=intention.parameters.fingerprint,
         tag="",
         trail=(Step(State.PREPARED, now, "meant"),),
         identity=place.identity,
@@ -79,7 +85,7 @@ def with_key(intention: Intention, place: Place, now: float) -> Intention:
         return replace(intention, run_key=options.run_key, is_named=True)
     if not options.once_per:
         return replace(intention, run_key=runkey.random_key(job_id, local_time(now)))
-    hashed = runkey.parameters_hash(intention.parameters)
+    hashed = intention.parameters.fingerprint
     key = runkey.period_key(options.once_per, place.environment, job_id, hashed, local_time(now))
     return replace(intention, run_key=key, is_named=True)
 
@@ -112,6 +118,7 @@ def prepared(
     found = _found(intention, draft, listing, claimed)
     if found is not None:
         return found
+    found_set = checked(intention, job, means, place.environment)
     elapsed = means.clock.elapsed()
     alma_now = means.clock.now() if listing.clock is None else listing.clock
     if place.has_limits:
@@ -119,7 +126,17 @@ def prepared(
         slots.refuse_if_full(listing.instances, others, alma_now, lambda record: _is_running(record, means))
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
-    return Ready(record, runkey.tagged(job, intention.parameters, tag), alma_now, elapsed)
+    sent = runkey.tagged(job, intention.parameters.sent, tag)
+    return Ready(record, intention.parameters, sent, found_set, alma_now, elapsed)
+
+
+def checked(intention: Intention, job: Job, means: Means, environment: str) -> Set | None:
+    """Check the parameters, and the set that they name."""
+    parameters = intention.parameters
+    if not intention.options.allow_unknown:
+        last = lastpayload.recall(means.ledger, environment, job.id)
+        lastpayload.refuse_unlike(parameters, last, job, environment=environment)
+    return sets.checked(means.alma, job, parameters.get(SET_ID))
 
 
 def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:

@@ -15,6 +15,7 @@ from almajob.runs.catalogue import JOB_ID
 from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
 from almajob.runs.following import Following, about_run, of_job
 from almajob.runs.intention import StartOptions
+from almajob.runs.parameters import Parameters
 from almajob.runs.policy import Policy
 from almajob.runs.run import Run
 from almajob.runs.starts import Starts
@@ -60,10 +61,11 @@ class Runs:
     def start(
         self,
         job: str,
-        parameters: Sequence[Parameter] = (),
+        parameters: Parameters | Sequence[Parameter] = (),
         options: StartOptions | None = None,
         *,
         ask: Callable[[str], bool] | None = None,
+        confirm: Callable[[str], str] | None = None,
         look: bool = True,
     ) -> Run:
         """Start a job by its name or id, once; or find the run that this already is.
@@ -71,17 +73,19 @@ class Runs:
         After Alma has confirmed the start nothing here fails: a status that cannot be read is a warning.
 
         Args:
-            job: its exact name, or its id.
-            parameters: in the order in which they are sent.
+            job: its exact name, or its id; may be empty where a payload names it.
+            parameters: in the order in which they are sent; what ``payload.read`` gives, or names and values.
             options: how to go about it.
             ask: asks a person yes or no, where only a person can tell whether a run is the one.
+            confirm: shows a start in production to a person, and gives what was typed: the job's id agrees to
+                it. Without it a start in production needs ``options.is_confirmed``.
             look: read how it stands; not needed where it is followed next.
 
         Raises:
             OutcomeUnknown: it cannot be told whether the job was started; the error has the ledger's record.
             AlmajobError: nothing was started; the error has the record, if there is one.
         """
-        record = self.starts.start(job, parameters, options or StartOptions(), ask)
+        record = self.starts.start(job, parameters, options or StartOptions(), ask, confirm)
         started = Followed(record.instance_id)
         policy = options.policy if options and options.policy else self.policy
         with self._following.not_lost([started], WaitOptions(), policy):

@@ -9,7 +9,7 @@ from typing import Any
 
 from almajob.alma.models import Instance
 from almajob.alma.pages import Listing, all_instances
-from almajob.errors import AlmajobError
+from almajob.errors import AlmajobError, Refused
 from almajob.runs import looking
 from almajob.runs.intention import Means, Place
 from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
@@ -205,3 +205,25 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
 
 def _tags_fact(job_id: str, place: Place) -> str:
     return f"tags:{place.identity}:{job_id}"
+
+
+def run_for(record: Record, instance_id: str, means: Means) -> Instance:
+    """Read a run that a person says is a start's.
+
+    Raises:
+        Refused: it cannot be, as it was there before, or is another start's.
+        AlmaRefused: Alma knows no such run of the job.
+    """
+    found = means.alma.instance(instance_id, record.job_id)
+    if instance_id in record.baseline:
+        raise Refused(
+            f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
+            cure=f"almajob runs show {record.id} shows what may be it.",
+        )
+    for other in means.ledger.records(lambda row: row.environment == record.environment):
+        if other.instance_id == instance_id and other.id != record.id:
+            raise Refused(
+                f"Run {instance_id} is the one of another start: {other.id}.",
+                cure=f"almajob runs show {other.id} tells more.",
+            )
+    return found

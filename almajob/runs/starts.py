@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
 from almajob.alma.api import Alma
 from almajob.alma.models import Instance, Job, Parameter
-from almajob.errors import AlmaError, AlmajobError, OutcomeUnknown, Refused, Unreachable
+from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.runs import clock as clocks
-from almajob.runs import plan, prior, proof, settle, submit
-from almajob.runs.catalogue import Catalogue
+from almajob.runs import lastpayload, plan, prior, proof, settle, submit, wish
+from almajob.runs.catalogue import Catalogue, reread
+from almajob.runs.guard import Unconfirmed, refuse_typed
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
-from almajob.runs.prepare import with_key
+from almajob.runs.prepare import checked
 from almajob.runs.records import SHORT_WAIT, Known, known, process_id
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
@@ -25,6 +28,7 @@ from almajob.store.rows import key_hash
 
 LOG = logging.getLogger(__name__)
 
+Payload = Parameters | Sequence[Parameter]
 _ASKED = "the person who was asked"
 
 
@@ -59,16 +63,17 @@ class Starts:
     def start(
         self,
         job: str,
-        parameters: Sequence[Parameter],
+        parameters: Payload,
         options: StartOptions,
         ask: Callable[[str], bool] | None = None,
+        confirm: Callable[[str], str] | None = None,
     ) -> Record:
         """Start a job once, or find the run that this already is; as ``Runs.start``."""
         run_key = options.run_key
         try:
             intention = self._intention(job, parameters, options)
             run_key = intention.run_key
-            record = submit.start_when_free(intention, self._place, self._means)
+            record = self._started(intention, confirm)
         except OutcomeUnknown as unknown:
             adopted = self._asked(unknown, ask)
             if adopted is None:
@@ -84,13 +89,29 @@ class Starts:
         self._untold.append(record)
         return record
 
-    def plan(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> Plan:
+    def plan(self, job: str, parameters: Payload, options: StartOptions) -> Plan:
         """Say what ``start`` would do now, and send nothing.
 
         Raises:
             AlmajobError: it would be refused.
         """
         return plan.plan(self._intention(job, parameters, options), self._place, self._means)
+
+    def checked(self, job: str, parameters: Payload, options: StartOptions) -> Job:
+        """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
+
+        Raises:
+            AlmajobError: it would be refused.
+        """
+        intention = self._intention(job, parameters, options)
+        found = reread(self._alma(), intention.job, self._environment)
+        checked(intention, found, self._means, self._environment)
+        return found
+
+    def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
+        """Find a job, and with which parameters it was started from here last; None if that is not known."""
+        found = self._find(job)
+        return found, lastpayload.recall(self._ledger, self._environment, found.id)
 
     def settle(self, record: Record) -> Record:
         """Look again for a start whose outcome is unknown; it is still open where that decides nothing.
@@ -125,7 +146,10 @@ class Starts:
                     why=f"{current.trail[-1].reason}.",
                     cure=f"almajob runs show {current.id} tells more.",
                 )
-            found = self._run_for(current, instance_id) if instance_id else None
+            found = None
+            if instance_id:
+                self._refuse_elsewhere(current)
+                found = settle.run_for(current, instance_id, self._means)
             return settle.resolve(current, self._means, found=found, by=by)
 
     def learn(self, record: Record, instance: Instance) -> None:
@@ -190,25 +214,22 @@ class Starts:
     def _means(self) -> Means:
         return Means(self._alma(), self._ledger, self._locks)
 
-    def _intention(self, job: str, parameters: Sequence[Parameter], options: StartOptions) -> Intention:
-        wanted = Intention(self._job(job), tuple(parameters), options)
-        return with_key(wanted, self._place, self._means.clock.now())
-
-    def _job(self, text: str) -> Job:
-        """Find a job; where Alma cannot be asked, as the ledger knows it."""
+    def _started(self, intention: Intention, confirm: Callable[[str], str] | None) -> Record:
+        """Start it; where a person must agree, ask first, and then make every check once more."""
         try:
-            return self._make_catalogue().find(text)
-        except (Unreachable, AlmaError) as error:
-            records = self._ledger.records(lambda row: row.environment == self._environment)
-            found = {
-                record.job_id: Job(record.job_id, record.job_name)
-                for record in records
-                if text in (record.job_id, record.job_name)
-            }
-            if len(found) != 1:
+            return submit.start_when_free(intention, self._place, self._means)
+        except Unconfirmed as asked:
+            if confirm is None:
                 raise
-            LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.what)
-            return next(iter(found.values()))
+            refuse_typed(asked, confirm(asked.question))
+        agreed = replace(intention, options=replace(intention.options, is_confirmed=True))
+        return submit.start_when_free(agreed, self._place, self._means)
+
+    def _intention(self, job: str, parameters: Payload, options: StartOptions) -> Intention:
+        return wish.intention(job, parameters, options, self._find, self._place, self._means)
+
+    def _find(self, text: str) -> Job:
+        return wish.find_job(text, self._make_catalogue, self._ledger, self._environment)
 
     def _recall(self, error: AlmajobError, run_key: str) -> None:
         """Let an error tell what the ledger has of its run key: that may be more than it says itself."""
@@ -230,28 +251,6 @@ class Starts:
         place, means = self._place, self._means
         found = proof.current(means.alma, means.ledger, place.identity, means.clock.now())
         prior.refuse_elsewhere(record, found.institution, place.identity)
-
-    def _run_for(self, record: Record, instance_id: str) -> Instance:
-        """Read a run that a person says is a start's.
-
-        Raises:
-            Refused: it cannot be, as it was there before, or is another start's.
-            AlmaRefused: Alma knows no such run of the job.
-        """
-        self._refuse_elsewhere(record)
-        found = self._alma().instance(instance_id, record.job_id)
-        if instance_id in record.baseline:
-            raise Refused(
-                f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
-                cure=f"almajob runs show {record.id} shows what may be it.",
-            )
-        for other in self._ledger.records(lambda row: row.environment == record.environment):
-            if other.instance_id == instance_id and other.id != record.id:
-                raise Refused(
-                    f"Run {instance_id} is the one of another start: {other.id}.",
-                    cure=f"almajob runs show {other.id} tells more.",
-                )
-        return found
 
     def _asked(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
         """Ask a person whether the only run that fits is ours; whatever fails, the doubt remains."""

@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from almajob.errors import AlmajobError, Refused
-from almajob.runs import prior, settle, slots
+from almajob.errors import AlmajobError, ReadOnly, Refused
+from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
+from almajob.runs.guard import Unconfirmed
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
@@ -74,7 +75,11 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
         return same
     ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
-        return _send(ready, place, means)
+        if place.read_only:
+            raise ReadOnly(place.read_only)
+        if place.is_production and not intention.options.is_confirmed:
+            raise Unconfirmed(ready, place)
+        return _send(ready, place, means, as_xml=intention.options.as_xml)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
     means.ledger.write(ready)
     if is_twice(ready):
@@ -159,7 +164,7 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
     return judgement.error is not None
 
 
-def _send(ready: Ready, place: Place, means: Means) -> Record:
+def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
     record, clock = ready.record, means.clock
     means.ledger.write(record)
@@ -173,7 +178,7 @@ def _send(ready: Ready, place: Place, means: Means) -> Record:
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.moved(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
     means.ledger.write(record)
-    outcome = _post(record, ready, means)
+    outcome = _post(record, ready, means, as_xml=as_xml)
     record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
     record = _found_out(record, outcome, place, means)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
@@ -182,6 +187,7 @@ def _send(ready: Ready, place: Place, means: Means) -> Record:
         raise outcome.error
     if not record.has_run or is_twice(record):
         raise in_doubt(record)
+    lastpayload.remember(means.ledger, record.environment, record.job_id, ready.given.sent)
     found = "Started" if outcome.state is State.STARTED else "Found"
     LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
@@ -217,9 +223,9 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {"instance_id": outcome.instance_id, "certainty": Certainty.CONFIRMED, "submit_time": when}
 
 
-def _post(record: Record, ready: Ready, means: Means) -> Outcome:
+def _post(record: Record, ready: Ready, means: Means, *, as_xml: bool) -> Outcome:
     try:
-        return judge(record.job_id, means.alma.submit(record.job_id, ready.parameters))
+        return judge(record.job_id, means.alma.submit(record.job_id, ready.parameters, as_xml=as_xml))
     except AlmajobError as error:
         return judge(record.job_id, error)
     except Exception as error:

@@ -131,14 +131,14 @@ class Ledger:
         with self._opened() as drawer:
             return rows.unsealed(drawer, key) if key in rows.keys(drawer) else None
 
-    def keep_fact(self, name: str, fact: Any) -> None:
-        """Keep a fact that starts rely on, in the form of JSON.
+    def keep_fact(self, name: str, fact: Any, *, wait: float = TURN_SECONDS) -> None:
+        """Keep a fact that starts rely on, in the form of JSON; ``wait`` as for ``records``.
 
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
         key = rows.checked_key(FACT, name)
-        with self._opened() as drawer:
+        with self._opened(wait) as drawer:
             drawer.set(key, rows.sealed(key, fact))
 
     @contextlib.contextmanager

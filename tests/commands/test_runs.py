@@ -19,7 +19,7 @@ START = "POST /conf/jobs/*"
 def doubtful(simulated: SimulatedAlma, almajob: Run) -> str:
     """A start in production that nobody answered, and whose run is listed; gives the run's Process ID."""
     simulated.faults.add("reset-after", START)
-    done = almajob("--env", "production", "run", "--job", ERP, "--run-key", "may")
+    done = almajob("--env", "production", "run", "--yes", "--job", ERP, "--run-key", "may")
     assert done.code == 9
     (run,) = simulated.institution.production.runs()
     return run.id
@@ -79,7 +79,7 @@ def test_a_start_that_appears_later_is_settled_by_cron(
     monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
-    command = ("--env", "production", "run", "--job", "M44", "-f", "json")
+    command = ("--env", "production", "run", "--yes", "--job", "M44", "-f", "json")
     assert json.loads(almajob(*command).out)["state"] == "ABSENT"
     assert almajob("runs", "settle").code == 9
     simulated.clock.advance(120)
@@ -116,7 +116,7 @@ def test_a_person_says_that_it_was_not_started(simulated: SimulatedAlma, almajob
     assert (shown["state"], shown["retry_safe"]) == ("NOT_STARTED", True)
     assert shown["trail"][-1]["reason"].startswith("user ")
     simulated.clock.advance(7200)
-    assert almajob("--env", "production", "run", "--job", ERP, "--run-key", "may").code == 0
+    assert almajob("--env", "production", "run", "--yes", "--job", ERP, "--run-key", "may").code == 0
     assert simulated.log.count(START) == 2
 
 

@@ -270,7 +270,7 @@ def test_a_start_in_doubt_stays_in_doubt(simulated: SimulatedAlma, almajob: Run)
     """Exit code 9, as the start itself had."""
     simulated.faults.add("accepted-500", "POST *")
     production = ("--env", "production")
-    assert almajob(*production, "run", "--job", ERP, "--run-key", "k").code == 9
+    assert almajob(*production, "run", "--yes", "--job", ERP, "--run-key", "k").code == 9
     done = almajob(*production, "wait", "--id", "k")
     assert (done.code, done.out) == (9, "")
     assert "It cannot be told whether" in done.err

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
+from almajob.alma.answers import Reading
 from almajob.alma.api import Alma, StartRequest
 from almajob.alma.models import Code, General, Instance, InstancesPage, Job, Parameter, Submission
-from almajob.alma.session import Reading
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
 from almajob.runs.intention import Means
 from almajob.runs.locks import Locks
@@ -181,7 +181,7 @@ class ModelAlma:
         return next(self._now(item) for item in self.shown if item.instance.id == instance_id)
 
     def start_request(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> StartRequest:
-        return StartRequest("http://model", f"/conf/jobs/{job_id}", {"parameter": len(parameters)})
+        return StartRequest("http://model", f"/conf/jobs/{job_id}", parameters)
 
     def instances_page(
         self, _job_id: str, *, since: date, until: date, offset: int, limit: int, **_: object
@@ -201,7 +201,9 @@ class ModelAlma:
         page = InstancesPage(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
         return page, Reading({}, now, 0.6)
 
-    def submit(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> Submission:
+    def submit(
+        self, job_id: str, parameters: tuple[Parameter, ...] = (), *, as_xml: bool = False
+    ) -> Submission:
         self.switch.moment()
         self.posts += 1
         self.sent_at = self.true_now()
@@ -310,7 +312,7 @@ class ModelLedger:
     def fact(self, name: str) -> Any:
         return self.facts.get(name)
 
-    def keep_fact(self, name: str, fact: Any) -> None:
+    def keep_fact(self, name: str, fact: Any, *, wait: float = 0.0) -> None:
         self.switch.moment()
         self.facts[name] = fact
         self.switch.moment()

@@ -64,10 +64,12 @@ class _Starts(RuleBasedStateMachine):
         # Every command meets this behaviour anew, and Alma does not make copies here.
         self.alma.behaviour = replace(behaviour, copies=1, shows_names=True)
         self.alma.posts = 0
-        options = StartOptions(run_key=key, if_running=if_running)
+        options = StartOptions(run_key=key, if_running=if_running, is_confirmed=True)
         try:
             told = start(
-                Intention(self.job, (), options, key, is_named=True), self.place, self._means(dies_at)
+                Intention(self.job, options=options, run_key=key, is_named=True),
+                self.place,
+                self._means(dies_at),
             )
         except (AlmajobError, Crash):
             told = None

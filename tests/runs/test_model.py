@@ -113,8 +113,8 @@ def _history(
 
 
 def _command(world: World, history: History, switch: Switch, key: str, *, is_named: bool) -> str:
-    options = StartOptions(run_key=key if is_named else "")
-    intention = Intention(world.job, (), options, key, is_named=is_named)
+    options = StartOptions(run_key=key if is_named else "", is_confirmed=True)
+    intention = Intention(world.job, options=options, run_key=key, is_named=is_named)
     try:
         record = start(intention, world.place, means_of(history.alma, history.ledger, switch))
     except Crash:

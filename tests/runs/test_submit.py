@@ -28,6 +28,7 @@ from almajob.errors import (
 from almajob.runs import submit
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.outcome import REFUSAL_CODES
+from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.plan import plan as plan_of
 from almajob.runs.prepare import with_key
@@ -61,7 +62,8 @@ def _start(
     place: Place = LAB,
     **options: Any,
 ) -> Record:
-    intention = Intention(found, parameters, StartOptions(**options))
+    options.setdefault("is_confirmed", True)
+    intention = Intention(found, Parameters.of(parameters), StartOptions(**options))
     return submit.start_when_free(with_key(intention, place, means.clock.now()), place, means)
 
 
@@ -206,7 +208,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
 ) -> None:
     """Alma may have accepted the request."""
 
-    def buggy(*_: object) -> None:
+    def buggy(*_: object, **__: object) -> None:
         raise TypeError
 
     monkeypatch.setattr(Alma, "submit", buggy)
@@ -220,7 +222,7 @@ def test_an_interruption_during_the_start_is_not_silent(
 ) -> None:
     """Ctrl-C while the request is under way: Alma may have it already."""
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Alma, "submit", interrupted)
@@ -236,6 +238,7 @@ def test_an_interruption_during_the_start_is_not_silent(
 def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, means: Means) -> None:
     """In job_name, made as Alma's wizard does where there is none, else at its end; order is kept."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    alma.on("GET /sets/1", {"id": "1", "name": "Theses", "number_of_members": {"value": 3}})
     first = _start(means, MANUAL)
     named = (Parameter("set_id", "1"), Parameter("job_name", "Mine"), Parameter("x", ""))
     second = _start(means, MANUAL, named)
@@ -429,7 +432,7 @@ def test_after_an_hour_an_absent_start_counts_as_not_made(
     # Alma's Date header has not moved: it is not an hour later there.
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="a")
-    monkeypatch.setattr("almajob.alma.session._clock", lambda *_: (time.now(), 0.5))
+    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now(), 0.5))
     assert _start(means, run_key="a").instance_id == "78"
     states = [record.state for record in ledger.records()]
     assert states == [State.NOT_STARTED, State.STARTED]
@@ -584,7 +587,7 @@ def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch:
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     system.tzset()
     evening = datetime(2026, 12, 1, 3, 0, tzinfo=UTC).timestamp()
-    monkeypatch.setattr("almajob.alma.session._clock", lambda *_: (None, 0.0))
+    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (None, 0.0))
     alma.on("POST /jobs/S1", started(ERP, "77"))
     try:
         found = _start(replace(means, clock=Clock(lambda: evening)), once_per="month")
@@ -792,14 +795,14 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(
     """A start, the run that it already is, a start in doubt, a run that would be taken."""
 
     def plan(found: Job, **options: Any) -> Plan:
-        intention = with_key(Intention(found, (), StartOptions(**options)), LAB, means.clock.now())
+        intention = with_key(Intention(found, options=StartOptions(**options)), LAB, means.clock.now())
         return plan_of(intention, LAB, means)
 
     planned = plan(MANUAL, run_key="k")
     assert (planned.action, planned.record.run_key) == ("start", "k")
     assert planned.request is not None
     assert planned.request.url == f"{alma.url}/almaws/v1/conf/jobs/M44?op=run"
-    assert planned.record.tag in str(planned.request.document)
+    assert planned.record.tag in str(planned.request.body)
     assert (alma.calls("POST"), ledger.records()) == ([], [])
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     _start(means, MANUAL, run_key="k")

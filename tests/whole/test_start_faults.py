@@ -47,7 +47,7 @@ def test_in_production_a_lost_start_of_a_scheduled_job_is_a_persons(
 ) -> None:
     """Exit code 9; the message leads to the word that settles it, and then the same key is that run."""
     simulated.faults.add(name, START)
-    run = ("--env", "production", "run", "--job", ERP, "--run-key", "k", "-f", "json")
+    run = ("--env", "production", "run", "--yes", "--job", ERP, "--run-key", "k", "-f", "json")
     done = almajob(*run)
     shown = json.loads(done.out)
     (started,) = simulated.institution.production.runs()
@@ -71,7 +71,7 @@ def test_a_tag_finds_the_run_in_production_too(simulated: SimulatedAlma, almajob
     simulated.institution.rules.thresholds = False
     simulated.faults.add("reset-after", START)
     job = next(item for item in world.jobs if item.name == EXPORT)
-    done = almajob("--env", "production", "run", "--job", job.id, "--run-key", "a", "-f", "json")
+    done = almajob("--env", "production", "run", "--yes", "--job", job.id, "--run-key", "a", "-f", "json")
     ours = json.loads(done.out)["instance_id"]
     assert [run.id for run in world.runs()] == [ours]
     world.submit(job, [("job_name", "a stranger's")])
@@ -81,6 +81,7 @@ def test_a_tag_finds_the_run_in_production_too(simulated: SimulatedAlma, almajob
             "--env",
             "production",
             "run",
+            "--yes",
             "--job",
             job.id,
             "--run-key",
@@ -108,7 +109,7 @@ def test_a_listing_that_lags_is_waited_for(simulated: SimulatedAlma, almajob: Ru
 def test_a_start_that_never_arrived_counts_after_an_hour(simulated: SimulatedAlma, almajob: Run) -> None:
     """Exit code 9 at first, and again; an hour later the same command starts it."""
     simulated.faults.add("reset-before", START)
-    command = ("--env", "production", "run", "--job", ERP, "--run-key", "k")
+    command = ("--env", "production", "run", "--yes", "--job", ERP, "--run-key", "k")
     assert [almajob(*command).code for _ in range(2)] == [9, 9]
     assert simulated.log.count(START) == 1
     simulated.clock.advance(3600)
@@ -148,7 +149,7 @@ def test_an_answer_that_takes_too_long_is_a_lost_one(
     """The time limit of the call ends it; the run is found, and in production a person decides."""
     write_ini(simulated.ini.replace("base_url", "deadline = 1\nbase_url"))
     simulated.faults.add(name, START)
-    done = almajob("--env", environment, "run", "--job", ERP, "--run-key", "k")
+    done = almajob("--env", environment, "run", "--yes", "--job", ERP, "--run-key", "k")
     assert done.code == code
     assert "did not answer completely" in done.err
     assert simulated.log.count(START) == 1

@@ -1,0 +1,118 @@
+"""The set that a job works on: found by its name, and checked before anything is sent.
+
+A script that starts a job with an empty set when its set is not found has been published; this is why.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from almajob.alma.api import Alma
+from almajob.alma.models import Job
+from almajob.alma.pages import PAGE, every
+from almajob.alma.refusals import BAD_QUERY, NO_SUCH_SET
+from almajob.alma.sets import Set
+from almajob.errors import AlmaRefused, Refused
+
+# Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
+# offers the sets of all of these.
+_TITLES = frozenset({"BIB_MMS", "BIB_MMS_DISCOVERY", "IE", "IED", "IEE", "IEP"})
+_CONTENTS = _TITLES | {
+    *("AUTHORITY_MMS", "COURSE", "FILE", "HOLDING", "IEC", "IEPA", "IER", "ITEM", "PO_LINE", "PORTFOLIO"),
+    *("READING_LIST_CITATION", "READING_LIST", "REMOTE_REPRESENTATION", "REPRESENTATION", "RESEARCHERS"),
+    *("USER", "VENDOR"),
+}
+_ADVICE = "--set NAME finds a set by its exact name, --param set_id=ID names one; Alma: Admin > Manage Sets."
+_SHOWN = 5
+
+
+def find(alma: Alma, name: str) -> Set:
+    """Find the one set of exactly this name.
+
+    Raises:
+        Refused: there is none, or there are several.
+    """
+    listed = _like(alma, name)
+    found = list({item.id: item for item in listed if item.name == name}.values())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = "; ".join(f"{item.id} ({item.content.value})" for item in found[:_SHOWN])
+        raise Refused(
+            f"{len(found)} sets are called {name!r}; nothing was sent.",
+            why=f"They are: {shown}",
+            cure="Say which by its id: --param set_id=ID",
+        )
+    names = {item.name.casefold(): item for item in listed}
+    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.4)
+    raise Refused(
+        f"There is no set {name!r}; nothing was sent.",
+        why="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",
+        cure=_ADVICE,
+    )
+
+
+def _like(alma: Alma, name: str) -> list[Set]:
+    """List the sets whose names have these words, or all where they cannot be asked for so."""
+    # Alma's own examples write a blank as "_"; of other signs nobody says how they are sought.
+    if re.fullmatch(r"[\w -]+", name):
+        query = f"name~{name.replace(' ', '_')}"
+        try:
+            found = list(every(lambda offset: alma.sets_page(query, offset=offset, limit=PAGE), "sets"))
+        except AlmaRefused as refused:
+            if refused.code not in BAD_QUERY:
+                raise
+        else:
+            if any(item.name == name for item in found):
+                return found
+    return list(every(lambda offset: alma.sets_page("", offset=offset, limit=PAGE), "sets"))
+
+
+def checked(alma: Alma, job: Job, set_id: str | None) -> Set | None:
+    """Check the set that a start names.
+
+    Args:
+        alma: where it must be.
+        job: as Alma has it now, with its content.
+        set_id: the parameter of that name; None where there is none.
+
+    Returns:
+        The set; None where the start names none.
+
+    Raises:
+        Refused: it is no id, is not there, is empty, or of records that the job does not work on.
+    """
+    if set_id is None:
+        return None
+    if not re.fullmatch("[0-9]+", set_id):
+        what = f"set_id is {set_id!r}, which is no id of a set" if set_id else "set_id is empty"
+        raise Refused(f"{what}; nothing was sent.", cure=_ADVICE)
+    try:
+        found = alma.set(set_id)
+    except AlmaRefused as refused:
+        if refused.code not in NO_SUCH_SET:
+            raise
+        raise Refused(
+            f"There is no set {set_id} here; nothing was sent.",
+            why="Ids of sets differ between environments.",
+            cure=_ADVICE,
+            alma=refused.alma,
+        ) from None
+    wanted, content = job.content.value, found.content.value
+    fits = wanted == content or (wanted in _TITLES and content in _TITLES)
+    # Some jobs name a content of their own, which says nothing about sets.
+    if wanted in _CONTENTS and content in _CONTENTS and not fits:
+        raise Refused(
+            f"The set {found.name!r} ({set_id}) does not fit the job; nothing was sent.",
+            why=f"It is of {_named(found.content.desc, content)}; {job.name!r} works on "
+            f"{_named(job.content.desc, wanted)}.",
+            cure=_ADVICE,
+        )
+    if found.members == 0:
+        raise Refused(f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", cure=_ADVICE)
+    return found
+
+
+def _named(description: str, code: str) -> str:
+    return f"{description} ({code})" if description else code

@@ -1,0 +1,245 @@
+"""Options about a start: its job or saved run, its parameters, how often, what stands before production."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from almajob.context import Context
+from almajob.errors import UsageError
+from almajob.options import duration, non_empty, run_key
+from almajob.runoptions import policy_of
+from almajob.runs import payload
+from almajob.runs.intention import IF_RUNNING, StartOptions
+from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
+from almajob.runs.runkey import PERIODS
+from almajob.runs.saved import SavedRun
+from almajob.terminal import is_attended
+
+_FROM_FILE = "@"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a command line asks to be started.
+
+    Attributes:
+        job: its name or id; empty where only the payload names it.
+        parameters: with what was to be filled in filled in.
+        written: the same as they were written.
+        options: how to go about it, its policy included.
+        overrides: the parameters that the command line itself gives, in its order.
+        expands: whether something was to be filled in.
+    """
+
+    job: str
+    parameters: Parameters
+    written: Parameters
+    options: StartOptions
+    overrides: tuple[str, ...] = ()
+    expands: bool = False
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Add what names the job: a saved run, or an option."""
+    parser.add_argument(
+        "saved", metavar="SAVED", nargs="?", type=non_empty, help="a saved run: see --save and --list-saved"
+    )
+    parser.add_argument("--job", metavar="JOB", type=non_empty, help="the job's exact name, or its id")
+
+
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give a job its parameters."""
+    group = parser.add_argument_group("parameters")
+    group.add_argument(
+        "--params",
+        metavar="FILE",
+        type=non_empty,
+        help="the XML of Alma's API Information panel, or JSON; - for standard input",
+    )
+    group.add_argument(
+        "--param",
+        dest="overrides",
+        metavar="NAME=VALUE",
+        type=parameter,
+        action="append",
+        default=[],
+        help="a parameter, instead of that of the file; NAME=@FILE takes the value from a file; "
+        "may be repeated",
+    )
+    group.add_argument(
+        "--set", dest="set_name", metavar="NAME", type=non_empty, help="the set to work on, by its exact name"
+    )
+    group.add_argument(
+        "--expand",
+        action="store_true",
+        help="fill in {date:%%Y-%%m-%%d}, {env:NAME} and {epoch_ms} in the values",
+    )
+    group.add_argument(
+        "--allow-unknown",
+        action="store_true",
+        help="send parameters that the last payload of the job did not have",
+    )
+    group.add_argument("--xml", action="store_true", help="send them as XML instead of JSON")
+
+
+def add_guard_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about what stands before a start in production."""
+    group = parser.add_argument_group("production")
+    group.add_argument("--yes", action="store_true", help="start in production without asking, as cron must")
+    group.add_argument(
+        "--no-input", action="store_true", help="never ask; what would need an answer is refused"
+    )
+    # What the older script's command line is given: it has no --yes, and its cron lines must keep working.
+    group.add_argument("--older-spelling", action="store_true", help=argparse.SUPPRESS)
+
+
+def add_once_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how often a job is started."""
+    once = parser.add_argument_group("once")
+    key = once.add_mutually_exclusive_group()
+    key.add_argument(
+        "--run-key",
+        metavar="NAME",
+        type=run_key,
+        help="a name for this run: the same name in this environment never starts it twice",
+    )
+    key.add_argument(
+        "--once-per",
+        choices=PERIODS,
+        help="instead of a name: once in this hour, day, week or month (local time) with these parameters",
+    )
+    once.add_argument(
+        "--rerun-failed",
+        action="store_true",
+        help="start anew where the run of that name or period ended badly",
+    )
+    once.add_argument(
+        "--if-running",
+        choices=IF_RUNNING,
+        default="refuse",
+        help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
+        "or start another one beside it; default: %(default)s",
+    )
+
+
+def add_patience_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is waited for before a start."""
+    waiting = parser.add_argument_group("before the start")
+    waiting.add_argument(
+        "--wait-for-slot",
+        metavar="DURATION",
+        type=duration,
+        default=0.0,
+        help="where Alma takes no more starts just now (3 running, 5 of one job an hour): wait so long, "
+        "such as 90s, 30m or 2h",
+    )
+    waiting.add_argument(
+        "--lock-wait",
+        metavar="DURATION",
+        type=duration,
+        default=StartOptions().lock_wait,
+        help="wait so long for another almajob that is starting the same job; default: 60s",
+    )
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """Take a parameter as ``NAME=VALUE``; for ``type=``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not NAME=VALUE")
+    name = name.strip()
+    problem = problem_with(name, value)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return name, value
+
+
+def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
+    """Refuse options of a start that contradict one another.
+
+    Raises:
+        UsageError: they do.
+    """
+    names = [name for name, _value in parsed_args.overrides]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"--param {twice} is given twice.", cure="Keep one of them.")
+    if parsed_args.set_name and SET_ID in names:
+        raise UsageError("--set and --param set_id name a set, both.", cure="Keep one of them.")
+    if parsed_args.saved and (parsed_args.job or parsed_args.params):
+        raise UsageError(
+            "A saved run names its job and its parameters.",
+            cure="Leave --job and --params out; --param NAME=VALUE changes single parameters.",
+        )
+    if not (parsed_args.saved or parsed_args.job or parsed_args.params):
+        raise UsageError(
+            "Which job?", cure="Add --job NAME or ID (almajob list shows them), or name a saved run."
+        )
+    files = [value[1:] for _name, value in parsed_args.overrides if value.startswith(_FROM_FILE)]
+    if [parsed_args.params, *files].count(payload.STDIN) > 1:
+        raise UsageError("Standard input can be read once only.", cure="Name a file for one of the two.")
+
+
+def wish_of(parsed_args: argparse.Namespace, context: Context) -> Wish:
+    """Read all options of a start, the saved run and the files that they name.
+
+    Raises:
+        AlmajobError: one of these cannot be used; nothing was sent.
+    """
+    saved = (
+        context.saved_runs.read(parsed_args.saved) if parsed_args.saved else SavedRun(parsed_args.job or "")
+    )
+    written = payload.read(parsed_args.params) if parsed_args.params else saved.parameters
+    overrides = [_given(name, value) for name, value in parsed_args.overrides]
+    written = written.overridden(overrides)
+    expands = parsed_args.expand or saved.expands
+    # What is on the command line counts, whatever is saved.
+    takes_set = parsed_args.set_name is None and all(item.name != SET_ID for item in overrides)
+    options = replace(
+        _options_of(parsed_args, saved),
+        set_name=(saved.set_name if takes_set else parsed_args.set_name) or "",
+        policy=policy_of(parsed_args, context, accept=saved.accept, fail_if=saved.fail_if),
+    )
+    filled_in = context.expanded(written) if expands else written
+    names = tuple(item.name for item in overrides)
+    return Wish(saved.job, filled_in, written, options, names, expands)
+
+
+def _given(name: str, value: str) -> Given:
+    """Read a value; one that begins with ``@`` is in a file, with ``@@`` it begins with one."""
+    if not value.startswith(_FROM_FILE) or value.startswith(_FROM_FILE * 2):
+        return Given(name, value.removeprefix(_FROM_FILE), "--param")
+    return payload.value_from(value.removeprefix(_FROM_FILE), name)
+
+
+def _options_of(parsed_args: argparse.Namespace, saved: SavedRun) -> StartOptions:
+    own_key = parsed_args.run_key or ""
+    agreed = parsed_args.yes or not saved.needs_yes
+    return StartOptions(
+        run_key=own_key,
+        once_per=parsed_args.once_per or ("" if own_key else saved.once_per),
+        if_running=parsed_args.if_running,
+        rerun_failed=parsed_args.rerun_failed,
+        lock_wait=parsed_args.lock_wait,
+        wait_for_slot=parsed_args.wait_for_slot,
+        job_name=saved.job_name,
+        allow_unknown=parsed_args.allow_unknown,
+        as_xml=parsed_args.xml or saved.as_xml,
+        is_confirmed=agreed or (parsed_args.older_spelling and not is_attended()),
+    )
+
+
+def said_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:
+    """Give what a saved run keeps of the options, besides job and parameters, as its settings."""
+    accept: Sequence[str] = [code for codes in parsed_args.accept for code in codes]
+    said = {
+        "set": parsed_args.set_name or "",
+        "accept": ", ".join(accept),
+        "fail_if": " or ".join(map(str, parsed_args.fail_if)),
+        "once_per": parsed_args.once_per or "",
+        "expand": "yes" if expands else "",
+        "xml": "yes" if parsed_args.xml else "",
+    }
+    return {name: text for name, text in said.items() if text}
