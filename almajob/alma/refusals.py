@@ -39,7 +39,10 @@ _SLOT_ADVICE = (
     "Alma runs at most 3 jobs started by the API at once, and starts one job at most 5 times an hour.\n"
     "Start it again when one has ended or the hour is over."
 )
-_PARAMETER_ADVICE = "Alma shows a job's parameters in its 'Run a job' wizard, panel API Information."
+_PARAMETER_ADVICE = (
+    "Alma shows a job's parameters in its 'Run a job' wizard, last step, panel API Information:\n"
+    "save them in a file, and add --params FILE. --set NAME names the set that it works on."
+)
 _SUBMITTABLE = (
     "Of the scheduled jobs only ERP, Metadata Import, Remote Storage, Bursar, Funds Allocation Loader, "
     "General Publishing, Courses and Student Information System may be started by the API."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from almajob.alma.models import Job
-from almajob.errors import Refused
+from almajob.errors import ReadOnly, Refused
 from almajob.runs.intention import Place, StartOptions
 from almajob.runs.parameters import Parameters
 from almajob.runs.prepare import Ready
@@ -34,6 +34,19 @@ class Unconfirmed(Refused):
         self.question = _question(ready, place)
         self.record = record
         self.job_id = record.job_id
+
+
+def refuse_unagreed(ready: Ready, options: StartOptions, place: Place) -> None:
+    """Refuse a start where none may be made, and one in production that nobody has agreed to.
+
+    Raises:
+        ReadOnly: nothing may be sent there.
+        Unconfirmed: a person has to agree first.
+    """
+    if place.read_only:
+        raise ReadOnly(place.read_only)
+    if place.is_production and not options.is_confirmed:
+        raise Unconfirmed(ready, place)
 
 
 def refuse_typed(asked: Unconfirmed, typed: str) -> None:

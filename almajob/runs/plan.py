@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from almajob.alma.api import StartRequest
 from almajob.runs import prior
 from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.prepare import Ready, drafted, prepared
+from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.runs.submit import earlier, read
 from almajob.store.record import Record, State
 
@@ -47,6 +47,7 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
         return Plan("show the run that this is, and start nothing", same)
     ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
+        refuse_if_full(ready, place, means, records)
         as_xml = intention.options.as_xml
         request = means.alma.start_request(draft.job_id, ready.parameters, as_xml=as_xml)
         return Plan(_start_in(place, intention), ready.record, request, ready)

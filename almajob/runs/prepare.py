@@ -35,6 +35,7 @@ class Ready:
         given: what was asked for.
         parameters: as they are sent, with the tag.
         set: that the job works on; None where the start names none.
+        instances: the job's runs of the last day, as Alma lists them.
         clock: Alma's time, seconds since the epoch, when ``elapsed`` was this machine's.
     """
 
@@ -42,6 +43,7 @@ class Ready:
     given: Parameters
     parameters: tuple[Parameter, ...]
     set: Set | None
+    instances: tuple[Instance, ...]
     clock: float
     elapsed: float
 
@@ -98,7 +100,7 @@ def local_time(now: float) -> datetime:
 def prepared(
     intention: Intention, place: Place, means: Means, draft: Record, records: Sequence[Record]
 ) -> Ready | Record:
-    """Make every check that comes before a start; nothing is written.
+    """Make every check that comes before a start, but that of Alma's limits; nothing is written.
 
     Returns:
         What is to be sent, or the record of an instance that is this run.
@@ -114,20 +116,28 @@ def prepared(
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
     listing = _baseline(intention, draft, means)
+    elapsed = means.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
     found = _found(intention, draft, listing, claimed)
     if found is not None:
         return found
     found_set = checked(intention, job, means, place.environment)
-    elapsed = means.clock.elapsed()
     alma_now = means.clock.now() if listing.clock is None else listing.clock
-    if place.has_limits:
-        others = slots.perhaps_running(records, job.id, means.clock.now())
-        slots.refuse_if_full(listing.instances, others, alma_now, lambda record: _is_running(record, means))
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
     sent = runkey.tagged(job, intention.parameters.sent, tag)
-    return Ready(record, intention.parameters, sent, found_set, alma_now, elapsed)
+    return Ready(record, intention.parameters, sent, found_set, listing.instances, alma_now, elapsed)
+
+
+def refuse_if_full(ready: Ready, place: Place, means: Means, records: Sequence[Record]) -> None:
+    """Refuse a start for which Alma has no slot.
+
+    Raises:
+        NoSlot: one of Alma's limits is reached; another time it may go.
+    """
+    if place.has_limits:
+        others = slots.perhaps_running(records, ready.record.job_id, means.clock.now())
+        slots.refuse_if_full(ready.instances, others, ready.clock, lambda record: _is_running(record, means))
 
 
 def checked(intention: Intention, job: Job, means: Means, environment: str) -> Set | None:

@@ -13,15 +13,15 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from almajob.errors import AlmajobError, ReadOnly, Refused
+from almajob.errors import AlmajobError, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
-from almajob.runs.guard import Unconfirmed
+from almajob.runs.guard import refuse_unagreed
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
 from almajob.runs.policy import Policy
-from almajob.runs.prepare import Ready, drafted, prepared
+from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.store.record import Certainty, Record, State
 
 LOG = logging.getLogger(__name__)
@@ -75,10 +75,12 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
         return same
     ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
-        if place.read_only:
-            raise ReadOnly(place.read_only)
-        if place.is_production and not intention.options.is_confirmed:
-            raise Unconfirmed(ready, place)
+        if not intention.options.wait_for_slot:
+            # Nobody is asked to agree to what Alma would not take.
+            refuse_if_full(ready, place, means, records)
+        refuse_unagreed(ready, intention.options, place)
+        if intention.options.wait_for_slot:
+            refuse_if_full(ready, place, means, records)
         return _send(ready, place, means, as_xml=intention.options.as_xml)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
     means.ledger.write(ready)

@@ -206,6 +206,22 @@ def test_what_is_running_already_can_be_followed_read_only(
     assert simulated.log.count("POST *") == 1
 
 
+def test_nobody_waits_for_a_slot_to_be_refused_then(simulated: SimulatedAlma, almajob: Run) -> None:
+    """What lacks --yes is refused at once; and what Alma would not take, nobody is asked to agree to."""
+    for _ in range(5):
+        assert almajob(*PRODUCTION, "--yes", "--if-running", "start").code == 0
+        simulated.clock.advance(600)
+    before = simulated.clock()
+    done = almajob(*PRODUCTION, "--if-running", "start", "--wait-for-slot", "2h")
+    assert done.code == 5
+    assert "was not confirmed" in done.err
+    assert simulated.clock() - before < 60
+    full = almajob(*PRODUCTION, "--if-running", "start")
+    assert full.code == 5
+    assert "started 5 times" in full.err
+    assert simulated.log.count("POST *") == 5
+
+
 def test_one_start_in_production_from_cron(simulated: SimulatedAlma, almajob_process: Run) -> None:
     """One flag, one name for the run, no question; the second time it is the same run."""
     words = ("-q", *PRODUCTION, "--once-per", "day", "--yes", "-f", "json")
