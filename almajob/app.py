@@ -70,6 +70,8 @@ class AlmaJob(cliff.app.App):
 
     NAME = _NAME
     LOG = logging.getLogger(_NAME)
+    has_older_spelling = False
+    """Whether this command line is one of the older script's."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -124,7 +126,9 @@ class AlmaJob(cliff.app.App):
         _drop_bad_widths()
         parser = self.parser
         assert isinstance(parser, _OptionParser)
-        return super().run(legacy.translate(argv, parser.takes_value))
+        words = legacy.translate(argv, parser.takes_value)
+        self.has_older_spelling = words != argv
+        return super().run(words)
 
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""

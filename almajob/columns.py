@@ -124,7 +124,7 @@ class Candidates(_Column[Any]):
         return [_candidate(item) for item in self._value]
 
 
-class Payload(_Column[Any]):
+class GivenParameters(_Column[Any]):
     """The parameters of a start as they are sent, a line each, and where each was given."""
 
     def human_readable(self) -> str:
@@ -187,7 +187,7 @@ class Alerts(_Column[Any]):
 def _given(item: Given) -> str:
     instead = "" if item.instead_of is None else f", instead of {item.instead_of!r}"
     where = f"  ({item.source}{instead})" if item.source else ""
-    return f"{item.name} = {item.value}{where}"
+    return f"{item.name} = {item.value or '(empty)'}{where}"
 
 
 def _plain(value: object) -> str:

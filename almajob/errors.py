@@ -104,8 +104,8 @@ class ReadOnly(Refused):
     def __init__(self, source: str) -> None:
         super().__init__(
             "This environment is read-only here; nothing was sent.",
-            why=f"So says {source}.",
-            cure="Whoever set that can take it away.",
+            why=f"It is made so by {source}.",
+            cure="Take that away, or set it to no, to let something be sent.",
         )
 
 

@@ -41,6 +41,4 @@ def translate(argv: Sequence[str], takes_value: Callable[[str], bool | None]) ->
             target.append(words.pop(0))
     if not command:
         return list(argv)
-    # A cron line of the older script knows no --yes.
-    unattended = ["--older-spelling"] if command == ["run"] else []
-    return [*before, *command, *after, *unattended]
+    return [*before, *command, *after]

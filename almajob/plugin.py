@@ -10,12 +10,25 @@ from almajob.alma.api import Alma, JobFilter
 from almajob.alma.models import Job, Parameter
 from almajob.alma.payloads import to_plain_json, to_xml
 from almajob.alma.reports import Event, Match
-from almajob.columns import Alerts, Body, Counters, Fields, Length, Payload, Progress, Text, Time, Words, Yes
+from almajob.columns import (
+    Alerts,
+    Body,
+    Counters,
+    Fields,
+    GivenParameters,
+    Length,
+    Progress,
+    Text,
+    Time,
+    Words,
+    Yes,
+)
 from almajob.command import Command, Lister, ShowOne, ShowSome
 from almajob.config.environments import Environment
 from almajob.config.saved import Saved
 from almajob.config.sections import JOB_HEADING, RUN_HEADING
 from almajob.context import Context
+from almajob.contradictions import refuse_all_options, refuse_odd_start, refuse_what_is_not_saved
 from almajob.errors import (
     AlmajobError,
     ConfigurationError,
@@ -68,8 +81,8 @@ from almajob.startoptions import (
     add_once_options,
     add_parameter_options,
     add_patience_options,
-    refuse_odd_start,
-    said_of,
+    saved_name,
+    settings_of,
     wish_of,
 )
 from almajob.store.record import Record
@@ -113,6 +126,7 @@ __all__ = [
     "Event",
     "Fields",
     "Given",
+    "GivenParameters",
     "Job",
     "JobFilter",
     "Length",
@@ -121,7 +135,6 @@ __all__ = [
     "OutcomeUnknown",
     "Parameter",
     "Parameters",
-    "Payload",
     "Period",
     "Plan",
     "Policy",
@@ -174,11 +187,14 @@ __all__ = [
     "process_ids",
     "read_payload",
     "record_values",
+    "refuse_all_options",
     "refuse_odd_start",
+    "refuse_what_is_not_saved",
     "run_key",
     "run_values",
-    "said_of",
+    "saved_name",
     "seconds",
+    "settings_of",
     "since",
     "start_values",
     "status",

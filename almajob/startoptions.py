@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from almajob.config.sections import run_name_problem
 from almajob.context import Context
-from almajob.errors import UsageError
 from almajob.options import duration, non_empty, run_key
 from almajob.runoptions import policy_of
 from almajob.runs import payload
@@ -15,9 +15,10 @@ from almajob.runs.intention import IF_RUNNING, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.runkey import PERIODS
 from almajob.runs.saved import SavedRun
-from almajob.terminal import is_attended
+from almajob.terminal import has_keyboard
 
-_FROM_FILE = "@"
+FROM_FILE = "@"
+"""How a value begins that is the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--allow-unknown",
         action="store_true",
-        help="send parameters that the last payload of the job did not have",
+        help="send what the job's earlier payloads speak against: a new name, an empty value, no set",
     )
     group.add_argument("--xml", action="store_true", help="send them as XML instead of JSON")
 
@@ -91,8 +92,6 @@ def add_guard_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--no-input", action="store_true", help="never ask; what would need an answer is refused"
     )
-    # What the older script's command line is given: it has no --yes, and its cron lines must keep working.
-    group.add_argument("--older-spelling", action="store_true", help=argparse.SUPPRESS)
 
 
 def add_once_options(parser: argparse.ArgumentParser) -> None:
@@ -150,40 +149,27 @@ def parameter(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text[:80]!r} is not NAME=VALUE")
     name = name.strip()
-    problem = problem_with(name, value)
+    problem = problem_with(name, value) or ("@ names no file" if value == FROM_FILE else "")
     if problem:
         raise argparse.ArgumentTypeError(problem)
     return name, value
 
 
-def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
-    """Refuse options of a start that contradict one another.
-
-    Raises:
-        UsageError: they do.
-    """
-    names = [name for name, _value in parsed_args.overrides]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"--param {twice} is given twice.", cure="Keep one of them.")
-    if parsed_args.set_name and SET_ID in names:
-        raise UsageError("--set and --param set_id name a set, both.", cure="Keep one of them.")
-    if parsed_args.saved and (parsed_args.job or parsed_args.params):
-        raise UsageError(
-            "A saved run names its job and its parameters.",
-            cure="Leave --job and --params out; --param NAME=VALUE changes single parameters.",
-        )
-    if not (parsed_args.saved or parsed_args.job or parsed_args.params):
-        raise UsageError(
-            "Which job?", cure="Add --job NAME or ID (almajob list shows them), or name a saved run."
-        )
-    files = [value[1:] for _name, value in parsed_args.overrides if value.startswith(_FROM_FILE)]
-    if [parsed_args.params, *files].count(payload.STDIN) > 1:
-        raise UsageError("Standard input can be read once only.", cure="Name a file for one of the two.")
+def saved_name(text: str) -> str:
+    """Take the name of a saved run; for ``type=``."""
+    problem = run_name_problem(text)
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
-def wish_of(parsed_args: argparse.Namespace, context: Context) -> Wish:
+def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool = False) -> Wish:
     """Read all options of a start, the saved run and the files that they name.
+
+    Args:
+        parsed_args: the command line.
+        context: knows the saved runs.
+        is_older: it is one of the older script's, whose cron lines know no ``--yes`` and must keep working.
 
     Raises:
         AlmajobError: one of these cannot be used; nothing was sent.
@@ -198,25 +184,27 @@ def wish_of(parsed_args: argparse.Namespace, context: Context) -> Wish:
     # What is on the command line counts, whatever is saved.
     takes_set = parsed_args.set_name is None and all(item.name != SET_ID for item in overrides)
     options = replace(
-        _options_of(parsed_args, saved),
+        _options_of(parsed_args, saved, is_older=is_older),
         set_name=(saved.set_name if takes_set else parsed_args.set_name) or "",
         policy=policy_of(parsed_args, context, accept=saved.accept, fail_if=saved.fail_if),
     )
     filled_in = context.expanded(written) if expands else written
-    names = tuple(item.name for item in overrides)
+    names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
     return Wish(saved.job, filled_in, written, options, names, expands)
 
 
 def _given(name: str, value: str) -> Given:
     """Read a value; one that begins with ``@`` is in a file, with ``@@`` it begins with one."""
-    if not value.startswith(_FROM_FILE) or value.startswith(_FROM_FILE * 2):
-        return Given(name, value.removeprefix(_FROM_FILE), "--param")
-    return payload.value_from(value.removeprefix(_FROM_FILE), name)
+    if not value.startswith(FROM_FILE) or value.startswith(FROM_FILE * 2):
+        return Given(name, value.removeprefix(FROM_FILE), "--param")
+    return payload.value_from(value.removeprefix(FROM_FILE), name)
 
 
-def _options_of(parsed_args: argparse.Namespace, saved: SavedRun) -> StartOptions:
+def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: bool) -> StartOptions:
     own_key = parsed_args.run_key or ""
-    agreed = parsed_args.yes or not saved.needs_yes
+    # What was agreed to once is the run as it was saved.
+    is_changed = parsed_args.overrides or parsed_args.set_name or parsed_args.allow_unknown
+    agreed = parsed_args.yes or not (saved.needs_yes or is_changed)
     return StartOptions(
         run_key=own_key,
         once_per=parsed_args.once_per or ("" if own_key else saved.once_per),
@@ -227,12 +215,18 @@ def _options_of(parsed_args: argparse.Namespace, saved: SavedRun) -> StartOption
         job_name=saved.job_name,
         allow_unknown=parsed_args.allow_unknown,
         as_xml=parsed_args.xml or saved.as_xml,
-        is_confirmed=agreed or (parsed_args.older_spelling and not is_attended()),
+        is_confirmed=agreed or (is_older and _is_of_older_script(parsed_args)),
     )
 
 
-def said_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:
-    """Give what a saved run keeps of the options, besides job and parameters, as its settings."""
+def _is_of_older_script(parsed_args: argparse.Namespace) -> bool:
+    """Whether a command line has nothing that the older script did not have, and nobody to be asked."""
+    newer = ("saved", "params", "overrides", "set_name", "no_input")
+    return not has_keyboard() and not any(getattr(parsed_args, name) for name in newer)
+
+
+def settings_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:
+    """Give what a saved run keeps of the options, besides job and parameters, as settings of the ini."""
     accept: Sequence[str] = [code for codes in parsed_args.accept for code in codes]
     said = {
         "set": parsed_args.set_name or "",

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TextIO
 
 from almajob.visible import visible
+
+# How a line goes on that is longer than the terminal is wide: nothing in it can look like a line of its own.
+_GOES_ON = "    | "
+_NARROWEST = 20
 
 
 def is_attended() -> bool:
     """Whether somebody can be asked and can answer; nobody can in cron, nor behind a pipe."""
-    try:
-        return sys.stdin.isatty() and sys.stderr.isatty()
-    except (AttributeError, ValueError):
-        # Closed, or not there at all.
-        return False
+    return has_keyboard() and _is_terminal(sys.stderr)
+
+
+def has_keyboard() -> bool:
+    """Whether a person is typing, whether or not a question would be seen."""
+    return _is_terminal(sys.stdin)
 
 
 def asker() -> Callable[[str], bool] | None:
@@ -27,20 +36,48 @@ def confirmer() -> Callable[[str], str] | None:
     return _read_id if is_attended() else None
 
 
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        # Closed.
+        return False
+
+
 def _ask(question: str) -> bool:
     return _typed(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _read_id(question: str) -> str:
-    return _typed(f"{question}\nType the job's id to start it; anything else starts nothing: ")
+    # What was typed or pasted before the question is no answer to it.
+    with suppress(OSError, ValueError, termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    try:
+        return _typed(f"{question}\nType the job's id to start it; anything else starts nothing: ")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nNothing was sent.\n")
+        raise
 
 
 def _typed(prompt: str) -> str:
     # Not input(): it would ask on stdout, among the results.
-    sys.stderr.write(visible(prompt, keep="\n"))
+    sys.stderr.write("\n".join(_lines(visible(prompt, keep="\n"))))
     sys.stderr.flush()
-    answer = sys.stdin.readline()
+    try:
+        answer = sys.stdin.readline()
+    except UnicodeDecodeError:
+        return "what is no text"
     if not answer.endswith("\n"):
         # Ctrl-D: what comes next begins a line of its own.
         sys.stderr.write("\n")
     return answer
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Break lines as wide as the terminal, so that the terminal itself breaks none."""
+    columns = max(shutil.get_terminal_size().columns, _NARROWEST)
+    for line in text.split("\n"):
+        yield line[:columns]
+        rest, width = line[columns:], columns - len(_GOES_ON)
+        for at in range(0, len(rest), width):
+            yield _GOES_ON + rest[at : at + width]

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 # C0 and C1 controls, the marks with which bidirectional text can make a name look like another one, and what
-# takes no room at all: soft hyphen, zero-width space, invisible operators, interlinear marks, tags.
+# has no ink: soft hyphen, zero-width space, fillers, invisible operators, interlinear marks, tags.
 # https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
 _UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
+    "\u2060-\u206f\u2800\u3164\uffa0\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 

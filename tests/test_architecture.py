@@ -22,6 +22,7 @@ RANKS = (
         "options",
         "runoptions",
         "startoptions",
+        "contradictions",
         "command",
     ),
     *("plugin", "discovery", "legacy", "app", "testing", "commands"),
@@ -36,7 +37,7 @@ FENCES = {
     "configparser": ("config.",),
     "cliff": ("app", "discovery", "command", "columns"),
     "stevedore": ("discovery",),
-    "argparse": ("app", "command", "options", "runoptions", "startoptions", "commands."),
+    "argparse": ("app", "command", "options", "runoptions", "startoptions", "contradictions", "commands."),
     "rich": ("live",),
 }
 BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}

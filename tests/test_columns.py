@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Counter, Instance
-from almajob.columns import Alerts, Body, Counters, Fields, Length, Payload, Progress, Text, Time, Words, Yes
+from almajob.columns import (
+    Alerts,
+    Body,
+    Counters,
+    Fields,
+    GivenParameters,
+    Length,
+    Progress,
+    Text,
+    Time,
+    Words,
+    Yes,
+)
 from almajob.runs.parameters import Given
 from almajob.runs.run import Run
 from almajob.views import RUN_COLUMNS, run_values
@@ -59,8 +71,8 @@ def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
 
 def test_parameters_are_lines_for_people_and_objects_for_programs() -> None:
     """With their sources, and what they stand instead of; what cannot be seen is spelled out."""
-    shown = Payload((Given("a", "x\x1b", "f.xml, line 2"), Given("b", "", "--param", instead_of="y")))
-    assert shown.human_readable() == "a = x\\x1b  (f.xml, line 2)\nb =   (--param, instead of 'y')"
+    shown = GivenParameters((Given("a", "x\x1b", "f.xml, line 2"), Given("b", "", "--param", instead_of="y")))
+    assert shown.human_readable() == "a = x\\x1b  (f.xml, line 2)\nb = (empty)  (--param, instead of 'y')"
     assert shown.machine_readable()[1] == {"name": "b", "value": "", "source": "--param", "instead_of": "y"}
 
 

@@ -32,8 +32,7 @@ def test_any_order_and_either_spelling(order: tuple[int, ...], equals: bool) -> 
     found = _translate(*argv)
     command = found.index("run")
     job = [f"--job={JOB}"] if equals else ["--job", JOB]
-    # It has no --yes, and its cron lines must keep working.
-    assert found[command + 1 :] == [*job, "--older-spelling"]
+    assert found[command + 1 :] == job
     assert set(found[:command]) >= ({"--env=sandbox"} if equals else {"--env", "sandbox", "--cache_dir"})
 
 
@@ -46,7 +45,7 @@ def test_any_order_and_either_spelling(order: tuple[int, ...], equals: bool) -> 
             ["--cmd", "status", "--job", "-5 degrees", "--id", "7"],
             ["status", "--job", "-5 degrees", "--id", "7"],
         ),
-        (["--job", "--env", "--cmd", "run"], ["run", "--job", "--env", "--older-spelling"]),
+        (["--job", "--env", "--cmd", "run"], ["run", "--job", "--env"]),
         (["-q", "--cmd", "list", "--force"], ["-q", "--force", "list"]),
         (["--cmd", "cache show"], ["cache", "show"]),
         (["list", "--env", "x"], ["list", "--env", "x"]),
@@ -76,4 +75,4 @@ def test_no_word_is_lost(argv: list[str]) -> None:
     if not any(word.startswith("--cmd") for word in argv):
         assert found == argv
     assert all(word.startswith("--cmd") for word in Counter(argv) - Counter(found))
-    assert all(word in ("run", "--older-spelling") for word in Counter(found) - Counter(argv))
+    assert all(word in ("run",) for word in Counter(found) - Counter(argv))

@@ -44,6 +44,30 @@ def test_what_is_typed_is_given_as_it_is(
     assert capsys.readouterr().out == ""
 
 
+def test_lines_are_broken_here_and_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that breaks them would let the end of one look like a line of its own."""
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr(sys, "stdin", _Terminal("\n"))
+    monkeypatch.setattr(sys, "stderr", stderr := _Terminal())
+    confirm = confirmer()
+    assert confirm is not None
+    confirm("x" * 70)
+    lines = stderr.getvalue().split("\n")
+    assert lines[:3] == ["x" * 30, f"    | {'x' * 24}", f"    | {'x' * 16}"]
+    assert max(map(len, lines)) <= 30
+
+
+def test_what_is_no_text_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes of another encoding: no traceback, and no id."""
+    typed = io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8")
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    confirm = confirmer()
+    assert confirm is not None
+    assert confirm("Id") == "what is no text"
+
+
 @pytest.mark.parametrize("stdin", [io.StringIO("y\n"), None])
 def test_nobody_is_asked_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, stdin: io.StringIO | None

@@ -20,6 +20,7 @@ from almajob.visible import spelled, visible
         ("\u202egnp.exe", "\\u202egnp.exe"),
         ("\ud800", "\\ud800"),
         ("a\u200bb\u2060c\xad", "a\\u200bb\\u2060c\\xad"),
+        ("a\u3164b\u2800\u115f", "a\\u3164b\\u2800\\u115f"),
         ("M\U000e00344", "M\\U000e00344"),
     ],
 )

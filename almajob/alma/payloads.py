@@ -10,6 +10,8 @@ from typing import Any
 from almajob.alma.models import Parameter
 from almajob.visible import spelled
 
+_OF_A_JOB = {"id", "parameter", "parameters"}
+
 
 def to_document(parameters: Sequence[Parameter]) -> dict[str, Any]:
     """Give a start's body for JSON; without parameters an empty object, as scheduled jobs take it."""
@@ -32,8 +34,15 @@ def to_xml(parameters: Sequence[Parameter]) -> str:
 
 
 def to_plain_json(parameters: Sequence[Parameter]) -> str:
-    """Give parameters as a plain object, a line each, to be edited; what cannot be seen is escaped."""
-    text = json.dumps({item.name: item.value for item in parameters}, indent=2, ensure_ascii=False)
+    """Give parameters as a plain object, a line each, to be edited; what cannot be seen is escaped.
+
+    Where a name would make it look like a whole job, it is a list of names and values.
+    """
+    if any(item.name in _OF_A_JOB for item in parameters):
+        found: Any = [{"name": item.name, "value": item.value} for item in parameters]
+    else:
+        found = {item.name: item.value for item in parameters}
+    text = json.dumps(found, indent=2, ensure_ascii=False)
     return spelled(text, _unicode_escaped, keep="\n")
 
 

@@ -45,8 +45,8 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
         return True
 
     ini_is_right = passes("ini file", lambda: _ini(context))
-    if ini_is_right:
-        passes("saved runs", lambda: f"{len(context.saved_runs.listed())} can be read")
+    if ini_is_right and _has_saved_runs(context):
+        passes("saved runs", lambda: f"{context.saved_runs.check()} can be read")
     is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
     if is_configured and passes("API key", lambda: _key(context)):
         alma = context.alma
@@ -61,6 +61,14 @@ def _ini(context: Context) -> str:
     # Sections of jobs belong to no environment.
     context.settings.accept_of_jobs()
     return f"{ini.path} is readable" if ini else "none; only the demo environment is known"
+
+
+def _has_saved_runs(context: Context) -> bool:
+    try:
+        return bool(context.saved_runs.listed())
+    except AlmajobError:
+        # Which is told by whoever reads them.
+        return True
 
 
 def _environment(environment: Environment) -> str:

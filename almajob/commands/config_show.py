@@ -95,8 +95,8 @@ def _of(context: Context, name: str) -> list[_Row]:
     choices = (
         ("tag", environment.has_tags),
         ("sole_starter", environment.is_sole_starter),
-        ("read_only", environment.read_only is not None),
     )
+    read_only = context.read_only_by(environment)
     return [
         ("kind", environment.kind.text, environment.kind.source),
         ("base_url", url.text, url.source),
@@ -109,5 +109,6 @@ def _of(context: Context, name: str) -> list[_Row]:
             (setting, "yes" if is_set else "no", given[setting].source if setting in given else "default")
             for setting, is_set in choices
         ),
+        ("read_only", "yes" if read_only else "no", read_only or "default"),
         (*accept, given["accept"].source if "accept" in given else "default"),
     ]

@@ -10,7 +10,7 @@ from almajob.plugin import (
     START_COLUMNS,
     AlmajobError,
     Body,
-    Payload,
+    GivenParameters,
     Plan,
     Saved,
     ShowSome,
@@ -29,8 +29,11 @@ from almajob.plugin import (
     confirmer,
     display,
     not_started,
+    refuse_all_options,
     refuse_odd_start,
-    said_of,
+    refuse_what_is_not_saved,
+    saved_name,
+    settings_of,
     start_values,
     wait_options_given,
     wait_options_of,
@@ -72,6 +75,8 @@ class Run(ShowSome):
     """
 
     columns = START_COLUMNS
+    # Of what was saved; a start is one thing, and shown whole.
+    brief = ("name", "environment", "job", "set", "once_per", "confirm")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -90,7 +95,10 @@ class Run(ShowSome):
             help="make all checks and show what would be sent, but send nothing",
         )
         instead.add_argument(
-            "--save", metavar="NAME", help="keep this under a name, for this environment: almajob run NAME"
+            "--save",
+            metavar="NAME",
+            type=saved_name,
+            help="keep this under a name, for this environment: almajob run NAME",
         )
         instead.add_argument("--list-saved", action="store_true", help="list what was kept so")
         return parser
@@ -100,15 +108,16 @@ class Run(ShowSome):
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         if parsed_args.list_saved:
+            refuse_all_options(parsed_args)
             return
+        if parsed_args.save:
+            refuse_what_is_not_saved(parsed_args)
         refuse_odd_start(parsed_args)
         if wait_options_given(parsed_args) and not parsed_args.wait:
             raise UsageError("--timeout, --interval and --outage say how to wait.", cure="Add --wait.")
         judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
         if (parsed_args.accept or parsed_args.fail_if) and not judges:
             raise UsageError("--accept and --fail-if judge the end of a run.", cure="Add --wait.")
-        if parsed_args.save and (parsed_args.saved or parsed_args.run_key):
-            raise UsageError("A saved run is kept as a job with its parameters, not as one run of it.")
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         if parsed_args.save or parsed_args.list_saved:
@@ -118,32 +127,39 @@ class Run(ShowSome):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         columns = self.columns_of(parsed_args)
         if parsed_args.list_saved:
-            return columns, [
-                _saved_values(*found)
-                for found in self.context.saved_runs.listed(self.context.named_environment)
-            ]
+            return columns, self._listed()
         if parsed_args.save:
-            wish = wish_of(parsed_args, self.context)
-            saved = self.context.saved_runs.save(
-                parsed_args.save,
-                wish.job,
-                wish.parameters,
-                wish.options,
-                written=wish.written,
-                said=said_of(parsed_args, wish.expands),
-            )
-            return columns, [_saved_values(saved, self.context.environment.name)]
+            return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
             wish = wish_of(parsed_args, self.context)
             plan = self.context.starts.plan(wish.job, wish.parameters, wish.options)
             return columns, [_plan_values(plan, wish)]
         return columns, [self._start(parsed_args)]
 
+    def _listed(self) -> Iterable[Any]:
+        context = self.context
+        found = context.saved_runs.listed(context.named_environment)
+        if not found:
+            self.app.LOG.info("Nothing is saved; run --save NAME keeps a start under a name.")
+        return [_saved_values(*each) for each in found]
+
+    def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
+        wish = wish_of(parsed_args, self.context)
+        saved = self.context.saved_runs.save(
+            parsed_args.save,
+            wish.job,
+            wish.parameters,
+            wish.options,
+            written=wish.written,
+            said=settings_of(parsed_args, wish.expands),
+        )
+        return _saved_values(saved, self.context.environment.name)
+
     def _start(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
         ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
         try:
             runs = self.context.runs
-            wish = wish_of(parsed_args, self.context)
+            wish = wish_of(parsed_args, self.context, is_older=self.app.has_older_spelling)
             run = runs.start(
                 wish.job,
                 wish.parameters,
@@ -193,7 +209,7 @@ def _plan_values(plan: Plan, wish: Wish) -> Iterable[Any]:
         "apikey (hidden)" if request else "",
         Body(request.body) if request else "",
         Text(_set(plan)),
-        Payload(plan.ready.given.given if plan.ready else wish.parameters.given),
+        GivenParameters(plan.ready.given.given if plan.ready else wish.parameters.given),
         Words(wish.overrides),
     )
 

@@ -22,8 +22,6 @@ TOP = "(top)"
 _SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
-# In quotes a comment's sign is a part of the value, as it was for the predecessor (PHP).
-_QUOTED = re.compile(r"""(\s*[^=;#]+=\s*(?:"[^"]*"|'[^']*'))\s*(?:[;#].*)?""")
 _KEEPS_CASE = "param."
 """How the settings begin that have a parameter's own name in them."""
 
@@ -48,12 +46,13 @@ class Ini:
         return f"{self.path}, line {value.line}"
 
 
-def read(path: Path, named_by: str = "") -> Ini:
+def read(path: Path, named_by: str = "", *, why: str = "It says where keys are sent.") -> Ini:
     """Read and check one ini file.
 
     Args:
         path: of the file.
         named_by: the option or variable that named it, for the message; empty where it was found.
+        why: it matters who may change it.
 
     Raises:
         ConfigurationError: not readable, not an ini, or open to others although it holds a key.
@@ -76,9 +75,18 @@ def read(path: Path, named_by: str = "") -> Ini:
         raise ConfigurationError(
             f"{path} is not an ini file.", why="It is not UTF-8 text, or larger than 1 MiB.", cure=_SEE_SAMPLE
         )
-    ini = Ini(path, _sections(path, text))
-    refuse_open_file(path, mode, holds_key=_holds_key(ini))
+    ini = parsed(path, text)
+    refuse_open_file(path, mode, holds_key=_holds_key(ini), why=why)
     return ini
+
+
+def parsed(path: Path, text: str) -> Ini:
+    """Read the text of an ini, whether or not it is in its file yet.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    return Ini(path, _sections(path, text))
 
 
 def _holds_key(ini: Ini) -> bool:
@@ -86,7 +94,12 @@ def _holds_key(ini: Ini) -> bool:
 
 
 def refuse_open_file(
-    path: Path, mode: os.stat_result, *, holds_key: bool, group_may_read: bool = False
+    path: Path,
+    mode: os.stat_result,
+    *,
+    holds_key: bool,
+    group_may_read: bool = False,
+    why: str = "It says where keys are sent.",
 ) -> None:
     """Refuse a file that others can write to, or read while it holds a key; as ssh does.
 
@@ -95,6 +108,7 @@ def refuse_open_file(
         mode: of the open file.
         holds_key: then others may not read it either.
         group_may_read: the group's bits are the mask of an access control list, and mean nothing.
+        why: it matters who may change it.
 
     Raises:
         ConfigurationError: with the chmod that cures it.
@@ -105,14 +119,14 @@ def refuse_open_file(
     if mode.st_uid not in {os.geteuid(), 0}:
         raise ConfigurationError(
             f"{path} belongs to another user.",
-            why="Whoever owns it could send your key elsewhere.",
-            cure="Copy it, or name your own with --ini-file.",
+            why=f"{why} Whoever owns it can change that.",
+            cure="Copy it, and name your own.",
         )
     if mode.st_mode & forbidden:
         risk = "can be read or changed" if holds_key else "can be changed"
         raise ConfigurationError(
             f"{path} {risk} by other users of this machine (mode {stat.S_IMODE(mode.st_mode):04o}).",
-            why="It holds an API key." if holds_key else "It says where keys are sent.",
+            why="It holds an API key." if holds_key else why,
             cure=f"Type: chmod {'600' if holds_key else 'go-w'} {path}",
         )
 
@@ -145,14 +159,27 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
 
 
 def _uncommented(line: str) -> str:
-    quoted = _QUOTED.fullmatch(line)
-    return quoted[1] if quoted else _COMMENT.sub("", line)
+    """Take off a comment; in quotes its sign is a part of the value, as for the predecessor (PHP)."""
+    name, _equals, rest = line.partition("=")
+    value = rest.strip()
+    end = value.find(value[0], 1) if value[:1] in ("'", '"') else -1
+    if end > 0 and not _COMMENT.search(name):
+        behind = value[end + 1 :]
+        if not behind or (behind[0].isspace() and behind.lstrip()[0] in ";#"):
+            return f"{name}={value[: end + 1]}"
+    return _COMMENT.sub("", line)
 
 
 def _setting(name: str) -> str:
-    """Give a setting's name as it is known here: in small letters, but for the names of parameters."""
+    """Give a setting's name as it is known here: in small letters, but for names of others.
+
+    These are Alma's of a parameter, and that of an environment behind an ``@``.
+    """
     prefix = name[: len(_KEEPS_CASE)].lower()
-    return prefix + name[len(_KEEPS_CASE) :] if prefix == _KEEPS_CASE else name.lower()
+    if prefix == _KEEPS_CASE:
+        return prefix + name[len(_KEEPS_CASE) :]
+    setting, at, environment = name.partition("@")
+    return f"{setting.lower()}{at}{environment}"
 
 
 def quoted(text: str) -> str | None:

@@ -7,6 +7,7 @@ Ids of jobs and of sets differ between environments, so any setting may be said 
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused
 
 DIRECTORY = "runs.d"
+WHAT_IS_STARTED = "It says what is started."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,10 @@ class Saved:
         here = {
             name.removesuffix(suffix): value for name, value in self.section.items() if name.endswith(suffix)
         }
-        return {**everywhere, **here}
+        # Nothing behind the sign means that it is not said; of the parameters, that there are none.
+        return {
+            name: value for name, value in {**everywhere, **here}.items() if value.text or name == "params"
+        }
 
     def environments(self) -> list[str]:
         """Name the environments for which something is said; an empty name where a job is named for all."""
@@ -74,7 +79,7 @@ def every(settings: Settings) -> dict[str, Saved]:
     if settings.ini is not None:
         _add(found, settings.ini.path, settings.runs)
     for path in _files(settings):
-        _add(found, path, sections.of_runs(ini_file.read(path)))
+        _add(found, path, sections.of_runs(ini_file.read(path, why=WHAT_IS_STARTED)))
     for saved in found.values():
         _refuse_unknown_environment(saved, settings)
     return found
@@ -93,16 +98,24 @@ def named(settings: Settings, name: str) -> Saved:
     near = difflib.get_close_matches(name, found, n=1)
     raise Refused(
         f"There is no saved run {name!r}; nothing was started.",
+        why=f"Looked in {_looked_in(settings)}.",
         cure=(f"Did you mean {near[0]}? " if near else "")
-        + "almajob run --list-saved shows what there is; a job is named by --job.",
+        + f"almajob run --list-saved shows what there is.\nA job is named by --job {shlex.quote(name)}",
     )
+
+
+def _looked_in(settings: Settings) -> str:
+    ini = [str(settings.ini.path)] if settings.ini else []
+    return " and ".join([*ini, *([str(directory(settings))] if settings.config_dir else [])]) or "no place"
 
 
 def _files(settings: Settings) -> list[Path]:
     if settings.config_dir is None:
         return []
     try:
-        return sorted(path for path in directory(settings).iterdir() if path.suffix == ".ini")
+        found = directory(settings)
+        ini_file.refuse_open_file(found, found.stat(), holds_key=False, why=WHAT_IS_STARTED)
+        return sorted(path for path in found.iterdir() if path.suffix == ".ini" and path.is_file())
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -113,7 +126,7 @@ def _add(found: dict[str, Saved], path: Path, runs: Mapping[str, Section]) -> No
     for name, section in runs.items():
         if name in found:
             raise ConfigurationError(
-                f"{path} and {found[name].path} have both a saved run {name}.", cure="Rename one of them."
+                f"{path} and {found[name].path} both have a saved run {name}.", cure="Rename one of them."
             )
         found[name] = Saved(name, path, section)
 
@@ -138,7 +151,7 @@ def lines(name: str, environment: str, given: Mapping[str, str]) -> str:
     """
     written = []
     for setting, value in given.items():
-        text = ini_file.quoted(value)
+        text = ini_file.quoted(value) if value else ""
         if text is None:
             raise Refused(
                 f"{setting} cannot be saved: an ini has no way to write its value.",

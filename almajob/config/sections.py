@@ -43,12 +43,12 @@ class Sections:
     runs: Mapping[str, Section]
 
 
-def none() -> Sections:
+def empty() -> Sections:
     """Give what there is without an ini."""
     return Sections({}, {}, {}, {})
 
 
-def of(ini: Ini) -> Sections:
+def sort(ini: Ini) -> Sections:
     """Sort the sections of an ini.
 
     Raises:
@@ -82,7 +82,7 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
 
 def run_name_problem(name: str) -> str:
     """Say why a saved run cannot be called so; empty where it can."""
-    return "" if _RUN_NAME.fullmatch(name) else "has letters, digits, -, _ and full stops, 64 at most"
+    return "" if _RUN_NAME.fullmatch(name) else "may have only letters, digits, -, _ and ., 64 at most"
 
 
 def _headed(ini: Ini, heading: str, what: str) -> dict[str, Section]:

@@ -114,7 +114,7 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         ConfigurationError: something in the ini or the environment is wrong.
     """
     ini = _find_ini(options, environ)
-    found = sections.none() if ini is None else sections.of(ini)
+    found = sections.empty() if ini is None else sections.sort(ini)
     return Settings(
         ini=ini,
         env=_chosen_environment(options, environ, found.general, found.environments),

@@ -11,7 +11,8 @@ from almajob.errors import Refused
 from almajob.runs.parameters import Given, Parameters, problem_with
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<word>[^{}]*)\}|[{}]")
-_TIME = re.compile(r"\{(date:|epoch_ms\})")
+_MOST_BRACES = 1000
+_LONGEST = 2**20
 # https://docs.python.org/3/library/datetime.html#format-codes
 _DIRECTIVE = re.compile("%[aAwdbBmyYHIMpSfzZjUWcxXGuV%]")
 _ADVICE = (
@@ -38,12 +39,15 @@ def expanded(parameters: Parameters, now: datetime, environ: Mapping[str, str]) 
 
 
 def _filled(item: Given, now: datetime, environ: Mapping[str, str]) -> Given:
+    if item.value.count("{") > _MOST_BRACES:
+        raise _wrong(item, "it has too many braces")
     meant = _BRACES.sub(lambda found: _variable(item, found, environ), item.value)
+    has_time = any(found["word"] is not None for found in _BRACES.finditer(meant))
     sent = _BRACES.sub(lambda found: _moment(item, found, now), meant)
     problem = problem_with(item.name, sent)
-    if problem:
-        raise _wrong(item, problem)
-    return replace(item, value=sent, meant=meant if _TIME.search(meant) else None)
+    if problem or len(sent) > _LONGEST:
+        raise _wrong(item, problem or "it becomes too long")
+    return replace(item, value=sent, meant=meant if has_time else None)
 
 
 def _variable(item: Given, found: re.Match[str], environ: Mapping[str, str]) -> str:
@@ -54,6 +58,9 @@ def _variable(item: Given, found: re.Match[str], environ: Mapping[str, str]) -> 
     name = word.removeprefix("env:")
     if name not in environ:
         raise _wrong(item, f"the variable {name!r} is not set")
+    problem = problem_with(item.name, environ[name])
+    if problem:
+        raise _wrong(item, problem)
     return environ[name].replace("{", "{{").replace("}", "}}")
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from almajob.alma.models import Job
+import re
+
 from almajob.errors import ReadOnly, Refused
 from almajob.runs.intention import Place, StartOptions
-from almajob.runs.parameters import Parameters
+from almajob.runs.parameters import Given
 from almajob.runs.prepare import Ready
 from almajob.visible import visible
 
 _LONGEST_VALUE = 200
+_BLANKS = re.compile(r"\s{3,}")
 
 
 class Unconfirmed(Refused):
     """A start in production that nobody has confirmed; all checks are made, and nothing was sent.
-
-    It carries the record of what would have been sent.
 
     Attributes:
         question: what a person must see before the id is typed; several lines.
         job_id: what must be typed.
     """
 
-    def __init__(self, ready: Ready, place: Place) -> None:
+    def __init__(self, ready: Ready, place: Place, question: str) -> None:
         record = ready.record
         super().__init__(
             f"{record.job_name!r} ({record.job_id}) in {place.environment} was not confirmed; "
@@ -31,8 +31,7 @@ class Unconfirmed(Refused):
             cure="Look at it with --dry-run; then add --yes to the same command.\n"
             "A saved run may have confirm = no instead.",
         )
-        self.question = _question(ready, place)
-        self.record = record
+        self.question = question
         self.job_id = record.job_id
 
 
@@ -41,12 +40,15 @@ def refuse_unagreed(ready: Ready, options: StartOptions, place: Place) -> None:
 
     Raises:
         ReadOnly: nothing may be sent there.
-        Unconfirmed: a person has to agree first.
+        Unconfirmed: a person has to agree first, or agreed to something else.
     """
     if place.read_only:
         raise ReadOnly(place.read_only)
-    if place.is_production and not options.is_confirmed:
-        raise Unconfirmed(ready, place)
+    if not place.is_production or options.is_confirmed:
+        return
+    question = _question(ready, place)
+    if question != options.agreed_to:
+        raise Unconfirmed(ready, place, question)
 
 
 def refuse_typed(asked: Unconfirmed, typed: str) -> None:
@@ -65,37 +67,16 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
     raise refused
 
 
-def refuse_other_job(found: Job, parameters: Parameters, options: StartOptions, place: Place) -> None:
-    """Refuse a payload of another job than the one that was named, and an id that is another job's now.
-
-    Raises:
-        Refused: with both ids, or both names.
-    """
-    if parameters.job_id not in ("", found.id):
-        raise Refused(
-            f"The payload is of the job {parameters.job_id}, and {found.name!r} is {found.id} in "
-            f"{place.environment}; nothing was sent.",
-            why=f"{parameters.job_source} says so.",
-            cure="Correct --job, or take the payload of this job; ids differ between environments.",
-        )
-    if options.job_name not in ("", found.name):
-        raise Refused(
-            f"{found.id} is not the job that was saved; nothing was sent.",
-            why=f"It was {options.job_name!r}; Alma calls it {found.name!r} now.",
-            cure=f"{place.program} list --refresh shows today's ids; then save the run anew.",
-        )
-
-
 def _question(ready: Ready, place: Place) -> str:
     record = ready.record
-    parameters = [f"{visible(item.name)} = {_shortened(visible(item.value))}" for item in ready.given.given]
+    parameters = [_told(item) for item in ready.given.given]
     lines = [
         "This starts a job in production.",
         *_column("Parameters", parameters or ["none"]),
         *_column("Set", [_set(ready)] if ready.set else []),
-        *_column("Institution", [visible(record.institution) or "not told by Alma"]),
+        *_column("Institution", [_shown(record.institution) or "not told by Alma"]),
         *_column("Environment", [place.environment]),
-        *_column("Job", [visible(record.job_name)]),
+        *_column("Job", [_shown(record.job_name)]),
         *_column("Id", [visible(record.job_id)]),
     ]
     return "\n".join(lines)
@@ -110,8 +91,16 @@ def _set(ready: Ready) -> str:
     assert found is not None
     count = "an unknown number of members" if found.members is None else f"{found.members} members"
     described = visible(found.content.desc or found.content.value)
-    return f"{visible(found.name)} ({found.id}): {count}, {described}"
+    return f"{_shown(found.name)} ({visible(found.id)}): {count}, {described}"
 
 
-def _shortened(value: str) -> str:
-    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]} … ({len(value)} characters)"
+def _told(item: Given) -> str:
+    return f"{_shown(item.name)} = {_shown(item.value) or '(empty)'}"
+
+
+def _shown(text: str) -> str:
+    """Show a text of others within a line: not longer than that, and without room to hide something in."""
+    folded = _BLANKS.sub(lambda found: f" ({len(found[0])} blanks) ", visible(text))
+    if len(folded) <= _LONGEST_VALUE:
+        return folded
+    return f"{folded[:_LONGEST_VALUE]} … ({len(text)} characters)"

@@ -33,7 +33,8 @@ class StartOptions:
         job_name: the name that the job must have, where it is named by its id; empty for any.
         allow_unknown: send parameters that the last payload of the job had not.
         as_xml: send the parameters as XML.
-        is_confirmed: the start has been agreed to, as one in production must be.
+        is_confirmed: the start has been agreed to, as one in production must be, whatever it turns out to be.
+        agreed_to: what a person was shown and has agreed to; empty where nobody was asked.
     """
 
     run_key: str = ""
@@ -48,6 +49,7 @@ class StartOptions:
     allow_unknown: bool = False
     as_xml: bool = False
     is_confirmed: bool = False
+    agreed_to: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.

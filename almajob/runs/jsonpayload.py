@@ -6,16 +6,18 @@ Numbers are sent as they are written, so that an id of sixteen digits stays one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from almajob.runs.lines import Wrong
+from almajob.runs.catalogue import JOB_ID
 from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 
-_JOB_MEMBERS = {
-    *("id", "name", "description", "type", "category", "content", "schedule", "creator", "next_run"),
-    *("related_profile", "additional_info", "link"),
-}
+_MOST_COMMAS = 100_000
+_WRAPPERS = ("parameters", "parameter")
+# In well-formed JSON every quote is the sign of a string.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?|[{}\[\]]')
 
 
 class _Number(str):
@@ -24,8 +26,10 @@ class _Number(str):
     __slots__ = ()
 
 
-class _Twice(ValueError):
-    """An object with two members of one name."""
+class _Object(dict[str, Any]):
+    """An object, and the name of a member that is there twice."""
+
+    twice: str | None = None
 
 
 def parsed(text: str, source: str) -> Parameters:
@@ -36,10 +40,23 @@ def parsed(text: str, source: str) -> Parameters:
         source: the name of the file.
 
     Raises:
-        Wrong: it is none.
+        PayloadError: it is none.
     """
+    if text.count("[") + text.count("{") > 4 * MOST_PARAMETERS or text.count(",") > _MOST_COMMAS:
+        raise PayloadError(1, "it has more parts than a payload")
+    document = _loaded(text)
+    _refuse_twice(text, document)
+    if _is_job(document):
+        return _of_job(text, source, document)
+    if isinstance(document, Mapping):
+        lines = _lines(text, depth=1, of_keys=True)
+        return Parameters(_given(source, lines, document.items(), len(document)))
+    return Parameters(_listed(text, source, document, depth=1))
+
+
+def _loaded(text: str) -> Any:
     try:
-        document = json.loads(
+        return json.loads(
             text,
             parse_int=_Number,
             parse_float=_Number,
@@ -47,108 +64,147 @@ def parsed(text: str, source: str) -> Parameters:
             object_pairs_hook=_members,
         )
     except json.JSONDecodeError as error:
-        raise Wrong(error.lineno, f"the JSON is not well-formed: {error.msg}") from None
-    except _Twice as twice:
-        raise Wrong(_line_of(text, str(twice)), f"{str(twice)[:80]!r} is there twice") from None
+        raise PayloadError(error.lineno, f"the JSON is not well-formed: {error.msg}") from None
     except RecursionError:
-        raise Wrong(1, "it is nested too deep") from None
+        raise PayloadError(1, "it is nested too deep") from None
     except ValueError as error:
-        raise Wrong(1, str(error)) from None
+        raise PayloadError(1, str(error)) from None
+
+
+def _is_job(document: Any) -> bool:
+    """Whether it is a job as Alma has it, with or without parameters, and not a plain object of them."""
+    if not isinstance(document, Mapping):
+        return False
+    is_whole = set(document) <= JOB_MEMBERS and JOB_ID.fullmatch(str(document.get("id", "")))
+    return bool(is_whole) or any(name in document for name in _WRAPPERS)
+
+
+def _of_job(text: str, source: str, document: Mapping[str, Any]) -> Parameters:
+    """Read the parameters of a job, and its id."""
+    lines = dict(zip(document, _lines(text, depth=1, of_keys=True), strict=False))
+    others = [name for name in document if name not in (*_WRAPPERS, "id")]
+    for name in others:
+        if name not in JOB_MEMBERS:
+            what = f"{name[:80]!r} stands beside the parameters; is it one of them?"
+            raise PayloadError(lines[name], what)
+    if all(name in document for name in _WRAPPERS):
+        raise PayloadError(lines["parameter"], "it has parameters twice")
+    job_id = document.get("id", "")
+    if not isinstance(job_id, str) or isinstance(job_id, _Number):
+        raise PayloadError(lines["id"], "the id of a job is text")
+    listed, depth = document.get("parameter", []), 2
+    if "parameters" in document:
+        listed = document["parameters"]
+        if isinstance(listed, Mapping) and set(listed) == {"parameter"}:
+            listed, depth = listed["parameter"], 3
+    if isinstance(listed, Mapping):
+        # XML of one parameter, made into JSON.
+        listed, depth = [listed], depth - 1
+    notes = (f"of the job only the parameters count; ignored: {', '.join(others)}.",) if others else ()
+    where = f"{source}, line {lines['id']}" if job_id else ""
+    return Parameters(_listed(text, source, listed, depth=depth), job_id, where, notes)
+
+
+def _listed(text: str, source: str, listed: Any, *, depth: int) -> tuple[Given, ...]:
+    """Read a list of names and values; ``depth`` is that of its objects."""
+    if not isinstance(listed, list):
+        raise PayloadError(1, "the parameters are no list")
+    first, again = (_lines(text, depth=depth, of_keys=False) for _ in range(2))
+    return _given(source, first, _pairs(listed, again), len(listed))
+
+
+def _given(source: str, lines: Iterator[int], pairs: Any, count: int) -> tuple[Given, ...]:
+    if count > MOST_PARAMETERS:
+        raise PayloadError(1, f"it has more than {MOST_PARAMETERS} parameters")
     given: dict[str, Given] = {}
-    for name, raw in _pairs(document):
-        line = _line_of(text, name)
+    for (name, raw), line in zip(pairs, lines, strict=False):
         value = _value(name, raw, line)
         problem = problem_with(name, value)
         if not problem and name in given:
             problem = f"the parameter {name} is there twice"
         if problem:
-            raise Wrong(line, problem)
+            raise PayloadError(line, problem)
         given[name] = Given(name, value, f"{source}, line {line}")
-    return _payload(text, source, document, tuple(given.values()))
+    return tuple(given.values())
 
 
-def _payload(text: str, source: str, document: Any, given: tuple[Given, ...]) -> Parameters:
-    """Put them together with what a whole job says besides."""
-    if not isinstance(document, Mapping) or not ("parameter" in document or "parameters" in document):
-        return Parameters(given)
-    others = [name for name in document if name not in ("parameter", "parameters", "id")]
-    unknown = [name for name in others if name not in _JOB_MEMBERS]
-    if unknown:
-        line = _line_of(text, unknown[0])
-        raise Wrong(line, f"{unknown[0][:80]!r} stands beside the parameters; is it one of them?")
-    notes = (f"of the job only the parameters count; ignored: {', '.join(others)}.",) if others else ()
-    job_id = document.get("id", "")
-    if not isinstance(job_id, str) or isinstance(job_id, _Number):
-        raise Wrong(_line_of(text, "id"), "the id of a job is text")
-    where = f"{source}, line {_line_of(text, 'id')}" if job_id else ""
-    return Parameters(given, job_id, where, notes)
-
-
-def _pairs(document: Any) -> Iterator[tuple[str, Any]]:
-    """Give names and values of whichever form it is."""
-    if isinstance(document, Mapping):
-        if "parameters" in document:
-            inner = document["parameters"]
-            yield from _pairs({"parameter": inner["parameter"]} if _is_wrapper(inner) else _listed(inner))
-        elif "parameter" in document:
-            found = document["parameter"]
-            yield from _listed_pairs([found] if isinstance(found, Mapping) else _listed(found))
-        else:
-            yield from document.items()
-    else:
-        yield from _listed_pairs(_listed(document))
-
-
-def _is_wrapper(inner: Any) -> bool:
-    return isinstance(inner, Mapping) and set(inner) == {"parameter"}
-
-
-def _listed(found: Any) -> list[Any]:
-    if not isinstance(found, list):
-        raise Wrong(1, "the parameters are no list")
-    return found
-
-
-def _listed_pairs(items: list[Any]) -> Iterator[tuple[str, Any]]:
+def _pairs(items: list[Any], lines: Iterator[int]) -> Iterator[tuple[str, Any]]:
     for number, item in enumerate(items, start=1):
-        if not isinstance(item, Mapping) or not {"name", "value"} <= set(item):
-            raise Wrong(1, f"parameter {number} of the list has no name and value")
-        name = item["name"]
+        line = next(lines, 1)
+        if not isinstance(item, Mapping) or set(item) != {"name", "value"}:
+            raise PayloadError(line, f"parameter {number} of the list is not of a name and a value")
+        if isinstance(item, _Object) and item.twice is not None:
+            raise PayloadError(line, f"parameter {number} of the list has two of {item.twice!r}")
         # Alma's own form: the name is a code, the value a bare word.
-        if isinstance(name, Mapping):
-            name = name.get("value")
+        name = _bare(item["name"])
         if not isinstance(name, str) or isinstance(name, _Number):
-            raise Wrong(1, f"the name of parameter {number} of the list is no text")
+            raise PayloadError(line, f"the name of parameter {number} of the list is no text")
         yield name, item["value"]
 
 
+def _bare(raw: Any) -> Any:
+    """Take a value out of ``{"value": …, "desc": …}``."""
+    if isinstance(raw, Mapping) and "value" in raw and set(raw) <= {"value", "desc"}:
+        return raw["value"] if isinstance(raw.get("desc", ""), str) else raw
+    return raw
+
+
 def _value(name: str, raw: Any, line: int) -> str:
-    if isinstance(raw, Mapping) and set(raw) <= {"value", "desc"} and "value" in raw:
-        raw = raw["value"]
+    raw = _bare(raw)
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, str):
         return str(raw)
     if raw is None:
-        raise Wrong(line, f'the value of {name[:80]} is null; write "" or "Null", as Alma\'s wizard does')
-    raise Wrong(line, f"the value of {name[:80]} is neither text nor a number, true or false")
+        what = f'the value of {name[:80]} is null; write "" or "Null", as Alma\'s wizard does'
+        raise PayloadError(line, what)
+    raise PayloadError(line, f"the value of {name[:80]} is neither text nor a number, true or false")
 
 
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise _Twice(name)
-        found[name] = value
+def _members(pairs: list[tuple[str, Any]]) -> _Object:
+    found = _Object(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _value in pairs:
+            if name in seen:
+                found.twice = name
+                break
+            seen.add(name)
     return found
+
+
+def _refuse_twice(text: str, document: Any) -> None:
+    """Refuse a name that the document itself has twice; within a list, the items are refused one by one."""
+    if isinstance(document, _Object) and document.twice is not None:
+        seen = 0
+        for found, line in _tokens(text, depth=1):
+            if found["key"] and json.loads(found[0].rpartition(":")[0]) == document.twice:
+                seen += 1
+                if seen == 2:
+                    raise PayloadError(line, f"{document.twice[:80]!r} is there twice")
 
 
 def _no_constant(word: str) -> str:
     raise ValueError(f"{word} is no JSON")
 
 
-def _line_of(text: str, name: str) -> int:
-    """Find the line in which a name is written first; that of the beginning where it is written otherwise."""
-    at = text.find(json.dumps(name, ensure_ascii=False))
-    at = text.find(json.dumps(name)) if at < 0 else at
-    return text.count("\n", 0, at) + 1 if at >= 0 else 1
+def _lines(text: str, *, depth: int, of_keys: bool) -> Iterator[int]:
+    """Give the lines of the names, or of the objects, that stand at a depth, in their order."""
+    for found, line in _tokens(text, depth=depth):
+        if found["key"] if of_keys else found[0] == "{":
+            yield line
+
+
+def _tokens(text: str, *, depth: int) -> Iterator[tuple[re.Match[str], int]]:
+    """Give the strings, and the objects that begin, at a depth of well-formed JSON, with their lines."""
+    level, line, at = 0, 1, 0
+    for found in _TOKEN.finditer(text):
+        if found[0] in ("}", "]"):
+            level -= 1
+            continue
+        if level == depth:
+            line += text.count("\n", at, found.start())
+            at = found.start()
+            yield found, line
+        if found[0] in ("{", "["):
+            level += 1

@@ -1,59 +1,79 @@
-"""The last payload that a job was started with from here: what a new one is compared with, and its skeleton.
+"""What a job was started with from here: its last payload, and what its earlier ones had.
 
-Alma never lists a job's parameters; what it took once is all that is known of them.
+Alma never lists a job's parameters; what it took is all that is known of them.
 """
 
 from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused
 from almajob.runs.parameters import SET_ID, Parameters
 from almajob.runs.records import SHORT_WAIT
 from almajob.runs.runkey import JOB_NAME, takes_tag
-from almajob.store.ledger import Ledger, LedgerUnusable
+from almajob.store.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
-# Every manual job takes these.
-_ALWAYS_KNOWN = frozenset({SET_ID, JOB_NAME})
-_SHOWN = 5
+# Every manual job takes these: a payload of nothing else tells nothing of the job.
+_OF_ANY_JOB = frozenset({SET_ID, JOB_NAME})
+_SHOWN = 3
 
 
-def recall(ledger: Ledger, environment: str, job_id: str) -> tuple[Parameter, ...] | None:
-    """Give the parameters of the last start that Alma took; None where there was none from here.
+@dataclass(frozen=True, slots=True)
+class KnownPayload:
+    """What is known of a job's parameters.
+
+    Attributes:
+        last: those of the last start.
+        may_be_empty: each name that a start ever had, and whether one had it empty, or not at all.
+    """
+
+    last: tuple[Parameter, ...]
+    may_be_empty: Mapping[str, bool]
+
+
+def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None:
+    """Give what is known of a job's parameters; None where it was never started from here with any.
 
     Raises:
         LedgerUnusable: it cannot be read.
     """
     kept = ledger.fact(_name(environment, job_id))
-    return None if kept is None else tuple(Parameter(name, value) for name, value in kept)
+    if kept is None:
+        return None
+    return KnownPayload(tuple(Parameter(*pair) for pair in kept["last"]), kept["may_be_empty"])
 
 
 def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence[Parameter]) -> None:
     """Keep the parameters of a start that Alma took; the start stands, whether or not that succeeds."""
     if not parameters:
         return
+    values = {item.name: item.value for item in parameters}
     try:
-        kept = [[item.name, item.value] for item in parameters]
+        before = recall(ledger, environment, job_id)
+        known = dict(before.may_be_empty) if before else {}
+        for name in {*known, *values}:
+            # What an earlier start did not have at all, it had empty.
+            known[name] = known.get(name, before is not None) or not values.get(name)
+        kept = {"last": [[item.name, item.value] for item in parameters], "may_be_empty": known}
         ledger.keep_fact(_name(environment, job_id), kept, wait=SHORT_WAIT)
-    except LedgerUnusable as error:
-        LOG.debug("The parameters were not kept: %s", error.what)
+    except Exception:  # no bug here is one of a start that was made
+        LOG.debug("The parameters were not kept.", exc_info=True)
 
 
-def refuse_unlike(
-    parameters: Parameters, last: Sequence[Parameter] | None, job: Job, *, environment: str
-) -> None:
-    """Refuse a payload that has what the last one had not, or lacks the set that it had.
+def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, program: str) -> None:
+    """Refuse a payload that has what no earlier one had, or leaves empty what each of them had.
 
     Args:
         parameters: as they are to be sent.
-        last: the last payload of the job; None where none is known.
+        known: of the job; None where nothing is.
         job: as Alma has it now.
-        environment: its name, for the message.
+        program: how almajob is called for the environment, for the message.
 
     Raises:
         Refused: with the names that may have been meant.
@@ -65,34 +85,49 @@ def refuse_unlike(
                 cure="Leave them out, or add --allow-unknown.",
             )
         return
-    if last is None:
+    if known is None or set(known.may_be_empty) <= _OF_ANY_JOB:
         return
-    known = {item.name for item in last} | _ALWAYS_KNOWN
-    unknown = [item for item in parameters.given if item.name not in known]
     cure = (
-        f"almajob --env {environment} params {job.id} shows the last payload.\n"
-        "--allow-unknown sends this one all the same; from then on it is the one to be compared with."
+        f"{program} params {job.id} shows the last payload.\n"
+        "--allow-unknown sends this one all the same, and then it is known."
     )
+    names = {*known.may_be_empty, *_OF_ANY_JOB}
+    unknown = [item.name for item in parameters.given if item.name not in names]
     if unknown:
-        told = "; ".join(_told(item.name, item.source, known) for item in unknown[:_SHOWN])
+        told = "; ".join(_told(name, names) for name in unknown[:_SHOWN])
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Refused(
-            f"The last payload of {job.id} had no parameter of {_these(len(unknown))}; nothing was sent.",
+            f"No earlier payload of {job.id} had a parameter of {_these(len(unknown))}; nothing was sent.",
             why=f"{told}{more}",
             cure=cure,
         )
-    if SET_ID in {item.name for item in last} and parameters.get(SET_ID) is None:
+    _refuse_emptied(parameters, known, job, cure)
+
+
+def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, cure: str) -> None:
+    emptied = [
+        item.name
+        for item in parameters.given
+        if not item.value.strip() and not known.may_be_empty.get(item.name, True)
+    ]
+    if emptied:
         raise Refused(
-            f"The last payload of {job.id} had a set, and this one has none; nothing was sent.",
-            why="Add --param set_id=ID, or --set NAME.",
+            f"Earlier payloads of {job.id} had a value for {', '.join(emptied[:_SHOWN])}; nothing was sent.",
+            why="In this one it is empty.",
+            cure=cure,
+        )
+    if parameters.get(SET_ID) is None and not known.may_be_empty.get(SET_ID, True):
+        raise Refused(
+            f"Earlier payloads of {job.id} had a set, and this one has none; nothing was sent.",
+            why="Add --set NAME, or --param set_id=ID.",
             cure=cure,
         )
 
 
-def _told(name: str, source: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    meant = f", did you mean {near[0]}?" if near else ""
-    return f"{name}{f' ({source})' if source else ''}{meant}"
+def _told(name: str, known: set[str]) -> str:
+    by_case = {item.casefold(): item for item in known}
+    near = difflib.get_close_matches(name.casefold(), by_case, n=1)
+    return f"{name}, did you mean {by_case[near[0]]}?" if near else name
 
 
 def _these(count: int) -> str:

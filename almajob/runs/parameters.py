@@ -79,10 +79,13 @@ class Parameters:
         """The same text for the same payload, however it was written and ordered: JSON, sorted by name.
 
         Alma takes parameters in any order. The time of the start is no part of it: where a value has that
-        in it, what was written counts.
+        in it, what was written counts, and that it was to be filled in.
         """
-        meant = {item.name: item.value if item.meant is None else item.meant for item in self.given}
-        return json.dumps(sorted(meant.items()), ensure_ascii=True, separators=(",", ":"))
+        found = [
+            [item.name, item.value] if item.meant is None else [item.name, item.meant, "expanded"]
+            for item in self.given
+        ]
+        return json.dumps(sorted(found), ensure_ascii=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> str:

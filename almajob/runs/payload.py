@@ -15,8 +15,9 @@ from pathlib import Path
 
 from almajob.errors import Refused
 from almajob.runs import jsonpayload, xmlpayload
-from almajob.runs.lines import Wrong
+from almajob.runs.catalogue import JOB_ID
 from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.payloaderror import PayloadError
 
 LOG = logging.getLogger(__name__)
 
@@ -28,12 +29,10 @@ _CALL = re.compile(
 )
 _BEGIN = re.compile(r"^[ \t]*[<{\[]", re.MULTILINE)
 _LONGEST_HEADING = 100
-_JOB_ID = re.compile("[MSO][0-9]+")
-_CRON = re.compile(r"(@[a-z]+|[-0-9*/,?LW#A-Za-z]+(\s+[-0-9*/,?LW#A-Za-z]+){4,6})")
-_ADVICE = (
-    "almajob reads the XML of Alma's API Information panel ('Run a job' wizard, last step), "
-    'and JSON such as {"set_id": "9563211250000561"}.'
-)
+# Minute, hour and day are numbers or signs; months and days of the week may be words.
+_CRON = re.compile(r"@[a-z]+|[-0-9*/,]+\s+[-0-9*/,]+\s+[-0-9*/,?LW]+(\s+[-0-9*/,?LW#A-Za-z]+){2,4}")
+_SHOWN = 80
+_ADVICE = "Alma shows a payload in its 'Run a job' wizard, last step, panel API Information."
 
 
 def read(name: str) -> Parameters:
@@ -42,28 +41,26 @@ def read(name: str) -> Parameters:
     Raises:
         Refused: it cannot be read, or is none.
     """
-    source = "standard input" if name == STDIN else name
-    return parsed(read_bytes(name), source)
+    return parsed(_read_bytes(name), _called(name))
 
 
-def read_bytes(name: str) -> bytes:
-    """Read a file, or stdin where the name is ``-``; never more than a payload may have.
+def _called(name: str) -> str:
+    return "standard input" if name == STDIN else name
 
-    Raises:
-        Refused: it cannot be read, or is too large.
-    """
+
+def _read_bytes(name: str) -> bytes:
+    """Read a file, or stdin where the name is ``-``; little more than a payload may have."""
     try:
         if name == STDIN:
+            if sys.stdin.isatty():
+                LOG.info("Reading from the terminal; Ctrl-D ends it.")
             raw = sys.stdin.buffer.read(SIZE_LIMIT + 1)
         else:
             with Path(name).expanduser().open("rb") as file:
                 raw = file.read(SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        source = "Standard input" if name == STDIN else name
-        raise Refused(f"{source} cannot be read; nothing was sent.", why=f"{why}.") from None
-    if len(raw) > SIZE_LIMIT:
-        raise _refused(f"{name}: it is larger than 1 MiB.")
+        raise Refused(f"{_called(name)} cannot be read; nothing was sent.", why=f"{why}.") from None
     return raw
 
 
@@ -73,15 +70,14 @@ def value_from(name: str, parameter: str) -> Given:
     Raises:
         Refused: it cannot be read, or Alma could not keep it.
     """
-    source = "standard input" if name == STDIN else name
     try:
-        value = _text(read_bytes(name)).removesuffix("\n")
-    except Wrong as wrong:
-        raise _refused(f"{source}, line {wrong.line}: {wrong.what}.") from None
+        value = _text(_read_bytes(name)).removesuffix("\n")
+    except PayloadError as wrong:
+        raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.what}. Nothing was sent.") from None
     problem = problem_with(parameter, value)
     if problem:
-        raise _refused(f"{source}: {problem}.")
-    return Given(parameter, value, source)
+        raise Refused(f"{_called(name)}: {problem}. Nothing was sent.")
+    return Given(parameter, value, _called(name))
 
 
 def parsed(raw: bytes, source: str) -> Parameters:
@@ -96,8 +92,8 @@ def parsed(raw: bytes, source: str) -> Parameters:
     """
     try:
         found = _parsed(_text(raw), source)
-    except Wrong as wrong:
-        raise _refused(f"{source}, line {wrong.line}: {wrong.what}.") from None
+    except PayloadError as wrong:
+        raise Refused(f"{source}, line {wrong.line}: {wrong.what}. Nothing was sent.", cure=_ADVICE) from None
     for note in found.notes:
         LOG.info("%s: %s", source, note)
     return found
@@ -106,30 +102,32 @@ def parsed(raw: bytes, source: str) -> Parameters:
 def _text(raw: bytes) -> str:
     """Read bytes as UTF-8; nothing else, as another encoding is how a DOCTYPE is smuggled past a reader."""
     if len(raw) > SIZE_LIMIT:
-        raise Wrong(1, "it is larger than 1 MiB")
+        raise PayloadError(1, "it is larger than 1 MiB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Wrong(raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from None
+        raise PayloadError(raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from None
     if "\0" in text:
-        raise Wrong(text.count("\n", 0, text.index("\0")) + 1, "it has a NUL character")
+        raise PayloadError(text.count("\n", 0, text.index("\0")) + 1, "it has a NUL character")
     return text.replace("\r\n", "\n")
 
 
 def _parsed(text: str, source: str) -> Parameters:
     first = _BEGIN.search(text)
     if first is None:
-        raise Wrong(1, "it has no payload" if text.strip() else "it is empty")
+        raise PayloadError(1, "it has no payload" if text.strip() else "it is empty")
     begin = text.count("\n", 0, first.start())
     if begin > _LONGEST_HEADING:
-        raise Wrong(_LONGEST_HEADING, "there is too much above the payload")
+        raise PayloadError(_LONGEST_HEADING, "there is too much above the payload")
     heading = _heading(text[: first.start()].split("\n"), source)
     # The lines above stay, empty, so that those of the payload keep their numbers.
     payload = "\n" * begin + text[first.start() :]
     read_one = xmlpayload.parsed if first[0].endswith("<") else jsonpayload.parsed
     found = read_one(payload, source)
     if heading.job_id and found.job_id and heading.job_id != found.job_id:
-        raise Wrong(begin + 1, f"the payload is of {found.job_id}, the line above it of {heading.job_id}")
+        raise PayloadError(
+            begin + 1, f"the payload is of {found.job_id}, the line above it of {heading.job_id}"
+        )
     named = heading if heading.job_id else found
     return replace(
         found,
@@ -150,29 +148,27 @@ def _heading(lines: Sequence[str], source: str) -> Parameters:
         call = _CALL.fullmatch(line)
         if call is not None:
             if job_id:
-                raise Wrong(number, "a second line names a job")
+                raise PayloadError(number, "a second line names a job")
             job_id, where = _job_in(call, number), f"{source}, line {number}"
         elif _CRON.fullmatch(line):
-            notes.append(f"the cron line {line!r} is ignored: almajob has no schedule of its own.")
+            notes.append(f"the cron line {line[:_SHOWN]!r} is ignored: almajob has no schedule of its own.")
         elif "almaws" in line or re.match(r"(GET|POST|PUT|DELETE|PATCH)\b", line):
-            raise Wrong(number, "the call is not that of a start: POST /almaws/v1/conf/jobs/M44?op=run")
+            raise PayloadError(
+                number, "the call is not that of a start: POST /almaws/v1/conf/jobs/M44?op=run"
+            )
         elif names:
-            raise Wrong(number, "it is no part of a payload")
+            raise PayloadError(number, "it is no part of a payload")
         else:
             names += 1
-            notes.append(f"the name {line!r} is ignored: Alma knows jobs by their ids.")
+            notes.append(f"the name {line[:_SHOWN]!r} is ignored: Alma knows jobs by their ids.")
     return Parameters(job_id=job_id, job_source=where, notes=tuple(notes))
 
 
 def _job_in(call: re.Match[str], number: int) -> str:
     if call["method"] not in (None, "POST"):
-        raise Wrong(number, f"a start is a POST, not a {call['method']}")
-    if not _JOB_ID.fullmatch(call["job"]):
-        raise Wrong(number, f"{call['job']!r} is no job id, which is M, S or O and digits")
+        raise PayloadError(number, f"a start is a POST, not a {call['method']}")
+    if not JOB_ID.fullmatch(call["job"]):
+        raise PayloadError(number, f"{call['job'][:_SHOWN]!r} is no job id, which is M, S or O and digits")
     if call["query"] not in (None, "?", "?op=run"):
-        raise Wrong(number, "the call is not a start, whose end is ?op=run")
+        raise PayloadError(number, "behind the job's id a start has ?op=run, and nothing else")
     return call["job"]
-
-
-def _refused(what: str) -> Refused:
-    return Refused(f"{what} Nothing was sent.", cure=_ADVICE)

@@ -121,7 +121,7 @@ def prepared(
     found = _found(intention, draft, listing, claimed)
     if found is not None:
         return found
-    found_set = checked(intention, job, means, place.environment)
+    found_set = check_payload(intention, job, place, means)
     alma_now = means.clock.now() if listing.clock is None else listing.clock
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
@@ -140,13 +140,26 @@ def refuse_if_full(ready: Ready, place: Place, means: Means, records: Sequence[R
         slots.refuse_if_full(ready.instances, others, ready.clock, lambda record: _is_running(record, means))
 
 
-def checked(intention: Intention, job: Job, means: Means, environment: str) -> Set | None:
-    """Check the parameters, and the set that they name."""
+def check_payload(intention: Intention, job: Job, place: Place, means: Means) -> Set | None:
+    """Check the parameters, and the set that they name.
+
+    Args:
+        intention: what is to be started.
+        job: as Alma has it now.
+        place: where.
+        means: with what.
+
+    Raises:
+        Refused: something speaks against them.
+    """
     parameters = intention.parameters
+    set_id = parameters.get(SET_ID)
     if not intention.options.allow_unknown:
-        last = lastpayload.recall(means.ledger, environment, job.id)
-        lastpayload.refuse_unlike(parameters, last, job, environment=environment)
-    return sets.checked(means.alma, job, parameters.get(SET_ID))
+        known = lastpayload.recall(means.ledger, place.environment, job.id)
+        lastpayload.refuse_unlike(parameters, known, job, place.program)
+        if set_id is None:
+            sets.refuse_missing(job)
+    return None if set_id is None else sets.check(means.alma, job, set_id)
 
 
 def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:

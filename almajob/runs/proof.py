@@ -96,7 +96,7 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
         raise ConfigurationError(
             f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",
             why=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",
-            cure=f"Put the key of the {kind} there; keys are made per environment.\n"
+            cure=f"Put the key of {environment} there; keys are made per environment.\n"
             f"almajob --env {environment} config check shows where a key leads.",
         )
 

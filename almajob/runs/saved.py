@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from almajob.config import environments, places
 from almajob.config.environments import Sourced
 from almajob.config.ini import refuse_open_file
-from almajob.config.saved import Saved
+from almajob.config.saved import WHAT_IS_STARTED, Saved
 from almajob.config.sections import PARAM
 from almajob.errors import ConfigurationError
 from almajob.runs import conditions, payload
 from almajob.runs.conditions import Condition
-from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.runkey import PERIODS
 
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
-_OR = re.compile(r"\s+or\s+")
+_OR = re.compile(r"\sor\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SavedRun:
 
     job: str
     job_name: str = ""
-    parameters: Parameters = Parameters()  # noqa: RUF009  # frozen, and without parts that change
+    parameters: Parameters = field(default_factory=Parameters)
     set_name: str = ""
     accept: frozenset[str] = frozenset()
     fail_if: tuple[Condition, ...] = ()
@@ -58,18 +58,23 @@ def read(saved: Saved, environment: str) -> SavedRun:
         Refused: the file with its parameters cannot be read.
     """
     here = saved.of(environment)
+    if "set" in here and f"{PARAM}{SET_ID}" in here:
+        raise ConfigurationError(
+            f"{here['set'].source}: set and {PARAM}{SET_ID} name a set, both.", cure="Keep one of them."
+        )
     if "job" not in here:
         raise ConfigurationError(
             f"The saved run {saved.name} says no job for {environment}.",
             why=f"It stands in {saved.path}.",
-            cure=f"Ids differ between environments: add job@{environment} = ID NAME there.",
+            cure="Ids differ between environments. Save it for this one, too, with its parameters:\n"
+            f"almajob --env {environment} run --job JOB --params FILE --save {saved.name}",
         )
     job = here["job"].text
     both = ID_AND_NAME.fullmatch(job)
     return SavedRun(
         job=both[1] if both else job,
         job_name=both[2] if both else "",
-        parameters=_parameters(saved, here),
+        parameters=_parameters(saved, here, environment),
         set_name=here["set"].text if "set" in here else "",
         accept=environments.accepted(here["accept"]) if "accept" in here else frozenset(),
         fail_if=_conditions(here["fail_if"]) if "fail_if" in here else (),
@@ -80,13 +85,20 @@ def read(saved: Saved, environment: str) -> SavedRun:
     )
 
 
-def _parameters(saved: Saved, here: Mapping[str, Sourced]) -> Parameters:
+def _parameters(saved: Saved, here: Mapping[str, Sourced], environment: str) -> Parameters:
     found = Parameters()
-    if "params" in here:
+    elsewhere = next((name for name in saved.section if name.startswith("params@")), None)
+    if "params" not in here and elsewhere is not None:
+        raise ConfigurationError(
+            f"The saved run {saved.name} says no parameters for {environment}.",
+            why=f"It has {elsewhere}, in {saved.path}.",
+            cure=f"Add params@{environment} = FILE there; without a file where it takes none.",
+        )
+    if "params" in here and here["params"].text:
         path = places.beside(saved.path, here["params"].text)
         # That it cannot be read is told by whoever reads it.
         with suppress(OSError):
-            refuse_open_file(path, path.stat(), holds_key=False)
+            refuse_open_file(path, path.stat(), holds_key=False, why=WHAT_IS_STARTED)
         found = payload.read(str(path))
     overrides = []
     for setting, given in here.items():

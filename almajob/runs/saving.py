@@ -7,20 +7,23 @@ from pathlib import Path
 
 from almajob.alma.models import Job, Parameter
 from almajob.alma.payloads import to_plain_json
+from almajob.config import ini
 from almajob.config import saved as saved_settings
 from almajob.config.ini import quoted
 from almajob.config.saved import Saved
-from almajob.config.sections import RUN_HEADING, run_name_problem
+from almajob.config.sections import RUN_HEADING, of_runs, run_name_problem
 from almajob.config.settings import Settings
-from almajob.errors import Refused, UsageError
+from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.newfile import AlreadyThere, new_file
 from almajob.runs import saved
 from almajob.runs.intention import StartOptions
 from almajob.runs.parameters import Parameters
 from almajob.runs.saved import ID_AND_NAME, SavedRun
 from almajob.runs.starts import Starts
-from almajob.store.drawers import make_private
+from almajob.store.locks import Held, locked
 from almajob.visible import visible
+
+_TURN_SECONDS = 10.0
 
 
 class SavedRuns:
@@ -49,10 +52,13 @@ class SavedRuns:
         return saved.read(saved_settings.named(self._settings, name), self._environment())
 
     def listed(self, environment: str = "") -> list[tuple[Saved, str]]:
-        """List them: each with an environment that it says something for; empty for all of them.
+        """List them, each once for every environment that it says something for.
 
         Args:
             environment: list only what counts there; all where not given.
+
+        Returns:
+            A saved run and the name of the environment; that is empty where it says the same for all.
 
         Raises:
             ConfigurationError: one of them is wrong.
@@ -63,6 +69,20 @@ class SavedRuns:
             for said_for in found.environments()
             if environment in ("", said_for) or not said_for
         ]
+
+    def check(self) -> int:
+        """Read all of them, each for every environment that it says something for.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            AlmajobError: one cannot be read.
+        """
+        found = self.listed()
+        for each, environment in found:
+            saved.read(each, environment)
+        return len({each.name for each, _environment in found})
 
     def save(
         self,
@@ -88,8 +108,17 @@ class SavedRuns:
         problem = run_name_problem(name)
         if problem:
             raise UsageError(f"The name of a saved run {problem}.")
-        found = self._starts().checked(job, parameters, options)
-        write(self._settings, name, self._environment(), found, parameters=written.sent, said=said)
+        found = self._starts().check(job, parameters, options)
+        directory = saved_settings.directory(self._settings)
+        try:
+            with locked(directory / ".lock", wait=_TURN_SECONDS):
+                write(self._settings, name, self._environment(), found, parameters=written.sent, said=said)
+        except Held:
+            raise Refused(
+                f"Another process is saving in {directory} all the time.", cure="Try again."
+            ) from None
+        except OSError as error:
+            raise Refused(f"{directory} cannot be written.", why=f"{error.strerror}.") from None
         return saved_settings.named(self._settings, name)
 
 
@@ -119,24 +148,20 @@ def write(
         Refused: there is such a run for this environment, or it cannot be written.
     """
     path = saved_settings.directory(settings) / f"{name}.ini"
+    payload_file = path.with_name(f"{name}.{environment}.json")
+    # The file is named also where there is none: that of another environment is not meant.
+    given = {"job": _named(job), "params": payload_file.name if parameters else "", **said}
     before = saved_settings.every(settings).get(name)
     if before is not None and (before.path != path or "job" in before.of(environment)):
         raise Refused(
             f"There is a saved run {name} for {environment}; nothing was changed.",
             cure=f"Change it in {before.path}, or take another name.",
         )
-    payload_file = path.with_name(f"{name}.{environment}.json")
-    given = {"job": _named(job)}
-    if parameters:
-        given["params"] = payload_file.name
-    text = saved_settings.lines(name, environment, {**given, **said})
     try:
-        make_private(path.parent)
+        text = _text_with(path, name, saved_settings.lines(name, environment, given))
         if parameters:
-            _write(payload_file, to_plain_json(parameters) + "\n", overwrite=False)
-        heading = "" if before else f"; A saved run: almajob run {name}\n[{RUN_HEADING}{name}]\n"
-        old = path.read_text("utf-8") if before else heading
-        _write(path, f"{old.rstrip()}\n{text}", overwrite=before is not None)
+            _write_once(payload_file, to_plain_json(parameters) + "\n")
+        _write(path, text, overwrite=before is not None)
     except AlreadyThere:
         raise Refused(
             f"In {path.parent} there is a file of this name that is no part of a saved run.",
@@ -148,12 +173,39 @@ def write(
     return path
 
 
+def _text_with(path: Path, name: str, lines: str) -> str:
+    """Give what the file will have in it, once it is certain that it can be read back.
+
+    Raises:
+        Refused: it could not, or the lines would be those of another run.
+    """
+    heading = f"; A saved run: almajob run {name}\n[{RUN_HEADING}{name}]\n"
+    old = path.read_text("utf-8") if path.is_file() else heading
+    text = f"{old.rstrip()}\n{lines}"
+    try:
+        found = of_runs(ini.parsed(path, text))
+    except ConfigurationError as error:
+        raise Refused(f"{path} cannot be added to; nothing was changed.", why=error.what) from None
+    if set(found) != {name}:
+        raise Refused(
+            f"{path} has more in it than the saved run {name}; nothing was changed.",
+            cure="Add this environment there yourself, or take another name.",
+        )
+    return text
+
+
 def _named(job: Job) -> str:
     """Name a job by its id, with its name where that can be read back as it is."""
     both = f"{job.id} {job.name}"
     found = ID_AND_NAME.fullmatch(both)
     can_stand = found is not None and found[2] == job.name and visible(both) == both
     return both if can_stand and quoted(both) is not None else job.id
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file; one that has just this in it already was left by a process that was killed."""
+    if not path.is_file() or path.read_bytes() != text.encode():
+        _write(path, text, overwrite=False)
 
 
 def _write(path: Path, text: str, *, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from almajob.alma.pages import PAGE, every
 from almajob.alma.refusals import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
+from almajob.runs.runkey import takes_tag
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
 # offers the sets of all of these.
@@ -69,22 +70,17 @@ def _like(alma: Alma, name: str) -> list[Set]:
     return list(every(lambda offset: alma.sets_page("", offset=offset, limit=PAGE), "sets"))
 
 
-def checked(alma: Alma, job: Job, set_id: str | None) -> Set | None:
+def check(alma: Alma, job: Job, set_id: str) -> Set:
     """Check the set that a start names.
 
     Args:
         alma: where it must be.
         job: as Alma has it now, with its content.
-        set_id: the parameter of that name; None where there is none.
-
-    Returns:
-        The set; None where the start names none.
+        set_id: the parameter of that name.
 
     Raises:
         Refused: it is no id, is not there, is empty, or of records that the job does not work on.
     """
-    if set_id is None:
-        return None
     if not re.fullmatch("[0-9]+", set_id):
         what = f"set_id is {set_id!r}, which is no id of a set" if set_id else "set_id is empty"
         raise Refused(f"{what}; nothing was sent.", cure=_ADVICE)
@@ -112,6 +108,21 @@ def checked(alma: Alma, job: Job, set_id: str | None) -> Set | None:
     if found.members == 0:
         raise Refused(f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", cure=_ADVICE)
     return found
+
+
+def refuse_missing(job: Job) -> None:
+    """Refuse a start without a set, of a job that works on one.
+
+    Raises:
+        Refused: the job's content is a kind of set.
+    """
+    wanted = job.content
+    if takes_tag(job) and wanted.value in _CONTENTS:
+        raise Refused(
+            f"{job.name!r} works on a set of {_named(wanted.desc, wanted.value)}, and none is named; "
+            "nothing was sent.",
+            cure=f"{_ADVICE}\n--allow-unknown sends it without one.",
+        )
 
 
 def _named(description: str, code: str) -> str:

@@ -13,14 +13,14 @@ from almajob.alma.api import Alma
 from almajob.alma.models import Instance, Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.runs import clock as clocks
-from almajob.runs import lastpayload, plan, prior, proof, settle, submit, wish
+from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit
 from almajob.runs.catalogue import Catalogue, reread
 from almajob.runs.guard import Unconfirmed, refuse_typed
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
-from almajob.runs.prepare import checked
+from almajob.runs.prepare import check_payload
 from almajob.runs.records import SHORT_WAIT, Known, known, process_id
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
@@ -97,7 +97,7 @@ class Starts:
         """
         return plan.plan(self._intention(job, parameters, options), self._place, self._means)
 
-    def checked(self, job: str, parameters: Payload, options: StartOptions) -> Job:
+    def check(self, job: str, parameters: Payload, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
 
         Raises:
@@ -105,13 +105,14 @@ class Starts:
         """
         intention = self._intention(job, parameters, options)
         found = reread(self._alma(), intention.job, self._environment)
-        checked(intention, found, self._means, self._environment)
+        check_payload(intention, found, self._place, self._means)
         return found
 
     def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
         """Find a job, and with which parameters it was started from here last; None if that is not known."""
         found = self._find(job)
-        return found, lastpayload.recall(self._ledger, self._environment, found.id)
+        known = lastpayload.recall(self._ledger, self._environment, found.id)
+        return found, None if known is None else known.last
 
     def settle(self, record: Record) -> Record:
         """Look again for a start whose outcome is unknown; it is still open where that decides nothing.
@@ -215,21 +216,25 @@ class Starts:
         return Means(self._alma(), self._ledger, self._locks)
 
     def _started(self, intention: Intention, confirm: Callable[[str], str] | None) -> Record:
-        """Start it; where a person must agree, ask first, and then make every check once more."""
-        try:
-            return submit.start_when_free(intention, self._place, self._means)
-        except Unconfirmed as asked:
-            if confirm is None:
-                raise
-            refuse_typed(asked, confirm(asked.question))
-        agreed = replace(intention, options=replace(intention.options, is_confirmed=True))
-        return submit.start_when_free(agreed, self._place, self._means)
+        """Start it; where a person must agree, ask first, and then make every check once more.
+
+        What is sent is what was shown: where that has changed meanwhile, it is asked again.
+        """
+        while True:
+            try:
+                return submit.start_when_free(intention, self._place, self._means)
+            except Unconfirmed as asked:
+                if confirm is None:
+                    raise
+                refuse_typed(asked, confirm(asked.question))
+                agreed = replace(intention.options, agreed_to=asked.question)
+            intention = replace(intention, options=agreed)
 
     def _intention(self, job: str, parameters: Payload, options: StartOptions) -> Intention:
-        return wish.intention(job, parameters, options, self._find, self._place, self._means)
+        return resolving.intention(job, parameters, options, self._find, self._place, self._means)
 
     def _find(self, text: str) -> Job:
-        return wish.find_job(text, self._make_catalogue, self._ledger, self._environment)
+        return resolving.find_job(text, self._make_catalogue, self._ledger, self._environment)
 
     def _recall(self, error: AlmajobError, run_key: str) -> None:
         """Let an error tell what the ledger has of its run key: that may be more than it says itself."""

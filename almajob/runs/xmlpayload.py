@@ -10,12 +10,14 @@ import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from almajob.runs.lines import Wrong
 from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 
 # All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
+_LONG_TAG = re.compile(r"<(?!!)[^<>]{4096}")
 _DEEPEST = 16
+_MOST_ELEMENTS = 4 * MOST_PARAMETERS
 _PARAMETER = ["job", "parameters", "parameter"]
 
 
@@ -29,12 +31,15 @@ def parsed(text: str, source: str) -> Parameters:
         source: the name of the file.
 
     Raises:
-        Wrong: it is none.
+        PayloadError: it is none.
     """
     declared = _DECLARATION.search(text)
     if declared:
         line = text.count("\n", 0, declared.start()) + 1
-        raise Wrong(line, "a payload has no DOCTYPE and no declarations")
+        raise PayloadError(line, "a payload has no DOCTYPE and no declarations")
+    crowded = _LONG_TAG.search(text)
+    if crowded:
+        raise PayloadError(text.count("\n", 0, crowded.start()) + 1, "an element has too many attributes")
     reader = _Reader(source)
     # The text is decoded already: what its prolog says of an encoding must not decide again.
     parser = expat.ParserCreate("utf-8")
@@ -48,9 +53,9 @@ def parsed(text: str, source: str) -> Parameters:
         parser.Parse(body.encode(), True)
     except expat.ExpatError as error:
         why = expat.ErrorString(error.code)
-        raise Wrong(error.lineno + above, f"the XML is not well-formed: {why}") from None
-    except Wrong as wrong:
-        raise Wrong(wrong.line + above, wrong.what) from None
+        raise PayloadError(error.lineno + above, f"the XML is not well-formed: {why}") from None
+    except PayloadError as wrong:
+        raise PayloadError(wrong.line + above, wrong.what) from None
     finally:
         # Its handlers hold the reader, and they hold the parser.
         parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
@@ -68,29 +73,38 @@ class _Reader:
     ignored: list[str] = field(default_factory=list)
     job_id: tuple[str, int] = ("", 0)
     begun: int = 0
+    elements: int = 0
 
     def begin(self, tag: str, line: int) -> None:
         tag = tag.rpartition(":")[2]
-        if not self.path and tag != "job":
-            raise Wrong(line, f"a payload begins with <job>, not with <{tag[:40]}>")
-        if len(self.path) >= _DEEPEST:
-            raise Wrong(line, "its elements are nested too deep")
+        self.elements += 1
+        if len(self.path) >= _DEEPEST or self.elements > _MOST_ELEMENTS:
+            raise PayloadError(line, "its elements are nested too deep, or too many")
+        problem = self._problem_with(tag[:40])
+        if problem:
+            raise PayloadError(line, problem)
         self.path.append(tag)
-        above = self.path[:-1]
         if self.path == _PARAMETER:
             self.members, self.begun = {}, line
-        elif above == _PARAMETER:
-            if tag not in ("name", "value"):
-                raise Wrong(line, f"a parameter has a name and a value, and no {tag[:40]!r}")
-            if tag in self.members:
-                raise Wrong(line, f"a parameter has one {tag}")
+        elif self.path[:-1] == _PARAMETER:
             self.members[tag] = ("", line)
-        elif above[:3] == _PARAMETER:
-            raise Wrong(line, f"<{tag[:40]}> stands within a {above[3]}")
-        elif above == _PARAMETER[:2]:
-            raise Wrong(line, f"<parameters> has <parameter>s in it, not <{tag[:40]}>")
-        elif above == ["job"] and tag not in ("parameters", "id"):
+        elif self.path[:-1] == ["job"] and tag in JOB_MEMBERS and tag != "id":
             self.ignored.append(tag)
+
+    def _problem_with(self, tag: str) -> str:
+        """Say why an element cannot stand where it does; empty where it can."""
+        if not self.path:
+            return "" if tag == "job" else f"a payload begins with <job>, not with <{tag}>"
+        if self.path == ["job"]:
+            is_known = tag == "parameters" or tag in JOB_MEMBERS
+            return "" if is_known else f"<job> has <parameters> in it, not <{tag}>"
+        if self.path == _PARAMETER[:2]:
+            return "" if tag == "parameter" else f"<parameters> has <parameter>s in it, not <{tag}>"
+        if self.path == _PARAMETER:
+            if tag not in ("name", "value"):
+                return f"a parameter has a name and a value, and no {tag!r}"
+            return f"a parameter has one {tag}" if tag in self.members else ""
+        return f"<{tag}> stands within a {self.path[3]}" if self.path[:3] == _PARAMETER else ""
 
     def text(self, data: str, line: int) -> None:
         if self.path[:3] == _PARAMETER and len(self.path) == 4:
@@ -98,21 +112,23 @@ class _Reader:
             self.members[self.path[3]] = (before + data, begun)
         elif self.path == ["job", "id"]:
             self.job_id = (self.job_id[0] + data, line)
-        elif self.path[:2] == _PARAMETER[:2] and data.strip():
-            raise Wrong(line, "there is text outside of a name and a value")
+        elif (self.path == ["job"] or self.path[:2] == _PARAMETER[:2]) and data.strip():
+            raise PayloadError(line, "there is text outside of a name and a value")
 
     def end(self, line: int) -> None:
         if self.path == _PARAMETER:
             for member in ("name", "value"):
                 if member not in self.members:
-                    raise Wrong(self.begun, f"a parameter has no <{member}>")
+                    raise PayloadError(self.begun, f"a parameter has no <{member}>")
             (name, _line), (value, _) = self.members["name"], self.members["value"]
             name = name.strip()
             problem = problem_with(name, value)
             if problem:
-                raise Wrong(self.begun, problem)
+                raise PayloadError(self.begun, problem)
             if name in self.given:
-                raise Wrong(self.begun, f"the parameter {name} is there twice")
+                raise PayloadError(self.begun, f"the parameter {name} is there twice")
+            if len(self.given) == MOST_PARAMETERS:
+                raise PayloadError(self.begun, f"it has more than {MOST_PARAMETERS} parameters")
             self.given[name] = (value, self.begun)
         self.path.pop()
 

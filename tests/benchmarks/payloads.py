@@ -28,10 +28,19 @@ def _filled(begin: str, piece: str, end: str = "") -> bytes:
 def cases() -> Mapping[str, bytes]:
     """Give what is read: a real payload, and what somebody would send who means harm."""
     many = "".join(_ONE.format(number) for number in range(17_000))
+    attributes = " ".join(f"a{number}=''" for number in range(90_000))
+    names = ",\n".join(f'"p{number}": "v"' for number in range(4_999))
     return {
-        "M18, 180 parameters, XML": payloads.to_xml(PAYLOADS["M18"]).encode(),
+        "M18, 171 parameters, XML": payloads.to_xml(PAYLOADS["M18"]).encode(),
         "M18, JSON": payloads.to_plain_json(PAYLOADS["M18"]).encode(),
+        "5,000 parameters, the last null": f'{{{names},\n"x": null}}'.encode(),
+        "5,000 parameters, a bad end": f"<job><parameters>{many[:260_000]}".encode(),
         "17,000 parameters, 1 MiB": f"<job><parameters>{many}</parameters></job>".encode(),
+        "90,000 attributes": f"<job {attributes[:1_000_000]}/>".encode(),
+        "elements side by side, 1 MiB": _filled("<job>", "<id/>"),
+        "numbers, 1 MiB": _filled("[", "1,", "1]"),
+        "lists side by side, 1 MiB": _filled("[", "[],", "1]"),
+        "a name of 1 MiB above": b"x" * 900_000 + b"\n<job>",
         "a billion laughs": f'<!DOCTYPE job [<!ENTITY e0 "ha">{_ENTITIES}]><job>&e29;</job>'.encode(),
         "1 MiB before a DOCTYPE": _filled("<!--", " ", "--><!DOCTYPE x>"),
         "a DOCTYPE in UTF-16": "<!DOCTYPE x><job/>".encode("utf-16"),

@@ -111,7 +111,19 @@ def test_a_poisoned_cache_starts_nothing(simulated: SimulatedAlma, almajob: Run)
 
 def test_a_dry_run_sends_nothing(simulated: SimulatedAlma, almajob: Run) -> None:
     """Method, URL, body and tag are shown, the key is not; all checks are made; the ledger stays empty."""
-    done = almajob("--env", "sandbox", "run", "--job", "M44", "--run-key", "k", "--dry-run", "-f", "json")
+    done = almajob(
+        "--env",
+        "sandbox",
+        "run",
+        "--allow-unknown",
+        "--job",
+        "M44",
+        "--run-key",
+        "k",
+        "--dry-run",
+        "-f",
+        "json",
+    )
     shown = json.loads(done.out)
     assert (shown["action"], shown["method"]) == ("start", "POST")
     assert shown["url"] == f"{simulated.base_url}/almaws/v1/conf/jobs/M44?op=run"
@@ -210,7 +222,7 @@ def test_tags_that_are_not_shown_are_noticed(
     submit = world.submit
     monkeypatch.setattr(world, "submit", lambda job, _parameters: submit(job, []))
     simulated.institution.rules.checks_parameters = False
-    command = ("--env", "sandbox", "run", "--job", "M44", "--wait")
+    command = ("--env", "sandbox", "run", "--allow-unknown", "--job", "M44", "--wait")
     first, second = almajob(*command), almajob(*command)
     assert (first.code, second.code) == (0, 0)
     assert "Alma does not show the tag [aj:" in first.err

@@ -79,7 +79,7 @@ def test_a_start_that_appears_later_is_settled_by_cron(
     monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
-    command = ("--env", "production", "run", "--yes", "--job", "M44", "-f", "json")
+    command = ("--env", "production", "run", "--yes", "--allow-unknown", "--job", "M44", "-f", "json")
     assert json.loads(almajob(*command).out)["state"] == "ABSENT"
     assert almajob("runs", "settle").code == 9
     simulated.clock.advance(120)
@@ -100,7 +100,7 @@ def test_two_runs_of_one_start_are_told_by_settle_too(
     monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
-    almajob("--env", "sandbox", "run", "--job", "M44", "--run-key", "k")
+    almajob("--env", "sandbox", "run", "--allow-unknown", "--job", "M44", "--run-key", "k")
     world = simulated.institution.sandbox
     (first,) = world.runs()
     second = world.submit(first.job, first.parameters)

@@ -50,6 +50,30 @@ def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Writ
 
 
 @pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('x = "a # b"', "a # b"),
+        ("x = 'a ; b' ; a comment", "a ; b"),
+        ('x = "a" # b"', "a"),
+        ('x = "a"b # c', '"a"b'),
+        ('x = "a";c', '"a";c'),
+        ('x = "a # b', '"a'),
+        ("x = it's # c", "it's"),
+        ('x = "" ; empty', ""),
+        ("X = a = 'b' # c", "a = 'b'"),
+    ],
+)
+def test_in_quotes_a_comments_sign_is_a_part_of_the_value(write_ini: Write, line: str, value: str) -> None:
+    """Where the quotes are around all of it; elsewhere it is read as it always was."""
+    assert _texts(ini.read(write_ini(f'[a]\n; y = "z"\n{line}\n')))["a"] == {"x": value}
+
+
+def test_a_long_line_of_blanks_is_read_at_once(write_ini: Write) -> None:
+    """In a time that grows with its length alone, or this would take an hour."""
+    assert _texts(ini.read(write_ini(f"[a]\n{' ' * 500_000}x{' ' * 500_000}= 1\n")))["a"] == {"x": "1"}
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (f"[sandbox]\napi_key {KEY}\n", "line 2 is neither a [section] nor name = value"),

@@ -1,6 +1,6 @@
-"""Nine payloads with which real libraries start real jobs, as they were published; names and values in order.
+"""Nine payloads with which real libraries start real jobs: names and values, as public sources have them.
 
-The ids of sets and collections are theirs, or made up where they were left out.
+Ids that were left out there are made up; so is what a list of fields leaves open, and dates are fixed.
 """
 
 from __future__ import annotations
@@ -40,8 +40,20 @@ _USER_FLAGS = {
     "ExportToCloudIdP": "false",
     "DisableSMS": "false",
     "Opt_In_Patron_Letters": "Null",
+    "Opt_Out_Patron_Letters": "Null",
     "RSL": "",
     "RemoveRSL": "",
+}
+
+
+_USER_CHANGES = {
+    "AddRole": "Null",
+    "RemoveRole": "56",
+    "AddBlock": "Null",
+    "DisableBlock": "02-GLOBAL",
+    "AddStatistics": "Null",
+    "RemoveStatistics": "Null",
+    "AddNote": "",
 }
 
 
@@ -59,6 +71,11 @@ def _user_parameters() -> list[tuple[str, str]]:
     listed.append((f"{_USER}FieldType_Value", "BY_USER_ACCOUNT_TYPE"))
     for name, value in _USER_FLAGS.items():
         listed += [(f"{_USER}{name}_Active", "false"), (f"{_USER}{name}_Value", value)]
+    for name, value in _USER_CHANGES.items():
+        listed += [(f"{_USER}{name}_Active", "false"), (f"{_USER}{name}_Value", value)]
+        listed.append((f"{_USER}{name}_Scope", "Null"))
+        if name != "RemoveStatistics":
+            listed.append((f"{_USER}{name}_Scope_Name", "Null"))
     return [
         *listed,
         ("SEND_Notification_To_User_Active", "false"),
@@ -137,3 +154,13 @@ PAYLOADS: dict[str, tuple[Parameter, ...]] = {
     job_id: tuple(Parameter(name, value) for name, value in listed) for job_id, listed in _LISTED.items()
 }
 """By the id of the job."""
+PART_OF_M18 = tuple(
+    Parameter(name, value)
+    for name, value in (
+        ("MISSING_STATUS_selected", "true"),
+        ("MISSING_STATUS_value", "MISSING"),
+        ("MISSING_STATUS_condition", "NULL"),
+        ("set_id", "9563211260000561"),
+    )
+)
+"""What another library sends to the same job, without a job_name."""

@@ -14,7 +14,7 @@ from almajob.runs.expansion import expanded
 from almajob.runs.parameters import Parameters
 
 NOW = datetime(2026, 11, 22, 5, 15, 30, 250_000, tzinfo=timezone(timedelta(hours=1)))
-ENVIRON = {"SET": "9563", "BRACES": "{date:%Y}", "EMPTY": "", "BAD": "a\x1bb"}
+ENVIRON = {"SET": "9563", "BRACES": "{date:%Y}", "EMPTY": "", "BAD": "a\x1bb", "STRANGE": "\udcff"}
 
 
 def _of(value: str) -> Parameters:
@@ -61,6 +61,9 @@ def test_what_is_written_becomes_what_is_sent(written: str, becomes: str) -> Non
         ("{date:%Y %}", "is no form of a date"),
         ("{env:MISSING}", "the variable 'MISSING' is not set"),
         ("{env:}", "the variable '' is not set"),
+        ("{date:%Y{env:STRANGE}}", "which Alma cannot keep"),
+        ("{" * 2000, "it has too many braces"),
+        ("{date:" + "%c" * 60_000 + "}", "it becomes too long"),
         ("{env:BAD}", "which Alma cannot keep"),
     ],
 )
@@ -88,3 +91,7 @@ def test_the_time_is_no_part_of_what_makes_a_run_the_same() -> None:
     other = expanded(_of("{date:%Y-%m-%d} of {env:SET}"), NOW, {"SET": "1"})
     assert other.fingerprint != one.fingerprint
     assert expanded(_of("{env:SET}"), NOW, ENVIRON).fingerprint == _of("9563").fingerprint
+    # Braces that are meant have no time in them.
+    assert expanded(_of("{{epoch_ms}}"), NOW, ENVIRON).fingerprint == _of("{epoch_ms}").fingerprint
+    # Sent as it stands, it is another payload.
+    assert expanded(_of("{date:%Y}"), NOW, ENVIRON).fingerprint != _of("{date:%Y}").fingerprint

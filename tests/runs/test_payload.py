@@ -17,50 +17,72 @@ from almajob.alma.models import Parameter
 from almajob.errors import Refused
 from almajob.runs import payload
 from almajob.runs.parameters import Parameters
-from tests.runs.realpayloads import PAYLOADS
+from tests.runs.realpayloads import PART_OF_M18, PAYLOADS
 
 XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ .-]{0,10}[a-z0-9]", fullmatch=True)
 ANY_PARAMETERS = st.lists(
     st.builds(Parameter, NAMES, XML_TEXT), max_size=6, unique_by=lambda item: item.name
 ).map(tuple)
-# What a reader might fall over, in any order and any number.
-PIECES = st.lists(
-    st.sampled_from(
-        [
-            *("<job>", "</job>", "<job/>", "<parameters>", "</parameters>", "<parameter>", "</parameter>"),
-            *("<name>", "</name>", "<value>", "</value>", "<value/>", "set_id", "1", "\n", " ", "\t"),
-            *(
-                "<!--",
-                "-->",
-                "<![CDATA[",
-                "]]>",
-                "<!DOCTYPE x>",
-                "<?xml version='1.0'?>",
-                "&amp;",
-                "&#0;",
-                "&x;",
-            ),
-            *("<id>M44</id>", "POST /almaws/v1/conf/jobs/M44?op=run\n", "0 1 * * *\n", "A name\n", "#\n"),
-            *(
-                '{"parameter": ',
-                '[{"name": ',
-                '{"value": ',
-                '"x"',
-                "}",
-                "]",
-                ",",
-                ":",
-                "null",
-                "true",
-                "1e5",
-                "NaN",
-            ),
-            *("\x00", "\ufeff", "é", "\u202e", "\ud83d", "9" * 30, "{" * 50, "[" * 50, "<a>" * 20),
-        ]
+LEAVES = st.sampled_from(
+    ["", "set_id", " x ", "&amp;", "<![CDATA[<]]>", "<!-- x -->", "9" * 20, "é\u202e", "\n"]
+)
+TAGS = st.sampled_from(["name", "value", "parameter", "parameters", "job", "id", "desc", "x:name"])
+ELEMENTS = st.recursive(
+    LEAVES,
+    lambda inner: st.builds("<{0}>{1}</{0}>".format, TAGS, st.lists(inner, max_size=4).map("".join)),
+    max_leaves=12,
+)
+WHOLE = st.builds("<parameter><name>{}</name><value>{}</value></parameter>".format, NAMES, LEAVES)
+ENTRIES = st.one_of(
+    *[WHOLE] * 6,
+    st.builds("<parameter>{}</parameter>".format, st.lists(ELEMENTS, max_size=3).map("".join)),
+    ELEMENTS,
+)
+JOBS = st.one_of(
+    st.lists(ENTRIES, max_size=5).map(
+        lambda listed: f"<job><parameters>{''.join(listed)}</parameters></job>"
     ),
-    max_size=14,
-).map("".join)
+    st.lists(ELEMENTS, max_size=4).map(lambda listed: f"<job>{''.join(listed)}</job>"),
+)
+LINES = st.sampled_from(
+    [
+        *("POST /almaws/v1/conf/jobs/M44?op=run", "/almaws/v1/conf/jobs/M44", "GET /almaws/v1/conf/jobs/M44"),
+        *(
+            "POST /almaws/v1/conf/jobs/44?op=run",
+            "POST /almaws/v1/conf/sets",
+            "0 1 * * *",
+            "@daily",
+            "A name",
+        ),
+        *(
+            "",
+            " ",
+            "# a comment",
+            "* * * * * * * *",
+            "\u202e",
+            "/" * 50,
+            "<!DOCTYPE x>",
+            "<?xml version='1.0'?>",
+        ),
+    ]
+)
+HEADINGS = st.lists(LINES, max_size=4).map(lambda lines: "".join(f"{line}\n" for line in lines))
+
+
+@st.composite
+def damaged(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
+    """Give a text as it is, or with a piece of it cut out, doubled, or put elsewhere."""
+    text = draw(whole)
+    begin, end = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
+    match draw(st.sampled_from(["whole", "whole", "cut", "doubled", "moved"])):
+        case "cut":
+            return text[:begin] + text[end:]
+        case "doubled":
+            return text[:end] + text[begin:]
+        case "moved":
+            return text[begin:] + text[:begin]
+    return text
 
 
 def _read(text: str) -> Parameters:
@@ -88,6 +110,7 @@ def test_real_payloads_go_round(job_id: str) -> None:
         json.dumps({"parameters": {"parameter": [item.to_json() for item in sent]}}, indent=1),
         json.dumps([{"name": item.name, "value": item.value} for item in sent]),
         payloads.to_plain_json(sent),
+        json.dumps(payloads.to_document(sent), indent=2),
     )
     read = [_read(form) for form in forms]
     assert [found.sent for found in read] == [sent] * len(forms)
@@ -110,7 +133,7 @@ FINGERPRINTS: dict[str, str] = {
     "M50173": "72b4068eb5e800a5",
     "M100": "63cec25acb213ff4",
     "M18": "47b6b70d1c078967",
-    "M148": "c962bb1d0e0015be",
+    "M148": "96510dabfe668ca1",
 }
 
 
@@ -138,13 +161,38 @@ def test_payloads_that_differ_have_another_fingerprint(
 
 
 @settings(max_examples=10_000)
-@given(text=PIECES)
+@given(text=damaged(JOBS))
 @example(
     text="<job><parameters><parameter><name>a</name><value>&#xD800;</value></parameter></parameters></job>"
 )
-def test_any_text_is_a_payload_or_an_error_with_its_line(text: str) -> None:
+def test_any_xml_is_a_payload_or_an_error_with_its_line(text: str) -> None:
+    """Never a traceback: elements where they belong, and where they do not, whole and damaged."""
+    _is_value_or_error(text.encode())
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "x", "M44", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["parameter", "parameters", "name", "value", "id", "x", ""]), inner)
+        | st.fixed_dictionaries({"name": inner, "value": inner})
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=10_000)
+@given(text=damaged(st.one_of(JSON, st.fixed_dictionaries({"parameter": JSON})).map(json.dumps)))
+def test_any_json_is_a_payload_or_an_error_with_its_line(text: str) -> None:
     """Never a traceback."""
     _is_value_or_error(text.encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=10_000)
+@given(heading=HEADINGS, payload_text=st.sampled_from(["<job/>", '{"set_id": "7"}', "[]", "x", ""]))
+def test_any_job_file_is_a_payload_or_an_error_with_its_line(heading: str, payload_text: str) -> None:
+    """Lines of every kind above a payload."""
+    _is_value_or_error((heading + payload_text).encode())
 
 
 @settings(max_examples=10_000)
@@ -156,21 +204,34 @@ def test_any_bytes_are_a_payload_or_an_error_with_its_line(raw: bytes) -> None:
     _is_value_or_error(raw)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["parameter", "parameters", "name", "value", "id", "x", ""]), inner)
-    ),
-    max_leaves=8,
-)
+def test_these_texts_reach_every_corner() -> None:
+    """Of what is drawn a good part is read, and every kind of error comes up."""
+    said: set[str] = set()
+    counts = {"read": 0, "with parameters": 0, "refused": 0}
 
+    @settings(max_examples=2_000, database=None, derandomize=True)
+    @given(text=damaged(JOBS))
+    def collect(text: str) -> None:
+        try:
+            found = payload.parsed(text.encode(), "x")
+        except Refused as refused:
+            counts["refused"] += 1
+            said.add(refused.what.partition(": ")[2])
+        else:
+            counts["read"] += 1
+            counts["with parameters"] += bool(found.given)
 
-@settings(max_examples=10_000)
-@given(document=JSON)
-def test_any_json_is_a_payload_or_an_error_with_its_line(document: object) -> None:
-    """Never a traceback."""
-    _is_value_or_error(json.dumps(document).encode())
+    collect()
+    assert min(counts.values()) > 40, counts
+    for kind in (
+        "has no <value>",
+        "is there twice",
+        "text outside",
+        "stands within",
+        "one name",
+        "well-formed",
+    ):
+        assert any(kind in what for what in said), kind
 
 
 def _is_value_or_error(raw: bytes) -> None:
@@ -179,6 +240,7 @@ def _is_value_or_error(raw: bytes) -> None:
     except Refused as refused:
         assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.what), refused.what
         assert "Nothing was sent." in refused.what
+        assert len(refused.what) < 400
     else:
         assert all(item.name for item in found.given)
         json.dumps(payloads.to_document(found.sent)).encode()
@@ -202,24 +264,45 @@ WRAPPED = "<job><parameters>\n<parameter>{}</parameter>\n</parameters></job>"
         (WRAPPED.format("<name>a<b/></name><value/>"), 2, "<b> stands within a name"),
         (WRAPPED.format("<name>a</name><desc/>"), 2, "no 'desc'"),
         (WRAPPED.format("x<name>a</name><value/>"), 2, "text outside"),
+        (
+            "<job><parameter><name>a</name><value/></parameter></job>",
+            1,
+            "has <parameters> in it, not <parameter>",
+        ),
+        ("<job>\n<parametres/></job>", 2, "has <parameters> in it, not <parametres>"),
+        ("<job>set_id=7</job>", 1, "text outside"),
         ("<job><parameters><name>a</name></parameters></job>", 1, "has <parameter>s in it, not <name>"),
-        (f"<job>{'<a>' * 30}", 1, "nested too deep"),
-        ('{"a": "1",\n "a": "2"}', 1, "'a' is there twice"),
+        (f"<job><type>{'<a>' * 30}", 1, "nested too deep, or too many"),
+        ('{"a": "1",\n "a": "2"}', 2, "'a' is there twice"),
         ('{"x": "1",\n "set_id": null}', 2, "set_id is null"),
         ('{"x": {"y": 1}}', 1, "neither text nor a number"),
         ('{"x": "1",\n "y": "\\u0000"}', 2, "the character '\\x00'"),
         ('{"x": "1",\n "y": "\\ud800"}', 2, "the character '\\ud800'"),
         ('{"x": NaN}', 1, "NaN is no JSON"),
+        ('{"job_name":"set_id",\n"x":"",\n"set_id": null}', 3, "set_id is null"),
+        (
+            '[{"name": "a", "value": ""},\n{"name": "b"}]',
+            2,
+            "parameter 2 of the list is not of a name and a value",
+        ),
+        ('{"parameter": [\n{"name": "a", "value": "", "value": ""}]}', 2, "has two of 'value'"),
+        ('{"parameters": {"parameter": [\n\n{"name": "a", "value": []}]}}', 3, "the value of a is neither"),
+        ('{"parameter": [],\n"parameter": []}', 2, "'parameter' is there twice"),
+        ('{"parameter": [],\n"parameters": []}', 1, "it has parameters twice"),
         ('{"x": 1', 1, "not well-formed"),
-        ("[" * 100_000, 1, "nested too deep"),
-        ('[{"name": "a"}]', 1, "parameter 1 of the list has no name and value"),
+        ("[" * 15_000, 1, "nested too deep"),
+        ("[" * 100_000, 1, "it has more parts than a payload"),
+        ("[" + "1," * 200_000, 1, "it has more parts than a payload"),
+        (f"<job {'a=1 ' * 2000}/>", 1, "too many attributes"),
+        (f"<job><type>{'<a/>' * 30_000}", 1, "or too many"),
+        ('[{"name": "a"}]', 1, "parameter 1 of the list is not of a name and a value"),
         ('[{"name": 7, "value": ""}]', 1, "is no text"),
         ('{"parameter": 7}', 1, "the parameters are no list"),
         ('{"parameter": [],\n "set_id": "7"}', 2, "'set_id' stands beside the parameters"),
         ('{"parameter": [], "id": 7}', 1, "the id of a job is text"),
         ("GET /almaws/v1/conf/jobs/M44?op=run\n<job/>", 1, "a start is a POST, not a GET"),
         ("POST /almaws/v1/conf/jobs/44?op=run\n<job/>", 1, "'44' is no job id"),
-        ("POST /almaws/v1/conf/jobs/M44?op=stop\n<job/>", 1, "whose end is ?op=run"),
+        ("POST /almaws/v1/conf/jobs/M44?op=stop\n<job/>", 1, "has ?op=run, and nothing else"),
         ("POST /almaws/v1/conf/sets\n<job/>", 1, "the call is not that of a start"),
         ("a\nb\n<job/>", 2, "it is no part of a payload"),
         ("/almaws/v1/conf/jobs/M44\n/almaws/v1/conf/jobs/M44\n<job/>", 2, "a second line names a job"),
@@ -253,7 +336,7 @@ OUTSIDE = '<!DOCTYPE job [<!ENTITY x SYSTEM "file:///etc/passwd">]><job><paramet
         BOMB.encode("utf-16"),
         BOMB.encode("utf-16-be"),
         BOMB.encode("utf-32"),
-        BOMB.replace("UTF-8", "UTF-7").encode("utf-7"),
+        BOMB.encode("utf-7"),
         BOMB.replace("<?xml version", "<?xml encoding='utf-16' version").encode(),
         b"POST /almaws/v1/conf/jobs/M44?op=run\n" + OUTSIDE.encode(),
         b"<!ENTITY a 'b'><job/>",
@@ -332,6 +415,38 @@ def test_the_address_may_be_whole() -> None:
     """As a browser gives it."""
     line = "POST https://api-na.hosted.exlibrisgroup.com/almaws/v1/conf/jobs/M44?op=run"
     assert _read(f"{line}\n<job/>").job_id == "M44"
+
+
+@pytest.mark.parametrize("line", ["Export all titles every night", "1 2 many words are no cron"])
+def test_a_name_of_many_words_is_no_cron_line(line: str) -> None:
+    """Minute and hour have digits or stars."""
+    (note,) = _read(f"{line}\n<job/>").notes
+    assert f"the name {line!r} is ignored" in note
+
+
+def test_a_part_of_a_payload_is_one() -> None:
+    """Another library sends four of the 170."""
+    assert _read(payloads.to_xml(PART_OF_M18)).sent == PART_OF_M18
+
+
+def test_a_job_without_parameters_is_no_plain_object() -> None:
+    """As Alma answers: its members are not sent as parameters."""
+    found = _read('{"id": "M44", "name": "Export", "type": {"value": "MANUAL", "desc": "Manual"}}')
+    assert (found.job_id, found.sent) == ("M44", ())
+
+
+def test_one_parameter_need_not_be_a_list() -> None:
+    """As XML made into JSON often is."""
+    found = _read('{"parameters": {"parameter": {"name": {"value": "a"}, "value": "1"}}}')
+    assert found.sent == (Parameter("a", "1"),)
+
+
+def test_more_than_any_job_takes_is_refused() -> None:
+    """Five thousand parameters, in both forms."""
+    many = tuple(Parameter(f"n{number}", "") for number in range(5001))
+    for form in (payloads.to_xml(many), payloads.to_plain_json(many), json.dumps(payloads.to_document(many))):
+        assert "more than 5000 parameters" in _refused(form.encode())
+    assert len(_read(payloads.to_xml(many[1:])).given) == 5000
 
 
 def test_a_job_as_alma_gives_it_is_a_payload() -> None:

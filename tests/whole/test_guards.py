@@ -33,6 +33,7 @@ SANDBOX = ("--env", "sandbox", "run")
 def files(simulated: SimulatedAlma, almajob: Run) -> SimulatedAlma:
     """A payload in the working directory, and a job that was started with it an hour ago."""
     Path("export.json").write_text(json.dumps(PAYLOAD))
+    Path("bare.xml").write_text("<job><parameter><name>set_id</name><value>7</value></parameter></job>")
     line = "POST /almaws/v1/conf/jobs/M44?op=run\n"
     Path("export.txt").write_text(line + json.dumps(PAYLOAD))
     assert almajob(*SANDBOX, "--job", "M44", "--params", "export.json").code == 0
@@ -74,7 +75,7 @@ def _with(**changes: str) -> str:
         # Swapped ids, and names that nearly fit.
         ((*SANDBOX, "--job", "M18", "--params", "export.txt"), 5, "The payload is of the job M44"),
         ((*SANDBOX, "--job", "export bibliographic records"), 5, f"'{EXPORT}' (M44)"),
-        ((*SANDBOX, EXPORT), 5, "a job is named by --job"),
+        ((*SANDBOX, EXPORT), 5, "A job is named by --job 'Export"),
         ((*SANDBOX, "--params", "export.json"), 2, "Which job?"),
         # Parameters.
         ((*SANDBOX, "--job", "M44", "--params", "exprot.json"), 5, "exprot.json cannot be read"),
@@ -84,7 +85,22 @@ def _with(**changes: str) -> str:
             "did you mean set_id?",
         ),
         ((*SANDBOX, "--job", "M44", "--param", "job_name=Theses"), 5, "and this one has none"),
-        ((*SANDBOX, "--job", "M44", "--params", "export.json", "--param", "set_id="), 5, "set_id is empty"),
+        ((*SANDBOX, "--job", "M46"), 5, "works on a set of All Titles"),
+        ((*SANDBOX, "--job", "M44", "--param", "set_id=@"), 2, "@ names no file"),
+        (
+            (*SANDBOX, "--job", "M44", "--params", "bare.xml"),
+            5,
+            "<job> has <parameters> in it, not <parameter>",
+        ),
+        ((*SANDBOX, "--job", "M44", "--save", ""), 2, "may have only letters"),
+        ((*PRODUCTION, "--older-spelling"), 2, "unrecognized arguments"),
+        (("--env", "production", "--cmd", "run", "--job", ERP, "--no-input"), 5, "add --yes"),
+        (("--env", "production", "--cmd", "run", "--job", ERP, "--set", "x"), 5, "There is no set 'x'"),
+        (
+            (*SANDBOX, "--job", "M44", "--params", "export.json", "--param", "set_id="),
+            5,
+            "had a value for set_id",
+        ),
         ((*SANDBOX, "--job", "M44", "--param", "set_id"), 2, "'set_id' is not NAME=VALUE"),
         ((*SANDBOX, "--job", "M44", "--param", "set_id=1", "--param", "set_id=2"), 2, "is given twice"),
         ((*SANDBOX, "--job", "M44", "--param", "set_id=1", "--set", "x"), 2, "name a set, both"),
@@ -150,6 +166,7 @@ def test_a_stale_cache_starts_nothing(files: SimulatedAlma, almajob: Run) -> Non
     ("ini", "code", "part"),
     [
         ("[production]\napi_key = simulator-sandbox-key\nbase_url = {url}\n", 7, "leads to sandbox"),
+        ("[sandbox]\napi_key = simulator-production-key\nbase_url = {url}\n", 7, "leads to production"),
         (
             "[production]\napi_key = simulator-production-key\nbase_url = {url}\nread_only = yes\n",
             5,
@@ -168,7 +185,8 @@ def test_a_wrong_or_careful_ini_starts_nothing(
 ) -> None:
     """An old key, read_only, production as the default."""
     write_ini(ini.format(url=simulated.base_url))
-    environment = () if "[almajob]" in ini else ("--env", "production")
+    name = "sandbox" if ini.startswith("[sandbox]") else "production"
+    environment = () if "[almajob]" in ini else ("--env", name)
     done = almajob(*environment, "run", "--job", ERP, "--yes")
     assert done.code == code
     assert part in done.err
@@ -238,6 +256,11 @@ def test_a_saved_run_may_say_that_it_need_not_be_confirmed(
     write_ini(simulated.ini + section)
     assert almajob("--env", "production", "run", "careful").code == 5
     assert almajob("--env", "production", "run", "invoices").code == 0
+    simulated.clock.advance(3600)
+    # What was agreed to is the run as it was saved.
+    changed = almajob("--env", "production", "run", "invoices", "--param", "x=y", "--allow-unknown")
+    assert changed.code == 5
+    assert "was not confirmed" in changed.err
     assert simulated.log.count("POST *") == 1
 
 
@@ -332,12 +355,23 @@ def test_anything_else_starts_nothing(live: SimulatedAlma, typed: str) -> None:
     assert live.log.count("POST *") == 0
 
 
+def test_what_was_typed_before_the_question_is_no_answer(live: SimulatedAlma) -> None:
+    """Nor what was pasted with the command."""
+    with Terminal(*PRODUCTION[:3], "--job", EXPORT, "--param", f"set_id={_production_set(live)}") as terminal:
+        terminal.type("M44\n")
+        terminal.until(lambda text: "starts nothing:" in text)
+        terminal.type("n\n")
+        assert terminal.end() == 5
+    assert live.log.count("POST *") == 0
+
+
 def test_ctrl_c_at_the_question_starts_nothing(live: SimulatedAlma) -> None:
     """Exit code 130."""
     with Terminal(*PRODUCTION) as terminal:
         terminal.until(lambda text: "anything else starts nothing:" in text)
         terminal.press_ctrl_c()
         assert terminal.end() == 130
+        assert "Nothing was sent." in terminal.text
     assert live.log.count("POST *") == 0
 
 
@@ -365,6 +399,44 @@ def test_a_sandbox_asks_nothing(live: SimulatedAlma) -> None:
     with Terminal("--env", "sandbox", "run", "--job", ERP) as terminal:
         assert terminal.end() == 0
     assert live.log.count("POST *") == 1
+
+
+def test_what_is_sent_is_what_was_shown(live: SimulatedAlma) -> None:
+    """The set grows while a person thinks: it is asked again, and the number is another one."""
+    set_id = _production_set(live)
+    world = live.institution.production
+    with Terminal(*PRODUCTION[:3], "--job", EXPORT, "--param", f"set_id={set_id}") as terminal:
+        terminal.until(lambda text: "120 members" in text and "starts nothing:" in text)
+        world.happen(
+            lambda: {"kind": "members", "id": set_id, "members": [str(number) for number in range(9)]}
+        )
+        terminal.type("M44\n")
+        terminal.until(lambda text: "9 members" in text and text.count("starts nothing:") == 2)
+        assert live.log.count("POST *") == 0
+        terminal.type("M44\n")
+        assert terminal.end() == 0
+    assert live.log.count("POST *") == 1
+
+
+def test_a_long_name_cannot_look_like_another_line(live: SimulatedAlma) -> None:
+    """Lines are broken here, not by the terminal, and what goes on is marked."""
+    padded = f"note=x{' ' * 95}  Id           M18"
+    words = (
+        *PRODUCTION[:3],
+        "--job",
+        EXPORT,
+        "--param",
+        f"set_id={_production_set(live)}",
+        "--param",
+        padded,
+    )
+    with Terminal(*words, "--param", f"long={'y' * 150}Id M18") as terminal:
+        terminal.until(lambda text: "starts nothing:" in text)
+        shown = [line for line in terminal.lines if line.strip().startswith("Id ")]
+        assert shown == ["  Id           M44"]
+        assert any(line.startswith("    | ") and line.endswith("Id M18") for line in terminal.lines)
+        terminal.type("\n")
+        assert terminal.end() == 5
 
 
 def test_what_changes_while_a_person_thinks_is_seen(live: SimulatedAlma) -> None:

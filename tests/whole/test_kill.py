@@ -51,7 +51,20 @@ def _check(ended: Ended, simulator: Simulator, environment: str) -> None:
 
 
 def _command(environment: str, job: str) -> tuple[str, ...]:
-    return ("--env", environment, "run", "--yes", "--job", job, "--run-key", "nightly", "-q", "-f", "json")
+    return (
+        "--env",
+        environment,
+        "run",
+        "--yes",
+        "--allow-unknown",
+        "--job",
+        job,
+        "--run-key",
+        "nightly",
+        "-q",
+        "-f",
+        "json",
+    )
 
 
 def _life(simulator: Simulator, place: Path, fault: str | None, what: tuple[str, str], dies_at: int) -> Ended:
@@ -106,7 +119,7 @@ def test_a_command_without_a_key_survives_every_death(simulator: Simulator, tmp_
     Unless the dead one had shown it: then the same command is another run.
     """
     untold = 0
-    command = ("--env", "production", "run", "--yes", "--job", "M44", "-q", "-f", "json")
+    command = ("--env", "production", "run", "--yes", "--allow-unknown", "--job", "M44", "-q", "-f", "json")
     points = Site(tmp_path / "whole", simulator).run(*command).points
     for point in range(1, points + 1):
         simulator.institution.reset()

@@ -31,7 +31,7 @@ def test_a_start_whose_answer_is_lost_is_found(
     """Exactly one POST, exit code 0, the run named: by its tag, or as the only one that fits."""
     simulated.institution.rules.checks_parameters = False
     simulated.faults.add(name, START)
-    done = almajob("--env", "sandbox", "run", "--job", job, "-f", "json")
+    done = almajob("--env", "sandbox", "run", "--allow-unknown", "--job", job, "-f", "json")
     shown = json.loads(done.out)
     (run,) = simulated.institution.sandbox.runs()
     assert done.code == 0
@@ -71,27 +71,13 @@ def test_a_tag_finds_the_run_in_production_too(simulated: SimulatedAlma, almajob
     simulated.institution.rules.thresholds = False
     simulated.faults.add("reset-after", START)
     job = next(item for item in world.jobs if item.name == EXPORT)
-    done = almajob("--env", "production", "run", "--yes", "--job", job.id, "--run-key", "a", "-f", "json")
+    start = ("--env", "production", "run", "--yes", "--allow-unknown", "--job", job.id, "-f", "json")
+    done = almajob(*start, "--run-key", "a")
     ours = json.loads(done.out)["instance_id"]
     assert [run.id for run in world.runs()] == [ours]
     world.submit(job, [("job_name", "a stranger's")])
     simulated.faults.add("accepted-500", START)
-    second = almajob(
-        *(
-            "--env",
-            "production",
-            "run",
-            "--yes",
-            "--job",
-            job.id,
-            "--run-key",
-            "b",
-            "--if-running",
-            "start",
-            "-f",
-            "json",
-        )
-    )
+    second = almajob(*start, "--run-key", "b", "--if-running", "start")
     assert json.loads(second.out)["instance_id"] == world.runs()[-1].id
     assert json.loads(second.out)["certainty"] == "tagged"
 

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Callable, Sequence
 
 from almajob.alma.models import Job, Parameter
-from almajob.errors import AlmaError, Unreachable, UsageError
+from almajob.errors import AlmaError, Refused, Unreachable, UsageError
 from almajob.runs import sets
 from almajob.runs.catalogue import Catalogue
-from almajob.runs.guard import refuse_other_job
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters
 from almajob.runs.prepare import with_key
 from almajob.store.ledger import Ledger
+from almajob.store.record import checksum
 
 LOG = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ def intention(
             "POST /almaws/v1/conf/jobs/M44?op=run",
         )
     found = find(job or given.job_id)
-    refuse_other_job(found, given, options, place)
+    _refuse_other_job(found, given, options, place)
     if options.set_name:
-        set_id = sets.find(means.alma, options.set_name).id
+        set_id = _set_id(options.set_name, means, place.environment)
         given = given.overridden([Given(SET_ID, set_id, f"--set {options.set_name}")])
     return with_key(Intention(found, given, options), place, means.clock.now())
 
@@ -70,3 +70,43 @@ def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, envi
             raise
         LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.what)
         return next(iter(found.values()))
+
+
+def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions, place: Place) -> None:
+    """Refuse a payload of another job than the one that was named, and an id that is another job's now.
+
+    Raises:
+        Refused: with both ids, or both names.
+    """
+    if parameters.job_id not in ("", found.id):
+        raise Refused(
+            f"The payload is of the job {parameters.job_id}, and {found.name!r} is {found.id} in "
+            f"{place.environment}; nothing was sent.",
+            why=f"{parameters.job_source} says so.",
+            cure="Correct --job, or take the payload of this job; ids differ between environments.",
+        )
+    if options.job_name not in ("", found.name):
+        raise Refused(
+            f"{found.id} is not the job that was saved; nothing was sent.",
+            why=f"It was {options.job_name!r}; Alma calls it {found.name!r} now.",
+            cure=f"{place.program} list --refresh shows today's ids; then save the run anew.",
+        )
+
+
+def _set_id(name: str, means: Means, environment: str) -> str:
+    """Find the id of a set by its name; where Alma cannot be asked, as it was found last.
+
+    A start whose answer was lost must be found again also then; nothing is sent without the set.
+    """
+    fact = f"set:{environment}:{checksum(name)[:16]}"
+    try:
+        found = sets.find(means.alma, name).id
+    except (Unreachable, AlmaError) as error:
+        kept = means.ledger.fact(fact)
+        if not isinstance(kept, str):
+            raise
+        LOG.info("Alma cannot be asked for the set: %s The ledger knows it.", error.what)
+        return kept
+    if means.ledger.fact(fact) != found:
+        means.ledger.keep_fact(fact, found)
+    return found
