@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Lister
+from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Lister, Text
 
 _Row = tuple[str, str, str]
 
@@ -26,7 +26,7 @@ class ConfigShow(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         context = self.context
         rows = [*_general(context), *_environments(context), *_jobs(context), *_saved(context)]
-        return self.columns, rows
+        return self.columns, [tuple(map(Text, row)) for row in rows]
 
 
 def _general(context: Context) -> list[_Row]:

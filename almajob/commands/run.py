@@ -191,7 +191,7 @@ def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
     said = saved.of(environment)
     shown = (said[name].text if name in said else "" for name in ("job", "params", "set", "once_per"))
     confirm = said["confirm"].text if "confirm" in said else "yes"
-    return (saved.name, environment, *map(Text, shown), confirm, str(saved.path))
+    return (saved.name, environment, *map(Text, (*shown, confirm, str(saved.path))))
 
 
 def _plan_values(plan: Plan, wish: Wish) -> Iterable[Any]:

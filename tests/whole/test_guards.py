@@ -129,7 +129,26 @@ def test_a_slip_starts_nothing(
         done = almajob(*words, *form)
         assert done.code == code, done.err
         assert part in done.err
-        assert len(done.err.strip().splitlines()) <= 6
+        # What happened, and what to do.
+        assert 2 <= len(done.err.strip().splitlines()) <= 6, done.err
+    assert files.log.count("POST *") == 0
+
+
+def test_an_override_counts_wherever_it_stands(files: SimulatedAlma, almajob: Run) -> None:
+    """Before or after the file; it keeps the place of what it overrides, and what is new comes last."""
+    given = ("--params", "export.json"), ("--param", "job_name=Mine"), ("--param", "new=1")
+    plans = []
+    for words in (given, given[::-1]):
+        flat = [word for pair in words for word in pair]
+        done = almajob(*SANDBOX, "--job", "M44", "--allow-unknown", "--dry-run", "-f", "json", *flat)
+        plans.append(json.loads(done.out))
+    for plan in plans:
+        assert [item["name"] for item in plan["parameters"]] == [*PAYLOAD, "new"]
+        mine = plan["parameters"][2]
+        assert (mine["value"], mine["source"], mine["instead_of"]) == ("Mine", "--param", "Theses")
+        sent = json.loads(plan["body"])["parameter"]
+        assert [item["name"]["value"] for item in sent] == [*PAYLOAD, "new"]
+    assert [plan["overrides"] for plan in plans] == [["job_name", "new"], ["new", "job_name"]]
     assert files.log.count("POST *") == 0
 
 
