@@ -8,27 +8,41 @@ from typing import Any
 
 from almajob.errors import UsageError
 from almajob.runs import payload
+from almajob.runs.intention import StartOptions
 from almajob.runs.parameters import SET_ID
 from almajob.startoptions import FROM_FILE
 
-_KEPT_BY_NONE: Mapping[str, Any] = {
+# Options of run with what they are where they are not given; those of no one run first.
+_OF_ONE_RUN: Mapping[str, Any] = {
     "yes": False,
     "no_input": False,
+    "allow_unknown": False,
     "run_key": None,
     "rerun_failed": False,
     "if_running": "refuse",
     "wait_for_slot": 0.0,
+    "lock_wait": StartOptions().lock_wait,
     "wait": False,
+    "timeout": None,
+    "interval": None,
+    "outage": None,
     "saved": None,
 }
-_OTHERS: Mapping[str, Any] = {
-    "job": None,
+_KEPT: Mapping[str, Any] = {
     "params": None,
     "overrides": [],
     "set_name": None,
     "once_per": None,
     "expand": False,
+    "xml": False,
+    "accept": [],
+    "fail_if": [],
 }
+
+
+def is_bare_start(parsed_args: argparse.Namespace) -> bool:
+    """Whether a start has no option but the job's, as the older script's had."""
+    return not _given(parsed_args, {**_OF_ONE_RUN, **_KEPT, "dry_run": False, "save": None})
 
 
 def refuse_what_is_not_saved(parsed_args: argparse.Namespace) -> None:
@@ -37,7 +51,7 @@ def refuse_what_is_not_saved(parsed_args: argparse.Namespace) -> None:
     Raises:
         UsageError: one is there.
     """
-    _refuse_given(parsed_args, _KEPT_BY_NONE, "--save", "keeps a job with its parameters, not one run of it")
+    _refuse_given(parsed_args, _OF_ONE_RUN, "--save", "keeps a job with its parameters, not one run of it")
 
 
 def refuse_all_options(parsed_args: argparse.Namespace) -> None:
@@ -46,11 +60,15 @@ def refuse_all_options(parsed_args: argparse.Namespace) -> None:
     Raises:
         UsageError: one is there.
     """
-    _refuse_given(parsed_args, {**_KEPT_BY_NONE, **_OTHERS}, "--list-saved", "only lists")
+    _refuse_given(parsed_args, {**_OF_ONE_RUN, **_KEPT, "job": None}, "--list-saved", "only lists")
+
+
+def _given(parsed_args: argparse.Namespace, known: Mapping[str, Any]) -> list[str]:
+    return [name for name, default in known.items() if getattr(parsed_args, name) != default]
 
 
 def _refuse_given(parsed_args: argparse.Namespace, known: Mapping[str, Any], option: str, why: str) -> None:
-    given = [name for name, default in known.items() if getattr(parsed_args, name) != default]
+    given = _given(parsed_args, known)
     if given:
         named = {"saved": "SAVED", "overrides": "--param", "set_name": "--set"}
         first = named.get(given[0], f"--{given[0].replace('_', '-')}")

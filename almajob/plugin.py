@@ -28,7 +28,12 @@ from almajob.config.environments import Environment
 from almajob.config.saved import Saved
 from almajob.config.sections import JOB_HEADING, RUN_HEADING
 from almajob.context import Context
-from almajob.contradictions import refuse_all_options, refuse_odd_start, refuse_what_is_not_saved
+from almajob.contradictions import (
+    is_bare_start,
+    refuse_all_options,
+    refuse_odd_start,
+    refuse_what_is_not_saved,
+)
 from almajob.errors import (
     AlmajobError,
     ConfigurationError,
@@ -174,6 +179,7 @@ __all__ = [
     "find_record",
     "history",
     "in_doubt",
+    "is_bare_start",
     "is_twice",
     "ledger_values",
     "listed",

@@ -202,9 +202,7 @@ def _given(name: str, value: str) -> Given:
 
 def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: bool) -> StartOptions:
     own_key = parsed_args.run_key or ""
-    # What was agreed to once is the run as it was saved.
-    is_changed = parsed_args.overrides or parsed_args.set_name or parsed_args.allow_unknown
-    agreed = parsed_args.yes or not (saved.needs_yes or is_changed)
+    agreed = parsed_args.yes or not (saved.needs_yes or _is_changed(parsed_args, saved))
     return StartOptions(
         run_key=own_key,
         once_per=parsed_args.once_per or ("" if own_key else saved.once_per),
@@ -215,14 +213,22 @@ def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: b
         job_name=saved.job_name,
         allow_unknown=parsed_args.allow_unknown,
         as_xml=parsed_args.xml or saved.as_xml,
-        is_confirmed=agreed or (is_older and _is_of_older_script(parsed_args)),
+        is_confirmed=agreed or (is_older and not has_keyboard()),
     )
 
 
-def _is_of_older_script(parsed_args: argparse.Namespace) -> bool:
-    """Whether a command line has nothing that the older script did not have, and nobody to be asked."""
-    newer = ("saved", "params", "overrides", "set_name", "no_input")
-    return not has_keyboard() and not any(getattr(parsed_args, name) for name in newer)
+def _is_changed(parsed_args: argparse.Namespace, saved: SavedRun) -> bool:
+    """Whether a saved run is another one here, or runs oftener: what was agreed to is what was saved."""
+    return bool(
+        parsed_args.overrides
+        or parsed_args.set_name
+        or parsed_args.allow_unknown
+        or (parsed_args.expand and not saved.expands)
+        or (parsed_args.xml and not saved.as_xml)
+        or (saved.once_per and (parsed_args.run_key or parsed_args.once_per))
+        or parsed_args.rerun_failed
+        or parsed_args.if_running == "start"
+    )
 
 
 def settings_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import termios
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TextIO
@@ -77,7 +78,11 @@ def _lines(text: str) -> Iterator[str]:
     """Break lines as wide as the terminal, so that the terminal itself breaks none."""
     columns = max(shutil.get_terminal_size().columns, _NARROWEST)
     for line in text.split("\n"):
-        yield line[:columns]
-        rest, width = line[columns:], columns - len(_GOES_ON)
-        for at in range(0, len(rest), width):
-            yield _GOES_ON + rest[at : at + width]
+        shown, width = "", 0
+        for character in line:
+            cells = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            if width + cells > columns:
+                yield shown
+                shown, width = _GOES_ON, len(_GOES_ON)
+            shown, width = shown + character, width + cells
+        yield shown

@@ -65,9 +65,11 @@ def _jobs(context: Context) -> list[_Row]:
 
 
 def _saved(context: Context) -> list[_Row]:
-    found = {
-        saved.name: saved for saved, _environment in context.saved_runs.listed(context.named_environment)
-    }
+    try:
+        listed = context.saved_runs.listed(context.named_environment)
+    except ConfigurationError as error:
+        return [("(wrong)", error.what, "almajob config check")]
+    found = {saved.name: saved for saved, _environment in listed}
     return [
         (f"{RUN_HEADING}{name}.{setting}", value.text, value.source)
         for name, saved in found.items()

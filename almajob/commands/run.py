@@ -28,6 +28,7 @@ from almajob.plugin import (
     asker,
     confirmer,
     display,
+    is_bare_start,
     not_started,
     refuse_all_options,
     refuse_odd_start,
@@ -159,7 +160,8 @@ class Run(ShowSome):
         ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
         try:
             runs = self.context.runs
-            wish = wish_of(parsed_args, self.context, is_older=self.app.has_older_spelling)
+            is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
+            wish = wish_of(parsed_args, self.context, is_older=is_older)
             run = runs.start(
                 wish.job,
                 wish.parameters,

@@ -43,10 +43,9 @@ class Saved:
         here = {
             name.removesuffix(suffix): value for name, value in self.section.items() if name.endswith(suffix)
         }
-        # Nothing behind the sign means that it is not said; of the parameters, that there are none.
-        return {
-            name: value for name, value in {**everywhere, **here}.items() if value.text or name == "params"
-        }
+        said = {**everywhere, **here}
+        # Nothing behind the sign means that it is not said; of parameters, that there are none, or no value.
+        return {name: value for name, value in said.items() if value.text or name.startswith("param")}
 
     def environments(self) -> list[str]:
         """Name the environments for which something is said; an empty name where a job is named for all."""

@@ -26,12 +26,6 @@ class _Number(str):
     __slots__ = ()
 
 
-class _Object(dict[str, Any]):
-    """An object, and the name of a member that is there twice."""
-
-    twice: str | None = None
-
-
 def parsed(text: str, source: str) -> Parameters:
     """Read a payload in JSON.
 
@@ -45,7 +39,6 @@ def parsed(text: str, source: str) -> Parameters:
     if text.count("[") + text.count("{") > 4 * MOST_PARAMETERS or text.count(",") > _MOST_COMMAS:
         raise PayloadError(1, "it has more parts than a payload")
     document = _loaded(text)
-    _refuse_twice(text, document)
     if _is_job(document):
         return _of_job(text, source, document)
     if isinstance(document, Mapping):
@@ -55,13 +48,21 @@ def parsed(text: str, source: str) -> Parameters:
 
 
 def _loaded(text: str) -> Any:
+    twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        found = dict(pairs)
+        twice = twice or len(found) != len(pairs)
+        return found
+
     try:
-        return json.loads(
+        document = json.loads(
             text,
             parse_int=_Number,
             parse_float=_Number,
             parse_constant=_no_constant,
-            object_pairs_hook=_members,
+            object_pairs_hook=members,
         )
     except json.JSONDecodeError as error:
         raise PayloadError(error.lineno, f"the JSON is not well-formed: {error.msg}") from None
@@ -69,6 +70,26 @@ def _loaded(text: str) -> Any:
         raise PayloadError(1, "it is nested too deep") from None
     except ValueError as error:
         raise PayloadError(1, str(error)) from None
+    if twice:
+        raise _there_twice(text)
+    return document
+
+
+def _there_twice(text: str) -> PayloadError:
+    """Say which name an object has twice, and in which line the second one is."""
+    names: list[set[str]] = []
+    for found in _TOKEN.finditer(text):
+        if found[0] in ("{", "["):
+            names.append(set())
+        elif found[0] in ("}", "]"):
+            names.pop()
+        elif found["key"]:
+            name = json.loads(found[0].removesuffix(found["key"]))
+            if name in names[-1]:
+                line = text.count("\n", 0, found.start()) + 1
+                return PayloadError(line, f"{name[:80]!r} is there twice")
+            names[-1].add(name)
+    raise AssertionError("no object has a name twice")  # pragma: no cover - it was asked for one that has
 
 
 def _is_job(document: Any) -> bool:
@@ -133,8 +154,6 @@ def _pairs(items: list[Any], lines: Iterator[int]) -> Iterator[tuple[str, Any]]:
         line = next(lines, 1)
         if not isinstance(item, Mapping) or set(item) != {"name", "value"}:
             raise PayloadError(line, f"parameter {number} of the list is not of a name and a value")
-        if isinstance(item, _Object) and item.twice is not None:
-            raise PayloadError(line, f"parameter {number} of the list has two of {item.twice!r}")
         # Alma's own form: the name is a code, the value a bare word.
         name = _bare(item["name"])
         if not isinstance(name, str) or isinstance(name, _Number):
@@ -159,29 +178,6 @@ def _value(name: str, raw: Any, line: int) -> str:
         what = f'the value of {name[:80]} is null; write "" or "Null", as Alma\'s wizard does'
         raise PayloadError(line, what)
     raise PayloadError(line, f"the value of {name[:80]} is neither text nor a number, true or false")
-
-
-def _members(pairs: list[tuple[str, Any]]) -> _Object:
-    found = _Object(pairs)
-    if len(found) != len(pairs):
-        seen: set[str] = set()
-        for name, _value in pairs:
-            if name in seen:
-                found.twice = name
-                break
-            seen.add(name)
-    return found
-
-
-def _refuse_twice(text: str, document: Any) -> None:
-    """Refuse a name that the document itself has twice; within a list, the items are refused one by one."""
-    if isinstance(document, _Object) and document.twice is not None:
-        seen = 0
-        for found, line in _tokens(text, depth=1):
-            if found["key"] and json.loads(found[0].rpartition(":")[0]) == document.twice:
-                seen += 1
-                if seen == 2:
-                    raise PayloadError(line, f"{document.twice[:80]!r} is there twice")
 
 
 def _no_constant(word: str) -> str:

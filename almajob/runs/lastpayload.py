@@ -9,6 +9,7 @@ import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused
@@ -36,6 +37,20 @@ class KnownPayload:
     last: tuple[Parameter, ...]
     may_be_empty: Mapping[str, bool]
 
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> KnownPayload:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            TypeError, ValueError, LookupError: it is something else.
+        """
+        last = tuple(Parameter(str(name), str(value)) for name, value in raw["last"])
+        return cls(last, {str(name): bool(empty) for name, empty in dict(raw["may_be_empty"]).items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it in the form in which it is kept."""
+        return {"last": [[item.name, item.value] for item in self.last], "may_be_empty": self.may_be_empty}
+
 
 def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None:
     """Give what is known of a job's parameters; None where it was never started from here with any.
@@ -44,9 +59,11 @@ def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None
         LedgerUnusable: it cannot be read.
     """
     kept = ledger.fact(_name(environment, job_id))
-    if kept is None:
+    try:
+        return None if kept is None else KnownPayload.from_json(kept)
+    except (TypeError, ValueError, LookupError):
+        LOG.debug("What is kept of the parameters of %s cannot be read.", job_id)
         return None
-    return KnownPayload(tuple(Parameter(*pair) for pair in kept["last"]), kept["may_be_empty"])
 
 
 def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence[Parameter]) -> None:
@@ -59,8 +76,8 @@ def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence
         known = dict(before.may_be_empty) if before else {}
         for name in {*known, *values}:
             # What an earlier start did not have at all, it had empty.
-            known[name] = known.get(name, before is not None) or not values.get(name)
-        kept = {"last": [[item.name, item.value] for item in parameters], "may_be_empty": known}
+            known[name] = known.get(name, before is not None) or not values.get(name, "").strip()
+        kept = KnownPayload(tuple(parameters), known).to_json()
         ledger.keep_fact(_name(environment, job_id), kept, wait=SHORT_WAIT)
     except Exception:  # no bug here is one of a start that was made
         LOG.debug("The parameters were not kept.", exc_info=True)
@@ -85,14 +102,15 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
                 cure="Leave them out, or add --allow-unknown.",
             )
         return
-    if known is None or set(known.may_be_empty) <= _OF_ANY_JOB:
+    if known is None:
         return
     cure = (
         f"{program} params {job.id} shows the last payload.\n"
         "--allow-unknown sends this one all the same, and then it is known."
     )
     names = {*known.may_be_empty, *_OF_ANY_JOB}
-    unknown = [item.name for item in parameters.given if item.name not in names]
+    tells_names = not set(known.may_be_empty) <= _OF_ANY_JOB
+    unknown = [item.name for item in parameters.given if tells_names and item.name not in names]
     if unknown:
         told = "; ".join(_told(name, names) for name in unknown[:_SHOWN])
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""

@@ -180,7 +180,7 @@ def _text_with(path: Path, name: str, lines: str) -> str:
         Refused: it could not, or the lines would be those of another run.
     """
     heading = f"; A saved run: almajob run {name}\n[{RUN_HEADING}{name}]\n"
-    old = path.read_text("utf-8") if path.is_file() else heading
+    old = path.read_text("utf-8-sig") if path.is_file() else heading
     text = f"{old.rstrip()}\n{lines}"
     try:
         found = of_runs(ini.parsed(path, text))

@@ -25,6 +25,7 @@ from almajob.runs.records import SHORT_WAIT, Known, known, process_id
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
+from almajob.visible import visible
 
 LOG = logging.getLogger(__name__)
 
@@ -268,7 +269,8 @@ class Starts:
         try:
             is_ours = ask(
                 f"Alma gave no clear answer to the start. Since then one run has appeared:\n"
-                f"{only.id} ({only.name}), submitted at {only.submit_time} by {only.submitted_by}.\n"
+                f"{visible(only.id)} ({visible(only.name)}), submitted at {visible(only.submit_time)} "
+                f"by {visible(only.submitted_by)}.\n"
                 "Look in Alma, Admin > Monitor Jobs. Is it the one that was started here?"
             )
             if not is_ours:

@@ -15,9 +15,11 @@ from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 
 # All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
-_LONG_TAG = re.compile(r"<(?!!)[^<>]{4096}")
+_LONGEST_TAG = 4096
 _DEEPEST = 16
-_MOST_ELEMENTS = 4 * MOST_PARAMETERS
+# Begins and ends of elements, comments and CDATA.
+_MOST_SIGNS = 10 * MOST_PARAMETERS
+_OPAQUE = {"<!--": "-->", "<![CDATA[": "]]>"}
 _PARAMETER = ["job", "parameters", "parameter"]
 
 
@@ -37,9 +39,7 @@ def parsed(text: str, source: str) -> Parameters:
     if declared:
         line = text.count("\n", 0, declared.start()) + 1
         raise PayloadError(line, "a payload has no DOCTYPE and no declarations")
-    crowded = _LONG_TAG.search(text)
-    if crowded:
-        raise PayloadError(text.count("\n", 0, crowded.start()) + 1, "an element has too many attributes")
+    _refuse_crowded(text)
     reader = _Reader(source)
     # The text is decoded already: what its prolog says of an encoding must not decide again.
     parser = expat.ParserCreate("utf-8")
@@ -62,6 +62,21 @@ def parsed(text: str, source: str) -> Parameters:
     return reader.found(above)
 
 
+def _refuse_crowded(text: str) -> None:
+    """Refuse what would cost the parser more than a payload may: too many elements, or attributes of one."""
+    at, signs = text.find("<"), 0
+    while at >= 0:
+        signs += 1
+        begin = next((sign for sign in _OPAQUE if text.startswith(sign, at)), None)
+        end = text.find(_OPAQUE[begin] if begin else ">", at)
+        # What does not end is for the parser to refuse.
+        end = len(text) if end < 0 else end
+        if signs > _MOST_SIGNS or (begin is None and end - at > _LONGEST_TAG):
+            line = text.count("\n", 0, at) + 1
+            raise PayloadError(line, "it has too many elements, or an element too many attributes")
+        at = text.find("<", end)
+
+
 @dataclass
 class _Reader:
     """What has been read so far of one payload."""
@@ -73,13 +88,11 @@ class _Reader:
     ignored: list[str] = field(default_factory=list)
     job_id: tuple[str, int] = ("", 0)
     begun: int = 0
-    elements: int = 0
 
     def begin(self, tag: str, line: int) -> None:
         tag = tag.rpartition(":")[2]
-        self.elements += 1
-        if len(self.path) >= _DEEPEST or self.elements > _MOST_ELEMENTS:
-            raise PayloadError(line, "its elements are nested too deep, or too many")
+        if len(self.path) >= _DEEPEST:
+            raise PayloadError(line, "its elements are nested too deep")
         problem = self._problem_with(tag[:40])
         if problem:
             raise PayloadError(line, problem)

@@ -62,6 +62,19 @@ def test_a_ledger_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     lastpayload.remember(Ledger(tmp_path / "file" / "ledger"), "sandbox", "M44", LAST)
 
 
+@pytest.mark.parametrize(
+    "kept", [[["a", "b"]], "x", 7, {}, {"last": [["a"]], "may_be_empty": {}}, {"last": 7, "may_be_empty": []}]
+)
+def test_what_cannot_be_read_is_not_known(ledger: Ledger, kept: object) -> None:
+    """As another almajob may have kept it; the next start puts it right."""
+    ledger.keep_fact("payload:sandbox:M44", kept)
+    assert lastpayload.recall(ledger, "sandbox", "M44") is None
+    lastpayload.remember(ledger, "sandbox", "M44", LAST)
+    found = lastpayload.recall(ledger, "sandbox", "M44")
+    assert found is not None
+    assert found.last == LAST
+
+
 def test_a_misspelled_name_is_told_with_what_was_meant() -> None:
     """Whatever its case, and with what to type."""
     for name in ("task_ExportBibParams_outputFromat_string", "TASK_exportbibparams_outputformat_string"):
@@ -96,6 +109,8 @@ def test_a_value_that_every_earlier_payload_had_must_not_be_empty() -> None:
     _refuse(emptied, LAST, emptied, LAST)
     _refuse(emptied, LAST[1:], LAST)
     _refuse((replace(LAST[0], value="Null"), *LAST[1:]), LAST)
+    blank = (replace(LAST[0], value=" "), *LAST[1:])
+    _refuse(blank, blank)
 
 
 def test_runs_with_different_parameters_do_not_hinder_one_another() -> None:
@@ -109,6 +124,8 @@ def test_a_set_and_a_name_tell_nothing_of_a_job() -> None:
     """Every manual job takes them: the first whole payload is compared with nothing."""
     _refuse(LAST, PAYLOADS["M50173"])
     _refuse((Parameter("anything", ""),))
+    with pytest.raises(Refused, match="had a set, and this one has none"):
+        _refuse(LAST[:3], PAYLOADS["M50173"])
     _refuse((LAST[0], Parameter("set_id", "7")), LAST)
 
 

@@ -57,6 +57,14 @@ def test_what_is_said_for_an_environment_counts_there(write_ini: Write) -> None:
     assert there.parameters.sent == (Parameter("COLLECTION_ID", "2"),)
 
 
+def test_an_empty_override_empties(write_ini: Write) -> None:
+    """It is no setting that is not said."""
+    path = write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\nparams = p.json\nparam.x =\n")
+    (path.parent / "p.json").write_text('{"x": "1"}')
+    (path.parent / "p.json").chmod(0o600)
+    assert _read().parameters.sent == (Parameter("x", ""),)
+
+
 def test_a_name_in_small_letters_is_another_parameter(write_ini: Write) -> None:
     """Settings may be written in any case; the names of parameters are Alma's."""
     write_ini(f"{ENVIRONMENTS}[run:a]\nJob = M1\nPARAM.Ab = 1\nparam.aB = 2\n")
@@ -244,6 +252,8 @@ def test_a_run_is_saved_for_each_environment(simulated: SimulatedAlma, almajob: 
         (("--job", "M44", "--save", "x", "--yes"), 2, "--save does not go with --yes"),
         (("--job", "M44", "--save", ""), 2, "argument --save: may have only letters"),
         (("--list-saved", "--job", "M44"), 2, "--list-saved does not go with --job"),
+        (("--job", "M44", "--save", "x", "--allow-unknown"), 2, "--save does not go with --allow-unknown"),
+        (("--list-saved", "--xml"), 2, "--list-saved does not go with --xml"),
         (("--list-saved", "--yes"), 2, "--list-saved does not go with --yes"),
     ],
 )

@@ -271,21 +271,37 @@ def test_a_saved_run_may_say_that_it_need_not_be_confirmed(
     simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path]
 ) -> None:
     """For production alone, if so."""
-    section = f"[run:invoices]\njob = {ERP}\nconfirm@production = no\n[run:careful]\njob = {ERP}\n"
+    section = (
+        f"[run:invoices]\njob = {ERP}\nonce_per = hour\nconfirm@production = no\n[run:careful]\njob = {ERP}\n"
+    )
     write_ini(simulated.ini + section)
     assert almajob("--env", "production", "run", "careful").code == 5
     assert almajob("--env", "production", "run", "invoices").code == 0
     simulated.clock.advance(3600)
     # What was agreed to is the run as it was saved.
-    changed = almajob("--env", "production", "run", "invoices", "--param", "x=y", "--allow-unknown")
-    assert changed.code == 5
-    assert "was not confirmed" in changed.err
+    for words in (
+        ("--param", "x=y"),
+        ("--set", "Theses without a call number"),
+        ("--allow-unknown",),
+        ("--expand",),
+        ("--xml",),
+        ("--if-running", "start"),
+        ("--run-key", "another"),
+    ):
+        changed = almajob("--env", "production", "run", "invoices", *words)
+        assert changed.code == 5, words
+        assert "not confirmed" in changed.err or "no manual job" in changed.err
     assert simulated.log.count("POST *") == 1
 
 
 def test_cron_lines_of_the_older_script_keep_working(simulated: SimulatedAlma, almajob_process: Run) -> None:
     """They know no --yes; read-only holds for them, too."""
     words = ("--env", "production", "--cmd", "run", "--job", ERP)
+    for option in (
+        *(("--run-key", "k"), ("--once-per", "day"), ("--if-running", "start"), ("--wait",), ("--expand",)),
+        *(("--xml",), ("--allow-unknown",), ("--wait-for-slot", "1s"), ("--lock-wait", "1s")),
+    ):
+        assert almajob_process(*words, *option).code == 5, option
     assert almajob_process(*words, environ={"ALMAJOB_READ_ONLY": "1"}).code == 5
     assert almajob_process(*words).code == 0
     assert simulated.log.count("POST *") == 1
