@@ -135,6 +135,7 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Indented lines would silently continue the value above; almajob has no such values.
     lines = [_uncommented(line).strip() for line in text.splitlines()]
     parser = configparser.RawConfigParser(delimiters=("=",), default_section="")
+    # How configparser is told so: https://docs.python.org/3/library/configparser.html#customizing-parser-behaviour
     parser.optionxform = _setting  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
