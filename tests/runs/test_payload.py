@@ -392,6 +392,28 @@ def test_a_pipe_is_read_as_a_file() -> None:
     os.close(reader)
 
 
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"\xff", "x.txt, line 1: it is not UTF-8 text"),
+        (b"a\0", "x.txt, line 1: it has a NUL"),
+        (b"a\x1bb", "x.txt: the value of note has the character"),
+        (b"x" * (2**20 + 1), "x.txt, line 1: it is larger than 1 MiB"),
+    ],
+)
+def test_a_value_that_cannot_be_sent_is_refused(raw: bytes, message: str) -> None:
+    """--param note=@x.txt."""
+    Path("x.txt").write_bytes(raw)
+    with pytest.raises(Refused, match=re.escape(message)):
+        payload.value_from("x.txt", "note")
+
+
+def test_a_value_is_the_file_without_its_last_line_break() -> None:
+    """One of them; those of Windows become those of Unix."""
+    Path("x.txt").write_bytes(b"\xef\xbb\xbf a\r\nb\n\n")
+    assert payload.value_from("x.txt", "note").value == " a\nb\n"
+
+
 # --- what stands above, and what is passed over ---
 
 

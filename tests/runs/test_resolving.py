@@ -1,0 +1,74 @@
+"""From what was typed to an intention: job, set and parameters, also where Alma cannot be asked just now."""
+
+from __future__ import annotations
+
+import pytest
+from werkzeug import Response
+
+from almajob.alma.models import Job, Parameter
+from almajob.errors import Refused, Unreachable, UsageError
+from almajob.runs.intention import Intention, Means, StartOptions
+from almajob.runs.parameters import Parameters
+from almajob.runs.resolving import intention
+from tests.fake_alma import FakeAlma
+from tests.runs.conftest import LAB
+
+EXPORT = Job("M44", "Export records")
+THESES = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}}
+
+
+def _intention(means: Means, job: str = "M44", given: Parameters | None = None, **options: str) -> Intention:
+    wanted = StartOptions(**options)  # type: ignore[arg-type]  # only the texts among them
+    return intention(job, given or Parameters(), wanted, lambda _text: EXPORT, LAB, means)
+
+
+def test_a_set_is_found_again_where_alma_is_away(alma: FakeAlma, means: Means) -> None:
+    """So that a start whose answer was lost is the same one; a name that was never found is not guessed."""
+    alma.on("GET /sets", {"set": [THESES], "total_record_count": 1}, Response("<html>", 500))
+    first = _intention(means, set_name="Theses", run_key="k")
+    assert first.parameters.sent == (Parameter("set_id", "7"),)
+    assert _intention(means, set_name="Theses", run_key="k") == first
+    with pytest.raises(Unreachable):
+        _intention(means, set_name="Other")
+
+
+def test_a_set_by_its_name_stands_instead_of_an_id(alma: FakeAlma, means: Means) -> None:
+    """In its place, and told so."""
+    alma.on("GET /sets", {"set": [THESES], "total_record_count": 1})
+    given = Parameters.of([Parameter("set_id", "1"), Parameter("x", "")])
+    found = _intention(means, given=given, set_name="Theses").parameters
+    assert [(item.name, item.value, item.instead_of) for item in found.given] == [
+        ("set_id", "7", "1"),
+        ("x", "", None),
+    ]
+
+
+def test_a_payload_can_name_the_job(means: Means) -> None:
+    """Where nothing else does; another job's is refused, and so is an id that is another job's now."""
+    payload = Parameters((), "M44", "x.xml, line 1")
+    assert _intention(means, "", payload).job == EXPORT
+    with pytest.raises(UsageError, match="Which job"):
+        _intention(means, "")
+    with pytest.raises(Refused, match="The payload is of the job M45") as caught:
+        _intention(means, given=Parameters((), "M45", "x.xml, line 1"))
+    assert caught.value.why == "x.xml, line 1 says so."
+    with pytest.raises(Refused, match="M44 is not the job that was saved"):
+        _intention(means, job_name="Delete records")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ([Parameter("a", "1"), Parameter("a", "2")], "The parameter a is there twice"),
+        ([Parameter(" ", "1")], "A parameter has no name"),
+        ([Parameter("a" * 501, "1")], "has more than 500 characters"),
+        ([Parameter("a\n", "1")], "has a blank at its end"),
+        ([Parameter("a", "\x00")], "which Alma cannot keep"),
+    ],
+)
+def test_a_plugins_parameters_are_checked_too(
+    means: Means, parameters: list[Parameter], message: str
+) -> None:
+    """As names and values; they are a usage error."""
+    with pytest.raises(UsageError, match=message):
+        intention("M44", parameters, StartOptions(), lambda _text: EXPORT, LAB, means)
