@@ -29,7 +29,7 @@ from almajob.visible import visible
 
 LOG = logging.getLogger(__name__)
 
-Payload = Parameters | Sequence[Parameter]
+_Wanted = Parameters | Sequence[Parameter]
 _ASKED = "the person who was asked"
 
 
@@ -64,7 +64,7 @@ class Starts:
     def start(
         self,
         job: str,
-        parameters: Payload,
+        parameters: _Wanted,
         options: StartOptions,
         ask: Callable[[str], bool] | None = None,
         confirm: Callable[[str], str] | None = None,
@@ -90,7 +90,7 @@ class Starts:
         self._untold.append(record)
         return record
 
-    def plan(self, job: str, parameters: Payload, options: StartOptions) -> Plan:
+    def plan(self, job: str, parameters: _Wanted, options: StartOptions) -> Plan:
         """Say what ``start`` would do now, and send nothing.
 
         Raises:
@@ -98,7 +98,7 @@ class Starts:
         """
         return plan.plan(self._intention(job, parameters, options), self._place, self._means)
 
-    def check(self, job: str, parameters: Payload, options: StartOptions) -> Job:
+    def check(self, job: str, parameters: _Wanted, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
 
         Raises:
@@ -231,7 +231,7 @@ class Starts:
                 agreed = replace(intention.options, agreed_to=asked.question)
             intention = replace(intention, options=agreed)
 
-    def _intention(self, job: str, parameters: Payload, options: StartOptions) -> Intention:
+    def _intention(self, job: str, parameters: _Wanted, options: StartOptions) -> Intention:
         return resolving.intention(job, parameters, options, self._find, self._place, self._means)
 
     def _find(self, text: str) -> Job:
