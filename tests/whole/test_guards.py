@@ -261,7 +261,7 @@ def test_nobody_waits_for_a_slot_to_be_refused_then(simulated: SimulatedAlma, al
 
 def test_one_start_in_production_from_cron(simulated: SimulatedAlma, almajob_process: Run) -> None:
     """One flag, one name for the run, no question; the second time it is the same run."""
-    words = ("-q", *PRODUCTION, "--once-per", "day", "--yes", "-f", "json")
+    words = ("-q", *PRODUCTION, "--run-key", "nightly-2026-11-22", "--yes", "-f", "json")
     first, second = (json.loads(almajob_process(*words).out) for _ in range(2))
     assert first["instance_id"] == second["instance_id"]
     assert simulated.log.count("POST *") == 1
