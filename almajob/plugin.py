@@ -70,8 +70,7 @@ from almajob.runs.doubt import in_doubt, is_twice
 from almajob.runs.followed import Display, WaitOptions
 from almajob.runs.history import Period, history, since, until
 from almajob.runs.intention import IF_RUNNING, StartOptions
-from almajob.runs.parameters import Given, Parameters
-from almajob.runs.payload import read as read_payload
+from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.policy import Policy
 from almajob.runs.records import find as find_record
@@ -130,7 +129,6 @@ __all__ = [
     "Environment",
     "Event",
     "Fields",
-    "Given",
     "GivenParameters",
     "Job",
     "JobFilter",
@@ -191,7 +189,6 @@ __all__ = [
     "policy_of",
     "process_id",
     "process_ids",
-    "read_payload",
     "record_values",
     "refuse_all_options",
     "refuse_odd_start",

@@ -131,12 +131,16 @@ def refuse_open_file(
         )
 
 
+class _Parser(configparser.RawConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        """Say under which name a setting is kept."""
+        return _setting(optionstr)
+
+
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Indented lines would silently continue the value above; almajob has no such values.
     lines = [_uncommented(line).strip() for line in text.splitlines()]
-    parser = configparser.RawConfigParser(delimiters=("=",), default_section="")
-    # How configparser is told so: https://docs.python.org/3/library/configparser.html#customizing-parser-behaviour
-    parser.optionxform = _setting  # type: ignore[assignment,method-assign]
+    parser = _Parser(delimiters=("=",), default_section="")
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
     except configparser.DuplicateOptionError as error:

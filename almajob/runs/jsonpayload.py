@@ -71,12 +71,12 @@ def _loaded(text: str) -> Any:
     except ValueError as error:
         raise PayloadError(1, str(error)) from None
     if twice:
-        raise _there_twice(text)
+        _refuse_twice(text)
     return document
 
 
-def _there_twice(text: str) -> PayloadError:
-    """Say which name an object has twice, and in which line the second one is."""
+def _refuse_twice(text: str) -> None:
+    """Refuse a name that an object has twice, with the line of the second one."""
     names: list[set[str]] = []
     for found in _TOKEN.finditer(text):
         if found[0] in ("{", "["):
@@ -87,9 +87,8 @@ def _there_twice(text: str) -> PayloadError:
             name = json.loads(found[0].removesuffix(found["key"]))
             if name in names[-1]:
                 line = text.count("\n", 0, found.start()) + 1
-                return PayloadError(line, f"{name[:80]!r} is there twice")
+                raise PayloadError(line, f"{name[:80]!r} is there twice")
             names[-1].add(name)
-    raise AssertionError("no object has a name twice")  # pragma: no cover - it was asked for one that has
 
 
 def _is_job(document: Any) -> bool:
@@ -123,14 +122,20 @@ def _of_job(text: str, source: str, document: Mapping[str, Any]) -> Parameters:
         listed, depth = [listed], depth - 1
     notes = (f"of the job only the parameters count; ignored: {', '.join(others)}.",) if others else ()
     where = f"{source}, line {lines['id']}" if job_id else ""
-    return Parameters(_listed(text, source, listed, depth=depth), job_id, where, notes)
+    return Parameters(_listed(text, source, listed, depth=depth, begin=_begin(text)), job_id, where, notes)
 
 
-def _listed(text: str, source: str, listed: Any, *, depth: int) -> tuple[Given, ...]:
-    """Read a list of names and values; ``depth`` is that of its objects."""
+def _begin(text: str) -> int:
+    """Find where the parameters of a job begin: other members may have objects in them, too."""
+    keys = (found for found, _line in _tokens(text, depth=1) if found["key"])
+    return next((key.start() for key in keys if json.loads(key[0].removesuffix(key["key"])) in _WRAPPERS), 0)
+
+
+def _listed(text: str, source: str, listed: Any, *, depth: int, begin: int = 0) -> tuple[Given, ...]:
+    """Read a list of names and values; ``depth`` is that of its objects, which come after ``begin``."""
     if not isinstance(listed, list):
         raise PayloadError(1, "the parameters are no list")
-    first, again = (_lines(text, depth=depth, of_keys=False) for _ in range(2))
+    first, again = (_lines(text, depth=depth, of_keys=False, begin=begin) for _ in range(2))
     return _given(source, first, _pairs(listed, again), len(listed))
 
 
@@ -138,7 +143,8 @@ def _given(source: str, lines: Iterator[int], pairs: Any, count: int) -> tuple[G
     if count > MOST_PARAMETERS:
         raise PayloadError(1, f"it has more than {MOST_PARAMETERS} parameters")
     given: dict[str, Given] = {}
-    for (name, raw), line in zip(pairs, lines, strict=False):
+    for name, raw in pairs:
+        line = next(lines, 1)
         value = _value(name, raw, line)
         problem = problem_with(name, value)
         if not problem and name in given:
@@ -184,17 +190,23 @@ def _no_constant(word: str) -> str:
     raise ValueError(f"{word} is no JSON")
 
 
-def _lines(text: str, *, depth: int, of_keys: bool) -> Iterator[int]:
+def _lines(text: str, *, depth: int, of_keys: bool, begin: int = 0) -> Iterator[int]:
     """Give the lines of the names, or of the objects, that stand at a depth, in their order."""
-    for found, line in _tokens(text, depth=depth):
+    for found, line in _tokens(text, depth=depth, begin=begin):
         if found["key"] if of_keys else found[0] == "{":
             yield line
 
 
-def _tokens(text: str, *, depth: int) -> Iterator[tuple[re.Match[str], int]]:
-    """Give the strings, and the objects that begin, at a depth of well-formed JSON, with their lines."""
-    level, line, at = 0, 1, 0
-    for found in _TOKEN.finditer(text):
+def _tokens(text: str, *, depth: int, begin: int = 0) -> Iterator[tuple[re.Match[str], int]]:
+    """Give the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
+
+    Args:
+        text: the whole of it.
+        depth: 1 is within the outermost.
+        begin: 0, or where a member of the outermost begins.
+    """
+    level, line, at = int(begin > 0), 1, 0
+    for found in _TOKEN.finditer(text, begin):
         if found[0] in ("}", "]"):
             level -= 1
             continue

@@ -74,7 +74,7 @@ class Runs:
 
         Args:
             job: its exact name, or its id; may be empty where a payload names it.
-            parameters: in the order in which they are sent; what ``payload.read`` gives, or names and values.
+            parameters: in the order in which they are sent; ``Parameters``, or names and values.
             options: how to go about it.
             ask: asks a person yes or no, where only a person can tell whether a run is the one.
             confirm: shows a start in production to a person, and gives what was typed: the job's id agrees to

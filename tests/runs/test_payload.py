@@ -294,6 +294,16 @@ WRAPPED = "<job><parameters>\n<parameter>{}</parameter>\n</parameters></job>"
             2,
             "'value' is there twice",
         ),
+        (
+            '{"id": "M1",\n"type": {"value": "x"},\n\n"parameter": [{"name": "a", "value": []}]}',
+            4,
+            "the value of a",
+        ),
+        (
+            '{"type": {"value": {"x": {}}},\n"parameter":\n{"name": "a", "value": null}}',
+            3,
+            "the value of a is null",
+        ),
         ('{"parameter": [],\n"parameters": []}', 1, "it has parameters twice"),
         ('{"x": 1', 1, "not well-formed"),
         ("[" * 15_000, 1, "nested too deep"),

@@ -17,26 +17,27 @@ EXPORT = Job("M44", "Export records")
 THESES = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}}
 
 
-def _intention(means: Means, job: str = "M44", given: Parameters | None = None, **options: str) -> Intention:
-    wanted = StartOptions(**options)  # type: ignore[arg-type]  # only the texts among them
-    return intention(job, given or Parameters(), wanted, lambda _text: EXPORT, LAB, means)
+def _intention(
+    means: Means, job: str = "M44", given: Parameters | None = None, options: StartOptions | None = None
+) -> Intention:
+    return intention(job, given or Parameters(), options or StartOptions(), lambda _text: EXPORT, LAB, means)
 
 
 def test_a_set_is_found_again_where_alma_is_away(alma: FakeAlma, means: Means) -> None:
     """So that a start whose answer was lost is the same one; a name that was never found is not guessed."""
     alma.on("GET /sets", {"set": [THESES], "total_record_count": 1}, Response("<html>", 500))
-    first = _intention(means, set_name="Theses", run_key="k")
+    first = _intention(means, options=StartOptions(set_name="Theses", run_key="k"))
     assert first.parameters.sent == (Parameter("set_id", "7"),)
-    assert _intention(means, set_name="Theses", run_key="k") == first
+    assert _intention(means, options=StartOptions(set_name="Theses", run_key="k")) == first
     with pytest.raises(Unreachable):
-        _intention(means, set_name="Other")
+        _intention(means, options=StartOptions(set_name="Other"))
 
 
 def test_a_set_by_its_name_stands_instead_of_an_id(alma: FakeAlma, means: Means) -> None:
     """In its place, and told so."""
     alma.on("GET /sets", {"set": [THESES], "total_record_count": 1})
     given = Parameters.of([Parameter("set_id", "1"), Parameter("x", "")])
-    found = _intention(means, given=given, set_name="Theses").parameters
+    found = _intention(means, given=given, options=StartOptions(set_name="Theses")).parameters
     assert [(item.name, item.value, item.instead_of) for item in found.given] == [
         ("set_id", "7", "1"),
         ("x", "", None),
@@ -53,7 +54,7 @@ def test_a_payload_can_name_the_job(means: Means) -> None:
         _intention(means, given=Parameters((), "M45", "x.xml, line 1"))
     assert caught.value.why == "x.xml, line 1 says so."
     with pytest.raises(Refused, match="M44 is not the job that was saved"):
-        _intention(means, job_name="Delete records")
+        _intention(means, options=StartOptions(job_name="Delete records"))
 
 
 @pytest.mark.parametrize(
