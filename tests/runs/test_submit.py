@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import sqlite3
@@ -350,7 +351,9 @@ def test_a_clock_that_is_days_off_is_noticed(
         request.args["submit_date_from"] for request in alma.requests if "submit_date_from" in request.args
     ]
     assert asked[-1] == str(today - timedelta(days=1))
-    assert "This machine's clock is not Alma's: it is +864" in caplog.text
+    (off,) = re.findall(r"This machine's clock is not Alma's: it is \+(\d+) s off", caplog.text)
+    # A busy machine takes its time to answer.
+    assert abs(int(off) - time.jump) < 60
 
 
 # --- the same run ---
