@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cliff.columns import FormattableColumn
 
 from almajob import times
-from almajob.alma.models import Code, Counter, parse_time
-from almajob.runs import clock as clocks
-from almajob.runs.parameters import Given
-from almajob.store.record import Candidate, Step
 from almajob.visible import visible
+
+if TYPE_CHECKING:
+    from almajob.alma.instances import Counter
+    from almajob.runs.parameters import Given
+    from almajob.store.record import Candidate, Step
 
 Moment = datetime | str | None
 T = TypeVar("T")
@@ -39,6 +42,19 @@ class Text(_Column[str]):
         return visible(self._value)
 
 
+class Plain(_Column[Any]):
+    """Any other value: nothing for people where there is none, JSON's own forms for programs."""
+
+    def human_readable(self) -> str:
+        plain = self.machine_readable()
+        if plain is None:
+            return ""
+        return visible(plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))
+
+    def machine_readable(self) -> Any:
+        return _plain_json(self._value)
+
+
 class Time(_Column[Any]):
     """A time: local with its offset for people, ISO 8601 UTC with ``Z`` for programs.
 
@@ -52,6 +68,8 @@ class Time(_Column[Any]):
 
     def human_readable(self) -> str:
         if isinstance(self._value, datetime):
+            from almajob.runs import clock as clocks
+
             return times.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
         return visible(self._value or "")
 
@@ -184,6 +202,27 @@ class Alerts(_Column[Any]):
         return [{"code": item.value, "text": item.desc} for item in self._value]
 
 
+def shown(value: Any) -> Any:
+    """Give a value of a result one of the forms above, or let it be a number."""
+    if isinstance(value, FormattableColumn) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    forms: dict[type, type[_Column[Any]]] = {str: Text, bool: Yes, datetime: Time}
+    return forms.get(type(value), Plain)(value)
+
+
+def _plain_json(value: Any) -> Any:
+    """Make of a value what JSON has a form for; of what it has none for, a text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain_json(item) for item in value]
+    if isinstance(value, datetime):
+        return times.machine(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (str, int)) else str(value)
+
+
 def _given(item: Given) -> str:
     instead = "" if item.instead_of is None else f", instead of {item.instead_of!r}"
     where = f"  ({item.source}{instead})" if item.source else ""
@@ -191,6 +230,8 @@ def _given(item: Given) -> str:
 
 
 def _plain(value: object) -> str:
+    from almajob.alma.models import Code
+
     code = Code.from_json(value)
     return code.desc or code.value or json.dumps(value, ensure_ascii=False)
 
@@ -208,6 +249,8 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _candidate(item: Candidate) -> dict[str, Any]:
+    from almajob.alma.instances import parse_time
+
     return {
         "instance_id": item.id,
         "name": item.name,

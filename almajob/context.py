@@ -5,39 +5,35 @@ Each is made on first use, and who makes something registers its closing there a
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from almajob.alma.api import Alma
-from almajob.alma.key import Key
-from almajob.alma.session import Session
-from almajob.config import keys, settings
-from almajob.config.environments import Environment
-from almajob.config.keys import KeySource
+from almajob.config import settings
 from almajob.config.settings import Options, Settings
-from almajob.errors import AlmajobError, Refused
-from almajob.runs import clock as clocks
+from almajob.connections import Connections
+from almajob.errors import AlmajobError
 from almajob.runs.catalogue import Catalogue
-from almajob.runs.conditions import Condition
-from almajob.runs.expansion import expanded
-from almajob.runs.intention import Place
-from almajob.runs.parameters import Parameters
-from almajob.runs.policy import Policy
-from almajob.runs.prepare import local_time
-from almajob.runs.runs import Runs
-from almajob.runs.saving import SavedRuns
-from almajob.runs.starts import Starts
-from almajob.runs.statustable import StatusTable
-from almajob.store.cache import Cache
-from almajob.store.drawers import make_private
-from almajob.store.ledger import Ledger
+
+# A command loads what it uses: the rest is imported where it is made.
+if TYPE_CHECKING:
+    from almajob.alma.api import Alma
+    from almajob.config.environments import Environment
+    from almajob.config.keys import KeySource
+    from almajob.runs.conditions import Condition
+    from almajob.runs.intention import Place
+    from almajob.runs.parameters import Parameters
+    from almajob.runs.policy import Policy
+    from almajob.runs.runs import Runs
+    from almajob.runs.saving import SavedRuns
+    from almajob.runs.starts import Starts
+    from almajob.store.belongings import Belongings
+    from almajob.store.cache import Cache
+    from almajob.store.ledger import Ledger
 
 
 class Context:
@@ -46,13 +42,25 @@ class Context:
     Args:
         options: what the command line says of the settings.
         environ: the environment variables; those of the process where not given.
+        connections: what outlives this command; its own where not given, closed with it.
+        owner: gives the name of the distribution that the command belongs to.
     """
 
-    def __init__(self, options: Options | None = None, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        options: Options | None = None,
+        environ: Mapping[str, str] | None = None,
+        connections: Connections | None = None,
+        owner: Callable[[], str] = lambda: "almajob",
+    ) -> None:
         self._options = options or Options()
         self._environ = os.environ if environ is None else environ
         self._closing = ExitStack()
         self._others: dict[str, Context] = {}
+        self._owner = owner
+        self._connections = connections or Connections(self._environ)
+        if connections is None:
+            self._closing.callback(self._connections.close)
 
     def __enter__(self) -> Context:
         return self
@@ -75,9 +83,12 @@ class Context:
     @cached_property
     def cache(self) -> Cache:
         """What can be fetched again."""
-        cache = Cache(Path(self.settings.cache_dir.text))
-        self._closing.callback(cache.close)
-        return cache
+        return self._connections.cache(self.settings.cache_dir.text)
+
+    @cached_property
+    def store(self) -> Belongings:
+        """What a plugin keeps between invocations; each distribution has its own."""
+        return self._connections.belongings(self.settings.state_dir.text, self._owner())
 
     @cached_property
     def alma(self) -> Alma:
@@ -98,11 +109,15 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         """What was started from here, in all environments."""
+        from almajob.store.ledger import Ledger
+
         return Ledger(Path(self.settings.state_dir.text) / "ledger")
 
     @cached_property
     def starts(self) -> Starts:
         """The chosen environment's starts."""
+        from almajob.runs.starts import Starts
+
         starts = Starts(
             lambda: self.alma,
             lambda: self.catalogue,
@@ -121,6 +136,9 @@ class Context:
     @cached_property
     def runs(self) -> Runs:
         """The chosen environment's runs."""
+        from almajob.runs.runs import Runs
+        from almajob.runs.statustable import StatusTable
+
         table = StatusTable(
             lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
         )
@@ -140,6 +158,8 @@ class Context:
             accept: statuses that pass besides; those of the ini where none are given.
             fail_if: conditions on counters, of which none may be true.
         """
+        from almajob.runs.policy import Policy
+
         if accept:
             return Policy(frozenset(accept), fail_if=tuple(fail_if))
         accept_of = self.settings.accept_of_jobs()
@@ -148,10 +168,14 @@ class Context:
     @property
     def _program(self) -> str:
         """How almajob is called for the chosen environment, with the ini that the command line names."""
+        import shlex
+
         ini = ["--ini-file", self._options.ini_file] if self._options.ini_file else []
         return shlex.join(["almajob", *ini, "--env", self.environment.name])
 
     def _place(self) -> Place:
+        from almajob.runs.intention import Place
+
         environment = self.environment
         return Place(
             environment.name,
@@ -173,6 +197,8 @@ class Context:
     @cached_property
     def saved_runs(self) -> SavedRuns:
         """The saved runs: what ``almajob run NAME`` stands for."""
+        from almajob.runs.saving import SavedRuns
+
         return SavedRuns(self.settings, lambda: self.environment.name, lambda: self.starts)
 
     def expanded(self, parameters: Parameters) -> Parameters:
@@ -181,6 +207,10 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
+        from almajob.runs import clock as clocks
+        from almajob.runs.expansion import expanded
+        from almajob.runs.prepare import local_time
+
         return expanded(parameters, local_time(clocks.system().now()), self._environ)
 
     @property
@@ -203,38 +233,26 @@ class Context:
         if env is not None and env.text == environment:
             return self
         if environment not in self._others:
-            other = Context(replace(self._options, env=environment), self._environ)
+            options = self._options._replace(env=environment)
+            other = Context(options, self._environ, self._connections, self._owner)
             self._others[environment] = self._closing.enter_context(other)
         return self._others[environment]
 
     def key_source(self, environment: Environment) -> KeySource | None:
         """Say where an environment's key will come from, without fetching it; None where there is none."""
+        from almajob.config import keys
+
         return keys.source(environment, self._environ)
 
     def connect(self, environment: Environment) -> Alma:
-        """Make a session with an environment, closed with this context.
+        """Give the session with an environment.
 
         Raises:
             ConfigurationError: it has no key, or none that can be had.
         """
-        if environment.base_url is None:
-            base_url, key = self._start_demo()
-        else:
-            base_url, key = environment.base_url.text, self._key(environment)
-        alma = Alma(Session(base_url, key, environment.limits, read_only=self.read_only_by(environment)))
-        self._closing.callback(alma.close)
-        return alma
-
-    @cached_property
-    def _found_keys(self) -> dict[str, Key]:
-        return {}
-
-    def _key(self, environment: Environment) -> Key:
-        # Fetched once: api_key_command may ask its user something.
-        found = self._found_keys
-        if environment.name not in found:
-            found[environment.name] = keys.find(environment, self._environ)
-        return found[environment.name]
+        return self._connections.alma(
+            environment, read_only=self.read_only_by(environment), state_dir=self.settings.state_dir.text
+        )
 
     @property
     def _identity(self) -> str:
@@ -242,22 +260,7 @@ class Context:
         environment = self.environment
         if environment.base_url is None:
             return environment.name
+        import hashlib
+
         address = hashlib.sha256(environment.base_url.text.encode()).hexdigest()[:12]
-        return f"{environment.name}:{address}:{self._key(environment).fingerprint}"
-
-    def _start_demo(self) -> tuple[str, Key]:
-        from almajob.simulator.institution import demo
-        from almajob.simulator.server import Simulator
-
-        path = Path(self.settings.state_dir.text, "demo", "world.jsonl")
-        try:
-            make_private(path.parent)
-            simulator = Simulator(demo(path))
-        except (OSError, ValueError) as error:
-            raise Refused(
-                f"The demo's world {path} cannot be used.",
-                why=f"{error}.",
-                cure="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
-            ) from None
-        self._closing.enter_context(simulator)
-        return simulator.base_url, Key(simulator.key)
+        return f"{environment.name}:{address}:{self._connections.key(environment).fingerprint}"

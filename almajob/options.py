@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from typing import Any, NoReturn
 
 from almajob.alma.key import redact
 from almajob.config.settings import Options
-from almajob.runs.runkey import key_problem
+from almajob.nearest import nearest
 from almajob.visible import visible
 
 _LONGEST = 10 * 366 * 86400.0
@@ -188,6 +187,8 @@ def duration(text: str) -> float:
 
 def run_key(text: str) -> str:
     """Take a name for a run; for ``type=``."""
+    from almajob.runs.runkey import key_problem
+
     problem = key_problem(text)
     if problem:
         raise argparse.ArgumentTypeError(problem)
@@ -200,7 +201,7 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
     def error(message: str) -> NoReturn:
         wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
         known = [name for name in parser._option_string_actions if name.startswith("--")]
-        near = difflib.get_close_matches(wrong[1], known, n=1) if wrong else []
+        near = nearest(wrong[1], known) if wrong else []
         meant = f" Did you mean {near[0]}?" if near else ""
         told = visible(redact(message))
         parser.exit(2, f"{parser.prog}: {told}.{meant}\n  {parser.prog} --help shows what there is.\n")

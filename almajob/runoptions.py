@@ -20,7 +20,7 @@ _WHICH = "the run's Process ID; or @last for what was started last from here, or
 
 def add_id_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that names one of Alma's runs; its value is ``run_id``."""
-    parser.add_argument("--id", dest="run_id", metavar="ID", type=run_id, required=True, help=_WHICH)
+    parser.add_argument("--id", dest="run_id", metavar="PROCESS_ID", type=run_id, required=True, help=_WHICH)
 
 
 def add_ids_option(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_ids_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--id",
         dest="run_ids",
-        metavar="ID",
+        metavar="PROCESS_ID",
         type=run_id,
         required=True,
         nargs="+",
@@ -47,7 +47,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what counts as a good end")
     group.add_argument(
         "--accept",
-        metavar="STATUS",
+        metavar="END_STATUS",
         type=accepted,
         nargs="+",
         action="extend",

@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+
+class Terminated(BaseException):
+    """SIGTERM came; as KeyboardInterrupt is for Ctrl-C."""
+
+
 _HELD = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -100,7 +100,7 @@ def add_once_options(parser: argparse.ArgumentParser) -> None:
     key = once.add_mutually_exclusive_group()
     key.add_argument(
         "--run-key",
-        metavar="NAME",
+        metavar="KEY",
         type=run_key,
         help="a name for this run: the same name in this environment never starts it twice",
     )

@@ -6,6 +6,11 @@ import io
 import os
 import sys
 
+# Importing typing would take half as long as Python's own start.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
 
 def ready() -> None:
     """Give a process something to write to, and to which every character can be written."""
@@ -40,7 +45,11 @@ def finish(code: int, text: str = "") -> int:
     return code
 
 
-def drop() -> None:
-    """Let what cannot be written vanish; once it has been told."""
+def drop(stream: TextIO | None = None) -> None:
+    """Let what cannot be written vanish; once it has been told.
+
+    Args:
+        stream: to where; stdout where not given.
+    """
     # Python flushes once more when it ends, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import termios
@@ -25,6 +26,18 @@ def is_attended() -> bool:
 def has_keyboard() -> bool:
     """Whether a person is typing, whether or not a question would be seen."""
     return _is_terminal(sys.stdin)
+
+
+def in_colour(text: str, codes: str) -> str:
+    """Write a text in a colour, where the terminal has any and nobody minds (https://no-color.org).
+
+    Args:
+        text: what is written.
+        codes: of ECMA-48's SGR, such as ``1;97;41``: bold, white, on red.
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "", "dumb"):
+        return text
+    return f"\x1b[{codes}m{text}\x1b[0m"
 
 
 def asker() -> Callable[[str], bool] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from almajob.alma.models import Instance, Job, parse_time
+from almajob.alma.instances import Instance, parse_time
+from almajob.alma.models import Job
 from almajob.alma.statuses import meaning
 from almajob.columns import (
     Alerts,

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.models import Code, Counter, Instance
+from almajob.alma.instances import Counter, Instance
+from almajob.alma.models import Code
 from almajob.columns import (
     Alerts,
     Body,

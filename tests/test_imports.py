@@ -14,15 +14,8 @@ from tests.conftest import Run
 from tests.fake_alma import FakeAlma, job
 
 HEAVY = {
-    "requests",
-    "urllib3",
-    "cmd2",
-    "rich",
-    "yaml",
-    "prompt_toolkit",
-    "http.client",
-    "ssl",
-    "almajob.simulator.world",
+    *("requests", "urllib3", "cmd2", "rich", "yaml", "prompt_toolkit", "http.client", "ssl", "prettytable"),
+    *("wcwidth", "difflib", "almajob.simulator.world"),
 }
 PROGRAM = """
 import json, sys
@@ -57,8 +50,29 @@ def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) ->
     modules = _loaded("--env", "sandbox", "list", "-f", "json")
     assert not HEAVY & modules
     assert "diskcache" in modules
+    # Of ours, what lists jobs from the cache, and nothing of starts, waits or parameters.
+    assert {name.partition(".")[2] for name in modules if name.startswith("almajob.runs.")} == {
+        "runs.catalogue"
+    }
+    assert {name for name in modules if name.startswith("almajob.alma.")} == {
+        *("almajob.alma.key", "almajob.alma.models", "almajob.alma.timelimits"),
+        # It checks that http:// goes nowhere but to this machine.
+        "almajob.alma.connection",
+    }
     assert not {name for name in modules if name.startswith("almajob.commands.")} - {"almajob.commands.list"}
     assert len(site.calls()) == 1
+
+
+def test_a_table_loads_no_more(site: FakeAlma, almajob: Run) -> None:
+    """As long as its text is simple: the widths of all the world's characters take long to read."""
+    site.jobs([job("S1", "ERP export")])
+    almajob("--env", "sandbox", "list")
+    assert not HEAVY & _loaded("--env", "sandbox", "list")
+
+
+def test_help_loads_every_command_and_nothing_heavy() -> None:
+    """The shell's library, above all, is loaded by the shell alone."""
+    assert not HEAVY & _loaded("--help")
 
 
 def test_the_version_loads_nothing_but_itself() -> None:
@@ -66,9 +80,10 @@ def test_the_version_loads_nothing_but_itself() -> None:
     assert {name for name in _loaded("--version") if name.startswith(("almajob", "cliff", "argparse"))} == {
         *("almajob", "almajob.__main__", "almajob.stdout"),
     }
+    assert "typing" not in _loaded("--version"), "it takes half as long as Python's own start"
 
 
-@pytest.mark.parametrize("words", [("config", "show"), ("cache", "show"), ("list", "--help")])
+@pytest.mark.parametrize("words", [("config", "show"), ("cache", "show", "-f", "json"), ("list", "--help")])
 def test_local_commands_load_no_http(words: tuple[str, ...]) -> None:
     """Neither do those that never call Alma."""
     assert not HEAVY & _loaded(*words)

@@ -17,7 +17,8 @@ import pytest
 from rich.console import Console
 
 from almajob import live
-from almajob.alma.models import Code, Instance, Job
+from almajob.alma.instances import Instance
+from almajob.alma.models import Code, Job
 from almajob.runs.followed import Followed, Lines
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
@@ -125,7 +126,7 @@ def test_where_no_bar_is_wanted_there_is_none(
         assert told.format(run_id).strip() in terminal.text
         assert "━" not in terminal.text
         if words == ("-q",):
-            assert terminal.lines == ["True"]
+            assert terminal.lines == ["true"]
 
 
 def test_in_a_pipe_there_is_a_line_for_each_change(institution: Institution, almajob_process: Run) -> None:

@@ -15,17 +15,8 @@ from urllib.parse import urlencode
 from almajob.alma import payloads
 from almajob.alma.answers import Reading
 from almajob.alma.files import Write
-from almajob.alma.models import (
-    Code,
-    General,
-    Instance,
-    InstancesPage,
-    Job,
-    JobsPage,
-    Parameter,
-    Submission,
-    code_table_from_json,
-)
+from almajob.alma.instances import Instance, InstancesPage, Submission
+from almajob.alma.models import Code, General, Job, JobFilter, JobsPage, Parameter, code_table_from_json
 from almajob.alma.reports import Event, Match, Page
 from almajob.alma.session import Body, Session
 from almajob.alma.sets import Set
@@ -34,26 +25,6 @@ from almajob.errors import NotAlma
 ANY_JOB = "ALL"
 """Stands for the job's id where only the instance is known."""
 _ADORNMENT_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """What ``GET /conf/jobs`` can filter by; empty means all.
-
-    Attributes:
-        type: MANUAL, SCHEDULED or OTHER.
-        category: a code of ``HPaTaskChain.type`` (manual) or ``systemJobsGroups`` (the others).
-        profile_id: of an integration profile; scheduled jobs only.
-    """
-
-    type: str = ""
-    category: str = ""
-    profile_id: str = ""
-
-    def to_params(self) -> dict[str, str]:
-        """Give the query parameters; an empty one is left out, as Alma would answer unrelated jobs."""
-        named = {"type": self.type, "category": self.category, "profile_id": self.profile_id}
-        return {name: value for name, value in named.items() if value}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import html
 import re
 
 HIDDEN = "(hidden)"
 # What Alma's keys look like (l7xx or l8xx and 32 hex digits), and the two ways a key travels.
-_KEY_SHAPES = re.compile(r"\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[\w-]{12,}", re.IGNORECASE)
+_KEY_SHAPES = r"(?i)\bl[78]xx[0-9a-z]{8,}|(?<=apikey[= ])[\w-]{12,}"
 # Shorter ones are no keys of Alma's (36 characters) but words of a test server, such as "test": blanking
 # them out would spoil every message that has the word.
 _SHORTEST_SECRET = 8
-_JSON_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+_JSON_ESCAPE = r"\\u([0-9a-fA-F]{4})"
 # Every key of this process, so that redact() also knows keys of an unusual shape.
 _known: set[str] = set()
 
@@ -53,6 +51,8 @@ class Key:
     @property
     def fingerprint(self) -> str:
         """Tell keys apart without giving them away: 12 hex digits of a SHA-256."""
+        import hashlib
+
         return hashlib.sha256(b"almajob key\0" + self._text.encode()).hexdigest()[:12]
 
     def __repr__(self) -> str:
@@ -65,12 +65,16 @@ def _unescaped(body: bytes) -> str:
     """Undo the escapes of JSON and XML, where there are any."""
     text = body.decode("utf-8", "replace")
     if "\\u" in text:
-        text = _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
-    return html.unescape(text) if "&#" in text else text
+        text = re.sub(_JSON_ESCAPE, lambda found: chr(int(found[1], 16)), text)
+    if "&#" not in text:
+        return text
+    import html
+
+    return html.unescape(text)
 
 
 def redact(text: str) -> str:
     """Blank out every key known to this process, and whatever looks like one."""
     for key in sorted(_known, key=len, reverse=True):
         text = text.replace(key, HIDDEN)
-    return _KEY_SHAPES.sub(HIDDEN, text)
+    return re.sub(_KEY_SHAPES, HIDDEN, text)

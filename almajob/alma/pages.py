@@ -11,9 +11,10 @@ from itertools import islice
 from typing import TypeVar
 
 from almajob.alma.answers import Reading
-from almajob.alma.api import Alma, JobFilter
+from almajob.alma.api import Alma
 from almajob.alma.connection import AT_ONCE
-from almajob.alma.models import Instance, Job, JobsPage
+from almajob.alma.instances import Instance
+from almajob.alma.models import Job, JobFilter, JobsPage
 from almajob.alma.reports import Page
 from almajob.deadline import SLICE
 

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
 from almajob.alma.key import Key
 from almajob.alma.retries import ATTEMPTS, retry_pause
+from almajob.alma.timelimits import TimeLimits
 from almajob.deadline import DeadlinePassed, nap, within
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 
@@ -32,21 +32,6 @@ _CHUNK = 2**16
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLimits:
-    """How long a call may take, in seconds.
-
-    Attributes:
-        connect: until the connection stands.
-        read: between two packets of the answer.
-        total: for the whole call, its retries included.
-    """
-
-    connect: float = 10.0
-    read: float = 60.0
-    total: float = 120.0
 
 
 class Session:

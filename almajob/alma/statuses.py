@@ -6,10 +6,11 @@ public clients rely on. A word that is not here counts as still running until th
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 from typing import NamedTuple
+
+from almajob.nearest import nearest
 
 
 class Meaning(enum.Enum):
@@ -102,5 +103,5 @@ def code_problem(code: str) -> str:
     """
     if not _CODE.fullmatch(code):
         return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
-    near = [] if code in STATUSES else difflib.get_close_matches(code, STATUSES, n=1, cutoff=0.82)
+    near = [] if code in STATUSES else nearest(code, STATUSES, cutoff=0.82)
     return f"{code} is no status; did you mean {near[0]}?" if near else ""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from almajob.alma import statuses
-from almajob.alma.connection import is_loopback
-from almajob.alma.session import TimeLimits
+from almajob.alma.timelimits import TimeLimits
 from almajob.errors import ConfigurationError
 
 DEMO = "demo"
@@ -33,16 +31,17 @@ ENVIRONMENT_SETTINGS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sourced:
+class Sourced(NamedTuple):
     """A setting and where it came from; its text may be a key."""
 
-    text: str = field(repr=False)
+    text: str
     source: str
 
+    def __repr__(self) -> str:
+        return f"Sourced(source={self.source!r})"
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+
+class Environment(NamedTuple):
     """One environment's section of the ini, checked where it can be without using it.
 
     Attributes:
@@ -61,7 +60,7 @@ class Environment:
     api_key: Sourced | None = None
     api_key_file: Sourced | None = None
     api_key_command: Sourced | None = None
-    limits: TimeLimits = field(default_factory=TimeLimits)
+    limits: TimeLimits = TimeLimits()
     has_tags: bool = True
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
@@ -112,6 +111,8 @@ def accepted(given: Sourced) -> frozenset[str]:
     Raises:
         ConfigurationError: one of them cannot.
     """
+    from almajob.alma import statuses
+
     codes = statuses.codes_in(given.text)
     for code in codes:
         problem = statuses.end_problem(code)
@@ -159,7 +160,7 @@ def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
 def _checked_url(given: Sourced) -> Sourced:
     try:
         parts = urlsplit(given.text)
-        host, _port = (parts.hostname or "").encode("idna"), parts.port
+        host, _port = _encoded(parts.hostname or ""), parts.port
     except ValueError:
         # Brackets that do not match, a port that is no number, a name with two dots.
         parts, host = urlsplit(""), b""
@@ -174,12 +175,24 @@ def _checked_url(given: Sourced) -> Sourced:
             f"{given.source}: base_url is not the address of a server.",
             cure="Write it as https://HOST or https://HOST:PORT",
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+    if parts.scheme == "http":
+        _refuse_open_network(parts.hostname or "", given)
+    return given
+
+
+def _encoded(host: str) -> bytes:
+    # The tables of international names are not needed for most.
+    return host.encode("ascii" if host.isascii() and ".." not in host else "idna")
+
+
+def _refuse_open_network(host: str, given: Sourced) -> None:
+    from almajob.alma.connection import is_loopback
+
+    if not is_loopback(host):
         raise ConfigurationError(
             f"{given.source}: base_url would send the key over the network in the clear.",
             cure="Use https://; http:// is for a server on this machine (127.0.0.1).",
         )
-    return given
 
 
 def _limits(section: Mapping[str, Sourced]) -> TimeLimits:

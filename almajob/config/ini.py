@@ -7,15 +7,15 @@ error here is worded anew, with file, line and the name of the setting.
 from __future__ import annotations
 
 import configparser
-import difflib
 import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from almajob.errors import ConfigurationError
+from almajob.nearest import nearest
 
 TOP = "(top)"
 """The section of what stands before any section, as the predecessor's ini has it."""
@@ -26,16 +26,17 @@ _KEEPS_CASE = "param."
 """How the settings begin that have a parameter's own name in them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """One setting as it stands in the file; its text may be a key."""
 
-    text: str = field(repr=False)
+    text: str
     line: int
 
+    def __repr__(self) -> str:
+        return f"Value(line={self.line})"
 
-@dataclass(frozen=True, slots=True)
-class Ini:
+
+class Ini(NamedTuple):
     """A parsed file: section, setting (lower case, but for a parameter's name), value."""
 
     path: Path
@@ -204,7 +205,7 @@ def _wrong(path: Path, line: int | None, what: str, cure: str) -> ConfigurationE
 
 def shown(name: str, known: Iterable[str]) -> str:
     """Give a setting's name for a message, unless it may be a key on the wrong side of the '='."""
-    return name if difflib.get_close_matches(name, known, n=1) else "what stands there"
+    return name if nearest(name, known) else "what stands there"
 
 
 def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +113,9 @@ def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
 
 
 def _from_command(environment: Environment) -> str:
+    import shlex
+    import subprocess
+
     try:
         argv = shlex.split(_given(environment.api_key_command))
         # stderr and the terminal stay with the user: a password store may have something to ask.

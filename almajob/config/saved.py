@@ -6,7 +6,6 @@ Ids of jobs and of sets differ between environments, so any setting may be said 
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from almajob.config.environments import Sourced
 from almajob.config.sections import RUN_HEADING, Section
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused
+from almajob.nearest import nearest
 
 DIRECTORY = "runs.d"
 WHAT_IS_STARTED = "It says what is started."
@@ -94,7 +94,7 @@ def named(settings: Settings, name: str) -> Saved:
     found = every(settings)
     if name in found:
         return found[name]
-    near = difflib.get_close_matches(name, found, n=1)
+    near = nearest(name, found)
     raise Refused(
         f"There is no saved run {name!r}; nothing was started.",
         why=f"Looked in {_looked_in(settings)}.",
@@ -135,7 +135,7 @@ def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:
     for name, value in saved.section.items():
         _setting, at, environment = name.partition("@")
         if at and environment not in known:
-            near = difflib.get_close_matches(environment, known, n=1)
+            near = nearest(environment, known)
             raise ConfigurationError(
                 f"{value.source}: there is no environment {environment!r}.",
                 cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from almajob.config import ini as ini_file
 from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
 from almajob.config.ini import Ini, Value
 from almajob.errors import ConfigurationError
+from almajob.nearest import nearest
 
 LOG = logging.getLogger(__name__)
 
@@ -33,8 +33,7 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Section = Mapping[str, Sourced]
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
+class Sections(NamedTuple):
     """An ini, sorted: each setting with its source."""
 
     general: Section
@@ -162,7 +161,7 @@ def _unknown_setting(
     ini: Ini, section: str, name: str, value: Value, known: tuple[str, ...]
 ) -> ConfigurationError:
     setting = name.partition("@")[0]
-    near = difflib.get_close_matches(setting, known, n=1)
+    near = nearest(setting, known)
     return ConfigurationError(
         f"{ini.at(value)}: {ini_file.shown(setting, known)} is not a setting in [{section}].",
         cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",

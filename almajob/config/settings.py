@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 from almajob.config import environments, places, sections
 from almajob.config import ini as ini_file
 from almajob.config.environments import DEMO, Environment, Sourced
 from almajob.config.ini import Ini
 from almajob.errors import ConfigurationError, UsageError
+from almajob.nearest import nearest
 
 LOG = logging.getLogger(__name__)
 
@@ -20,8 +21,7 @@ READ_ONLY = "ALMAJOB_READ_ONLY"
 """The variable that forbids every POST."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says of the settings."""
 
     env: str | None = None
@@ -30,8 +30,7 @@ class Options:
     refresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All that is configured for this invocation.
 
     Attributes:
@@ -50,8 +49,8 @@ class Settings:
     cache_dir: Sourced
     state_dir: Sourced
     sections: Mapping[str, Mapping[str, Sourced]]
-    jobs: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
-    runs: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
+    jobs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
+    runs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
     config_dir: Path | None = None
     read_only: str = ""
     refresh: bool = False
@@ -99,7 +98,7 @@ class Settings:
                 "To try almajob without a key: almajob --env demo list",
             )
         known = {known.lower(): known for known in self.environment_names()}
-        near = difflib.get_close_matches(name.lower(), known, n=1)
+        near = nearest(name.lower(), known)
         meant = f"Did you mean {known[near[0]]}? " if near else ""
         return ConfigurationError(
             f"{self.ini.path} has no environment {name!r}.",
@@ -186,7 +185,7 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", cure="Name a directory."
         )
-    return replace(named, text=str(places.expanded(named.text)))
+    return named._replace(text=str(places.expanded(named.text)))
 
 
 def _config_dir(environ: Mapping[str, str]) -> Path | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from almajob.alma.api import Alma, JobFilter
-from almajob.alma.models import Job
-from almajob.alma.pages import all_jobs
-from almajob.alma.refusals import NO_SUCH_JOB
+from almajob.alma.models import Job, JobFilter
 from almajob.errors import AlmaRefused, Refused
-from almajob.store.cache import Cache
+from almajob.nearest import nearest
+
+if TYPE_CHECKING:
+    from almajob.alma.api import Alma
+    from almajob.store.cache import Cache
 
 JOB_ID = re.compile(r"[MSO][0-9]+")
 """Alma's form of a job id: manual, scheduled or other, and digits."""
@@ -86,6 +86,8 @@ class Catalogue:
         raise _ambiguous(text, found) if found else _no_such_job(text, kept or [], self._environment)
 
     def _by_id(self, job_id: str) -> Job | None:
+        from almajob.alma.refusals import NO_SUCH_JOB
+
         try:
             return self._alma().job(job_id)
         except AlmaRefused as refused:
@@ -100,6 +102,9 @@ class Catalogue:
         return [Job.from_json(item) for item in kept.value if isinstance(item, dict)]
 
     def _fetch(self, wanted: JobFilter) -> tuple[list[Job], bool]:
+        # Where the cache has the list, nothing of what fetches it is imported.
+        from almajob.alma.pages import all_jobs
+
         jobs, complete = all_jobs(self._alma(), wanted)
         # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.
         if complete and jobs:
@@ -134,6 +139,8 @@ def matches(jobs: Iterable[Job], text: str) -> list[Job]:
 
 def named_like(jobs: Iterable[Job], pattern: str) -> list[Job]:
     """Give the jobs whose name matches a shell-style pattern, whatever the case."""
+    import fnmatch
+
     pattern = pattern.casefold()
     return [job for job in jobs if fnmatch.fnmatchcase(job.name.casefold(), pattern)]
 
@@ -142,11 +149,11 @@ def _no_such_job(text: str, jobs: Sequence[Job], environment: str) -> Refused:
     wanted = text.strip().casefold()
     by_name = {job.name.casefold(): job for job in reversed(jobs)}
     by_id = [job for job in jobs if job.id.casefold() == wanted]
-    near = [by_name[name] for name in difflib.get_close_matches(wanted, by_name, n=3, cutoff=0.0)]
-    nearest = "; ".join(f"{job.name!r} ({job.id})" for job in [*by_id, *near][:3])
+    near = [by_name[name] for name in nearest(wanted, by_name, count=3, cutoff=0.0)]
+    shown = "; ".join(f"{job.name!r} ({job.id})" for job in [*by_id, *near][:3])
     return Refused(
         f"No job has the name or id {text!r}.",
-        why=f"Nearest: {nearest}" if nearest else "The environment lists no jobs.",
+        why=f"Nearest: {shown}" if shown else "The environment lists no jobs.",
         cure=f"almajob --env {environment} list --name '*WORD*' searches; --refresh asks Alma anew.",
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from almajob.alma.api import ANY_JOB
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.errors import AlmajobError
 
 LOG = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from almajob import times
 from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.models import Instance, Job
+from almajob.alma.instances import Instance
+from almajob.alma.models import Job
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import (
     AlmaError,

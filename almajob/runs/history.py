@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from almajob.alma.api import Alma
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.alma.pages import PAGE, every
 from almajob.alma.reports import Page
 

@@ -5,7 +5,6 @@ Alma never lists a job's parameters; what it took is all that is known of them.
 
 from __future__ import annotations
 
-import difflib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused
+from almajob.nearest import nearest
 from almajob.runs.parameters import SET_ID, Parameters
 from almajob.runs.records import SHORT_WAIT
 from almajob.runs.runkey import JOB_NAME, takes_tag
@@ -144,7 +144,7 @@ def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, cure:
 
 def _told(name: str, known: set[str]) -> str:
     by_case = {item.casefold(): item for item in known}
-    near = difflib.get_close_matches(name.casefold(), by_case, n=1)
+    near = nearest(name.casefold(), by_case)
     return f"{name}, did you mean {by_case[near[0]]}?" if near else name
 
 

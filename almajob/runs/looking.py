@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.alma.pages import Listing
 from almajob.runs.runkey import TAG
 from almajob.store.record import Candidate, Certainty, Record, State

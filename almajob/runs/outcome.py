@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from almajob.alma.models import Submission
+from almajob.alma.instances import Submission
 from almajob.errors import AlmaError, AlmajobError, NotSent, ReadOnly
 from almajob.store.record import State
 

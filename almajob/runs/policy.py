@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from almajob.alma import statuses
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.alma.statuses import STATUSES, Meaning
 from almajob.errors import JobEndedBadly
 from almajob.runs.conditions import CannotJudge, Condition

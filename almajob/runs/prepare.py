@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from almajob.alma.models import Instance, Job, Parameter
+from almajob.alma.instances import Instance
+from almajob.alma.models import Job, Parameter
 from almajob.alma.pages import Listing, all_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused

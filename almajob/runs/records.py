@@ -120,7 +120,7 @@ def process_id(ledger: Ledger, text: str, *, environment: str) -> str:
             )
         record = records[-1]
     else:
-        record = find(ledger, text, environment=environment)
+        record = find_record(ledger, text, environment=environment)
     if record.has_run:
         return record.instance_id
     if record.is_retry_safe:
@@ -142,7 +142,7 @@ def _is_key(ledger: Ledger, text: str, environment: str) -> bool:
         return False
 
 
-def find(ledger: Ledger, text: str, *, environment: str = "") -> Record:
+def find_record(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     """Find a run by its id in the ledger, its run key or its Process ID.
 
     Args:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.models import Instance, Job, Parameter, parse_time
+from almajob.alma.instances import Instance, parse_time
+from almajob.alma.models import Job, Parameter
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.runs import clock as clocks

@@ -5,7 +5,6 @@ A script that starts a job with an empty set when its set is not found has been 
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from almajob.alma.api import Alma
@@ -14,6 +13,7 @@ from almajob.alma.pages import PAGE, every
 from almajob.alma.refusals import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
+from almajob.nearest import nearest
 from almajob.runs.runkey import takes_tag
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
@@ -46,7 +46,7 @@ def find(alma: Alma, name: str) -> Set:
             cure="Say which by its id: --param set_id=ID",
         )
     names = {item.name.casefold(): item for item in listed}
-    near = difflib.get_close_matches(name.casefold(), names, n=3, cutoff=0.4)
+    near = nearest(name.casefold(), names, count=3, cutoff=0.4)
     raise Refused(
         f"There is no set {name!r}; nothing was sent.",
         why="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.alma.pages import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import looking

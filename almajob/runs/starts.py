@@ -10,7 +10,8 @@ from datetime import datetime
 from functools import cached_property
 
 from almajob.alma.api import Alma
-from almajob.alma.models import Instance, Job, Parameter
+from almajob.alma.instances import Instance
+from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.runs import clock as clocks
 from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit

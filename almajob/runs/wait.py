@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from almajob.alma.connection import AT_ONCE
-from almajob.alma.models import Instance
+from almajob.alma.instances import Instance
 from almajob.alma.refusals import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.deadline import SLICE
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, NotAlma, Unreachable

@@ -8,10 +8,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from almajob.store.disk import Failures
 from almajob.store.drawers import Damaged, Drawer, open_drawer, remove_drawer
@@ -25,19 +24,19 @@ FORMAT = 1
 _PREFIX = ".cache."
 _KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
+_COMPLETION = ".cache.completion"
+"""What the plugins said of their options; ``completion.installed`` keeps it."""
 _DAMAGE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """An entry of the cache and when it was fetched."""
 
     value: Any
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(NamedTuple):
     """What one drawer holds.
 
     Attributes:
@@ -96,7 +95,7 @@ class Cache:
         ]
 
     def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
-        """Remove one drawer, or every one and what was set aside.
+        """Remove one drawer, or every one, what was set aside, and what completions keep.
 
         Returns:
             What is gone, and what of ours could not be removed.
@@ -107,7 +106,7 @@ class Cache:
             if name is not None and path.name != f"{_PREFIX}{name}":
                 continue
             try:
-                if _SET_ASIDE in path.name and path.is_file():
+                if (_SET_ASIDE in path.name or path.name == _COMPLETION) and path.is_file():
                     path.unlink()
                     gone.append(path)
                 elif remove_drawer(path):

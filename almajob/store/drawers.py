@@ -14,9 +14,9 @@ import stat
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
@@ -27,8 +27,7 @@ README = "README"
 _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(NamedTuple):
     """How the drawers of one store are kept.
 
     Attributes:
@@ -38,7 +37,7 @@ class Manner:
     """
 
     readme: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
     lock_seconds: float = 1.0
 
     @property

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.models import (
-    Code,
-    General,
-    Instance,
-    Job,
-    JobsPage,
-    Parameter,
-    Submission,
-    code_table_from_json,
-    parse_time,
-)
+from almajob.alma.instances import Instance, Submission, parse_time
+from almajob.alma.models import Code, General, Job, JobsPage, Parameter, code_table_from_json
 
 PUBLISHING = {
     "id": "38205463100006421",

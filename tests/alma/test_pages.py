@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from werkzeug import Request, Response
 
-from almajob.alma.api import Alma, JobFilter
+from almajob.alma.api import Alma
 from almajob.alma.key import Key
+from almajob.alma.models import JobFilter
 from almajob.alma.pages import all_jobs
 from almajob.alma.session import Session
 from almajob.errors import AlmaRefused

@@ -21,7 +21,8 @@ from almajob.alma.answers import Answer
 from almajob.alma.connection import is_loopback
 from almajob.alma.key import Key
 from almajob.alma.retries import retry_pause
-from almajob.alma.session import Session, TimeLimits
+from almajob.alma.session import Session
+from almajob.alma.timelimits import TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
 from tests.fake_alma import KEY, FakeAlma, answer, error
 

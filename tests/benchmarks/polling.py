@@ -11,7 +11,8 @@ import random
 import statistics
 from dataclasses import dataclass
 
-from almajob.alma.models import Code, Instance
+from almajob.alma.instances import Instance
+from almajob.alma.models import Code
 from almajob.runs.followed import Followed, WaitOptions
 from almajob.runs.wait import Wait
 from tests.clocks import FastClock

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from almajob.alma.api import Alma
+from almajob.alma.instances import Instance
 from almajob.alma.key import Key
-from almajob.alma.models import Instance
 from almajob.alma.session import Session
 from almajob.runs.followed import Followed, WaitOptions
 from almajob.runs.wait import LOOKS_PER_SECOND, Wait

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from almajob.alma.answers import Reading
 from almajob.alma.api import Alma, StartRequest
-from almajob.alma.models import Code, General, Instance, InstancesPage, Job, Parameter, Submission
+from almajob.alma.instances import Instance, InstancesPage, Submission
+from almajob.alma.models import Code, General, Job, Parameter
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
 from almajob.runs.intention import Means
 from almajob.runs.locks import Locks

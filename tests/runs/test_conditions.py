@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.models import Code, Counter
+from almajob.alma.instances import Counter
+from almajob.alma.models import Code
 from almajob.runs.conditions import CannotJudge, parse
 
 COUNTERS = (

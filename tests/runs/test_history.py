@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from almajob.alma.answers import Reading
 from almajob.alma.api import Alma
-from almajob.alma.models import Code, Instance, InstancesPage
+from almajob.alma.instances import Instance, InstancesPage
+from almajob.alma.models import Code
 from almajob.runs.history import Period, history, since, until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

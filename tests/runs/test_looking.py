@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.models import Code, Instance
+from almajob.alma.instances import Instance
+from almajob.alma.models import Code
 from almajob.alma.pages import Listing
 from almajob.runs.looking import Finding, Trust, judge
 from almajob.store.record import Certainty, Record, State, Step

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.models import Submission
+from almajob.alma.instances import Submission
 from almajob.errors import (
     AlmaError,
     AlmaFailed,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from almajob.alma.models import Code, Counter, Instance, Job
+from almajob.alma.instances import Counter, Instance
+from almajob.alma.models import Code, Job
 from almajob.alma.statuses import GOING_ON, STATUSES
 from almajob.runs.conditions import parse
 from almajob.runs.policy import Policy

@@ -15,7 +15,7 @@ from almajob.runs.catalogue import Catalogue
 from almajob.runs.doubt import is_twice
 from almajob.runs.intention import StartOptions
 from almajob.runs.locks import LOCK_WAIT
-from almajob.runs.records import find, listed
+from almajob.runs.records import find_record, listed
 from almajob.runs.starts import Starts
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
@@ -175,17 +175,17 @@ def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledg
     alma.on("POST /jobs/S1", started(ERP, "76"), started(ERP, "78"))
     record = starts.start("S1", (), StartOptions(run_key="k"))
     for text in (record.id, "k", "76"):
-        assert find(ledger, text) == record
+        assert find_record(ledger, text) == record
         with pytest.raises(Refused, match="has no run"):
-            find(ledger, text, environment="production")
+            find_record(ledger, text, environment="production")
     alma.on("GET /jobs/S1/instances/76", instance("76", ERP, "FAILED"))
     second = starts.start("S1", (), StartOptions(run_key="k", rerun_failed=True))
-    assert find(ledger, "k") == second
+    assert find_record(ledger, "k") == second
     ledger.write(replace(second, id="other", environment="production"))
     with pytest.raises(Refused, match="2 runs in the ledger are called 'k'") as caught:
-        find(ledger, "k")
+        find_record(ledger, "k")
     assert second.id in caught.value.why
-    assert find(ledger, "k", environment="production").id == "other"
+    assert find_record(ledger, "k", environment="production").id == "other"
 
 
 def test_what_is_in_doubt_is_listed_first(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:

@@ -12,7 +12,8 @@ import requests
 
 from almajob.alma.api import Alma
 from almajob.alma.key import Key
-from almajob.alma.session import Session, TimeLimits
+from almajob.alma.session import Session
+from almajob.alma.timelimits import TimeLimits
 from almajob.errors import AlmajobError
 from almajob.simulator.clock import Clock
 from almajob.simulator.faults import NAMES, Faults

@@ -1,0 +1,19 @@
+"""How long one call of Alma may take."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class TimeLimits(NamedTuple):
+    """How long a call may take, in seconds.
+
+    Attributes:
+        connect: until the connection stands.
+        read: between two packets of the answer.
+        total: for the whole call, its retries included.
+    """
+
+    connect: float = 10.0
+    read: float = 60.0
+    total: float = 120.0

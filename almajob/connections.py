@@ -1,0 +1,124 @@
+"""What outlives a command: open caches, keys, sessions with Alma; the shell's commands share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from almajob.errors import Refused
+
+if TYPE_CHECKING:
+    from almajob.alma.api import Alma
+    from almajob.alma.key import Key
+    from almajob.config.environments import Environment
+    from almajob.store.belongings import Belongings
+    from almajob.store.cache import Cache
+
+
+class Connections:
+    """Each is made on first use and closed once, by ``close``.
+
+    Args:
+        environ: the environment variables.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._closing = ExitStack()
+        self._caches: dict[str, Cache] = {}
+        self._belongings: dict[tuple[str, str], Belongings] = {}
+        self._keys: dict[Environment, Key] = {}
+        self._almas: dict[tuple[Environment, str], Alma] = {}
+        self._demos: dict[str, tuple[str, Key]] = {}
+
+    def close(self) -> None:
+        """Close all that was opened."""
+        self._closing.close()
+        for made in (self._caches, self._belongings, self._keys, self._almas, self._demos):
+            made.clear()
+
+    def cache(self, directory: str) -> Cache:
+        """Give the cache of a directory."""
+        from almajob.store.cache import Cache
+
+        if directory not in self._caches:
+            self._caches[directory] = Cache(Path(directory))
+            self._closing.callback(self._caches[directory].close)
+        return self._caches[directory]
+
+    def belongings(self, state_dir: str, owner: str) -> Belongings:
+        """Give what a distribution's commands keep.
+
+        Args:
+            state_dir: where all of them are kept.
+            owner: the distribution's name.
+        """
+        from almajob.store.belongings import Belongings
+
+        wanted = (state_dir, owner)
+        if wanted not in self._belongings:
+            self._belongings[wanted] = Belongings(Path(state_dir, "plugins"), owner)
+            self._closing.callback(self._belongings[wanted].close)
+        return self._belongings[wanted]
+
+    def key(self, environment: Environment) -> Key:
+        """Fetch an environment's key, once: api_key_command may ask its user something.
+
+        Raises:
+            ConfigurationError: it has none, or none that can be had.
+        """
+        from almajob.config import keys
+
+        if environment not in self._keys:
+            self._keys[environment] = keys.find(environment, self._environ)
+        return self._keys[environment]
+
+    def alma(self, environment: Environment, *, read_only: str, state_dir: str) -> Alma:
+        """Give the session with an environment; its first call connects.
+
+        Args:
+            environment: which.
+            read_only: what forbids every POST; empty where nothing does.
+            state_dir: where the world of the demo is kept.
+
+        Raises:
+            ConfigurationError: it has no key, or none that can be had.
+        """
+        from almajob.alma.api import Alma
+        from almajob.alma.session import Session
+
+        wanted = (environment, read_only)
+        if wanted not in self._almas:
+            if environment.base_url is None:
+                base_url, key = self._demo(state_dir)
+            else:
+                base_url, key = environment.base_url.text, self.key(environment)
+            made = Alma(Session(base_url, key, environment.limits, read_only=read_only))
+            self._almas[wanted] = made
+            self._closing.callback(made.close)
+        return self._almas[wanted]
+
+    def _demo(self, state_dir: str) -> tuple[str, Key]:
+        if state_dir not in self._demos:
+            self._demos[state_dir] = self._start_demo(Path(state_dir, "demo", "world.jsonl"))
+        return self._demos[state_dir]
+
+    def _start_demo(self, path: Path) -> tuple[str, Key]:
+        from almajob.alma.key import Key
+        from almajob.simulator.institution import demo
+        from almajob.simulator.server import Simulator
+        from almajob.store.drawers import make_private
+
+        try:
+            make_private(path.parent)
+            simulator = Simulator(demo(path))
+        except (OSError, ValueError) as error:
+            raise Refused(
+                f"The demo's world {path} cannot be used.",
+                why=f"{error}.",
+                cure="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
+            ) from None
+        self._closing.enter_context(simulator)
+        return simulator.base_url, Key(simulator.key)

@@ -1,0 +1,20 @@
+"""What somebody may have meant who wrote a name that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest(written: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Give the known names that are most like what was written, best first.
+
+    Args:
+        written: the wrong name.
+        known: all that exist.
+        count: how many at most.
+        cutoff: how like they must be, from 0 to 1.
+    """
+    # Only those who err need it.
+    import difflib
+
+    return difflib.get_close_matches(written, list(known), n=count, cutoff=cutoff)
