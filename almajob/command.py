@@ -7,7 +7,8 @@ is in ``self.context``. cliff prints the data. An ``AlmajobError`` becomes a mes
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,17 +19,31 @@ import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
 from almajob import stdout
-from almajob.context import Context
+from almajob.columns import shown
 from almajob.errors import AlmajobError, ResultLost, UsageError
+from almajob.formatters.choice import LIST, SHOW, Broken, Formatters
 from almajob.options import add_global_options, add_output_options, options_in, shorten_errors
 from almajob.signals import held
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
+    from almajob.context import Context
+
+
+_BASES = ("almajob.command.", "cliff.", "builtins.", "abc.", "typing.")
 
 
 class _HelpFormatter(SmartHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Help as written: the examples in a command's docstring keep their lines."""
+
+
+def description_of(command: type) -> str:
+    """Give a command's description: its docstring, or that of a class of its author's that it comes from.
+
+    cliff would take the docstring of one of ours where a command has none.
+    """
+    docs = (each.__doc__ for each in command.__mro__ if not f"{each.__module__}.".startswith(_BASES))
+    return inspect.cleandoc(next(filter(None, docs), None) or "")
 
 
 class _Almajob(cliff.command.Command):
@@ -47,6 +62,13 @@ class _Almajob(cliff.command.Command):
     context: Context
     verdict: AlmajobError | None = None
 
+    def _load_hooks(self) -> None:
+        # Nobody else changes what a command does; and cliff would ask stevedore's cache on disk.
+        self._hooks = []
+
+    def get_description(self) -> str:
+        return description_of(type(self))
+
     def get_epilog(self) -> str:
         # cliff's own reads the file list of every installed distribution, on every call.
         return self._epilog or ""
@@ -64,11 +86,16 @@ class _Almajob(cliff.command.Command):
     def run(self, parsed_args: argparse.Namespace) -> int:
         try:
             self.app.configure_output(parsed_args)
-            with Context(options_in(self.app.options, parsed_args)) as self.context:
+            with self.app.context_of(
+                options_in(self.app.options, parsed_args), self.cmd_name
+            ) as self.context:
                 self._check_columns(parsed_args)
+                self._check_format(parsed_args)
                 self.refuse(parsed_args)
                 try:
                     code = super().run(parsed_args)
+                    if not isinstance(code, int):
+                        raise TypeError(f"take_action returned no exit code, but {code!r}")
                     self._flush()
                 except AlmajobError as error:
                     if isinstance(error, ResultLost):
@@ -85,8 +112,8 @@ class _Almajob(cliff.command.Command):
         except BrokenPipeError:
             raise
         # Whatever a plugin raises ends as a message and an exit code.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            return self.app.report(error)
+        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001
+            return self.app.report(error, self.cmd_name)
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
 
@@ -97,7 +124,7 @@ class _Almajob(cliff.command.Command):
         except BrokenPipeError:
             raise
         except (OSError, ValueError) as error:
-            stdout.drop()
+            stdout.drop(self.app.stdout)
             raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
@@ -111,13 +138,26 @@ class _Almajob(cliff.command.Command):
         """Name the columns of the result, where they depend on the options."""
         return self.columns
 
+    def _check_format(self, parsed_args: argparse.Namespace) -> None:
+        """Refuse a format that cannot print the result; a command without a result has none."""
+
     def _check_columns(self, parsed_args: argparse.Namespace) -> None:
         columns = self.columns_of(parsed_args)
-        known = {_normalised(name) for name in columns}
+        if getattr(parsed_args, "sort_direction", None) and not parsed_args.sort_columns:
+            raise UsageError(
+                "--sort-ascending and --sort-descending say in which order.",
+                cure="Say by which column: --sort-column COLUMN",
+            )
         asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
-        for asked in chain.from_iterable(asked_for):
-            if known and _normalised(asked) not in known:
-                raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
+        if columns:
+            _refuse_unknown(columns, chain.from_iterable(asked_for))
+
+
+def _refuse_unknown(columns: Sequence[str], asked_for: Iterable[str]) -> None:
+    known = set(map(_normalised, columns))
+    for asked in asked_for:
+        if _normalised(asked) not in known:
+            raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
 
 
 def _reason(error: Exception) -> str:
@@ -132,8 +172,36 @@ class Command(_Almajob, cliff.command.Command):
     """A command without a result to print; ``take_action`` returns None or an exit code."""
 
 
+_HELP = {
+    "columns": "show this column; can be repeated, and they come in the order given",
+    "sort_columns": "sort by this column; can be repeated, the first counts most",
+}
+
+
 class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
-    """A command whose result cliff prints."""
+    """A command whose result a formatter prints.
+
+    Attributes:
+        formats: cliff's groups of formatters that ``-f`` offers.
+    """
+
+    formats: ClassVar[tuple[str, ...]]
+
+    def _load_formatter_plugins(self) -> Any:
+        # cliff's own imports all of them, and shows a traceback of each that is broken.
+        return Formatters(self.formats, self.app.command_manager.formatters)
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        for action in parser._actions:
+            # cliff's own help tells of columns that are passed over; here they are refused.
+            action.help = _HELP.get(action.dest, action.help)
+        return parser
+
+    def _check_format(self, parsed_args: argparse.Namespace) -> None:
+        formatter = self._formatter_plugins[parsed_args.formatter].obj
+        if isinstance(formatter, Broken):
+            formatter.refuse()
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         try:
@@ -142,7 +210,7 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
         except BrokenPipeError:
             raise
         except OSError as error:
-            stdout.drop()
+            stdout.drop(self.app.stdout)
             raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
 
@@ -153,46 +221,78 @@ class Lister(_Displayed, cliff.lister.Lister):
 
     Attributes:
         brief: which of its columns a table shows where none are asked for; empty for all.
+        note_if_empty: what people are told where there are no rows; ``take_action`` may set it.
     """
 
+    formats: ClassVar[tuple[str, ...]] = (LIST,)
     brief: ClassVar[Sequence[str]] = ()
+    note_if_empty: str = "Nothing was found."
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        _refuse_unknown(column_names, (*parsed_args.columns, *parsed_args.sort_columns))
         rows = iter(data)
         first = list(islice(rows, 1))
-        is_table = parsed_args.formatter == "table"
-        if not first and is_table and not parsed_args.print_empty:
-            # cliff would print an empty line.
-            return 0
-        if is_table and self.brief and not parsed_args.columns:
+        if not first:
+            self.app.LOG.info("%s", self.note_if_empty)
+        if parsed_args.formatter == "table" and self.brief and not parsed_args.columns:
             parsed_args.columns = list(self.brief)
-        all_rows = chain(first, rows)
+        order = _order(column_names, parsed_args.columns)
+        ordered = ([shown(row[index]) for index in order] for row in chain(first, rows))
         # cliff goes through the rows again where it cannot sort them.
-        sortable = list(all_rows) if parsed_args.sort_columns else all_rows
-        return super().produce_output(parsed_args, column_names, sortable)
+        sortable = list(ordered) if parsed_args.sort_columns else ordered
+        return super().produce_output(parsed_args, [column_names[index] for index in order], sortable)
 
 
 class ShowSome(Lister):
     """A command whose result is one thing or several, as many as were named on its command line.
 
     One is printed as ``ShowOne`` does, in JSON an object; several as ``Lister`` does, in JSON an array. CSV,
-    which has no form for one, is always a list.
+    which has no form for one, is always a list; the form for a shell has one only.
     ``take_action`` returns ``(columns, rows)`` in both cases.
     """
+
+    formats = (LIST, SHOW)
 
     def is_one(self, parsed_args: argparse.Namespace) -> bool:
         """Whether the command line names one thing; by default that of ``add_ids_option``."""
         return len(parsed_args.run_ids) == 1
 
+    def _check_format(self, parsed_args: argparse.Namespace) -> None:
+        super()._check_format(parsed_args)
+        formatter = self._formatter_plugins[parsed_args.formatter].obj
+        if not self.is_one(parsed_args) and not hasattr(formatter, "emit_list"):
+            raise UsageError(
+                f"-f {parsed_args.formatter} has a form for one thing only.", cure="Use -f json, or name one."
+            )
+
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         if not self.is_one(parsed_args) or not hasattr(self.formatter, "emit_one"):
             return super().produce_output(parsed_args, column_names, data)
-        columns, selector = self._generate_columns_and_selector(parsed_args, column_names)
+        order = _order(column_names, parsed_args.columns)
+        columns, _ = self._generate_columns_and_selector(
+            parsed_args, [column_names[index] for index in order]
+        )
         (row,) = data
-        values = list(self._compress_iterable(row, selector)) if selector else row
+        values = [shown(row[index]) for index in order][: len(columns)]
         self.formatter.emit_one(columns, values, self.app.stdout, parsed_args)
         return 0
 
 
 class ShowOne(_Displayed, cliff.show.ShowOne):
     """A command whose result is one thing; ``take_action`` returns ``(columns, values)``."""
+
+    formats = (SHOW,)
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        _refuse_unknown(column_names, parsed_args.columns)
+        order, values = _order(column_names, parsed_args.columns), list(data)
+        return super().produce_output(
+            parsed_args, [column_names[index] for index in order], [shown(values[index]) for index in order]
+        )
+
+
+def _order(column_names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Put the columns that are asked for first, in that order: cliff prints them as they come."""
+    names = list(map(_normalised, column_names))
+    asked_for = [names.index(name) for name in map(_normalised, wanted) if name in names]
+    return list(dict.fromkeys((*asked_for, *range(len(names)))))

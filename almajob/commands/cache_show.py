@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.plugin import Lister, Time
-
-LOG = logging.getLogger(__name__)
 
 
 class CacheShow(Lister):
@@ -24,8 +21,7 @@ class CacheShow(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         cache = self.context.cache
         contents = cache.contents()
-        if not contents:
-            LOG.info("The cache %s is empty.", cache.directory)
+        self.note_if_empty = f"The cache {cache.directory} is empty."
         return self.columns, [
             (item.name, item.entries, Time(item.newest), item.size, str(item.path)) for item in contents
         ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,8 +20,6 @@ from almajob.plugin import (
     status,
     until,
 )
-
-LOG = logging.getLogger(__name__)
 
 
 class History(Lister):
@@ -70,6 +67,5 @@ class History(Lister):
         job = self.context.catalogue.find(parsed_args.job)
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
         found = history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
-        if not found:
-            LOG.info("Alma lists no such run of %s (%s).", job.name, job.id)
+        self.note_if_empty = f"Alma lists no such run of {job.name} ({job.id})."
         return RUN_COLUMNS, [run_values(self.context.runs.described(instance)) for instance in found]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.plugin import Job, JobFilter, Lister, Text, named_like, non_empty
-
-LOG = logging.getLogger(__name__)
 
 
 class List(Lister):
@@ -62,8 +59,7 @@ class List(Lister):
         jobs = self.context.catalogue.jobs(wanted)
         if parsed_args.name is not None:
             jobs = named_like(jobs, parsed_args.name)
-        if not jobs:
-            LOG.info("No job matches.%s", _hint(parsed_args.name))
+        self.note_if_empty = f"No job matches.{_hint(parsed_args.name)}"
         return self.columns, [_row(job) for job in jobs]
 
 

@@ -139,10 +139,8 @@ class Run(ShowSome):
 
     def _listed(self) -> Iterable[Any]:
         context = self.context
-        found = context.saved_runs.listed(context.named_environment)
-        if not found:
-            self.app.LOG.info("Nothing is saved; run --save NAME keeps a start under a name.")
-        return [_saved_values(*each) for each in found]
+        self.note_if_empty = "Nothing is saved; run --save NAME keeps a start under a name."
+        return [_saved_values(*each) for each in context.saved_runs.listed(context.named_environment)]
 
     def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
         wish = wish_of(parsed_args, self.context)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.plugin import LEDGER_COLUMNS, Lister, add_limit_option, ledger_values, listed, non_empty
-
-LOG = logging.getLogger(__name__)
 
 
 class RunsList(Lister):
@@ -43,6 +40,7 @@ class RunsList(Lister):
             only_open=parsed_args.open,
             limit=parsed_args.limit,
         )
-        if not records:
-            LOG.info("No run is in doubt." if parsed_args.open else "Nothing was started from here yet.")
+        self.note_if_empty = (
+            "No run is in doubt." if parsed_args.open else "Nothing was started from here yet."
+        )
         return LEDGER_COLUMNS, [ledger_values(record) for record in records]

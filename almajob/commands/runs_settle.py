@@ -49,8 +49,7 @@ class RunsSettle(Lister):
             records = [find_record(self.context.ledger, parsed_args.run, environment=named)]
         else:
             records = listed(self.context.ledger, environment=named, only_open=True)
-        if not records:
-            LOG.info("No run is in doubt.")
+        self.note_if_empty = "No run is in doubt."
         settled = [settle(self.context, record) for record in records]
         self.verdict = _verdict(settled)
         return LEDGER_COLUMNS, [ledger_values(record) for record in settled]

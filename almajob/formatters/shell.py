@@ -1,0 +1,55 @@
+"""Assignments for ``eval``, of which nothing can be run, whatever Alma has in its names."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from cliff.formatters.base import SingleFormatter
+
+from almajob.formatters.cells import text
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+class Shell(SingleFormatter):
+    """``name='value'``, a line each, in the quoting of sh, bash and zsh."""
+
+    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+        group = parser.add_argument_group("shell")
+        group.add_argument(
+            "--prefix",
+            type=prefix,
+            default="",
+            help="put this before the name of each variable: some shells keep names such as status for "
+            "themselves",
+        )
+
+    def emit_one(
+        self,
+        column_names: Sequence[str],
+        data: Sequence[Any],
+        stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        import shlex
+
+        for name, value in zip(column_names, data, strict=True):
+            # A NUL cannot be in a variable.
+            quoted = shlex.quote(text(value).replace("\0", ""))
+            stdout.write(f"{variable(name, parsed_args.prefix)}={quoted}\n")
+
+
+def prefix(written: str) -> str:
+    """Take the beginning of the names of variables; for ``type=``."""
+    if written and not re.fullmatch(_NAME, written):
+        raise argparse.ArgumentTypeError("a variable's name has letters, digits and _, and no digit first")
+    return written
+
+
+def variable(column: str, beginning: str = "") -> str:
+    """Give the name of the variable for a column, in small letters but for what it begins with."""
+    name = beginning + re.sub(r"[^A-Za-z0-9_]", "_", column).lower()
+    return name if re.fullmatch(_NAME, name) else f"_{name}"

@@ -1,0 +1,69 @@
+"""The simple table: the same as cliff's, without what cliff loads for it."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from typing import Any
+
+import pytest
+from cliff.formatters.table import TableFormatter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.columns import Length, Text, Yes
+from almajob.formatters import drawing
+from almajob.formatters.tables import Table
+
+WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
+CELLS = st.one_of(
+    WORDS.map(Text), st.integers(-(10**6), 10**6), st.booleans().map(Yes), st.none().map(Length), WORDS
+)
+TABLES = st.integers(1, 5).flatmap(
+    lambda count: st.tuples(
+        st.lists(st.from_regex("[a-z_]{1,9}", fullmatch=True), min_size=count, max_size=count, unique=True),
+        st.lists(st.tuples(*[CELLS] * count), min_size=1, max_size=6),
+    )
+)
+
+
+def _options(**given_: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{"max_width": 0, "fit_width": False, "print_empty": True, **given_})
+
+
+@given(TABLES)
+def test_a_simple_table_is_that_of_cliff(table: tuple[list[str], list[tuple[Any, ...]]]) -> None:
+    """Byte for byte, of several things and of one."""
+    names, rows = table
+    theirs = io.StringIO()
+    TableFormatter().emit_list(names, rows, theirs, _options())
+    assert f"{drawing.drawn(names, rows, None)}\n" == theirs.getvalue()
+    theirs = io.StringIO()
+    TableFormatter().emit_one(names, rows[0], theirs, _options())
+    one = list(zip(names, rows[0], strict=True))
+    assert f"{drawing.drawn(('Field', 'Value'), one, None, is_left=True)}\n" == theirs.getvalue()
+
+
+@pytest.mark.parametrize("text", ["\u4f5c", "e\u0301", "a\nb", "\t", "\x1b"])
+def test_what_is_not_simple_is_left_to_cliff(text: str) -> None:
+    """Wide characters, several lines, and what cannot be seen."""
+    assert drawing.drawn(["a"], [[text]], None) is None
+    written = io.StringIO()
+    Table().emit_list(["a"], [[Text(text)]], written, _options())
+    assert len(written.getvalue().splitlines()) >= 5
+
+
+def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
+    """To the column: cliff folds its cells."""
+    cell = ["x" * 46]
+    assert drawing.drawn(["a"], [cell], 50) is not None
+    assert drawing.drawn(["a"], [cell], 49) is None
+    written = io.StringIO()
+    Table().emit_list(["a"], [cell], written, _options(max_width=49))
+    assert max(map(len, written.getvalue().splitlines())) <= 49
+
+
+def test_room_is_what_is_asked_for_or_the_terminals() -> None:
+    """None where nothing limits it."""
+    assert drawing.room(40, fit_width=False, is_terminal=False) == 40
+    assert drawing.room(0, fit_width=False, is_terminal=False) is None

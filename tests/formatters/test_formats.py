@@ -1,0 +1,253 @@
+"""What is printed in each format, and that none of them can be made to do more than print."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.app import AlmaJob
+from almajob.columns import shown
+from almajob.formatters import delimited, shell
+from almajob.formatters.cells import text
+from tests.conftest import Run
+from tests.fake_alma import FakeAlma, job
+
+HOSTILE = "$(touch PWNED) `touch PWNED` ';touch PWNED;' \" \\ \x1b[31m \n \t #"
+JOBS = [job("S1", HOSTILE), job("S2", "=cmd|'/c calc'!A1"), job("M3", "作業 -5")]
+
+
+@pytest.fixture
+def listed(site: FakeAlma, almajob: Run) -> Callable[..., str]:
+    """Print the three jobs in some way."""
+    site.jobs(JOBS)
+
+    def run(*words: str) -> str:
+        done = almajob("--env", "sandbox", "list", *words)
+        assert done.code == 0, done.err
+        return done.out
+
+    return run
+
+
+def test_json_and_yaml_have_every_name_as_it_is(listed: Callable[..., str]) -> None:
+    """Whatever is in it, in the order of the columns that are asked for."""
+    names = [HOSTILE, "=cmd|'/c calc'!A1", "作業 -5"]
+    for words in ((), ("--noindent",)):
+        found = json.loads(listed("-f", "json", "-c", "name", "-c", "ID", *words))
+        assert [row["Name"] for row in found] == names
+        assert [list(row) for row in found] == [["Name", "ID"]] * 3
+    found = yaml.safe_load(listed("-f", "yaml", "-c", "name", "-c", "ID"))
+    assert [row["Name"] for row in found] == names
+    assert [list(row) for row in found] == [["Name", "ID"]] * 3
+
+
+def test_json_looks_as_json_writes_it(simulated: object, almajob: Run) -> None:
+    """Our writer is faster, and no other: nested values too."""
+    almajob("--env", "sandbox", "run", "--job", "ERP export using profile FINANCE")
+    out = almajob("--env", "sandbox", "status", "--id", "@last", "-f", "json").out
+    assert out == json.dumps(json.loads(out), indent=2) + "\n"
+    out = almajob("--env", "sandbox", "runs", "list", "-f", "json").out
+    assert out == json.dumps(json.loads(out), indent=2) + "\n"
+
+
+def test_csv_cells_are_no_formulas(listed: Callable[..., str]) -> None:
+    """An apostrophe stands before them, unless --csv-raw says otherwise; the rest is as it was."""
+    rows = list(csv.reader(io.StringIO(listed("-f", "csv", "-c", "name"), newline="")))
+    assert rows == [["Name"], [HOSTILE], ["'=cmd|'/c calc'!A1"], ["作業 -5"]]
+    rows = list(csv.reader(io.StringIO(listed("-f", "csv", "-c", "name", "--csv-raw"), newline="")))
+    assert rows[2] == ["=cmd|'/c calc'!A1"]
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n=1", "\uff1d1"]
+)
+def test_what_a_spreadsheet_takes_for_a_formula_is_guarded(cell: str) -> None:
+    """All that OWASP names."""
+    assert delimited.guarded(cell) == f"'{cell}"
+
+
+@pytest.mark.parametrize("cell", ["", "-5", "+1.5", "-0,25", "a=b", "x-y", "2026-11-22", "job"])
+def test_what_is_no_formula_stays(cell: str) -> None:
+    """Negative numbers, too."""
+    assert delimited.guarded(cell) == cell
+
+
+def test_a_value_is_one_line(listed: Callable[..., str]) -> None:
+    """Line breaks and escapes in a name are spelled out."""
+    lines = listed("-f", "value", "-c", "ID", "-c", "name").splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["S1", "S2", "M3"]
+    assert "\\x1b[31m \\n \\t" in lines[0]
+
+
+def test_a_table_shows_what_cannot_be_seen(listed: Callable[..., str]) -> None:
+    """No escape reaches the terminal, and a row stays a row."""
+    out = listed("-c", "name", "-c", "ID")
+    assert "\x1b" not in out
+    assert "\\x1b[31m \\n \\t" in out
+    assert len(out.splitlines()) == 7
+    assert out.splitlines()[1].split() == ["|", "Name", "|", "ID", "|"]
+
+
+def test_shell_output_survives_eval(site: FakeAlma, almajob: Run) -> None:
+    """A hostile name arrives as it is, in sh and in bash, and nothing of it is run."""
+    site.jobs([job("S1", HOSTILE)])
+    done = almajob("--env", "sandbox", "show", "S1", "-f", "shell", "--prefix", "job_")
+    assert done.code == 0
+    for program in ("sh", "bash"):
+        script = 'eval "$(cat)"; printf %s "$job_name"'
+        ran = subprocess.run(
+            [program, "-c", script], input=done.out, capture_output=True, text=True, check=True
+        )
+        assert (ran.stdout, ran.stderr) == (HOSTILE, "")
+        assert subprocess.run(["ls"], capture_output=True, text=True, check=True).stdout == ""
+
+
+@given(
+    st.lists(
+        st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30), max_size=20
+    )
+)
+def test_any_value_survives_eval(values: list[str]) -> None:
+    """In bash, whatever it is."""
+    written = io.StringIO()
+    names = [f"v{number}" for number in range(len(values))]
+    options = AlmaJob().parser.parse_args([])
+    options.prefix = ""
+    shell.Shell().emit_one(names, values, written, options)
+    script = 'eval "$(cat)"; for name in "$@"; do printf "%s\\0" "${!name}"; done'
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", *names],
+        input=written.getvalue().encode(),
+        capture_output=True,
+        check=True,
+    )
+    assert ran.stdout.decode().split("\0")[:-1] == values
+
+
+@pytest.mark.parametrize(
+    ("column", "name"), [("Job ID", "job_id"), ("a:b-c", "a_b_c"), ("1st", "_1st"), ("é", "_")]
+)
+def test_a_columns_name_becomes_a_variables(column: str, name: str) -> None:
+    """Letters, digits and underscores; no digit first."""
+    assert shell.variable(column) == name
+
+
+@pytest.mark.parametrize("prefix", ["a b", "1", "$(x)", "a=;b"])
+def test_a_prefix_that_is_no_name_is_refused(site: FakeAlma, almajob: Run, prefix: str) -> None:
+    """Before anything is asked."""
+    done = almajob("--env", "sandbox", "show", "S1", "-f", "shell", "--prefix", prefix)
+    assert done.code == 2
+    assert "argument --prefix" in done.err
+    assert site.calls() == []
+
+
+def test_a_start_can_be_evaluated_and_several_runs_cannot(simulated: object, almajob: Run) -> None:
+    """``eval "$(almajob run … -f shell)"``; several have no such form, told before anything is done."""
+    done = almajob("--env", "sandbox", "run", "--job", "ERP export using profile FINANCE", "-f", "shell")
+    assert done.code == 0
+    assert "\nstatus=QUEUED\n" in done.out
+    done = almajob("--env", "sandbox", "status", "--id", "1", "--id", "2", "-f", "shell")
+    assert done.code == 2
+    assert "-f shell has a form for one thing only" in done.err
+
+
+@pytest.mark.parametrize(
+    ("form", "out"), [("json", "[]\n"), ("yaml", "[]\n"), ("csv", '"Name"\n'), ("value", "")]
+)
+def test_nothing_found_is_an_empty_result_and_a_note(
+    site: FakeAlma, almajob: Run, form: str, out: str
+) -> None:
+    """The result on stdout, the note on stderr, exit code 0."""
+    site.jobs(JOBS)
+    done = almajob("--env", "sandbox", "list", "--name", "nothing", "-f", form, "-c", "Name")
+    assert (done.code, done.out) == (0, out)
+    assert done.err.startswith("No job matches.")
+
+
+def test_an_empty_table_has_its_header(site: FakeAlma, almajob: Run) -> None:
+    """And its borders; the note is on stderr."""
+    site.jobs(JOBS)
+    done = almajob("--env", "sandbox", "list", "--name", "nothing")
+    assert [line.split() for line in done.out.splitlines()][1] == [
+        "|",
+        "ID",
+        "|",
+        "Name",
+        "|",
+        "Type",
+        "|",
+        "Category",
+        "|",
+    ]
+    assert len(done.out.splitlines()) == 4
+
+
+@pytest.mark.parametrize("words", [("-c", "nope"), ("-c", "ID", "-c", "nope"), ("--sort-column", "nope")])
+def test_an_unknown_column_is_an_error(site: FakeAlma, almajob: Run, words: tuple[str, ...]) -> None:
+    """Also beside a known one; nothing is asked of Alma."""
+    done = almajob("--env", "sandbox", "list", *words)
+    assert (done.code, done.out) == (2, "")
+    assert "There is no column 'nope'.\n  There are: ID, Name, Type, Category." in done.err
+    assert site.calls() == []
+
+
+def test_an_order_without_a_column_is_an_error(site: FakeAlma, almajob: Run) -> None:
+    """cliff would do nothing."""
+    done = almajob("--env", "sandbox", "list", "--sort-descending")
+    assert done.code == 2
+    assert "--sort-column COLUMN" in done.err
+
+
+def test_rows_are_sorted_by_a_column_that_is_not_shown(listed: Callable[..., str]) -> None:
+    """Columns keep the order in which they were asked for."""
+    out = listed("-f", "csv", "-c", "type", "-c", "id", "--sort-column", "name", "--sort-descending")
+    assert [row[1] for row in csv.reader(io.StringIO(out))] == ["ID", "M3", "S2", "S1"]
+
+
+@pytest.mark.parametrize("name", ["CLIFF_MAX_TERM_WIDTH", "CLIFF_FIT_WIDTH"])
+@pytest.mark.parametrize("value", ["abc", "", "-1", "1e3", "٣"])
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_a_bad_variable_breaks_nothing(
+    listed: Callable[..., str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, form: str
+) -> None:
+    """cliff reads them as numbers."""
+    monkeypatch.setenv(name, value)
+    assert "S2" in listed("-f", form)
+
+
+@pytest.mark.parametrize(
+    ("value", "machine", "human"),
+    [
+        (None, None, ""),
+        (True, True, "yes"),
+        ("a\x1bb", "a\x1bb", "a\\x1bb"),
+        ([1, {"a": None}], [1, {"a": None}], '[1, {"a": null}]'),
+        (float("nan"), None, ""),
+        (1.5, 1.5, "1.5"),
+        ({1}, [1], "[1]"),
+        (b"x", "b'x'", "b'x'"),
+        (datetime(2026, 11, 22, tzinfo=UTC), "2026-11-22T00:00:00.000Z", None),
+        ([datetime(2026, 11, 22, tzinfo=UTC)], ["2026-11-22T00:00:00.000Z"], '["2026-11-22T00:00:00.000Z"]'),
+    ],
+)
+def test_whatever_a_plugin_gives_has_a_form(value: Any, machine: Any, human: str | None) -> None:
+    """For programs what JSON can hold; for people no control characters."""
+    column = shown(value)
+    assert column.machine_readable() == machine
+    assert human is None or column.human_readable() == human
+
+
+def test_numbers_stay_numbers() -> None:
+    """A table puts them to the right, CSV leaves out the quotes."""
+    assert shown(5) == 5
+    assert (text(5), text(True), text(None), text(["a"])) == ("5", "true", "", '["a"]')
