@@ -6,132 +6,221 @@ name. Here a plugin that cannot be used is refused when its name is used, and ta
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterable, Iterator
-from importlib.metadata import EntryPoint, entry_points
+from contextlib import redirect_stdout
+from importlib.metadata import Distribution, EntryPoint, distributions
 from inspect import isabstract
 
 import cliff.command
-from cliff.commandmanager import CommandManager, EntryPointWrapper
-from stevedore import ExtensionManager
+from cliff.commandmanager import CommandManager
 
+from almajob.command import Command, Lister, ShowOne
 from almajob.errors import ConfigurationError
+from almajob.formatters.choice import LIST, SHOW
+from almajob.names import GROUP, RESERVED
+from almajob.names import is_core as is_core_name
 
-GROUP = "almajob.commands"
-CORE = "almajob"
-# Its output, given to eval as it is meant to be, runs commands that stand in a remote text.
-_UNSAFE_FORMATTERS = {"cliff.formatters.shell:ShellFormatter"}
-_FORMATTERS = ("cliff.formatter.list", "cliff.formatter.show")
+LOG = logging.getLogger(__name__)
 
-
-def _spare_stevedores_cache(groups: set[str]) -> None:
-    """Tell stevedore what is installed, before it asks its cache on disk.
-
-    That cache cannot see a plugin that was reinstalled within two minutes: it keeps a file's time in 32 bits.
-    """
-    installed = entry_points()
-    for group in groups:
-        found = [item for item in installed.select(group=group) if item.value not in _UNSAFE_FORMATTERS]
-        ExtensionManager.ENTRY_POINT_CACHE[group] = found
+_REPAIR = "Repair, upgrade or uninstall that plugin; almajob plugin list shows all."
 
 
 class Installed:
-    """One command's entry point, or several that claim the same name."""
+    """What is installed under one name: a command, or several that claim the name.
 
-    def __init__(self, name: str, claims: list[EntryPoint]) -> None:
+    Attributes:
+        claims: those of equal right; a command can be loaded where it is one.
+        refused: those that lost to a name of almajob's own.
+    """
+
+    def __init__(self, name: str, claims: list[EntryPoint], cores: Iterable[str]) -> None:
         self.name = name
-        core = [claim for claim in claims if _distribution(claim) == CORE]
+        core = _one_of_ours([claim for claim in claims if is_core(claim)])
         # Core names cannot be taken; of others nobody has a better right.
         self.claims = core or claims
-
-    def __repr__(self) -> str:
-        return f"{self.name!r}, from {'; '.join(_origin(claim) for claim in self.claims)}"
+        self.refused = [claim for claim in claims if claim not in self.claims]
+        # "show M44" would take over the core's "show" for this one job.
+        self.shadowed = "" if core else next((own for own in cores if name.startswith(f"{own} ")), "")
+        self.is_reserved = not core and (name.split(" ")[0] in RESERVED or name != " ".join(name.split()))
 
     @property
     def value(self) -> str:
         return self.claims[0].value
 
+    @property
+    def distribution(self) -> str:
+        """The name of the distribution that the command comes from."""
+        return distribution_of(self.claims[0])[0]
+
+    @property
+    def problem(self) -> str:
+        """Why the name cannot be used, as far as that can be told without importing anything; else empty."""
+        if self.is_reserved:
+            what = "cannot be typed, or is almajob's own"
+        elif len(self.claims) > 1:
+            what = "is claimed by several plugins"
+        elif self.shadowed:
+            what = f"begins like almajob's own command {self.shadowed!r}"
+        else:
+            return ""
+        return f"{what}; it is claimed by {'; '.join(map(origin, self.claims))}"
+
     def load(self) -> type[cliff.command.Command]:
         """Import the command.
 
         Raises:
-            ConfigurationError: it cannot be imported, or two distributions claim its name.
+            ConfigurationError: it cannot be imported, is none, or its name is not its own.
         """
-        if len(self.claims) > 1:
+        if self.problem:
             raise ConfigurationError(
-                f"The command {self.name!r} is claimed by several plugins.",
-                why="; ".join(_origin(claim) for claim in self.claims),
-                cure="Uninstall all but one of them.",
+                f"The command {self.name!r} cannot be used.",
+                why=f"Its name {self.problem}.",
+                cure="Uninstall all but one of the plugins; almajob plugin list shows all.",
             )
         try:
-            loaded: type[cliff.command.Command] = self.claims[0].load()
-        # A plugin may even end the process while it is imported.
-        except (Exception, SystemExit) as error:
+            return loaded(self.claims[0])
+        except ConfigurationError as error:
             raise ConfigurationError(
-                f"The command {self.name!r} cannot be loaded.",
-                why=f"{_origin(self.claims[0])}: {type(error).__name__}: {error}",
-                cure="Repair, upgrade or uninstall that plugin.",
+                f"The command {self.name!r} cannot be loaded, from {origin(self.claims[0])}.",
+                why=error.why,
+                cure=error.cure,
             ) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, cliff.command.Command)) or isabstract(loaded):
-            raise ConfigurationError(
-                f"The command {self.name!r} is not a command.",
-                why=f"{_origin(self.claims[0])} is no class, no subclass of Command, or has no take_action.",
-                cure="Repair, upgrade or uninstall that plugin.",
-            )
-        return loaded
 
 
-def _has_core(claims: list[EntryPoint]) -> bool:
-    return any(_distribution(claim) == CORE for claim in claims)
+def loaded(claim: EntryPoint) -> type[cliff.command.Command]:
+    """Import one claim.
+
+    Raises:
+        ConfigurationError: it cannot be imported, or is no command.
+    """
+    try:
+        # What it prints meanwhile is no part of any result.
+        with redirect_stdout(sys.stderr):
+            found: type[cliff.command.Command] = claim.load()
+    # A plugin may even end the process while it is imported.
+    except (Exception, SystemExit, GeneratorExit) as error:
+        raise ConfigurationError(
+            f"{origin(claim)} cannot be loaded.",
+            why=f"{type(error).__name__}: {error}",
+            cure=_REPAIR,
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, (Command, Lister, ShowOne))) or isabstract(found):
+        raise ConfigurationError(
+            f"{origin(claim)} is not a command.",
+            why="It is no subclass of Command, Lister, ShowOne or ShowSome of almajob.plugin, "
+            "or has no take_action.",
+            cure=_REPAIR,
+        )
+    return found
 
 
-def _distribution(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist else ""
+def entry_points_of(*groups: str) -> list[EntryPoint]:
+    """List the entry points of some groups, each once, though two directories of sys.path may tell of it.
+
+    ``importlib.metadata.entry_points`` parses what every distribution has to say, where few have anything
+    for us.
+    """
+    found: dict[tuple[str, str, str], EntryPoint] = {}
+    for distribution in distributions():
+        for point in _entry_points_in(distribution, groups):
+            found.setdefault((point.group, point.name, point.value), point)
+    return list(found.values())
 
 
-def _origin(entry_point: EntryPoint) -> str:
-    distribution = entry_point.dist
-    named = f"{distribution.name} {distribution.version}" if distribution else "unknown distribution"
-    return f"{named} ({entry_point.value})"
+def _entry_points_in(distribution: Distribution, groups: tuple[str, ...]) -> list[EntryPoint]:
+    """Read one distribution; one that cannot be read takes nothing down with it."""
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+    except (OSError, ValueError):
+        # Not even text; nothing to do with almajob, as far as anybody can tell.
+        return []
+    if not any(f"[{group}]" in text for group in groups):
+        return []
+    try:
+        return [point for point in distribution.entry_points if point.group in groups]
+    except (TypeError, ValueError) as error:
+        LOG.warning("The entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
+        return []
+
+
+def is_core(claim: EntryPoint) -> bool:
+    """Whether it is one of our own commands; told without reading any metadata."""
+    return is_core_name(claim.name, claim.value)
+
+
+def _one_of_ours(core: list[EntryPoint]) -> list[EntryPoint]:
+    """Settle who is meant where another distribution, or an older almajob, names a module of ours, too."""
+    if len(core) < 2:
+        return core
+    return [claim for claim in core if distribution_of(claim)[0] == "almajob"][:1] or core[:1]
+
+
+def distribution_of(claim: EntryPoint) -> tuple[str, str]:
+    """Give the name and version of the distribution that a claim comes from; empty where there is none."""
+    return (claim.dist.name, claim.dist.version) if claim.dist else ("", "")
+
+
+def origin(claim: EntryPoint) -> str:
+    """Say where a claim comes from: distribution, version, module."""
+    named = " ".join(distribution_of(claim)).strip() or "unknown distribution"
+    return f"{named} ({claim.value})"
 
 
 class Commands(CommandManager):
-    """The installed commands, by name."""
+    """The installed commands, by name.
+
+    Args:
+        installed: entry points of the group; those of this Python where not given.
+    """
 
     def __init__(self, installed: Iterable[EntryPoint] | None = None) -> None:
-        self._installed = entry_points(group=GROUP) if installed is None else installed
+        self._given = installed
         super().__init__(GROUP)
 
     def load_commands(self, namespace: str) -> None:
         """List the entry points of the group; nothing is imported."""
         self.group_list.append(namespace)
+        found = entry_points_of(namespace, LIST, SHOW)
+        self.formatters = [point for point in found if point.group != namespace]
+        installed = [point for point in found if point.group == namespace]
+        if self._given is not None:
+            installed = list(self._given)
         claims: dict[str, list[EntryPoint]] = {}
-        for entry_point in self._installed:
+        for entry_point in installed:
             claims.setdefault(entry_point.name.replace("_", " "), []).append(entry_point)
-        core = [name for name, claimed in claims.items() if _has_core(claimed)]
-        for name, claimed in claims.items():
-            if not _has_core(claimed) and name.startswith(tuple(f"{own} " for own in core)):
-                # "show M44" would take over the core's "show" for this one job.
-                continue
-            self.commands[name] = Installed(name, claimed)  # type: ignore[assignment]
-        hooks = {f"{namespace}.{name.replace(' ', '_')}" for name in (*claims, "help")}
-        _spare_stevedores_cache({*_FORMATTERS, *hooks})
+        cores = [name for name, claimed in claims.items() if any(map(is_core, claimed))]
+        found_here = [Installed(name, claimed, cores) for name, claimed in claims.items()]
+        self.installed = sorted(found_here, key=lambda each: each.name)
+        # "show M44" shows the job M44, whoever claims that name.
+        usable = [each for each in found_here if not each.shadowed and not each.is_reserved]
+        self.commands.update((each.name, each) for each in usable)  # type: ignore[misc]
 
     def add_command(self, name: str, command_class: type[cliff.command.Command]) -> None:
-        """Take cliff's ``help``; its ``complete`` is not offered."""
-        if name != "complete":
-            self.commands[name] = EntryPointWrapper(name, command_class)
+        """Take none of those that cliff adds, ``help`` and ``complete``: the application has its own."""
 
     def find_command(self, argv: list[str]) -> tuple[type[cliff.command.Command], str, list[str]]:
         """Find the command with the longest name that the words begin with; names are exact.
 
         Raises:
             ValueError: there is none.
+            ConfigurationError: it cannot be used.
+        """
+        name = self.name_in(argv)
+        return self.commands[name].load(), name, argv[len(name.split()) :]
+
+    def name_in(self, argv: list[str]) -> str:
+        """Give the longest name that the words begin with, without importing its command.
+
+        Raises:
+            ValueError: there is none.
         """
         words = argv[: self._get_last_possible_command_index(argv)]
-        for length in range(len(words), 0, -1):
-            name = " ".join(words[:length])
+        names = [" ".join(words[:length]) for length in range(len(words), 0, -1)]
+        for name in names:
             if name in self.commands:
-                return self.commands[name].load(), name, argv[length:]
+                return name
         raise ValueError(f"there is no command {' '.join(words) or argv[:1]!r}")
 
     def __iter__(self) -> Iterator[tuple[str, object]]:  # type: ignore[override]

@@ -138,3 +138,24 @@ def almajob(
         return Result(code, *capfd.readouterr())
 
     return run
+
+
+def check_command(command: type, name: str = "") -> None:
+    """Assert that a command keeps the rules of almajob, as far as a program can tell.
+
+    Args:
+        command: the class that the entry point names.
+        name: the command's name as it is typed; found among what is installed where not given.
+
+    Raises:
+        AssertionError: it does not keep them; the message names each.
+    """
+    from almajob.app import AlmaJob
+    from almajob.conformance import violations
+
+    app = AlmaJob()
+    target = f"{command.__module__}:{command.__qualname__}"
+    found = name or next((each.name for each in app.command_manager.installed if each.value == target), "")
+    assert found, f"{target} is no entry point of the group almajob.commands; install the package first"
+    problems = violations(command, found, app)
+    assert not problems, f"{found}: " + "; ".join(problems)

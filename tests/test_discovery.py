@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from almajob.app import main
-from almajob.discovery import GROUP, Commands
+from almajob.discovery import Commands
 from almajob.errors import ConfigurationError
+from almajob.names import GROUP
 
 GOOD = """
 from almajob.plugin import Command, Lister
@@ -88,6 +90,7 @@ def plugins(site_packages: Path) -> Path:
         {"broken": "X", "list": "X"},
     )
     _install(site_packages, "almajob-odd", "aj_odd", GOOD, {"abstract": "Abstract", "noclass": "__doc__"})
+    _install(site_packages, "almajob-odder", "aj_odder", "raise GeneratorExit", {"odder": "X"})
     _install(site_packages, "almajob-exits", "aj_exits", "raise SystemExit(0)", {"exits": "X"})
     _install(site_packages, "almajob-rival", "aj_rival", GOOD, {"hello2": "Hello", "run": "Hello"})
     _install(site_packages, "almajob-rival2", "aj_rival2", GOOD, {"hello2": "Hello"})
@@ -113,10 +116,18 @@ def test_a_plugins_command_works_like_one_of_ours(plugins: Path, capfd: pytest.C
     ("name", "parts"),
     [
         ("broken", ["almajob-broken 1.2", "aj_broken:X", "No module named 'nowhere_to_be_found'"]),
+        ("odder", ["almajob-odder 1.2", "aj_odder:X", "GeneratorExit"]),
         ("exits", ["almajob-exits 1.2", "aj_exits:X", "SystemExit"]),
         ("abstract", ["almajob-odd 1.2", "has no take_action"]),
-        ("noclass", ["almajob-odd 1.2", "is not a command"]),
-        ("hello2", ["almajob-rival 1.2", "almajob-rival2 1.2", "claimed by several"]),
+        ("noclass", ["almajob-odd 1.2", "It is no subclass"]),
+        (
+            "hello2",
+            [
+                "almajob-rival 1.2",
+                "almajob-rival2 1.2",
+                "claimed by several plugins",
+            ],
+        ),
     ],
 )
 def test_a_plugin_that_cannot_be_used_is_refused_by_name(
@@ -139,8 +150,9 @@ def test_a_broken_plugin_takes_nothing_down_with_it(plugins: Path, capfd: pytest
     assert (found.__module__, name, rest) == ("almajob.commands.run", "run", ["--job", "x"])
     assert main(["--help"]) == 0
     shown = capfd.readouterr().out
-    assert "Could not load 'broken', from almajob-broken 1.2 (aj_broken:X)" in shown
-    assert "Say hello" in shown
+    assert "broken, from almajob-broken 1.2 (aj_broken:X): ModuleNotFoundError: No module" in shown
+    assert "run, from almajob-rival 1.2 (aj_rival:Hello): the name is almajob's own" in shown
+    assert "Say hello (almajob-good)" in shown
 
 
 @pytest.mark.parametrize(("how", "code"), [("text", 1), ("none", 0), ("3", 3), ("256", 1), ("return", 1)])
@@ -164,7 +176,7 @@ def test_a_bug_in_a_plugin_is_a_message_without_a_key(
     """Exit code 1, what to attach; with --debug where it arose."""
     assert main(["fails"]) == 1
     err = capfd.readouterr().err
-    assert "a bug in almajob: KeyError" in err
+    assert "a bug in the command 'fails', from almajob-good 1.2 (aj_good:Fails): KeyError" in err
     assert "Traceback" not in err
     assert main(["--debug", "fails"]) == 1
     err += capfd.readouterr().err
@@ -180,11 +192,72 @@ def test_names_are_exact(words: list[str]) -> None:
 
 
 def test_the_longest_name_counts() -> None:
-    """A plugin's "run all" is not "run"."""
-    points = [EntryPoint(name, "almajob.commands.run:Run", GROUP) for name in ("run", "run_all")]
+    """ "hello all" is not "hello"."""
+    points = [EntryPoint(name, "almajob.commands.show:Show", GROUP) for name in ("hello", "hello_all")]
     found = Commands(points)
-    assert found.find_command(["run", "all", "--x"])[1:] == ("run all", ["--x"])
-    assert found.find_command(["run", "everything"])[1:] == ("run", ["everything"])
+    assert found.find_command(["hello", "all", "--x"])[1:] == ("hello all", ["--x"])
+    assert found.find_command(["hello", "everything"])[1:] == ("hello", ["everything"])
+
+
+def test_a_core_name_cannot_be_taken_with_our_own_class() -> None:
+    """Nor can an alias of one be anything but another plugin's name."""
+    points = [
+        EntryPoint("list", "almajob.commands.list:List", GROUP),
+        EntryPoint("list", "almajob.commands.show:Show", GROUP),
+        EntryPoint("ls", "almajob.commands.list:List", GROUP),
+        EntryPoint("ls_all", "almajob.commands.list:List", GROUP),
+    ]
+    found = Commands(points)
+    assert found.find_command(["list"])[0].__name__ == "List"
+    assert found.find_command(["ls", "all"])[1] == "ls all"
+
+
+@pytest.mark.parametrize("name", ["help", "env", "exit", "quit", "env_list", "__complete", "tail_"])
+def test_words_of_almajobs_own_cannot_be_taken(
+    site_packages: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    """They are listed as refused, and stay what they are."""
+    _install(site_packages, "almajob-taker", "aj_taker", GOOD, {name: "Hello"})
+    assert main(["plugin", "list", "-f", "json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    (row,) = [row for row in rows if row["distribution"] == "almajob-taker"]
+    assert row["state"] == "refused"
+    assert "almajob's own" in row["problem"]
+    assert main(["help"]) == 0
+    assert "aj_taker:Hello): its name cannot be typed, or is almajob's own" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe[almajob.commands]\nx = y:Z\n", b"[almajob.commands]\nno equals sign\n"]
+)
+def test_a_distribution_that_cannot_be_read_takes_nothing_down(
+    site_packages: Path, capfd: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    """Most that are installed have nothing to do with almajob."""
+    _install(site_packages, "almajob-good", "aj_good2", GOOD, {"hello": "Hello"})
+    info = site_packages / "damaged-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: damaged\nVersion: 1.0\n", "utf-8")
+    (info / "entry_points.txt").write_bytes(content)
+    assert main(["hello", "--env", "a"]) == 0
+    assert capfd.readouterr().out == "hello a\n"
+
+
+PLAIN = """
+from cliff.command import Command
+class Plain(Command):
+    "A command that almajob knows nothing of."
+    def take_action(self, parsed_args): pass
+"""
+
+
+def test_a_command_that_is_none_of_almajobs_kinds_is_refused(
+    site_packages: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It would have no context, and its errors no exit codes."""
+    _install(site_packages, "almajob-plain", "aj_plain", PLAIN, {"plain": "Plain"})
+    assert main(["plain"]) == 7
+    assert "It is no subclass of Command" in capfd.readouterr().err
 
 
 def test_a_claim_without_a_distribution_is_named_as_such() -> None:

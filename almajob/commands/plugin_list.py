@@ -1,0 +1,28 @@
+"""``almajob plugin list``: every command that is installed, whose it is, and whether it can be used."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from almajob.plugin import Lister, installed_claims
+
+
+class PluginList(Lister):
+    """List every installed command: its class, its distribution, and whether it can be used.
+
+    State: ok; broken, it cannot be loaded; clash, several distributions claim the name and none
+    gets it; refused, the name is almajob's own. Each command is imported to find out.
+
+    Examples:
+      almajob plugin list
+      almajob plugin list -f json
+    """
+
+    columns = ("name", "command_class", "distribution", "version", "state", "problem")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+        return self.columns, [
+            claim[: len(self.columns)] for claim in installed_claims(self.app.command_manager)
+        ]
