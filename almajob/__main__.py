@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from almajob import __version__, stdout
 
+_COLLECT_EVERY = 100_000
+"""New objects between two looks for garbage; Python's 700 are for programs that run longer."""
+
+
+def _at_once(words: list[str]) -> str | None:
+    """Answer what need not wait for cliff; None where it is needed."""
+    if words == ["--version"]:
+        return f"almajob {__version__}\n"
+    if words[:1] == ["__complete"]:
+        if len(words) < 3:
+            return "words\n"
+        from almajob.completion.answer import answer
+
+        return answer(words[1], words[2:], _describe_plugins)
+    if words[:1] == ["completion"] and len(words) == 2:
+        from almajob.completion.script import SHELLS, completion_script
+
+        return completion_script(words[1]) if words[1] in SHELLS else None
+    return None
+
+
+def _describe_plugins() -> dict[str, object]:
+    from contextlib import redirect_stdout
+
+    from almajob.app import AlmaJob
+    from almajob.completion.describing import of_plugins
+
+    # What a plugin prints while it is imported is no candidate.
+    with redirect_stdout(sys.stderr):
+        return of_plugins(AlmaJob())
+
 
 def main() -> int:
-    """Run almajob; the version is told before cliff is imported."""
+    """Run almajob; the version and completions are told before cliff is imported."""
     stdout.ready()
-    if sys.argv[1:] == ["--version"]:
-        return stdout.finish(0, f"almajob {__version__}\n")
+    # What is imported stays: to look through it again and again would take a tenth of a short command's time.
+    gc.set_threshold(_COLLECT_EVERY)
+    at_once = _at_once(sys.argv[1:])
+    if at_once is not None:
+        gc.freeze()
+        return stdout.finish(0, at_once)
     try:
         from almajob.app import main as run
     except KeyboardInterrupt:
         return 130
-    return run()
+    code = run()
+    # As would be the last looks, when Python ends.
+    gc.freeze()
+    return code
 
 
 if __name__ == "__main__":

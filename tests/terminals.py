@@ -7,7 +7,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 import pexpect.fdpexpect
@@ -15,15 +15,17 @@ import pyte
 
 ROWS, COLUMNS = 20, 110
 _PATIENCE = 30.0
+_ALMAJOB = (sys.executable, "-m", "almajob")
 
 
 class Terminal:
-    """almajob in a terminal.
+    """A program in a terminal: almajob, where no other is named.
 
     Args:
         words: of its command line.
         environ: is added to this process's environment.
         size: rows and columns.
+        program: the words before these.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Terminal:
         *words: str,
         environ: Mapping[str, str] | None = None,
         size: tuple[int, int] = (ROWS, COLUMNS),
+        program: Sequence[str] = _ALMAJOB,
     ) -> None:
         self._screen = pyte.Screen(size[1], size[0])
         self._stream = pyte.Stream(self._screen)
@@ -39,7 +42,7 @@ class Terminal:
         termios.tcsetwinsize(master, size)
         # Not pexpect.spawn: it forks, which a process with threads should not.
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-m", "almajob", *words],
+            ["setsid", "--ctty", *program, *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -68,6 +71,12 @@ class Terminal:
     def text(self) -> str:
         """What stands on the screen."""
         return "\n".join(self.lines)
+
+    def is_shown_in(self, word: str, colour: str) -> bool:
+        """Whether a word stands on the screen on this colour."""
+        rows = enumerate(self._screen.display)
+        places = [(row, line.index(word)) for row, line in rows if word in line]
+        return bool(places) and all(self._screen.buffer[row][column].bg == colour for row, column in places)
 
     @property
     def cursor_is_hidden(self) -> bool:

@@ -1,0 +1,56 @@
+"""``almajob __complete SHELL …``: what the scripts for the shells ask while somebody types.
+
+The first line says ``words`` or ``files``; then one candidate a line, and after a tab what it is. For bash a
+candidate is quoted as it has to stand; fish and zsh do that themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from almajob.completion import installed, typed
+from almajob.completion.candidates import candidates
+from almajob.completion.known import Places
+
+# typing itself takes a tenth of the time that a completion may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from almajob.completion.installed import Describe
+
+_LONGEST_HELP = 60
+
+
+def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
+    """Answer a shell.
+
+    Args:
+        shell: bash, fish or zsh.
+        arguments: for bash the line up to the cursor, and the piece of it that will be replaced; for the
+            others the words without their quotes, the one at the cursor last.
+        describe: asks the plugins, where that is needed.
+    """
+    line = typed.read(*arguments[:2]) if shell == "bash" else typed.Typed(list(arguments[:-1]), arguments[-1])
+    if not line.words:
+        return "words\n"
+    grammar = installed.grammar(Places(os.environ).cache, describe)
+    try:
+        kind, found = candidates(grammar, line.words[1:], line.beginning, os.environ)
+    except (TypeError, AttributeError, LookupError, ValueError):
+        # What is kept of the plugins was tampered with; our own commands go on.
+        kind, found = candidates(installed.core(), line.words[1:], line.beginning, os.environ)
+    if shell == "bash":
+        lines = [
+            typed.in_backslashes(text.removeprefix(line.head), line.quote)
+            for text, _what in found
+            if text.startswith(line.head)
+        ]
+    else:
+        lines = [f"{text}\t{_short(what)}" for text, what in found]
+    return "".join(f"{each}\n" for each in (kind, *lines))
+
+
+def _short(text: str) -> str:
+    """Make a description fit beside its candidate; what cannot be printed is left out."""
+    shown = "".join(character for character in text if character.isprintable())
+    return shown if len(shown) <= _LONGEST_HELP else f"{shown[:_LONGEST_HELP]}…"

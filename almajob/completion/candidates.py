@@ -1,0 +1,96 @@
+"""What can stand at the cursor: commands, options and their values, jobs and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from almajob.completion import known
+from almajob.completion.grammar import Grammar, Value
+from almajob.completion.known import Found, Places
+from almajob.completion.said import Said
+
+WORDS, FILES = "words", "files"
+"""The two kinds of answers: candidates, or that the shell itself knows best which files there are."""
+
+Answer = tuple[str, Found]
+
+_FIND: dict[str, Callable[[Places, str], Found]] = {
+    "JOB": known.jobs,
+    "PROCESS_ID": known.instances,
+    "RUN": known.runs,
+    "KEY": known.run_keys,
+    "ENVIRONMENT": lambda places, _: [(name, "environment") for name in places.environments],
+    "STATUS": lambda _places, _: _statuses(),
+    "END_STATUS": lambda _places, _: _ends(),
+    "SAVED": lambda places, _: [(name, "saved run") for name in places.saved],
+}
+"""Where values come from, by the word that stands for them in the help; a plugin may use these words."""
+_ARE_FILES = {"FILE", "DIR", "@FILE"}
+
+
+def candidates(
+    grammar: Grammar, words: Sequence[str], beginning: str, environ: Mapping[str, str], env: str = ""
+) -> Answer:
+    """Say what can stand at the cursor.
+
+    Args:
+        grammar: commands and options.
+        words: those before the cursor, without the program's name.
+        beginning: of the word at the cursor.
+        environ: the environment variables.
+        env: the environment that is used where the words name none.
+
+    Returns:
+        The kind of the answer; and values that begin with what was typed, each with what it is.
+    """
+    said = Said(grammar, words)
+    if said.awaited:
+        return _values(said.awaited, said, beginning, environ, env)
+    name, equals, value = beginning.partition("=")
+    option = said.option(name) if equals else None
+    if option and option.value:
+        kind, found = _values(option.value, said, value, environ, env)
+        return kind, [(f"{name}={text}", what) for text, what in found]
+    if beginning.startswith("-"):
+        return WORDS, _fitting(beginning, ((name, each.help) for each in said.options for name in each.names))
+    following = _fitting(beginning, said.next_words())
+    argument = said.argument()
+    if argument is None:
+        return WORDS, following
+    kind, found = _values(argument, said, beginning, environ, env)
+    return kind, [*following, *found]
+
+
+def _values(value: Value, said: Said, beginning: str, environ: Mapping[str, str], env: str) -> Answer:
+    if value.choices:
+        return WORDS, _fitting(beginning, ((choice, "") for choice in value.choices))
+    if value.word == "COMMAND":
+        return WORDS, _fitting(beginning, said.commands())
+    if value.word in _ARE_FILES:
+        return FILES, []
+    if value.word not in _FIND:
+        return WORDS, []
+    places = Places(environ, said.value_of("--ini-file"), said.value_of("--cache-dir"))
+    environment = said.value_of("--env") or env or places.env
+    return WORDS, _fitting(beginning, _FIND[value.word](places, environment))
+
+
+def _statuses() -> Found:
+    from almajob.alma.statuses import STATUSES
+
+    return [(code, description) for code, (description, _meaning) in STATUSES.items()]
+
+
+def _ends() -> Found:
+    from almajob.alma.statuses import end_problem
+
+    return [(code, what) for code, what in _statuses() if not end_problem(code)]
+
+
+def _fitting(beginning: str, found: Iterable[tuple[str, str]]) -> Found:
+    """Keep what begins so, each once; and nothing that cannot be typed."""
+    fitting: dict[str, str] = {}
+    for text, what in found:
+        if text.startswith(beginning) and text.isprintable() and text:
+            fitting.setdefault(text, what)
+    return list(fitting.items())

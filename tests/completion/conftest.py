@@ -1,0 +1,47 @@
+"""What the tests of completion share: a line to complete, and jobs that are in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from almajob.completion.answer import answer
+from almajob.store.cache import Cache
+
+Complete = Callable[..., list[str]]
+Keep = Callable[..., Path]
+
+
+def _nothing_is_installed() -> dict[str, object]:
+    return {"options": [], "general": [], "commands": {}}
+
+
+@pytest.fixture
+def complete() -> Complete:
+    """Complete the last of some words, and give the candidates, or ``FILES``."""
+
+    def completed(*words: str) -> list[str]:
+        kind, *lines = answer("fish", ["almajob", *words], _nothing_is_installed).splitlines()
+        if kind == "files":
+            assert lines == []
+            return ["FILES"]
+        assert kind == "words"
+        return [line.partition("\t")[0] for line in lines]
+
+    return completed
+
+
+@pytest.fixture
+def keep() -> Keep:
+    """Put the jobs of an environment into the cache, M1, M2 and so on; gives their drawer."""
+
+    def kept(environment: str, names: Iterable[str], directory: Path | None = None) -> Path:
+        cache = Cache(directory or Path.home() / ".cache" / "almajob")
+        jobs = [{"id": f"M{number}", "name": name} for number, name in enumerate(names, start=1)]
+        cache.put(f"jobs.{environment}", "jobs:some-alma:::", jobs)
+        cache.close()
+        return cache.directory / f".cache.jobs.{environment}"
+
+    return kept

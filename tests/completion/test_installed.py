@@ -1,0 +1,200 @@
+"""What can be typed: our own commands as they are, and those of plugins, which are asked once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from almajob.app import AlmaJob
+from almajob.completion import installed
+from almajob.completion.describing import of_core
+from almajob.discovery import is_core
+from tests.conftest import Run
+from tests.fake_alma import KEY
+from tests.test_discovery import GOOD as WITH_A_KEY
+from tests.test_discovery import _install
+
+GOOD = WITH_A_KEY.replace(KEY, "")
+# Each time that it is imported it says so.
+TELLING = """
+import os
+with open(os.environ["TOLD"], "a") as file:
+    file.write("imported ")
+""" + GOOD.replace(
+    'class Jobs(Lister):\n    "List something."',
+    """class Jobs(Lister):
+    "List something: 'quoted', and $(touch PWNED)."
+    columns = ("One", "Two words")
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument("--colour", choices=("red", "blue"))
+        parser.add_argument("--of", metavar="JOB")
+        parser.add_argument("--hidden", help=__import__("argparse").SUPPRESS)
+        parser.add_argument("what", metavar="ENVIRONMENT")
+        return parser""",
+)
+
+Ask = Callable[..., list[str]]
+
+
+def test_our_own_grammar_is_up_to_date() -> None:
+    """It is generated from the parsers."""
+    app = AlmaJob()
+    now = of_core(app)
+    kept = json.loads(Path(installed.CORE).read_text("utf-8"))
+    assert kept == now, "run python -m tests.generated_docs"
+
+
+def test_our_own_grammar_has_every_command() -> None:
+    """Each with a summary and at least the global options."""
+    commands = json.loads(Path(installed.CORE).read_text("utf-8"))["commands"]
+    core = [each.name for each in AlmaJob().command_manager.installed if is_core(each.claims[0])]
+    assert sorted(commands) == sorted([*core, "help"])
+    assert all(command["summary"] for command in commands.values())
+    assert all(len(commands[name]["options"]) > 5 for name in core)
+
+
+@pytest.fixture
+def site_packages(tmp_path: Path) -> Path:
+    """A directory into which distributions are installed."""
+    path = tmp_path / "site"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def ask(almajob_process: Run, site_packages: Path, tmp_path: Path) -> Ask:
+    """Complete the last of some words in a process that finds what is installed in that directory."""
+    path = os.pathsep.join([str(site_packages), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+    def asked(*words: str) -> list[str]:
+        # A directory of compiled modules is one more reason to ask again.
+        environ = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        environ["TOLD"] = str(tmp_path / "told")
+        done = almajob_process("__complete", "zsh", "almajob", *words, environ=environ)
+        assert done.code == 0
+        kind, *lines = done.out.splitlines()
+        assert kind == "words"
+        return [line.partition("\t")[0] for line in lines]
+
+    return asked
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[[], int]:
+    """How often the plugin was imported."""
+    return lambda: (
+        (tmp_path / "told").read_text("utf-8").count("imported") if (tmp_path / "told").exists() else 0
+    )
+
+
+def _index() -> Path:
+    return Path.home() / ".cache" / "almajob" / ".cache.completion"
+
+
+def test_a_plugins_commands_can_be_completed(ask: Ask, site_packages: Path) -> None:
+    """Names, options, choices, columns, and values that it calls as we do."""
+    commands = {"hello": "Hello", "my_jobs": "Jobs", "show_M44": "Hello"}
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, commands)
+    assert ask("hell") == ["hello"]
+    assert ask("my", "") == ["jobs"]
+    assert {"list", "run", "hello", "my"} <= set(ask(""))
+    assert ask("my", "jobs", "--co") == ["--column", "--colour"]
+    assert ask("my", "jobs", "--colour=") == ["--colour=red", "--colour=blue"]
+    assert ask("my", "jobs", "-c", "T") == ["Two words"]
+    assert ask("my", "jobs", "--hid") == []
+    assert ask("my", "jobs", "") == ["demo"]
+    assert ask("hello", "--env", "") == ["a", "b"]
+    assert ask("show", "M4") == []
+
+
+def test_plugins_are_asked_once(ask: Ask, site_packages: Path, told: Callable[[], int]) -> None:
+    """What they say is kept for this user alone; they are asked anew when the directory changes."""
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    for _time in range(3):
+        assert ask("hell") == ["hello"]
+    assert told() == 1
+    assert stat.S_IMODE(_index().stat().st_mode) == 0o600
+    assert stat.S_IMODE(_index().parent.stat().st_mode) == 0o700
+    _install(site_packages, "almajob-more", "aj_more", TELLING, {"hence": "Hello"})
+    assert ask("he") == ["hello", "help", "hence"]
+    assert told() == 3
+    shutil.rmtree(site_packages / "almajob_telling-1.2.dist-info")
+    assert ask("he") == ["help", "hence"]
+    assert [path.name for path in _index().parent.iterdir()] == [".cache.completion"]
+
+
+def test_no_plugin_is_a_thing_to_know_too(ask: Ask) -> None:
+    """Nobody looks for one each time a key is pressed."""
+    assert ask("sho") == ["show"]
+    before = _index().stat().st_mtime_ns, _index().stat().st_ino
+    assert ask("sho") == ["show"]
+    assert (_index().stat().st_mtime_ns, _index().stat().st_ino) == before
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import nowhere_to_be_found",
+        "raise SystemExit(0)",
+        "print('a word of its own'); X = 7",
+        GOOD + "class X(Hello):\n    def get_parser(self, prog_name):\n        raise KeyError(7)\n",
+        GOOD + "class X(Hello):\n    def get_parser(self, prog_name):\n        raise SystemExit(3)\n",
+        GOOD + "class X(Hello):\n    def __init__(self):\n        pass\n",
+        GOOD + "class X(Hello):\n    columns = 7\n",
+    ],
+)
+def test_a_broken_plugin_harms_nothing(ask: Ask, site_packages: Path, source: str) -> None:
+    """Others can be completed, and ours."""
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    _install(site_packages, "almajob-broken", "aj_broken", source, {"broken": "X", "list": "X"})
+    assert ask("hell") == ["hello"]
+    assert ask("list", "--ty") == ["--type"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "7", "null", "{}", '{"installed": []}', "[" * 100_000, "\xff"),
+        *('{"installed": INSTALLED}', '{"installed": INSTALLED, "grammar": 7}'),
+        '{"installed": INSTALLED, "grammar": {"options": [], "general": [7], "commands": {}}}',
+        '{"installed": INSTALLED, "grammar": {"options": [7], "general": [0], "commands": {}}}',
+        '{"installed": INSTALLED, "grammar": {"options": [], "general": [], "commands": {"hello": 7}}}',
+        '{"installed": INSTALLED, "grammar": {"options": [], "general": [], "commands": {"x": {"y": 7}}}}',
+    ],
+)
+def test_a_damaged_index_is_made_anew(ask: Ask, site_packages: Path, text: str) -> None:
+    """Whatever stands in it."""
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    assert ask("hell") == ["hello"]
+    whole = json.loads(_index().read_text("utf-8"))
+    _index().write_text(text.replace("INSTALLED", json.dumps(whole["installed"])), "latin-1")
+    assert ask("hell") == ["hello"]
+    assert ask("hello", "--env", "") == ["a", "b"]
+    assert json.loads(_index().read_text("utf-8")) == whole
+
+
+def test_a_cache_that_cannot_be_written_harms_nothing(ask: Ask, site_packages: Path) -> None:
+    """The plugins are asked each time then."""
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    (Path.home() / ".cache").write_text("no directory", "utf-8")
+    assert ask("hell") == ["hello"]
+    assert (Path.home() / ".cache").read_text("utf-8") == "no directory"
+
+
+def test_an_index_is_not_written_through_a_link(ask: Ask, site_packages: Path, tmp_path: Path) -> None:
+    """A link that somebody put there is replaced; what it points at stays as it is."""
+    _install(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    victim = tmp_path / "victim"
+    victim.write_text("mine", "utf-8")
+    _index().parent.mkdir(parents=True, mode=0o700)
+    _index().symlink_to(victim)
+    assert ask("hell") == ["hello"]
+    assert victim.read_text("utf-8") == "mine"
+    assert not _index().is_symlink()
