@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import logging
-import os
-import platform
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cliff.app
-import cliff.help
+from cliff.commandmanager import EntryPointWrapper
 
 from almajob import __version__, columns, legacy, logs, stdout
-from almajob.discovery import Commands
+from almajob.discovery import Commands, Installed, is_core, origin
 from almajob.errors import AlmajobError, UsageError
+from almajob.helppage import HelpAction, HelpCommand
+from almajob.nearest import nearest
 from almajob.options import add_global_options, add_output_options, shorten_errors
+from almajob.signals import Terminated
+from almajob.terminal import is_attended
+
+if TYPE_CHECKING:
+    from almajob.config.settings import Options
+    from almajob.connections import Connections
+    from almajob.context import Context
 
 LOG = logging.getLogger(__name__)
 
@@ -37,10 +42,6 @@ almajob lists, runs and follows the jobs of Ex Libris Alma.
 
 All commands and options: almajob --help
 """
-
-
-class Terminated(BaseException):
-    """SIGTERM came; as KeyboardInterrupt is for Ctrl-C."""
 
 
 class _OptionParser(argparse.ArgumentParser):
@@ -70,8 +71,13 @@ class AlmaJob(cliff.app.App):
 
     NAME = _NAME
     LOG = logging.getLogger(_NAME)
+    command_manager: Commands
     has_older_spelling = False
     """Whether this command line is one of the older script's."""
+    connections: Connections | None = None
+    """What the commands of a shell share; None where there is only one command."""
+    lasting: argparse.Namespace | None = None
+    """The shell's own options, which hold for each of its commands that says nothing else."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -79,6 +85,7 @@ class AlmaJob(cliff.app.App):
             version=__version__,
             command_manager=Commands(),
         )
+        self.command_manager.commands["help"] = EntryPointWrapper("help", HelpCommand)
 
     def build_option_parser(
         self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
@@ -88,7 +95,7 @@ class AlmaJob(cliff.app.App):
         parser.add_argument(
             "-h",
             "--help",
-            action=cliff.help.HelpAction,
+            action=HelpAction,
             nargs=0,
             default=self,
             help="show this help and exit",
@@ -102,6 +109,9 @@ class AlmaJob(cliff.app.App):
 
     def configure_logging(self) -> None:
         """Begin to tell; cliff calls this once the global options are parsed."""
+        for name, value in vars(self.lasting or argparse.Namespace()).items():
+            if getattr(self.options, name, None) is None:
+                setattr(self.options, name, value)
         try:
             self.configure_output(self.options)
         except AlmajobError as error:
@@ -123,18 +133,31 @@ class AlmaJob(cliff.app.App):
         # For what is told before the options are known.
         self.options = argparse.Namespace(debug=False)
         logs.configure(self.stderr, 1, None)
-        _drop_bad_widths()
         parser = self.parser
         assert isinstance(parser, _OptionParser)
         words = legacy.translate(argv, parser.takes_value)
         self.has_older_spelling = words != argv
         return super().run(words)
 
+    def outcome(self, words: list[str]) -> int:
+        """Run one command line and give its exit code, however it ends."""
+        try:
+            return self.run(words)
+        except SystemExit as end:
+            # argparse's and cliff's help end so.
+            return self.report(end)
+        except BrokenPipeError:
+            return 141
+
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
-            self.stderr.write(_SHORT_HELP)
-            raise SystemExit(2)
+            if not (is_attended() and self.stdout.isatty()):
+                self.stderr.write(_SHORT_HELP)
+                raise SystemExit(UsageError.exit_code)
+            # cliff goes on with this list; its own shell is another.
+            argv.append("shell")
+            self.interactive_mode = False
         words = argv[1:] if argv[0] == "help" and len(argv) > 1 else argv
         try:
             self.command_manager.find_command(words)
@@ -145,7 +168,7 @@ class AlmaJob(cliff.app.App):
     def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]
         longer = [name for name in names if name.startswith(f"{words[0]} ")]
-        near = longer or difflib.get_close_matches(words[0], names, n=3)
+        near = longer or nearest(words[0], names, count=3)
         meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
         return UsageError(
             f"There is no command {words[0]!r}.", cure=f"{meant}almajob --help lists the commands."
@@ -158,26 +181,53 @@ class AlmaJob(cliff.app.App):
         self.LOG.error("almajob: %s", end.code)
         return 1
 
-    def report(self, error: BaseException) -> int:
-        """Tell an error on stderr and give its exit code."""
+    def context_of(self, options: Options, cmd_name: str | None) -> Context:
+        """Give what a command works with, for the length of that command.
+
+        Args:
+            options: what the command line says of the settings.
+            cmd_name: whose it is.
+        """
+        from almajob.context import Context
+
+        installed = self.command_manager.commands.get(cmd_name or "")
+        return Context(
+            options,
+            connections=self.connections,
+            owner=lambda: getattr(installed, "distribution", "almajob"),
+        )
+
+    def report(self, error: BaseException, cmd_name: str | None = None) -> int:
+        """Tell an error on stderr and give its exit code.
+
+        Args:
+            error: what happened.
+            cmd_name: in which command, where it was in one.
+        """
         if isinstance(error, SystemExit):
             return self._exit_code(error)
         if self.options.debug:
+            import traceback
+
             self.LOG.error("%s", "".join(traceback.format_exception(error)))
         if isinstance(error, AlmajobError):
             self.LOG.error("almajob: %s", error)
             return error.exit_code
-        self.LOG.error(
-            "almajob: a bug in almajob: %s: %s\n"
-            "  Please report it, with the output of the same command and --debug,\n"
-            "  and this: almajob %s, Python %s, %s",
-            type(error).__name__,
-            error,
-            __version__,
-            platform.python_version(),
-            platform.system(),
-        )
+        whose, whom = self._bug(cmd_name)
+        self.LOG.error("almajob: a bug in %s: %s: %s\n%s", whose, type(error).__name__, error, whom)
         return 1
+
+    def _bug(self, cmd_name: str | None) -> tuple[str, str]:
+        """Say whose bug it is, and whom to tell, with what."""
+        installed = self.command_manager.commands.get(cmd_name or "")
+        if isinstance(installed, Installed) and not is_core(installed.claims[0]):
+            whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"
+            return whose, "  Please tell its authors, with the output of the same command and --debug."
+        import platform
+
+        versions = f"almajob {__version__}, Python {platform.python_version()}, {platform.system()}"
+        whom = f"  Please report it, with the output of the same command and --debug,\n  and this: {versions}"
+        return "almajob", whom
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -193,31 +243,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     stdout.ready()
     try:
         with _sigterm_raises():
-            code = _run(words)
+            code = AlmaJob().outcome(words)
     except KeyboardInterrupt:
         code = 130
     except Terminated:
         code = 143
     return stdout.finish(code)
-
-
-def _run(words: list[str]) -> int:
-    app = AlmaJob()
-    try:
-        return app.run(words)
-    except SystemExit as end:
-        # argparse's and cliff's help end so.
-        return app.report(end)
-    except BrokenPipeError:
-        return 141
-
-
-def _drop_bad_widths() -> None:
-    """Take out what cliff would stumble over in every command: it reads these as whole numbers."""
-    for name in ("CLIFF_MAX_TERM_WIDTH", "CLIFF_FIT_WIDTH"):
-        if not os.environ.get(name, "0").isdecimal():
-            LOG.warning("%s is not a whole number and is ignored.", name)
-            del os.environ[name]
 
 
 @contextmanager

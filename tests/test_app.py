@@ -322,12 +322,6 @@ def test_a_hostile_name_cannot_steer_the_terminal(site: FakeAlma, almajob: Run) 
     assert json.loads(almajob("--env", "sandbox", "list", "-f", "json").out)[0]["Name"] == name
 
 
-def test_there_is_no_shell_format(site: FakeAlma, almajob: Run) -> None:
-    """cliff's would let a remote text run commands where its output is given to eval."""
-    site.jobs(JOBS)
-    assert almajob("--env", "sandbox", "show", "S1", "-f", "shell").code == 2
-
-
 def test_a_bad_width_does_not_break_every_command(
     site: FakeAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

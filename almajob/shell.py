@@ -1,0 +1,292 @@
+"""The interactive shell: almajob's commands at a prompt, with one session and one store for all of them.
+
+It is cliff's, on cmd2; quoting, redirection, completion, exit codes and the prompt are put right here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shlex
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import cmd2
+from cliff.interactive import InteractiveApp
+
+from almajob.alma.key import redact
+from almajob.completion import installed, typed
+from almajob.completion.candidates import FILES, candidates
+from almajob.completion.describing import of_plugins
+from almajob.completion.grammar import Grammar
+from almajob.config import settings
+from almajob.config.settings import Settings
+from almajob.connections import Connections
+from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
+from almajob.options import options_in
+from almajob.store.drawers import make_private
+from almajob.terminal import in_colour
+from almajob.visible import visible
+
+if TYPE_CHECKING:
+    from almajob.app import AlmaJob
+
+INTRO = "almajob's shell: Tab completes, help lists the commands, env NAME switches, Ctrl-D leaves."
+_HISTORY = "shell-history"
+_OWN = {
+    "env": "Switch to another environment: env NAME; or name the one that is used",
+    "exit": "Leave the shell",
+    "quit": "Leave the shell",
+}
+"""Its own words; ``names.RESERVED`` keeps them from being a command's."""
+_END = "_eof"
+_INTERRUPTED = 130
+
+
+class Shell(InteractiveApp):
+    """One session at the prompt, or one script.
+
+    Args:
+        app: runs the commands.
+        stdin: where the lines come from; a terminal gets a prompt, completion and history.
+        errexit: leave at the first command whose exit code is not 0.
+
+    Attributes:
+        exit_code: of the last command.
+        is_attended: somebody types the lines.
+    """
+
+    def __init__(self, app: AlmaJob, stdin: TextIO, *, errexit: bool = False) -> None:
+        self.app = app
+        self.parent_app, self.command_manager = app, app.command_manager
+        self._lasting = app.lasting or argparse.Namespace()
+        self.errexit = errexit
+        self.is_attended = stdin.isatty() and app.stdout.isatty()
+        self._has_run = self._must_end = False
+        self._line = 0
+        self._grammar: Grammar | None = None
+        # Not cliff's: it passes on what cmd2 would take from the command line.
+        cmd2.Cmd.__init__(
+            self,
+            stdin=stdin,
+            stdout=app.stdout,
+            allow_cli_args=False,
+            allow_clipboard=False,
+            auto_suggest=False,
+            persistent_history_file=self._history_file() if self.is_attended else "",
+            shortcuts={"?": "help "},
+            terminators=[],
+        )
+        self._show_environment()
+
+    def precmd(self, statement: cmd2.Statement | str) -> cmd2.Statement:
+        """Leave a line as it was parsed: cliff's own puts it together anew, without its quotes."""
+        return cmd2.Cmd.precmd(self, statement)
+
+    def onecmd_plus_hooks(self, line: str, **given: Any) -> bool:
+        """Run a line, and say of a script where it failed; Ctrl-C and a wrong ``env`` end a script."""
+        # What was printed so far comes before what a pipe prints.
+        with suppress(OSError, ValueError):
+            self.app.stdout.flush()
+        self._line += 1
+        self._has_run = self._must_end = False
+        stop = super().onecmd_plus_hooks(line, **given)
+        # The ini may say something else by now, as the commands read it anew.
+        self._show_environment()
+        if not line.strip() or line.lstrip().startswith("#") or line == _END:
+            return stop
+        if not self._has_run:
+            self.exit_code = self._refused_with(line)
+        if self.exit_code and not self.is_attended:
+            self.app.stderr.write(visible(f"  in line {self._line}: {line.strip()}") + "\n")
+            stop = stop or self._must_end or self.exit_code == _INTERRUPTED
+        return stop or (self.errexit and self.exit_code != 0)
+
+    def _refused_with(self, line: str) -> int:
+        """Tell a line that is none from one whose output could not go where it was sent."""
+        try:
+            self.statement_parser.parse(line)
+        except cmd2.exceptions.Cmd2ShlexError:
+            return UsageError.exit_code
+        return Refused.exit_code
+
+    def perror(self, *objects: Any, **_given: Any) -> None:
+        """Tell what cmd2 refuses, as almajob tells its own errors; nothing was run."""
+        causes = [getattr(each, "__cause__", None) for each in objects]
+        said = visible(": ".join(str(each) for each in (*objects, *causes) if each))
+        self.app.stderr.write(f"almajob: {said}\n  Nothing was run.\n")
+
+    def pexcept(self, exception: BaseException, **_given: Any) -> None:
+        """Tell of output that could not be written to where it was sent; cmd2 would show how to debug it."""
+        if isinstance(exception, OSError):
+            exception = ResultLost("The output cannot be written.", why=f"{exception.strerror or exception}.")
+        self.exit_code = self.app.report(exception)
+
+    def onecmd(self, statement: cmd2.Statement | str, *, add_to_history: bool = True) -> bool:
+        """Run a command of almajob's, or one of the shell's own; none of cmd2's."""
+        if not isinstance(statement, cmd2.Statement):
+            statement = self.statement_parser.parse(statement)
+        self._has_run = True
+        if statement.command == _END:
+            self._end_line()
+            return True
+        # A key that was pasted here by mistake must not stay on disk.
+        if add_to_history and redact(statement.raw) == statement.raw:
+            self.history.append(statement)
+        try:
+            return self._dispatch(statement.command_and_args)
+        except Exception as error:  # noqa: BLE001  # cmd2 would go on as if nothing had been
+            self.exit_code = self.app.report(error)
+            return False
+
+    def _dispatch(self, line: str) -> bool:
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"This is no command line: {error}.") from None
+        # As it stands in the README, and in what almajob advises.
+        words = (words[1:] or ["help"]) if words[:1] == ["almajob"] else words
+        own = {"env": self._env, "exit": self._exit, "quit": self._exit, "help": self._help}
+        return own.get(words[0], self._run_words)(words)
+
+    def _run_words(self, words: list[str]) -> bool:
+        kept, self.app.stdout = self.app.stdout, self.stdout
+        try:
+            self.exit_code = self.app.outcome(words)
+        finally:
+            self.app.stdout = kept
+        return False
+
+    def _help(self, words: list[str]) -> bool:
+        wanted = [word for word in _OWN if words[1:] in ([], [word])]
+        if not words[1:] or not wanted:
+            self._run_words(words)
+        for word in wanted:
+            self.stdout.write(f"  {word:<5} {_OWN[word]}\n")
+        return False
+
+    def _exit(self, words: list[str]) -> bool:
+        if len(words) > 1:
+            raise UsageError(f"{words[0]} takes nothing.")
+        return True
+
+    def _env(self, words: list[str]) -> bool:
+        # In a script, what comes next would go to another environment than was meant.
+        self._must_end = True
+        if len(words) > 2:
+            raise UsageError("env takes one environment.", cure="env NAME switches to it.")
+        for name in words[1:]:
+            # Refuses a name that is not there.
+            self._settings.environment(name)
+            self._lasting.almajob_env = name
+        if not words[1:]:
+            self.stdout.write(f"{self._environment()[0] or '(none)'}\n")
+        self.exit_code = 0
+        self._must_end = False
+        self._show_environment()
+        return False
+
+    def _show_environment(self) -> None:
+        """Make the prompt say where commands go; production looks like nothing else."""
+        if not self.is_attended:
+            self.prompt = ""
+            return
+        name, is_production = self._environment()
+        if is_production:
+            marked = f"PRODUCTION {name}" if name != "production" else "PRODUCTION"
+            self.prompt = f"{in_colour(f'({marked})', '1;97;41')} almajob# "
+        else:
+            self.prompt = f"({name or 'no environment'}) almajob> "
+
+    @property
+    def _settings(self) -> Settings:
+        return settings.load(options_in(self._lasting), os.environ)
+
+    def _environment(self) -> tuple[str, bool]:
+        """Name the environment that is used, and say whether it is a production; nothing where none is."""
+        try:
+            found = self._settings
+            if found.env is None:
+                return "", False
+            return found.env.text, found.environment().kind.text == "production"
+        except AlmajobError:
+            return "", False
+
+    def _end_line(self) -> None:
+        if self.is_attended:
+            self.stdout.write("\n")
+
+    def _history_file(self) -> str:
+        """Make the file of the history for its owner alone; without one where that cannot be."""
+        try:
+            path = Path(self._settings.state_dir.text) / _HISTORY
+            make_private(path.parent)
+            flags = os.O_CREAT | os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            os.close(os.open(path, flags, 0o600))
+            if not path.is_file():
+                return ""
+            path.chmod(0o600)
+        except (AlmajobError, OSError):
+            return ""
+        return str(path)
+
+    def complete(
+        self, text: str, line: str, begidx: int, endidx: int, custom_settings: Any = None
+    ) -> cmd2.Completions:
+        """Complete as the scripts for other shells do, from the same words and the same store."""
+        found = typed.read(line[:endidx], text)
+        if self._grammar is None:
+            self._grammar = installed.grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
+        environment = self._environment()[0]
+        kind, values = candidates(self._grammar, found.words, found.beginning, os.environ, environment)
+        if not found.words:
+            values += [(word, what) for word, what in _OWN.items() if word.startswith(text)]
+        elif found.words == ["env"]:
+            kind, values = candidates(self._grammar, ["--env"], found.beginning, os.environ)
+        if kind == FILES:
+            return self.path_complete(text, line, begidx, endidx)
+        items = [
+            cmd2.CompletionItem(
+                value,
+                text=typed.in_quotes(value.removeprefix(found.head), found.quote),
+                display=value,
+                display_meta=what,
+            )
+            for value, what in values
+            if value.startswith(found.head)
+        ]
+        return cmd2.Completions(items=items, is_sorted=True)
+
+
+def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -> int:
+    """Read and run lines until they end.
+
+    Args:
+        app: runs the commands.
+        parsed_args: the options that hold for all of them.
+        errexit: end at the first command whose exit code is not 0.
+
+    Returns:
+        The exit code of the last command.
+
+    Raises:
+        UsageError: this is the shell already.
+    """
+    if app.lasting is not None:
+        raise UsageError("This is almajob's shell already.", cure="env NAME switches to another environment.")
+    given = {name: value for name, value in vars(parsed_args).items() if name.startswith("almajob_")}
+    app.lasting = argparse.Namespace(**{**vars(app.options), **given})
+    app.connections = Connections(os.environ)
+    try:
+        # Closed, as some that start programs leave it, it is an empty script.
+        shell = Shell(app, sys.stdin or io.StringIO(), errexit=errexit)
+        if shell.is_attended:
+            app.stderr.write(f"{INTRO}\n")
+        shell.cmdloop()
+        return shell.exit_code
+    finally:
+        app.connections.close()
+        app.lasting = app.connections = None

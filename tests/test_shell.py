@@ -1,0 +1,362 @@
+"""The shell, in a terminal and from a script: what is typed is what is run, and one session serves all."""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from almajob.simulator.clock import Clock
+from almajob.simulator.institution import Institution
+from almajob.simulator.server import Simulator
+from almajob.testing import SimulatedAlma
+from tests.conftest import Result, Run
+from tests.fake_alma import KEY
+from tests.terminals import Terminal
+from tests.test_discovery import GOOD, _install
+
+JOB = "ERP export using profile FINANCE"
+_connects: list[object] = []
+_counts = [False]
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "socket.connect" and _counts[0]:
+        _connects.append(arguments)
+
+
+# An audit hook cannot be taken away again.
+sys.addaudithook(_hook)
+
+Script = Callable[..., Result]
+
+
+@pytest.fixture
+def script(almajob: Run, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Run a script of lines in the shell, in this process."""
+
+    def run(*lines: str, words: tuple[str, ...] = ("--env", "sandbox")) -> Result:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
+        return almajob(*words, "shell")
+
+    return run
+
+
+def test_quotes_reach_the_command(simulated: SimulatedAlma, script: Script) -> None:
+    """A job's name has blanks; cliff's own shell would lose the quotes around it."""
+    done = script(f"run --job '{JOB}' -f value -c state", f'show "{JOB}" -f value -c id')
+    assert (done.code, done.out.split()) == (0, ["STARTED", "S9563600010000561"])
+    assert simulated.log.count("POST /conf/jobs/*") == 1
+
+
+def test_one_session_serves_all_commands(simulated: SimulatedAlma, script: Script) -> None:
+    """Five commands, one connection; the list is fetched once."""
+    _connects.clear()
+    _counts[0] = True
+    try:
+        done = script(
+            *["show S9563600010000561 -f value -c id"] * 3, "list -f value -c ID", "list --type manual"
+        )
+    finally:
+        _counts[0] = False
+    assert done.code == 0
+    assert len(_connects) == 1
+    assert simulated.log.total >= 4
+
+
+def test_output_goes_where_it_is_sent(simulated: SimulatedAlma, script: Script) -> None:
+    """``>``, ``>>`` and ``|``; in quotes they are text."""
+    done = script(
+        "list -f json > 'a list.json'",
+        "list -f value -c ID >> ids.txt",
+        "list -f value -c ID >> ids.txt",
+        "list -f value -c ID | head -n 1 | tr S s",
+        "list --name 'a > b | c' -f json",
+    )
+    assert json.loads(Path("a list.json").read_text("utf-8"))
+    ids = Path("ids.txt").read_text("utf-8").splitlines()
+    assert len(ids) > 10
+    assert ids[: len(ids) // 2] == ids[len(ids) // 2 :]
+    assert done.out.endswith("[]\n")
+    assert not Path("b").exists()
+
+
+def test_the_exit_code_is_that_of_the_last_command(simulated: SimulatedAlma, script: Script) -> None:
+    """Whatever came before; an empty script is 0."""
+    assert script("nope", "list -q > /dev/null").code == 0
+    assert script("list > /dev/null", "show nothing").code == 5
+    assert script("list > /dev/null", "list --nope").code == 2
+    assert script("list > /dev/null", "lsit").code == 2
+    assert script("show 'unclosed").code == 2
+    done = script("list > /no/such/directory/file")
+    assert done.code == 5
+    assert "No such file or directory" in done.err
+    assert script("list | false").code == 5
+    assert script("", "  ", "# a comment").code == 0
+    assert script().code == 0
+
+
+def test_errexit_leaves_at_the_first_failure(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And gives its exit code; without it the script goes on."""
+    for words, code, out in ((("--errexit",), 5, ""), ((), 0, "S9563600010000561\n")):
+        monkeypatch.setattr(
+            sys, "stdin", io.StringIO("show nothing\nshow S9563600010000561 -f value -c id\n")
+        )
+        done = almajob("--env", "sandbox", "shell", *words)
+        assert (done.code, done.out) == (code, out)
+
+
+def test_options_of_one_command_do_not_stick(simulated: SimulatedAlma, script: Script) -> None:
+    """Environment, quietness, UTC: the next command is as if they had not been typed."""
+    done = script(
+        "--env production -q --utc list --name nothing -f json",
+        "list --env production -q --name nothing -f json",
+        "env",
+        "list --name nothing -f json",
+    )
+    assert done.out == "[]\n[]\nsandbox\n[]\n"
+    assert done.err.count("No job matches") == 1
+
+
+def test_the_shells_own_options_hold_for_all(simulated: SimulatedAlma, script: Script) -> None:
+    """Those before its name and those after."""
+    done = script("list --name nothing -f json", "env", words=("-q", "--env", "production"))
+    assert (done.out, done.err) == ("[]\nproduction\n", "")
+
+
+def test_env_switches(simulated: SimulatedAlma, script: Script) -> None:
+    """To an environment that there is; the exit code says whether."""
+    assert script("env production", "env").out == "production\n"
+    assert script("env a b").code == 2
+
+
+def test_a_wrong_env_ends_a_script(simulated: SimulatedAlma, script: Script) -> None:
+    """What comes next would go to another environment than was meant."""
+    done = script("env production", "env sandbx", "env", f"run --job '{JOB}'")
+    assert (done.code, done.out) == (7, "")
+    assert "has no environment 'sandbx'" in done.err
+    assert "in line 2: env sandbx" in done.err
+    assert simulated.log.total == 0
+
+
+def test_a_script_says_where_it_failed(simulated: SimulatedAlma, script: Script) -> None:
+    """The line, and its number."""
+    done = script(
+        "# first", "list > /dev/null", "show nothing", "list --nope", words=("--env", "sandbox", "-q")
+    )
+    assert "in line 3: show nothing" in done.err
+    assert "in line 4: list --nope" in done.err
+
+
+def test_lines_of_the_readme_can_be_typed(simulated: SimulatedAlma, script: Script) -> None:
+    """With the program's name before them."""
+    done = script("almajob show S9563600010000561 -f value -c id", "almajob")
+    assert done.out.startswith("S9563600010000561\n")
+    assert "commands:" in done.out
+
+
+@pytest.mark.parametrize("line", ["list -f json \\", "show \\"])
+def test_an_open_end_is_no_bug(simulated: SimulatedAlma, script: Script, line: str) -> None:
+    """It is a wrong line."""
+    done = script(line)
+    assert done.code == 2
+    assert "a bug" not in done.err
+
+
+def test_output_that_cannot_be_written_is_told(simulated: SimulatedAlma, script: Script) -> None:
+    """In almajob's words, and the next command runs."""
+    done = script("list > /dev/full", "env")
+    assert (done.code, done.out) == (0, "sandbox\n")
+    assert "cannot be written" in done.err
+    assert "traceback" not in done.err.lower()
+
+
+def test_production_asks_in_a_script_as_anywhere(simulated: SimulatedAlma, script: Script) -> None:
+    """The next line of the script is no answer."""
+    done = script(f"run --job '{JOB}' -f value -c state", "S9563600010000561", words=("--env", "production"))
+    assert simulated.log.count("POST /conf/jobs/*") == 0
+    assert "--yes" in done.err
+    assert done.code == 2
+
+
+def test_the_older_spelling_works_too(simulated: SimulatedAlma, script: Script) -> None:
+    """As on the command line."""
+    done = script("--cmd list", f"--cmd status --job '{JOB}' --id 1")
+    assert JOB in done.out
+    assert done.code in (4, 5)
+
+
+@pytest.mark.parametrize(
+    "line", ["shell", "py", "edit x", "alias create a b", "run_script x", "macro", "set x y", "!ls"]
+)
+def test_none_of_cmd2s_own_commands_is_there(simulated: SimulatedAlma, script: Script, line: str) -> None:
+    """They would shadow a plugin's, or run other programs; and there is no shell in the shell."""
+    done = script(line)
+    assert done.code == 2
+    assert "There is no command" in done.err or "shell already" in done.err
+
+
+def test_help_lists_and_explains(simulated: SimulatedAlma, script: Script) -> None:
+    """``help``, ``?`` and --help."""
+    done = script("help", "? runs list", "list --help")
+    assert "commands:\n" in done.out
+    assert "usage: almajob runs list" in done.out
+    assert "usage: almajob list" in done.out
+    assert "env   Switch to another environment" in done.out
+    assert done.code == 0
+
+
+def test_plugins_are_there(
+    simulated: SimulatedAlma, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the shell's session, their own options, and their faults as messages."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = GOOD.replace("l7xx00canary00canary00canary00canary", "x")
+    commands = {"hello": "Hello", "fails": "Fails", "env": "Hello"}
+    _install(tmp_path, "almajob-good", "aj_good_sh", source, commands)
+    done = script("hello --env b", "fails", "env")
+    assert done.out == "hello b\nsandbox\n"
+    assert "KeyError" in done.err
+    assert done.code == 0
+
+
+def test_a_closed_pipe_ends_the_command_alone(simulated: SimulatedAlma, script: Script) -> None:
+    """The next command prints as if nothing had been."""
+    done = script(*["list -f json | true"] * 2, "show S9563600010000561 -f value -c id")
+    assert (done.code, done.out) == (0, "S9563600010000561\n")
+
+
+def test_bare_almajob_without_a_terminal_says_how_to_begin(almajob_process: Run) -> None:
+    """A script that forgot its command must not wait for one."""
+    done = almajob_process()
+    assert (done.code, done.out) == (2, "")
+    assert "almajob --help" in done.err
+
+
+@pytest.fixture
+def institution(write_ini: Callable[..., Path]) -> Iterator[Institution]:
+    """An Alma for processes of their own; its clock stands still."""
+    with Simulator(Institution(Clock(speed=0))) as simulator:
+        write_ini(
+            f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n"
+            f"[production]\napi_key = simulator-production-key\nbase_url = {simulator.base_url}\n"
+        )
+        yield simulator.institution
+
+
+# The terminal of the tests does not answer where its cursor is.
+ENVIRON = {"PROMPT_TOOLKIT_NO_CPR": "1"}
+
+
+def _begun(*words: str) -> Terminal:
+    return Terminal(*words, environ=ENVIRON)
+
+
+def test_the_prompt_shows_the_environment(institution: Institution) -> None:
+    """Bare almajob at a terminal opens the shell; production cannot be overlooked."""
+    with _begun() as terminal:
+        terminal.until(lambda text: "Ctrl-D leaves" in text and "(no environment) almajob>" in text)
+        terminal.type("env sandbox\r")
+        terminal.until(lambda text: "(sandbox) almajob>" in text)
+        terminal.type("env production\r")
+        terminal.until(lambda text: "(PRODUCTION) almajob#" in text)
+        assert terminal.is_shown_in("PRODUCTION", "red")
+        terminal.type("env\r")
+        terminal.until(lambda text: "\nproduction\n" in text)
+        terminal.type("\x04")
+        assert terminal.end() == 0
+
+
+def test_tab_completes_in_the_shell(institution: Institution, almajob: Run) -> None:
+    """Commands, options, environments, job names with their quotes, ids of runs."""
+    done = almajob("--env", "sandbox", "run", "--job", JOB, "-f", "value", "-c", "instance_id")
+    almajob("--env", "sandbox", "list", "-f", "json")
+    with _begun("--env", "sandbox") as terminal:
+        terminal.until(lambda text: "almajob>" in text)
+        terminal.type("stat\t")
+        terminal.until(lambda text: "almajob> status" in text)
+        terminal.type("--exit\t")
+        terminal.until(lambda text: "status --exit-status" in text)
+        terminal.type("--id 9\t")
+        terminal.until(lambda text: f"--id {done.out.strip()}" in text)
+        terminal.press_ctrl_c()
+        terminal.until(lambda text: text.endswith("almajob>"))
+        terminal.type("show 'ERP export using profile F\t")
+        terminal.until(lambda text: f"show '{JOB}'" in text)
+        terminal.type("-f value -c id\r")
+        terminal.until(lambda text: "\nS9563600010000561\n" in text)
+        terminal.type("env prod\t")
+        terminal.until(lambda text: text.endswith("env production"))
+        terminal.type("\r")
+        terminal.until(lambda text: "almajob#" in text)
+        terminal.type("exit\r")
+        assert terminal.end() == 0
+
+
+def test_a_start_in_production_is_confirmed_at_the_prompt(institution: Institution) -> None:
+    """The question is answered at the same keyboard, and nothing else starts it."""
+    with _begun("--env", "production") as terminal:
+        terminal.until(lambda text: "almajob#" in text)
+        terminal.type(f"run --job '{JOB}' -f value -c state\r")
+        terminal.until(lambda text: "Type the job's id" in text)
+        terminal.type("no\r")
+        terminal.until(lambda text: text.count("almajob#") == 2)
+        assert institution.log.count("POST /conf/jobs/*") == 0
+        terminal.type(f"run --job '{JOB}' -f value -c state\r")
+        terminal.until(lambda text: text.count("Type the job's id") == 2)
+        terminal.type("S9570600010000561\r")
+        terminal.until(lambda text: "\nSTARTED\n" in text)
+        assert institution.log.count("POST /conf/jobs/*") == 1
+        terminal.type("exit\r")
+        assert terminal.end() == 0
+
+
+def test_ctrl_c_stops_the_command_and_not_the_shell(institution: Institution) -> None:
+    """A wait that is interrupted says how to go on; the prompt comes back."""
+    with _begun("--env", "sandbox") as terminal:
+        terminal.until(lambda text: "almajob>" in text)
+        terminal.type(f"run --job '{JOB}' --wait\r")
+        terminal.until(lambda text: "%" in text or "QUEUED" in text)
+        terminal.press_ctrl_c()
+        terminal.until(lambda text: text.endswith("almajob>"))
+        assert "almajob" in terminal.text
+        terminal.type("exit\r")
+        assert terminal.end() == 130
+
+
+def test_a_closed_stdin_is_an_empty_script(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some that start programs leave it so."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert almajob("--env", "sandbox", "shell").code == 0
+
+
+def test_the_history_is_kept_for_its_owner(institution: Institution) -> None:
+    """0600, whatever the umask; the arrow brings back the last line of the session before."""
+    before = os.umask(0)
+    try:
+        # What looks like a key is left out, so that the arrow brings back what was before it.
+        for line in (f"api {KEY}\r", "list --name once\r", "\x1b[A\x1b[A\r"):
+            with _begun("--env", "sandbox") as terminal:
+                terminal.until(lambda text: "almajob>" in text)
+                terminal.type(line)
+                terminal.until(lambda text: text.count("almajob>") == 2)
+                terminal.type("exit\r")
+                assert terminal.end() == (2 if KEY in line else 0)
+    finally:
+        os.umask(before)
+    path = Path.home() / ".local/state/almajob/shell-history"
+    kept = lzma.decompress(path.read_bytes())
+    assert kept.count(b"list --name once") >= 2
+    assert KEY.encode() not in kept
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
