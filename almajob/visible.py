@@ -8,7 +8,8 @@ from collections.abc import Callable
 # C0 and C1 controls, the marks with which bidirectional text can make a name look like another one, and what
 # has no ink: soft hyphen, zero-width space, fillers, invisible operators, interlinear marks, tags.
 # https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing
-_UNSEEN = re.compile(
+# A text: compiled when it is first needed, as re keeps what it compiled.
+_UNSEEN = (
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028\u2029\u202a-\u202e"
     "\u2060-\u206f\u2800\u3164\uffa0\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -32,4 +33,4 @@ def spelled(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:
         spell: writes one such character.
         keep: characters that stay as they are.
     """
-    return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else spell(found[0]), text)
+    return re.sub(_UNSEEN, lambda found: found[0] if found[0] in keep else spell(found[0]), text)

@@ -34,6 +34,9 @@ hypothesis_settings.load_profile("any machine")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Those plugins have tests of their own, which run where they are installed.
+collect_ignore = ["plugins"]
+
 _KEPT = ("COVERAGE_", "COV_", "LANG", "PATH", "PYTEST_", "TZ")
 
 

@@ -1,17 +1,26 @@
-"""The parts of the docs that the program knows better; ``python -m tests.generated_docs`` writes them."""
+"""The parts of the docs that the program knows better, and whole pages.
+
+``python -m tests.generated_docs`` writes them.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
 
-from almajob.alma.models import Code, Instance
+from almajob.alma.instances import Instance
+from almajob.alma.models import Code
 from almajob.alma.statuses import STATUSES
+from almajob.app import AlmaJob
+from almajob.completion import installed
+from almajob.completion.describing import of_core
 from almajob.errors import EXIT_CODES
 from almajob.runs.policy import Policy
 from almajob.simulator.faults import NAMES
+from tests import commandspage, manpage
 from tests.benchmarks import polling
 from tests.runs.test_model import figures
 
@@ -21,6 +30,7 @@ RELIABILITY = ROOT / "docs" / "reliability.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"
 PARAMETERS = ROOT / "docs" / "parameters.md"
 FOLLOWING = ROOT / "docs" / "following.md"
+MAN_PAGE = ROOT / "docs" / "almajob.1"
 
 
 def _exit_codes() -> str:
@@ -62,6 +72,18 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
 }
 
 
+def grammar() -> str:
+    """Give what completions know of our own commands."""
+    return json.dumps(of_core(AlmaJob()), ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    Path(installed.CORE): grammar,
+    ROOT / "docs" / "commands.md": commandspage.text,
+    MAN_PAGE: manpage.text,
+}
+
+
 def with_generated_part(name: str, text: str) -> str:
     """Put a generated part into its page."""
     block = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)", re.DOTALL)
@@ -73,3 +95,5 @@ if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
     for name, (page, _) in PARTS.items():
         page.write_text(with_generated_part(name, page.read_text("utf-8")), "utf-8")
+    for page, text in PAGES.items():
+        page.write_text(text(), "utf-8")

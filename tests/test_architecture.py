@@ -10,13 +10,27 @@ import almajob
 
 ROOT = Path(almajob.__file__).parent
 RANKS = (
-    *("visible", "times", "newfile", "signals", "stdout", "terminal", "deadline", "errors", "alma", "logs"),
+    *(
+        "names",
+        "visible",
+        "nearest",
+        "times",
+        "newfile",
+        "signals",
+        "stdout",
+        "terminal",
+        "deadline",
+        "errors",
+    ),
+    *("alma", "logs"),
     *(
         "config",
         "store",
         "runs",
+        "connections",
         "context",
         "columns",
+        "formatters",
         "views",
         "live",
         "options",
@@ -25,19 +39,24 @@ RANKS = (
         "contradictions",
         "command",
     ),
-    *("plugin", "discovery", "legacy", "app", "testing", "commands"),
+    *("discovery", "overview", "helppage", "conformance", "legacy", "completion", "shell"),
+    *("plugin", "app", "testing", "commands"),
 )
 # The simulator stands beside the house: it may use nothing of it but the words for a status.
-SIMULATOR_USERS = {"context", "testing", "commands.simulator_serve"}
+SIMULATOR_USERS = {"connections", "testing", "commands.simulator_serve"}
 FENCES = {
     "requests": ("alma.",),
     "urllib3": ("alma.",),
     "diskcache": ("store.",),
     "sqlite3": ("store.",),
     "configparser": ("config.",),
-    "cliff": ("app", "discovery", "command", "columns"),
+    "cliff": ("app", "helppage", "shell", "discovery", "command", "columns", "formatters."),
+    "cmd2": ("shell",),
     "stevedore": ("discovery",),
-    "argparse": ("app", "command", "options", "runoptions", "startoptions", "contradictions", "commands."),
+    "argparse": (
+        *("app", "command", "options", "runoptions", "startoptions", "contradictions", "commands."),
+        *("conformance", "helppage", "shell", "formatters.", "completion.describing"),
+    ),
     "rich": ("live",),
 }
 BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}

@@ -6,10 +6,12 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import entry_points
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,17 @@ from almajob.store.ledger import Ledger
 from almajob.store.record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.generated_docs import FOLLOWING, PARAMETERS, PARTS, README, ROOT, SIMULATOR, with_generated_part
+from tests.generated_docs import (
+    FOLLOWING,
+    MAN_PAGE,
+    PAGES,
+    PARAMETERS,
+    PARTS,
+    README,
+    ROOT,
+    SIMULATOR,
+    with_generated_part,
+)
 from tests.store.test_record import new
 
 pytest_plugins = ["pytester"]
@@ -68,6 +80,38 @@ def test_generated_parts_are_up_to_date(name: str, part: str) -> None:
     text = PARTS[name][0].read_text("utf-8")
     assert with_generated_part(name, text) == text
     assert part in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_generated_pages_are_up_to_date(page: Path) -> None:
+    """They tell of all commands and options as the parsers have them."""
+    assert page.read_text("utf-8") == PAGES[page](), "run python -m tests.generated_docs"
+
+
+# Small images have a man that only says that it is none; it comes without groff.
+@pytest.mark.skipif(not (shutil.which("man") and shutil.which("groff")), reason="there is no man with groff")
+def test_the_manual_page_is_shown_without_a_warning() -> None:
+    """By man, which tells of what it does not understand where it is asked to."""
+    shown = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", MAN_PAGE],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANPAGER": "cat"},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert shown.stderr == ""
+    # Bold and italics are escape sequences, or signs printed over each other.
+    text = re.sub(r"\x1b\[\d*m|.\x08", "", shown.stdout)
+    assert re.search(r"^ +almajob run \[--job JOB\]", text, re.MULTILINE)
+    assert re.search(r"^ +--env NAME\n", text, re.MULTILINE)
+
+
+def test_the_manual_page_has_every_variable() -> None:
+    """All that are almajob's own."""
+    text = MAN_PAGE.read_text("utf-8")
+    for module in ROOT.glob("almajob/**/*.py"):
+        for name in re.findall(r"\bALMAJOB_[A-Z_]+", module.read_text("utf-8")):
+            assert f"\\fB{name}" in text, f"{module.name}: {name}"
 
 
 def test_the_page_on_the_simulator_is_right(
@@ -144,10 +188,16 @@ def _start_in_doubt() -> str:
 
 @pytest.mark.parametrize("example", sorted({*_readme_examples(), *_help_examples()}))
 def test_every_example_works(
-    ended_run: Callable[[str], str], almajob: Run, tmp_path: Path, example: str
+    ended_run: Callable[[str], str],
+    almajob: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    example: str,
 ) -> None:
     """Those of the README and those of each command's help, as they are printed."""
-    words = shlex.split(example, comments=True)[1:]
+    words = list(takewhile(lambda word: word not in {"<", "|"}, shlex.split(example, comments=True)[1:]))
+    # The shell reads lines; here there are none.
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     run_id = ended_run(next((word for word in words if word in REPORTING), ""))
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
     if "@last" in words:
