@@ -101,7 +101,7 @@ class Shell(InteractiveApp):
         if not self._has_run:
             self.exit_code = self._refused_with(line)
         if self.exit_code and not self.is_attended:
-            self.app.stderr.write(visible(f"  in line {self._line}: {line.strip()}") + "\n")
+            self.app.stderr.write(visible(redact(f"  in line {self._line}: {line.strip()}")) + "\n")
             stop = stop or self._must_end or self.exit_code == _INTERRUPTED
         return stop or (self.errexit and self.exit_code != 0)
 

@@ -93,3 +93,41 @@ def test_no_cache_of_stevedores_is_written(almajob_process: Run) -> None:
     """It could hide a plugin that was just installed again."""
     assert almajob_process("--env", "demo", "list").code == 0
     assert [path.name for path in (Path.home() / ".cache").iterdir()] == ["almajob"]
+
+
+READS = """
+import json, sys
+opened = []
+sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
+from almajob.__main__ import main
+sys.argv = ["almajob", *json.loads(sys.argv[1])]
+code = main()
+sys.stdout.flush()
+print(json.dumps([code, opened]), file=sys.stderr)
+"""
+
+
+def test_of_other_distributions_nothing_is_read_but_their_entry_points(
+    site: FakeAlma, almajob: Run, tmp_path: Path
+) -> None:
+    """However many are installed: stock cliff reads the list of files of each, on every call."""
+    site.jobs([job("S1", "ERP export")])
+    almajob("--env", "sandbox", "list")
+    for number in range(20):
+        info = tmp_path / "others" / f"other{number}-1.0.dist-info"
+        info.mkdir(parents=True)
+        for name in ("METADATA", "RECORD", "top_level.txt"):
+            (info / name).write_text(f"Name: other{number}\nVersion: 1.0\n", "utf-8")
+        (info / "entry_points.txt").write_text("[other.plugins]\nx = other:x\n", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", READS, json.dumps(["--env", "sandbox", "list", "-f", "json"])],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "others")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    code, opened = json.loads(done.stderr.splitlines()[-1])
+    read = {Path(name).name for name in opened if ".dist-info" in name}
+    assert (code, read) == (0, {"entry_points.txt"})
+    assert sum("others" in name for name in opened if ".dist-info" in name) == 20

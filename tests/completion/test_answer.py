@@ -24,7 +24,9 @@ def hook(event, arguments):
     if event.startswith("socket.") or event in ("subprocess.Popen", "os.system", "os.fork"):
         seen.append(event)
     elif event == "open" and isinstance(arguments[0], str) and (arguments[2] or 0) & 3:
-        seen.append(f"write {arguments[0]}")
+        # Python compiles a module once, whoever imports it first.
+        if "__pycache__" not in arguments[0]:
+            seen.append(f"write {arguments[0]}")
 before = set(sys.modules)
 sys.addaudithook(hook)
 from almajob.__main__ import main
@@ -80,7 +82,7 @@ def test_the_first_answer_opens_no_socket_either(keep: Keep) -> None:
     out, _loaded, seen = _run("__complete", "zsh", "almajob", "show", "a")
     assert out == "words\na job\tM1\n"
     assert [each for each in seen if not each.startswith("write ")] == []
-    assert [each for each in seen if ".cache.completion" not in each and "__pycache__" not in each] == []
+    assert [each for each in seen if ".cache.completion" not in each] == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
