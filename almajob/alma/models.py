@@ -8,14 +8,12 @@ Shapes: https://developers.exlibrisgroup.com/alma/apis/docs/xsd/rest_job_instanc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """A value of a code table with the description that Alma sent along; either may be empty."""
 
     value: str = ""
@@ -37,8 +35,7 @@ NO_CODE = Code()
 """What an absent one is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of a start, as sent."""
 
     name: str
@@ -52,8 +49,7 @@ class Parameter:
         return {"name": {"value": self.name}, "value": self.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A job as the list gives it, with the members that only a single job's answer has.
 
     Attributes:

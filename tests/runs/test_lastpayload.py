@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_a_misspelled_name_is_told_with_what_was_meant() -> None:
     """Whatever its case, and with what to type."""
     for name in ("task_ExportBibParams_outputFromat_string", "TASK_exportbibparams_outputformat_string"):
         with pytest.raises(Refused, match="had a parameter of this name; nothing was sent") as caught:
-            _refuse((replace(LAST[0], name=name), *LAST[1:]), LAST)
+            _refuse((LAST[0]._replace(name=name), *LAST[1:]), LAST)
         assert caught.value.why == f"{name}, did you mean {LAST[0].name}?"
         assert "almajob --env sandbox params M44" in caught.value.cure
         assert "--allow-unknown" in caught.value.cure
@@ -101,15 +100,15 @@ def test_a_payload_that_lost_its_set_is_refused() -> None:
 
 def test_a_value_that_every_earlier_payload_had_must_not_be_empty() -> None:
     """A variable of a script that is not set; where an earlier one was empty, too, nobody minds."""
-    emptied = (replace(LAST[0], value=""), *LAST[1:])
+    emptied = (LAST[0]._replace(value=""), *LAST[1:])
     with pytest.raises(Refused, match=f"Earlier payloads of M44 had a value for {LAST[0].name}"):
         _refuse(emptied, LAST, LAST)
     with pytest.raises(Refused, match="had a value for"):
-        _refuse((replace(LAST[0], value=" "), *LAST[1:]), LAST)
+        _refuse((LAST[0]._replace(value=" "), *LAST[1:]), LAST)
     _refuse(emptied, LAST, emptied, LAST)
     _refuse(emptied, LAST[1:], LAST)
-    _refuse((replace(LAST[0], value="Null"), *LAST[1:]), LAST)
-    blank = (replace(LAST[0], value=" "), *LAST[1:])
+    _refuse((LAST[0]._replace(value="Null"), *LAST[1:]), LAST)
+    blank = (LAST[0]._replace(value=" "), *LAST[1:])
     _refuse(blank, blank)
 
 
@@ -131,7 +130,7 @@ def test_a_set_and_a_name_tell_nothing_of_a_job() -> None:
 
 def test_a_job_that_is_not_manual_takes_no_parameters() -> None:
     """They would be ignored, and what was meant would not be done."""
-    scheduled = replace(EXPORT, type=Code("SCHEDULED"))
+    scheduled = EXPORT._replace(type=Code("SCHEDULED"))
     _refuse((), job=scheduled)
     with pytest.raises(Refused, match="takes no parameters; nothing was sent"):
         _refuse((Parameter("set_id", "7"),), job=scheduled)
