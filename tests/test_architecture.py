@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import almajob
 
@@ -155,3 +157,16 @@ def test_modules_have_one_idea() -> None:
                 if body:
                     length = (body[-1].end_lineno or 0) - body[0].lineno
                     assert length < 40, f"{path}: {node.name}"
+
+
+def test_the_kits_two_files_name_the_same() -> None:
+    """``plugin.py`` imports a name when it is used; ``plugin.pyi`` tells type checkers whence it comes."""
+    told = {
+        alias.asname: (node.module or "").removeprefix("almajob.")
+        for node in ast.parse((ROOT / "plugin.pyi").read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    plugin: Any = import_module("almajob.plugin")
+    assert told == plugin._HOME_OF
+    assert [name for name in plugin.__all__ if not hasattr(plugin, name)] == []
