@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
 from importlib.metadata import Distribution, EntryPoint, distributions
 from inspect import isabstract
+from typing import Any
 
 import cliff.command
 from cliff.commandmanager import CommandManager
@@ -175,6 +176,8 @@ class Commands(CommandManager):
         installed: entry points of the group; those of this Python where not given.
     """
 
+    commands: dict[str, Any]
+
     def __init__(self, installed: Iterable[EntryPoint] | None = None) -> None:
         self._given = installed
         super().__init__(GROUP)
@@ -195,7 +198,7 @@ class Commands(CommandManager):
         self.installed = sorted(found_here, key=lambda each: each.name)
         # "show M44" shows the job M44, whoever claims that name.
         usable = [each for each in found_here if not each.shadowed and not each.is_reserved]
-        self.commands.update((each.name, each) for each in usable)  # type: ignore[misc]
+        self.commands.update((each.name, each) for each in usable)
 
     def add_command(self, name: str, command_class: type[cliff.command.Command]) -> None:
         """Take none of those that cliff adds, ``help`` and ``complete``: the application has its own."""

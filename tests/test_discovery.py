@@ -97,6 +97,17 @@ def plugins(site_packages: Path) -> Path:
     return site_packages
 
 
+@pytest.mark.parametrize("words", [("-c", "zzz"), ("-c", "ID", "-c", "zzz"), ("--sort-column", "zzz")])
+def test_a_column_is_checked_where_a_plugin_declares_none(
+    plugins: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """Against those that it returns; nothing is printed."""
+    assert main(["--env", "demo", "my", "jobs", *words]) == 2
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert "There is no column 'zzz'" in captured.err
+
+
 def test_names_are_listed_without_importing_anything(plugins: Path) -> None:
     """Not even those that would break."""
     names = [name for name, _ in Commands()]

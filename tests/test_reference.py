@@ -31,7 +31,7 @@ class _Odd(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        raise NotImplementedError
+        raise AssertionError("a page is made without running a command")
 
 
 def test_a_command_is_read_as_its_parser_has_it() -> None:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import lzma
-import os
-import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from almajob.simulator.clock import Clock
-from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.fake_alma import KEY
-from tests.terminals import Terminal
 from tests.test_discovery import GOOD, _install
 
 JOB = "ERP export using profile FINANCE"
@@ -157,6 +150,11 @@ def test_a_script_says_where_it_failed(simulated: SimulatedAlma, script: Script)
     assert "in line 4: list --nope" in done.err
 
 
+def test_a_key_in_a_failing_line_is_not_shown(simulated: SimulatedAlma, script: Script) -> None:
+    """Where the line is shown; the fixture looks at every byte."""
+    assert "(hidden)" in script(f"show {KEY}").err
+
+
 def test_lines_of_the_readme_can_be_typed(simulated: SimulatedAlma, script: Script) -> None:
     """With the program's name before them."""
     done = script("almajob show S9563600010000561 -f value -c id", "almajob")
@@ -240,123 +238,3 @@ def test_bare_almajob_without_a_terminal_says_how_to_begin(almajob_process: Run)
     done = almajob_process()
     assert (done.code, done.out) == (2, "")
     assert "almajob --help" in done.err
-
-
-@pytest.fixture
-def institution(write_ini: Callable[..., Path]) -> Iterator[Institution]:
-    """An Alma for processes of their own; its clock stands still."""
-    with Simulator(Institution(Clock(speed=0))) as simulator:
-        write_ini(
-            f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n"
-            f"[production]\napi_key = simulator-production-key\nbase_url = {simulator.base_url}\n"
-        )
-        yield simulator.institution
-
-
-# The terminal of the tests does not answer where its cursor is.
-ENVIRON = {"PROMPT_TOOLKIT_NO_CPR": "1"}
-
-
-def _begun(*words: str) -> Terminal:
-    return Terminal(*words, environ=ENVIRON)
-
-
-def test_the_prompt_shows_the_environment(institution: Institution) -> None:
-    """Bare almajob at a terminal opens the shell; production cannot be overlooked."""
-    with _begun() as terminal:
-        terminal.until(lambda text: "Ctrl-D leaves" in text and "(no environment) almajob>" in text)
-        terminal.type("env sandbox\r")
-        terminal.until(lambda text: "(sandbox) almajob>" in text)
-        terminal.type("env production\r")
-        terminal.until(lambda text: "(PRODUCTION) almajob#" in text)
-        assert terminal.is_shown_in("PRODUCTION", "red")
-        terminal.type("env\r")
-        terminal.until(lambda text: "\nproduction\n" in text)
-        terminal.type("\x04")
-        assert terminal.end() == 0
-
-
-def test_tab_completes_in_the_shell(institution: Institution, almajob: Run) -> None:
-    """Commands, options, environments, job names with their quotes, ids of runs."""
-    done = almajob("--env", "sandbox", "run", "--job", JOB, "-f", "value", "-c", "instance_id")
-    almajob("--env", "sandbox", "list", "-f", "json")
-    with _begun("--env", "sandbox") as terminal:
-        terminal.until(lambda text: "almajob>" in text)
-        terminal.type("stat\t")
-        terminal.until(lambda text: "almajob> status" in text)
-        terminal.type("--exit\t")
-        terminal.until(lambda text: "status --exit-status" in text)
-        terminal.type("--id 9\t")
-        terminal.until(lambda text: f"--id {done.out.strip()}" in text)
-        terminal.press_ctrl_c()
-        terminal.until(lambda text: text.endswith("almajob>"))
-        terminal.type("show 'ERP export using profile F\t")
-        terminal.until(lambda text: f"show '{JOB}'" in text)
-        terminal.type("-f value -c id\r")
-        terminal.until(lambda text: "\nS9563600010000561\n" in text)
-        terminal.type("env prod\t")
-        terminal.until(lambda text: text.endswith("env production"))
-        terminal.type("\r")
-        terminal.until(lambda text: "almajob#" in text)
-        terminal.type("exit\r")
-        assert terminal.end() == 0
-
-
-def test_a_start_in_production_is_confirmed_at_the_prompt(institution: Institution) -> None:
-    """The question is answered at the same keyboard, and nothing else starts it."""
-    with _begun("--env", "production") as terminal:
-        terminal.until(lambda text: "almajob#" in text)
-        terminal.type(f"run --job '{JOB}' -f value -c state\r")
-        terminal.until(lambda text: "Type the job's id" in text)
-        terminal.type("no\r")
-        terminal.until(lambda text: text.count("almajob#") == 2)
-        assert institution.log.count("POST /conf/jobs/*") == 0
-        terminal.type(f"run --job '{JOB}' -f value -c state\r")
-        terminal.until(lambda text: text.count("Type the job's id") == 2)
-        terminal.type("S9570600010000561\r")
-        terminal.until(lambda text: "\nSTARTED\n" in text)
-        assert institution.log.count("POST /conf/jobs/*") == 1
-        terminal.type("exit\r")
-        assert terminal.end() == 0
-
-
-def test_ctrl_c_stops_the_command_and_not_the_shell(institution: Institution) -> None:
-    """A wait that is interrupted says how to go on; the prompt comes back."""
-    with _begun("--env", "sandbox") as terminal:
-        terminal.until(lambda text: "almajob>" in text)
-        terminal.type(f"run --job '{JOB}' --wait\r")
-        terminal.until(lambda text: "%" in text or "QUEUED" in text)
-        terminal.press_ctrl_c()
-        terminal.until(lambda text: text.endswith("almajob>"))
-        assert "almajob" in terminal.text
-        terminal.type("exit\r")
-        assert terminal.end() == 130
-
-
-def test_a_closed_stdin_is_an_empty_script(
-    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some that start programs leave it so."""
-    monkeypatch.setattr(sys, "stdin", None)
-    assert almajob("--env", "sandbox", "shell").code == 0
-
-
-def test_the_history_is_kept_for_its_owner(institution: Institution) -> None:
-    """0600, whatever the umask; the arrow brings back the last line of the session before."""
-    before = os.umask(0)
-    try:
-        # What looks like a key is left out, so that the arrow brings back what was before it.
-        for line in (f"api {KEY}\r", "list --name once\r", "\x1b[A\x1b[A\r"):
-            with _begun("--env", "sandbox") as terminal:
-                terminal.until(lambda text: "almajob>" in text)
-                terminal.type(line)
-                terminal.until(lambda text: text.count("almajob>") == 2)
-                terminal.type("exit\r")
-                assert terminal.end() == (2 if KEY in line else 0)
-    finally:
-        os.umask(before)
-    path = Path.home() / ".local/state/almajob/shell-history"
-    kept = lzma.decompress(path.read_bytes())
-    assert kept.count(b"list --name once") >= 2
-    assert KEY.encode() not in kept
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TextIO
-
-from cliff.formatters.base import ListFormatter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Literal
 
 from almajob.formatters.cells import is_number, machine, text
+from almajob.formatters.written import OfSeveral, Row
 
 # Spreadsheets take a cell that begins so for a formula, and a formula can start programs:
 # https://owasp.org/www-community/attacks/CSV_Injection
@@ -20,7 +20,7 @@ _NUMBER = r"[+-]?[0-9]+([.,][0-9]+)?"
 _QUOTING: dict[str, Literal[0, 1, 2, 3]] = {"minimal": 0, "all": 1, "nonnumeric": 2, "none": 3}
 
 
-class Csv(ListFormatter):
+class Csv(OfSeveral):
     """A header and a line for each row (RFC 4180)."""
 
     def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
@@ -39,25 +39,27 @@ class Csv(ListFormatter):
             "otherwise an apostrophe is put before them",
         )
 
-    def emit_list(
-        self,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
+    def several(
+        self, column_names: Sequence[str], rows: Iterable[Row], options: argparse.Namespace
+    ) -> Iterator[str]:
         import csv
 
         writer = csv.writer(
-            stdout,
-            quoting=_QUOTING[parsed_args.quote_mode],
+            _Echo(),
+            quoting=_QUOTING[options.quote_mode],
             lineterminator=os.linesep,
             # Only where nothing is quoted: a reader of RFC 4180 takes a backslash for one.
-            escapechar="\\" if parsed_args.quote_mode == "none" else None,
+            escapechar="\\" if options.quote_mode == "none" else None,
         )
-        writer.writerow([_cell(name, is_raw=parsed_args.csv_raw) for name in column_names])
-        for row in data:
-            writer.writerow([_cell(value, is_raw=parsed_args.csv_raw) for value in row])
+        for row in chain([column_names], rows):
+            yield str(writer.writerow([_cell(value, is_raw=options.csv_raw) for value in row]))
+
+
+class _Echo:
+    """Gives back what is written to it: a row's text, from a library that only writes."""
+
+    def write(self, written: str) -> str:
+        return written
 
 
 def _cell(value: Any, *, is_raw: bool) -> Any:

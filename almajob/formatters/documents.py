@@ -7,71 +7,44 @@ import io
 import json
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
-
-from cliff.formatters.base import ListFormatter, SingleFormatter
+from typing import Any
 
 from almajob.formatters.cells import machine
+from almajob.formatters.written import OfOne, OfSeveral, Row
 
 
-class Json(ListFormatter, SingleFormatter):
+class Json(OfSeveral, OfOne):
     """An array of objects; of one thing, an object (RFC 8259)."""
 
     def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
         group = parser.add_argument_group("JSON")
         group.add_argument("--noindent", action="store_true", help="write it on one line")
 
-    def emit_list(
-        self,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
-        if parsed_args.noindent:
-            written = json.dumps([_flat(column_names, row) for row in data])
-        else:
-            objects = ",\n".join(_object(column_names, row, "  ") for row in data)
-            written = f"[\n{objects}\n]" if objects else "[]"
-        stdout.write(f"{written}\n")
+    def several(
+        self, column_names: Sequence[str], rows: Iterable[Row], options: argparse.Namespace
+    ) -> list[str]:
+        if options.noindent:
+            return [json.dumps([_flat(column_names, row) for row in rows]), "\n"]
+        objects = ",\n".join(_object(column_names, row, "  ") for row in rows)
+        return [f"[\n{objects}\n]\n" if objects else "[]\n"]
 
-    def emit_one(
-        self,
-        column_names: Sequence[str],
-        data: Sequence[Any],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
-        is_flat = parsed_args.noindent
-        written = json.dumps(_flat(column_names, data)) if is_flat else _object(column_names, data)
-        stdout.write(f"{written}\n")
+    def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> list[str]:
+        if options.noindent:
+            return [json.dumps(_flat(column_names, row)), "\n"]
+        return [_object(column_names, row), "\n"]
 
 
-class Yaml(ListFormatter, SingleFormatter):
+class Yaml(OfSeveral, OfOne):
     """A list of mappings; of one thing, a mapping."""
 
-    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
-        """Take no options."""
+    def several(
+        self, column_names: Sequence[str], rows: Iterable[Row], options: argparse.Namespace
+    ) -> list[str]:
+        written = [_yaml(column_names, row, options) for row in rows]
+        return [f"- {textwrap.indent(row, '  ')[2:]}" for row in written] or ["[]\n"]
 
-    def emit_list(
-        self,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
-        rows = [_yaml(column_names, row, parsed_args) for row in data]
-        items = [f"- {textwrap.indent(row, '  ')[2:]}" for row in rows]
-        stdout.write("".join(items) or "[]\n")
-
-    def emit_one(
-        self,
-        column_names: Sequence[str],
-        data: Sequence[Any],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
-        stdout.write(_yaml(column_names, data, parsed_args))
+    def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> list[str]:
+        return [_yaml(column_names, row, options)]
 
 
 def _object(column_names: Sequence[str], row: Sequence[Any], margin: str = "") -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
-from typing import Any, TextIO
-
-from cliff.formatters.base import SingleFormatter
+from collections.abc import Iterator, Sequence
 
 from almajob.formatters.cells import text
+from almajob.formatters.written import OfOne, Row
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
-class Shell(SingleFormatter):
+class Shell(OfOne):
     """``name='value'``, a line each, in the quoting of sh, bash and zsh."""
 
     def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
@@ -27,19 +25,13 @@ class Shell(SingleFormatter):
             "themselves",
         )
 
-    def emit_one(
-        self,
-        column_names: Sequence[str],
-        data: Sequence[Any],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
+    def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> Iterator[str]:
         import shlex
 
-        for name, value in zip(column_names, data, strict=True):
+        for name, value in zip(column_names, row, strict=True):
             # A NUL cannot be in a variable.
             quoted = shlex.quote(text(value).replace("\0", ""))
-            stdout.write(f"{variable(name, parsed_args.prefix)}={quoted}\n")
+            yield f"{variable(name, options.prefix)}={quoted}\n"
 
 
 def prefix(written: str) -> str:

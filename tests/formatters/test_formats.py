@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import io
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -215,7 +217,7 @@ def test_rows_are_sorted_by_a_column_that_is_not_shown(listed: Callable[..., str
 
 
 @pytest.mark.parametrize("name", ["CLIFF_MAX_TERM_WIDTH", "CLIFF_FIT_WIDTH"])
-@pytest.mark.parametrize("value", ["abc", "", "-1", "1e3", "٣"])
+@pytest.mark.parametrize("value", ["abc", "", "-1", "1e3", "٣", "9" * 5000])
 @pytest.mark.parametrize("form", ["json", "table"])
 def test_a_bad_variable_breaks_nothing(
     listed: Callable[..., str], monkeypatch: pytest.MonkeyPatch, name: str, value: str, form: str
@@ -251,3 +253,24 @@ def test_numbers_stay_numbers() -> None:
     """A table puts them to the right, CSV leaves out the quotes."""
     assert shown(5) == 5
     assert (text(5), text(True), text(None), text(["a"])) == ("5", "true", "", '["a"]')
+
+
+def test_the_beginning_of_a_variable_keeps_its_letters(site: FakeAlma, almajob: Run) -> None:
+    """A script that asks for RUN_ID must not find it empty."""
+    assert shell.variable("Job ID", "RUN_") == "RUN_job_id"
+
+
+def test_the_header_of_csv_is_guarded_too() -> None:
+    """A plugin may take its columns from elsewhere."""
+    options = argparse.Namespace(quote_mode="minimal", csv_raw=False)
+    assert list(delimited.Csv().several(["=cmd", "b"], [[1, "2"]], options)) == [
+        f"'=cmd,b{os.linesep}",
+        f"1,2{os.linesep}",
+    ]
+
+
+@pytest.mark.parametrize("width", ["-5", "x", "1.5", ""])
+def test_a_width_that_is_none_is_refused(site: FakeAlma, almajob: Run, width: str) -> None:
+    """Before anything is asked."""
+    assert almajob("--env", "sandbox", "list", f"--max-width={width}").code == 2
+    assert site.calls() == []

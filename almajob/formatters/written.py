@@ -1,0 +1,50 @@
+"""What our formatters are made of: they give texts, and these are written."""
+
+from __future__ import annotations
+
+import argparse
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+from cliff.formatters.base import ListFormatter, SingleFormatter
+
+Row = Sequence[Any]
+
+
+class OfSeveral(ListFormatter):
+    """A format for several things; each text is written as soon as it is there."""
+
+    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+        """Take no options."""
+
+    @abstractmethod
+    def several(
+        self, column_names: Sequence[str], rows: Iterable[Row], options: argparse.Namespace
+    ) -> Iterable[str]:
+        """Give the texts of which the result is made."""
+
+    def emit_list(
+        self,
+        column_names: Sequence[str],
+        data: Iterable[Row],
+        stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        stdout.writelines(self.several(column_names, data, parsed_args))
+
+
+class OfOne(SingleFormatter):
+    """A format for one thing."""
+
+    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+        """Take no options."""
+
+    @abstractmethod
+    def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> Iterable[str]:
+        """Give the texts of which the result is made."""
+
+    def emit_one(
+        self, column_names: Sequence[str], data: Row, stdout: TextIO, parsed_args: argparse.Namespace
+    ) -> None:
+        stdout.writelines(self.one(column_names, data, parsed_args))
