@@ -117,6 +117,9 @@ class Shell(InteractiveApp):
         """Tell what cmd2 refuses, as almajob tells its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
         said = visible(": ".join(str(each) for each in (*objects, *causes) if each))
+        if "Clipboard" in said:
+            # What cmd2 makes of a ">" with nothing behind it.
+            said = "A file must be named behind '>'."
         self.app.stderr.write(f"almajob: {said}\n  Nothing was run.\n")
 
     def pexcept(self, exception: BaseException, **_given: Any) -> None:
@@ -161,6 +164,7 @@ class Shell(InteractiveApp):
         return False
 
     def _help(self, words: list[str]) -> bool:
+        self.exit_code = 0
         wanted = [word for word in _OWN if words[1:] in ([], [word])]
         if not words[1:] or not wanted:
             self._run_words(words)

@@ -92,6 +92,8 @@ def test_the_exit_code_is_that_of_the_last_command(simulated: SimulatedAlma, scr
     assert done.code == 5
     assert "No such file or directory" in done.err
     assert script("list | false").code == 5
+    assert "A file must be named behind '>'" in script("list >").err
+    assert script("nope", "help env").code == 0
     assert script("", "  ", "# a comment").code == 0
     assert script().code == 0
 
