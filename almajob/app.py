@@ -119,14 +119,25 @@ class AlmaJob(cliff.app.App):
 
     def configure_output(self, options: argparse.Namespace) -> None:
         """Tell as much as these options say; where they say nothing, as before."""
-        for name in ("almajob_verbosity", "almajob_log_file", "almajob_debug", "almajob_utc"):
+        for name in (
+            "almajob_verbosity",
+            "almajob_log_file",
+            "almajob_log_json",
+            "almajob_debug",
+            "almajob_utc",
+        ):
             value = getattr(options, name, None)
             if value is not None:
                 setattr(self.options, name, value)
         self.options.debug = bool(self.options.almajob_debug)
         columns.show_utc(bool(self.options.almajob_utc))
         verbosity = self.options.almajob_verbosity
-        logs.configure(self.stderr, 1 if verbosity is None else verbosity, self.options.almajob_log_file)
+        logs.configure(
+            self.stderr,
+            1 if verbosity is None else verbosity,
+            self.options.almajob_log_file,
+            self.options.almajob_log_json,
+        )
 
     def run(self, argv: list[str]) -> int:
         """Run one command line and give its exit code."""

@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from almajob.config.environments import institution_id
 from almajob.errors import Refused
 
 if TYPE_CHECKING:
     from almajob.alma.api import Alma
     from almajob.alma.key import Key
+    from almajob.alma.limits import Limits
     from almajob.config.environments import Environment
     from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
@@ -81,7 +83,7 @@ class Connections:
         Args:
             environment: which.
             read_only: what forbids every POST; empty where nothing does.
-            state_dir: where the world of the demo is kept.
+            state_dir: where the world of the demo, and what is known of the institution's calls, are kept.
 
         Raises:
             ConfigurationError: it has no key, or none that can be had.
@@ -95,10 +97,33 @@ class Connections:
                 base_url, key = self._demo(state_dir)
             else:
                 base_url, key = environment.base_url.text, self.key(environment)
-            made = Alma(Session(base_url, key, environment.limits, read_only=read_only))
+            session = Session(
+                base_url,
+                key,
+                environment.limits,
+                read_only=read_only,
+                pacing=self.limits(environment, state_dir),
+                environment=environment.name,
+            )
+            made = Alma(session)
             self._almas[wanted] = made
             self._closing.callback(made.close)
         return self._almas[wanted]
+
+    def limits(self, environment: Environment, state_dir: str) -> Limits | None:
+        """Give the limits of the institution that an environment belongs to; the demo has none.
+
+        Args:
+            environment: one of its environments.
+            state_dir: where all of this user's processes find them.
+        """
+        from almajob.alma.limits import Limits
+        from almajob.runs import clock
+
+        if environment.base_url is None:
+            return None
+        path = Path(state_dir, "limits", institution_id(environment))
+        return Limits(path, environment.pace, clock.system)
 
     def _demo(self, state_dir: str) -> tuple[str, Key]:
         if state_dir not in self._demos:

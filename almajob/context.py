@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from almajob.config import settings
 from almajob.config.settings import Options, Settings
 from almajob.connections import Connections
-from almajob.errors import AlmajobError
+from almajob.errors import AlmajobError, UsageError
 from almajob.runs.catalogue import Catalogue
+from almajob.terminal import is_attended
 
 # A command loads what it uses: the rest is imported where it is made.
 if TYPE_CHECKING:
     from almajob.alma.api import Alma
+    from almajob.alma.quota import Quota
     from almajob.config.environments import Environment
     from almajob.config.keys import KeySource
     from almajob.runs.conditions import Condition
@@ -238,6 +240,23 @@ class Context:
             self._others[environment] = self._closing.enter_context(other)
         return self._others[environment]
 
+    def quotas(self) -> list[Quota]:
+        """Say what is known of the calls of every institution, or of the named environment's."""
+        from almajob.alma.quota import quota_of
+        from almajob.config.environments import institution_id
+
+        together: dict[str, list[Environment]] = {}
+        named = self.named_environment
+        for name in [named] if named else self.settings.sections:
+            environment = self.settings.environment(name)
+            together.setdefault(institution_id(environment), []).append(environment)
+        state_dir = self.settings.state_dir.text
+        return [
+            quota_of(limits, [environment.name for environment in environments])
+            for environments in together.values()
+            if (limits := self._connections.limits(environments[0], state_dir)) is not None
+        ]
+
     def key_source(self, environment: Environment) -> KeySource | None:
         """Say where an environment's key will come from, without fetching it; None where there is none."""
         from almajob.config import keys
@@ -249,10 +268,19 @@ class Context:
 
         Raises:
             ConfigurationError: it has no key, or none that can be had.
+            UsageError: nobody is there to ignore the quota.
         """
-        return self._connections.alma(
+        alma = self._connections.alma(
             environment, read_only=self.read_only_by(environment), state_dir=self.settings.state_dir.text
         )
+        if self.settings.ignores_quota:
+            if not is_attended():
+                raise UsageError(
+                    "--ignore-quota is for a person at a terminal.",
+                    cure="Leave it out: almajob itself tries one call an hour.",
+                )
+            alma.ignore_quota_once()
+        return alma
 
     @property
     def _identity(self) -> str:

@@ -119,6 +119,12 @@ class NotSent(Unreachable):
     """The connection failed before the first byte of the request was sent."""
 
 
+class CallsUsedUp(AlmajobError):
+    """The institution's API calls for today are used up, as is known here; nothing was sent."""
+
+    exit_code = 10
+
+
 class BrokenOff(Unreachable):
     """The request was sent, at least in part; the answer never came or broke off."""
 

@@ -1,4 +1,4 @@
-"""Where messages go: stderr and, if asked for, a file; never with a key in them."""
+"""Where messages go: stderr and, if asked for, files; never with a key in them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from almajob.visible import visible
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _LOGGER = logging.getLogger("almajob")
+_CALLS = logging.getLogger("almajob.alma.calls")
 
 
 class _Redacting(logging.Formatter):
@@ -22,6 +23,24 @@ class _Redacting(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(redact(super().format(record)), keep="\n\t")
+
+
+class _CallLine(logging.Formatter):
+    """Writes a call of Alma as one JSON object.
+
+    Args:
+        invocation: tells the lines of one command from those of others that write to the same file.
+    """
+
+    def __init__(self, invocation: str) -> None:
+        super().__init__()
+        self._invocation = invocation
+
+    def format(self, record: logging.LogRecord) -> str:
+        import json
+
+        fields = {"invocation": self._invocation, **record.__dict__["call"]}
+        return redact(json.dumps({"time": fields.pop("time"), **fields}))
 
 
 Aside = Callable[[], AbstractContextManager[None]]
@@ -67,20 +86,22 @@ def tells_what_happens_only() -> bool:
     return any(handler.level == logging.INFO for handler in _LOGGER.handlers if isinstance(handler, _Console))
 
 
-def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
+def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: str | None = None) -> None:
     """Send almajob's messages to stderr and to a file; called again, it starts over.
 
     Args:
         stderr: the stream for people.
         verbosity: 0 warnings and errors, 1 also what happens, 2 also each call.
         log_file: is appended to, with everything; created for its owner alone.
+        call_log: likewise, with one JSON object a line for each call of Alma and nothing else.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    for handler in list(_LOGGER.handlers):
-        _LOGGER.removeHandler(handler)
-        handler.close()
+    for logger in (_LOGGER, _CALLS):
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
     console = _Console(stderr)
     console.setLevel(_LEVELS[verbosity])
     console.setFormatter(_Redacting("%(message)s"))
@@ -88,10 +109,14 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None) -> None:
     _LOGGER.setLevel(logging.DEBUG if log_file else _LEVELS[verbosity])
     _LOGGER.propagate = False
     if log_file is not None:
-        _LOGGER.addHandler(_file_handler(log_file))
+        _LOGGER.addHandler(_file_handler(log_file, _Redacting(_FILE_FORMAT)))
+    # What this level lets through does not reach people who did not ask for it: stderr has its own.
+    _CALLS.setLevel(logging.DEBUG if call_log else logging.NOTSET)
+    if call_log is not None:
+        _CALLS.addHandler(_file_handler(call_log, _CallLine(os.urandom(4).hex())))
 
 
-def _file_handler(path: str) -> logging.Handler:
+def _file_handler(path: str, formatter: logging.Formatter) -> logging.Handler:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
         handler = _LogFile(path, encoding="utf-8")
@@ -99,5 +124,5 @@ def _file_handler(path: str) -> logging.Handler:
         raise UsageError(
             f"The log file {path} cannot be written.", why=f"{error.strerror}.", cure="Name another."
         ) from None
-    handler.setFormatter(_Redacting(_FILE_FORMAT))
+    handler.setFormatter(formatter)
     return handler

@@ -12,7 +12,7 @@ from almajob.nearest import nearest
 from almajob.visible import visible
 
 _LONGEST = 10 * 366 * 86400.0
-_SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh")
+_SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh", "ignore_quota")
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
@@ -61,6 +61,13 @@ def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         default=default,
         help="ask Alma anew instead of using the cache",
     )
+    group.add_argument(
+        "--ignore-quota",
+        dest="almajob_ignore_quota",
+        action="store_true",
+        default=default,
+        help="make one call although the day's are known to be used up; for a person at a terminal",
+    )
 
 
 def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
@@ -74,6 +81,13 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         metavar="FILE",
         default=default,
         help="append every message to FILE",
+    )
+    group.add_argument(
+        "--log-json",
+        dest="almajob_log_json",
+        metavar="FILE",
+        default=default,
+        help="append one JSON object a line to FILE for each call of Alma",
     )
     group.add_argument(
         "--debug",

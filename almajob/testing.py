@@ -127,7 +127,9 @@ def almajob(
     monkeypatch.setenv("ALMAJOB_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("ALMAJOB_STATE_DIR", str(tmp_path / "state"))
     # Where almajob waits, the simulator's time passes instead of the test's.
-    alma_time = Clock(alma.clock, alma.clock, lambda seconds: alma.clock.advance(max(seconds, 0.0)))
+    alma_time = Clock(
+        alma.clock, alma.clock, lambda seconds: alma.clock.advance(max(seconds, 0.0)), alma.clock
+    )
     monkeypatch.setattr("almajob.runs.clock.SYSTEM", alma_time)
 
     def run(*argv: str) -> Result:

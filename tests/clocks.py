@@ -35,4 +35,4 @@ class FastClock:
 
     @property
     def clock(self) -> Clock:
-        return Clock(self.now, self.elapsed, self.sleep)
+        return Clock(self.now, self.elapsed, self.sleep, self.elapsed)

@@ -164,7 +164,12 @@ def simulated(write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -
     with Simulator(Institution(SimulatorClock(speed=0))) as simulator:
         running = SimulatedAlma(simulator)
         write_ini(running.ini)
-        passing = Clock(running.clock, running.clock, lambda seconds: running.clock.advance(max(seconds, 0)))
+        passing = Clock(
+            running.clock,
+            running.clock,
+            lambda seconds: running.clock.advance(max(seconds, 0)),
+            running.clock,
+        )
         monkeypatch.setattr("almajob.runs.clock.SYSTEM", passing)
         yield running
         running.check()

@@ -9,12 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: status, decoded body, and two of its headers if it had them."""
+    """An HTTP answer as it came: status, decoded body, and three of its headers if it had them."""
 
     status: int
     body: bytes
     retry_after: str | None = None
     date: str | None = None
+    calls_left: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,19 @@ class Alma:
         request = self.start_request(job_id, parameters, as_xml=as_xml)
         return Submission.from_json(self._session.post(request.path, request.params, request.body))
 
+    def make_room(self) -> None:
+        """Wait until a start may be sent, as ``Session.make_room``."""
+        self._session.make_room()
+
+    def ignore_quota_once(self) -> None:
+        """Let one call be made although the day's are known to be used up."""
+        self._session.ignore_quota_once()
+
+    @property
+    def is_quota_low(self) -> bool:
+        """Whether few calls are left for the day, so that what can wait should."""
+        return self._session.is_quota_low
+
     def set(self, set_id: str) -> Set:
         """Read one set, with the number of its members."""
         found = Set.from_json(self._session.get(f"/conf/sets/{_segment(set_id)}"))

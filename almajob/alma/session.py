@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import documents, failures, files, refusals
+from almajob.alma import calls, documents, failures, files, refusals
 from almajob.alma.answers import Answer, Reading, clock_of
 from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
@@ -26,9 +26,12 @@ from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 if TYPE_CHECKING:
     import requests
 
+    from almajob.alma.limits import Limits
+
 LOG = logging.getLogger(__name__)
 
 _CHUNK = 2**16
+_CALLS_LEFT = "X-Exl-Api-Remaining"
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
@@ -42,15 +45,27 @@ class Session:
         key: sent in the Authorization header of every call to that host, and nowhere else.
         limits: time limits of every call.
         read_only: what forbids every POST, such as a line of the ini; empty where nothing does.
+        pacing: how often Alma may be called; None for as often as one likes.
+        environment: its name, for the log.
     """
 
     def __init__(
-        self, base_url: str, key: Key, limits: TimeLimits | None = None, *, read_only: str = ""
+        self,
+        base_url: str,
+        key: Key,
+        limits: TimeLimits | None = None,
+        *,
+        read_only: str = "",
+        pacing: Limits | None = None,
+        environment: str = "",
     ) -> None:
         self.url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
         self._read_only = read_only
+        self._pacing = pacing
+        self._environment = environment
+        self._has_room = False
         parts = urlsplit(base_url)
         self.host = parts.netloc
         self._is_local = is_loopback(parts.hostname or "")
@@ -80,15 +95,16 @@ class Session:
         Raises:
             AlmaError: Alma answered with an error.
             Unreachable: no usable answer came within the time limit.
+            CallsUsedUp: it was not sent, as no calls are left for the day.
         """
         deadline = time.monotonic() + min(patience or self._limits.total, self._limits.total)
         for attempt in range(1, attempts + 1):
             error: AlmajobError
             answer = None
+            self._admit(deadline)
             begun = time.monotonic()
             try:
-                answer = self._send("GET", path, params, None, deadline)
-                found = refusals.error_in(answer.status, answer.body, self.host)
+                answer, found = self._send("GET", path, params, None, deadline, attempt)
                 if found is None:
                     took = time.monotonic() - begun
                     return Reading(documents.parse(answer.body), *clock_of(answer.date, took))
@@ -102,19 +118,43 @@ class Session:
             nap(pause)
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 
+    @property
+    def is_quota_low(self) -> bool:
+        """Whether few calls are left for the day, so that what can wait should."""
+        return self._pacing is not None and self._pacing.is_low
+
+    def ignore_quota_once(self) -> None:
+        """Let one call be made although the day's are known to be used up."""
+        if self._pacing is not None:
+            self._pacing.ignore_quota_once()
+
+    def make_room(self) -> None:
+        """Wait until a start may be sent, so that ``post`` need not: nothing is on its way meanwhile.
+
+        Raises:
+            CallsUsedUp: no calls are left for the day.
+            NotSent: Alma is down, or other calls take all the room.
+        """
+        self._admit(time.monotonic() + self._limits.total, is_start=True)
+        self._has_room = True
+
     def post(self, path: str, params: Mapping[str, str | int], body: Body) -> dict[str, Any]:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
 
         Raises:
             ReadOnly: this environment takes no POST; nothing was sent.
             NotSent: certainly nothing arrived.
+            CallsUsedUp: it was not sent, as no calls are left for the day.
             AlmaError: Alma answered with an error.
             Unreachable: it cannot be told whether Alma accepted it.
         """
         if self._read_only:
             raise ReadOnly(self._read_only)
-        answer = self._send("POST", path, params, body, time.monotonic() + self._limits.total)
-        error = refusals.error_in(answer.status, answer.body, self.host)
+        deadline = time.monotonic() + self._limits.total
+        if not self._has_room:
+            self._admit(deadline, is_start=True)
+        self._has_room = False
+        answer, error = self._send("POST", path, params, body, deadline)
         if error is not None:
             raise error
         return documents.parse(answer.body)
@@ -135,6 +175,15 @@ class Session:
             Unreachable: the file did not come, or not all of it.
             NotWritten: a piece cannot be written.
         """
+        self._admit(time.monotonic() + self._limits.total)
+        with calls.told(self._environment, "GET", path) as call:
+            try:
+                return self._received(path, params, write, call)
+            except AlmajobError as error:
+                self._learn(error)
+                raise
+
+    def _received(self, path: str, params: Mapping[str, str | int], write: Write, call: calls.Call) -> int:
         limits = (self._limits.connect, self._limits.read)
         try:
             with self._http.get(
@@ -146,9 +195,10 @@ class Session:
                 stream=True,
                 proxies=self._proxies,
             ) as response:
-                received = files.receive(response, self.host, write)
-                LOG.debug("GET %s: HTTP %d, %d bytes", path, response.status_code, received)
-                return received
+                call.status = response.status_code
+                call.size = files.receive(response, self.host, write)
+                self._learn(None, response.headers.get(_CALLS_LEFT), response.status_code)
+                return call.size
         except (OSError, ValueError) as broken:
             raise failures.failure(broken, self.host) from None
 
@@ -173,17 +223,37 @@ class Session:
         params: Mapping[str, str | int] | None,
         body: Body | None,
         deadline: float,
-    ) -> Answer:
+        attempt: int = 1,
+    ) -> tuple[Answer, AlmajobError | None]:
+        with calls.told(self._environment, method, path, attempt) as call:
+            try:
+                answer = self._answer(
+                    deadline, lambda abandoned: self._exchange(method, path, params, body, abandoned)
+                )
+            except AlmajobError as error:
+                self._learn(error)
+                raise
+            found = refusals.error_in(answer.status, answer.body, self.host)
+            call.note(answer, found)
+            self._learn(found, answer.calls_left, answer.status)
+            return answer, found
+
+    def _answer(self, deadline: float, exchange: Callable[[threading.Event], Answer]) -> Answer:
         try:
-            return within(
-                deadline - time.monotonic(),
-                lambda abandoned: self._exchange(method, path, params, body, abandoned),
-            )
+            return within(deadline - time.monotonic(), exchange)
         except DeadlinePassed:
             raise failures.too_late(self.host) from None
         except (OSError, ValueError) as broken:
             # requests' own exceptions are OSErrors.
             raise failures.failure(broken, self.host) from None
+
+    def _admit(self, deadline: float, *, is_start: bool = False) -> None:
+        if self._pacing is not None:
+            self._pacing.admit(self.host, deadline - time.monotonic(), is_start=is_start)
+
+    def _learn(self, error: AlmajobError | None, left: str | None = None, status: int = 0) -> None:
+        if self._pacing is not None:
+            self._pacing.answered(error, left, status)
 
     def _exchange(
         self,
@@ -215,8 +285,13 @@ class Session:
                     raise failures.too_large(self.host)
                 if abandoned.is_set():
                     break
-        LOG.debug("%s %s: HTTP %d, %d bytes", method, path, response.status_code, len(received))
         # A server that echoes what it was sent must not make us print or keep the key.
         harmless = self._key.hidden_in(bytes(received))
         headers = response.headers
-        return Answer(response.status_code, harmless, headers.get("Retry-After"), headers.get("Date"))
+        return Answer(
+            response.status_code,
+            harmless,
+            headers.get("Retry-After"),
+            headers.get("Date"),
+            headers.get(_CALLS_LEFT),
+        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from almajob.alma.timelimits import TimeLimits
+from almajob.alma.timelimits import Pace, TimeLimits
 from almajob.errors import ConfigurationError
 
 DEMO = "demo"
@@ -23,10 +23,12 @@ REGIONS: dict[str, str] = {
 """The regional gateways, https://developers.exlibrisgroup.com/alma/apis/#calling."""
 
 _TIME_SETTINGS = ("connect_timeout", "read_timeout", "deadline")
+_PACE_SETTINGS = ("calls_per_second", "burst", "quota_floor")
 ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command"),
     *_TIME_SETTINGS,
+    *("institution", *_PACE_SETTINGS),
     *("tag", "sole_starter", "accept", "read_only"),
 )
 
@@ -48,6 +50,9 @@ class Environment(NamedTuple):
         kind: sandbox or production; which guard applies.
         base_url: where its API is, or None for the demo, whose address is known when it runs.
         limits: the time limits of its calls.
+        pace: how often it may be called.
+        institution: whose calls Alma counts together; empty where nobody says, then sandbox and production
+            are one institution's, and each other environment is of another.
         has_tags: whether runs that can be named get a tag, by which they are found again.
         is_sole_starter: whether nobody else starts jobs by the API there.
         accept: statuses that count as a good end besides those that always do.
@@ -61,6 +66,8 @@ class Environment(NamedTuple):
     api_key_file: Sourced | None = None
     api_key_command: Sourced | None = None
     limits: TimeLimits = TimeLimits()
+    pace: Pace = Pace()
+    institution: str = ""
     has_tags: bool = True
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
@@ -98,6 +105,8 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
         api_key_file=section.get("api_key_file"),
         api_key_command=section.get("api_key_command"),
         limits=_limits(section),
+        pace=_pace(section),
+        institution=section["institution"].text if "institution" in section else "",
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
         accept=accepted(section["accept"]) if "accept" in section else frozenset(),
@@ -196,22 +205,54 @@ def _refuse_open_network(host: str, given: Sourced) -> None:
 
 
 def _limits(section: Mapping[str, Sourced]) -> TimeLimits:
-    seconds: dict[str, float] = {}
-    for name in _TIME_SETTINGS:
-        if name in section:
-            try:
-                value = float(section[name].text)
-            except ValueError:
-                value = 0.0
-            if not 0.1 <= value <= 3600:
-                raise ConfigurationError(
-                    f"{section[name].source}: {name} is not a number of seconds.",
-                    cure="Write a number from 0.1 to 3600.",
-                )
-            seconds[name] = value
     standard = TimeLimits()
+
+    def seconds(name: str, default: float) -> float:
+        return _number(section, name, default, 0.1, 3600, "a number of seconds")
+
     return TimeLimits(
-        connect=seconds.get("connect_timeout", standard.connect),
-        read=seconds.get("read_timeout", standard.read),
-        total=seconds.get("deadline", standard.total),
+        connect=seconds("connect_timeout", standard.connect),
+        read=seconds("read_timeout", standard.read),
+        total=seconds("deadline", standard.total),
     )
+
+
+def _pace(section: Mapping[str, Sourced]) -> Pace:
+    standard = Pace()
+    if not section.keys() & set(_PACE_SETTINGS):
+        return standard
+    return Pace(
+        rate=_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
+        burst=int(_number(section, "burst", standard.burst, 1, 1000, "a whole number of calls")),
+        floor=int(_number(section, "quota_floor", standard.floor, 0, 10**9, "a whole number of calls")),
+    )
+
+
+def _number(
+    section: Mapping[str, Sourced], name: str, default: float, least: float, most: float, what: str
+) -> float:
+    if name not in section:
+        return default
+    try:
+        value = float(section[name].text)
+    except ValueError:
+        value = -1.0
+    if not least <= value <= most or ("whole" in what and not value.is_integer()):
+        raise ConfigurationError(
+            f"{section[name].source}: {name} is not {what}.", cure=f"Write a number from {least} to {most}."
+        )
+    return value
+
+
+def institution_id(environment: Environment) -> str:
+    """Name what Alma counts the calls of together; fit for the name of a file.
+
+    Alma's own name for an institution is known only after a call. So it is the ini's word, else the address,
+    with the environment's name unless that is sandbox or production: one institution has one of each.
+    """
+    import hashlib
+
+    own = "" if environment.name in KINDS else environment.name
+    address = environment.base_url.text if environment.base_url else ""
+    told = environment.institution or f"{address} {own}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -28,6 +28,7 @@ class Options(NamedTuple):
     ini_file: str | None = None
     cache_dir: str | None = None
     refresh: bool = False
+    ignore_quota: bool = False
 
 
 class Settings(NamedTuple):
@@ -42,6 +43,7 @@ class Settings(NamedTuple):
         config_dir: where the ini is, or would be; None where there is no such place.
         read_only: what forbids every POST; empty where nothing does.
         refresh: whether the cache is passed over.
+        ignores_quota: whether one call may be made although the day's calls are used up.
     """
 
     ini: Ini | None
@@ -54,6 +56,7 @@ class Settings(NamedTuple):
     config_dir: Path | None = None
     read_only: str = ""
     refresh: bool = False
+    ignores_quota: bool = False
 
     def accept_of_jobs(self) -> dict[str, frozenset[str]]:
         """Give the statuses that count as a good end of certain jobs, by id or exact name.
@@ -125,6 +128,7 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         config_dir=ini.path.parent if ini else _config_dir(environ),
         read_only=_read_only(environ),
         refresh=options.refresh,
+        ignores_quota=options.ignore_quota,
     )
 
 

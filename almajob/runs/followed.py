@@ -55,6 +55,7 @@ class Followed:
 
     Attributes:
         job_id: of its job; ALL where it is not known.
+        run_key: of the start that it came of, where the ledger knows it; for the log.
         is_ours: whether this invocation started it, so that nothing can say that it is not there.
         started: how long ago it was started, as far as the ledger knows, in seconds.
         earlier: how long runs of its job took, in seconds.
@@ -70,6 +71,7 @@ class Followed:
 
     instance_id: str
     job_id: str = ANY_JOB
+    run_key: str = ""
     is_ours: bool = False
     started: float | None = None
     earlier: tuple[float, ...] = ()

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from almajob import times
 from almajob.alma.api import ANY_JOB, Alma
+from almajob.alma.calls import for_run
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job
 from almajob.alma.refusals import NO_SUCH_INSTANCE
@@ -17,6 +18,7 @@ from almajob.errors import (
     AlmaError,
     AlmajobError,
     AlmaRefused,
+    CallsUsedUp,
     JobEndedBadly,
     KeyRefused,
     QuotaUsedUp,
@@ -76,7 +78,14 @@ class Following:
                 _prepare(item, run, record)
                 item.earlier = known.durations.get(item.job_id, ())
             with display() as shown:
-                Wait(followed, self._look(), options, display=shown).follow()
+                alma = self.alma()
+                Wait(
+                    followed,
+                    _look(alma),
+                    options,
+                    display=shown,
+                    is_thrifty=lambda: alma.is_quota_low,
+                ).follow()
             over = zip(runs, followed, records, strict=True)
             return [self._as_seen_last(run, item, record, options, policy) for run, item, record in over]
 
@@ -100,19 +109,6 @@ class Following:
         """Give the line that goes on waiting."""
         words = (self.program, "wait --id", *instance_ids, options.words(), policy.words())
         return f"Resume: {' '.join(filter(None, words))}"
-
-    def _look(self) -> Callable[[Followed, float], tuple[Instance, float | None]]:
-        alma = self.alma()
-
-        def look(item: Followed, patience: float) -> tuple[Instance, float | None]:
-            instance, reading = alma.look(item.instance_id, item.job_id, patience=patience)
-            submitted = instance.submit_time
-            if not isinstance(submitted, datetime) or reading.clock is None:
-                return instance, None
-            # Both by Alma's clock: this machine's may be wrong.
-            return instance, reading.clock - submitted.timestamp()
-
-        return look
 
     def judged(self, run: Run, policy: Policy) -> Run:
         """Judge a run as it stands; one that could not be seen stays so."""
@@ -170,7 +166,7 @@ class Following:
             what = f"{name} was not looked at within {times.length(how_long)}."
             return StillRunning(what, cure=resume)
         if item.instance is None and not item.is_ours:
-            if isinstance(last, (KeyRefused, QuotaUsedUp)):
+            if isinstance(last, (KeyRefused, QuotaUsedUp, CallsUsedUp)):
                 return about_run(last, item.instance_id)
             what = f"{name} could not be seen for {times.length(how_long)}."
             return Unreachable(what, why=why, cure=resume, alma=alma)
@@ -185,6 +181,19 @@ class Following:
         return StillRunning(what, why=why, cure=cure, alma=alma)
 
 
+def _look(alma: Alma) -> Callable[[Followed, float], tuple[Instance, float | None]]:
+    def look(item: Followed, patience: float) -> tuple[Instance, float | None]:
+        with for_run(item.run_key):
+            instance, reading = alma.look(item.instance_id, item.job_id, patience=patience)
+        submitted = instance.submit_time
+        if not isinstance(submitted, datetime) or reading.clock is None:
+            return instance, None
+        # Both by Alma's clock: this machine's may be wrong.
+        return instance, reading.clock - submitted.timestamp()
+
+    return look
+
+
 def _prepare(item: Followed, run: Run, record: Record | None) -> None:
     """Tell what is known of a run before it is looked at."""
     job = run.instance.job
@@ -194,6 +203,7 @@ def _prepare(item: Followed, run: Run, record: Record | None) -> None:
     if isinstance(run.verdict, (AlmaRefused, Refused)):
         item.over, item.error = Over.REFUSED, run.verdict
     if record is not None:
+        item.run_key = record.run_key
         # Both by this machine's clock; Alma's times are compared with Alma's clock only.
         sent = next((step.at for step in record.trail if step.state is State.SENDING), record.created)
         item.started = item.age = max(clocks.system().now() - sent, 0.0)

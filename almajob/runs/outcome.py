@@ -12,7 +12,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from almajob.alma.instances import Submission
-from almajob.errors import AlmaError, AlmajobError, NotSent, ReadOnly
+from almajob.errors import AlmaError, AlmajobError, CallsUsedUp, NotSent, ReadOnly
 from almajob.store.record import State
 
 THRESHOLD_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"})
@@ -64,7 +64,7 @@ def is_refusal(error: AlmajobError) -> bool:
     """Whether an error proves that Alma started nothing."""
     if isinstance(error, AlmaError):
         return 400 <= error.http_status < 500 and error.code in REFUSAL_CODES
-    return isinstance(error, (NotSent, ReadOnly))
+    return isinstance(error, (NotSent, ReadOnly, CallsUsedUp))
 
 
 def is_threshold(error: AlmajobError) -> bool:

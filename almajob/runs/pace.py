@@ -10,6 +10,7 @@ _SHARE = 0.1
 _JITTER = 0.1
 _UNLIKELY = 60.0
 _MOST_DOUBLINGS = 10
+_THRIFT = 4.0
 
 
 def pause(age: float, chance: Callable[[], float], earlier: Sequence[float] = ()) -> float:
@@ -37,6 +38,11 @@ def retry_pause(failures: int, chance: Callable[[], float]) -> float:
     """
     doubled: float = SHORTEST * 2 ** min(failures - 1, _MOST_DOUBLINGS)
     return min(doubled * _jitter(chance), LONGEST)
+
+
+def thrifty(usual: float) -> float:
+    """Wait four times as long where few calls are left for the day, but not longer than 300 seconds."""
+    return min(usual * _THRIFT, LONGEST)
 
 
 def _jitter(chance: Callable[[], float]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from almajob.alma.calls import for_run
 from almajob.alma.instances import Instance
 from almajob.alma.pages import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
@@ -38,7 +39,8 @@ def settle(record: Record, place: Place, means: Means) -> Record:
         return keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
     if record.state is State.SENDING:
         record = keep(_left_alone(record, means), means)
-    return look_for(record, place, means)
+    with for_run(record.run_key):
+        return look_for(record, place, means)
 
 
 def _left_alone(record: Record, means: Means) -> Record:

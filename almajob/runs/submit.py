@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from almajob.alma.calls import for_run
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
@@ -44,7 +45,7 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         AlmajobError: nothing was started.
     """
     where = f"{place.environment}:{intention.job.id}"
-    with ExitStack() as locks:
+    with for_run(intention.run_key), ExitStack() as locks:
         locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
         draft = drafted(intention, place, means)
         if draft.is_named:
@@ -169,6 +170,8 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
 def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
     record, clock = ready.record, means.clock
+    # Nothing is on its way, nor written, while other calls have the room.
+    means.alma.make_room()
     means.ledger.write(record)
     LOG.info(
         "Starting %s (%s) in %s; run key %s.",

@@ -50,6 +50,7 @@ class Wait:
         clock: of this machine.
         display: shows it while it lasts.
         chance: gives numbers from 0 to 1, for the pauses.
+        is_thrifty: whether few calls are left for the day.
     """
 
     runs: Sequence[Followed]
@@ -58,6 +59,7 @@ class Wait:
     clock: Clock = field(default_factory=clocks.system)
     display: Display = field(default_factory=Lines)
     chance: Callable[[], float] = random.random
+    is_thrifty: Callable[[], bool] = lambda: False
     _begun: float = field(init=False, default=0.0)
     _answers: queue.SimpleQueue[_Answer] = field(init=False, default_factory=queue.SimpleQueue)
     _under_way: int = field(init=False, default=0)
@@ -194,7 +196,8 @@ class Wait:
             return pace.retry_pause(run.failures, self.chance)
         if self.options.interval is not None:
             return self.options.interval
-        return pace.pause(run.age, self.chance, run.earlier)
+        usual = pace.pause(run.age, self.chance, run.earlier)
+        return pace.thrifty(usual) if self.is_thrifty() else usual
 
     def _plan(self, run: Followed, due: float) -> None:
         """Put a run on the schedule; the last look is at the time limit itself."""

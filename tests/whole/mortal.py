@@ -91,7 +91,7 @@ def _simulated(url: str, now: float) -> clock.Clock:
         body = json.dumps({"advance": max(seconds, 0.0)}).encode()
         urllib.request.urlopen(f"{url}/simulator/clock", body).close()
 
-    return clock.Clock(time.now, time.elapsed, sleep)
+    return clock.Clock(time.now, time.elapsed, sleep, time.elapsed)
 
 
 def _count_points(dies_at: int, report: Path) -> None:

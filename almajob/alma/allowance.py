@@ -1,0 +1,254 @@
+"""How often Alma may be called, and what is known of it: values, and decisions that touch nothing.
+
+All calls of an institution are counted together, by Alma for a second and for a day. Alma once documented 25
+calls a second; what holds today differs by environment and is not documented, so that the default is less.
+Source: https://developers.exlibrisgroup.com/alma/apis/#threshold
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from almajob.alma.timelimits import Pace
+
+DAY = 86400.0
+HOUR = 3600.0
+
+SLOWED_SECONDS = 60.0
+"""How long calls are slowed after PER_SECOND_THRESHOLD."""
+SLOWER = 0.7
+"""How much of the rate is left then."""
+_SLOWEST = 0.1
+_LARGEST = 1e15
+_CLOSER = 15 / 14
+"""By how much more calls are held apart than would do, as they can arrive closer than they were made."""
+_KEPT_FOR_STARTS = 2
+"""Calls of the burst that nothing but a start may use."""
+LOW_RATE = 1.0
+"""Calls a second, other than starts, where few are left for the day."""
+
+FAILURES = 10
+"""Calls that fail one after the other until Alma counts as down."""
+DOWN_SECONDS = 30.0
+LONGEST_DOWN = 120.0
+
+
+class Known(NamedTuple):
+    """What all processes know together of one institution's calls.
+
+    Times of the machine (seconds since it was started) are what pauses are made of; those of day and hour
+    (seconds since the epoch) are for people, and for the reset of the day's calls.
+
+    Attributes:
+        free_at: when the calls made so far would have been due at an even pace; time of the machine.
+        slowed_until: after PER_SECOND_THRESHOLD; time of the machine.
+        share: of the rate that is used until then.
+        left: calls left for the day, as Alma told last; None where it never did.
+        left_at: when it told so; since the epoch.
+        warned_at: when somebody was last warned that few are left; since the epoch.
+        used_up_at: when Alma said that none is left; since the epoch, 0 where some are.
+        used_up_until: when it should count anew; since the epoch.
+        probe_at: when one call may be tried all the same; time of the machine.
+        failures: calls that failed one after the other.
+        down_until: until when nobody calls, as Alma is down; time of the machine.
+        failed_as: how the last of them failed.
+    """
+
+    free_at: float = 0.0
+    slowed_until: float = 0.0
+    share: float = 1.0
+    left: int | None = None
+    left_at: float = 0.0
+    warned_at: float = 0.0
+    used_up_at: float = 0.0
+    used_up_until: float = 0.0
+    probe_at: float = 0.0
+    failures: int = 0
+    down_until: float = 0.0
+    failed_as: str = ""
+
+
+class Moment(NamedTuple):
+    """One moment, by both clocks.
+
+    Attributes:
+        booted: seconds since the machine was started; never jumps while it runs.
+        now: seconds since the epoch; may jump.
+    """
+
+    booted: float
+    now: float
+
+
+class Go(NamedTuple):
+    """The call may be made now."""
+
+
+class Wait(NamedTuple):
+    """The call may be tried again after so many seconds."""
+
+    seconds: float
+
+
+class UsedUp(NamedTuple):
+    """The day's calls are used up; nobody calls before ``until``, nor a probe before ``probe_in`` seconds."""
+
+    since: float
+    until: float
+    probe_in: float
+
+
+class Down(NamedTuple):
+    """Alma did not answer, so often that nobody asks for so many seconds."""
+
+    seconds: float
+    failures: int
+    failed_as: str
+
+
+Verdict = Go | Wait | UsedUp | Down
+
+
+def from_json(document: object) -> Known:
+    """Read what was kept; whatever is no such thing is nothing known."""
+    if not isinstance(document, dict) or document.keys() != set(Known._fields):
+        return Known()
+    numbers = {name: value for name, value in document.items() if name != "failed_as"}
+    if numbers["left"] is None:
+        del numbers["left"]
+    counts = (numbers.get("left", 0), numbers["failures"])
+    if (
+        not all(type(value) in (int, float) and 0 <= value < _LARGEST for value in numbers.values())
+        or not all(type(value) is int for value in counts)
+        or not isinstance(document["failed_as"], str)
+    ):
+        return Known()
+    return Known(**document)
+
+
+def to_json(known: Known) -> dict[str, Any]:
+    """Give what is kept."""
+    return known._asdict()
+
+
+def sane(known: Known, pace: Pace, booted: float) -> Known:
+    """Forget times that were made before the machine was started anew, or by another clock.
+
+    What this start of the machine made is never further ahead than it makes things.
+    """
+    return known._replace(
+        free_at=known.free_at if known.free_at <= booted + pace.burst / _SLOWEST / pace.rate + 1 else 0.0,
+        slowed_until=known.slowed_until if known.slowed_until <= booted + SLOWED_SECONDS else 0.0,
+        probe_at=min(known.probe_at, booted + HOUR),
+        down_until=known.down_until if known.down_until <= booted + LONGEST_DOWN else 0.0,
+    )
+
+
+def asked(
+    known: Known, pace: Pace, moment: Moment, *, is_start: bool = False, ignores_quota: bool = False
+) -> tuple[Known, Verdict]:
+    """Decide whether a call may be made, and count it if so.
+
+    Args:
+        known: what is known, before.
+        pace: what is allowed.
+        moment: now.
+        is_start: starts have room that others leave them.
+        ignores_quota: a person wants to ask although the day's calls are used up.
+
+    Returns:
+        What is known then, and the verdict.
+    """
+    known = sane(known, pace, moment.booted)
+    is_probe = False
+    if known.used_up_at and moment.now < known.used_up_until:
+        is_probe = ignores_quota or moment.booted >= known.probe_at
+        if not is_probe:
+            return known, UsedUp(known.used_up_at, known.used_up_until, known.probe_at - moment.booted)
+    if moment.booted < known.down_until:
+        return known, Down(known.down_until - moment.booted, known.failures, known.failed_as)
+    interval = _CLOSER / rate(known, pace, moment.booted, is_start=is_start)
+    kept = 0 if is_start else _KEPT_FOR_STARTS
+    tolerance = max(pace.burst - 1 - kept, 0) / pace.rate
+    early = known.free_at - tolerance - moment.booted
+    if early > 0:
+        return known, Wait(early)
+    if is_probe:
+        known = known._replace(probe_at=moment.booted + HOUR)
+    if known.failures >= FAILURES:
+        # One call finds out for all whether Alma is back.
+        known = known._replace(down_until=moment.booted + DOWN_SECONDS)
+    return known._replace(free_at=max(known.free_at, moment.booted) + interval), Go()
+
+
+def rate(known: Known, pace: Pace, booted: float, *, is_start: bool = False) -> float:
+    """Give the calls a second that are made just now."""
+    allowed = pace.rate * (known.share if booted < known.slowed_until else 1.0)
+    return allowed if is_start or not is_low(known, pace) else min(allowed, LOW_RATE)
+
+
+def is_low(known: Known, pace: Pace) -> bool:
+    """Whether so few calls are left for the day that those which can wait should."""
+    return known.left is not None and known.left < pace.floor
+
+
+def answered(known: Known, moment: Moment, left: int | None, *, is_served: bool) -> Known:
+    """Note that Alma answered.
+
+    Args:
+        known: what is known, before.
+        moment: now.
+        left: the calls left for the day, as the answer tells; None where it does not.
+        is_served: it is what was asked for, and no error; only that proves that some are left.
+    """
+    known = known._replace(failures=0, down_until=0.0, failed_as="")
+    if is_served:
+        known = known._replace(used_up_at=0.0, used_up_until=0.0)
+    return known if left is None else known._replace(left=left, left_at=moment.now)
+
+
+def slowed(known: Known, moment: Moment) -> Known:
+    """Note PER_SECOND_THRESHOLD: the rate drops, for all, for a minute; again for each that comes later."""
+    share = known.share if moment.booted < known.slowed_until else 1.0
+    until = moment.booted + SLOWED_SECONDS
+    # Calls that were under way together are told together.
+    if until - known.slowed_until < 1:
+        return known
+    return known._replace(share=max(share * SLOWER, _SLOWEST), slowed_until=until)
+
+
+def used_up(known: Known, moment: Moment) -> Known:
+    """Note DAILY_THRESHOLD: nobody calls until midnight UTC, but for one probe an hour.
+
+    Alma counts anew "after midnight"; where its region's midnight is another, a probe finds out.
+    """
+    return known._replace(
+        left=0,
+        left_at=moment.now,
+        used_up_at=known.used_up_at or moment.now,
+        used_up_until=(math.floor(moment.now / DAY) + 1) * DAY,
+        probe_at=moment.booted + HOUR,
+    )
+
+
+def failed(known: Known, moment: Moment, how: str) -> Known:
+    """Note that a call got no answer of Alma's.
+
+    Args:
+        known: what is known, before.
+        moment: now.
+        how: in one sentence.
+    """
+    failures = known.failures + 1
+    known = known._replace(failures=failures, failed_as=how)
+    if failures < FAILURES:
+        return known
+    pause = min(DOWN_SECONDS * 2 ** min(failures - FAILURES, 10), LONGEST_DOWN)
+    return known._replace(down_until=moment.booted + pause)
+
+
+def warned(known: Known, pace: Pace, moment: Moment) -> tuple[Known, bool]:
+    """Decide whether to warn that few calls are left, once an hour for all processes together."""
+    due = is_low(known, pace) and not 0 <= moment.now - known.warned_at < HOUR
+    return (known._replace(warned_at=moment.now), True) if due else (known, False)

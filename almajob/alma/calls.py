@@ -1,0 +1,106 @@
+"""One line for each call of Alma, however it ends: what crossed the wire, when, for which run."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from almajob.alma.answers import Answer
+from almajob.errors import AlmaError, AlmajobError
+
+LOG = logging.getLogger(__name__)
+
+_ABOUT = re.compile(r"/conf/jobs/([^/]+)(?:/instances(?:/([^/]+).*)?)?")
+_ANY_JOB = "ALL"
+_STARTED = re.compile(rb"/instances/([0-9]+)")
+
+_run_key: ContextVar[str] = ContextVar("run_key", default="")
+
+
+@contextmanager
+def for_run(run_key: str) -> Iterator[None]:
+    """Say for which run the calls of a block are made; those of its thread."""
+    before = _run_key.set(run_key)
+    try:
+        yield
+    finally:
+        _run_key.reset(before)
+
+
+@dataclass(slots=True)
+class Call:
+    """One request and what came of it.
+
+    Attributes:
+        environment: the name of Alma's.
+        path: below ``/almaws/v1``.
+        attempt: from 1; more where a read is tried again.
+        begun: when it was sent, seconds since the epoch.
+        seconds: until it ended.
+        status: of the answer; None where none came.
+        size: of the answer's body, in bytes.
+        instance_id: of the run that the answer to a start names.
+        error: how it ended, where that was not well.
+    """
+
+    environment: str
+    method: str
+    path: str
+    attempt: int = 1
+    begun: float = field(default_factory=time.time)
+    seconds: float = 0.0
+    status: int | None = None
+    size: int = 0
+    instance_id: str = ""
+    error: BaseException | None = None
+
+    def note(self, answer: Answer, error: AlmajobError | None) -> None:
+        """Note the answer that came, and what it was judged to be."""
+        self.status, self.size, self.error = answer.status, len(answer.body), error
+        named = _STARTED.search(answer.body) if self.method == "POST" and error is None else None
+        self.instance_id = named[1].decode() if named else ""
+
+    def fields(self) -> dict[str, Any]:
+        """Give what a line of the log says."""
+        about = _ABOUT.fullmatch(self.path)
+        job_id, instance_id = about.groups() if about else (None, None)
+        error = self.error
+        return {
+            "time": datetime.fromtimestamp(self.begun, UTC).isoformat("T", "milliseconds")[:-6] + "Z",
+            "run_key": _run_key.get() or None,
+            "environment": self.environment or None,
+            "job": None if job_id == _ANY_JOB else job_id,
+            "instance": instance_id or self.instance_id or None,
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "ms": round(self.seconds * 1000),
+            "attempt": self.attempt,
+            "tracking_id": (error.tracking_id or None) if isinstance(error, AlmaError) else None,
+            "code": (error.code or None) if isinstance(error, AlmaError) else None,
+            "error": None if error is None else type(error).__name__,
+        }
+
+
+@contextmanager
+def told(environment: str, method: str, path: str, attempt: int = 1) -> Iterator[Call]:
+    """Tell a call in the log when it is over, whatever ended it."""
+    call = Call(environment, method, path, attempt)
+    begun = time.monotonic()
+    try:
+        yield call
+    except BaseException as error:
+        call.error = error
+        raise
+    finally:
+        call.seconds = time.monotonic() - begun
+        if LOG.isEnabledFor(logging.DEBUG):
+            came = f"HTTP {call.status}, {call.size} bytes" if call.status else f"{type(call.error).__name__}"
+            LOG.debug("%s %s: %s", method, path, came, extra={"call": call.fields()})

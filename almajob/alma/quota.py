@@ -1,0 +1,76 @@
+"""What is known of the calls of one institution, as people and programs are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from almajob.alma import allowance
+from almajob.alma.allowance import Known
+from almajob.alma.limits import Limits
+
+
+class Quota(NamedTuple):
+    """What is known of one institution's calls; nothing is asked for it.
+
+    Attributes:
+        environments: whose calls are counted together.
+        state: ``unknown``, ``enough``, ``low``, ``used up``, ``slowed`` or ``down``.
+        calls_left: for the day, as Alma told last; None where it never did.
+        as_of: when it did.
+        next_call: before which nobody calls; None where anybody may.
+        counts_anew: when the day's calls should be counted anew, where they are used up.
+        calls_per_second: that are made at most just now.
+        burst: calls at once.
+        quota_floor: calls left below which what can wait does.
+        why: how the last call failed, where Alma is down.
+    """
+
+    environments: tuple[str, ...]
+    state: str
+    calls_left: int | None
+    as_of: datetime | None
+    next_call: datetime | None
+    counts_anew: datetime | None
+    calls_per_second: float
+    burst: int
+    quota_floor: int
+    why: str
+
+
+def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
+    """Say what is known of an institution's calls."""
+    known, pace, moment = limits.known(), limits.pace, limits.moment()
+    state, seconds = _state(known, limits)
+    return Quota(
+        environments=tuple(environments),
+        state=state,
+        calls_left=known.left,
+        as_of=_time(known.left_at),
+        next_call=_time(moment.now + seconds) if seconds > 0 else None,
+        counts_anew=_time(known.used_up_until) if state == "used up" else None,
+        calls_per_second=round(allowance.rate(known, pace, moment.booted), 2),
+        burst=pace.burst,
+        quota_floor=pace.floor,
+        why=known.failed_as,
+    )
+
+
+def _state(known: Known, limits: Limits) -> tuple[str, float]:
+    """Give the word for it, and the seconds until the next call may be made."""
+    pace, moment = limits.pace, limits.moment()
+    _known, verdict = allowance.asked(known, pace, moment)
+    if isinstance(verdict, allowance.UsedUp):
+        return "used up", verdict.probe_in
+    if isinstance(verdict, allowance.Down):
+        return "down", verdict.seconds
+    if moment.booted < known.slowed_until:
+        return "slowed", 0.0
+    if allowance.is_low(known, pace):
+        return "low", 0.0
+    return ("unknown" if known.left is None else "enough"), 0.0
+
+
+def _time(moment: float) -> datetime | None:
+    return datetime.fromtimestamp(moment, UTC) if moment else None
