@@ -53,6 +53,10 @@ def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) 
     group.add_argument(
         "--cache_dir", dest="almajob_cache_dir", type=non_empty, default=default, help=argparse.SUPPRESS
     )
+    _add_calls_options(group, default)
+
+
+def _add_calls_options(group: argparse._ArgumentGroup, default: str | None) -> None:
     group.add_argument(
         "--refresh",
         "--force",

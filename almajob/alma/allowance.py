@@ -170,7 +170,7 @@ def asked(
         return known, Down(known.down_until - moment.booted, known.failures, known.failed_as)
     interval = _CLOSER / rate(known, pace, moment.booted, is_start=is_start)
     kept = 0 if is_start else _KEPT_FOR_STARTS
-    tolerance = max(pace.burst - 1 - kept, 0) / pace.rate
+    tolerance = max(pace.burst - 1 - kept, 0) * _CLOSER / pace.rate
     early = known.free_at - tolerance - moment.booted
     if early > 0:
         return known, Wait(early)
@@ -250,5 +250,5 @@ def failed(known: Known, moment: Moment, how: str) -> Known:
 
 def warned(known: Known, pace: Pace, moment: Moment) -> tuple[Known, bool]:
     """Decide whether to warn that few calls are left, once an hour for all processes together."""
-    due = is_low(known, pace) and not 0 <= moment.now - known.warned_at < HOUR
+    due = is_low(known, pace) and not known.used_up_at and not 0 <= moment.now - known.warned_at < HOUR
     return (known._replace(warned_at=moment.now), True) if due else (known, False)

@@ -154,7 +154,7 @@ class Limits:
             descriptor = self._opened()
             if descriptor is not None:
                 closing.callback(os.close, descriptor)
-            held = _Held(self._own if descriptor is None else _parsed(os.pread(descriptor, _SIZE_LIMIT, 0)))
+            held = _Held(self._own if descriptor is None else _read(descriptor, self._own))
             before = held.known
             yield held
             self._own = held.known
@@ -216,7 +216,8 @@ def _learnt(known: Known, moment: Moment, error: AlmajobError | None, left: int 
     if isinstance(error, AlmaError) and error.code == PER_SECOND_THRESHOLD:
         return allowance.slowed(known, moment)
     if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
-        return allowance.failed(known, moment, error.what[:_LONGEST_TEXT] if error else "")
+        how = f"{error.what} {error.why}".strip() if error else ""
+        return allowance.failed(known, moment, how[:_LONGEST_TEXT])
     # Of what is no answer of Alma's the header says nothing.
     is_alma = error is None or isinstance(error, AlmaError)
     return allowance.answered(known, moment, left if is_alma else None, is_served=error is None)
@@ -226,6 +227,14 @@ def _count(left: str | None) -> int | None:
     """Read a header that counts; None where it does not."""
     text = (left or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else None
+
+
+def _read(descriptor: int, otherwise: Known) -> Known:
+    try:
+        return _parsed(os.pread(descriptor, _SIZE_LIMIT, 0))
+    except OSError:
+        # A pipe that was planted, or a disk that fails.
+        return otherwise
 
 
 def _parsed(text: bytes) -> Known:

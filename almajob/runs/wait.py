@@ -15,7 +15,7 @@ from almajob.alma.connection import AT_ONCE
 from almajob.alma.instances import Instance
 from almajob.alma.refusals import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.deadline import SLICE
-from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, NotAlma, Unreachable
+from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, CallsUsedUp, NotAlma, Unreachable
 from almajob.runs import clock as clocks
 from almajob.runs import pace
 from almajob.runs.clock import Clock
@@ -170,7 +170,8 @@ class Wait:
         run.failures += 1
         run.error = failure
         is_hidden = self._is_hidden(run, failure, now)
-        if run.failures == 1 or is_hidden:
+        # Nor is a day whose calls are used up an outage: it ends, and nobody is asked meanwhile.
+        if run.failures == 1 or is_hidden or failure.exit_code == CallsUsedUp.exit_code:
             run.failing_since = now
         run.over = None if is_hidden else self._given_up(run, failure, now)
         if run.over is not None:

@@ -239,8 +239,8 @@ def test_what_the_ledger_knows_is_told_even_where_alma_is_not_reached(
     """A key that has started a job is never told as not started."""
     shown = json.loads(almajob(*RUN, "--run-key", "k", "-f", "json").out)
     almajob("cache", "clear")
-    for fault, words in (("503", ()), ("daily", ()), ("503", ("--refresh",))):
-        simulated.faults.add(fault, "GET *", times=4 if fault == "503" else 1)
+    for words in ((), ("--refresh",)):
+        simulated.faults.add("503", "GET *", times=4)
         again = almajob(*RUN, "--run-key", "k", "-f", "json", *words)
         assert json.loads(again.out)["instance_id"] == shown["instance_id"]
         simulated.faults.clear()
@@ -250,6 +250,10 @@ def test_what_the_ledger_knows_is_told_even_where_alma_is_not_reached(
     assert (json.loads(failed.out)["state"], json.loads(failed.out)["retry_safe"]) == ("STARTED", False)
     typo = almajob("--env", "sandbox", "run", "--job", "no such job", "--run-key", "k", "-f", "json")
     assert (typo.code, json.loads(typo.out)["retry_safe"]) == (5, False)
+    simulated.faults.add("daily", "GET *")
+    for _time in range(2):
+        again = almajob(*RUN, "--run-key", "k", "-f", "json")
+        assert json.loads(again.out)["instance_id"] == shown["instance_id"]
 
 
 def test_a_result_that_cannot_be_written_names_the_run(

@@ -44,7 +44,8 @@ def test_twenty_processes_with_the_same_key_start_one_run(tmp_path: Path) -> Non
     with Simulator(Institution(Clock(speed=0), rules)) as simulator:
         ini = tmp_path / "almajob.ini"
         ini.touch(mode=0o600)
-        ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n", "utf-8")
+        pace = "calls_per_second = 1000\nburst = 1000\n"
+        ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n{pace}")
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
         processes = [
             PROCESSES.Process(target=_start_all, args=(tmp_path, number, all_ready))

@@ -1,0 +1,306 @@
+"""The decisions behind the limits: who may call when, and what is learnt from an answer."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.alma import allowance
+from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp, Wait
+from almajob.alma.timelimits import Pace
+
+PACE = Pace()
+BOOTED, NOW = 5000.0, 1_790_000_000.0
+AT = Moment(BOOTED, NOW)
+INTERVAL = 1 / 14
+
+
+def _at(seconds: float) -> Moment:
+    return Moment(BOOTED + seconds, NOW + seconds)
+
+
+def _ask(known: Known, seconds: float = 0.0, **kwargs: Any) -> tuple[Known, Any]:
+    return allowance.asked(known, PACE, _at(seconds), **kwargs)
+
+
+def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list[float]:
+    """Give when so many calls are made by somebody who always waits as long as he is told."""
+    known = known or Known()
+    made: list[float] = []
+    seconds = 0.0
+    while len(made) < count:
+        known, verdict = allowance.asked(known, pace, _at(seconds))
+        if isinstance(verdict, Go):
+            made.append(seconds)
+        else:
+            assert isinstance(verdict, Wait)
+            assert verdict.seconds > 0
+            seconds += verdict.seconds + 1e-9
+    return made
+
+
+def test_the_standard_pace_is_less_than_alma_once_documented() -> None:
+    """15 calls a second and 5 at once are less than its 25; 5,000 calls a day are kept for what matters."""
+    assert PACE == (15.0, 5, 5000)
+
+
+def test_the_first_calls_go_at_once_and_the_others_evenly() -> None:
+    """Three of the five at once are for anything; then one each fourteenth of a second."""
+    made = _times(6)
+    assert made[:3] == [0.0, 0.0, 0.0]
+    assert made[3] == pytest.approx(INTERVAL)
+    assert [made[4] - made[3], made[5] - made[4]] == pytest.approx([INTERVAL, INTERVAL])
+
+
+def test_starts_have_room_where_all_else_has_none() -> None:
+    """Two of the burst are theirs alone: others wait at the very moment."""
+    known = Known()
+    for _call in range(3):
+        known, verdict = _ask(known)
+        assert verdict == Go()
+    known, verdict = _ask(known)
+    assert isinstance(verdict, Wait)
+    for _call in range(2):
+        known, verdict = _ask(known, is_start=True)
+        assert verdict == Go()
+    assert isinstance(_ask(known, is_start=True)[1], Wait)
+
+
+def test_a_burst_of_one_is_no_burst() -> None:
+    """Each call waits for the one before, and none waits for ever."""
+    assert _times(3, pace=Pace(rate=2.0, burst=1)) == pytest.approx([0.0, 15 / 14 / 2, 15 / 14])
+    assert _times(2, pace=Pace(rate=2.0, burst=2)) == pytest.approx([0.0, 15 / 14 / 2])
+
+
+def test_after_a_pause_there_is_a_burst_again_and_no_more() -> None:
+    """What was not used is not saved up."""
+    known = Known()
+    for seconds in (0.0, 0.0, 0.0, 100.0, 100.0, 100.0):
+        known, verdict = _ask(known, seconds)
+        assert verdict == Go()
+    assert isinstance(_ask(known, 100.0)[1], Wait)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), min_size=1, max_size=120),
+    st.floats(0.5, 100),
+    st.integers(1, 30),
+)
+def test_no_second_has_more_calls_than_rate_and_burst(
+    asked: list[tuple[float, bool]], rate: float, burst: int
+) -> None:
+    """Whoever asks, whenever: in no window of a second, open at one end, are more calls than promised."""
+    known, seconds = Known(), 0.0
+    window: deque[float] = deque()
+    for pause, is_start in asked:
+        seconds += pause
+        known, verdict = allowance.asked(known, Pace(rate, burst), _at(seconds), is_start=is_start)
+        if isinstance(verdict, Go):
+            window.append(seconds)
+            while window[0] <= seconds - 1:
+                window.popleft()
+            assert len(window) <= rate + burst
+
+
+def test_a_threshold_slows_all_calls_for_a_minute() -> None:
+    """To 70 per cent; once for calls that were told together; again for a later one; down to a tenth."""
+    known = allowance.slowed(Known(), AT)
+    assert (known.share, known.slowed_until) == (0.7, BOOTED + 60)
+    assert allowance.slowed(known, _at(0.5)) == known
+    assert allowance.rate(known, PACE, BOOTED + 59.9) == pytest.approx(10.5)
+    assert allowance.rate(known, PACE, BOOTED + 60) == 15.0
+    twice = allowance.slowed(known, _at(1.0))
+    assert twice.share == pytest.approx(0.49)
+    assert twice.slowed_until == BOOTED + 61
+    for second in range(2, 20):
+        twice = allowance.slowed(twice, _at(second))
+    assert twice.share == 0.1
+    assert allowance.slowed(known, _at(60.0)).share == 0.7
+
+
+def test_slowed_calls_keep_the_pace() -> None:
+    """The pauses are longer by as much."""
+    made = _times(5, known=Known(slowed_until=BOOTED + 60, share=0.7))
+    assert made[4] - made[3] == pytest.approx(INTERVAL / 0.7)
+
+
+def test_nobody_calls_once_the_day_is_used_up() -> None:
+    """Until midnight UTC; what is said tells since when, until when, and when a probe is due."""
+    known = allowance.used_up(Known(left=17), AT)
+    midnight = 1_790_035_200.0
+    assert (known.left, known.left_at, known.used_up_at) == (0, NOW, NOW)
+    assert (known.used_up_until, known.probe_at) == (midnight, BOOTED + 3600)
+    assert midnight % 86400 == 0
+    assert 0 < midnight - NOW <= 86400
+    same, verdict = _ask(known, 60.0)
+    assert verdict == UsedUp(NOW, midnight, 3540.0)
+    assert same == known
+    assert _ask(known, 3599.9, is_start=True)[1][2] == pytest.approx(0.1)
+    assert _ask(known, midnight - NOW)[1] == Go()
+    assert isinstance(_ask(known, midnight - NOW - 0.1)[1], Go)  # A probe; the next one has to wait.
+
+
+def test_one_probe_an_hour_finds_out_for_all() -> None:
+    """The one who comes first makes it; the others wait for another hour, unless it was served."""
+    known = allowance.used_up(Known(), AT)
+    known, verdict = _ask(known, 3600.0)
+    assert verdict == Go()
+    assert known.probe_at == BOOTED + 7200
+    assert isinstance(_ask(known, 3600.0)[1], UsedUp)
+    again = allowance.used_up(known, _at(3601.0))
+    assert (again.used_up_at, again.probe_at) == (NOW, BOOTED + 7201)
+    served = allowance.answered(known, _at(3601.0), 5, is_served=True)
+    assert (served.used_up_at, served.used_up_until) == (0.0, 0.0)
+    assert _ask(served, 3601.0)[1] == Go()
+
+
+def test_an_error_does_not_prove_that_calls_are_left() -> None:
+    """Only what was asked for does; but it is an answer."""
+    known = allowance.used_up(Known(failures=3, failed_as="x"), AT)
+    refused = allowance.answered(known, _at(1.0), None, is_served=False)
+    assert isinstance(_ask(refused, 1.0)[1], UsedUp)
+    assert (refused.failures, refused.failed_as, refused.left) == (0, "", 0)
+
+
+def test_a_person_may_ask_before() -> None:
+    """And then counts as the hour's probe."""
+    known = allowance.used_up(Known(), AT)
+    known, verdict = _ask(known, 10.0, ignores_quota=True)
+    assert verdict == Go()
+    assert known.probe_at == BOOTED + 3610
+
+
+def test_a_probe_that_has_to_wait_is_not_spent() -> None:
+    """It is made a moment later."""
+    known = allowance.used_up(Known(free_at=BOOTED + 3600.5), AT)
+    same, verdict = _ask(known, 3600.0)
+    assert isinstance(verdict, Wait)
+    assert verdict.seconds == pytest.approx(0.5 - 2 * INTERVAL)
+    assert same.probe_at == BOOTED + 3600
+
+
+def test_a_day_that_is_over_by_the_clock_is_over() -> None:
+    """A jump of the clock costs a call at most."""
+    known = allowance.used_up(Known(), AT)
+    assert _ask(known, known.used_up_until - NOW + 1)[1] == Go()
+
+
+def test_few_calls_slow_all_but_starts() -> None:
+    """Below the floor, one call a second; at the floor, none is slowed."""
+    low = Known(left=4999)
+    assert allowance.is_low(low, PACE)
+    assert not allowance.is_low(Known(left=5000), PACE)
+    assert not allowance.is_low(Known(), PACE)
+    assert allowance.rate(low, PACE, BOOTED) == 1.0
+    assert allowance.rate(low, PACE, BOOTED, is_start=True) == 15.0
+    assert allowance.rate(low, Pace(rate=0.5), BOOTED) == 0.5
+    assert allowance.rate(Known(left=5000), PACE, BOOTED) == 15.0
+    made = _times(4, known=low)
+    assert made[3] - made[2] == pytest.approx(15 / 14)
+
+
+def test_few_calls_are_warned_of_once_an_hour() -> None:
+    """By one process for all; a clock that went back does not silence it."""
+    low = Known(left=10)
+    told, is_due = allowance.warned(low, PACE, AT)
+    assert is_due
+    assert told == low._replace(warned_at=NOW)
+    assert allowance.warned(told, PACE, AT) == (told, False)
+    assert allowance.warned(told, PACE, _at(3599.9)) == (told, False)
+    assert allowance.warned(told, PACE, _at(3600.0))[1]
+    assert allowance.warned(told, PACE, _at(-1.0))[1]
+    assert allowance.warned(allowance.used_up(low, AT), PACE, AT)[1] is False
+    assert allowance.warned(Known(left=5000), PACE, AT) == (Known(left=5000), False)
+
+
+def test_an_answer_tells_how_many_calls_are_left() -> None:
+    """With its time; one that does not tell leaves what was known."""
+    known = allowance.answered(Known(), AT, 300, is_served=True)
+    assert (known.left, known.left_at) == (300, NOW)
+    assert allowance.answered(known, _at(9.0), None, is_served=True) == known
+
+
+def test_ten_failures_and_alma_is_down() -> None:
+    """Then nobody calls for 30 seconds; after that one finds out, and twice as long each time, up to 120."""
+    known = Known()
+    for _call in range(9):
+        known = allowance.failed(known, AT, "no answer")
+    assert (known.failures, known.down_until) == (9, 0.0)
+    assert _ask(known)[1] == Go()
+    known = allowance.failed(known, AT, "nothing at all")
+    same, verdict = _ask(known, 29.0)
+    assert verdict == Down(1.0, 10, "nothing at all")
+    assert same == known
+    known, verdict = _ask(known, 30.0)
+    assert verdict == Go()
+    assert _ask(known, 30.0)[1] == Down(30.0, 10, "nothing at all")
+    pauses = []
+    for seconds in (40.0, 500.0, 1000.0, 2000.0):
+        known = allowance.failed(known, _at(seconds), "again")
+        pauses.append(known.down_until - BOOTED - seconds)
+    assert pauses == [60.0, 120.0, 120.0, 120.0]
+    assert allowance.failed(Known(failures=5000), AT, "").down_until == BOOTED + 120
+    back = allowance.answered(known, _at(2200.0), None, is_served=False)
+    assert (back.failures, back.down_until, back.failed_as) == (0, 0.0, "")
+
+
+def test_the_ninth_failure_is_not_the_tenth() -> None:
+    """A call that is made after nine failures keeps nobody else from calling."""
+    known, verdict = _ask(Known(failures=9))
+    assert verdict == Go()
+    assert known.down_until == 0.0
+
+
+def test_another_start_of_the_machine_forgets_what_cannot_be() -> None:
+    """Its clock begins anew: nobody waits for a moment that is days away; what may be, is kept."""
+    before = Known(
+        free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, down_until=9e5, left=7, failures=12
+    )
+    found = allowance.sane(before, PACE, 100.0)
+    assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, down_until=0.0)
+    edge = Known(free_at=100 + 5 / 0.1 / 15 + 1, slowed_until=160.0, probe_at=3700.0, down_until=220.0)
+    assert allowance.sane(edge, PACE, 100.0) == edge
+    assert allowance.sane(Known(free_at=9e5), PACE, 100.0) == Known()
+    assert allowance.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW))[1] == Go()
+
+
+KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, "it broke")
+
+
+def test_what_is_kept_comes_back() -> None:
+    """As it was, through JSON."""
+    for known in (KNOWN, Known(), Known(left=None, failed_as="ü")):
+        assert allowance.from_json(json.loads(json.dumps(allowance.to_json(known)))) == known
+
+
+NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 1e15, [])
+WRONG: list[tuple[str, object]] = [
+    *((name, wrong) for name in Known._fields if name != "failed_as" for wrong in NO_NUMBERS),
+    *((name, None) for name in Known._fields if name != "left"),
+    *((name, float("nan")) for name in ("free_at", "left", "share")),
+    ("left", 1.5),
+    ("failures", 1.5),
+    ("failed_as", 5),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG)
+def test_what_is_no_such_thing_is_nothing_known(name: str, wrong: object) -> None:
+    """A damaged file is as good as none: it is a hint."""
+    assert allowance.from_json({**KNOWN._asdict(), name: wrong}) == Known()
+
+
+def test_other_documents_are_nothing_known() -> None:
+    """Too little, too much, or something else."""
+    fields = KNOWN._asdict()
+    assert allowance.from_json({**fields, "more": 1}) == Known()
+    assert allowance.from_json({name: fields[name] for name in list(fields)[1:]}) == Known()
+    documents: tuple[object, ...] = (None, [], "x", 5, {})
+    for document in documents:
+        assert allowance.from_json(document) == Known()
+    assert allowance.from_json({**fields, "free_at": 0, "left": 0, "failures": 0}).left == 0

@@ -1,0 +1,386 @@
+"""The limits that processes keep together: a file, a lock, and what is said where nobody may call."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from almajob.alma.allowance import Known
+from almajob.alma.limits import Limits
+from almajob.alma.timelimits import Pace
+from almajob.errors import (
+    AlmajobError,
+    AlmaRefused,
+    BrokenOff,
+    CallsUsedUp,
+    KeyRefused,
+    NotAlma,
+    NotSent,
+    QuotaUsedUp,
+    Unreachable,
+)
+from tests.clocks import FastClock
+
+HOST = "alma.example"
+NOW = 1_790_000_000.0
+
+
+@pytest.fixture
+def time() -> FastClock:
+    return FastClock(start=NOW)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "limits" / "one"
+
+
+@pytest.fixture
+def limits(file: Path, time: FastClock) -> Limits:
+    return _limits(file, time)
+
+
+def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limits:
+    return Limits(file, Pace(floor=floor), lambda: time.clock)
+
+
+def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
+    error: AlmajobError = kind("Alma said no.", code=code, text="", tracking_id="", http_status=429)
+    return error
+
+
+def test_calls_wait_for_their_turn(limits: Limits, time: FastClock) -> None:
+    """Three at once, and then no sooner than an even pace lets them; the pauses are slept, not burnt."""
+    for _call in range(3):
+        limits.admit(HOST, 1.0)
+    assert time.naps == []
+    begun = time.slept
+    for _call in range(28):
+        limits.admit(HOST, 10.0)
+    assert time.slept - begun >= 28 / 14 - 1e-6
+    assert time.slept - begun < 28 / 14 + 28 / 15
+    assert len(time.naps) == 28
+
+
+def test_a_start_need_not_wait(limits: Limits, time: FastClock) -> None:
+    """Where all others have to."""
+    for _call in range(3):
+        limits.admit(HOST, 1.0)
+    limits.admit(HOST, 0.0, is_start=True)
+    assert time.naps == []
+
+
+def test_who_would_wait_too_long_is_told_so(limits: Limits, time: FastClock) -> None:
+    """It is certain that nothing was sent."""
+    for _call in range(3):
+        limits.admit(HOST, 1.0)
+    with pytest.raises(NotSent) as told:
+        limits.admit(HOST, 0.01)
+    assert "alma.example was not called: other calls took all the room for 0 s." in str(told.value)
+    assert "calls_per_second" in told.value.cure
+    assert time.naps == []
+
+
+def test_two_processes_share_one_pace(file: Path, time: FastClock) -> None:
+    """What one used, the other has not."""
+    one, other = _limits(file, time), _limits(file, time)
+    one.admit(HOST, 1.0)
+    other.admit(HOST, 1.0)
+    one.admit(HOST, 1.0)
+    with pytest.raises(NotSent):
+        other.admit(HOST, 0.0)
+
+
+def test_the_file_is_its_owners_alone(limits: Limits, file: Path) -> None:
+    """0600 in a directory of 0700, under any umask."""
+    before = os.umask(0)
+    try:
+        limits.admit(HOST, 1.0)
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    assert json.loads(file.read_bytes())["free_at"] > NOW
+
+
+def test_a_longer_text_leaves_nothing_behind(limits: Limits, file: Path) -> None:
+    """What is written covers what was there."""
+    limits.answered(BrokenOff("\N{GRINNING FACE}" * 300), None)
+    assert limits.known().failed_as == "\N{GRINNING FACE}" * 200
+    limits.answered(None, "5")
+    assert limits.known() == Known(left=5, left_at=NOW, warned_at=NOW)
+    assert file.stat().st_size == 4096
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"\xff", b"[]", b"[" * 4000, b"null", b"9" * 4096, b'{"free_at": 1}']
+)
+def test_a_damaged_file_is_as_good_as_none(limits: Limits, file: Path, text: bytes) -> None:
+    """And is written anew."""
+    file.parent.mkdir()
+    file.write_bytes(text)
+    limits.admit(HOST, 0.0)
+    assert limits.known().free_at > NOW
+
+
+def test_a_link_is_not_followed(limits: Limits, file: Path, tmp_path: Path) -> None:
+    """Whoever planted it gets nothing written; the limits are kept for this process alone."""
+    target = tmp_path / "target"
+    target.write_text("precious")
+    file.parent.mkdir()
+    file.symlink_to(target)
+    for _call in range(3):
+        limits.admit(HOST, 0.0)
+    with pytest.raises(NotSent):
+        limits.admit(HOST, 0.0)
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), lambda path: path.mkdir(), lambda path: None])
+def test_where_there_can_be_no_file_each_process_is_on_its_own(
+    tmp_path: Path, time: FastClock, make: Callable[[Path], object]
+) -> None:
+    """A pipe, a directory, or a file where the directory should be: no call fails for that, nor hangs."""
+    file = tmp_path / "limits" / "one"
+    file.parent.mkdir()
+    if make(file) is None and not file.exists():
+        file = tmp_path / "file" / "one"
+        file.parent.write_text("")
+    limits = _limits(file, time)
+    for _call in range(3):
+        limits.admit(HOST, 0.0)
+    with pytest.raises(NotSent):
+        limits.admit(HOST, 0.0)
+    limits.answered(None, "7")
+    assert limits._own.left == 7
+
+
+def test_without_a_file_they_are_this_processs_own(time: FastClock) -> None:
+    """As where nothing may be kept."""
+    limits = _limits(None, time)
+    limits.answered(None, "12")
+    assert limits.known().left == 12
+    assert limits.is_low
+
+
+def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
+    limits: Limits, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a second the others go on by themselves."""
+    limits.admit(HOST, 0.0)
+    descriptor = os.open(file, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with caplog.at_level(logging.DEBUG, logger="almajob"):
+            limits.admit(HOST, 0.0)
+        assert "locked by a process that does not go on" in caplog.text
+        assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 1 / 14)
+        assert limits._own.free_at == pytest.approx(NOW + 2 / 14)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_lock_that_is_let_go_is_waited_for(limits: Limits, file: Path) -> None:
+    """As it is, a moment later."""
+    limits.admit(HOST, 0.0)
+    descriptor = os.open(file, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    release = threading.Timer(0.1, os.close, (descriptor,))
+    release.start()
+    limits.admit(HOST, 0.0)
+    release.join()
+    assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 2 / 14)
+
+
+def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: FastClock) -> None:
+    """Neither this process nor another, until the probe of the hour; exit code 10 says so, with the times."""
+    limits.answered(_alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
+    with pytest.raises(CallsUsedUp) as told:
+        _limits(file, time).admit(HOST, 60.0)
+    assert told.value.exit_code == 10
+    assert str(told.value) == (
+        "The institution's API calls for today are used up.\n"
+        "  Alma said so at 14:13:20 (+0000); it was not asked again.\n"
+        "  The next call is made from 15:13:20 (+0000) on; Alma counts anew about 00:00:00 (+0000).\n"
+        "  almajob quota shows what is known; --ignore-quota lets a person ask once before."
+    )
+    time.advance(3600)
+    limits.admit(HOST, 0.0)
+    with pytest.raises(CallsUsedUp):
+        limits.admit(HOST, 0.0)
+
+
+def test_a_person_asks_once_before(limits: Limits) -> None:
+    """One call, and not a second one."""
+    limits.answered(_alma_error(QuotaUsedUp), None)
+    limits.ignore_quota_once()
+    limits.admit(HOST, 0.0)
+    with pytest.raises(CallsUsedUp):
+        limits.admit(HOST, 0.0)
+
+
+def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limits, time: FastClock) -> None:
+    """And is not used up by waiting."""
+    limits.answered(_alma_error(QuotaUsedUp), None)
+    limits.ignore_quota_once()
+    limits.admit(HOST, 0.0)
+    limits.ignore_quota_once()
+    limits.admit(HOST, 2.0)
+    assert len(time.naps) == 1
+
+
+def test_an_answer_ends_it(limits: Limits) -> None:
+    """For all."""
+    limits.answered(_alma_error(QuotaUsedUp), None)
+    limits.answered(None, "100000")
+    limits.admit(HOST, 0.0)
+
+
+def test_alma_is_left_alone_while_it_is_down(limits: Limits, file: Path, time: FastClock) -> None:
+    """After ten calls without an answer; what is said has the last reason, and when to try again."""
+    for _call in range(10):
+        limits.answered(BrokenOff("alma.example did not answer completely."))
+    with pytest.raises(NotSent) as told:
+        _limits(file, time).admit(HOST, 60.0)
+    assert str(told.value) == (
+        "alma.example did not answer the last 10 calls, and is not asked just now.\n"
+        "  The last one: alma.example did not answer completely.\n"
+        "  It is tried again from 14:13:50 (+0000) on; do so then."
+    )
+    time.advance(30)
+    limits.admit(HOST, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "counts"),
+    [
+        (BrokenOff("x"), 0, True),
+        (NotSent("x"), 0, True),
+        (NotAlma("x"), 502, True),
+        (NotAlma("x"), 503, True),
+        (NotAlma("x"), 504, True),
+        (None, 503, True),
+        (NotAlma("x"), 200, False),
+        (NotAlma("x"), 500, False),
+        (Unreachable("x"), 0, False),
+        (_alma_error(AlmaRefused, "402216"), 400, False),
+        (_alma_error(KeyRefused, "UNAUTHORIZED"), 400, False),
+        (None, 200, False),
+    ],
+)
+def test_what_counts_as_no_answer(
+    limits: Limits, error: AlmajobError | None, status: int, counts: bool
+) -> None:
+    """Connections that fail and a gateway that has nothing behind it; all else is an answer."""
+    for _call in range(9):
+        limits.answered(BrokenOff("before"))
+    limits.answered(error, None, status)
+    known = limits.known()
+    assert known.failures == (10 if counts else 0)
+    assert known.failed_as == (error.what if error and counts else "")
+
+
+def test_per_second_threshold_slows_everybody(limits: Limits, file: Path, time: FastClock) -> None:
+    """By 30 per cent, in another process too; any other refusal does not."""
+    limits.answered(_alma_error(AlmaRefused, "402216"), "9000")
+    assert limits.known() == Known(left=9000, left_at=NOW)
+    limits.answered(_alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
+    assert _limits(file, time).known().share == 0.7
+
+
+@pytest.mark.parametrize(
+    ("header", "left"),
+    [
+        ("0", 0),
+        (" 99 ", 99),
+        ("99999999999999", 99999999999999),
+        *((text, None) for text in ("", "-1", "1.5", "many", "²", "٣", "9" * 15, "9" * 5000)),
+        (None, None),
+    ],
+)
+def test_the_header_is_read_where_it_is_a_number(
+    limits: Limits, header: str | None, left: int | None
+) -> None:
+    """Whatever else stands there is not believed."""
+    limits.answered(None, header)
+    assert limits.known().left == left
+
+
+def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limits) -> None:
+    """A proxy's page says nothing of the quota; an error of Alma's does."""
+    limits.answered(NotAlma("x"), "3", 200)
+    assert limits.known().left is None
+    limits.answered(_alma_error(KeyRefused), "4", 400)
+    assert limits.known().left == 4
+
+
+def test_few_calls_are_warned_of_once_an_hour(
+    limits: Limits, file: Path, time: FastClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By whichever process sees it first."""
+    limits.answered(None, "4999")
+    _limits(file, time).answered(None, "4998")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Alma has 4,999 API calls left for today, for all programs of the institution: "
+        "almajob slows down what can wait."
+    ]
+    assert limits.is_low
+    time.advance(3600)
+    limits.answered(None, "4000")
+    assert len(caplog.records) == 2
+
+
+def test_a_floor_of_nothing_warns_of_nothing(file: Path, time: FastClock) -> None:
+    """As the ini may say."""
+    limits = _limits(file, time, floor=0)
+    limits.answered(None, "0")
+    assert not limits.is_low
+
+
+def test_a_full_disk_costs_nothing_but_what_is_kept(
+    limits: Limits, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is made, and this process still keeps the pace."""
+
+    def full(*_args: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    limits.admit(HOST, 0.0)
+    monkeypatch.setattr(os, "pwrite", full)
+    limits.admit(HOST, 0.0)
+    limits.answered(None, "5")
+
+
+def test_what_cannot_be_read_is_not_known(limits: Limits, file: Path) -> None:
+    """Showing it makes no file."""
+    assert limits.known() == Known()
+    assert not file.exists()
+
+
+def test_ctrl_c_while_the_lock_is_waited_for(
+    limits: Limits, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stays open, and the next one gets it."""
+    limits.admit(HOST, 0.0)
+    descriptor = os.open(file, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    is_open = len(os.listdir("/proc/self/fd"))
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("time.sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            limits.admit(HOST, 0.0)
+    assert len(os.listdir("/proc/self/fd")) == is_open
+    os.close(descriptor)
+    limits.admit(HOST, 0.0)

@@ -1,0 +1,212 @@
+"""``almajob quota``, ``--ignore-quota``: what is known of the calls that are left, and one all the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from almajob.testing import SimulatedAlma
+from tests.conftest import Run
+from tests.terminals import Terminal
+
+ENV = ("--env", "sandbox")
+
+
+def _quota(almajob: Run, *words: str) -> list[dict[str, Any]]:
+    told = almajob(*words, "quota", "-f", "json")
+    assert told.code == 0
+    rows: list[dict[str, Any]] = json.loads(told.out)
+    return rows
+
+
+def test_nothing_is_known_before_the_first_call(simulated: SimulatedAlma, almajob: Run) -> None:
+    """And nothing is asked to find out; sandbox and production are one institution's."""
+    (row,) = _quota(almajob)
+    assert row == {
+        "environments": ["sandbox", "production"],
+        "state": "unknown",
+        "calls_left": None,
+        "as_of": None,
+        "next_call": None,
+        "counts_anew": None,
+        "calls_per_second": 15.0,
+        "burst": 5,
+        "quota_floor": 5000,
+        "why": "",
+    }
+    assert simulated.log.total == 0
+
+
+def test_what_alma_told_last_is_shown(simulated: SimulatedAlma, almajob: Run) -> None:
+    """With its time; for both environments, whichever was called."""
+    simulated.institution.gateway.remaining = 6000
+    almajob("--env", "production", "list")
+    (row,) = _quota(almajob, *ENV)
+    assert (row["environments"], row["state"], row["calls_left"]) == (["sandbox"], "enough", 5999)
+    assert row["as_of"].endswith("Z")
+
+
+def test_few_calls_slow_down_what_can_wait(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Said once an hour, by whichever command meets it; a wait looks a quarter as often."""
+    simulated.institution.gateway.remaining = 900
+    first, second = almajob(*ENV, "list", "--refresh"), almajob(*ENV, "list", "--refresh")
+    assert "Alma has 899 API calls left for today" in first.err
+    assert second.err == ""
+    (row,) = _quota(almajob)
+    assert (row["state"], row["calls_left"], row["calls_per_second"]) == ("low", 898, 1.0)
+    simulated.set_ending("S9563600010000561", seconds=600)
+    looks = []
+    for remaining in (90_000, 900):
+        simulated.institution.gateway.remaining = remaining
+        before = simulated.log.count("GET /conf/jobs/*/instances/*")
+        assert almajob(*ENV, "run", "--job", "S9563600010000561", "--wait").code == 0
+        looks.append(simulated.log.count("GET /conf/jobs/*/instances/*") - before)
+    assert looks[1] < looks[0] / 2
+
+
+def test_a_day_that_is_used_up_stops_all_calls(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Exit code 10 for each command, in both environments, and not one call; then one probe an hour."""
+    simulated.institution.gateway.remaining = 0
+    assert almajob(*ENV, "list").code == 10
+    for words in (
+        (*ENV, "list"),
+        ("--env", "production", "list"),
+        (*ENV, "run", "--job", "M44"),
+        (*ENV, "status", "--id", "9563600050000561"),
+        (*ENV, "wait", "--id", "9563600050000561"),
+        (*ENV, "history", "--job", "M44"),
+    ):
+        told = almajob(*words)
+        assert (told.code, "it was not asked again" in told.err) == (10, True), words
+    assert simulated.log.total == 1
+    (row,) = _quota(almajob)
+    assert (row["state"], row["calls_left"]) == ("used up", 0)
+    assert row["next_call"] < row["counts_anew"] or row["next_call"][:10] != row["counts_anew"][:10]
+    simulated.clock.advance(3601)
+    simulated.institution.gateway.remaining = 50_000
+    assert almajob(*ENV, "list").code == 0
+    assert _quota(almajob)[0]["state"] == "enough"
+
+
+def test_a_start_is_not_sent_on_a_day_that_is_used_up(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Nothing is started, nothing is left in doubt; the same command starts it when there are calls again."""
+    start = (*ENV, "run", "--job", "S9563600010000561", "--run-key", "k", "-f", "json")
+    simulated.faults.add("daily", "POST /conf/jobs/*")
+    for _time in range(2):
+        told = almajob(*start)
+        assert (told.code, json.loads(told.out)["state"]) == (10, "NOT_STARTED")
+    assert simulated.log.count("POST *") == 1
+    assert json.loads(almajob("runs", "list", "--open", "-f", "json").out) == []
+    simulated.clock.advance(86400)
+    assert almajob(*start).code == 0
+    assert len(simulated.institution.sandbox.runs()) == 1
+
+
+def test_a_wait_outlasts_a_day_that_is_used_up(simulated: SimulatedAlma, almajob: Run) -> None:
+    """With one call an hour; it ends as soon as it can be seen that the job has."""
+    job = "S9563600010000561"
+    simulated.set_ending(job, "COMPLETED_FAILED", seconds=1800)
+    simulated.faults.add("daily", "GET /conf/jobs/*/instances/*", times=5)
+    told = almajob(*ENV, "run", "--job", job, "--wait")
+    assert told.code == 3
+    assert simulated.log.count("GET /conf/jobs/*/instances/*") == 6
+
+
+def test_per_second_threshold_is_shown(simulated: SimulatedAlma, almajob: Run) -> None:
+    """The rate of all drops by 30 per cent for a minute; the read is tried again."""
+    simulated.faults.add("per-second", "GET /conf/jobs")
+    assert almajob(*ENV, "list").code == 0
+    (row,) = _quota(almajob)
+    assert (row["state"], row["calls_per_second"]) == ("slowed", 10.5)
+    simulated.clock.advance(60)
+    assert _quota(almajob)[0]["calls_per_second"] == 15.0
+
+
+def test_an_alma_that_is_down_is_left_alone(simulated: SimulatedAlma, almajob: Run) -> None:
+    """After ten calls without an answer; exit code 6 at once, and nothing is started."""
+    simulated.faults.add("503", times=None)
+    for _time in range(3):
+        assert almajob(*ENV, "list").code == 6
+    assert simulated.log.total == 10
+    told = almajob(*ENV, "run", "--job", "M44")
+    assert (told.code, simulated.log.total) == (6, 10)
+    assert "did not answer the last 10 calls, and is not asked just now" in told.err
+    (row,) = _quota(almajob)
+    assert (row["state"], row["next_call"] > "2000") == ("down", True)
+    assert "HTTP 503" in row["why"]
+    simulated.faults.clear()
+    simulated.clock.advance(30)
+    assert almajob(*ENV, "list").code == 0
+    assert _quota(almajob)[0]["state"] == "enough"
+
+
+def test_institutions_are_counted_apart(write_ini: Callable[..., Path], almajob: Run) -> None:
+    """By address and name; the ini may join them, and set what each may use."""
+    write_ini(
+        "[sandbox]\napi_key = x\nregion = eu\ncalls_per_second = 7.5\nburst = 1\nquota_floor = 0\n"
+        "[production]\napi_key = x\nregion = eu\n"
+        "[network-zone]\nkind = production\napi_key = x\nregion = eu\n"
+        "[training]\nkind = sandbox\napi_key = x\nregion = eu\ninstitution = ours\n"
+        "[test]\nkind = sandbox\napi_key = x\nregion = na\ninstitution = ours\n"
+    )
+    rows = _quota(almajob)
+    assert [row["environments"] for row in rows] == [
+        ["sandbox", "production"],
+        ["network-zone"],
+        ["training", "test"],
+    ]
+    assert [rows[0][name] for name in ("calls_per_second", "burst", "quota_floor")] == [7.5, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "calls_per_second = 0",
+            "calls_per_second = many",
+            "calls_per_second = 1001",
+            "calls_per_second = nan",
+        ),
+        *("burst = 0", "burst = 2.5", "quota_floor = -1", "quota_floor = inf"),
+    ],
+)
+def test_a_wrong_pace_is_told(write_ini: Callable[..., Path], almajob: Run, line: str) -> None:
+    """Exit code 7, with its line."""
+    write_ini(f"[sandbox]\napi_key = x\nregion = eu\n{line}\n")
+    told = almajob("quota")
+    assert told.code == 7
+    assert f"almajob.ini, line 4: {line.partition(' ')[0]} is not a" in told.err
+
+
+def test_without_an_ini_there_is_nothing_to_tell(almajob: Run) -> None:
+    """The demo has no limits."""
+    told = almajob("quota")
+    assert (told.code, told.err) == (
+        0,
+        "The ini names no environment; the demo's calls are not counted.\n",
+    )
+
+
+def test_ignoring_the_quota_is_for_a_person(simulated: SimulatedAlma, almajob: Run) -> None:
+    """In cron it would be a call of each command, for nothing."""
+    told = almajob(*ENV, "list", "--ignore-quota")
+    assert (told.code, simulated.log.total) == (2, 0)
+    assert "--ignore-quota is for a person at a terminal" in told.err
+
+
+def test_a_person_asks_once(simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path]) -> None:
+    """One call, whatever the command; when it is served, all may call again."""
+    simulated.institution.gateway.remaining = 0
+    assert almajob(*ENV, "list").code == 10
+    # The terminal's process has a clock of its own, which is not the simulator's.
+    with Terminal(*ENV, "list", "--refresh", "--ignore-quota", "-f", "value") as terminal:
+        assert terminal.end() == 10
+    assert simulated.log.total == 2
+    simulated.institution.gateway.remaining = 50_000
+    with Terminal(*ENV, "list", "--refresh", "--ignore-quota", "-f", "value") as terminal:
+        assert terminal.end() == 0
+    assert almajob(*ENV, "list", "--refresh").code == 0

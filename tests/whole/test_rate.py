@@ -1,0 +1,66 @@
+"""One rate for all processes: what arrives at Alma in its worst second, and that starts do not queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from almajob.alma.models import JobFilter
+from almajob.alma.timelimits import Pace
+from almajob.config.settings import Options
+from almajob.context import Context
+from almajob.simulator.server import Simulator
+from tests.whole.mortal import PROCESSES
+
+PROCESS_COUNT = 50
+CALL_COUNT = 6
+PACE = Pace()
+
+
+def _call_alma(directory: Path, env: str, all_ready: Barrier) -> None:
+    environ = {
+        "ALMAJOB_INI": str(directory / "almajob.ini"),
+        "ALMAJOB_CACHE_DIR": str(directory / "cache"),
+        "ALMAJOB_STATE_DIR": str(directory / "state"),
+    }
+    with Context(Options(env=env), environ) as context:
+        all_ready.wait()
+        for _call in range(CALL_COUNT):
+            context.alma.jobs_page(JobFilter(), offset=0, limit=1)
+
+
+def _worst_window(times: Sequence[float], seconds: float = 1.0) -> int:
+    """Count the calls of the window of that length that has the most of them."""
+    ordered = sorted(times)
+    return max(
+        sum(1 for later in ordered[first:] if later < begin + seconds) for first, begin in enumerate(ordered)
+    )
+
+
+def test_fifty_processes_keep_one_rate(tmp_path: Path) -> None:
+    """In sandbox and production, as they are one institution's; no second has more than rate and burst."""
+    with Simulator() as simulator:
+        ini = tmp_path / "almajob.ini"
+        ini.touch(mode=0o600)
+        ini.write_text(
+            f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n"
+            f"[production]\napi_key = simulator-production-key\nbase_url = {simulator.base_url}\n"
+        )
+        all_ready = PROCESSES.Barrier(PROCESS_COUNT)
+        processes = [
+            PROCESSES.Process(
+                target=_call_alma, args=(tmp_path, ("sandbox", "production")[number % 2], all_ready)
+            )
+            for number in range(PROCESS_COUNT)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
+        entries = simulator.institution.log.entries()
+        assert len(entries) == PROCESS_COUNT * CALL_COUNT
+        worst = _worst_window([entry.time for entry in entries])
+        print(f"\n{len(entries)} calls of {PROCESS_COUNT} processes: {worst} in the worst second")
+        assert worst <= PACE.rate + PACE.burst
