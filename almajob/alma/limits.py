@@ -29,6 +29,8 @@ from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotS
 LOG = logging.getLogger(__name__)
 
 _LONGEST_LOCK = 1.0
+# After a call its result matters more than what is learnt from it.
+_SHORTEST_LOCK = 0.05
 _LOCK_PAUSE = 0.002
 _SIZE_LIMIT = 4096
 _LONGEST_TEXT = 200
@@ -86,7 +88,7 @@ class Limits:
         """
         waited = 0.0
         while True:
-            with self._held() as held:
+            with self._held(_LONGEST_LOCK) as held:
                 held.known, verdict = allowance.asked(
                     held.known,
                     self.pace,
@@ -116,7 +118,7 @@ class Limits:
             status: of the answer; 0 where none came.
         """
         moment = self.moment()
-        with self._held() as held:
+        with self._held(_SHORTEST_LOCK) as held:
             held.known = _learnt(held.known, moment, error, _count(left), status)
             held.known, is_due = allowance.warned(held.known, self.pace, moment)
             known = held.known
@@ -148,12 +150,10 @@ class Limits:
         return Moment(clock.booted(), clock.now())
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[_Held]:
+    def _held(self, seconds: float) -> Iterator[_Held]:
         """Hold what is known; what is put there is kept."""
         with self._lock, contextlib.ExitStack() as closing:
-            descriptor = self._opened()
-            if descriptor is not None:
-                closing.callback(os.close, descriptor)
+            descriptor = self._opened(seconds, closing)
             held = _Held(self._own if descriptor is None else _read(descriptor, self._own))
             before = held.known
             yield held
@@ -161,28 +161,20 @@ class Limits:
             if descriptor is not None and held.known != before:
                 _write(descriptor, held.known)
 
-    def _opened(self) -> int | None:
+    def _opened(self, seconds: float, closing: contextlib.ExitStack) -> int | None:
         """Open the file and lock it; None where that cannot be had: then this process is on its own."""
         if self.path is None:
             return None
         try:
             descriptor = _open(self.path)
+            closing.callback(_close, descriptor)
+            # As a process that was stopped keeps its lock, nobody waits for long.
+            if _locked(descriptor, seconds):
+                return descriptor
+            LOG.debug("%s is locked by a process that does not go on.", self.path)
         except OSError as error:
             LOG.debug("%s cannot be used: %s.", self.path, error.strerror)
-            return None
-        try:
-            # As a process that was stopped keeps its lock, nobody waits for long.
-            end = time.monotonic() + _LONGEST_LOCK
-            while not _locked(descriptor):
-                if time.monotonic() > end:
-                    LOG.debug("%s is locked by a process that does not go on.", self.path)
-                    os.close(descriptor)
-                    return None
-                time.sleep(_LOCK_PAUSE)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return None
 
     def _refusal(self, verdict: UsedUp | Down, host: str) -> AlmajobError:
         now = self._clock().now()
@@ -251,12 +243,23 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _locked(descriptor: int, seconds: float) -> bool:
+    """Lock a file as soon as it is free; False where it is not within so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return True
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def _write(descriptor: int, known: Known) -> None:

@@ -69,7 +69,7 @@ def is_refusal(error: AlmajobError) -> bool:
 
 def is_threshold(error: AlmajobError) -> bool:
     """Whether an error says that the same start may be accepted later."""
-    return isinstance(error, AlmaError) and error.code in THRESHOLD_CODES
+    return isinstance(error, CallsUsedUp) or (isinstance(error, AlmaError) and error.code in THRESHOLD_CODES)
 
 
 def _time_in(sentence: str) -> datetime | None:

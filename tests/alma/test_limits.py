@@ -384,3 +384,20 @@ def test_ctrl_c_while_the_lock_is_waited_for(
     assert len(os.listdir("/proc/self/fd")) == is_open
     os.close(descriptor)
     limits.admit(HOST, 0.0)
+
+
+@pytest.mark.parametrize(("module", "name"), [(fcntl, "flock"), (os, "pread"), (os, "close"), (os, "pwrite")])
+def test_no_failure_of_the_file_fails_a_call(
+    limits: Limits, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+) -> None:
+    """A file system without locks, a disk that breaks: this process keeps the limits by itself."""
+
+    def broken(*_args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, name, broken)
+        for _call in range(3):
+            limits.admit(HOST, 0.0)
+        limits.answered(None, "8")
+        assert limits._own.left == 8
