@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ import pytest
 from almajob.simulator.catalogue import SANDBOX
 from almajob.simulator.faults import NAMES, SHAPES, Fault
 from almajob.simulator.world import World
-from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 
@@ -121,14 +119,6 @@ def test_every_fault_has_a_row() -> None:
     assert [name for name, _cells in _rows()] == list(NAMES)
 
 
-@pytest.fixture(scope="module")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger that is there already: to make one takes longer than all else that a command does."""
-    ledger = Ledger(tmp_path_factory.mktemp("state") / "ledger")
-    assert ledger.records() == []
-    return ledger.directory
-
-
 @pytest.fixture(params=CASES, ids=_id_of)
 def case(request: pytest.FixtureRequest) -> Case:
     assert isinstance(request.param, Case)
@@ -137,10 +127,9 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def command(
-    case: Case, simulated: SimulatedAlma, write_ini: Callable[..., Path], empty_ledger: Path
+    case: Case, simulated: SimulatedAlma, write_ini: Callable[..., Path], ready_ledger: None
 ) -> tuple[str, ...]:
     """The words of the command, and a world in which the fault can happen to it."""
-    shutil.copytree(empty_ledger, Path.home() / ".local/state/almajob/ledger")
     total, read = LIMITS.get(case.fault, PATIENT)
     limits = f"deadline = {total}\nread_timeout = {read}\nconnect_timeout = {read}\n"
     write_ini(simulated.ini.replace("base_url", f"{limits}base_url"))
