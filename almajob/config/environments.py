@@ -179,6 +179,7 @@ def _checked_url(given: Sourced) -> Sourced:
         or parts.query
         or parts.fragment
         or "@" in parts.netloc
+        or _has_more_than_brackets(parts.netloc)
     ):
         raise ConfigurationError(
             f"{given.source}: base_url is not the address of a server.",
@@ -187,6 +188,12 @@ def _checked_url(given: Sourced) -> Sourced:
     if parts.scheme == "http":
         _refuse_open_network(parts.hostname or "", given)
     return given
+
+
+def _has_more_than_brackets(netloc: str) -> bool:
+    """Whether there is a name beside an address in brackets: urlsplit then takes the address for the host."""
+    before, bracket, rest = netloc.partition("[")
+    return bool(bracket) and (bool(before) or rest.partition("]")[2][:1] not in {"", ":"})
 
 
 def _encoded(host: str) -> bytes:
