@@ -20,6 +20,7 @@ class RawServer:
     Args:
         talk: what it does once it has read a request; it hangs up where the talk ends.
         tls: to speak https.
+        patience: seconds until a request that is not complete counts as it is.
 
     Attributes:
         received: of each connection what was read before the talk began.
@@ -27,8 +28,9 @@ class RawServer:
         stopped: set when the server stops, so that no talk outlasts its test.
     """
 
-    def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None, *, patience: float = 30.0) -> None:
         self._talk = talk
+        self._patience = patience
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.received: list[bytes] = []
@@ -64,6 +66,7 @@ class RawServer:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
+        connection.settimeout(self._patience)
         # The client may hang up at any time.
         with contextlib.suppress(OSError), connection:
             if self._tls is None:
@@ -87,7 +90,10 @@ def _request(connection: socket.socket) -> bytes:
         length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
         if b"\r\n\r\n" in received and len(body) >= int(length[1] if length else 0):
             break
-        piece = connection.recv(2**16)
+        try:
+            piece = connection.recv(2**16)
+        except TimeoutError:
+            break
         if not piece:
             break
         received += piece

@@ -17,6 +17,18 @@ SIZE_LIMIT = 32 * 2**20
 """The most decoded bytes that one answer may have; a page of 100 jobs has about 30,000."""
 
 
+# Why a certificate was not accepted, by OpenSSL's numbers: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_UNTRUSTED = {
+    0: "Its certificate is not valid for this name, has expired, or is signed by nobody known here.",
+    9: "Its certificate is not valid yet, or this machine's clock is wrong.",
+    10: "Its certificate has expired, or this machine's clock is wrong.",
+    **dict.fromkeys((18, 19, 20, 21), "Its certificate is signed by nobody known here."),
+    **dict.fromkeys((62, 64), "Its certificate is for another name."),
+}
+# The parts of OpenSSL that read files, before there is a connection.
+_OF_FILES = {"X509", "PEM"}
+
+
 def too_large(host: str) -> NotAlma:
     """Say that an answer is no answer of Alma's."""
     return NotAlma(
@@ -102,12 +114,21 @@ def _is_bad_setting(broken: requests.RequestException) -> bool:
 def _no_secure_connection(cause: object, host: str) -> Unreachable:
     import ssl
 
-    if isinstance(getattr(cause, "args", [None])[0], ssl.SSLCertVerificationError):
+    first = next(iter(getattr(cause, "args", ())), None)
+    if isinstance(first, ssl.SSLCertVerificationError):
         return NotSent(
             f"{host} could not prove that it is {host}.",
-            why="Its certificate is not valid for this name, has expired, or is signed by nobody known here.",
+            why=_UNTRUSTED.get(first.verify_code, _UNTRUSTED[0]),
             cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
         )
+    if getattr(first, "library", "") in _OF_FILES:
+        return NotSent(
+            f"No secure connection to {host} came about.",
+            why="The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has none.",
+            cure="Name a file of certificates in PEM format.",
+        )
     return BrokenOff(
-        f"No secure connection to {host} came about.", cure="Check region, base_url and any proxy."
+        f"No secure connection to {host} came about.",
+        why="It may not speak TLS, or none newer than 1.1, or ask for a certificate of this machine.",
+        cure="Check region, base_url and any proxy.",
     )

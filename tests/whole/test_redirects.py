@@ -1,4 +1,4 @@
-"""Alma does not redirect: whoever does is not followed, and gets to see neither the key nor a second start."""
+"""Alma does not redirect: whoever does is not followed, and sees neither the key nor a second start."""
 
 from __future__ import annotations
 
