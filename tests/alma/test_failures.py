@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 import pytest
 import requests
+import requests.exceptions as kinds
 import urllib3
 
-from almajob.alma.failures import failure
-from almajob.errors import BrokenOff, NotSent
+from almajob.alma.failures import SIZE_LIMIT, failure, too_large, too_late
+from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
 HOST = "api-na.hosted.exlibrisgroup.com"
+CONNECTION = urllib3.connection.HTTPConnection("127.0.0.1")
+REFUSED = urllib3.exceptions.NewConnectionError(CONNECTION, "refused")
+NO_NAME = urllib3.exceptions.NameResolutionError(HOST, CONNECTION, socket.gaierror(-2, "unknown"))
+LATE = urllib3.exceptions.ConnectTimeoutError()
 
 
 def _through_a_proxy(first: Exception) -> requests.RequestException:
@@ -22,8 +30,9 @@ def _through_a_proxy(first: Exception) -> requests.RequestException:
 @pytest.mark.parametrize(
     "first",
     [
-        urllib3.exceptions.NewConnectionError(urllib3.connection.HTTPConnection("127.0.0.1"), "refused"),
-        urllib3.exceptions.ConnectTimeoutError(),
+        REFUSED,
+        LATE,
+        NO_NAME,
         OSError("Tunnel connection failed: 403 Forbidden"),
     ],
 )
@@ -38,6 +47,7 @@ def test_a_proxy_that_lets_nothing_through_has_sent_nothing(first: Exception) ->
         ConnectionResetError(104, "Connection reset by peer"),
         urllib3.exceptions.ProtocolError("Connection aborted."),
         OSError("EOF"),
+        ValueError("Tunnel connection failed"),
     ],
 )
 def test_a_connection_that_breaks_behind_a_proxy_may_have_sent_all(first: Exception) -> None:
@@ -45,3 +55,67 @@ def test_a_connection_that_breaks_behind_a_proxy_may_have_sent_all(first: Except
     found = failure(_through_a_proxy(first), HOST)
     assert isinstance(found, BrokenOff)
     assert not isinstance(found, NotSent)
+
+
+def _behind(reason: Exception, kind: type[requests.ConnectionError] = requests.ConnectionError) -> Exception:
+    """Wrap as requests does what urllib3 gave up for."""
+    return kind(urllib3.exceptions.MaxRetryError(POOL, "/", reason))
+
+
+SETTINGS = "cannot be called with the proxy or certificate settings of this machine"
+NO_CONNECTION = "No connection to"
+NO_ANSWER = "did not answer completely"
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind", "what"),
+    [
+        (kinds.InvalidURL("x"), NotSent, SETTINGS),
+        (kinds.InvalidProxyURL("x"), NotSent, SETTINGS),
+        (kinds.InvalidSchema("x"), NotSent, SETTINGS),
+        (kinds.MissingSchema("x"), NotSent, SETTINGS),
+        (OSError("no such certificate bundle"), Unreachable, SETTINGS),
+        (ValueError("a proxy without a host"), Unreachable, SETTINGS),
+        (_behind(NO_NAME), NotSent, "There is no host"),
+        (_behind(REFUSED), NotSent, NO_CONNECTION),
+        (_behind(LATE, requests.ConnectTimeout), NotSent, NO_CONNECTION),
+        (kinds.ContentDecodingError(urllib3.exceptions.DecodeError("gzip")), NotAlma, "is damaged"),
+        (requests.ReadTimeout(urllib3.exceptions.ReadTimeoutError(POOL, "/", "late")), BrokenOff, NO_ANSWER),
+        (requests.Timeout(), BrokenOff, NO_ANSWER),
+        (requests.ConnectionError(), BrokenOff, NO_ANSWER),
+        (requests.ConnectionError(urllib3.exceptions.ProtocolError("cut off")), BrokenOff, NO_ANSWER),
+        (kinds.ChunkedEncodingError(urllib3.exceptions.ProtocolError("cut off")), BrokenOff, NO_ANSWER),
+        (requests.exceptions.SSLError(), BrokenOff, "No secure connection"),
+        (_behind(ssl.SSLError("handshake"), kinds.SSLError), BrokenOff, "No secure connection"),
+        (
+            _behind(urllib3.exceptions.SSLError(ssl.SSLError("handshake")), kinds.SSLError),
+            BrokenOff,
+            "No secure connection",
+        ),
+        (
+            _behind(urllib3.exceptions.SSLError(ssl.SSLCertVerificationError("expired")), kinds.SSLError),
+            NotSent,
+            "could not prove that it is",
+        ),
+    ],
+)
+def test_what_is_raised_proves_what_it_proves(broken: Exception, kind: type[Unreachable], what: str) -> None:
+    """Exactly this kind, as a start is sent again only where it is certain that nothing arrived."""
+    found = failure(broken, HOST)
+    assert type(found) is kind
+    assert what in found.what
+    assert HOST in found.what
+    assert found.cure
+    assert len(str(found).splitlines()) <= 6
+
+
+def test_the_reason_of_a_broken_answer_is_told() -> None:
+    """A connection that breaks is not one that is late."""
+    assert failure(requests.ConnectionError(), HOST).why == "The connection broke."
+    assert failure(requests.Timeout(), HOST).why == too_late(HOST).why == "The time limit was reached."
+
+
+def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
+    """The limit is told in MiB."""
+    assert SIZE_LIMIT == 33_554_432
+    assert too_large(HOST).what == f"The answer of {HOST} is larger than 32 MiB."

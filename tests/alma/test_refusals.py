@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,6 +125,14 @@ def test_every_form_of_an_error_becomes_one_typed_error(
         (302, b"{}"),
         (503, b"<html>Maintenance</html>"),
         (408, b"Gateway timed out; request with API key was forwarded on."),
+        (302, b"<html>Moved</html>"),
+        (300, b""),
+        (399, b"plain"),
+        (299, b"plain"),
+        (401, b'{"error": "sign in"}'),
+        (500, b"Invalid API Key"),
+        (199, b"{}"),
+        (300, b"{}"),
     ],
 )
 def test_what_did_not_come_from_alma_is_told_so(status: int, body: bytes) -> None:
@@ -187,3 +197,85 @@ _ANYTHING = st.recursive(
 def test_any_shape_is_a_refusal_or_none(document: dict[str, object]) -> None:
     """No JSON makes the search for the error fail."""
     assert isinstance(refusal_in(document), Refusal | None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "what"),
+    [
+        (300, b"", "sends the request elsewhere (HTTP 300)"),
+        (302, b"{}", "sends the request elsewhere (HTTP 302)"),
+        (399, b"plain", "sends the request elsewhere (HTTP 399)"),
+        (299, b"plain", "did not answer as Alma does"),
+        (400, b"plain", "did not answer as Alma does"),
+        (400, b"{}", "answered HTTP 400 without one of Alma's error codes"),
+        (199, b"{}", "answered HTTP 199 without one of Alma's error codes"),
+    ],
+)
+def test_why_it_is_not_almas_is_told(status: int, body: bytes, what: str) -> None:
+    """A redirect, something that cannot be read, or no code: each has its own cure."""
+    found = error_in(status, body, HOST)
+    assert found is not None
+    assert found.what.startswith(HOST)
+    assert what in found.what
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_every_status_of_success_is_one(status: int) -> None:
+    """Where the body can be read and has no error."""
+    assert error_in(status, b"{}", HOST) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (499, "402216", AlmaRefused),
+        (500, "402216", AlmaFailed),
+        (501, "402216", AlmaFailed),
+        (500, "UNAUTHORIZED", KeyRefused),
+        (503, "DAILY_THRESHOLD", QuotaUsedUp),
+    ],
+)
+def test_a_code_of_its_own_counts_more_than_the_status(status: int, code: str, kind: type[AlmaError]) -> None:
+    """A key or a quota is refused whatever the status; else 5xx is Alma's own failure."""
+    assert type(error_in(status, _json(error(code)), HOST)) is kind
+
+
+@pytest.mark.parametrize(
+    ("document", "refusal"),
+    [
+        ({"errorsExist": True}, Refusal("", "", "")),
+        ({"errorsExist": "TRUE"}, Refusal("", "", "")),
+        ({"errorsExist": None}, None),
+        ({"errorList": None}, None),
+        ({"web_service_result": "x", "errorsExist": True}, None),
+        ({"errorList": {"error": [[{"errorCode": 7}]]}}, Refusal("7", "", "")),
+        ({"errorList": [{"errorCode": "7"}, {"errorCode": "8"}]}, Refusal("7", "", "")),
+        ({"errorList": "x"}, Refusal("", "", "")),
+        ({"errorList": {"error": "x"}}, Refusal("", "", "")),
+        ({"errorsExist": False, "errorList": {"error": []}}, None),
+        ({"errorsExist": "False", "errorList": {"error": {"errorCode": "7"}}}, Refusal("7", "", "")),
+        ({"errorsExist": True, "errorList": {"error": []}}, Refusal("", "", "")),
+        (
+            {"errorList": {"error": {"errorCode": None, "errorMessage": "m", "trackingId": "t"}}},
+            Refusal("", "m", "t"),
+        ),
+    ],
+)
+def test_the_first_error_counts(document: dict[str, object], refusal: Refusal | None) -> None:
+    """However deep it is nested; an error that says nothing is one, unless the same answer denies it."""
+    assert refusal_in(document) == refusal
+
+
+def test_a_text_of_500_characters_is_told_whole() -> None:
+    """And no more than that."""
+    for length, told in ((499, 499), (500, 500), (501, 500)):
+        refusal = refusal_in(error("402216", text="c" * length))
+        assert refusal is not None
+        assert len(refusal.text) == told
+
+
+def test_a_refusal_cannot_be_changed() -> None:
+    """What Alma said stays as it was said."""
+    refusal: Any = Refusal("402216", "t")
+    with pytest.raises(FrozenInstanceError):
+        refusal.code = ""

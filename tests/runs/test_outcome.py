@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from almajob.errors import (
     NotAlma,
     NotSent,
     QuotaUsedUp,
+    ReadOnly,
     Unreachable,
 )
 from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_threshold, judge
@@ -38,7 +41,12 @@ def test_a_link_to_a_run_of_the_job_proves_a_start() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [Submission("77", "S2", "Job no. 77"), Submission("", "", "Job no. 77"), Submission("", "S1", "")],
+    [
+        Submission("77", "S2", "Job no. 77"),
+        Submission("77", "S0", "Job no. 77"),
+        Submission("", "", "Job no. 77"),
+        Submission("", "S1", ""),
+    ],
 )
 def test_an_answer_that_names_no_run_of_the_job_proves_nothing(answer: Submission) -> None:
     """Alma accepted something; which run it is must be found out."""
@@ -53,6 +61,53 @@ def test_a_listed_refusal_proves_that_nothing_was_started(code: str) -> None:
     assert is_threshold(_said(code)) is (code in THRESHOLD_CODES)
 
 
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (399, State.UNKNOWN),
+        (400, State.NOT_STARTED),
+        (401, State.NOT_STARTED),
+        (499, State.NOT_STARTED),
+        (500, State.UNKNOWN),
+        (501, State.UNKNOWN),
+        (200, State.UNKNOWN),
+    ],
+)
+def test_a_refusal_comes_with_a_status_of_refusals(status: int, state: State) -> None:
+    """From 400 to 499; with any other, something else went on."""
+    assert judge("S1", _said("402216", status)).state is state
+
+
+def test_what_is_known_of_an_outcome_is_told_in_one_sentence() -> None:
+    """With what Alma itself said, where it said something."""
+    assert judge("S1", Submission("77", "S1", "")).reason == "Alma named run 77"
+    assert judge("S1", Submission("", "", "")).reason == "Alma accepted the request without naming the run"
+    assert (
+        judge("S1", BrokenOff("It broke.", why="The  line\nwas cut.")).reason == "It broke. The line was cut"
+    )
+    assert judge("S1", _said("402216")).reason == "No [402216 Some text.; HTTP 400; tracking id E01]"
+
+
+def test_the_job_is_compared_by_its_text() -> None:
+    """Ids that are the same text prove a start, wherever they were read."""
+    job_id = "".join(["S", "1"])
+    assert judge(job_id, Submission("77", "".join(["S", "1"]), "")).state is State.STARTED
+
+
+def test_refusals_that_pass_are_refusals() -> None:
+    """Every code that says "later" also says "not now"."""
+    assert THRESHOLD_CODES < REFUSAL_CODES
+    assert not is_threshold(NotSent("x"))
+    assert not is_threshold(_said("402216"))
+
+
+def test_an_outcome_cannot_be_changed() -> None:
+    """What was decided stays so."""
+    outcome: Any = judge("S1", NotSent("x"))
+    with pytest.raises(FrozenInstanceError):
+        outcome.state = State.STARTED
+
+
 @given(code=st.text(max_size=12), status=st.integers(100, 599))
 def test_no_other_code_proves_anything(code: str, status: int) -> None:
     """Whatever Alma may think of."""
@@ -63,6 +118,7 @@ def test_no_other_code_proves_anything(code: str, status: int) -> None:
 @pytest.mark.parametrize(
     ("error", "state"),
     [
+        (ReadOnly("a line of the ini"), State.NOT_STARTED),
         (NotSent("x"), State.NOT_STARTED),
         (BrokenOff("x"), State.UNKNOWN),
         (NotAlma("x"), State.UNKNOWN),

@@ -1,0 +1,123 @@
+"""What is told of a start that is in doubt: what is known, and what to type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from almajob.errors import OutcomeUnknown, Refused
+from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
+from almajob.runs.looking import ABSENT_FOR_GOOD
+from almajob.store.record import Candidate, Record, State, Step
+from tests.store.test_record import new
+
+SENT = 1_760_000_000.0
+"""2025-10-09T08:53:20Z"""
+TRAIL = ((State.PREPARED, "meant"), (State.SENDING, "about to be sent"))
+
+
+def _record(*steps: tuple[State, str], **more: Any) -> Record:
+    trail = tuple(Step(state, SENT, reason) for state, reason in (*TRAIL, *steps))
+    return new(id="r7", environment="lab", trail=trail, **more)
+
+
+def _candidates(count: int) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(str(70 + number), "ERP", f"2025-10-09T09:0{number}", "x") for number in range(count)
+    )
+
+
+UNSEEN = _record((State.UNKNOWN, "HTTP 502"), sent_at=SENT)
+ABSENT = _record(
+    (State.UNKNOWN, "HTTP 502"), (State.ABSENT, "Alma shows none"), sent_at=SENT, sent_error=30.0
+)
+AMBIGUOUS = _record((State.UNKNOWN, "HTTP 502"), (State.AMBIGUOUS, "two fit"), candidates=_candidates(2))
+TWICE = _record((State.STARTED, "Alma named it"), instance_id="70", candidates=_candidates(2))
+
+
+def test_what_alma_does_not_show_is_looked_for_by_the_same_command() -> None:
+    """The story so far, and both ways to settle it; nothing is promised for a time that nobody knows."""
+    told = in_doubt(UNSEEN)
+    assert (type(told), told.record) == (OutcomeUnknown, UNSEEN)
+    assert str(told).splitlines() == [
+        "It cannot be told whether 'ERP' (S1) was started.",
+        "  It was sent; HTTP 502.",
+        "  The same command again looks for it, and starts nothing before that is settled.",
+        "  So does: almajob --env lab runs settle r7",
+        "  If you know it from Alma: almajob --env lab runs resolve r7 --adopt PROCESS_ID, or --not-started",
+    ]
+
+
+def test_what_stays_absent_is_told_with_its_end(berlin: None) -> None:
+    """An hour after it was sent, the doubt about that time, and a minute, by the local clock."""
+    assert ABSENT_FOR_GOOD == 3600
+    assert in_doubt(ABSENT).why == (
+        "It was sent; HTTP 502; Alma shows none. "
+        "If it still does not at 11:54 +0200, the run counts as not started."
+    )
+    never_sent = _record((State.UNKNOWN, "x"), (State.ABSENT, "Alma shows none"))
+    assert in_doubt(never_sent).why == "It was sent; x; Alma shows none."
+
+
+def test_a_start_of_which_nothing_is_known_is_told_so() -> None:
+    """Its process died while it was sent."""
+    assert in_doubt(_record()).why == "It was sent; what then happened is not known."
+
+
+def test_what_fits_is_told_to_a_person() -> None:
+    """Each run with its time, and what to type for either answer."""
+    assert str(in_doubt(AMBIGUOUS)).splitlines() == [
+        "It cannot be told whether 'ERP' (S1) was started.",
+        "  It was sent; HTTP 502; two fit. Candidates: 70 of 2025-10-09T09:00; 71 of 2025-10-09T09:01.",
+        "  Look at them in Alma, Admin > Monitor Jobs. If one of them is it:",
+        "  almajob --env lab runs resolve r7 --adopt PROCESS_ID",
+        "  If none is: almajob --env lab runs resolve r7 --not-started",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "shown", "more"), [(4, 4, ""), (5, 5, ""), (6, 5, "; and 1 more"), (8, 5, "; and 3 more")]
+)
+def test_only_some_of_many_are_shown(count: int, shown: int, more: str) -> None:
+    """Five, and how many there are besides."""
+    told = in_doubt(_record((State.AMBIGUOUS, "many fit"), candidates=_candidates(count)))
+    listed = "; ".join(f"7{number} of 2025-10-09T09:0{number}" for number in range(shown))
+    assert told.why == f"It was sent; many fit. Candidates: {listed}{more}."
+
+
+def test_two_runs_of_one_request_are_told() -> None:
+    """Which one is taken for ours, and that the other may have to be undone."""
+    told = in_doubt(TWICE)
+    assert told.what == "Alma started 'ERP' (S1) more than once from one request: runs 70, 71."
+    assert told.why == "Run 70 is taken for this one."
+    assert told.record is TWICE
+
+
+@pytest.mark.parametrize(
+    ("record", "twice"),
+    [
+        (TWICE, True),
+        (AMBIGUOUS, False),
+        (_record((State.STARTED, "x"), candidates=_candidates(1)), False),
+        (_record((State.STARTED, "x")), False),
+    ],
+)
+def test_two_candidates_are_two_runs_only_where_one_is_known(record: Record, twice: bool) -> None:
+    """Else they are what could be it."""
+    assert is_twice(record) is twice
+
+
+def test_another_start_of_the_job_is_refused() -> None:
+    """Nothing of it was sent, and it is the earlier one's command that looks."""
+    told = earlier_in_doubt(UNSEEN)
+    assert (type(told), told.exit_code, told.record) == (Refused, 5, None)
+    assert told.what == "An earlier start of 'ERP' (S1) is in doubt; this one was not sent."
+    assert told.why == "Its run key is 'k'. It was sent; HTTP 502."
+    assert told.cure.startswith("Its command again looks for it")
+
+
+def test_a_job_goes_on() -> None:
+    """One, or several."""
+    assert goes_on() == goes_on(1) == "The job goes on in Alma."
+    assert goes_on(2) == "The 2 jobs go on in Alma."
