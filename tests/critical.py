@@ -1,0 +1,61 @@
+"""The modules on which "at most once" rests, each covered whole by the tests of its own alone.
+
+``python -m tests.critical`` runs those tests, and fails where a line or a branch of a module is not run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "classifier": {
+        "almajob/runs/outcome.py": ["tests/runs/test_outcome.py"],
+        "almajob/runs/doubt.py": ["tests/runs/test_doubt.py"],
+        "almajob/runs/proof.py": ["tests/runs/test_proof.py"],
+        "almajob/alma/refusals.py": ["tests/alma/test_refusals.py"],
+        "almajob/alma/failures.py": ["tests/alma/test_failures.py"],
+    },
+    "ledger": {
+        "almajob/store/record.py": ["tests/store/test_record.py"],
+        "almajob/store/rows.py": ["tests/store/test_ledger.py"],
+        "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
+    },
+}
+"""By what they are called in the documentation: each module, and its tests."""
+# A second of each start goes into plugins of pytest that these tests do not use.
+PYTEST = (
+    *(sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "--no-header", "-p", "no:cacheprovider"),
+    *("-p", "pytest_socket", "-p", "almajob.testing"),
+)
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""The variable that goes with ``PYTEST``."""
+
+
+def modules() -> dict[str, Sequence[str]]:
+    """Give every module with its tests."""
+    return {module: tests for part in CRITICAL.values() for module, tests in part.items()}
+
+
+def main() -> int:
+    tests = sorted({path for paths in modules().values() for path in paths})
+    measured = [f"--cov={module.removesuffix('.py').replace('/', '.')}" for module in modules()]
+    with tempfile.TemporaryDirectory() as directory:
+        return subprocess.run(
+            [
+                *(*PYTEST, "-p", "pytest_cov", *measured, "--cov-branch", "--cov-fail-under=100"),
+                *("--cov-report=term-missing", *tests),
+            ],
+            cwd=ROOT,
+            env={**os.environ, **QUICK, "COVERAGE_FILE": f"{directory}/coverage"},
+            check=False,
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
