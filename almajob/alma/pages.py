@@ -95,13 +95,15 @@ def all_instances(
         )
         first = first or reading
         total = page.total
-        if not page.instances:
-            break
         offset += len(page.instances)
+        known = len(found)
         for instance in page.instances:
             # One without a usable id is not there, so that the list has a gap.
             if _PROCESS_ID.fullmatch(instance.id):
                 found.setdefault(instance.id, instance)
+        if len(found) == known:
+            # Alma counts more than it lists, or gives one page again and again.
+            break
     assert first is not None
     # An answer that counts nothing may be anything; it proves no absence.
     is_complete = total is not None and len(found) >= total
@@ -135,6 +137,7 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
     step = len(first.jobs)
     if step < _SMALLEST_PAGE or step >= first.total:
         return
+    known = {job.id for job in first.jobs}
     offsets = iter(range(step, min(first.total, step * _MOST_PAGES), step))
     # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
     from multiprocessing.pool import ThreadPool
@@ -148,6 +151,8 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
                 asked.wait(SLICE)
             pages = asked.get()
             yield from pages
-            if not any(page.jobs for page in pages):
-                # Alma counts more than it lists.
+            listed = {job.id for page in pages for job in page.jobs}
+            if listed <= known:
+                # Alma counts more than it lists, or gives one page again and again.
                 return
+            known |= listed

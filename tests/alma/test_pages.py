@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 from werkzeug import Request, Response
@@ -11,10 +12,10 @@ from werkzeug import Request, Response
 from almajob.alma.api import Alma
 from almajob.alma.key import Key
 from almajob.alma.models import JobFilter
-from almajob.alma.pages import all_jobs
+from almajob.alma.pages import all_instances, all_jobs
 from almajob.alma.session import Session
 from almajob.errors import AlmaRefused
-from tests.fake_alma import KEY, FakeAlma, answer, error, job
+from tests.fake_alma import KEY, FakeAlma, answer, error, instance, job
 
 JOBS = [job(f"S{number}", f"Job {number}") for number in range(1, 1001)]
 
@@ -80,6 +81,20 @@ def test_a_wrong_count_does_not_lead_to_endless_pages(alma: FakeAlma, connection
     jobs, complete = all_jobs(connection, JobFilter())
     assert (len(jobs), complete) == (50, False)
     assert len(alma.calls()) == 2 * 9
+
+
+def test_one_page_again_and_again_is_not_read_for_ever(alma: FakeAlma, connection: Alma) -> None:
+    """A broken gateway's answer to every call: what it lists comes once, and the list is not complete."""
+    run = instance("77", JOBS[0], "RUNNING")
+    alma.on("GET /jobs", {"job": JOBS[:12], "total_record_count": 10**9})
+    alma.on("GET /jobs/S1/instances", {"job_instance": [run], "total_record_count": 10**9})
+    jobs, complete = all_jobs(connection, JobFilter())
+    assert (len(jobs), complete) == (12, False)
+    assert len(alma.calls()) == 2 * 9
+    day = date(2025, 10, 5)
+    listing = all_instances(connection, "S1", since=day, until=day)
+    assert ([found.id for found in listing.instances], listing.is_complete) == (["77"], False)
+    assert len(alma.calls()) == 2 * 9 + 2
 
 
 def test_a_first_page_of_one_job_is_no_size_to_go_on_by(alma: FakeAlma, connection: Alma) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,9 +30,7 @@ def _candidates(count: int) -> tuple[Candidate, ...]:
 
 
 UNSEEN = _record((State.UNKNOWN, "HTTP 502"), sent_at=SENT)
-ABSENT = _record(
-    (State.UNKNOWN, "HTTP 502"), (State.ABSENT, "Alma shows none"), sent_at=SENT, sent_error=30.0
-)
+ABSENT = _record((State.UNKNOWN, "HTTP 502"), (State.ABSENT, "Alma shows none"), sent_at=SENT)
 AMBIGUOUS = _record((State.UNKNOWN, "HTTP 502"), (State.AMBIGUOUS, "two fit"), candidates=_candidates(2))
 TWICE = _record((State.STARTED, "Alma named it"), instance_id="70", candidates=_candidates(2))
 
@@ -49,13 +48,20 @@ def test_what_alma_does_not_show_is_looked_for_by_the_same_command() -> None:
     ]
 
 
-def test_what_stays_absent_is_told_with_its_end(berlin: None) -> None:
+@pytest.mark.parametrize(
+    ("error", "at"), [(0.0, "11:54"), (39.0, "11:54"), (40.0, "11:55"), (101.0, "11:56")]
+)
+def test_what_stays_absent_is_told_with_its_end(berlin: None, error: float, at: str) -> None:
     """An hour after it was sent, the doubt about that time, and a minute, by the local clock."""
     assert ABSENT_FOR_GOOD == 3600
-    assert in_doubt(ABSENT).why == (
+    assert in_doubt(replace(ABSENT, sent_error=error)).why == (
         "It was sent; HTTP 502; Alma shows none. "
-        "If it still does not at 11:54 +0200, the run counts as not started."
+        f"If it still does not at {at} +0200, the run counts as not started."
     )
+
+
+def test_no_end_is_told_of_a_start_whose_time_is_not_known() -> None:
+    """Or that is not known to be absent."""
     never_sent = _record((State.UNKNOWN, "x"), (State.ABSENT, "Alma shows none"))
     assert in_doubt(never_sent).why == "It was sent; x; Alma shows none."
 
@@ -77,7 +83,8 @@ def test_what_fits_is_told_to_a_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown", "more"), [(4, 4, ""), (5, 5, ""), (6, 5, "; and 1 more"), (8, 5, "; and 3 more")]
+    ("count", "shown", "more"),
+    [(4, 4, ""), (5, 5, ""), (6, 5, "; and 1 more"), (8, 5, "; and 3 more"), (12, 5, "; and 7 more")],
 )
 def test_only_some_of_many_are_shown(count: int, shown: int, more: str) -> None:
     """Five, and how many there are besides."""
