@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from almajob.errors import Refused
-from almajob.store.disk import Failures
-from almajob.store.drawers import Damaged, Drawer, Manner, open_drawer
+from almajob.store.drawers import Drawer, Manner, open_drawer
+from almajob.store.failures import Damaged, Failures, cause, reason
 
 FORMAT = 1
 """Part of every key: entries of another format are not found."""
@@ -95,6 +95,6 @@ class Belongings:
         except (Damaged, *Failures) as error:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",
-                why=f"{error}.",
+                why=f"{reason(cause(error))}.",
                 cure="Make it writable; or remove it, and the plugin begins anew.",
             ) from None

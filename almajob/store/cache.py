@@ -5,15 +5,17 @@ The names are the predecessor's. Whatever is wrong with the cache is a miss and 
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sqlite3
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from almajob.store.disk import Failures
-from almajob.store.drawers import Damaged, Drawer, open_drawer, remove_drawer
+import diskcache
+
+from almajob.store.drawers import Drawer, open_drawer, remove_drawer
+from almajob.store.failures import Damaged, Failures, cause, is_damage, reason
 
 LOG = logging.getLogger(__name__)
 
@@ -26,7 +28,8 @@ _KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
 """What the plugins said of their options; ``completion.installed`` keeps it."""
-_DAMAGE = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR"}
+_TURNS = 5
+"""How often a lock of another process's is waited for, to keep what was fetched."""
 
 
 class Kept(NamedTuple):
@@ -82,7 +85,7 @@ class Cache:
         if opened is None:
             return
         try:
-            opened.set(f"{FORMAT}:{key}", value, expire=LIFETIME)
+            _set(opened, f"{FORMAT}:{key}", value)
         except Failures as error:
             self._give_up(drawer, error)
 
@@ -127,7 +130,7 @@ class Cache:
             return sorted(path for path in self.directory.iterdir() if path.name.startswith(_PREFIX))
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                self._warn("", f"cannot be read ({_reason(error)})")
+                self._warn("", f"cannot be read ({reason(error)})")
             return []
 
     def _contents(self, path: Path) -> Contents:
@@ -141,9 +144,8 @@ class Cache:
                     if _is_fresh(expires):
                         since.append(_since(expires))
         except (Damaged, *Failures) as error:
-            self._warn(name, f"cannot be read ({_reason(error)})")
-        size = sum(file.lstat().st_size for file in path.glob("*"))
-        return Contents(name, path, len(since), max(since, default=None), size)
+            self._warn(name, f"cannot be read ({reason(error)})")
+        return Contents(name, path, len(since), max(since, default=None), _size(path))
 
     def _opened(self, name: str) -> Drawer | None:
         if name not in self._drawers:
@@ -155,10 +157,11 @@ class Cache:
         try:
             return open_drawer(path)
         except (Damaged, *Failures) as error:
-            if not _is_damage(error):
-                self._warn(name, f"cannot be used ({_reason(error)})")
+            first = cause(error)
+            if not is_damage(first):
+                self._warn(name, f"cannot be used ({reason(first)})")
                 return None
-            self._set_aside(name, error)
+            self._set_aside(name, first)
         try:
             return open_drawer(path)
         except (Damaged, *Failures):
@@ -168,11 +171,12 @@ class Cache:
         opened = self._drawers.pop(name, None)
         if opened is not None:
             opened.close()
-        if _is_damage(error):
-            self._set_aside(name, error)
+        first = cause(error)
+        if is_damage(first):
+            self._set_aside(name, first)
         else:
             self._drawers[name] = None
-            self._warn(name, f"cannot be used ({_reason(error)})")
+            self._warn(name, f"cannot be used ({reason(first)})")
 
     def _set_aside(self, name: str, error: Exception) -> None:
         path = self.directory / f"{_PREFIX}{name}"
@@ -181,9 +185,9 @@ class Cache:
             path.rename(aside)
         except OSError as failed:
             self._drawers[name] = None
-            self._warn(name, f"is damaged and cannot be moved away ({_reason(failed)})")
+            self._warn(name, f"is damaged and cannot be moved away ({reason(failed)})")
         else:
-            self._warn(name, f"cannot be read ({_reason(error)}); it was moved to {aside.name}")
+            self._warn(name, f"cannot be read ({reason(error)}); it was moved to {aside.name}")
 
     def _warn(self, name: str, what: str) -> None:
         # One for a cause: a directory that cannot be used concerns all its drawers.
@@ -201,12 +205,22 @@ def _since(expires: float) -> datetime:
     return datetime.fromtimestamp(expires - LIFETIME, UTC)
 
 
-def _is_damage(error: Exception) -> bool:
-    return isinstance(error, Damaged) or (
-        isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorname", "") in _DAMAGE
-    )
+def _set(drawer: Drawer, key: str, value: Any) -> None:
+    """Keep a value, patiently: where many processes fetch the same list, all of them keep it."""
+    for turn in range(1, _TURNS + 1):
+        try:
+            drawer.set(key, value, expire=LIFETIME)
+        except diskcache.Timeout:
+            if turn == _TURNS:
+                raise
+        else:
+            return
 
 
-def _reason(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text or type(error).__name__
+def _size(path: Path) -> int:
+    size = 0
+    for file in path.glob("*"):
+        # SQLite removes its journals when the last process closes them.
+        with contextlib.suppress(FileNotFoundError):
+            size += file.lstat().st_size
+    return size

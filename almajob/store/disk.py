@@ -7,19 +7,17 @@ row makes it run code (CVE-2025-69872), read a file elsewhere, or delete one. He
 from __future__ import annotations
 
 import json
-import sqlite3
 import zlib
 from typing import Any
 
 import diskcache
 from diskcache.core import MODE_RAW, UNKNOWN
 
+from almajob.store.failures import UnsafeEntry
+
+SIZE_LIMIT = 16 * 2**20
+"""Bytes that a value may have as JSON. What unpacks to more was made to fill the memory."""
 _COMPRESSED_FROM = 4096
-_SIZE_LIMIT = 64 * 2**20
-
-
-class UnsafeEntry(OSError):
-    """A row that almajob did not write. ``Cache.get`` takes an OSError for a miss."""
 
 
 class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -42,6 +40,8 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
             raise TypeError("the store takes no streams")
         text = json.dumps(value, separators=(",", ":"))
         data = text.encode()
+        if len(data) > SIZE_LIMIT:
+            raise ValueError(f"it is larger than {SIZE_LIMIT >> 20} MiB")
         return 0, MODE_RAW, None, zlib.compress(data, 1) if len(data) > _COMPRESSED_FROM else text
 
     def fetch(self, mode: object, filename: object, value: object, read: bool) -> Any:
@@ -62,14 +62,7 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 
 def _inflated(value: bytes) -> bytes:
     inflate = zlib.decompressobj()
-    data = inflate.decompress(value, _SIZE_LIMIT)
+    data = inflate.decompress(value, SIZE_LIMIT)
     if inflate.unconsumed_tail:
         raise ValueError("too large")
     return data
-
-
-Failures = (
-    *(sqlite3.Error, OSError, diskcache.Timeout),
-    *(TypeError, ValueError, OverflowError, AttributeError, LookupError),
-)
-"""All that reading or writing a diskcache directory can raise, tampered columns and settings included."""

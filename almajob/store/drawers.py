@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import sqlite3
 import stat
 import tempfile
 import threading
@@ -21,10 +22,13 @@ from typing import Any, NamedTuple
 import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
-from almajob.store.disk import JsonDisk
+from almajob.store import schema
+from almajob.store.disk import SIZE_LIMIT, JsonDisk
+from almajob.store.failures import Damaged
 
 README = "README"
 _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
+_PRAGMAS = ("cache_size", "journal_mode", "synchronous")
 
 
 class Manner(NamedTuple):
@@ -32,7 +36,7 @@ class Manner(NamedTuple):
 
     Attributes:
         readme: says in the directory itself whose it is, and whether it may go.
-        settings: given at every opening, as diskcache keeps them in the directory, for all who open it.
+        settings: kept in the directory, as diskcache does; a drawer with others is not one of the store.
         lock_seconds: how long to wait for another process's write.
     """
 
@@ -54,10 +58,6 @@ It may be removed at any time; "almajob cache clear" does so.
 )
 
 
-class Damaged(Exception):
-    """What is at the path is no drawer, or not any more."""
-
-
 class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     """A diskcache directory that exists, opened without writing to it.
 
@@ -66,22 +66,63 @@ class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     """
 
     def __init__(self, path: Path, manner: Manner) -> None:
-        database = path / DBNAME
-        if not database.exists() or database.stat().st_size == 0:
-            raise Damaged("its database is missing or empty")
+        _refuse_other_files(path)
         self._directory = str(path)
         self._timeout = manner.lock_seconds
         self._local = threading.local()
         self._txn_id = None
-        kept = dict(self._sql("SELECT key, value FROM Settings").fetchall())
-        expected = {**DEFAULT_SETTINGS, **manner.all_settings}
-        if not {*expected, *METADATA} <= set(kept) or any(kept[name] != expected[name] for name in expected):
-            self.close()
-            raise Damaged("it is not one that almajob made")
-        for name in (*expected, *METADATA):
-            setattr(self, name, kept[name])
         self._disk = JsonDisk(self._directory)
+        self._settings = {**DEFAULT_SETTINGS, **manner.all_settings}
+        for name, value in {**METADATA, **self._settings}.items():
+            setattr(self, name, value)
         ((self._page_size,),) = self._sql("PRAGMA page_size").fetchall()
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        """Connect as the manner says; diskcache would obey any ``sqlite_`` setting in the database."""
+        if getattr(self._local, "pid", None) != os.getpid():
+            self.close()
+            self._local.pid = os.getpid()
+        connection: sqlite3.Connection | None = getattr(self._local, "con", None)
+        if connection is None:
+            connection = self._connected()
+            self._local.con = connection
+        return connection
+
+    def _connected(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            Path(self._directory, DBNAME), timeout=self._timeout, isolation_level=None
+        )
+        try:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, SIZE_LIMIT)
+            # A mapped file that somebody cuts off kills whoever reads it, by SIGBUS.
+            connection.execute("PRAGMA mmap_size = 0")
+            self._refuse_foreign(connection)
+            # Not before: the journal mode of a database that is not ours is not ours to change.
+            for name in _PRAGMAS:
+                connection.execute(f"PRAGMA {name} = {self._settings[f'sqlite_{name}']}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _refuse_foreign(self, connection: sqlite3.Connection) -> None:
+        kept: dict[Any, Any] = {}
+        if schema.is_ours(connection):
+            kept = dict(connection.execute("SELECT key, value FROM Settings LIMIT 100"))
+        if not METADATA.keys() <= kept.keys() or not self._settings.items() <= kept.items():
+            raise Damaged("it is not one that almajob made")
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Refuse a database, or a journal of it, that is a link or a directory: SQLite would write elsewhere."""
+    with os.scandir(path) as found:
+        databases = {item.name: item for item in found if item.name.startswith(DBNAME)}
+    for name, item in databases.items():
+        if not item.is_file(follow_symlinks=False):
+            raise Damaged(f"{name} in it is no file")
+    if DBNAME not in databases or databases[DBNAME].stat().st_size == 0:
+        raise Damaged("its database is missing or empty")
 
 
 def make_private(directory: Path) -> None:

@@ -11,13 +11,16 @@ import sqlite3
 import stat
 import zlib
 
+from almajob.store import schema
+
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _LONGEST_WAIT = 0.2
-_SIZE_LIMIT = 64 * 2**20
+_SIZE_LIMIT = 8 * 2**20
 # Text keys and JSON values, which is all that store.disk writes.
 _QUERY = "SELECT value FROM Cache WHERE raw = 1 AND mode = 1 AND key LIKE ? ORDER BY {} DESC LIMIT ?"
 
@@ -37,17 +40,28 @@ def newest(drawer: str, pattern: str, *, limit: int, by_key: bool = False) -> li
         found = os.lstat(drawer)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return []
+        if not stat.S_ISREG(os.lstat(database).st_mode):
+            return []
         connection = sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=_LONGEST_WAIT)
         try:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _SIZE_LIMIT)
+            if not schema.is_ours(connection):
+                return []
             rows = connection.execute(_QUERY.format("key" if by_key else "store_time"), (pattern, limit))
-            return [_document(value) for (value,) in rows]
+            return _documents(value for (value,) in rows)
         finally:
             connection.close()
     except (sqlite3.Error, OSError, ValueError, RecursionError, zlib.error):
         return []
 
 
-def _document(value: object) -> Any:
-    if isinstance(value, bytes):
-        value = zlib.decompressobj().decompress(value, _SIZE_LIMIT)
-    return json.loads(value) if isinstance(value, (str, bytes)) else None
+def _documents(values: Iterable[object]) -> list[Any]:
+    """Read JSON, as much as all of it together may be."""
+    found, room = [], _SIZE_LIMIT
+    for value in values:
+        text = zlib.decompressobj().decompress(value, room) if isinstance(value, bytes) else str(value)
+        room -= len(text)
+        if room <= 0:
+            break
+        found.append(json.loads(text))
+    return found

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import diskcache
+from diskcache.core import DBNAME
 
 from almajob.errors import Refused
 from almajob.store import rows
-from almajob.store.drawers import Damaged, Drawer, Manner, make_private, open_drawer
+from almajob.store.drawers import Drawer, Manner, make_private, open_drawer
+from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
 from almajob.store.locks import Held, locked
 from almajob.store.record import Record
 from almajob.store.rows import FACT, FORMAT, NewerFormat, RowKey
@@ -41,8 +43,6 @@ Do not remove it. Without it almajob may start a job a second time. "almajob run
 )
 TURN_SECONDS = 30.0
 """How long a process waits for another that has the ledger."""
-# SQLite's words for a database that is whole: its disk is full, it may only be read, somebody else has it.
-_SOUND = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")
 
 
 class LedgerUnusable(Refused):
@@ -64,13 +64,14 @@ class Ledger:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._lock = directory.with_name(f"{directory.name}.lock")
 
-    def records(self, wanted: Wanted = lambda _key: True, *, wait: float = TURN_SECONDS) -> list[Record]:
+    def records(self, wanted: Wanted = lambda _key: True, *, wait: float | None = None) -> list[Record]:
         """Give the records that are wanted, oldest first.
 
         Args:
             wanted: decides by the row's key alone.
-            wait: seconds for another process that has the ledger.
+            wait: seconds for another process that has the ledger; ``TURN_SECONDS`` where not given.
 
         Raises:
             LedgerUnusable: it cannot be read, or is not as it was written.
@@ -80,7 +81,7 @@ class Ledger:
             found = [rows.read(drawer, key) for key in wanted_keys]
         return sorted(found, key=lambda record: (record.created, record.id))
 
-    def has(self, wanted: Wanted, *, wait: float = TURN_SECONDS) -> bool:
+    def has(self, wanted: Wanted, *, wait: float | None = None) -> bool:
         """Whether there is a record that is wanted.
 
         Raises:
@@ -104,7 +105,7 @@ class Ledger:
                 drawer.set(key, rows.sealed(key, record.to_json()))
                 drawer.delete(other)
 
-    def amend(self, record: Record, *, wait: float = TURN_SECONDS, **changes: Any) -> None:
+    def amend(self, record: Record, *, wait: float | None = None, **changes: Any) -> None:
         """Keep something more of a record as it is kept now: another process may have written it meanwhile.
 
         Args:
@@ -131,7 +132,7 @@ class Ledger:
         with self._opened() as drawer:
             return rows.unsealed(drawer, key) if key in rows.keys(drawer) else None
 
-    def keep_fact(self, name: str, fact: Any, *, wait: float = TURN_SECONDS) -> None:
+    def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:
         """Keep a fact that starts rely on, in the form of JSON; ``wait`` as for ``records``.
 
         Raises:
@@ -142,15 +143,15 @@ class Ledger:
             drawer.set(key, rows.sealed(key, fact))
 
     @contextlib.contextmanager
-    def _opened(self, wait: float = TURN_SECONDS) -> Iterator[Drawer]:
+    def _opened(self, wait: float | None = None) -> Iterator[Drawer]:
         """Open the ledger for a moment, while no other process has it open."""
+        wait = TURN_SECONDS if wait is None else wait
         try:
             make_private(self.directory.parent)
-            lock = self.directory.with_name(f"{self.directory.name}.lock")
-            with locked(lock, wait=wait), self._drawer() as drawer:
+            with locked(self._lock, wait=wait), self._drawer(wait) as drawer:
                 yield drawer
         except Held:
-            raise self._unusable("another process has kept it locked all the time") from None
+            raise self._unusable("another process has kept it locked all the time", is_in_use=True) from None
         except NewerFormat:
             raise LedgerUnusable(
                 f"The ledger {self.directory} was written by a newer almajob.",
@@ -158,23 +159,30 @@ class Ledger:
                 cure="Use the almajob that wrote it, or a newer one.",
             ) from None
         except (Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
-            cause = _cause(error)
-            raise self._unusable(_reason(cause), is_damaged=_is_damage(cause)) from error
+            first = cause(error)
+            raise self._unusable(
+                reason(first), is_damaged=is_damage(first), is_in_use=is_locked(first)
+            ) from error
 
-    def _drawer(self) -> Drawer:
+    def _drawer(self, lock_seconds: float) -> Drawer:
         try:
-            return open_drawer(self.directory, LEDGER)
+            return open_drawer(self.directory, LEDGER._replace(lock_seconds=lock_seconds))
         except (TypeError, ValueError, AttributeError, LookupError) as error:
             # diskcache falls over settings that are not as it wrote them.
             raise Damaged(str(error)) from error
 
-    def _unusable(self, why: str, *, is_damaged: bool = False) -> LedgerUnusable:
-        cure = (
-            "Restore it from a backup. If there is none: make sure in Alma (Admin > Monitor Jobs) that no "
-            f"start is in doubt, then\nmv {self.directory} {self.directory}.damaged"
-            if is_damaged
-            else "Give almajob a disk with room and a directory that it may write to (ALMAJOB_STATE_DIR)."
-        )
+    def _unusable(self, why: str, *, is_damaged: bool = False, is_in_use: bool = False) -> LedgerUnusable:
+        cure = "Give almajob a disk with room and a directory that it may write to (ALMAJOB_STATE_DIR)."
+        if is_damaged:
+            cure = (
+                "Restore it from a backup. If there is none: make sure in Alma (Admin > Monitor Jobs) that "
+                f"no start is in doubt, then\nmv {self.directory} {self.directory}.damaged"
+            )
+        elif is_in_use:
+            cure = (
+                "Try again. If it stays so, this names the process:\n"
+                f"fuser -v {self._lock} {self.directory / DBNAME}"
+            )
         return LedgerUnusable(
             f"The ledger {self.directory} cannot be used.",
             why=f"{why[:1].upper()}{why[1:]}. Without it a job could start twice, so nothing is started.",
@@ -185,27 +193,3 @@ class Ledger:
 def _refuse_fork(before: Record, after: Record) -> None:
     if after.trail[: len(before.trail)] != before.trail:
         raise OSError(errno.EBUSY, "a record was changed by another process meanwhile")
-
-
-def _cause(error: Exception) -> Exception:
-    """Find what went wrong first: on a full disk SQLite rolls back by itself, and diskcache fails to."""
-    while isinstance(error, sqlite3.Error) and isinstance(error.__context__, sqlite3.Error):
-        error = error.__context__
-    return error
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the ledger itself is not whole, and not only out of reach or out of room."""
-    if isinstance(error, sqlite3.Error):
-        return not (getattr(error, "sqlite_errorname", None) or "").startswith(_SOUND)
-    return not isinstance(error, (OSError, diskcache.Timeout))
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ELOOP:
-        return "it is a symbolic link"
-    if isinstance(error, sqlite3.Error) and _is_damage(error):
-        # SQLite's own words may quote what is in the database.
-        return "its database is damaged"
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text or type(error).__name__).rstrip(".")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from typing import Any, NamedTuple
 
-from almajob.store.drawers import Damaged, Drawer
+from almajob.store.drawers import Drawer
+from almajob.store.failures import Damaged, UnsafeEntry
 from almajob.store.record import Record, checksum
 
 FORMAT = 1
@@ -47,7 +48,7 @@ def keys(drawer: Drawer) -> list[str]:
     """
     try:
         found, count = list(drawer), len(drawer)
-    except (TypeError, ValueError, AttributeError, LookupError) as error:
+    except (UnsafeEntry, TypeError, ValueError, AttributeError, LookupError) as error:
         raise Damaged("it cannot be listed") from error
     if len(found) != count or len(set(found)) != len(found):
         raise Damaged("rows are missing, or there twice")

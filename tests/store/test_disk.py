@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.store.disk import JsonDisk, UnsafeEntry
+from almajob.store.disk import JsonDisk
+from almajob.store.failures import UnsafeEntry
 
 MODE_TEXT, MODE_PICKLE = 3, 4
 

@@ -1,0 +1,96 @@
+"""Opening a drawer: nothing is changed that is not ours, and nobody dies of a file that shrinks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import diskcache
+import pytest
+
+from almajob.store.disk import SIZE_LIMIT
+from almajob.store.drawers import CACHE, Drawer, open_drawer
+from almajob.store.failures import Damaged
+from almajob.store.ledger import LEDGER
+
+PROCESSES = multiprocessing.get_context("forkserver")
+
+
+def _foreign_application(path: Path) -> None:
+    path.mkdir(mode=0o700)
+    with closing(sqlite3.connect(path / "cache.db")) as database, database:
+        database.execute("CREATE TABLE moz_places (id, url)")
+
+
+def _foreign_diskcache(path: Path) -> None:
+    diskcache.Cache(str(path), sqlite_journal_mode="delete").close()
+    path.chmod(0o700)
+
+
+@pytest.mark.parametrize("made", [_foreign_application, _foreign_diskcache])
+def test_a_foreign_database_is_left_as_it_is(tmp_path: Path, made: Callable[[Path], None]) -> None:
+    """Its journal mode, too: diskcache would change it before it has looked."""
+    made(tmp_path / "x")
+    before = (tmp_path / "x" / "cache.db").read_bytes()
+    for manner in (CACHE, LEDGER):
+        with pytest.raises(Damaged, match="not one that almajob made"):
+            open_drawer(tmp_path / "x", manner)
+    assert (tmp_path / "x" / "cache.db").read_bytes() == before
+
+
+def _read_while_it_shrinks(path: Path) -> None:
+    with open_drawer(path) as drawer:
+        assert drawer.get("0") is not None
+        os.truncate(path / "cache.db", 4096)
+        try:
+            for key in range(20):
+                drawer.get(str(key))
+        except sqlite3.Error:
+            return
+        os._exit(1)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    """And not the death of the process, as it would be if the file were mapped."""
+    with open_drawer(tmp_path / "x") as drawer:
+        for key in range(20):
+            drawer.set(str(key), os.urandom(20_000).hex())
+    process = PROCESSES.Process(target=_read_while_it_shrinks, args=(tmp_path / "x",))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def test_a_child_connects_anew(tmp_path: Path) -> None:
+    """A connection of SQLite's must not be carried over a fork."""
+    with open_drawer(tmp_path / "x") as drawer:
+        drawer.set("key", 1)
+        before = drawer._con
+        drawer._local.pid = -1
+        assert drawer._con is not before
+        assert drawer.get("key") == 1
+
+
+def test_a_value_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
+    """It could not be read again."""
+    with open_drawer(tmp_path / "x") as drawer:
+        with pytest.raises(ValueError, match="larger than 16 MiB"):
+            drawer.set("key", "x" * SIZE_LIMIT)
+        drawer.set("key", "x" * (SIZE_LIMIT - 2))
+        assert len(drawer.get("key")) == SIZE_LIMIT - 2
+
+
+@pytest.mark.parametrize("name", ["cache.db", "cache.db-wal", "cache.db-journal"])
+def test_a_directory_in_a_databases_place_is_damage(tmp_path: Path, name: str) -> None:
+    """As is a link; other things in the directory are none of ours, and do not matter."""
+    open_drawer(tmp_path / "x").close()
+    (tmp_path / "x" / "lost+found").mkdir()
+    Drawer(tmp_path / "x", CACHE).close()
+    (tmp_path / "x" / name).unlink(missing_ok=True)
+    (tmp_path / "x" / name).mkdir()
+    with pytest.raises(Damaged, match=f"{name} in it is no file"):
+        Drawer(tmp_path / "x", CACHE)
