@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cliff.app
@@ -20,7 +17,7 @@ from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
 from almajob.nearest import nearest
 from almajob.options import add_global_options, add_output_options, shorten_errors
-from almajob.signals import Terminated
+from almajob.signals import Terminated, raised
 from almajob.terminal import is_attended
 
 if TYPE_CHECKING:
@@ -164,7 +161,7 @@ class AlmaJob(cliff.app.App):
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
             if not (is_attended() and self.stdout.isatty()):
-                self.stderr.write(_SHORT_HELP)
+                stdout.tell(_SHORT_HELP)
                 raise SystemExit(UsageError.exit_code)
             # cliff goes on with this list; its own shell is another.
             argv.append("shell")
@@ -253,29 +250,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     stdout.ready()
     try:
-        with _sigterm_raises():
+        with raised():
             code = AlmaJob().outcome(words)
     except KeyboardInterrupt:
         code = 130
-    except Terminated:
-        code = 143
+    except Terminated as end:
+        code = end.exit_code
     return stdout.finish(code)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that whoever waits can say how to go on."""
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:
-        # Not in the main thread: whoever embeds almajob there has its own signals.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -18,11 +18,17 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob import stdout
 from almajob.columns import shown
 from almajob.errors import AlmajobError, ResultLost, UsageError
 from almajob.formatters.choice import LIST, SHOW, Broken, Formatters
-from almajob.options import add_global_options, add_output_options, options_in, shorten_errors
+from almajob.formatters.written import writing
+from almajob.options import (
+    add_global_options,
+    add_output_options,
+    options_in,
+    shorten_errors,
+    tell_lost_help,
+)
 from almajob.signals import held
 
 if TYPE_CHECKING:
@@ -81,6 +87,7 @@ class _Almajob(cliff.command.Command):
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
         add_output_options(parser, after_command=True)
+        tell_lost_help(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -119,13 +126,8 @@ class _Almajob(cliff.command.Command):
 
     def _flush(self) -> None:
         """Make sure that the result is written: what only waits to be is lost if the process dies."""
-        try:
+        with writing(self.app.stdout):
             self.app.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except (OSError, ValueError) as error:
-            stdout.drop(self.app.stdout)
-            raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         """Refuse what no parser can, before anything is done.
@@ -158,10 +160,6 @@ def _refuse_unknown(columns: Sequence[str], asked_for: Iterable[str]) -> None:
     for asked in asked_for:
         if _normalised(asked) not in known:
             raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
-
-
-def _reason(error: Exception) -> str:
-    return f"{getattr(error, 'strerror', None) or error}."
 
 
 def _normalised(column: str) -> str:
@@ -204,14 +202,9 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
             formatter.refuse()
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
-        try:
+        with writing(self.app.stdout):
             # cliff's Lister and ShowOne, which come next, have it.
             return super().produce_output(parsed_args, column_names, data)  # type: ignore[safe-super]
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            stdout.drop(self.app.stdout)
-            raise ResultLost("The result cannot be written.", why=_reason(error)) from None
 
 
 class Lister(_Displayed, cliff.lister.Lister):
@@ -274,7 +267,8 @@ class ShowSome(Lister):
         )
         (row,) = data
         values = [shown(row[index]) for index in order][: len(columns)]
-        self.formatter.emit_one(columns, values, self.app.stdout, parsed_args)
+        with writing(self.app.stdout):
+            self.formatter.emit_one(columns, values, self.app.stdout, parsed_args)
         return 0
 
 

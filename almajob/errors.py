@@ -28,6 +28,7 @@ EXIT_CODES: dict[int, str] = {
     8: "the run had not ended when almajob stopped looking; it goes on",
     9: "unknown: it cannot be told whether the job was started; the same command again only looks",
     10: "Alma's daily API quota is used up",
+    129: "the terminal was closed (SIGHUP)",
     130: "interrupted (Ctrl-C)",
     141: "the reader of stdout went away (closed pipe)",
     143: "terminated (SIGTERM)",

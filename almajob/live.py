@@ -12,7 +12,7 @@ import math
 import os
 import select
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -63,6 +63,7 @@ class Bars:
 
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._live = self._new()
+        self._is_gone = False
 
     def changed(self, run: Followed, text: str) -> None:
         """Tell an end, or that a run is given up; the rest is seen in its line."""
@@ -75,8 +76,9 @@ class Bars:
         going_on = [run for run in runs if run.over is None]
         room = max(self._console.height - 2, 1)
         width = self._console.width - _ECHO_WIDTH
+        table = _table(going_on[:room], len(going_on) - room, now, width)
         with held(self._is_stuck):
-            self._live.update(_table(going_on[:room], len(going_on) - room, now, width), refresh=True)
+            self._attempt(lambda: self._live.update(table, refresh=True))
 
     def _new(self) -> Live:
         from rich.live import Live
@@ -93,16 +95,25 @@ class Bars:
     def drawn(self) -> Iterator[None]:
         """Draw as long as this lasts."""
         with held(self._is_stuck):
-            self._live.start()
+            self._attempt(self._live.start)
         try:
             yield
         finally:
             if not self._is_stuck():
                 with held(self._is_stuck):
-                    self._live.stop()
+                    self._attempt(self._live.stop)
+
+    def _attempt(self, draw: Callable[[], None]) -> None:
+        """Draw; a terminal that was closed is the end of the bars, but not of the wait."""
+        try:
+            draw()
+        except OSError:
+            self._is_gone = True
 
     def _is_stuck(self) -> bool:
         """Whether the terminal takes no more output, as after Ctrl-S, or where its other end hangs."""
+        if self._is_gone:
+            return True
         try:
             return not select.select([], [self._console.file], [], 0)[1]
         except (OSError, ValueError):
@@ -112,11 +123,12 @@ class Bars:
     def aside(self) -> Iterator[None]:
         """Take the lines away for a moment, so that something else can be written."""
         with held(self._is_stuck):
-            self._live.stop()
+            self._attempt(self._live.stop)
             yield
-            # One that is started again would draw over what was written meanwhile.
-            self._live = self._new()
-            self._live.start()
+            if not self._is_gone:
+                # One that is started again would draw over what was written meanwhile.
+                self._live = self._new()
+                self._attempt(self._live.start)
 
 
 def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> RenderableType:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any, NoReturn
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
+from almajob import stdout
 from almajob.alma.key import redact
 from almajob.config.settings import Options
 from almajob.nearest import nearest
 from almajob.visible import visible
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 _LONGEST = 10 * 366 * 86400.0
 _SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh", "ignore_quota")
@@ -225,6 +230,16 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
         parser.exit(2, f"{parser.prog}: {told}.{meant}\n  {parser.prog} --help shows what there is.\n")
 
     parser.error = error  # type: ignore[method-assign]
+
+
+def tell_lost_help(parser: argparse.ArgumentParser) -> None:
+    """Let a parser tell where its help cannot be written: argparse passes over that."""
+
+    def print_help(file: SupportsWrite[str] | None = None) -> None:
+        # To stdout, or to the pager before it.
+        stdout.write(parser.format_help(), cast("TextIO", file or sys.stdout))
+
+    parser.print_help = print_help  # type: ignore[method-assign]
 
 
 def options_in(*namespaces: argparse.Namespace) -> Options:

@@ -1,19 +1,56 @@
-"""Ctrl-C and SIGTERM held back for a moment, so that what must not be cut in half is done as a whole."""
+"""Signals that end almajob: made exceptions, and held back where something must be done as a whole."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 
 class Terminated(BaseException):
-    """SIGTERM came; as KeyboardInterrupt is for Ctrl-C."""
+    """SIGTERM or SIGHUP came; as KeyboardInterrupt is for Ctrl-C.
+
+    Args:
+        number: of the signal.
+
+    Attributes:
+        exit_code: as a shell tells a death by that signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
 
 
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_HELD = (signal.SIGINT, *_ENDING)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Turn SIGTERM, and SIGHUP, into an exception, so that whoever waits can say how to go on.
+
+    SIGHUP comes when the terminal is closed. One that is ignored stays so, as ``nohup`` wants it.
+    """
+
+    def terminate(number: int, _frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        # Whoever embeds almajob there has its own signals.
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    try:
+        for number in caught:
+            signal.signal(number, terminate)
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, before[number])
 
 
 @contextmanager
@@ -29,6 +66,7 @@ def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
         return
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in _HELD}
+    held_back = [number for number in _HELD if before[number] is not signal.SIG_IGN]
 
     def keep(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
@@ -37,13 +75,13 @@ def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
         came.append(number)
 
     try:
-        for number in _HELD:
+        for number in held_back:
             signal.signal(number, keep)
         yield
     finally:
-        try:
-            signal.signal(signal.SIGINT, before[signal.SIGINT])
-        finally:
-            signal.signal(signal.SIGTERM, before[signal.SIGTERM])
+        # All of them, also where one comes meanwhile.
+        with ExitStack() as giving_back:
+            for number in held_back:
+                giving_back.callback(signal.signal, number, before[number])
         for number_that_came in came:
             signal.raise_signal(number_that_came)

@@ -275,7 +275,7 @@ def test_a_signal_while_pages_are_read_ends_at_once(alma: FakeAlma, write_ini: C
 )
 @pytest.mark.parametrize("where", ["full", "closed pipe", "closed"])
 def test_what_cannot_be_written_is_told_once(site: FakeAlma, words: tuple[str, ...], where: str) -> None:
-    """A full disk is exit code 1 with a line, a pipe without a reader 141, a closed stdout nothing."""
+    """A full disk is exit code 1 with a line, a closed stdout too; a pipe without a reader is 141."""
     site.jobs(JOBS)
     command = shlex.join([*PROGRAM, *words])
     to = {"full": ">/dev/full", "closed pipe": "| true", "closed": ">&-"}[where]
@@ -291,8 +291,9 @@ def test_what_cannot_be_written_is_told_once(site: FakeAlma, words: tuple[str, .
         )
         assert "Traceback" not in done.stderr
         assert "bug" not in done.stderr
-        assert done.returncode in {"full": (1,), "closed pipe": (0, 141), "closed": (0,)}[where]
+        assert done.returncode in {"full": (1,), "closed pipe": (0, 141), "closed": (1,)}[where]
         assert ("No space left" in done.stderr) is (where == "full")
+        assert ("stdout is closed" in done.stderr) is (where == "closed")
 
 
 def test_a_name_that_stdout_cannot_encode_does_not_hide_a_start(site: FakeAlma, almajob_process: Run) -> None:

@@ -1,15 +1,36 @@
-"""What our formatters are made of: they give texts, and these are written."""
+"""What our formatters are made of: they give texts, and these are written; or that cannot be."""
 
 from __future__ import annotations
 
 import argparse
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from cliff.formatters.base import ListFormatter, SingleFormatter
 
+from almajob import stdout
+from almajob.errors import ResultLost
+
 Row = Sequence[Any]
+
+
+@contextmanager
+def writing(stream: TextIO) -> Iterator[None]:
+    """Let a result that cannot be written end the command, so that what was started is named.
+
+    Raises:
+        ResultLost: it cannot be written.
+        BrokenPipeError: nobody reads it.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        stdout.drop(stream)
+        raise ResultLost("The result cannot be written.", why=f"{stdout.reason(error)}.") from None
 
 
 class OfSeveral(ListFormatter):
