@@ -21,6 +21,7 @@ _OF_ONE_RUN: Mapping[str, Any] = {
     "rerun_failed": False,
     "if_running": "refuse",
     "wait_for_slot": 0.0,
+    "splay": 0.0,
     "lock_wait": StartOptions().lock_wait,
     "wait": False,
     "timeout": None,

@@ -94,6 +94,7 @@ _HOMES = {
         "add_patience_options",
         "saved_name",
         "settings_of",
+        "wait_as_splayed",
         "wish_of",
     ),
     "store.record": ("Record",),

@@ -99,6 +99,7 @@ from almajob.startoptions import add_parameter_options as add_parameter_options
 from almajob.startoptions import add_patience_options as add_patience_options
 from almajob.startoptions import saved_name as saved_name
 from almajob.startoptions import settings_of as settings_of
+from almajob.startoptions import wait_as_splayed as wait_as_splayed
 from almajob.startoptions import wish_of as wish_of
 from almajob.store.record import Record as Record
 from almajob.terminal import asker as asker

@@ -10,6 +10,7 @@ from almajob.config.sections import run_name_problem
 from almajob.context import Context
 from almajob.options import duration, non_empty, run_key
 from almajob.runoptions import policy_of
+from almajob.runs import clock as clocks
 from almajob.runs import payload
 from almajob.runs.intention import IF_RUNNING, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
@@ -135,12 +136,29 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
         "such as 90s, 30m or 2h",
     )
     waiting.add_argument(
+        "--splay",
+        metavar="DURATION",
+        type=duration,
+        default=0.0,
+        help="for cron: first wait up to so long, always the same time for this host, environment and job, "
+        "so that not all start in the same second",
+    )
+    waiting.add_argument(
         "--lock-wait",
         metavar="DURATION",
         type=duration,
         default=StartOptions().lock_wait,
         help="wait so long for another almajob that is starting the same job; default: 60s",
     )
+
+
+def wait_as_splayed(parsed_args: argparse.Namespace, wish: Wish, context: Context) -> None:
+    """Wait as ``--splay`` says, before anything is asked of Alma; not at all where it is not there."""
+    if parsed_args.splay:
+        from almajob.runs import splay
+
+        job = parsed_args.saved or wish.job or wish.parameters.job_id
+        splay.wait(context.environment.name, job, parsed_args.splay)
 
 
 def parameter(text: str) -> tuple[str, str]:
@@ -214,6 +232,7 @@ def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: b
         allow_unknown=parsed_args.allow_unknown,
         as_xml=parsed_args.xml or saved.as_xml,
         is_confirmed=agreed or (is_older and not has_keyboard()),
+        wished_at=clocks.system().now(),
     )
 
 

@@ -36,6 +36,7 @@ from almajob.plugin import (
     saved_name,
     settings_of,
     start_values,
+    wait_as_splayed,
     wait_options_given,
     wait_options_of,
     wish_of,
@@ -160,6 +161,7 @@ class Run(ShowSome):
             runs = self.context.runs
             is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
             wish = wish_of(parsed_args, self.context, is_older=is_older)
+            wait_as_splayed(parsed_args, wish, self.context)
             run = runs.start(
                 wish.job,
                 wish.parameters,

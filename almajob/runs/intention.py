@@ -35,6 +35,7 @@ class StartOptions:
         as_xml: send the parameters as XML.
         is_confirmed: the start has been agreed to, as one in production must be, whatever it turns out to be.
         agreed_to: what a person was shown and has agreed to; empty where nobody was asked.
+        wished_at: seconds since the epoch, in whose period ``once_per`` is; now where not given.
     """
 
     run_key: str = ""
@@ -50,6 +51,7 @@ class StartOptions:
     as_xml: bool = False
     is_confirmed: bool = False
     agreed_to: str = ""
+    wished_at: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.

@@ -187,8 +187,10 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
 
 def _listed(intention: Intention, means: Means, now: float, longer: timedelta) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
-    today = local_time(now).date()
-    since = min(runkey.first_day(intention.options.once_per, today), today - longer)
+    options, today = intention.options, local_time(now).date()
+    waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
+    wished = local_time(now - waited).date()
+    since = min(runkey.first_day(options.once_per, wished), today - longer)
     return all_instances(means.alma, intention.job.id, since=since, until=today + timedelta(days=2))
 
 

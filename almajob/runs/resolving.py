@@ -52,7 +52,8 @@ def intention(
     if options.set_name:
         set_id = _set_id(options.set_name, means, place.environment)
         given = given.overridden([Given(SET_ID, set_id, f"--set {options.set_name}")])
-    return with_key(Intention(found, given, options), place, means.clock.now())
+    now = means.clock.now() if options.wished_at is None else options.wished_at
+    return with_key(Intention(found, given, options), place, now)
 
 
 def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, environment: str) -> Job:

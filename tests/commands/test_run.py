@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from almajob.runs import clock as clocks
+from almajob.runs import splay
 from almajob.testing import SimulatedAlma
+from almajob.times import length
 from tests.conftest import Run
 
 ERP = "ERP export using profile FINANCE"
@@ -165,6 +169,8 @@ def test_a_slot_is_waited_for(simulated: SimulatedAlma, almajob: Run) -> None:
         ("--if-running", "kill"),
         ("--wait-for-slot", "soon"),
         ("--lock-wait", "-1"),
+        ("--splay", "soon"),
+        ("--save", "mine", "--splay", "5m"),
         ("--dry",),
     ],
 )
@@ -285,3 +291,81 @@ def test_what_a_message_says_to_type_can_be_typed(simulated: SimulatedAlma, alma
     (line,) = [line for line in done.err.splitlines() if "list --name" in line]
     words = line.partition(" searches")[0].split()[1:]
     assert almajob(*(word.replace("'*WORD*'", "*ERP*") for word in words)).code == 0
+
+
+@pytest.fixture
+def naps(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, int]]:
+    """Each wait, in seconds, and how many calls of Alma came before it."""
+    found: list[tuple[float, int]] = []
+    clock = clocks.system()
+
+    def sleep(seconds: float) -> None:
+        found.append((seconds, simulated.log.count()))
+        clock.sleep(seconds)
+
+    monkeypatch.setattr("almajob.runs.clock.SYSTEM", clock._replace(sleep=sleep))
+    return found
+
+
+def test_a_splayed_start_waits_first_and_the_same_time_each_time(
+    simulated: SimulatedAlma, almajob: Run, naps: list[tuple[float, int]]
+) -> None:
+    """Before anything crosses the wire, on stderr, also at a terminal; not counted in --timeout."""
+    wait = splay.splay(splay.this_host(), "sandbox", ERP, 300)
+    simulated.set_ending(ERP, seconds=10)
+    for command in ("--splay", "300"), ("--splay", "5m", "--wait", "--timeout", "30"):
+        naps.clear()
+        simulated.log.clear()
+        done = almajob(*RUN, *command)
+        assert done.code == 0
+        assert done.err.splitlines()[0] == f"Starting in {length(wait)} (--splay)."
+        assert naps[0] == (wait, 0)
+        simulated.clock.advance(3600)
+    assert simulated.log.count(START) == 1
+
+
+def test_a_dry_run_is_not_splayed(
+    simulated: SimulatedAlma, almajob: Run, naps: list[tuple[float, int]]
+) -> None:
+    """A person looks at it; and what would be refused for the command line is refused at once."""
+    done = almajob(*RUN, "--splay", "1h", "--dry-run")
+    assert (done.code, naps) == (0, [])
+    assert "--splay" not in done.err
+    assert almajob("--env", "sandbox", "run", "nothing-saved", "--splay", "1h").code == 5
+    assert almajob("--env", "sandbox", "run", "--params", "nowhere.xml", "--splay", "1h").code == 5
+    assert almajob("--env", "nowhere", "run", "--job", ERP, "--splay", "1h").code == 7
+    assert naps == []
+
+
+def test_the_day_of_a_splayed_start_is_that_in_which_it_was_due(
+    simulated: SimulatedAlma, almajob: Run, naps: list[tuple[float, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cron line of two minutes to midnight whose wait ends on the next day, which has a run of its own."""
+    monkeypatch.setattr("almajob.runs.splay.this_host", lambda: "alma-cron-2")
+    now = datetime.fromtimestamp(simulated.clock())
+    late = now.replace(hour=23, minute=58, second=0) + timedelta(days=1)
+    simulated.clock.advance(late.timestamp() - simulated.clock())
+    due = late.date()
+    first = json.loads(almajob(*RUN, "--splay", "1h", "--once-per", "day", "-f", "json").out)
+    assert datetime.fromtimestamp(simulated.clock()).date() > due
+    assert first["run_key"].endswith(f":{due}")
+    second = json.loads(almajob(*RUN, "--once-per", "day", "-f", "json", "--if-running", "start").out)
+    assert second["run_key"].endswith(f":{due + timedelta(days=1)}")
+    assert simulated.log.count(START) == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_splayed_start_can_be_stopped(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    """At once, and it is said that nothing was started."""
+
+    def interrupted(_seconds: float) -> None:
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("almajob.runs.clock.SYSTEM", clocks.system()._replace(sleep=interrupted))
+    done = almajob(*RUN, "--splay", "1h")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.splitlines()[1:] == ["Nothing was started: it still waited (--splay)."]
+    assert simulated.log.count("*") == 0
+    assert not _state().exists()

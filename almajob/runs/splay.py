@@ -1,0 +1,58 @@
+"""Starts that are due in the same second, on one host or on many, spread over a while."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from pathlib import Path
+
+from almajob.runs import clock as clocks
+from almajob.times import length
+
+LOG = logging.getLogger(__name__)
+
+_MACHINE_ID = Path("/etc/machine-id")
+_ALL = 2**64
+
+
+def splay(host: str, environment: str, job: str, most: float) -> float:
+    """Say how long a start waits: the same time whenever the same job is started from the same host.
+
+    Args:
+        host: what tells this host from others.
+        environment: its name.
+        job: as it is named on the command line.
+        most: seconds.
+
+    Returns:
+        Seconds from 0 to ``most``.
+    """
+    digest = hashlib.sha256("\0".join((host, environment, job)).encode()).digest()
+    return most * (int.from_bytes(digest[:8]) / _ALL)
+
+
+def this_host() -> str:
+    """Give what tells this host from others: its name and its id, as clones may share one of them."""
+    try:
+        machine_id = _MACHINE_ID.read_text("ascii").strip()
+    except (OSError, ValueError):
+        machine_id = ""
+    return f"{platform.node()} {machine_id}"
+
+
+def wait(environment: str, job: str, most: float) -> None:
+    """Wait as long as ``splay`` says for this host, before anything is done; a signal ends it at once.
+
+    Args:
+        environment: its name.
+        job: as it is named on the command line.
+        most: seconds.
+    """
+    seconds = splay(this_host(), environment, job, most)
+    LOG.info("Starting in %s (--splay).", length(seconds))
+    try:
+        clocks.system().sleep(seconds)
+    except BaseException:
+        LOG.warning("Nothing was started: it still waited (--splay).")
+        raise
