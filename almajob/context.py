@@ -209,11 +209,11 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
+        from almajob import times
         from almajob.runs import clock as clocks
         from almajob.runs.expansion import expanded
-        from almajob.runs.prepare import local_time
 
-        return expanded(parameters, local_time(clocks.system().now()), self._environ)
+        return expanded(parameters, times.local(clocks.system().now()), self._environ)
 
     @property
     def environment_name(self) -> str:

@@ -12,6 +12,19 @@ def machine(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def local(seconds: float) -> datetime:
+    """Give this machine's local time, with its offset; UTC where TZ is a day or more off, as nothing is.
+
+    Args:
+        seconds: since the epoch.
+    """
+    moment = datetime.fromtimestamp(seconds, UTC)
+    try:
+        return moment.astimezone()
+    except (OverflowError, ValueError):
+        return moment
+
+
 def human(moment: datetime, *, now: float, utc: bool = False) -> str:
     """Write a time for people: ``2026-11-22 19:20:01+01:00 (3 min ago)``.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from almajob import times
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.looking import ABSENT_FOR_GOOD
 from almajob.store.record import Record, State
@@ -85,5 +84,5 @@ def _until(record: Record) -> str:
     """Say when a start that Alma does not show will count as not made."""
     if record.state is not State.ABSENT or record.sent_at is None:
         return ""
-    at = datetime.fromtimestamp(record.sent_at + ABSENT_FOR_GOOD + record.sent_error + 60).astimezone()
+    at = times.local(record.sent_at + ABSENT_FOR_GOOD + record.sent_error + 60)
     return f"If it still does not at {at:%H:%M %z}, the run counts as not started."

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
+from almajob import times
 from almajob.errors import Refused
 from almajob.store.locks import Held, locked
 from almajob.store.record import checksum
@@ -34,7 +35,7 @@ class Locks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._held: dict[str, ExitStack] = {}
-        since = datetime.now(UTC).astimezone()
+        since = times.local(time.time())
         self._note = (
             f"process {os.getpid()} on {platform.node()}, which began at {since:%Y-%m-%d %H:%M:%S %z}"
         )

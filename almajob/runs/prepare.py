@@ -7,8 +7,9 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from almajob import times
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.alma.pages import Listing, all_instances
@@ -59,7 +60,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
     found = proof.current(means.alma, means.ledger, place.identity, now)
     proof.refuse_contradiction(found, place.environment, place.kind)
     return Record(
-        id=runkey.record_id(local_time(now)),
+        id=runkey.record_id(times.local(now)),
         environment=place.environment,
         institution=found.institution,
         job_id=intention.job.id,
@@ -87,15 +88,10 @@ def with_key(intention: Intention, place: Place, now: float) -> Intention:
     if options.run_key:
         return replace(intention, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(intention, run_key=runkey.random_key(job_id, local_time(now)))
+        return replace(intention, run_key=runkey.random_key(job_id, times.local(now)))
     hashed = intention.parameters.fingerprint
-    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, local_time(now))
+    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, times.local(now))
     return replace(intention, run_key=key, is_named=True)
-
-
-def local_time(now: float) -> datetime:
-    """Give this machine's local time, with its offset."""
-    return datetime.fromtimestamp(now, UTC).astimezone()
 
 
 def prepared(
@@ -187,9 +183,9 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
 
 def _listed(intention: Intention, means: Means, now: float, longer: timedelta) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
-    options, today = intention.options, local_time(now).date()
+    options, today = intention.options, times.local(now).date()
     waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
-    wished = local_time(now - waited).date()
+    wished = times.local(now - waited).date()
     since = min(runkey.first_day(options.once_per, wished), today - longer)
     return all_instances(means.alma, intention.job.id, since=since, until=today + timedelta(days=2))
 
@@ -217,8 +213,9 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
         return _adopted(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
     first = running[0]
     submitted = first.submit_time
-    local = submitted.astimezone().isoformat(" ", "seconds") if isinstance(submitted, datetime) else ""
-    since = f" since {local}" if local else ""
+    since = ""
+    if isinstance(submitted, datetime):
+        since = f" since {times.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
         cure=f"To follow it: almajob --env {draft.environment} wait --id {first.id}\n"

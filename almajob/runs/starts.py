@@ -161,7 +161,8 @@ class Starts:
 
     def process_id(self, text: str) -> str:
         """Give the Process ID that a text stands for, as ``records.process_id``."""
-        return process_id(self._ledger, text, environment=self._environment)
+        now = clocks.system().now()
+        return process_id(self._ledger, text, environment=self._environment, now=now)
 
     def known(self, instance_ids: Collection[str]) -> Known:
         """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
