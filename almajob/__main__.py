@@ -49,10 +49,16 @@ def main() -> int:
         gc.freeze()
         return stdout.finish(0, at_once)
     try:
+        import signal
+
         from almajob.app import main as run
     except KeyboardInterrupt:
         return 130
     code = run()
+    # From here on a signal would only be told with a trace.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     # As would be the last looks, when Python ends.
     gc.freeze()
     return code

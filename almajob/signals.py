@@ -32,21 +32,25 @@ _HELD = (signal.SIGINT, *_ENDING)
 def raised() -> Iterator[None]:
     """Turn SIGTERM, and SIGHUP, into an exception, so that whoever waits can say how to go on.
 
-    SIGHUP comes when the terminal is closed. One that is ignored stays so, as ``nohup`` wants it.
+    SIGHUP comes when the terminal is closed. One that is ignored stays so, as ``nohup`` wants it. The second
+    of a kind, of Ctrl-C too, is the end: an exception while things are put away would be told with its trace.
     """
 
-    def terminate(number: int, _frame: FrameType | None) -> None:
-        raise Terminated(number)
+    def end(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     if threading.current_thread() is not threading.main_thread():
         # Whoever embeds almajob there has its own signals.
         yield
         return
-    before = {number: signal.getsignal(number) for number in _ENDING}
+    before = {number: signal.getsignal(number) for number in _HELD}
     caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
+    if before[signal.SIGINT] is signal.default_int_handler:
+        caught.append(signal.SIGINT)
     try:
         for number in caught:
-            signal.signal(number, terminate)
+            signal.signal(number, end)
         yield
     finally:
         for number in caught:
