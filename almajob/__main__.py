@@ -39,9 +39,16 @@ def _describe_plugins() -> dict[str, object]:
         return of_plugins(AlmaJob())
 
 
+def _escaped(_kind: object, error: BaseException, _trace: object) -> None:
+    from almajob import lastwords
+
+    lastwords.tell(error)
+
+
 def main() -> int:
     """Run almajob; the version and completions are told before cliff is imported."""
     stdout.ready()
+    sys.excepthook = _escaped
     # What is imported stays: to look through it again and again would take a tenth of a short command's time.
     gc.set_threshold(_COLLECT_EVERY)
     at_once = _at_once(sys.argv[1:])
@@ -51,6 +58,9 @@ def main() -> int:
     try:
         import signal
 
+        from almajob import lastwords
+
+        lastwords.install()
         from almajob.app import main as run
     except KeyboardInterrupt:
         return 130

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import cliff.app
 from cliff.commandmanager import EntryPointWrapper
 
-from almajob import __version__, columns, legacy, logs, stdout
+from almajob import __version__, columns, lastwords, legacy, logs, stdout, variables
 from almajob.discovery import Commands, Installed, is_core, origin
 from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
@@ -169,9 +169,10 @@ class AlmaJob(cliff.app.App):
         words = argv[1:] if argv[0] == "help" and len(argv) > 1 else argv
         try:
             self.command_manager.find_command(words)
-        except (ValueError, AlmajobError) as error:
-            refused = error if isinstance(error, AlmajobError) else self._unknown_command(words)
-            raise SystemExit(self.report(refused)) from None
+        except ValueError:
+            raise SystemExit(self.report(self._unknown_command(words))) from None
+        except Exception as error:  # noqa: BLE001  # cliff would tell a bug without a word of what it is
+            raise SystemExit(self.report(error)) from None
 
     def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]
@@ -221,21 +222,17 @@ class AlmaJob(cliff.app.App):
         if isinstance(error, AlmajobError):
             self.LOG.error("almajob: %s", error)
             return error.exit_code
-        whose, whom = self._bug(cmd_name)
-        self.LOG.error("almajob: a bug in %s: %s: %s\n%s", whose, type(error).__name__, error, whom)
+        self.LOG.error("%s", self._bug(error, cmd_name))
         return 1
 
-    def _bug(self, cmd_name: str | None) -> tuple[str, str]:
-        """Say whose bug it is, and whom to tell, with what."""
+    def _bug(self, error: BaseException, cmd_name: str | None) -> str:
+        """Say what bug it is and whose, and whom to tell, with what."""
         installed = self.command_manager.commands.get(cmd_name or "")
         if isinstance(installed, Installed) and not is_core(installed.claims[0]):
             whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"
-            return whose, "  Please tell its authors, with the output of the same command and --debug."
-        import platform
-
-        versions = f"almajob {__version__}, Python {platform.python_version()}, {platform.system()}"
-        whom = f"  Please report it, with the output of the same command and --debug,\n  and this: {versions}"
-        return "almajob", whom
+            whom = "  Please tell its authors, with the output of the same command and --debug."
+            return lastwords.bug(error, whose, whom)
+        return lastwords.bug(error)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -250,7 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     stdout.ready()
     try:
-        with raised():
+        with raised(), variables.keys_taken_out():
             code = AlmaJob().outcome(words)
     except KeyboardInterrupt:
         code = 130

@@ -5,7 +5,6 @@ Each is made on first use, and who makes something registers its closing there a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from almajob import variables
 from almajob.config import settings
 from almajob.config.settings import Options, Settings
 from almajob.connections import Connections
@@ -56,7 +56,7 @@ class Context:
         owner: Callable[[], str] = lambda: "almajob",
     ) -> None:
         self._options = options or Options()
-        self._environ = os.environ if environ is None else environ
+        self._environ = variables.environ() if environ is None else environ
         self._closing = ExitStack()
         self._others: dict[str, Context] = {}
         self._owner = owner

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from almajob.secret import redact
 from almajob.visible import visible
 
 if TYPE_CHECKING:
@@ -63,13 +64,18 @@ class AlmajobError(Exception):
 
     def __str__(self) -> str:
         alma = f"[Alma: {self.alma}]" if self.alma else ""
-        lines = [_one_line(self.what), _one_line(self.why), *self.cure.splitlines()[:3], _one_line(alma)]
+        lines = [one_line(self.what), one_line(self.why), *self._cures, one_line(alma)]
         return "\n  ".join(line for line in lines if line)
 
+    @property
+    def _cures(self) -> list[str]:
+        return [redact(line) for line in self.cure.splitlines()[:3]]
 
-def _one_line(text: str) -> str:
-    """Fold and cut what may come from elsewhere, so that a message stays a message."""
-    folded = visible(" ".join(text.split()))
+
+def one_line(text: str) -> str:
+    """Fold and cut what may come from elsewhere, so that a message stays a message; without keys."""
+    # Before it is cut: half a key would not be known as one.
+    folded = visible(redact(" ".join(text.split())))
     return folded if len(folded) <= _LONGEST_LINE else f"{folded[:_LONGEST_LINE]} …"
 
 

@@ -6,16 +6,43 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TextIO
+from typing import Any, TextIO
 
-from almajob.alma.key import redact
 from almajob.errors import UsageError
+from almajob.secret import redact
 from almajob.visible import visible
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _LOGGER = logging.getLogger("almajob")
 _CALLS = logging.getLogger("almajob.alma.calls")
+
+
+class HarmlessRecord(logging.LogRecord):
+    """A record without keys, whoever logs it and whoever writes it: also a plugin's own handler.
+
+    One whose arguments do not fit its text is told as it stands.
+    """
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        if self.exc_info:
+            # A formatter takes this instead of making its own.
+            self.exc_text = redact(logging.Formatter().formatException(self.exc_info))
+
+    def getMessage(self) -> str:  # noqa: N802
+        try:
+            return redact(super().getMessage())
+        except Exception:  # noqa: BLE001  # formatting runs code of whoever logs
+            return redact(f"{self.msg} {self.args}")
+
+
+class _Others(logging.Handler):
+    """Sends what libraries log to where almajob's messages go, where nobody else listens to them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if is_configured():
+            _LOGGER.callHandlers(record)
 
 
 class _Redacting(logging.Formatter):
@@ -86,6 +113,19 @@ def tells_what_happens_only() -> bool:
     return any(handler.level == logging.INFO for handler in _LOGGER.handlers if isinstance(handler, _Console))
 
 
+def is_configured() -> bool:
+    """Whether there is somewhere for messages to go."""
+    return bool(_LOGGER.handlers)
+
+
+def hide_keys() -> None:
+    """Keep keys out of what is logged in this process, by whichever logger and handler."""
+    # Whoever embeds almajob may have a factory of its own.
+    if logging.getLogRecordFactory() is logging.LogRecord:
+        logging.setLogRecordFactory(HarmlessRecord)
+    logging.lastResort = _Others(logging.WARNING)
+
+
 def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: str | None = None) -> None:
     """Send almajob's messages to stderr and to a file; called again, it starts over.
 
@@ -98,6 +138,7 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: st
     Raises:
         UsageError: the file cannot be written.
     """
+    hide_keys()
     for logger in (_LOGGER, _CALLS):
         for handler in list(logger.handlers):
             logger.removeHandler(handler)

@@ -8,9 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from almajob import stdout
-from almajob.alma.key import redact
 from almajob.config.settings import Options
 from almajob.nearest import nearest
+from almajob.secret import redact
 from almajob.visible import visible
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import cmd2
 from cliff.interactive import InteractiveApp
 
-from almajob.alma.key import redact
+from almajob import variables
 from almajob.completion import installed, typed
 from almajob.completion.candidates import FILES, candidates
 from almajob.completion.describing import of_plugins
@@ -27,6 +27,7 @@ from almajob.config.settings import Settings
 from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
+from almajob.secret import redact
 from almajob.store.drawers import make_private
 from almajob.terminal import in_colour
 from almajob.visible import visible
@@ -116,7 +117,7 @@ class Shell(InteractiveApp):
     def perror(self, *objects: Any, **_given: Any) -> None:
         """Tell what cmd2 refuses, as almajob tells its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
-        said = visible(": ".join(str(each) for each in (*objects, *causes) if each))
+        said = visible(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
         if "Clipboard" in said:
             # What cmd2 makes of a ">" with nothing behind it.
             said = "A file must be named behind '>'."
@@ -283,7 +284,7 @@ def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -
         raise UsageError("This is almajob's shell already.", cure="env NAME switches to another environment.")
     given = {name: value for name, value in vars(parsed_args).items() if name.startswith("almajob_")}
     app.lasting = argparse.Namespace(**{**vars(app.options), **given})
-    app.connections = Connections(os.environ)
+    app.connections = Connections(variables.environ())
     try:
         # Closed, as some that start programs leave it, it is an empty script.
         shell = Shell(app, sys.stdin or io.StringIO(), errexit=errexit)

@@ -44,7 +44,7 @@ _KEPT = ("COVERAGE_", "COV_", "LANG", "PATH", "PYTEST_", "TZ")
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a HOME of its own and none of this machine's variables."""
     # What one test takes for a key must not be blanked out of the next one's messages.
-    monkeypatch.setattr("almajob.alma.key._known", set())
+    monkeypatch.setattr("almajob.secret._known", set())
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     for name in list(os.environ):

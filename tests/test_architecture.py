@@ -14,6 +14,8 @@ ROOT = Path(almajob.__file__).parent
 RANKS = (
     *(
         "names",
+        "secret",
+        "variables",
         "visible",
         "nearest",
         "times",
@@ -24,7 +26,7 @@ RANKS = (
         "deadline",
         "errors",
     ),
-    *("alma", "logs"),
+    *("alma", "logs", "lastwords"),
     *(
         "config",
         "store",

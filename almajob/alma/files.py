@@ -10,6 +10,7 @@ from xml.parsers import expat
 
 from almajob.alma import documents, refusals
 from almajob.errors import BrokenOff, NotAlma
+from almajob.secret import redact
 
 if TYPE_CHECKING:
     import requests
@@ -123,7 +124,7 @@ def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> Non
     packed = response.headers.get("Content-Encoding", "identity")
     if packed != "identity":
         # Where it is cut, nothing of what unpacks it would tell.
-        raise NotAlma(f"{host} answered with a file that is packed ({packed[:20]}).", cure=again)
+        raise NotAlma(f"{host} answered with a file that is packed ({redact(packed)[:20]}).", cure=again)
     is_error = any(sign in start[:_SIGNS] for sign in (b"web_service_result", b'"errorList"'))
     if is_error or documents.is_web_page(start):
         error = refusals.error_in(status, start, host)

@@ -20,6 +20,7 @@ from almajob.errors import (
     NotAlma,
     QuotaUsedUp,
 )
+from almajob.secret import redact
 
 DAILY_THRESHOLD = "DAILY_THRESHOLD"
 PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"
@@ -119,7 +120,8 @@ def refusal_in(document: dict[str, Any]) -> Refusal | None:
 
 
 def _one_line(value: object) -> str:
-    return " ".join(str(value).split())[:500] if value is not None else ""
+    # Before it is cut: half a key would not be known as one.
+    return redact(" ".join(str(value).split()))[:500] if value is not None else ""
 
 
 def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:

@@ -16,12 +16,15 @@ from typing import NamedTuple
 
 from almajob.errors import ConfigurationError
 from almajob.nearest import nearest
+from almajob.secret import Secret
 
 TOP = "(top)"
 """The section of what stands before any section, as the predecessor's ini has it."""
 _SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
+# All but those that say where a key is.
+_HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command)"
 _KEEPS_CASE = "param."
 """How the settings begin that have a parameter's own name in them."""
 
@@ -141,6 +144,7 @@ class _Parser(configparser.RawConfigParser):
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Indented lines would silently continue the value above; almajob has no such values.
     lines = [_uncommented(line).strip() for line in text.splitlines()]
+    _hide_keys(lines)
     parser = _Parser(delimiters=("=",), default_section="")
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
@@ -162,6 +166,14 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
         }
         for section in parser.sections()
     }
+
+
+def _hide_keys(lines: Iterable[str]) -> None:
+    """Let every key be hidden from now on: those of other environments too, and those in a wrong section."""
+    for line in lines:
+        name, _equals, value = line.partition("=")
+        if re.match(_HOLDS_KEY, name):
+            Secret(_unquoted(value.strip()))
 
 
 def _uncommented(line: str) -> str:

@@ -13,13 +13,14 @@ from almajob.config.environments import Environment, Sourced
 from almajob.config.ini import refuse_open_file
 from almajob.config.places import expanded
 from almajob.errors import ConfigurationError
+from almajob.variables import KEY_VARIABLES
 
 _COMMAND_SECONDS = 60
 
 
 def variable(environment: str) -> str:
     """Name the environment variable that may hold the key of an environment."""
-    return "ALMAJOB_API_KEY_" + re.sub(r"[^A-Z0-9]", "_", environment.upper())
+    return KEY_VARIABLES + re.sub(r"[^A-Z0-9]", "_", environment.upper())
 
 
 @dataclass(frozen=True, slots=True)

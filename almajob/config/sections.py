@@ -12,6 +12,7 @@ from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourc
 from almajob.config.ini import Ini, Value
 from almajob.errors import ConfigurationError
 from almajob.nearest import nearest
+from almajob.secret import is_shown_in
 
 LOG = logging.getLogger(__name__)
 
@@ -148,7 +149,9 @@ def _known_in(section: str) -> tuple[str, ...] | None:
         return JOB_SETTINGS if section.removeprefix(JOB_HEADING).strip() else None
     if section.startswith(RUN_HEADING):
         return None if run_name_problem(section.removeprefix(RUN_HEADING).strip()) else RUN_SETTINGS
-    return ENVIRONMENT_SETTINGS if _ENVIRONMENT_NAME.fullmatch(section) else None
+    # A key in brackets would name directories and fill columns.
+    is_name = _ENVIRONMENT_NAME.fullmatch(section) and not is_shown_in(section)
+    return ENVIRONMENT_SETTINGS if is_name else None
 
 
 def _is_of_run(name: str) -> bool:

@@ -12,6 +12,7 @@ from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters
 from almajob.runs.prepare import with_key
+from almajob.secret import is_shown_in
 from almajob.store.ledger import Ledger
 from almajob.store.record import checksum
 
@@ -38,7 +39,7 @@ def intention(
 
     Raises:
         UsageError: nothing names a job.
-        Refused: the payload is of another job, or there is no such job or set.
+        Refused: the payload is of another job or has a key in it, or there is no such job or set.
     """
     given = parameters if isinstance(parameters, Parameters) else Parameters.of(parameters)
     if not (job or given.job_id):
@@ -47,6 +48,7 @@ def intention(
             cure="Add --job NAME or ID; almajob list shows them. A payload can name it in its first line:\n"
             "POST /almaws/v1/conf/jobs/M44?op=run",
         )
+    _refuse_keys(given, options)
     found = find(job or given.job_id)
     _refuse_other_job(found, given, options, place)
     if options.set_name:
@@ -71,6 +73,22 @@ def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, envi
             raise
         LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.what)
         return next(iter(found.values()))
+
+
+def _refuse_keys(parameters: Parameters, options: StartOptions) -> None:
+    """Refuse what would put an API key into the ledger, which keeps run keys and payloads as they are.
+
+    Raises:
+        Refused: with the name of what has it.
+    """
+    texts = {f"parameter {item.name}": f"{item.name}={item.value}" for item in parameters.given}
+    for what, text in {"run key": options.run_key, **texts}.items():
+        if is_shown_in(text):
+            raise Refused(
+                f"The {what} has an API key in it; nothing was sent.",
+                why="The ledger would keep it, and Alma would.",
+                cure="Keys belong in the ini. One that others may have seen: make a new one, delete the old one.",
+            )
 
 
 def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions, place: Place) -> None:

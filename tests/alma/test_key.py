@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.key import Key, redact
+from almajob.alma.key import Key
+from almajob.secret import redact
 
 
 def test_no_way_of_printing_shows_a_key() -> None:

@@ -1,0 +1,97 @@
+"""What is said of an error that nothing caught: a bug, told in six lines at most and without keys."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+import warnings
+from types import TracebackType
+from typing import TextIO
+
+from almajob import __version__, logs
+from almajob.errors import one_line
+from almajob.secret import redact
+from almajob.signals import Terminated
+from almajob.visible import visible
+
+LOG = logging.getLogger("almajob")
+
+_VERSIONS = f"almajob {__version__}, Python {sys.version.split()[0]}, {os.uname().sysname}"
+_WHOM = "  Please report it, with the output of the same command and --debug,\n  and this: " + _VERSIONS
+# Whoever ends so has been asked to, or has nobody left who listens.
+_UNSAID = (SystemExit, KeyboardInterrupt, Terminated, BrokenPipeError)
+
+
+def install() -> None:
+    """Take over from Python what it would write to stderr by itself; for a process that is almajob's own."""
+    # Its way with a message that cannot be written is a traceback, with the message's arguments.
+    logging.raiseExceptions = False
+    logs.hide_keys()
+    sys.excepthook = _escaped
+    threading.excepthook = _escaped_in_thread
+    sys.unraisablehook = _escaped_in_passing
+    warnings.showwarning = _warned
+
+
+def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
+    """Word an error that should not be.
+
+    Args:
+        error: what was raised.
+        whose: bug it is.
+        whom: to tell, and with what.
+    """
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  # a plugin's error may have one itself
+        said = "it cannot say of what"
+    return f"almajob: a bug in {whose}: {type(error).__name__}: {one_line(said)}\n{whom}"
+
+
+def tell(error: BaseException) -> None:
+    """Tell an error that nothing caught; with --debug, also where it arose."""
+    if isinstance(error, _UNSAID):
+        return
+    # The options may not have been read yet, or belong to a shell that has ended.
+    if "--debug" in sys.argv:
+        _say("".join(traceback.format_exception(error)))
+    _say(bug(error))
+
+
+def _say(text: str, level: int = logging.ERROR) -> None:
+    if logs.is_configured():
+        LOG.log(level, "%s", text)
+        return
+    try:
+        sys.stderr.write(visible(redact(text), keep="\n\t") + "\n")
+    except (OSError, ValueError, AttributeError):
+        """Closed, full or not there: nobody is left to tell."""
+
+
+def _escaped(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    tell(error)
+
+
+def _escaped_in_thread(given: threading.ExceptHookArgs) -> None:
+    if given.exc_value is not None:
+        tell(given.exc_value)
+
+
+def _escaped_in_passing(given: sys.UnraisableHookArgs) -> None:
+    if given.exc_value is not None:
+        tell(given.exc_value)
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Tell a warning as Python words it, but where almajob's messages go."""
+    _say(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), logging.WARNING)
