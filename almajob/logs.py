@@ -115,7 +115,7 @@ def tells_what_happens_only() -> bool:
 
 def is_configured() -> bool:
     """Whether there is somewhere for messages to go."""
-    return bool(_LOGGER.handlers)
+    return any(isinstance(handler, _Console) for handler in _LOGGER.handlers)
 
 
 def hide_keys() -> None:

@@ -87,7 +87,7 @@ def _refuse_keys(parameters: Parameters, options: StartOptions) -> None:
             raise Refused(
                 f"The {what} has an API key in it; nothing was sent.",
                 why="The ledger would keep it, and Alma would.",
-                cure="Keys belong in the ini. One that others may have seen: make a new one, delete the old one.",
+                cure="Keys belong in the ini; for one that others may have seen, make another.",
             )
 
 

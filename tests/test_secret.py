@@ -1,0 +1,280 @@
+"""A secret is carried, and shown nowhere; what is shown is cleaned of it."""
+
+from __future__ import annotations
+
+import copy
+import hmac
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, NamedTuple
+from urllib.parse import quote, quote_from_bytes
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.secret import HIDDEN, Secret, is_shown_in, redact
+
+TEXT = "an-unusual-key-of-a-test"
+PRINTABLE = st.characters(min_codepoint=33, max_codepoint=126)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """What has a secret among its fields."""
+
+    secret: Secret
+
+
+class Pair(NamedTuple):
+    """The same, as a tuple."""
+
+    name: str
+    secret: Secret
+
+
+class Own(Secret):
+    """One with a name of its own."""
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        (repr, "Secret(hidden)"),
+        (str, "Secret(hidden)"),
+        (format, "Secret(hidden)"),
+        (lambda secret: f"{secret}|{secret!r}|{secret!s}", "Secret(hidden)|Secret(hidden)|Secret(hidden)"),
+        (lambda secret: f"{secret:>16}", "  Secret(hidden)"),
+        (lambda secret: "%s %r" % (secret, secret), "Secret(hidden) Secret(hidden)"),  # noqa: UP031
+        (lambda secret: "{} {!r}".format(secret, secret), "Secret(hidden) Secret(hidden)"),  # noqa: UP032
+        (lambda secret: str([secret, {"a": secret}]), "[Secret(hidden), {'a': Secret(hidden)}]"),
+        (lambda secret: repr(Keeper(secret)), "Keeper(secret=Secret(hidden))"),
+        (lambda secret: str(asdict(Keeper(secret))), "{'secret': Secret(hidden)}"),
+        (lambda secret: str(astuple(Keeper(secret))), "(Secret(hidden),)"),
+        (lambda secret: repr(Pair("x", secret)), "Pair(name='x', secret=Secret(hidden))"),
+        (lambda secret: str(Pair("x", secret)._asdict()), "{'name': 'x', 'secret': Secret(hidden)}"),
+        (lambda secret: str(ValueError(secret)), "Secret(hidden)"),
+        (lambda secret: repr(Own(secret.reveal())), "Own(hidden)"),
+        (lambda secret: json.dumps(secret, default=str), '"Secret(hidden)"'),
+    ],
+)
+def test_no_way_of_showing_shows_it(shown: Callable[[Secret], str], told: str) -> None:
+    """Alone, in what holds it, and through each of Python's ways of formatting."""
+    assert shown(Secret(TEXT)) == told
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pickle.dumps,
+        lambda secret: pickle.dumps(Keeper(secret), protocol=0),
+        json.dumps,
+        lambda secret: json.dumps(Pair("x", secret)),
+        yaml.dump,
+        lambda secret: secret.__reduce__(),
+        lambda secret: secret.__getstate__(),
+        bytes,
+        list,
+        len,
+    ],
+)
+def test_no_way_of_writing_takes_it(write: Callable[[Any], object]) -> None:
+    """Refused, with words that do not have it either."""
+    with pytest.raises(TypeError) as caught:
+        write(Secret(TEXT))
+    assert TEXT not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_refusal_to_be_pickled_says_why() -> None:
+    """As whoever sees it has not meant to."""
+    with pytest.raises(TypeError, match=r"^a secret is written nowhere$"):
+        pickle.dumps(Secret(TEXT))
+
+
+def test_it_has_no_fields_that_could_be_listed() -> None:
+    """Neither ``vars`` nor a debugger's list of attributes has the text."""
+    with pytest.raises(TypeError):
+        vars(Secret(TEXT))
+
+
+def test_a_traceback_with_all_variables_does_not_show_it() -> None:
+    """As some logging libraries write one."""
+    secret = Secret(TEXT)
+    try:
+        raise ValueError(secret)
+    except ValueError as error:
+        told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    assert "Secret(hidden)" in "".join(told.format())
+    assert TEXT not in "".join(told.format())
+
+
+def test_a_copy_is_the_same() -> None:
+    """So that settings can be copied, and the copy has no other way to show it."""
+    secret = Secret(TEXT)
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy(Keeper(secret)).secret is secret
+
+
+def test_reveal_gives_it() -> None:
+    """To the one place that needs it."""
+    assert Secret(TEXT).reveal() == TEXT
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (Secret(TEXT), True),
+        (Own(TEXT), True),
+        (Secret(TEXT[:-1]), False),
+        (Secret("x" + TEXT[1:]), False),
+        (Secret(""), False),
+        (Secret("\u00e9\udc80"), False),
+        (TEXT, False),
+        (None, False),
+    ],
+)
+def test_two_are_the_same_where_their_texts_are(other: object, same: bool) -> None:
+    """A bare text is no secret."""
+    assert (Secret(TEXT) == other) is same
+    assert (Secret(TEXT) != other) is not same
+    assert (len({Secret(TEXT), other}) == 1) is same
+
+
+def test_comparing_takes_as_long_wherever_they_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library's comparison is asked, for texts that no encoding has, too."""
+    asked: list[tuple[bytes, bytes]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        asked.append((one, other))
+        return True
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert Secret("a\udc80") == Secret("b")
+    assert asked == [(b"a\xed\xb2\x80", b"b")]
+
+
+def test_its_hash_is_not_that_of_its_text() -> None:
+    """It does not stand in for the text in any table."""
+    assert hash(Secret(TEXT)) == hash(Secret(TEXT)) != hash(TEXT)
+
+
+@given(st.text(PRINTABLE, min_size=8, max_size=40), st.text(), st.text())
+def test_a_known_one_is_blanked_out_wherever_it_stands(text: str, before: str, after: str) -> None:
+    """Whatever surrounds it."""
+    Secret(text)
+    assert text not in redact(before + text + after) or text in HIDDEN * 3
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        lambda text: f"b{text.encode()!r}",
+        repr,
+        lambda text: repr(f"'{text}\""),
+        lambda text: repr(f"'{text}"),
+        json.dumps,
+        lambda text: json.dumps(json.loads(json.dumps([text]))),
+        quote,
+        lambda text: quote(text, ""),
+        lambda text: quote_from_bytes(text.encode(), "/:"),
+        lambda text: f"https://alma.invalid/x?apikey={quote(text, '')}&y=1",
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["aB3-_.~x", "odd\"key'of\\a/test", "with+plus=and%41", "with'quote", 'with"two"', "back\\slash"]
+)
+def test_it_is_blanked_out_in_every_spelling_of_our_messages(text: str, spell: Callable[[str], str]) -> None:
+    """Python's and JSON's quotes, and addresses, for whatever characters a key may have."""
+    spelled = spell(text)
+    Secret(text)
+    told = redact(f"before {spelled} after")
+    assert HIDDEN in told
+    assert told.startswith("before ")
+    assert told.endswith(" after")
+    assert not [part for part in (spelled.strip("\"'"), text) if part in told]
+
+
+def test_only_the_secret_is_blanked_out() -> None:
+    """Exactly it, each time, and nothing around it."""
+    Secret(TEXT)
+    assert redact(f"<{TEXT}>{TEXT}-{TEXT[:-1]}") == f"<{HIDDEN}>{HIDDEN}-{TEXT[:-1]}"
+
+
+def test_of_two_the_longer_one_goes_first() -> None:
+    """Else its rest would stay."""
+    for length in (8, 12, 10, 9, 11):
+        Secret("abcdefghijkl"[:length])
+    assert redact("abcdefghijkl, abcdefghi, abcdefgh") == f"{HIDDEN}, {HIDDEN}, {HIDDEN}"
+
+
+@pytest.mark.parametrize(("length", "is_hidden"), [(0, False), (1, False), (7, False), (8, True), (9, True)])
+def test_a_short_word_of_a_test_server_does_not_spoil_messages(length: int, is_hidden: bool) -> None:
+    """A key such as "test" is no secret, and occurs in every other word; from eight characters on it is."""
+    word = "exportable"[:length]
+    assert Secret(word).reveal() == word
+    assert (redact("an exportable job") != "an exportable job") is is_hidden
+    assert is_shown_in("an exportable job") is is_hidden
+    assert str(Secret(word)) == "Secret(hidden)"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("apikey l9zz0123456789", "apikey (hidden)"),
+        ("GET /x?apikey=secret01230123&a=1", "GET /x?apikey=(hidden)&a=1"),
+        ("GET /x?apikey%3Dsecret01230123&a=1", "GET /x?apikey%3D(hidden)&a=1"),
+        ("apikey%20secret01230123", "apikey%20(hidden)"),
+        ("APIKEY secret01230123", "APIKEY (hidden)"),
+        ("X-Api-Key: secret01230123.", "X-Api-Key: (hidden)."),
+        ('{"api_key": "secret01230123"}', '{"api_key": "(hidden)"}'),
+        ("api_key = secret01230123", "api_key = (hidden)"),
+        ("apikey='secret0-_123'", "apikey='(hidden)'"),
+        ("apikey secret0-_12", "apikey secret0-_12"),
+        ("l8xx0123456789abcdef0123456789abcdef", "(hidden)"),
+        ("L7XX0123456789ABCDEF", "(hidden)"),
+        ("%20l7xx01234567.", "%20(hidden)."),
+        (r"\nl7xx01234567\n", r"\n(hidden)\n"),
+        ("l7xx0123456", "l7xx0123456"),
+        ("l9xx0123456789", "l9xx0123456789"),
+        (
+            "There is no API key for production-environment.",
+            "There is no API key for production-environment.",
+        ),
+        ("api_key_command = pass-show-the-key", "api_key_command = pass-show-the-key"),
+    ],
+)
+def test_what_looks_like_a_key_is_blanked_out(text: str, told: str) -> None:
+    """Even one that this process never saw; what only resembles one stays."""
+    assert redact(text) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "is_shown"),
+    [
+        (f"x{TEXT}x", True),
+        (TEXT[1:], False),
+        ("odd%2Fkey%2Bof-a-test", True),
+        ("xl7xx01234567", True),
+        ("L8XX0123456A", True),
+        ("l7xx0123456", False),
+        ("apikey=secret01230123", False),
+        ("", False),
+    ],
+)
+def test_what_has_one_in_it_is_told(text: str, is_shown: bool) -> None:
+    """Known ones, in any spelling, and what looks like a key of Alma's; a word before it proves nothing."""
+    Secret(TEXT)
+    Secret("odd/key+of-a-test")
+    assert is_shown_in(text) is is_shown
+
+
+def test_logging_hides_it() -> None:
+    """Whatever formats the record."""
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (Secret(TEXT),), None)
+    assert logging.Formatter().format(record) == "Secret(hidden)"

@@ -1,0 +1,56 @@
+"""Variables that hold keys are there for almajob, and not for what it starts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from almajob import variables
+from almajob.config import keys
+from almajob.secret import redact
+
+ONE = "ALMAJOB_API_KEY_SANDBOX"
+
+
+def test_a_key_is_taken_out_and_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile almajob itself still sees it, and everything else."""
+    monkeypatch.setenv(ONE, "an-odd-key-of-a-test")
+    monkeypatch.setenv("ALMAJOB_API_KEY", "is no key: it names no environment")
+    before = dict(os.environ)
+    with variables.keys_taken_out():
+        assert ONE not in os.environ
+        assert dict(os.environ) == {name: value for name, value in before.items() if name != ONE}
+        assert dict(variables.environ()) == before
+    assert dict(os.environ) == dict(variables.environ()) == before
+
+
+def test_it_is_put_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whoever embeds almajob calls it again."""
+    monkeypatch.setenv(ONE, "x")
+    with pytest.raises(KeyboardInterrupt), variables.keys_taken_out():
+        raise KeyboardInterrupt
+    assert os.environ[ONE] == "x"
+
+
+def test_an_inner_use_takes_nothing_and_puts_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a command runs almajob itself."""
+    monkeypatch.setenv(ONE, "x")
+    with variables.keys_taken_out():
+        with variables.keys_taken_out():
+            assert variables.environ()[ONE] == "x"
+        assert ONE not in os.environ
+        assert variables.environ()[ONE] == "x"
+
+
+def test_every_key_of_a_variable_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of an environment that is not used, and one that another program left a line break behind."""
+    monkeypatch.setenv("ALMAJOB_API_KEY_OTHER", "an-odd-key-of-a-test\n")
+    with variables.keys_taken_out():
+        assert redact("It is an-odd-key-of-a-test.") == "It is (hidden)."
+
+
+def test_these_are_the_variables_that_are_read() -> None:
+    """Every environment's begins so."""
+    assert variables.KEY_VARIABLES == "ALMAJOB_API_KEY_"
+    assert keys.variable("network-zone") == "ALMAJOB_API_KEY_NETWORK_ZONE"
