@@ -56,26 +56,19 @@ class AlmajobError(Exception):
     record: Record | None = None
 
     def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.cure = cure
-        self.alma = alma
+        # Here, before anything is cut: half a key would not be known as one.
+        self.what, self.why, self.cure, self.alma = map(redact, (what, why, cure, alma))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         alma = f"[Alma: {self.alma}]" if self.alma else ""
-        lines = [one_line(self.what), one_line(self.why), *self._cures, one_line(alma)]
+        lines = [one_line(self.what), one_line(self.why), *self.cure.splitlines()[:3], one_line(alma)]
         return "\n  ".join(line for line in lines if line)
-
-    @property
-    def _cures(self) -> list[str]:
-        return [redact(line) for line in self.cure.splitlines()[:3]]
 
 
 def one_line(text: str) -> str:
-    """Fold and cut what may come from elsewhere, so that a message stays a message; without keys."""
-    # Before it is cut: half a key would not be known as one.
-    folded = visible(redact(" ".join(text.split())))
+    """Fold and cut what may come from elsewhere, so that a message stays a message."""
+    folded = visible(" ".join(text.split()))
     return folded if len(folded) <= _LONGEST_LINE else f"{folded[:_LONGEST_LINE]} …"
 
 

@@ -48,7 +48,7 @@ def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
         said = str(error)
     except Exception:  # noqa: BLE001  # a plugin's error may have one itself
         said = "it cannot say of what"
-    return f"almajob: a bug in {whose}: {type(error).__name__}: {one_line(said)}\n{whom}"
+    return f"almajob: a bug in {whose}: {type(error).__name__}: {one_line(redact(said))}\n{whom}"
 
 
 def tell(error: BaseException) -> None:

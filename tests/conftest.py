@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -21,6 +22,7 @@ from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
+from tests.canary import assert_no_key_below, key_in
 from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma
 
@@ -40,9 +42,46 @@ collect_ignore = ["plugins"]
 _KEPT = ("COVERAGE_", "COV_", "LANG", "PATH", "PYTEST_", "TZ")
 
 
+# What almajob starts while it runs in this process: words and environment.
+_children: list[object] = []
+_runs_here = [False]
+
+
+def _hook(event: str, given: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen" and _runs_here[0]:
+        _children.append((given[1], dict(os.environ if given[3] is None else given[3])))
+
+
+# An audit hook cannot be taken away again.
+sys.addaudithook(_hook)
+
+
+class _Watched(subprocess.Popen[Any]):
+    """A process that never writes a key, if it is almajob."""
+
+    def communicate(self, *given: Any, **more: Any) -> Any:
+        written = super().communicate(*given, **more)
+        # The simulator tells its keys to whoever serves it.
+        if "almajob" in str(self.args) and "serve" not in str(self.args):
+            for stream in written:
+                assert not key_in(stream or ""), self.args
+        return written
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that wrote a key to stdout, stderr or a log, and did not look at it."""
+    report = yield
+    for title, text in report.sections:
+        if report.passed and key_in(text):
+            report.outcome, report.longrepr = "failed", f"{title} has a key in it"
+    return report
+
+
 @pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a HOME of its own and none of this machine's variables."""
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
+    monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
     monkeypatch.setattr("almajob.secret._known", set())
     home = tmp_path / "home"
@@ -58,6 +97,8 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+    yield
+    assert_no_key_below(tmp_path)
 
 
 @dataclass(frozen=True)
@@ -73,28 +114,33 @@ Run = Callable[..., Result]
 
 
 def _never_show_the_key(result: Result) -> Result:
-    assert KEY not in result.out
-    assert KEY not in result.err
+    assert not key_in(result.out)
+    assert not key_in(result.err)
+    assert not key_in(repr(_children))
     assert "Traceback" not in result.err
     return result
 
 
 @pytest.fixture
-def almajob(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
+def almajob(capfd: pytest.CaptureFixture[str]) -> Run:
     """Run a command line in this process; no byte of it may be the key."""
 
     def run(*argv: str) -> Result:
         capfd.readouterr()
-        code = main(list(argv))
+        _children.clear()
+        _runs_here[0] = True
+        try:
+            code = main(list(argv))
+        finally:
+            _runs_here[0] = False
         out, err = capfd.readouterr()
         return _never_show_the_key(Result(code, out, err))
 
-    yield run
-    _no_key_below(tmp_path)
+    return run
 
 
 @pytest.fixture
-def almajob_process(tmp_path: Path) -> Iterator[Run]:
+def almajob_process() -> Run:
     """Run a command line in a process of its own, with a pipe for stdout."""
 
     def run(*argv: str, environ: Mapping[str, str] | None = None, **kwargs: object) -> Result:
@@ -110,14 +156,7 @@ def almajob_process(tmp_path: Path) -> Iterator[Run]:
         )
         return _never_show_the_key(Result(done.returncode, done.stdout, done.stderr))
 
-    yield run
-    _no_key_below(tmp_path)
-
-
-def _no_key_below(directory: Path) -> None:
-    for path in directory.rglob("*"):
-        if path.is_file() and path.suffix not in {".ini", ".key"} and os.access(path, os.R_OK):
-            assert KEY.encode() not in path.read_bytes(), path
+    return run
 
 
 @pytest.fixture(scope="session")

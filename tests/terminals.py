@@ -13,6 +13,8 @@ from types import TracebackType
 import pexpect.fdpexpect
 import pyte
 
+from tests.canary import key_in
+
 ROWS, COLUMNS = 20, 110
 _PATIENCE = 30.0
 _ALMAJOB = (sys.executable, "-m", "almajob")
@@ -50,6 +52,7 @@ class Terminal:
         )
         os.close(slave)
         self._master = master
+        self._written = self._typed = ""
         self._output = pexpect.fdpexpect.fdspawn(master, encoding="utf-8")
 
     def __enter__(self) -> Terminal:
@@ -61,6 +64,8 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         self._output.close()
+        # A terminal shows what is typed.
+        assert not key_in(self._written) or key_in(self._typed)
 
     @property
     def lines(self) -> list[str]:
@@ -101,6 +106,7 @@ class Terminal:
 
     def type(self, text: str) -> None:
         """Type something."""
+        self._typed += text
         os.write(self._master, text.encode())
 
     def press_ctrl_c(self) -> None:
@@ -109,7 +115,9 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
-            self._stream.feed(self._output.read_nonblocking(65536, 0.1))
+            written = self._output.read_nonblocking(65536, 0.1)
+            self._written += written
+            self._stream.feed(written)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:

@@ -18,8 +18,8 @@ KEY = "an-odd-key-of-a-test"
 class Unspeakable:
     """Cannot be formatted."""
 
-    def __str__(self) -> str:
-        raise RuntimeError("no")
+    def __repr__(self) -> str:
+        raise RuntimeError(KEY)
 
 
 @pytest.fixture(autouse=True)
@@ -123,10 +123,17 @@ def test_before_there_is_a_place_for_messages_a_librarys_is_dropped(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_field_that_a_format_adds_is_cleaned_too() -> None:
-    """Our own handlers clean the finished line, whatever is in it."""
+def test_our_own_handlers_clean_the_finished_line(tmp_path: Path) -> None:
+    """Whatever is in it besides the message."""
+    log = tmp_path / "almajob.log"
+    logs.configure(io.StringIO(), 0, str(log))
+    logging.getLogger(f"almajob.{KEY}").warning("%s", "x")
+    assert log.read_text("utf-8").endswith(" WARNING almajob.(hidden) x\n")
+
+
+def test_what_cannot_be_formatted_is_dropped_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not told with a traceback on stderr."""
     stream = io.StringIO()
     logs.configure(stream, 0, None)
-    logging.getLogger("almajob").warning("%s", Unspeakable(), stack_info=False)
-    logging.getLogger("almajob").warning("x", extra={"key": KEY})
-    assert KEY not in stream.getvalue()
+    logging.getLogger("almajob").warning("%s", Unspeakable())
+    assert (stream.getvalue(), capfd.readouterr().err) == ("", "")
