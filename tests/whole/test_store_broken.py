@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -22,6 +23,7 @@ from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.whole.crowd import LIST, list_twice
+from tests.whole.limited import place_for_anybody, run_limited
 from tests.whole.mortal import PROCESSES
 
 JOB = "ERP export using profile FINANCE"
@@ -255,3 +257,35 @@ def test_fifty_processes_share_a_cache(tmp_path: Path) -> None:
     with closing(sqlite3.connect(drawer / "cache.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("SELECT count(*) FROM Cache").fetchall() == [(1,)]
+
+
+@pytest.fixture
+def place(simulated: SimulatedAlma) -> Iterator[Path]:
+    with place_for_anybody(simulated.ini) as made:
+        yield made
+
+
+@pytest.mark.parametrize("limit", ["read-only", "full"])
+@pytest.mark.parametrize("environment", ["sandbox", "production"], ids=["warm", "cold"])
+def test_a_cache_that_cannot_be_written(place: Path, jobs: str, limit: str, environment: str) -> None:
+    """The list is right, with one warning, and nothing half made is left behind."""
+    done = run_limited(place, limit, ("--env", environment, *LIST[2:]), LIST)
+    assert (done.code, done.out) == (0, jobs), done.err
+    assert done.err.count("Alma is asked instead") == len(done.err.splitlines()) == 1
+    assert not list(place.rglob("*.new.*"))
+    assert not list(place.rglob("*.damaged-*"))
+
+
+@pytest.mark.parametrize("limit", ["read-only", "full"])
+@pytest.mark.parametrize("before", [(LIST, ("runs", "list")), (LIST,)], ids=["there", "to be made"])
+def test_a_ledger_that_cannot_be_written(
+    simulated: SimulatedAlma, place: Path, limit: str, before: tuple[tuple[str, ...], ...]
+) -> None:
+    """Nothing is sent; the cure is room or a place, and not to move the ledger away."""
+    done = run_limited(place, limit, *before, START)
+    assert (done.code, done.out) == (5, ""), done.err
+    # The locks of jobs, which come first, are refused to a reader, too.
+    assert re.search("Without (it|locks) a job could (start|be started) twice", done.err)
+    assert "ALMAJOB_STATE_DIR" in done.err
+    assert ".damaged" not in done.err
+    assert simulated.log.count(STARTS) == 0
