@@ -1,0 +1,61 @@
+"""Whatever answers in Alma's place: an exit code and a few words, and no start that is said to be certain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from almajob.alma.api import Alma
+from almajob.alma.key import Key
+from almajob.alma.session import Session
+from almajob.alma.timelimits import TimeLimits
+from almajob.errors import AlmajobError
+from almajob.runs.outcome import judge
+from almajob.store.record import State
+from tests.conftest import Run
+from tests.fake_alma import KEY
+from tests.hostile_answers import ANSWERS
+from tests.raw_server import RawServer, saying
+
+
+@pytest.mark.parametrize(("code", "answer"), ANSWERS.values(), ids=ANSWERS)
+def test_a_read(
+    almajob: Run,
+    write_ini: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    answer: bytes,
+) -> None:
+    """The exit code of the table, at most six lines, no steering of the terminal, a list that is JSON."""
+    monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
+    with RawServer(saying(answer)) as server:
+        write_ini(f"[sandbox]\napi_key = {KEY}\nbase_url = {server.url}\n")
+        done = almajob("--env", "sandbox", "list", "-f", "json")
+    assert done.code == code, done.err
+    assert len(done.err.splitlines()) <= 6
+    assert len(done.err) < 2000
+    assert "a bug in" not in done.err
+    assert done.err.replace("\n", "").isprintable()
+    assert "root:" not in done.out
+    if code == 0:
+        assert len(json.loads(done.out)) <= 4
+    else:
+        assert done.out == ""
+
+
+@pytest.mark.parametrize("answer", [answer for _code, answer in ANSWERS.values()], ids=ANSWERS)
+def test_a_start(answer: bytes) -> None:
+    """One POST; none of it proves that the job was started, or that it was not."""
+    with RawServer(saying(answer)) as server:
+        alma = Alma(Session(server.url, Key(KEY), TimeLimits(10, 10, 10)))
+        try:
+            outcome = judge("M1", alma.submit("M1", []))
+        except AlmajobError as error:
+            outcome = judge("M1", error)
+        alma.close()
+    assert outcome.state is State.UNKNOWN
+    assert len(server.received) == 1
+    assert server.received[0].startswith(b"POST ")
