@@ -93,8 +93,10 @@ def _content(element: ElementTree.Element) -> Any:
 def _add(members: dict[str, Any], name: str, content: Any) -> None:
     if name in _ARRAYS:
         members.setdefault(name, []).append(content)
+    elif isinstance(before := members.get(name), list):
+        # Not copied: a hundred thousand of them would take minutes.
+        before.append(content)
     elif name in members:
-        before = members[name]
-        members[name] = [*(before if isinstance(before, list) else [before]), content]
+        members[name] = [before, content]
     else:
         members[name] = content

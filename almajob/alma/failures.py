@@ -13,7 +13,7 @@ from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
 if TYPE_CHECKING:
     import requests
 
-SIZE_LIMIT = 32 * 2**20
+SIZE_LIMIT = 8 * 2**20
 """The most decoded bytes that one answer may have; a page of 100 jobs has about 30,000."""
 
 

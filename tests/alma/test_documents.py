@@ -85,6 +85,13 @@ def test_entities_are_never_expanded(encoding: str) -> None:
     assert time.monotonic() - begun < 1
 
 
+def test_many_elements_of_one_name_are_read_in_a_moment() -> None:
+    """A megabyte of them, where copying the list for each would take a minute."""
+    begun = time.monotonic()
+    assert len(parse(b"<a>" + b"<b/>" * 250_000 + b"</a>")["b"]) == 250_000
+    assert time.monotonic() - begun < 10
+
+
 @given(
     st.binary(max_size=300)
     | st.text(max_size=100).map(lambda text: f"<a>{text}</a>".encode("utf-8", "replace"))

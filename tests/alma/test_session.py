@@ -150,7 +150,7 @@ def test_an_answer_that_is_too_large_is_cut_off(
     assert len(bomb) < 100_000
     packed = Response(bomb, 200, {"Content-Encoding": "gzip"}, content_type="application/json")
     alma.on("GET /test", packed)
-    with pytest.raises(NotAlma, match="larger than 32 MiB"):
+    with pytest.raises(NotAlma, match="larger than 8 MiB"):
         session.get("/conf/test")
     assert len(alma.requests) == 1
 

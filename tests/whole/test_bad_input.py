@@ -102,7 +102,7 @@ ANSWERS = {
     "html": (Response("<html>Sign in</html>", 200, content_type="text/html"), 6, "a web page (HTML)"),
     "truncated json": (Response('{"job": [{"id": "M', 200), 6, "breaks off"),
     "empty": (Response("", 200), 6, "an empty answer"),
-    "50 MB": (Response(b'{"job": [' + b" " * 50_000_000, 200), 6, "larger than 32 MiB"),
+    "50 MB": (Response(b'{"job": [' + b" " * 50_000_000, 200), 6, "larger than 8 MiB"),
     "key refused": (answer(error("UNAUTHORIZED"), 400), 7, "config check"),
     "html 401": (Response("<html>", 401, content_type="text/html"), 7, "regional gateway"),
     "plain text key error": (Response("Invalid API Key", 400), 7, "Read/write"),
