@@ -188,8 +188,8 @@ def seconds(text: str) -> float:
 
 def whole_number(text: str) -> int:
     """Take a number from 0; for ``type=``."""
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError("must be a whole number, from 0")
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("must be a whole number, from 0, of 18 digits at most")
     return int(text)
 
 

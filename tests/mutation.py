@@ -70,7 +70,7 @@ def tried(module: str) -> tuple[int, list[str]]:
 
 
 def _pass_over_what_is_no_error(directory: Path) -> None:
-    """Pass over what Python refuses to read, and what changes nothing but the types in a signature."""
+    """Pass over what Python refuses to read, and what changes nothing but types and signs in a signature."""
     with use_db(str(directory / "session.sqlite"), WorkDB.Mode.open) as session:
         for item in session.work_items:
             (mutation,) = item.mutations
@@ -96,6 +96,11 @@ def _meant(code: str) -> str | None:
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
+        elif isinstance(node, ast.arguments):
+            # cosmic-ray takes the star in a signature for a multiplication.
+            node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+            node.defaults += [default for default in node.kw_defaults if default]
+            node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
     return ast.dump(tree)
 
 

@@ -26,9 +26,10 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 def test_whole_numbers_begin_at_0() -> None:
-    """Digits, and nothing else."""
+    """Digits, and nothing else; not more of them than anything here could mean."""
     assert whole_number("0") == 0
-    for text in ("-1", "1.5", "x", "", "²"):
+    assert whole_number("9" * 18) == 10**18 - 1
+    for text in ("-1", "1.5", "x", "", "²", "1\n", "9" * 19, "9" * 5000):
         with pytest.raises(argparse.ArgumentTypeError):
             whole_number(text)
 

@@ -1,0 +1,107 @@
+"""Any text is an ini, or an error that says where it is wrong and does not quote a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from almajob.config import ini, sections
+from almajob.config.environments import Sourced
+from almajob.config.ini import Ini
+from almajob.config.settings import Settings
+from almajob.errors import ConfigurationError
+from tests.fuzz.choices import NASTY, Choices
+from tests.fuzz.trials import tried
+
+SECRET = "l7xxSECRETSECRET"
+PATH = Path("almajob.ini")
+LINES = (
+    *("[sandbox]", "[production]", "[almajob]", "[job:M44]", "[run:daily]", "[lab]", "[demo]", "[Almajob]"),
+    *("[", "]", "[run:]", "[job:]", "[a b]", "[]", "[[x]]", "[sandbox] ; x", f"api_key = {SECRET}"),
+    *(f'api_key = "{SECRET}"', f"api_key {SECRET}", SECRET, f"{SECRET} = 1", f"api_key_sandbox = {SECRET}"),
+    *(f"API_KEY: {SECRET}", f"api_key = '{SECRET}", f"  api_key={SECRET} # x", f"api_keys = {SECRET}"),
+    *(f"domain = na {SECRET}", "region = na", "region = moon", "domain = eu"),
+    *("base_url = http://127.0.0.1:1", "base_url = https://[", "= x", "base_url = http://a..b"),
+    *("base_url = https://x:99999", "kind = sandbox", "kind = x", "deadline = 1e99", "tag="),
+    *("deadline = nan", "read_timeout = 5", "tag = maybe", "sole_starter = yes", "accept = FAILED, x"),
+    *("accept =", "env = sandbox", "env = production", "cache_dir =", "cache_dir = ~x", "job = ERP"),
+    *("job@sandbox = M1", "param.set_id = 1", "param. = 1", "param.A@b = 2", "PARAM.x = 3", "set = x"),
+    *("once_per = day", "xml = yes", "a", "read_only = on", "# x", "; x", "", "  continued", "x = 1"),
+    *("X = 2", "x@Y = 2", "\ufeff[sandbox]", "é = ß"),
+)
+ENDS = ("\n", "\n", "\n", "\r\n", "\r", "\x0b", "\x1c", "\x85", "\u2028", " ", "")
+
+
+def _text(data: bytes) -> str:
+    choices = Choices(data)
+    if choices.below(4) == 0:
+        return choices.rest.decode("utf-8", "replace")
+    lines = choices.some_of(LINES, 12)
+    return "".join(
+        line + choices.one_of(ENDS) + choices.one_of(NASTY) * (choices.below(6) == 5) for line in lines
+    )
+
+
+def _may_quote(found: Ini) -> bool:
+    """Whether what looks like a key stands where nobody has one: in a heading, or as a kind."""
+    named = {"kind", "accept"}
+    return any(
+        SECRET.casefold() in section.casefold()
+        or any(SECRET in value.text for name, value in values.items() if name in named)
+        for section, values in found.sections.items()
+    )
+
+
+@tried()
+def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
+    """Read, sorted, and each environment made of it; every value knows its line, no error quotes a key."""
+    text = _text(data)
+    found = None
+    try:
+        found = ini.parsed(PATH, text)
+        lines = len(text.splitlines())
+        assert all(0 < value.line <= lines for values in found.sections.values() for value in values.values())
+        settings = _settings(found)
+        settings.accept_of_jobs()
+        for name in settings.environment_names():
+            settings.environment(name)
+    except ConfigurationError as error:
+        assert len(str(error).splitlines()) <= 6
+        assert SECRET.casefold() not in str(error).casefold() or (found is not None and _may_quote(found))
+
+
+def _settings(found: Ini) -> Settings:
+    sorted_ = sections.sort(found)
+    nowhere = Sourced("/nowhere", "default")
+    return Settings(found, None, nowhere, nowhere, sorted_.environments, sorted_.jobs, sorted_.runs)
+
+
+@tried(2000)
+def test_any_text_is_a_file_of_saved_runs_or_an_error(data: bytes) -> None:
+    """As those of runs.d."""
+    try:
+        runs = sections.of_runs(ini.parsed(PATH, _text(data)))
+    except ConfigurationError:
+        return
+    assert not any(sections.run_name_problem(name) for name in runs)
+
+
+@tried(3000)
+def test_what_is_quoted_is_read_back(data: bytes) -> None:
+    """Any value that a line can hold, beside others; what none can hold is refused, and only that."""
+    choices = Choices(data)
+    text = choices.text((*NASTY, ";", "#", " ;", " #", "'", '"', "a", "b", "=", "]", "[x]"))
+    written = ini.quoted(text)
+    if written is None:
+        needs_quotes = text != text.strip() or text[:1] in "\"'" or any(sign in text for sign in ";#")
+        assert (
+            len(text.splitlines()) != 1
+            or text.splitlines() != [text]
+            or (needs_quotes and {*"\"'"} <= {*text})
+        )
+        return
+    found = ini.parsed(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
+    assert {name: {key: value.text for key, value in values.items()} for name, values in found.items()} == {
+        ini.TOP: {},
+        "a": {"x": text},
+        "b": {"x": "1"},
+    }
