@@ -21,6 +21,14 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/alma/refusals.py": ["tests/alma/test_refusals.py"],
         "almajob/alma/failures.py": ["tests/alma/test_failures.py"],
     },
+    "limiter": {
+        "almajob/alma/allowance.py": ["tests/alma/test_allowance.py"],
+        "almajob/alma/limits.py": ["tests/alma/test_limits.py"],
+    },
+    "secrets": {
+        "almajob/secret.py": ["tests/test_secret.py"],
+        "almajob/alma/key.py": ["tests/alma/test_key.py"],
+    },
     "ledger": {
         "almajob/store/record.py": ["tests/store/test_record.py"],
         "almajob/store/rows.py": ["tests/store/test_ledger.py"],

@@ -118,7 +118,7 @@ def _no_secure_connection(cause: object, host: str) -> Unreachable:
     if isinstance(first, ssl.SSLCertVerificationError):
         return NotSent(
             f"{host} could not prove that it is {host}.",
-            why=_UNTRUSTED.get(first.verify_code, _UNTRUSTED[0]),
+            why=_UNTRUSTED.get(getattr(first, "verify_code", 0), _UNTRUSTED[0]),
             cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
         )
     if getattr(first, "library", "") in _OF_FILES:

@@ -117,5 +117,37 @@ def test_the_reason_of_a_broken_answer_is_told() -> None:
 
 def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
     """The limit is told in MiB."""
-    assert SIZE_LIMIT == 33_554_432
-    assert too_large(HOST).what == f"The answer of {HOST} is larger than 32 MiB."
+    assert SIZE_LIMIT == 8_388_608
+    assert too_large(HOST).what == f"The answer of {HOST} is larger than 8 MiB."
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (9, "is not valid yet, or this machine's clock is wrong"),
+        (10, "has expired, or this machine's clock is wrong"),
+        (18, "is signed by nobody known here"),
+        (21, "is signed by nobody known here"),
+        (62, "is for another name"),
+        (64, "is for another name"),
+        (7, "is not valid for this name, has expired, or is signed by nobody known here"),
+    ],
+)
+def test_why_a_certificate_is_not_trusted_is_told(code: int, why: str) -> None:
+    """By OpenSSL's number, where it is one of the usual."""
+    refused = ssl.SSLCertVerificationError("no")
+    refused.verify_code = code
+    found = failure(_behind(urllib3.exceptions.SSLError(refused), kinds.SSLError), HOST)
+    assert type(found) is NotSent
+    assert found.why == f"Its certificate {why}."
+
+
+@pytest.mark.parametrize("library", ["X509", "PEM"])
+def test_a_file_of_certificates_without_any_is_told(library: str) -> None:
+    """It is read before there is a connection."""
+    broken = ssl.SSLError("no certificate or crl found")
+    broken.library = library
+    found = failure(_behind(urllib3.exceptions.SSLError(broken), kinds.SSLError), HOST)
+    assert type(found) is NotSent
+    assert "REQUESTS_CA_BUNDLE" in found.why
+    assert found.cure == "Name a file of certificates in PEM format."

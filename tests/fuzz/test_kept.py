@@ -10,7 +10,7 @@ from almajob.completion import typed
 from almajob.completion.candidates import candidates
 from almajob.completion.installed import core
 from almajob.store import rows
-from almajob.store.drawers import Damaged
+from almajob.store.failures import Damaged
 from almajob.store.record import Candidate, Certainty, Record, State, Step, is_lawful
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
