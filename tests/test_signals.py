@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM held back for a moment."""
+"""Signals that end almajob: raised, held back for a moment, ignored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.signals import held
+from almajob.signals import Terminated, held, raised
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
@@ -53,3 +53,48 @@ def test_in_another_thread_nothing_is_held() -> None:
     thread.start()
     thread.join()
     assert done == ["done"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_is_raised_with_its_exit_code(number: signal.Signals) -> None:
+    """And whoever was there before has it back."""
+    before = signal.getsignal(number)
+    with pytest.raises(Terminated) as caught, raised():
+        signal.raise_signal(number)
+    assert caught.value.exit_code == 128 + number
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
+    """As nohup wants it, and a shell that starts something in the background; held back or not."""
+    before = signal.signal(number, signal.SIG_IGN)
+    done = []
+    try:
+        with raised():
+            signal.raise_signal(number)
+            with held():
+                signal.raise_signal(number)
+                done.append("all of it")
+            assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert done == ["all of it"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
+    """What is still put away could only be told with a trace; an embedding program's own handler is kept."""
+    with pytest.raises((KeyboardInterrupt, Terminated)), raised():
+        try:
+            signal.raise_signal(number)
+        finally:
+            assert signal.getsignal(number) is signal.SIG_DFL
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
+    try:
+        with raised():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [signal.SIGINT]

@@ -1,0 +1,88 @@
+"""The three streams of a process: closed, full, or without a reader."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from almajob import stdout
+
+# What the descriptors are after ready(), and what becomes of a file that is opened then.
+_READY = """
+import json, os, stat, sys
+from almajob import stdout
+stdout.ready()
+null = os.stat(os.devnull).st_rdev
+with open(sys.argv[1], "w") as file:
+    json.dump({
+        "null": [number for number in range(3) if os.fstat(number).st_rdev == null],
+        "streams": [getattr(sys, name).fileno() for name in ("stdin", "stdout", "stderr")],
+        "file": file.fileno(),
+        "read": sys.stdin.read() if os.fstat(0).st_rdev == null else None,
+    }, file)
+print("a result", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("closed", "null", "is_lost"),
+    [("<&-", [0], False), (">&-", [1], True), ("2>&-", [2], False), ("<&- >&- 2>&-", [0, 1, 2], True)],
+)
+def test_a_closed_stream_does_not_leave_its_place_to_a_file(
+    tmp_path: Path, closed: str, null: list[int], is_lost: bool
+) -> None:
+    """The next file would be told what is meant for people; and only what is written to stdout is missed."""
+    seen = tmp_path / "seen.json"
+    words = [sys.executable, "-c", _READY, str(seen)]
+    with open(__file__) as something:
+        done = subprocess.run(
+            ["bash", "-c", f'"$@" {closed}', "bash", *words],
+            stdin=something,
+            capture_output=True,
+            check=False,
+        )
+    found = json.loads(seen.read_text())
+    assert found["null"] == null
+    assert found["streams"] == [0, 1, 2]
+    assert found["file"] > 2
+    assert found["read"] == ("" if 0 in null else None)
+    assert (done.returncode != 0) is is_lost
+
+
+class _Full(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def dropped(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Which streams were given up."""
+    found: list[object] = []
+    monkeypatch.setattr(stdout, "drop", lambda stream=None: found.append(stream or sys.stdout))
+    return found
+
+
+def test_nothing_is_written_where_there_is_nothing(
+    monkeypatch: pytest.MonkeyPatch, dropped: list[object]
+) -> None:
+    """To write an empty text fails on a full disk, too."""
+    monkeypatch.setattr(sys, "stdout", _Full())
+    monkeypatch.setattr(sys, "stderr", _Full())
+    assert stdout.finish(5) == 5
+    assert dropped == []
+
+
+@pytest.mark.parametrize(("code", "ended"), [(0, 1), (5, 5)])
+def test_what_cannot_be_written_or_told_keeps_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, dropped: list[object], code: int, ended: int
+) -> None:
+    """With stdout and stderr on the same full disk: a failure has its own code, a success 1."""
+    monkeypatch.setattr(sys, "stdout", _Full())
+    monkeypatch.setattr(sys, "stderr", _Full())
+    assert stdout.finish(code, "a result") == ended
+    assert dropped == [sys.stdout, sys.stderr]
