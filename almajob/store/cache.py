@@ -73,7 +73,7 @@ class Cache:
         try:
             value, expires = opened.get(f"{FORMAT}:{key}", expire_time=True)
         except Failures as error:
-            self._give_up(drawer, error)
+            self._give_up(drawer, opened, error)
             return None
         if opened.disk.refused > refused:
             self._warn(drawer, "has an entry that almajob did not write; it is passed over")
@@ -87,7 +87,7 @@ class Cache:
         try:
             _set(opened, f"{FORMAT}:{key}", value)
         except Failures as error:
-            self._give_up(drawer, error)
+            self._give_up(drawer, opened, error)
 
     def contents(self) -> list[Contents]:
         """Look into every drawer that exists."""
@@ -167,10 +167,9 @@ class Cache:
         except (Damaged, *Failures):
             return None
 
-    def _give_up(self, name: str, error: Exception) -> None:
-        opened = self._drawers.pop(name, None)
-        if opened is not None:
-            opened.close()
+    def _give_up(self, name: str, opened: Drawer, error: Exception) -> None:
+        opened.close()
+        del self._drawers[name]
         first = cause(error)
         if is_damage(first):
             self._set_aside(name, first)
@@ -183,6 +182,8 @@ class Cache:
         aside = path.with_name(f"{path.name}{_SET_ASIDE}{time.time_ns()}")
         try:
             path.rename(aside)
+        except FileNotFoundError:
+            LOG.debug("Another process has moved %s away.", path)
         except OSError as failed:
             self._drawers[name] = None
             self._warn(name, f"is damaged and cannot be moved away ({reason(failed)})")
@@ -207,14 +208,11 @@ def _since(expires: float) -> datetime:
 
 def _set(drawer: Drawer, key: str, value: Any) -> None:
     """Keep a value, patiently: where many processes fetch the same list, all of them keep it."""
-    for turn in range(1, _TURNS + 1):
-        try:
+    for _turn in range(_TURNS - 1):
+        with contextlib.suppress(diskcache.Timeout):
             drawer.set(key, value, expire=LIFETIME)
-        except diskcache.Timeout:
-            if turn == _TURNS:
-                raise
-        else:
             return
+    drawer.set(key, value, expire=LIFETIME)
 
 
 def _size(path: Path) -> int:

@@ -6,6 +6,7 @@ row makes it run code (CVE-2025-69872), read a file elsewhere, or delete one. He
 
 from __future__ import annotations
 
+import errno
 import json
 import zlib
 from typing import Any
@@ -41,7 +42,7 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         text = json.dumps(value, separators=(",", ":"))
         data = text.encode()
         if len(data) > SIZE_LIMIT:
-            raise ValueError(f"it is larger than {SIZE_LIMIT >> 20} MiB")
+            raise OSError(errno.EFBIG, f"a value is larger than {SIZE_LIMIT >> 20} MiB")
         return 0, MODE_RAW, None, zlib.compress(data, 1) if len(data) > _COMPRESSED_FROM else text
 
     def fetch(self, mode: object, filename: object, value: object, read: bool) -> Any:

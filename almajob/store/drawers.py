@@ -108,8 +108,12 @@ class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
 
     def _refuse_foreign(self, connection: sqlite3.Connection) -> None:
         kept: dict[Any, Any] = {}
-        if schema.is_ours(connection):
-            kept = dict(connection.execute("SELECT key, value FROM Settings LIMIT 100"))
+        try:
+            if schema.is_ours(connection):
+                kept = dict(connection.execute("SELECT key, value FROM Settings LIMIT 100"))
+        except ValueError as error:
+            # SQLite's words for it quote the schema, which is no text any more.
+            raise Damaged("its database is damaged") from error
         if not METADATA.keys() <= kept.keys() or not self._settings.items() <= kept.items():
             raise Damaged("it is not one that almajob made")
 

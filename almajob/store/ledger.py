@@ -148,7 +148,8 @@ class Ledger:
         wait = TURN_SECONDS if wait is None else wait
         try:
             make_private(self.directory.parent)
-            with locked(self._lock, wait=wait), self._drawer(wait) as drawer:
+            manner = LEDGER._replace(lock_seconds=wait)
+            with locked(self._lock, wait=wait), open_drawer(self.directory, manner) as drawer:
                 yield drawer
         except Held:
             raise self._unusable("another process has kept it locked all the time", is_in_use=True) from None
@@ -163,13 +164,6 @@ class Ledger:
             raise self._unusable(
                 reason(first), is_damaged=is_damage(first), is_in_use=is_locked(first)
             ) from error
-
-    def _drawer(self, lock_seconds: float) -> Drawer:
-        try:
-            return open_drawer(self.directory, LEDGER._replace(lock_seconds=lock_seconds))
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            # diskcache falls over settings that are not as it wrote them.
-            raise Damaged(str(error)) from error
 
     def _unusable(self, why: str, *, is_damaged: bool = False, is_in_use: bool = False) -> LedgerUnusable:
         cure = "Give almajob a disk with room and a directory that it may write to (ALMAJOB_STATE_DIR)."

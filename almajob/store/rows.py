@@ -114,10 +114,7 @@ def unsealed(drawer: Drawer, key: str) -> Any:
     Raises:
         Damaged: it is not as it was written.
     """
-    try:
-        found = drawer.get(key)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Damaged("a record cannot be read") from error
+    found = drawer.get(key)
     if not isinstance(found, dict) or found.get("sum") != checksum([key, found.get("value")]):
         raise Damaged("a record is not as it was written")
     return found["value"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -65,6 +67,32 @@ def test_nothing_is_made_before_it_is_needed(cache: Cache, directory: Path) -> N
     assert cache.contents() == []
     assert cache.clear() == ([], [])
     assert not directory.exists()
+
+
+def test_what_has_expired_is_not_counted(directory: Path, cache: Cache) -> None:
+    """Its place on the disk is."""
+    _set_expiry(_filled(directory), -1.0)
+    (found,) = cache.contents()
+    assert (found.entries, found.newest) == (0, None)
+    assert found.size > 0
+
+
+def test_a_journal_may_go_while_it_is_looked_at(
+    directory: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite removes it when the last process closes the drawer."""
+    drawer = _filled(directory)
+    whole = sum(path.lstat().st_size for path in drawer.iterdir())
+    monkeypatch.setattr(Path, "glob", lambda path, _pattern: [*path.iterdir(), path / "cache.db-wal"])
+    (found,) = cache.contents()
+    assert found.size == whole
+
+
+def test_a_file_where_the_directory_should_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is in it, with a warning."""
+    (tmp_path / "cache").write_text("", "utf-8")
+    assert Cache(tmp_path / "cache").contents() == []
+    assert "cannot be read (Not a directory)" in caplog.text
 
 
 def test_an_entry_lives_a_day(directory: Path) -> None:
@@ -278,8 +306,88 @@ def test_a_full_disk_is_a_warning(cache: Cache, caplog: pytest.LogCaptureFixture
     assert cache.get(DRAWER, "key") is None
 
 
-def test_the_lock_of_another_process_does_not_hang_a_reader(directory: Path) -> None:
+def test_text_that_is_none_is_damage(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Python's sqlite3 refuses to read it, each time; so the drawer is made anew."""
+    drawer = _filled(directory)
+    with sqlite3.connect(drawer / "cache.db") as database:
+        database.execute("UPDATE Cache SET value = CAST(x'ff' AS TEXT)")
+    database.close()
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["new"])
+    assert cache.get(DRAWER, "key") is not None
+    cache.close()
+    assert caplog.text.count("moved to .cache.jobs.sandbox.damaged-") == 1
+
+
+def test_what_cannot_be_moved_away_is_left(
+    directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what another file system, or something else of that name, holds in its place."""
+    drawer = _filled(directory)
+    _garbage(drawer)
+    (directory / f"{drawer.name}.damaged-7" / "x").mkdir(parents=True)
+    monkeypatch.setattr("time.time_ns", lambda: 7)
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["new"])
+    cache.close()
+    assert caplog.text.count("cannot be moved away (Directory not empty)") == len(caplog.records) == 1
+    assert drawer.exists()
+
+
+def test_a_place_that_another_process_has_cleared_is_free(
+    directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two find the same damage, and one of them is quicker."""
+    drawer = _filled(directory)
+    _garbage(drawer)
+
+    def quicker() -> int:
+        drawer.rename(directory / "away")
+        return 7
+
+    monkeypatch.setattr("time.time_ns", quicker)
+    cache = Cache(directory)
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["new"])
+    assert cache.get(DRAWER, "key") is not None
+    cache.close()
+    assert not caplog.records
+
+
+def test_a_drawer_that_cannot_be_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What was in its place is told of once; nothing is kept."""
+    place = tmp_path / "$HOME"
+    place.mkdir(mode=0o700)
+    (place / f".cache.{DRAWER}").write_text("what the older script left", "utf-8")
+    cache = Cache(place)
+    assert cache.get(DRAWER, "key") is None
+    cache.put(DRAWER, "key", ["new"])
+    cache.close()
+    assert len(caplog.records) == 1
+
+
+def test_a_full_disk_leaves_nothing_half_made(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where not even the first drawer can be written; a limit on the size of files stands for it."""
+    directory.mkdir(mode=0o700)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    cache = Cache(directory)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        cache.put(DRAWER, "key", ["x"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    cache.close()
+    assert caplog.text.count("cannot be used (File too large)") == 1
+    assert not list(directory.iterdir())
+
+
+def test_the_lock_of_another_process_does_not_hang_a_reader(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody holds the write lock: reading goes on at once, writing gives up within a few seconds."""
+    monkeypatch.setattr("almajob.store.cache._TURNS", 1)
     drawer = _filled(directory)
     other = sqlite3.connect(drawer / "cache.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -290,8 +398,25 @@ def test_the_lock_of_another_process_does_not_hang_a_reader(directory: Path) -> 
     assert time.monotonic() - begun < 1
     cache.put(DRAWER, "other", ["x"])
     assert time.monotonic() - begun < 10
-    cache.close()
     other.close()
+    # It was given up for good: the next process tries again.
+    assert cache.get(DRAWER, "key") is None
+    cache.close()
+
+
+def test_a_short_lock_is_waited_for(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Longer than reading waits: many processes may keep the same list at once."""
+    drawer = _filled(directory)
+    other = sqlite3.connect(drawer / "cache.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(CACHE.lock_seconds + 0.3, other.close)
+    release.start()
+    cache = Cache(directory)
+    cache.put(DRAWER, "other", ["x"])
+    release.join()
+    assert cache.get(DRAWER, "other") is not None
+    cache.close()
+    assert not caplog.records
 
 
 def test_opening_again_writes_nothing(directory: Path) -> None:

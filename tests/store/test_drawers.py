@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -79,10 +80,27 @@ def test_a_child_connects_anew(tmp_path: Path) -> None:
 def test_a_value_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
     """It could not be read again."""
     with open_drawer(tmp_path / "x") as drawer:
-        with pytest.raises(ValueError, match="larger than 16 MiB"):
+        with pytest.raises(OSError, match="larger than 16 MiB"):
             drawer.set("key", "x" * SIZE_LIMIT)
         drawer.set("key", "x" * (SIZE_LIMIT - 2))
         assert len(drawer.get("key")) == SIZE_LIMIT - 2
+
+
+def test_another_process_may_make_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its drawer is as good, and nothing of ours is left beside it."""
+    make = tempfile.mkdtemp
+
+    def quicker(prefix: str, dir: Path) -> str:  # noqa: A002  # as tempfile calls it
+        monkeypatch.undo()
+        with open_drawer(tmp_path / "x") as drawer:
+            drawer.set("key", "theirs")
+        return make(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr("tempfile.mkdtemp", quicker)
+    before = {path.name for path in tmp_path.iterdir()}
+    with open_drawer(tmp_path / "x") as drawer:
+        assert drawer.get("key") == "theirs"
+    assert {path.name for path in tmp_path.iterdir()} - before == {"x"}
 
 
 @pytest.mark.parametrize("name", ["cache.db", "cache.db-wal", "cache.db-journal"])

@@ -19,8 +19,11 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from almajob.store.disk import JsonDisk
+from almajob.store import rows
+from almajob.store.disk import SIZE_LIMIT, JsonDisk
+from almajob.store.drawers import open_drawer
 from almajob.store.ledger import LEDGER, Ledger, LedgerUnusable
+from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
 from tests.store.test_record import new
@@ -109,14 +112,31 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "gone": lambda database: database.unlink(),
     "a row deleted": lambda database: _sql(
         database,
-        "PRAGMA recursive_triggers=0",
-        "DROP TRIGGER Settings_count_delete",
         "DELETE FROM Cache WHERE key LIKE '%:r2:%'",
+        "UPDATE Settings SET value = value + 1 WHERE key = 'count'",
     ),
-    "a row twice": lambda database: _sql(
-        database,
-        "DROP INDEX Cache_key_raw",
-        "INSERT INTO Cache (key, raw, mode, value) SELECT key, raw, mode, value FROM Cache WHERE rowid = 1",
+    "a row twice": lambda database: _twice(database),
+    "a row before the first": lambda database: _sql(
+        database, "UPDATE Cache SET rowid = -1 WHERE key LIKE '%:r2:%'"
+    ),
+    "a count that is none": lambda database: _sql(
+        database, "UPDATE Settings SET value = 'many' WHERE key = 'count'"
+    ),
+    "no count": lambda database: _sql(database, "DELETE FROM Settings WHERE key = 'count'"),
+    "a key of bytes": lambda database: _sql(database, "UPDATE Cache SET key = x'31' WHERE rowid = 1"),
+    "a key with too few parts": lambda database: _sql(
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=rows.checked_key("open", "1")
+    ),
+    "a key with a time that is none": lambda database: _sql(
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=rows.checked_key("open", *"abcde")
+    ),
+    "no record": lambda database: _replace_first(database.parent, {"no": "record"}),
+    "no text": lambda database: _sql(database, "UPDATE Cache SET value = CAST(x'ff' AS TEXT)"),
+    "a schema that is no text": lambda database: database.write_bytes(
+        database.read_bytes().replace(b"TRIGGER Settings_size_update", b"TRIGGER Settings_\xc3ize_update")
+    ),
+    "a trigger": lambda database: _sql(
+        database, "CREATE TRIGGER lost AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END"
     ),
     "a value changed": lambda database: _sql(
         database, "UPDATE Cache SET value = replace(value, 'PREPARED', 'PREPAREd') WHERE rowid = 1"
@@ -136,11 +156,54 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 }
 
 
-def _sql(database: Path, *statements: str) -> None:
+def _sql(database: Path, *statements: str, **values: str) -> None:
     with sqlite3.connect(database) as connection:
         for statement in statements:
-            connection.execute(statement)
+            connection.execute(statement, values if ":key" in statement else {})
     connection.close()
+
+
+def _twice(database: Path) -> None:
+    """Put a row there twice, as a damaged index may let in."""
+    _sql(
+        database,
+        "DROP INDEX Cache_key_raw",
+        "INSERT INTO Cache (key, raw, mode, value) SELECT key, raw, mode, value FROM Cache WHERE rowid = 1",
+        "CREATE INDEX Cache_key_raw ON Cache(key, raw)",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE UNIQUE INDEX Cache_key_raw ON Cache(key, raw)'"
+        " WHERE name = 'Cache_key_raw'",
+    )
+
+
+def _replace_first(directory: Path, value: object) -> None:
+    """Put something else, with the right check, in the place of a record."""
+    with open_drawer(directory, LEDGER) as drawer:
+        key = next(iter(drawer))
+        drawer.set(key, rows.sealed(key, value))
+
+
+def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:
+    """It is not kept, as it could not be read again."""
+    _filled(ledger)
+    with pytest.raises(LedgerUnusable) as caught:
+        ledger.keep_fact("large", "x" * SIZE_LIMIT)
+    assert "larger than 16 MiB" in caught.value.why
+    assert ".damaged" not in caught.value.cure
+    assert len(ledger.records()) == 5
+
+
+def test_another_process_may_have_the_ledger(ledger: Ledger) -> None:
+    """It is waited for; then the message says how to find it. Once it is gone, all is well."""
+    _filled(ledger)
+    with locked(ledger.directory.with_name("ledger.lock"), wait=0):
+        with pytest.raises(LedgerUnusable) as caught:
+            ledger.has(lambda row: row.is_open, wait=0.05)
+        assert "Another process has kept it locked all the time" in caught.value.why
+        assert "fuser -v" in caught.value.cure
+    assert ledger.has(lambda row: row.is_open)
+    assert not ledger.has(lambda row: row.environment == "production")
+    assert not ledger.has(lambda row: row.id == "no such")
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
