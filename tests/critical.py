@@ -31,8 +31,12 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "ledger": {
         "almajob/store/record.py": ["tests/store/test_record.py"],
-        "almajob/store/rows.py": ["tests/store/test_ledger.py"],
+        "almajob/store/rows.py": ["tests/store/test_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
+    },
+    "limiter": {
+        "almajob/alma/allowance.py": ["tests/alma/test_allowance.py"],
+        "almajob/alma/limits.py": ["tests/alma/test_limits.py"],
     },
 }
 """By what they are called in the documentation: each module, and its tests."""

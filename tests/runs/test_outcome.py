@@ -17,6 +17,7 @@ from almajob.errors import (
     AlmajobError,
     AlmaRefused,
     BrokenOff,
+    CallsUsedUp,
     KeyRefused,
     NotAlma,
     NotSent,
@@ -97,6 +98,7 @@ def test_the_job_is_compared_by_its_text() -> None:
 def test_refusals_that_pass_are_refusals() -> None:
     """Every code that says "later" also says "not now"."""
     assert THRESHOLD_CODES < REFUSAL_CODES
+    assert is_threshold(CallsUsedUp("x"))
     assert not is_threshold(NotSent("x"))
     assert not is_threshold(_said("402216"))
 
@@ -119,6 +121,7 @@ def test_no_other_code_proves_anything(code: str, status: int) -> None:
     ("error", "state"),
     [
         (ReadOnly("a line of the ini"), State.NOT_STARTED),
+        (CallsUsedUp("x"), State.NOT_STARTED),
         (NotSent("x"), State.NOT_STARTED),
         (BrokenOff("x"), State.UNKNOWN),
         (NotAlma("x"), State.UNKNOWN),

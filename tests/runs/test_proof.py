@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 from werkzeug import Response
@@ -34,7 +36,8 @@ def test_what_alma_says_of_a_key_is_kept(alma: FakeAlma, connection: Alma, ledge
 
 
 @pytest.mark.parametrize(
-    ("later", "calls"), [(0.0, 1), (1.0, 1), (DAY - 1, 1), (DAY, 2), (DAY + 1, 2), (-0.5, 2), (-DAY, 2)]
+    ("later", "calls"),
+    [(NOW, 2), (0.0, 1), (1.0, 1), (DAY - 1, 1), (DAY, 2), (DAY + 1, 2), (-0.5, 2), (-DAY, 2)],
 )
 def test_alma_is_asked_once_a_day(
     alma: FakeAlma, connection: Alma, ledger: Ledger, later: float, calls: int
@@ -116,6 +119,13 @@ def test_a_word_that_nobody_knows_proves_nothing(
     alma.on(CALL, {"environment_type": {"value": word}})
     assert current(connection, ledger, "a", NOW) == Proof("", word, NOW)
     assert ("proves nothing" in caplog.text) is is_told
+
+
+def test_a_proof_cannot_be_changed() -> None:
+    """What Alma said stays as it was said."""
+    proof: Any = KNOWN
+    with pytest.raises(FrozenInstanceError):
+        proof.environment_type = "PRODUCTION"
 
 
 def test_what_is_no_proof_in_the_ledger_is_asked_again(

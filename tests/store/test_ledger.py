@@ -22,7 +22,7 @@ import pytest
 from almajob.store import rows
 from almajob.store.disk import SIZE_LIMIT, JsonDisk
 from almajob.store.drawers import open_drawer
-from almajob.store.ledger import LEDGER, Ledger, LedgerUnusable
+from almajob.store.ledger import LEDGER, TURN_SECONDS, Ledger, LedgerUnusable
 from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
@@ -70,6 +70,39 @@ def test_records_are_chosen_by_their_keys(ledger: Ledger) -> None:
     assert ledger.records(lambda row: row.key_hash == key_hash("k3")) == [made[3]]
     assert [record.id for record in ledger.records(lambda row: not row.is_open)] == ["r1", "r3"]
     assert [record.id for record in ledger.records(lambda row: row.created >= 4000)] == ["r4"]
+
+
+def test_whether_there_is_a_record_is_told_by_its_key(ledger: Ledger) -> None:
+    """A fact is none."""
+    assert not ledger.has(lambda _row: True)
+    ledger.keep_fact("place:x", 1)
+    assert not ledger.has(lambda _row: True)
+    _filled(ledger)
+    assert ledger.has(lambda row: row.key_hash == key_hash("k3"))
+    assert not ledger.has(lambda row: row.job_id == "M44")
+
+
+def test_a_ledger_that_somebody_keeps_is_not_damaged(ledger: Ledger) -> None:
+    """After the time that there is, it is unusable for now; the cure names who has it."""
+    assert LEDGER.lock_seconds == TURN_SECONDS == 30.0
+    _filled(ledger, 1)
+    with locked(ledger.directory.with_name("ledger.lock"), wait=0), pytest.raises(LedgerUnusable) as caught:
+        ledger.records(wait=0)
+    assert caught.value.is_retry_safe is False
+    assert "Another process has kept it locked" in caught.value.why
+    assert "fuser -v" in caught.value.cure
+    assert ".damaged" not in caught.value.cure
+
+
+def test_a_ledger_that_is_a_link_is_not_followed(ledger: Ledger, tmp_path: Path) -> None:
+    """It is not said to be damaged."""
+    _filled(ledger, 1)
+    ledger.directory.rename(tmp_path / "elsewhere")
+    ledger.directory.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LedgerUnusable) as caught:
+        ledger.records()
+    assert caught.value.why.startswith("It is a symbolic link. ")
+    assert ".damaged" not in caught.value.cure
 
 
 def test_a_record_cannot_be_written_over_by_another_story(ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.store.record import (
+    FINAL,
     FIRST,
     NEXT,
     OPEN,
@@ -119,6 +121,33 @@ def test_only_what_was_certainly_not_started_may_be_tried_again(state: State) ->
     record = new(trail=tuple(Step(item, 1.0, "") for item in _path_to(state)))
     assert record.is_retry_safe is (state in (State.PREPARED, State.NOT_STARTED))
     assert record.has_run is (state in (State.STARTED, State.ADOPTED))
+
+
+def test_what_has_ended_is_not_open() -> None:
+    """STARTED, NOT_STARTED and ADOPTED; all else is still to be found out."""
+    assert {State.STARTED, State.NOT_STARTED, State.ADOPTED} == FINAL
+    for state in State:
+        record = new(trail=tuple(Step(item, 1.0, "") for item in _path_to(state)))
+        assert record.is_open is (state not in FINAL)
+
+
+def test_a_record_begins_with_nothing_known() -> None:
+    """Neither when it was sent, nor which run it is; it was meant when its trail begins."""
+    record = new()
+    assert (record.sent_at, record.sent_error, record.lasted) == (None, 0.0, None)
+    assert (record.is_told, record.certainty, record.candidates) == (False, Certainty.NONE, ())
+    later = record.moved(State.SENDING, 7.0, "x").moved(State.UNKNOWN, 9.0, "y")
+    assert later.created == record.created == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kept", "name"),
+    [(new(), "trail"), (new().trail[0], "at"), (Candidate("1", "a", "b", "c"), "id")],
+)
+def test_what_was_written_cannot_be_changed(kept: Any, name: str) -> None:
+    """Only by a step, which makes another record."""
+    with pytest.raises(FrozenInstanceError):
+        setattr(kept, name, "x")
 
 
 @pytest.mark.parametrize(
