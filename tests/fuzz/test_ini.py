@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from almajob.config import ini, sections
@@ -28,17 +29,60 @@ LINES = (
     *("once_per = day", "xml = yes", "a", "read_only = on", "# x", "; x", "", "  continued", "x = 1"),
     *("X = 2", "x@Y = 2", "\ufeff[sandbox]", "é = ß"),
 )
+ENVIRONMENT: Mapping[str, Sequence[str]] = {
+    "api_key": (SECRET, f"'{SECRET}'", f'"{SECRET} # x"'),
+    "region": ("na", "EU", "cn", "moon", ""),
+    "kind": ("sandbox", "production", "", SECRET),
+    "base_url": (
+        *("http://127.0.0.1:1/x", "https://x", "http://[::1]:80", "https://[::1", "https://x:99999"),
+        *(
+            "http://x",
+            "https://a..b",
+            "https://u@x",
+            "https://x?y",
+            "https://\u0130.x",
+            "ftp://x",
+            "",
+        ),
+    ),
+    "deadline": ("5", "1e99", "nan", "-1", "0.1", "3600", "9" * 400, "٣"),
+    "calls_per_second": ("15", "0.1", "nan", "1001", "x"),
+    "burst": ("1", "5.5", "1e3", "inf"),
+    "quota_floor": ("0", "1e9", "1e99"),
+    "accept": ("COMPLETED_FAILED", "x, y", "Failed", SECRET),
+    "tag": ("yes", "no", "maybe"),
+    "read_only": ("ON", "0", "2"),
+}
+SECTIONS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "almajob": {"env": ("sandbox", "lab", "production", "x"), "cache_dir": ("~/x", "", "/x")},
+    "job:M44": {"accept": ("COMPLETED_FAILED", "Completed with Errors, FAILED", "RUNNING", ",")},
+    "run:daily": {"job": ("ERP", "M44"), "param.set_id": ("1",), "set@lab": ("x",), "once_per": ("day",)},
+    "sandbox": ENVIRONMENT,
+    "production": ENVIRONMENT,
+    "lab": ENVIRONMENT,
+}
+"""What an ini may have, with values that are right and others."""
 ENDS = ("\n", "\n", "\n", "\r\n", "\r", "\x0b", "\x1c", "\x85", "\u2028", " ", "")
 
 
 def _text(data: bytes) -> str:
     choices = Choices(data)
-    if choices.below(4) == 0:
+    how = choices.below(4)
+    if how == 0:
         return choices.rest.decode("utf-8", "replace")
-    lines = choices.some_of(LINES, 12)
-    return "".join(
-        line + choices.one_of(ENDS) + choices.one_of(NASTY) * (choices.below(6) == 5) for line in lines
-    )
+    if how == 1:
+        lines = choices.some_of(LINES, 12)
+        return "".join(
+            line + choices.one_of(ENDS) + choices.one_of(NASTY) * (choices.below(6) == 5) for line in lines
+        )
+    lines = []
+    for section in dict.fromkeys(choices.some_of(tuple(SECTIONS), 4)):
+        names = dict.fromkeys(choices.some_of(tuple(SECTIONS[section]), 6))
+        lines += [f"[{section}]", *(f"{name} = {choices.one_of(SECTIONS[section][name])}" for name in names)]
+    if how == 2 and lines:
+        # One line that does not belong there.
+        lines.insert(choices.below(len(lines)), choices.one_of(LINES))
+    return "\n".join(lines)
 
 
 def _may_quote(found: Ini) -> bool:

@@ -49,13 +49,17 @@ _ABOVE = (
 
 
 def _text(choices: Choices) -> str:
-    how = choices.below(4)
+    how = choices.below(5)
     if how == 0:
         return choices.text((*_TEXT, *NASTY), 30)
     if how == 1:
         document = choices.document(_NAMES, _VALUES)
     else:
         document = choices.changed(choices.one_of(_REAL), _NAMES, _VALUES)
+    if how == 2:
+        # A member that is there twice, which no dictionary can have.
+        document = {"x": 1, "y": document}
+        return json.dumps(document).replace('"y"', choices.one_of(('"y"', '"x"', '"\\u0078"')))
     indent = choices.one_of((None, 1))
     return choices.one_of(_ABOVE) + json.dumps(document, indent=indent, ensure_ascii=bool(choices.below(2)))
 

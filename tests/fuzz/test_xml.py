@@ -19,11 +19,23 @@ _OF_A_PAYLOAD = (
     *("<job xmlns='x'>", " a='1' a='2'", "POST /almaws/v1/conf/jobs/M44?op=run\n", "# x\n", "<?x?>", "text"),
     *("set_id", "job_name", "\n", " ", "&lt;", "&#13;", "&#10;"),
 )
-_WHOLE = (
-    *("<parameter><name>set_id</name><value>1</value></parameter>",),
-    *("<parameter><name>job_name</name><value>a &amp; b</value></parameter>",),
-    *("<parameter><name>x</name><value/></parameter>",),
-    *("<parameter><value>y</value><name> y </name></parameter>",),
+_TEXT = (
+    *(
+        "set_id",
+        "job_name",
+        "a",
+        " ",
+        "&lt;",
+        "&amp;",
+        "&#13;",
+        "&#10;",
+        "&#x1F4DA;",
+        "&#xD800;",
+        "\n",
+        "\r\n",
+        "é",
+    ),
+    *("<![CDATA[<b>]]>", "<!-- x -->", "\u202e", "\x85", "'", '"'),
 )
 _OF_AN_ANSWER = (
     *("<jobs total_record_count='1'>", "</jobs>", "<job link='x'>", "<job_instances>", "<job_instance>"),
@@ -34,16 +46,29 @@ _OF_AN_ANSWER = (
 )
 
 
+def _payload(choices: Choices) -> str:
+    """Make a payload as Alma's panel has it, but for what its names and values are."""
+    listed = [
+        f"<parameter>\n<name>{number}{choices.text(_TEXT, 2)}</name>\n"
+        f"<value>{choices.text(_TEXT, 5)}</value></parameter>"
+        for number in range(choices.below(4))
+    ]
+    above = choices.one_of(("", "<id>M44</id>", "<name>x</name><description/>"))
+    return f"<job>{above}<parameters>\n{''.join(listed)}</parameters></job>"
+
+
 def _body(choices: Choices) -> bytes:
-    how = choices.below(6)
+    how = choices.one_of((0, 1, 2, 3, 3, 3, 4, 5))
     if how == 0:
         return b"<" + choices.rest
     pieces = (*_OF_A_PAYLOAD, *_OF_AN_ANSWER, *NASTY)
     if how < 3:
         text = choices.text(pieces, 30)
     elif how == 3:
-        inner = choices.text((*_WHOLE, choices.one_of(pieces)), 6)
-        text = f"<job>{choices.one_of(pieces)}<parameters>{inner}</parameters></job>"
+        text = _payload(choices)
+        if choices.below(3) == 0:
+            at = choices.below(len(text))
+            text = text[:at] + choices.one_of(pieces) + text[at:]
     elif how == 4:
         # The same again: as many, or as deep, as a hostile one.
         text = (
