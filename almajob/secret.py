@@ -51,8 +51,6 @@ class Secret:
     def __repr__(self) -> str:
         return f"{type(self).__name__}{HIDDEN}"
 
-    __str__ = __repr__
-
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 

@@ -6,6 +6,7 @@ import pytest
 
 from almajob import errors
 from almajob.errors import EXIT_CODES, AlmajobError, AlmaRefused, Refused
+from almajob.secret import Secret
 
 
 def _classes(of: type[AlmajobError]) -> list[type[AlmajobError]]:
@@ -37,6 +38,16 @@ def test_an_error_is_at_most_six_lines_and_ends_with_almas_words() -> None:
         "  [Alma: 402216 Invalid job id.; HTTP 400; tracking id E01-x]",
     ]
     assert str(Refused("What.")) == "What."
+
+
+def test_an_error_has_no_key_in_any_part() -> None:
+    """Taken out before a line is cut, as half a key is not known as one; also for who reads the parts."""
+    key = "odd-Canary.of~a/test"
+    Secret(key)
+    error = AlmajobError(f"a{key}", why=f"b{key}", cure=f"c{key}\nd{key}", alma=f"e{key}")
+    assert (error.what, error.why, error.cure) == ("a(hidden)", "b(hidden)", "c(hidden)\nd(hidden)")
+    assert (error.alma, error.args) == ("e(hidden)", ("a(hidden)",))
+    assert str(AlmajobError("x" * 596 + key)) == "x" * 596 + "(hid …"
 
 
 def test_what_comes_from_elsewhere_cannot_stretch_an_error() -> None:

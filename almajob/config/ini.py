@@ -173,7 +173,7 @@ def _hide_keys(lines: Iterable[str]) -> None:
     for line in lines:
         name, _equals, value = line.partition("=")
         if re.match(_HOLDS_KEY, name):
-            Secret(_unquoted(value.strip()))
+            Secret(_unquoted(value.strip()).strip())
 
 
 def _uncommented(line: str) -> str:

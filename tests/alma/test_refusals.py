@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from almajob.alma.refusals import ADVICE, Refusal, error_in, refusal_in
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
 from almajob.runs.outcome import REFUSAL_CODES
+from almajob.secret import Secret
 from tests.fake_alma import error
 
 HOST = "api-na.hosted.exlibrisgroup.com"
@@ -172,6 +173,15 @@ def test_every_documented_code_carries_advice() -> None:
         assert found is not None
         assert found.cure
         assert len(str(found).splitlines()) <= 6
+
+
+@pytest.mark.parametrize(("length", "told"), [(491, "(hidden)"), (495, "(hidd"), (500, "")])
+def test_a_key_is_taken_out_of_a_message_before_it_is_cut(length: int, told: str) -> None:
+    """Half a key would not be known as one."""
+    Secret("odd-Canary.of~a/test")
+    refused = error_in(400, json.dumps(error("402219", "x" * length + "odd-Canary.of~a/test")).encode(), "x")
+    assert isinstance(refused, AlmaRefused)
+    assert refused.text == "x" * length + told
 
 
 def test_a_message_stays_one_line() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from almajob.config import ini
 from almajob.config.ini import TOP, Ini
 from almajob.errors import ConfigurationError
+from almajob.secret import redact
 from tests.fake_alma import KEY
 
 Write = Callable[..., Path]
@@ -101,6 +103,33 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"[sandbox]\napi_key = \xe9\n")
     with pytest.raises(ConfigurationError, match="UTF-8"):
         ini.read(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_hidden"),
+    [
+        ("api_key = {}", True),
+        ("  API_Key={} ; a comment", True),
+        ("api_key = ' {} '", True),
+        ("apikey = {}", True),
+        ("api-key = {}", True),
+        ("api_key_sandbox = '{}'", True),
+        ("api_key = {}\napi_key = {}", True),
+        ("[a section", False),
+        ("api_key = {}\n[a section", True),
+        ("key = {}", False),
+        ("api_key {}", False),
+        ("api_key_file = {}", False),
+        ("api_key_command = {}", False),
+        ("no_api_key = {}", False),
+    ],
+)
+def test_every_key_that_is_read_is_hidden_from_then_on(line: str, is_hidden: bool) -> None:
+    """Whichever environment's, in whichever section, and where the file turns out to be no ini."""
+    key = "odd-Canary.of~an/ini"
+    with contextlib.suppress(ConfigurationError):
+        ini.parsed(Path("x.ini"), line.replace("{}", key))
+    assert redact(f"<{key}>") == ("<(hidden)>" if is_hidden else f"<{key}>")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
