@@ -198,7 +198,8 @@ def test_a_server_that_echoes_the_key_in_an_error_gets_it_nowhere(
     # Nobody waits to see that a read is tried again.
     monkeypatch.setattr("almajob.alma.session.nap", lambda _seconds: None)
     log = cage.directory / "almajob.log"
-    told = ("--log-file", str(log), *DEBUG, "--env", "sandbox")
+    calls = cage.directory / "calls.json"
+    told = ("--log-file", str(log), "--log-json", str(calls), *DEBUG, "--env", "sandbox")
     refusals = _refusals(cage.key)
     # One that is in doubt stands in the way of the next start of its job.
     cage.alma.jobs([job(f"S{number}", f"Job {number}") for number in range(len(refusals))])
@@ -210,6 +211,7 @@ def test_a_server_that_echoes_the_key_in_an_error_gets_it_nowhere(
         cage.alma.on("GET /jobs/ALL/instances/77", refusal)
         assert cage.run(*told, "status", "--id", "77").code in {4, 6}
     assert "(hidden)" in log.read_text("utf-8")
+    assert "POST" in calls.read_text("utf-8")
     assert cage.run("runs", "list", "-f", "json").code == 0
 
 
