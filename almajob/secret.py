@@ -86,10 +86,9 @@ def _spellings(text: str) -> set[str]:
     """
     if re.fullmatch(r"[\w.~-]+", text, re.ASCII):
         return {text}
-    import json
     from urllib.parse import quote
 
     escaped = text.replace("\\", "\\\\")
-    in_python = {escaped, escaped.replace("'", "\\'"), repr(text)[1:-1]}
+    in_quotes = {escaped.replace(mark, f"\\{mark}") for mark in "'\""}
     in_address = {quote(text, safe, errors="replace") for safe in ("/", "")}
-    return {text, json.dumps(text)[1:-1], *in_python, *in_address}
+    return {text, escaped, *in_quotes, *in_address}
