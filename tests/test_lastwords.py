@@ -174,3 +174,16 @@ def test_a_plugins_bug_is_its_authors() -> None:
     assert lastwords.bug(OSError("x"), "the command 'y'", "  Tell z.") == (
         "almajob: a bug in the command 'y': OSError: x\n  Tell z."
     )
+
+
+def test_a_handler_that_fails_is_silent(capfd: pytest.CaptureFixture[str]) -> None:
+    """logging's own way is a traceback on stderr, with the message and its arguments."""
+    stream = io.StringIO()
+    logger, handler = logging.getLogger("some.library"), logging.StreamHandler(stream)
+    logger.addHandler(handler)
+    stream.close()
+    try:
+        logger.warning("text %s", KEY)
+    finally:
+        logger.removeHandler(handler)
+    assert capfd.readouterr() == ("", "")
