@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from almajob.alma import failures
+
+if TYPE_CHECKING:
+    import requests
+
+CALLS_LEFT = "X-Exl-Api-Remaining"
+"""The header that says how many calls the institution has left for the day."""
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +48,32 @@ def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
     except (ValueError, OverflowError):
         return None, 0.0
     return told + 0.5, 0.5 + took
+
+
+def body_of(response: requests.Response, host: str) -> bytes:
+    """Read the body of an answer, up to a size that Alma never comes near.
+
+    Args:
+        response: whose body has not been read yet.
+        host: for the messages.
+
+    Raises:
+        NotAlma: it is too large, or damaged.
+        requests.RequestException: it broke off.
+    """
+    received = bytearray()
+    try:
+        for chunk in response.iter_content(_CHUNK):
+            received += chunk
+            if len(received) > failures.SIZE_LIMIT:
+                raise failures.too_large(host)
+    except ValueError as error:
+        # http.client's, such as of a chunk of negative length; its text is of no use to anybody.
+        raise failures.damaged(host) from error
+    return bytes(received)
+
+
+def answer_of(response: requests.Response, body: bytes) -> Answer:
+    """Keep of a response what is of interest, with its body as it was read."""
+    told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT)]
+    return Answer(response.status_code, body, *told)

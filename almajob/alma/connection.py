@@ -20,16 +20,16 @@ def connect(key: Key) -> requests.Session:
     """Make a session; ``requests`` is imported here and not before."""
     import http.cookiejar
 
-    import requests.adapters
+    from almajob.alma import breaking
 
     session = _one_hop_session()
     session.auth = _authorization(key)
     session.headers.update({"Accept": "application/json", "User-Agent": f"almajob/{__version__}"})
     # A Session is promised to be thread-safe only as long as nothing in it changes.
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = requests.adapters.HTTPAdapter(pool_maxsize=AT_ONCE, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    made = breaking.adapter(AT_ONCE)
+    session.mount("https://", made)
+    session.mount("http://", made)
     return session
 
 

@@ -37,6 +37,14 @@ def too_large(host: str) -> NotAlma:
     )
 
 
+def damaged(host: str) -> NotAlma:
+    """Say that an answer cannot be unpacked, or put together."""
+    return NotAlma(
+        f"The answer of {host} is damaged.",
+        cure="A proxy may be in between; if not, check region or base_url in the ini.",
+    )
+
+
 def too_late(host: str) -> BrokenOff:
     """Say that the deadline passed."""
     return BrokenOff(
@@ -78,10 +86,7 @@ def failure(broken: Exception, host: str) -> Unreachable:
             "for a server of your own, whether it is running.",
         )
     if isinstance(broken, requests.exceptions.ContentDecodingError):
-        return NotAlma(
-            f"The answer of {host} is damaged.",
-            cure="A proxy may be in between; if not, check region or base_url in the ini.",
-        )
+        return damaged(host)
     if isinstance(broken, requests.Timeout):
         return too_late(host)
     return BrokenOff(

@@ -6,21 +6,21 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import calls, documents, failures, files, refusals
-from almajob.alma.answers import Answer, Reading, clock_of
+from almajob.alma import breaking, calls, documents, failures, files, refusals
+from almajob.alma.answers import CALLS_LEFT, Answer, Reading, answer_of, body_of, clock_of
 from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
 from almajob.alma.key import Key
 from almajob.alma.retries import ATTEMPTS, retry_pause
 from almajob.alma.timelimits import TimeLimits
-from almajob.deadline import DeadlinePassed, nap, within
+from almajob.deadline import DeadlinePassed, nap
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from almajob.alma.limits import Limits
 
 LOG = logging.getLogger(__name__)
-
-_CHUNK = 2**16
-_CALLS_LEFT = "X-Exl-Api-Remaining"
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
@@ -197,7 +194,7 @@ class Session:
             ) as response:
                 call.status = response.status_code
                 call.size = files.receive(response, self.host, write)
-                self._learn(None, response.headers.get(_CALLS_LEFT), response.status_code)
+                self._learn(None, response.headers.get(CALLS_LEFT), response.status_code)
                 return call.size
         except (OSError, ValueError) as broken:
             raise failures.failure(broken, self.host) from None
@@ -227,9 +224,7 @@ class Session:
     ) -> tuple[Answer, AlmajobError | None]:
         with calls.told(self._environment, method, path, attempt) as call:
             try:
-                answer = self._answer(
-                    deadline, lambda abandoned: self._exchange(method, path, params, body, abandoned)
-                )
+                answer = self._answer(deadline, lambda: self._exchange(method, path, params, body))
             except AlmajobError as error:
                 self._learn(error)
                 raise
@@ -238,9 +233,9 @@ class Session:
             self._learn(found, answer.calls_left, answer.status)
             return answer, found
 
-    def _answer(self, deadline: float, exchange: Callable[[threading.Event], Answer]) -> Answer:
+    def _answer(self, deadline: float, exchange: Callable[[], Answer]) -> Answer:
         try:
-            return within(deadline - time.monotonic(), exchange)
+            return breaking.within(deadline - time.monotonic(), exchange)
         except DeadlinePassed:
             raise failures.too_late(self.host) from None
         except (OSError, ValueError) as broken:
@@ -261,37 +256,28 @@ class Session:
         path: str,
         params: Mapping[str, str | int] | None,
         body: Body | None,
-        abandoned: threading.Event,
     ) -> Answer:
         is_xml = isinstance(body, bytes)
-        with self._http.request(
-            method,
-            self.url + path,
-            params=params,
-            # requests writes a mapping as JSON; it adds the Content-Type of that alone.
-            json=None if is_xml else body,
-            data=body if is_xml else None,
-            headers={"Content-Type": "application/xml"} if is_xml else None,
-            # A start that is given up early is one that somebody has to look for.
-            timeout=(self._limits.connect, self._limits.read if method == "GET" else self._limits.total),
-            allow_redirects=False,
-            stream=True,
-            proxies=self._proxies,
-        ) as response:
-            received = bytearray()
-            for chunk in response.iter_content(_CHUNK):
-                received += chunk
-                if len(received) > failures.SIZE_LIMIT:
-                    raise failures.too_large(self.host)
-                if abandoned.is_set():
-                    break
+        # A start has a connection of its own: it is not lost in one that a firewall has forgotten while
+        # somebody thought about it, and nothing left over from another answer is taken for its answer.
+        with (
+            nullcontext(self._http) if method == "GET" else connect(self._key) as http,
+            http.request(
+                method,
+                self.url + path,
+                params=params,
+                # requests writes a mapping as JSON; it adds the Content-Type of that alone.
+                json=None if is_xml else body,
+                data=body if is_xml else None,
+                headers={"Content-Type": "application/xml"} if is_xml else None,
+                # A start that is given up early is one that somebody has to look for.
+                timeout=(self._limits.connect, self._limits.read if method == "GET" else self._limits.total),
+                allow_redirects=False,
+                stream=True,
+                proxies=self._proxies,
+            ) as response,
+        ):
+            received = body_of(response, self.host)
         # A server that echoes what it was sent must not make us print or keep the key.
-        harmless = self._key.hidden_in(bytes(received))
-        headers = response.headers
-        return Answer(
-            response.status_code,
-            harmless,
-            headers.get("Retry-After"),
-            headers.get("Date"),
-            headers.get(_CALLS_LEFT),
-        )
+        harmless = self._key.hidden_in(received)
+        return answer_of(response, harmless)
