@@ -119,6 +119,7 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "a member twice": (0, _reply(b'{"job": [], "job": [{"id": "M1"}], "total_record_count": 1}')),
     "half a surrogate pair": (0, _job(rb'"id": "M1", "name": "\ud800"')),
     "control characters": (0, _job(rb'"id": "M1", "name": "\u001b[2J\u0000\u202e"')),
+    "a character's number of 5,000 digits": (0, _job(b'"id": "M1", "name": "&#' + b"9" * 5000 + b';"')),
     "bytes that are no UTF-8": (6, _job(b'"id": "M1", "name": "\xff"')),
     "UTF-16": (6, _reply(PAGE.decode().encode("utf-16"))),
     "UTF-32": (6, _reply(PAGE.decode().encode("utf-32"))),

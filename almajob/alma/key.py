@@ -54,4 +54,5 @@ def _unescaped(body: bytes) -> str:
         return text
     import html
 
-    return html.unescape(text)
+    # Python may refuse to read numbers of so many digits, and there are no such characters.
+    return html.unescape(re.sub("&#[0-9]{640,}", "", text))
