@@ -349,6 +349,9 @@ def test_the_day_of_a_splayed_start_is_that_in_which_it_was_due(
     first = json.loads(almajob(*RUN, "--splay", "1h", "--once-per", "day", "-f", "json").out)
     assert datetime.fromtimestamp(simulated.clock()).date() > due
     assert first["run_key"].endswith(f":{due}")
+    # Looked for since the day before, as every run of a day is.
+    listed = simulated.log.entries("GET /conf/jobs/*/instances")
+    assert listed[0].query["submit_date_from"] == f"{due - timedelta(days=1)}"
     second = json.loads(almajob(*RUN, "--once-per", "day", "-f", "json", "--if-running", "start").out)
     assert second["run_key"].endswith(f":{due + timedelta(days=1)}")
     assert simulated.log.count(START) == 2
