@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -26,6 +25,7 @@ from almajob.store.ledger import LEDGER, TURN_SECONDS, Ledger, LedgerUnusable
 from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
+from tests.store.crowd import write_many
 from tests.store.test_record import new
 
 FORMATS = Path(__file__).parent / "formats"
@@ -332,6 +332,8 @@ def test_a_read_only_ledger_is_unusable() -> None:
         why, cure = ours.recv()
     finally:
         process.join()
+        for directory, _names, _files in os.walk(place):
+            Path(directory).chmod(0o700)
         shutil.rmtree(place)
     assert "ermission denied" in why or "readonly" in why
     assert ".damaged" not in cure
@@ -363,20 +365,11 @@ def test_what_every_released_format_wrote_is_read(number: int, tmp_path: Path) -
     assert Ledger(copy).fact("tags:sandbox:M44") is True
 
 
-def _write_many(directory: Path, number: int, times: int) -> None:
-    ledger = Ledger(directory)
-    for time_ in range(times):
-        record = new(id=f"{number}-{time_}", run_key=f"{number}-{time_}", job_id=f"S{number}")
-        ledger.write(record)
-        record = record.moved(State.SENDING, time.time(), "x")
-        ledger.write(record)
-        ledger.write(record.moved(State.STARTED, time.time(), "x", instance_id="7"))
-
-
 def test_fifty_processes_share_one_ledger(ledger: Ledger) -> None:
     """Every record of every process is there; none was told that the ledger is locked."""
     processes = [
-        PROCESSES.Process(target=_write_many, args=(ledger.directory, number, 2)) for number in range(50)
+        PROCESSES.Process(target=write_many, args=(ledger.directory, new(), number, 2))
+        for number in range(50)
     ]
     for process in processes:
         process.start()
