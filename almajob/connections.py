@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from almajob.config.environments import institution_id
 from almajob.errors import Refused
+from almajob.ownfile import make_private, refuse_link
 
 if TYPE_CHECKING:
     from almajob.alma.api import Alma
@@ -134,15 +135,15 @@ class Connections:
         from almajob.alma.key import Key
         from almajob.simulator.institution import demo
         from almajob.simulator.server import Simulator
-        from almajob.store.drawers import make_private
 
         try:
             make_private(path.parent)
+            refuse_link(path.parent)
             simulator = Simulator(demo(path))
         except (OSError, ValueError) as error:
             raise Refused(
                 f"The demo's world {path} cannot be used.",
-                why=f"{error}.",
+                why=f"{getattr(error, 'strerror', None) or error}.",
                 cure="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
             ) from None
         self._closing.enter_context(simulator)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, TextIO
 
 from almajob.errors import UsageError
@@ -14,6 +18,8 @@ from almajob.visible import visible
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
+_OF_THE_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")
+"""Where /dev/stderr is, and what a shell makes of >(…)."""
 _LOGGER = logging.getLogger("almajob")
 _CALLS = logging.getLogger("almajob.alma.calls")
 
@@ -87,6 +93,9 @@ class _Console(logging.StreamHandler[TextIO]):
 
 
 class _LogFile(logging.FileHandler):
+    def _open(self) -> TextIOWrapper:
+        return TextIOWrapper(open(self.baseFilename, "ab", opener=_opened), encoding=self.encoding)
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Go on without the log where its disk is full; logging's own way is a traceback for each line."""
 
@@ -157,13 +166,31 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: st
         _CALLS.addHandler(_file_handler(call_log, _CallLine(os.urandom(4).hex())))
 
 
+def _opened(path: str, flags: int) -> int:
+    """Open a log file, made for its owner alone; a link is followed only where none but root makes any."""
+    follow = 0 if str(Path(path).parent) in _OF_THE_SYSTEM else os.O_NOFOLLOW
+    flags |= os.O_NONBLOCK | os.O_CLOEXEC | follow
+    try:
+        descriptor = os.open(path, flags | os.O_EXCL, 0o600)
+        os.fchmod(descriptor, 0o600)
+    except FileExistsError:
+        # Its mode is as its owner made it.
+        descriptor = os.open(path, flags)
+    os.set_blocking(descriptor, True)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EMLINK, "It is a hard link to another file", path)
+    return descriptor
+
+
 def _file_handler(path: str, formatter: logging.Formatter) -> logging.Handler:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
         handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
+        why = "It is a symbolic link" if error.errno == errno.ELOOP else error.strerror
         raise UsageError(
-            f"The log file {path} cannot be written.", why=f"{error.strerror}.", cure="Name another."
+            f"The log file {path} cannot be written.", why=f"{why}.", cure="Name another."
         ) from None
     handler.setFormatter(formatter)
     return handler

@@ -27,8 +27,8 @@ from almajob.config.settings import Settings
 from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
+from almajob.ownfile import make_private, open_own, refuse_open_directory
 from almajob.secret import redact
-from almajob.store.drawers import make_private
 from almajob.terminal import in_colour
 from almajob.visible import visible
 
@@ -228,12 +228,10 @@ class Shell(InteractiveApp):
         """Make the file of the history for its owner alone; without one where that cannot be."""
         try:
             path = Path(self._settings.state_dir.text) / _HISTORY
+            # cmd2 opens it by its name, later.
+            refuse_open_directory(path.parent)
             make_private(path.parent)
-            flags = os.O_CREAT | os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            os.close(os.open(path, flags, 0o600))
-            if not path.is_file():
-                return ""
-            path.chmod(0o600)
+            os.close(open_own(path, os.O_RDONLY))
         except (AlmajobError, OSError):
             return ""
         return str(path)

@@ -20,6 +20,8 @@ RANKS = (
         "nearest",
         "times",
         "newfile",
+        "ownfile",
+        "givenfile",
         "signals",
         "stdout",
         "terminal",

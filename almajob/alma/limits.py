@@ -25,6 +25,7 @@ from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp
 from almajob.alma.refusals import PER_SECOND_THRESHOLD
 from almajob.alma.timelimits import Pace
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, QuotaUsedUp
+from almajob.ownfile import make_private, open_own
 
 LOG = logging.getLogger(__name__)
 
@@ -237,10 +238,8 @@ def _parsed(text: bytes) -> Known:
 
 
 def _open(path: Path) -> int:
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # O_NOFOLLOW: a link planted here must not make us write elsewhere.
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    make_private(path.parent)
+    return open_own(path, os.O_RDWR)
 
 
 def _locked(descriptor: int, seconds: float) -> bool:

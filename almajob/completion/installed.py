@@ -103,10 +103,12 @@ def _read(path: str) -> Any:
 
 def _keep(path: str, document: dict[str, Any]) -> None:
     """Write it whole or not at all; where that cannot be, plugins are asked again next time."""
+    from almajob.ownfile import make_private, open_own
+
     made = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        make_private(os.path.dirname(path))
+        descriptor = open_own(made, os.O_WRONLY | os.O_EXCL)
         with open(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file)
         os.replace(made, path)

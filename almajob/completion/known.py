@@ -7,6 +7,7 @@ databases are only read, by SQLite itself. Whatever is wrong with one of them, t
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 
 from almajob.store import glimpse
@@ -87,6 +88,9 @@ def _inis(directory: str) -> list[str]:
 def _skimmed(path: str) -> dict[str, dict[str, str]]:
     """Read headings and simple settings; what stands before any heading is under the empty one."""
     try:
+        # A pipe would keep us waiting.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return {}
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             text = file.read(_INI_SIZE)
     except OSError:

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.errors import ConfigurationError
+from almajob.givenfile import read_given
 from almajob.nearest import nearest
+from almajob.ownfile import NotPrivate, refuse_open_directory
 from almajob.secret import Secret
 
 TOP = "(top)"
@@ -55,16 +57,16 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
 
     Args:
         path: of the file.
-        named_by: the option or variable that named it, for the message; empty where it was found.
+        named_by: the option or variable that named it, for the message; empty where it was found, and then a
+            pipe is none.
         why: it matters who may change it.
 
     Raises:
-        ConfigurationError: not readable, not an ini, or open to others although it holds a key.
+        ConfigurationError: not readable, not an ini, open to others although it holds a key, or where they
+            could exchange it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno())
-            raw = file.read(_SIZE_LIMIT + 1)
+        raw, mode = read_given(path, _SIZE_LIMIT + 1, may_be_pipe=bool(named_by))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read.",
@@ -81,6 +83,8 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
         )
     ini = parsed(path, text)
     refuse_open_file(path, mode, holds_key=_holds_key(ini), why=why)
+    if stat.S_ISREG(mode.st_mode):
+        _refuse_open_place(path, why)
     return ini
 
 
@@ -133,6 +137,19 @@ def refuse_open_file(
             why="It holds an API key." if holds_key else why,
             cure=f"Type: chmod {'600' if holds_key else 'go-w'} {path}",
         )
+
+
+def _refuse_open_place(path: Path, why: str) -> None:
+    """Refuse a file that others can exchange: where it is, and where a link to it is."""
+    try:
+        for place in {path.parent, path.resolve().parent}:
+            refuse_open_directory(place)
+    except NotPrivate as error:
+        raise ConfigurationError(
+            f"{path} can be exchanged: {error.strerror}.", why=why, cure=error.cure
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be checked.", why=f"{error.strerror}.") from None
 
 
 class _Parser(configparser.RawConfigParser):

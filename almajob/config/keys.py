@@ -13,6 +13,7 @@ from almajob.config.environments import Environment, Sourced
 from almajob.config.ini import refuse_open_file
 from almajob.config.places import expanded
 from almajob.errors import ConfigurationError
+from almajob.givenfile import read_given
 from almajob.variables import KEY_VARIABLES
 
 _COMMAND_SECONDS = 60
@@ -103,14 +104,14 @@ def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
 
 def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
     try:
-        with path.open("rb") as file:
-            # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
-            refuse_open_file(path, os.fstat(file.fileno()), holds_key=True, group_may_read=by_systemd)
-            return _first_line(file.read(4096))
+        raw, mode = read_given(path, 4096)
     except OSError as error:
         raise ConfigurationError(
             f"The key file {path} cannot be read.", why=f"{error.strerror}.", cure=f"Check {setting}."
         ) from None
+    # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
+    refuse_open_file(path, mode, holds_key=True, group_may_read=by_systemd)
+    return _first_line(raw)
 
 
 def _from_command(environment: Environment) -> str:

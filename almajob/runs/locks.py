@@ -12,12 +12,14 @@ from pathlib import Path
 
 from almajob import times
 from almajob.errors import Refused
+from almajob.ownfile import NotPrivate, refuse_link
 from almajob.store.locks import Held, locked
 from almajob.store.record import checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
 _KEY_LOCKS = 64
+_ELSEWHERE = "ALMAJOB_STATE_DIR names another directory."
 
 
 def key_lock(run_key: str) -> str:
@@ -54,6 +56,7 @@ class Locks:
         """
         with ExitStack() as stack:
             try:
+                refuse_link(self._directory)
                 stack.enter_context(locked(self._path(name), wait=wait, note=self._note))
             except Held as held:
                 raise Refused(
@@ -65,8 +68,8 @@ class Locks:
                 raise Refused(
                     f"No lock can be made in {self._directory}; nothing was sent.",
                     why=f"{error.strerror}.",
-                    cure="Without locks a job could be started twice. "
-                    "ALMAJOB_STATE_DIR names another directory.",
+                    cure="Without locks a job could be started twice.\n"
+                    + (error.cure if isinstance(error, NotPrivate) else _ELSEWHERE),
                 ) from None
             yield
 
@@ -74,6 +77,7 @@ class Locks:
         """Say that this process is busy with something, until ``release``; no failure here matters."""
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
+            refuse_link(self._directory)
             stack.enter_context(locked(self._path(name), wait=0))
             self._held[name] = stack
 

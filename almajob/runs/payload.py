@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from almajob.errors import Refused
+from almajob.givenfile import read_given
 from almajob.runs import jsonpayload, xmlpayload
 from almajob.runs.catalogue import JOB_ID
 from almajob.runs.parameters import Given, Parameters, problem_with
@@ -56,8 +57,7 @@ def _read_bytes(name: str) -> bytes:
                 LOG.info("Reading from the terminal; Ctrl-D ends it.")
             raw = sys.stdin.buffer.read(SIZE_LIMIT + 1)
         else:
-            with Path(name).expanduser().open("rb") as file:
-                raw = file.read(SIZE_LIMIT + 1)
+            raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise Refused(f"{_called(name)} cannot be read; nothing was sent.", why=f"{why}.") from None

@@ -25,6 +25,7 @@ def tls_context() -> tuple[ssl.SSLContext, Path]:
     if openssl is None:
         raise ValueError("--tls needs the program openssl, which is not installed")
     directory = Path(tempfile.mkdtemp(prefix="almajob-simulator-"))
+    directory.chmod(0o700)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     made = subprocess.run(
@@ -34,6 +35,7 @@ def tls_context() -> tuple[ssl.SSLContext, Path]:
         ],
         capture_output=True,
         check=False,
+        umask=0o077,
     )
     if made.returncode:
         raise ValueError(f"--tls: openssl made no certificate (exit code {made.returncode})")

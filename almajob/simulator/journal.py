@@ -5,9 +5,11 @@ A line is whole or it does not count: what a killed process left of its last one
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,14 +42,24 @@ class FileJournal(Journal):
         path: of the file, which is made with its first line; its directory must be there.
 
     Raises:
-        OSError: the file cannot be read or written.
+        OSError: the file cannot be read or written, or is none: a link or a pipe.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read_up_to = 0
         # Tell at once, and not in the middle of a start, what cannot be written.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with self._opened(os.O_CREAT | os.O_RDWR) as file:
+            os.fchmod(file.fileno(), 0o600)
+
+    def _opened(self, flags: int) -> BinaryIO:
+        """Open the file, but nothing that was planted at its place to be written to elsewhere."""
+        descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is no file, or one with a second name", str(self._path))
+        return open(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
 
     def new_events(self) -> list[Event]:
         """Give what was written since the last call.
@@ -55,7 +67,7 @@ class FileJournal(Journal):
         Raises:
             ValueError: the file is not a journal.
         """
-        with self._path.open("rb") as file:
+        with self._opened(os.O_RDONLY) as file:
             return self._new_events(file)
 
     def _new_events(self, file: BinaryIO) -> list[Event]:
@@ -76,7 +88,7 @@ class FileJournal(Journal):
     @contextmanager
     def writing(self) -> Iterator[Callable[[Event], None]]:
         """Write alone: other processes wait. Each line is in the file when it has been written."""
-        with self._path.open("r+b") as file:
+        with self._opened(os.O_RDWR) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
 
             def write(event: Event) -> None:

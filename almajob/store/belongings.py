@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from almajob.errors import Refused
+from almajob.ownfile import NotPrivate, refuse_link
 from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, Failures, cause, reason
 
@@ -90,11 +91,14 @@ class Belongings:
     def _opened(self) -> Iterator[Drawer]:
         try:
             if self._drawer is None:
+                refuse_link(self.path.parent)
                 self._drawer = open_drawer(self.path, _MANNER)
             yield self._drawer
         except (Damaged, *Failures) as error:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",
                 why=f"{reason(cause(error))}.",
-                cure="Make it writable; or remove it, and the plugin begins anew.",
+                cure=error.cure
+                if isinstance(error, NotPrivate)
+                else "Make it writable; or remove it, and the plugin begins anew.",
             ) from None

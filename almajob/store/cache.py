@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import diskcache
 
+from almajob.ownfile import NotPrivate
 from almajob.store.drawers import Drawer, open_drawer, remove_drawer
 from almajob.store.failures import Damaged, Failures, cause, is_damage, reason
 
@@ -159,7 +160,7 @@ class Cache:
         except (Damaged, *Failures) as error:
             first = cause(error)
             if not is_damage(first):
-                self._warn(name, f"cannot be used ({reason(first)})")
+                self._warn(name, f"cannot be used ({_why(first)})")
                 return None
             self._set_aside(name, first)
         try:
@@ -175,7 +176,7 @@ class Cache:
             self._set_aside(name, first)
         else:
             self._drawers[name] = None
-            self._warn(name, f"cannot be used ({reason(first)})")
+            self._warn(name, f"cannot be used ({_why(first)})")
 
     def _set_aside(self, name: str, error: Exception) -> None:
         path = self.directory / f"{_PREFIX}{name}"
@@ -213,6 +214,10 @@ def _set(drawer: Drawer, key: str, value: Any) -> None:
             drawer.set(key, value, expire=LIFETIME)
             return
     drawer.set(key, value, expire=LIFETIME)
+
+
+def _why(error: Exception) -> str:
+    return f"{reason(error)}; {error.cure}" if isinstance(error, NotPrivate) else reason(error)
 
 
 def _size(path: Path) -> int:

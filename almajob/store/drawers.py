@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
+from almajob.ownfile import give_to_owner, make_private, open_own, refuse_open_directory
 from almajob.store import schema
 from almajob.store.disk import SIZE_LIMIT, JsonDisk
 from almajob.store.failures import Damaged
@@ -125,21 +126,12 @@ def _refuse_other_files(path: Path) -> None:
     for name, item in databases.items():
         if not item.is_file(follow_symlinks=False):
             raise Damaged(f"{name} in it is no file")
+        # SQLite removes its journals when the last process closes them.
+        with contextlib.suppress(FileNotFoundError):
+            if item.stat(follow_symlinks=False).st_nlink > 1:
+                raise Damaged(f"{name} in it is a hard link")
     if DBNAME not in databases or databases[DBNAME].stat().st_size == 0:
         raise Damaged("its database is missing or empty")
-
-
-def make_private(directory: Path) -> None:
-    """Make a directory, and those above it that are missing, for their owner alone.
-
-    ``mkdir(parents=True)`` would give the mode to the last one only.
-    """
-    missing = []
-    while not directory.exists():
-        missing.append(directory)
-        directory = directory.parent
-    for path in reversed(missing):
-        path.mkdir(mode=0o700, exist_ok=True)
 
 
 def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
@@ -149,6 +141,7 @@ def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
         Damaged: there is something else.
         OSError, sqlite3.Error: it cannot be opened, or others could have tampered with it.
     """
+    refuse_open_directory(path.parent)
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -169,13 +162,13 @@ def _make(path: Path, manner: Manner) -> None:
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
     if not path.parent.exists():
         make_private(path.parent)
-        (path.parent / README).write_text(manner.readme, "utf-8")
+        _write(path.parent / README, manner.readme)
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
-        for name, text in ((DBNAME, ""), (README, manner.readme)):
-            # SQLite gives its -wal and -shm files the mode of the database.
-            with open(os.open(made / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(text)
+        give_to_owner(made)
+        # SQLite gives its -wal and -shm files the mode of the database.
+        _write(made / DBNAME, "")
+        _write(made / README, manner.readme)
         diskcache.Cache(str(made), disk=JsonDisk, timeout=manner.lock_seconds, **manner.all_settings).close()
         made.rename(path)
         # A power cut must not take away what is then written into it.
@@ -187,6 +180,11 @@ def _make(path: Path, manner: Manner) -> None:
             raise
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with contextlib.suppress(FileExistsError), open(open_own(path, os.O_EXCL | os.O_WRONLY), "w") as file:
+        file.write(text)
 
 
 def _reach_disk(directory: Path) -> None:

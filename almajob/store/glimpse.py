@@ -40,6 +40,7 @@ def newest(drawer: str, pattern: str, *, limit: int, by_key: bool = False) -> li
         found = os.lstat(drawer)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return []
+        # A link would lead elsewhere, a pipe keep us waiting.
         if not stat.S_ISREG(os.lstat(database).st_mode):
             return []
         connection = sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=_LONGEST_WAIT)

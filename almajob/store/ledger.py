@@ -19,8 +19,9 @@ import diskcache
 from diskcache.core import DBNAME
 
 from almajob.errors import Refused
+from almajob.ownfile import NotPrivate
 from almajob.store import rows
-from almajob.store.drawers import Drawer, Manner, make_private, open_drawer
+from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
 from almajob.store.locks import Held, locked
 from almajob.store.record import Record
@@ -41,6 +42,7 @@ Do not remove it. Without it almajob may start a job a second time. "almajob run
     },
     lock_seconds=30.0,
 )
+_GIVE_IT_ROOM = "Give almajob a disk with room and a directory that it may write to (ALMAJOB_STATE_DIR)."
 TURN_SECONDS = 30.0
 """How long a process waits for another that has the ledger."""
 
@@ -147,7 +149,6 @@ class Ledger:
         """Open the ledger for a moment, while no other process has it open."""
         wait = TURN_SECONDS if wait is None else wait
         try:
-            make_private(self.directory.parent)
             manner = LEDGER._replace(lock_seconds=wait)
             with locked(self._lock, wait=wait), open_drawer(self.directory, manner) as drawer:
                 yield drawer
@@ -162,11 +163,15 @@ class Ledger:
         except (Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
             first = cause(error)
             raise self._unusable(
-                reason(first), is_damaged=is_damage(first), is_in_use=is_locked(first)
+                reason(first),
+                is_damaged=is_damage(first),
+                is_in_use=is_locked(first),
+                cure=first.cure if isinstance(first, NotPrivate) else _GIVE_IT_ROOM,
             ) from error
 
-    def _unusable(self, why: str, *, is_damaged: bool = False, is_in_use: bool = False) -> LedgerUnusable:
-        cure = "Give almajob a disk with room and a directory that it may write to (ALMAJOB_STATE_DIR)."
+    def _unusable(
+        self, why: str, *, is_damaged: bool = False, is_in_use: bool = False, cure: str = _GIVE_IT_ROOM
+    ) -> LedgerUnusable:
         if is_damaged:
             cure = (
                 "Restore it from a backup. If there is none: make sure in Alma (Admin > Monitor Jobs) that "

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from almajob.deadline import DeadlinePassed, within
-from almajob.store.drawers import make_private
+from almajob.ownfile import make_private, open_own, refuse_open_directory
 
 _LONGEST_NOTE = 500
 
@@ -40,11 +40,12 @@ def locked(path: Path, *, wait: float, note: str = "") -> Iterator[None]:
 
     Raises:
         Held: it was not free in time.
-        OSError: the file cannot be made or opened.
+        OSError: the file cannot be made or opened, or others could exchange it.
     """
+    # Two who hold locks on different files under one name would both go on.
+    refuse_open_directory(path.parent)
     make_private(path.parent)
-    # O_NOFOLLOW: a link planted here must not make us write elsewhere.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = open_own(path, os.O_RDWR)
     try:
         _wait_for(descriptor, wait)
         if note:

@@ -1,0 +1,56 @@
+"""A file that somebody named, or a pipe, as ``<(…)`` of a shell is one; a pipe may not keep us for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+PATIENCE = 60.0
+"""Seconds that a pipe may be silent."""
+
+
+def read_given(path: Path, size: int, *, may_be_pipe: bool = True) -> tuple[bytes, os.stat_result]:
+    """Read a file.
+
+    Args:
+        path: of the file.
+        size: bytes to read at most.
+        may_be_pipe: whether somebody named it; one that was only found must be a file.
+
+    Returns:
+        What it begins with, and what the system says of the file that was opened.
+
+    Raises:
+        OSError: it cannot be read; it is a pipe, and nothing comes or none is wanted.
+    """
+    # Without it not even the opening would end where a pipe's writer never comes.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        is_pipe = stat.S_ISFIFO(found.st_mode)
+        if not may_be_pipe and (is_pipe or stat.S_ISCHR(found.st_mode)):
+            raise OSError(errno.EINVAL, "It is no file", str(path))
+        os.set_blocking(descriptor, not is_pipe)
+        raw = b""
+        while len(raw) < size:
+            if is_pipe:
+                _wait_for(descriptor, path)
+            piece = os.read(descriptor, size - len(raw))
+            if not piece:
+                break
+            raw += piece
+        return raw, found
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, path: Path) -> None:
+    # Most read files only.
+    import select
+
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    if not waiting.poll(PATIENCE * 1000):
+        raise TimeoutError(errno.ETIMEDOUT, f"It is a pipe, and was silent for {PATIENCE:g} s", str(path))

@@ -1,0 +1,150 @@
+"""Files and directories of almajob's own: for their owner alone, and never what somebody planted there.
+
+Completions use it, too; so nothing is imported that takes long.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+
+# typing itself takes a tenth of the time that a completion may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    Place = str | PathLike[str]
+
+
+class NotPrivate(PermissionError):
+    """Others could exchange what is in a directory.
+
+    Attributes:
+        cure: what to do.
+    """
+
+    def __init__(self, why: str, cure: str) -> None:
+        super().__init__(errno.EPERM, why)
+        self.cure = cure
+
+
+def make_private(directory: Place) -> None:
+    """Make a directory, and those above it that are missing, for their owner alone, whatever the umask is.
+
+    ``makedirs`` would give the mode to the last one only.
+    """
+    missing = []
+    path = os.fspath(directory)
+    while not os.path.exists(path):
+        missing.append(path)
+        path = os.path.dirname(path) or "."
+    for path in reversed(missing):
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            # Another process was quicker; or a link that leads nowhere.
+            if not os.path.isdir(path):
+                raise
+        else:
+            give_to_owner(path)
+
+
+def give_to_owner(directory: Place) -> None:
+    """Let the owner into a directory that was just made, as a umask may lock out even him."""
+    if os.lstat(directory).st_mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(directory, stat.S_IRWXU)
+
+
+def refuse_link(directory: Place) -> None:
+    """Refuse a link at a place that is almajob's own.
+
+    Directories that somebody names (the cache, the state) may be links; what almajob makes in them is none.
+
+    Raises:
+        OSError: there is one.
+    """
+    if os.path.islink(directory):
+        raise OSError(errno.ELOOP, "it is a symbolic link", os.fspath(directory))
+
+
+def refuse_open_directory(directory: Place) -> None:
+    """Refuse a directory whose files others can exchange, however private these are.
+
+    Others can where they own it or may write to it, unless it is sticky, as /tmp is. The directories above it
+    may be writable for a group, as in many homes: whoever moves ours away can put only another one of ours in
+    its place, as those of other owners are refused. None of them may be open to everybody.
+
+    Args:
+        directory: need not be there yet.
+
+    Raises:
+        NotPrivate: with the chmod that cures it.
+    """
+    wanted = path = os.path.realpath(directory)
+    while True:
+        # What is missing will be made private.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            _refuse_open(path, os.stat(path), is_above=path != wanted)
+        above = os.path.dirname(path)
+        if above == path:
+            return
+        path = above
+
+
+def _refuse_open(path: str, found: os.stat_result, *, is_above: bool) -> None:
+    if not is_above and found.st_uid not in {os.geteuid(), 0}:
+        raise NotPrivate(f"the directory {path} belongs to another user", "Name a directory of your own.")
+    forbidden = stat.S_IWOTH if is_above else stat.S_IWGRP | stat.S_IWOTH
+    if found.st_mode & forbidden and not found.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(found.st_mode)
+        raise NotPrivate(
+            f"other users can write to the directory {path} (mode {mode:04o})",
+            f"Type: chmod {'o-w' if is_above else 'go-w'} {path}",
+        )
+
+
+def open_own(path: Place, flags: int) -> int:
+    """Open a file of almajob's own, and make it where it is missing; 0600 in any case.
+
+    Args:
+        path: of the file.
+        flags: as of ``os.open``: how it is to be used.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: it cannot be opened; or is a link, a pipe, a file of somebody else or one with a second name.
+    """
+    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "it is a symbolic link"
+        raise
+    try:
+        found = os.fstat(descriptor)
+        refuse_planted(path, found)
+        if found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
+        if stat.S_IMODE(found.st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def refuse_planted(path: Place, found: os.stat_result) -> None:
+    """Refuse what is no file, and a file that is also one elsewhere: a hard link.
+
+    Raises:
+        OSError: it is such.
+    """
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no file", os.fspath(path))
+    if found.st_nlink > 1:
+        raise OSError(errno.EMLINK, "it is a hard link to another file", os.fspath(path))
