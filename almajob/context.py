@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from almajob.alma.quota import Quota
     from almajob.config.environments import Environment
     from almajob.config.keys import KeySource
+    from almajob.newkey import NewKey
     from almajob.runs.conditions import Condition
     from almajob.runs.intention import Place
     from almajob.runs.parameters import Parameters
@@ -169,11 +170,14 @@ class Context:
 
     @property
     def _program(self) -> str:
-        """How almajob is called for the chosen environment, with the ini that the command line names."""
+        return self.program(self.environment.name)
+
+    def program(self, environment: str) -> str:
+        """Say how almajob is called for an environment, with the ini that the command line names."""
         import shlex
 
         ini = ["--ini-file", self._options.ini_file] if self._options.ini_file else []
-        return shlex.join(["almajob", *ini, "--env", self.environment.name])
+        return shlex.join(["almajob", *ini, "--env", environment])
 
     def _place(self) -> Place:
         from almajob.runs.intention import Place
@@ -262,6 +266,20 @@ class Context:
         from almajob.config import keys
 
         return keys.source(environment, self._environ)
+
+    def new_key(self, environment: str, *, region: str, kind: str, in_keyring: bool) -> NewKey:
+        """Give what puts a new key of an environment where it belongs.
+
+        Args:
+            environment: its name.
+            region, kind: of one that the ini does not have yet; else empty.
+            in_keyring: whether the keyring is to keep it.
+        """
+        from almajob.config.keyplace import KeyWish
+        from almajob.newkey import NewKey
+
+        wish = KeyWish(environment, region, kind, in_keyring)
+        return NewKey(lambda: settings.load(self._options, self._environ), self._environ, wish)
 
     def connect(self, environment: Environment) -> Alma:
         """Give the session with an environment.

@@ -9,10 +9,10 @@ RESERVED = ("help", "env", "exit", "quit")
 
 
 def is_core(name: str, value: str) -> bool:
-    """Whether an entry point is one of our own commands: each is in the module of its name.
+    """Whether an entry point is one of our own commands: each is in the module of its name, with _ for -.
 
     Args:
         name: of the entry point.
         value: the class that it names, as ``module:Class``.
     """
-    return value.startswith(f"{GROUP}.{name}:")
+    return value.startswith(f"{GROUP}.{name.replace('-', '_')}:")

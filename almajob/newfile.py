@@ -43,10 +43,20 @@ def new_file(path: Path, *, overwrite: bool = False, mode: int | None = None) ->
             # A temporary file is for its owner alone.
             os.fchmod(file.fileno(), _mode(path) if mode is None else mode)
             _put(Path(file.name), path, overwrite=overwrite)
+            reach_disk(path.parent)
         except BaseException:
             with suppress(OSError):
                 Path(file.name).unlink()
             raise
+
+
+def reach_disk(directory: Path) -> None:
+    """Let a power cut not take away what was put into a directory."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_no_file(path: Path) -> None:

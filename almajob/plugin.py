@@ -28,7 +28,7 @@ _HOMES = {
         "Yes",
     ),
     "command": ("Command", "Lister", "ShowOne", "ShowSome"),
-    "config.environments": ("Environment",),
+    "config.environments": ("KINDS", "REGIONS", "Environment"),
     "config.saved": ("Saved",),
     "config.sections": ("JOB_HEADING", "RUN_HEADING"),
     "completion.script": ("SHELLS", "completion_script"),

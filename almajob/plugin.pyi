@@ -25,6 +25,8 @@ from almajob.command import ShowOne as ShowOne
 from almajob.command import ShowSome as ShowSome
 from almajob.completion.script import SHELLS as SHELLS
 from almajob.completion.script import completion_script as completion_script
+from almajob.config.environments import KINDS as KINDS
+from almajob.config.environments import REGIONS as REGIONS
 from almajob.config.environments import Environment as Environment
 from almajob.config.saved import Saved as Saved
 from almajob.config.sections import JOB_HEADING as JOB_HEADING

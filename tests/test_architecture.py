@@ -32,6 +32,7 @@ RANKS = (
     *(
         "config",
         "store",
+        "newkey",
         "runs",
         "connections",
         "context",
@@ -64,6 +65,7 @@ FENCES = {
         *("conformance", "helppage", "shell", "formatters.", "completion.describing"),
     ),
     "rich": ("live",),
+    "keyring": ("config.",),
 }
 BAGS = {"utils", "util", "helpers", "helper", "common", "shared", "base", "misc", "manager"}
 

@@ -26,7 +26,7 @@ _TIME_SETTINGS = ("connect_timeout", "read_timeout", "deadline")
 _PACE_SETTINGS = ("calls_per_second", "burst", "quota_floor")
 ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
-    *("api_key", "api_key_file", "api_key_command"),
+    *("api_key", "api_key_file", "api_key_command", "api_key_keyring"),
     *_TIME_SETTINGS,
     *("institution", *_PACE_SETTINGS),
     *("tag", "sole_starter", "accept", "read_only"),
@@ -48,6 +48,7 @@ class Environment(NamedTuple):
 
     Attributes:
         kind: sandbox or production; which guard applies.
+        api_key_keyring: where it stands that the keyring has the key; None where it need not.
         base_url: where its API is, or None for the demo, whose address is known when it runs.
         limits: the time limits of its calls.
         pace: how often it may be called.
@@ -72,11 +73,29 @@ class Environment(NamedTuple):
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
     read_only: Sourced | None = None
+    api_key_keyring: Sourced | None = None
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
     """Say which kind of environment a section describes, unchecked."""
     return section["kind"].text if "kind" in section and name not in KINDS else name
+
+
+def keys_of(name: str, section: Mapping[str, Sourced]) -> Environment:
+    """Take only from a section what it says of the key; it may not be complete yet.
+
+    Raises:
+        ConfigurationError: it says it wrongly.
+    """
+    return Environment(
+        name=name,
+        kind=Sourced("", ""),
+        base_url=None,
+        api_key=section.get("api_key"),
+        api_key_file=section.get("api_key_file"),
+        api_key_command=section.get("api_key_command"),
+        api_key_keyring=_yes(section, "api_key_keyring"),
+    )
 
 
 def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
@@ -97,21 +116,21 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
             why="It decides what protects its records.",
             cure=f"Write in [{name}]: kind = sandbox, or kind = production",
         )
-    return Environment(
-        name=name,
+    return keys_of(name, section)._replace(
         kind=kind,
         base_url=_base_url(name, section),
-        api_key=section.get("api_key"),
-        api_key_file=section.get("api_key_file"),
-        api_key_command=section.get("api_key_command"),
         limits=_limits(section),
         pace=_pace(section),
         institution=section["institution"].text if "institution" in section else "",
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
         accept=accepted(section["accept"]) if "accept" in section else frozenset(),
-        read_only=section["read_only"] if is_yes(section, "read_only", default=False) else None,
+        read_only=_yes(section, "read_only"),
     )
+
+
+def _yes(section: Mapping[str, Sourced], name: str) -> Sourced | None:
+    return section[name] if is_yes(section, name, default=False) else None
 
 
 def accepted(given: Sourced) -> frozenset[str]:

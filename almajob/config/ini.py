@@ -160,7 +160,7 @@ class _Parser(configparser.RawConfigParser):
 
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Indented lines would silently continue the value above; almajob has no such values.
-    lines = [_uncommented(line).strip() for line in text.splitlines()]
+    lines = [uncommented(line).strip() for line in text.splitlines()]
     _hide_keys(lines)
     parser = _Parser(delimiters=("=",), default_section="")
     try:
@@ -193,7 +193,7 @@ def _hide_keys(lines: Iterable[str]) -> None:
             Secret(_unquoted(value.strip()).strip())
 
 
-def _uncommented(line: str) -> str:
+def uncommented(line: str) -> str:
     """Take off a comment; in quotes its sign is a part of the value, as for the predecessor (PHP)."""
     name, _equals, rest = line.partition("=")
     value = rest.strip()
@@ -201,8 +201,14 @@ def _uncommented(line: str) -> str:
     if end > 0 and not _COMMENT.search(name):
         behind = value[end + 1 :]
         if not behind or (behind[0].isspace() and behind.lstrip()[0] in ";#"):
-            return f"{name}={value[: end + 1]}"
+            return line[: len(line) - len(rest.lstrip()) + end + 1]
     return _COMMENT.sub("", line)
+
+
+def heading(line: str) -> str | None:
+    """Give the name of the section that a line begins, without its comment; None where it begins none."""
+    found = configparser.RawConfigParser.SECTCRE.match(line)
+    return found["header"] if found else None
 
 
 def _setting(name: str) -> str:
@@ -241,8 +247,9 @@ def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:
     numbers: dict[tuple[str, str], int] = {}
     section = TOP
     for number, line in enumerate(lines, start=1):
-        if heading := configparser.RawConfigParser.SECTCRE.match(line):
-            section = heading["header"]
+        begun = heading(line)
+        if begun is not None:
+            section = begun
         else:
             numbers.setdefault((section, _setting(line.partition("=")[0].strip())), number)
     return numbers

@@ -29,7 +29,7 @@ class KeySource:
     """Where a key comes from.
 
     Attributes:
-        way: ``api_key_command``, ``api_key_file``, ``systemd credential``, ``variable`` or ``api_key``.
+        way: ``systemd credential``, ``variable``, or the name of the setting.
         place: file and line, the credential's path, or the variable's name.
     """
 
@@ -43,6 +43,8 @@ def source(environment: Environment, environ: Mapping[str, str]) -> KeySource | 
         return KeySource("api_key_command", environment.api_key_command.source)
     if environment.api_key_file:
         return KeySource("api_key_file", environment.api_key_file.source)
+    if environment.api_key_keyring:
+        return KeySource("api_key_keyring", environment.api_key_keyring.source)
     credential = _credential(environment.name, environ)
     # os.path, as its exists() takes a directory that may not be searched for one without the file.
     if credential is not None and os.path.exists(credential):  # noqa: PTH110
@@ -68,6 +70,8 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
             text = _from_command(environment)
         case "api_key_file":
             text = _from_file(expanded(_given(environment.api_key_file)), "api_key_file")
+        case "api_key_keyring":
+            text = _from_keyring(environment.name)
         case "systemd credential":
             text = _from_file(Path(found.place), "LoadCredential= of the unit", by_systemd=True)
         case "variable":
@@ -91,7 +95,8 @@ def _given(setting: Sourced | None) -> str:
 def _missing(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key for {name}.",
-        cure=f"Set api_key in [{name}] of the ini, or {variable(name)}; almajob.ini.sample shows all ways.\n"
+        cure=f"Type: almajob config set-key {name}\n"
+        f"Or set {variable(name)}; almajob.ini.sample shows all ways.\n"
         "Keys are made at https://developers.exlibrisgroup.com/manage/keys/ (area Configuration).",
     )
 
@@ -112,6 +117,17 @@ def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
     # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
     refuse_open_file(path, mode, holds_key=True, group_may_read=by_systemd)
     return _first_line(raw)
+
+
+def _from_keyring(name: str) -> str:
+    from almajob.config import keyrings
+
+    text = keyrings.get(name)
+    if not text:
+        raise ConfigurationError(
+            f"The keyring has no key for {name}.", cure=f"Put it in: almajob config set-key {name}"
+        )
+    return text
 
 
 def _from_command(environment: Environment) -> str:

@@ -80,6 +80,13 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
     return _headed(ini, RUN_HEADING, "run")
 
 
+def environment_name_problem(name: str) -> str:
+    """Say why a section of that name would be no environment; empty where it would."""
+    if name.lower() == _GENERAL or not _ENVIRONMENT_NAME.fullmatch(name):
+        return "is made of letters, digits, - and _, and is not almajob"
+    return ""
+
+
 def run_name_problem(name: str) -> str:
     """Say why a saved run cannot be called so; empty where it can."""
     return "" if _RUN_NAME.fullmatch(name) else "may have only letters, digits, -, _ and ., 64 at most"

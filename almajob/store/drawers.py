@@ -163,6 +163,8 @@ def _make(path: Path, manner: Manner) -> None:
     if not path.parent.exists():
         make_private(path.parent)
         _write(path.parent / README, manner.readme)
+    from almajob.newfile import reach_disk
+
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:
         give_to_owner(made)
@@ -173,7 +175,7 @@ def _make(path: Path, manner: Manner) -> None:
         made.rename(path)
         # A power cut must not take away what is then written into it.
         for directory in (path, path.parent):
-            _reach_disk(directory)
+            reach_disk(directory)
     except OSError as error:
         # Another process was quicker; its drawer is as good.
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
@@ -185,14 +187,6 @@ def _make(path: Path, manner: Manner) -> None:
 def _write(path: Path, text: str) -> None:
     with contextlib.suppress(FileExistsError), open(open_own(path, os.O_EXCL | os.O_WRONLY), "w") as file:
         file.write(text)
-
-
-def _reach_disk(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_drawer(path: Path) -> bool:

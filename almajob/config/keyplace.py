@@ -1,0 +1,177 @@
+"""Where a new key of an environment belongs: where its key comes from now, else into the ini."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from almajob.config import ini as ini_file
+from almajob.config import keys
+from almajob.config.edited import with_setting
+from almajob.config.environments import DEMO, KINDS, REGIONS, keys_of
+from almajob.config.ini import TOP
+from almajob.config.places import expanded
+from almajob.config.sections import environment_name_problem
+from almajob.config.settings import Settings
+from almajob.errors import ConfigurationError, UsageError
+from almajob.nearest import nearest
+
+_NEW_INI = '; "almajob config show" prints every setting and where it came from.\n'
+
+
+class KeyWish(NamedTuple):
+    """What somebody says who has a new key.
+
+    Attributes:
+        environment: whose key it is.
+        region, kind: of an environment that the ini does not have yet; empty for one that it has.
+        in_keyring: whether the keyring is to keep it.
+    """
+
+    environment: str
+    region: str = ""
+    kind: str = ""
+    in_keyring: bool = False
+
+
+class KeyPlace(NamedTuple):
+    """Where the key goes.
+
+    Attributes:
+        way: ``api_key``, ``api_key_file`` or ``api_key_keyring``.
+        path: the ini or the key file; None where the keyring alone changes.
+        section, setting: where it stands in the ini.
+        instead_of: the setting whose line it takes there, where that is another.
+        others: what an environment needs besides, that is new.
+    """
+
+    way: str
+    path: Path | None
+    section: str = ""
+    setting: str = ""
+    instead_of: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def in_keyring(self) -> bool:
+        """Whether the keyring keeps it."""
+        return self.way == "api_key_keyring"
+
+
+def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPlace:
+    """Say where a new key of an environment belongs.
+
+    Raises:
+        UsageError: the wish cannot be fulfilled for such an environment.
+        ConfigurationError: its key is not kept by almajob, or there is no such environment.
+    """
+    name = wish.environment
+    if name == DEMO:
+        raise UsageError("The demo needs no key.", cure="almajob --env demo list shows it.")
+    section = settings.sections.get(name)
+    others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
+    environment = keys_of(name, section or {})
+    found = keys.source(environment, environ)
+    way = found.way if found else "api_key"
+    if way == "api_key_file" and environment.api_key_file and not wish.in_keyring:
+        return KeyPlace(way, expanded(environment.api_key_file.text))
+    if way == "api_key_keyring":
+        return KeyPlace(way, None)
+    if found and (way in ("api_key_command", "api_key_file") or (way != "api_key" and not wish.in_keyring)):
+        raise ConfigurationError(
+            f"The key of {name} is not kept in the ini: it comes from {found.place} ({way}).",
+            why="A key in the ini would not be used.",
+            cure="Change it there; or take that away, and type this again.",
+        )
+    return _in_the_ini(settings, wish, others)
+
+
+def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    given = {"region": wish.region, "kind": wish.kind}
+    there = {"region": ("region", "domain", "base_url"), "kind": ("kind",)}
+    for name, text in given.items():
+        if text and any(each in section for each in there[name]):
+            raise UsageError(
+                f"The ini says already of which {name} {wish.environment} is.", cure=f"Leave out --{name}."
+            )
+    return tuple((name, text) for name, text in given.items() if text)
+
+
+def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
+    name = wish.environment
+    problem = environment_name_problem(name)
+    if problem:
+        raise UsageError(f"{name!r} names no environment.", why=f"A name {problem}.")
+    needs_kind = name not in KINDS and not wish.kind
+    needs_region = not wish.region and not _has_flat_domain(settings, name)
+    if not needs_kind and not needs_region:
+        given = (("kind", wish.kind if name not in KINDS else ""), ("region", wish.region))
+        return tuple((setting, text) for setting, text in given if text)
+    known = {each.lower(): each for each in (*settings.sections, *KINDS)}
+    near = nearest(name.lower(), known) if name not in KINDS else []
+    kind = "--kind KIND " if name not in KINDS else ""
+    ini = settings.ini.path if settings.ini else "No almajob.ini was found; it"
+    raise ConfigurationError(
+        f"{ini} has no environment {name!r}.",
+        cure=(f"Did you mean {known[near[0]]}?\n" if near else "")
+        + f"To make it, say where it is: almajob config set-key {name} {kind}--region REGION\n"
+        f"REGION is one of {', '.join(REGIONS)}" + (f"; KIND is {' or '.join(KINDS)}." if kind else "."),
+    )
+
+
+def _has_flat_domain(settings: Settings, name: str) -> bool:
+    """Whether it can be added as the predecessor would have it: without a section, at the same region."""
+    flat = settings.ini.sections.get(TOP, {}) if settings.ini else {}
+    return name in KINDS and "domain" in flat and any(f"api_key_{kind}" in flat for kind in KINDS)
+
+
+def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str], ...]) -> KeyPlace:
+    name, ini = wish.environment, settings.ini
+    path = ini.path if ini else _new_path(settings)
+    sections = ini.sections if ini else {}
+    if f"api_key_{name}" in sections.get(TOP, {}) and "api_key" not in sections.get(name, {}):
+        if wish.in_keyring:
+            raise ConfigurationError(
+                f"{path} has the form of the older script, which knows no keyring.",
+                cure=f"Put api_key_{name} and domain into a section: [{name}], with api_key and region.",
+            )
+        return KeyPlace("api_key", path, TOP, f"api_key_{name}")
+    if wish.in_keyring:
+        there = sections.get(name, {})
+        replaced = "api_key" if "api_key" in there and "api_key_keyring" not in there else None
+        return KeyPlace("api_key_keyring", path, name, "api_key_keyring", replaced, others)
+    if name not in sections and not wish.region and _has_flat_domain(settings, name):
+        return KeyPlace("api_key", path, TOP, f"api_key_{name}")
+    return KeyPlace("api_key", path, name, "api_key", None, others)
+
+
+def _new_path(settings: Settings) -> Path:
+    if settings.config_dir is None:
+        raise ConfigurationError(
+            "There is no place for an ini.", why="Neither HOME nor XDG_CONFIG_HOME is set.", cure="Set HOME."
+        )
+    return settings.config_dir / "almajob.ini"
+
+
+def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
+    """Give the text of the ini with the key in it, or with the word that the keyring has it; and the line.
+
+    Args:
+        place: where in it.
+        path: of the ini, for messages.
+        text: that it has now; empty where there is none yet.
+        key: the key itself.
+
+    Raises:
+        ConfigurationError: no ini can hold it.
+    """
+    value = "yes" if place.in_keyring else ini_file.quoted(key)
+    if value is None:
+        raise ConfigurationError("No ini can hold this key.", cure="Keep it in a file: api_key_file = FILE")
+    text = text or _NEW_INI
+    for setting, written in ((place.setting, value), *place.others):
+        instead_of = place.instead_of if setting == place.setting else None
+        now = ini_file.parsed(path, text)
+        text = with_setting(now, text, place.section, setting, written, instead_of=instead_of)
+    return text, ini_file.parsed(path, text).sections[place.section][place.setting].line

@@ -1,0 +1,220 @@
+"""A new API key, put where its environment's key comes from: the ini, a key file, or the keyring.
+
+It comes from a terminal or from stdin, and never from the command line, which others can see.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from almajob.alma.key import Key
+from almajob.config import keyplace, keyrings
+from almajob.config.keyplace import KeyPlace, KeyWish
+from almajob.config.settings import Settings
+from almajob.errors import ConfigurationError, Refused, UsageError
+from almajob.givenfile import read_given
+from almajob.newfile import AlreadyThere, new_file
+from almajob.ownfile import NotPrivate, make_private, refuse_open_directory
+from almajob.store.locks import Held, locked
+from almajob.terminal import has_keyboard
+
+_TURN_SECONDS = 10.0
+_KEY_SIZE = 4096
+
+
+class Kept(NamedTuple):
+    """Where a key is now.
+
+    Attributes:
+        where: a file, a line of it, or the keyring.
+        is_new: whether it was another one before.
+    """
+
+    where: str
+    is_new: bool
+
+
+class NewKey:
+    """The key of an environment, about to be exchanged.
+
+    Args:
+        load: reads the settings as they are now.
+        environ: the environment variables.
+        wish: for which environment, and what is said of one that is new.
+    """
+
+    def __init__(self, load: Callable[[], Settings], environ: Mapping[str, str], wish: KeyWish) -> None:
+        self._load = load
+        self._environ = environ
+        self._wish = wish
+
+    def check(self) -> None:
+        """Refuse what can be told before anybody is asked for a key.
+
+        Raises:
+            ConfigurationError: there is no place for it, or not a safe one.
+        """
+        place = keyplace.find(self._load(), self._environ, self._wish)
+        if place.path is not None:
+            _refuse_unsafe(place.path)
+
+    def ask(self, *, may_be_piped: bool) -> Key:
+        """Read the key: at a terminal without showing it, else from the first line of stdin.
+
+        Args:
+            may_be_piped: whether stdin is the key's, and not a script of commands.
+
+        Raises:
+            ConfigurationError: what came can be no key; it is not shown.
+        """
+        if not has_keyboard() and not may_be_piped:
+            raise UsageError(
+                "A script has no place for a key.", cure="Type almajob config set-key outside of the shell."
+            )
+        text = _typed(self._wish.environment) if has_keyboard() else _piped()
+        try:
+            return Key(text.strip())
+        except ValueError as error:
+            raise ConfigurationError(
+                f"The key that was given {error}; nothing was changed.",
+                cure="A key is one word, such as l7xx0123… Keys are shown at\n"
+                "https://developers.exlibrisgroup.com/manage/keys/",
+            ) from None
+
+    def keep(self, key: Key) -> Kept:
+        """Put it there, in one step; no other ``keep`` of this user's comes between.
+
+        Raises:
+            ConfigurationError: it cannot be kept; what was there is as it was.
+            Refused: another process does the same all the time.
+        """
+        lock = Path(self._load().state_dir.text) / "set-key.lock"
+        try:
+            with locked(lock, wait=_TURN_SECONDS):
+                # As it is now: another process may just have put another key in.
+                place = keyplace.find(self._load(), self._environ, self._wish)
+                return _kept(place, self._wish.environment, key.reveal())
+        except Held:
+            raise Refused("Another process is setting a key all the time.", cure="Try again.") from None
+        except NotPrivate as error:
+            raise _not_written(lock, error, error.cure) from None
+        except OSError as error:
+            raise _not_written(lock, error) from None
+
+
+def _typed(environment: str) -> str:
+    import warnings
+    from getpass import GetPassWarning, getpass
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)
+            return getpass(f"The API key of {environment} (it is not shown): ")
+    except EOFError:
+        return ""
+    except GetPassWarning:
+        raise ConfigurationError(
+            "This terminal would show the key.", cure="Pipe it in: almajob config set-key ENVIRONMENT < FILE"
+        ) from None
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.readline(_KEY_SIZE) if sys.stdin else ""
+    except UnicodeDecodeError:
+        return "no text"
+
+
+def _kept(place: KeyPlace, environment: str, key: str) -> Kept:
+    if place.way == "api_key_file":
+        assert place.path is not None
+        is_new = _first_line(place.path) != key
+        if is_new:
+            _write(place.path, f"{key}\n".encode())
+        return Kept(str(place.path), is_new)
+    is_new = False
+    if place.in_keyring:
+        is_new = keyrings.get(environment) != key
+        if is_new:
+            keyrings.put(environment, key)
+    if place.path is None:
+        return Kept("the keyring", is_new)
+    raw, text, line = _edited(place, key)
+    if text != raw:
+        _write(place.path, text)
+    where = f"{place.path}, line {line}"
+    return Kept(f"the keyring, as {where} says" if place.in_keyring else where, is_new or text != raw)
+
+
+def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
+    """Give the ini as it is, as it will be, and the line of the setting."""
+    assert place.path is not None
+    raw = place.path.read_bytes() if place.path.exists() else b""
+    text, line = keyplace.edited(place, place.path, raw.decode("utf-8-sig"), key)
+    mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
+    return raw, mark + text.encode(), line
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return read_given(path, _KEY_SIZE)[0].decode("utf-8", "replace").partition("\n")[0].strip()
+    except OSError:
+        # It is made, or that it cannot be is told.
+        return ""
+
+
+def _refuse_unsafe(path: Path) -> None:
+    """Refuse a place where the key would not be safe, or would not stay what it is.
+
+    A link is not followed: it often leads into a repository of dotfiles, and from there into the world.
+    """
+    try:
+        refuse_open_directory(path.parent)
+        if path.is_symlink():
+            raise ConfigurationError(
+                f"{path} is a link; no key is written through it.",
+                why=f"It leads to {path.resolve()}, where a key may not be meant to be.",
+                cure="Where it is, name that file itself with --ini-file.\n"
+                "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
+            )
+        _refuse_of_others(path)
+    except NotPrivate as error:
+        raise _not_written(path, error, error.cure) from None
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def _refuse_of_others(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is no file.", cure="Name one with --ini-file.")
+    if found.st_uid != os.geteuid():
+        raise ConfigurationError(
+            f"{path} belongs to another user, so no key is written into it.",
+            cure="Let its owner do it; or copy it, and name your own with --ini-file.",
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    _refuse_unsafe(path)
+    try:
+        make_private(path.parent)
+        with new_file(path, overwrite=path.exists(), mode=0o600) as file:
+            file.write(content)
+    except AlreadyThere:
+        raise ConfigurationError(f"{path} was made by somebody else just now.", cure="Try again.") from None
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError, cure: str = "") -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} cannot be written; the key is as it was.", why=f"{error.strerror}.", cure=cure
+    )
