@@ -196,8 +196,8 @@ def test_every_example_works(
 ) -> None:
     """Those of the README and those of each command's help, as they are printed."""
     words = list(takewhile(lambda word: word not in {"<", "|"}, shlex.split(example, comments=True)[1:]))
-    # The shell reads lines; here there are none.
-    monkeypatch.setattr("sys.stdin", io.StringIO())
+    # The shell reads lines; here there are none. What sets a key reads one.
+    monkeypatch.setattr("sys.stdin", io.StringIO("a-new-key\n" if "set-key" in words else ""))
     run_id = ended_run(next((word for word in words if word in REPORTING), ""))
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
     if "@last" in words:

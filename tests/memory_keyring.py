@@ -1,0 +1,29 @@
+"""A keyring without files or services, for tests."""
+
+from __future__ import annotations
+
+from keyring.backend import KeyringBackend
+from keyring.errors import KeyringLocked
+
+KEPT: dict[tuple[str, str], str] = {}
+"""What is in it, by service and user."""
+
+
+class MemoryKeyring(KeyringBackend):
+    """Keep passwords in memory; one that is locked gives and takes none."""
+
+    priority = 1
+    is_locked = False
+
+    def get_password(self, service: str, username: str) -> str | None:
+        self._refuse()
+        return KEPT.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._refuse(password)
+        KEPT[service, username] = password
+
+    def _refuse(self, password: str = "") -> None:
+        if self.is_locked:
+            # As some do, it says more than it should.
+            raise KeyringLocked(f"cannot unlock to keep {password}")
