@@ -78,6 +78,15 @@ class Connections:
             self._keys[environment] = keys.find(environment, self._environ)
         return self._keys[environment]
 
+    def identity(self, environment: Environment) -> str:
+        """Tell one Alma from another: the same name may be given to another address or key tomorrow."""
+        if environment.base_url is None:
+            return environment.name
+        import hashlib
+
+        address = hashlib.sha256(environment.base_url.text.encode()).hexdigest()[:12]
+        return f"{environment.name}:{address}:{self.key(environment).fingerprint}"
+
     def alma(self, environment: Environment, *, read_only: str, state_dir: str) -> Alma:
         """Give the session with an environment; its first call connects.
 

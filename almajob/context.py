@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from almajob.alma.api import Alma
     from almajob.alma.quota import Quota
     from almajob.config.environments import Environment
+    from almajob.config.keyplace import KeyWish
     from almajob.config.keys import KeySource
     from almajob.newkey import NewKey
     from almajob.runs.conditions import Condition
@@ -267,18 +268,10 @@ class Context:
 
         return keys.source(environment, self._environ)
 
-    def new_key(self, environment: str, *, region: str, kind: str, in_keyring: bool) -> NewKey:
-        """Give what puts a new key of an environment where it belongs.
-
-        Args:
-            environment: its name.
-            region, kind: of one that the ini does not have yet; else empty.
-            in_keyring: whether the keyring is to keep it.
-        """
-        from almajob.config.keyplace import KeyWish
+    def new_key(self, wish: KeyWish) -> NewKey:
+        """Give what puts a new key of an environment where it belongs."""
         from almajob.newkey import NewKey
 
-        wish = KeyWish(environment, region, kind, in_keyring)
         return NewKey(lambda: settings.load(self._options, self._environ), self._environ, wish)
 
     def connect(self, environment: Environment) -> Alma:
@@ -302,11 +295,4 @@ class Context:
 
     @property
     def _identity(self) -> str:
-        """Tell one Alma from another: the same name may be given to another address or key tomorrow."""
-        environment = self.environment
-        if environment.base_url is None:
-            return environment.name
-        import hashlib
-
-        address = hashlib.sha256(environment.base_url.text.encode()).hexdigest()[:12]
-        return f"{environment.name}:{address}:{self._connections.key(environment).fingerprint}"
+        return self._connections.identity(self.environment)

@@ -101,7 +101,7 @@ def _refuse_open(path: str, found: os.stat_result, *, is_above: bool) -> None:
         mode = stat.S_IMODE(found.st_mode)
         raise NotPrivate(
             f"other users can write to the directory {path} (mode {mode:04o})",
-            f"Type: chmod {'o-w' if is_above else 'go-w'} {path}",
+            f"Type: chmod go-w {path}",
         )
 
 

@@ -29,6 +29,7 @@ _HOMES = {
     ),
     "command": ("Command", "Lister", "ShowOne", "ShowSome"),
     "config.environments": ("KINDS", "REGIONS", "Environment"),
+    "config.keyplace": ("KeyWish",),
     "config.saved": ("Saved",),
     "config.sections": ("JOB_HEADING", "RUN_HEADING"),
     "completion.script": ("SHELLS", "completion_script"),

@@ -28,6 +28,7 @@ from almajob.completion.script import completion_script as completion_script
 from almajob.config.environments import KINDS as KINDS
 from almajob.config.environments import REGIONS as REGIONS
 from almajob.config.environments import Environment as Environment
+from almajob.config.keyplace import KeyWish as KeyWish
 from almajob.config.saved import Saved as Saved
 from almajob.config.sections import JOB_HEADING as JOB_HEADING
 from almajob.config.sections import RUN_HEADING as RUN_HEADING

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from almajob.plugin import KINDS, REGIONS, Command, UsageError, non_empty
+from almajob.plugin import KINDS, REGIONS, Command, KeyWish, UsageError, non_empty
 
 LOG = logging.getLogger(__name__)
 
@@ -51,12 +51,8 @@ class ConfigSetKey(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         environment = parsed_args.environment
-        new_key = self.context.new_key(
-            environment,
-            region=parsed_args.region,
-            kind=parsed_args.kind,
-            in_keyring=parsed_args.keyring,
-        )
+        wish = KeyWish(environment, parsed_args.region, parsed_args.kind, parsed_args.keyring)
+        new_key = self.context.new_key(wish)
         new_key.check()
         kept = new_key.keep(new_key.ask(may_be_piped=self.app.lasting is None))
         if kept.is_new:

@@ -26,7 +26,7 @@ _SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
 # All but those that say where a key is.
-_HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command)"
+_HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command|_keyring)"
 _KEEPS_CASE = "param."
 """How the settings begin that have a parameter's own name in them."""
 

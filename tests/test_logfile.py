@@ -1,0 +1,51 @@
+"""A log file is a file of its user's, or a stream; never a way to write elsewhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.fake_alma import FakeAlma
+
+
+@pytest.mark.parametrize(
+    ("plant", "part"),
+    [
+        (lambda path, victim: path.symlink_to(victim), "symbolic link"),
+        (lambda path, victim: path.symlink_to(victim.with_name("nowhere")), "symbolic link"),
+        (lambda path, victim: path.hardlink_to(victim), "hard link"),
+        (lambda path, _victim: os.mkfifo(path), "No such device"),
+    ],
+)
+def test_a_log_file_is_no_way_to_write_elsewhere(
+    site: FakeAlma, almajob: Run, tmp_path: Path, plant: Callable[[Path, Path], None], part: str
+) -> None:
+    """Exit code 2, before anything is done."""
+    log, victim = tmp_path / "log", tmp_path / "victim"
+    victim.write_text("precious")
+    plant(log, victim)
+    done = almajob("--env", "sandbox", "--log-file", str(log), "list")
+    assert (done.code, part in done.err) == (2, True), done.err
+    assert (victim.read_text(), (tmp_path / "nowhere").exists()) == ("precious", False)
+    assert site.calls() == []
+
+
+@pytest.mark.parametrize(("log", "lines"), [("/dev/stderr", 1), ("/dev/null", 0), (">(cat >&2)", 1)])
+def test_a_log_may_go_to_a_stream(site: FakeAlma, log: str, lines: int) -> None:
+    """stderr, nowhere, or another program: as a container's logs do."""
+    site.on("GET /jobs", {"total_record_count": 0})
+    done = subprocess.run(
+        ["bash", "-c", f'"{sys.executable}" -m almajob -q --env sandbox --log-file {log} list'],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("GET /conf/jobs: HTTP 200") == lines
