@@ -160,3 +160,15 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "XML in UTF-7": (6, _reply(b'<?xml version="1.0" encoding="utf-7"?><jobs/>')),
     "10,000 attributes": (0, _reply(b"<jobs " + b" ".join(b'a%d="1"' % n for n in range(10_000)) + b"/>")),
 }
+
+_TEN_MEGABYTES = gzip.compress(b" " * 10_000_000)
+
+BOMBS: dict[str, bytes] = {
+    "gzip, 1 GB": _packed(_TEN_MEGABYTES * 100, b"gzip"),
+    "deflate, 100 MB": _packed(zlib.compress(b" " * 100_000_000, 1), b"deflate"),
+    "gzip in gzip, 10 GB": _packed(gzip.compress(_TEN_MEGABYTES * 1000), b"gzip, gzip"),
+    "50 MB": _reply(b" " * 50_000_000),
+    "50 MB in one chunk": _chunks(b"%x\r\n" % 50_000_000 + b" " * 50_000_000 + b"\r\n0\r\n\r\n"),
+    "a header of 50 MB": _only(b"X: " + b"x" * 50_000_000),
+}
+"""Answers that would fill the memory of whoever believes them."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from almajob.runs.outcome import judge
 from almajob.store.record import State
 from tests.conftest import Run
 from tests.fake_alma import KEY
-from tests.hostile_answers import ANSWERS
+from tests.hostile_answers import ANSWERS, BOMBS
 from tests.raw_server import RawServer, saying
 
 
@@ -61,3 +64,43 @@ def test_a_start(answer: bytes) -> None:
     assert outcome.state is State.UNKNOWN
     assert len(server.received) == 1
     assert server.received[0].startswith(b"POST ")
+
+
+# In a process of its own, as that of the tests has been larger before.
+MEASURE = """
+import sys
+from almajob.alma.key import Key
+from almajob.alma.session import Session
+from almajob.errors import Unreachable
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) // 1024
+
+good, *bombs = sys.argv[1:]
+Session(good, Key("k" * 16)).get("/conf/test")
+before = peak()
+for bomb in bombs:
+    try:
+        Session(bomb, Key("k" * 16)).read("/conf/test", attempts=1)
+    except Unreachable as error:
+        print(peak() - before, error.what)
+"""
+MEGABYTES = 100
+
+
+def test_no_bomb_fills_the_memory() -> None:
+    """Neither packed nor plain: each is left off at 8 MiB, and all together need less than 100 MB."""
+    with ExitStack() as servers:
+        answers = (b"HTTP/1.1 200 OK\r\n\r\n{}", *BOMBS.values())
+        urls = [servers.enter_context(RawServer(saying(answer))).url for answer in answers]
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, *urls], capture_output=True, text=True, timeout=60, check=True
+        )
+    told = [line.partition(" ") for line in done.stdout.splitlines()]
+    assert len(told) == len(BOMBS)
+    assert [
+        what for _grown, _, what in told if "larger than" not in what and "did not answer" not in what
+    ] == []
+    print(done.stdout)
+    assert max(int(grown) for grown, _, _what in told) < MEGABYTES, done.stdout
