@@ -8,8 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from almajob.alma.session import Session
 from almajob.alma.timelimits import TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
 from tests.fake_alma import KEY, FakeAlma, answer, error
+from tests.raw_server import RawServer
 
 SHORT = TimeLimits(connect=2, read=2, total=2)
 
@@ -155,29 +155,6 @@ def test_an_answer_that_is_too_large_is_cut_off(
     assert len(alma.requests) == 1
 
 
-@contextmanager
-def _raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that does with each connection what the test says."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                connection.recv(65536)
-                talk(connection)
-
-    threading.Thread(target=serve, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-
-
 @pytest.mark.parametrize(
     "sent",
     [
@@ -194,12 +171,12 @@ def test_a_broken_answer_is_an_error_and_not_half_an_answer(
     """A write whose answer breaks off raises what cannot be mistaken for a refusal."""
     seen: list[int] = []
 
-    def talk(connection: socket.socket) -> None:
+    def talk(connection: socket.socket, _request: bytes) -> None:
         seen.append(1)
         connection.sendall(sent)
 
-    with _raw_server(talk) as url:
-        session = Session(url, Key(KEY), SHORT)
+    with RawServer(talk) as server:
+        session = Session(server.url, Key(KEY), SHORT)
         with pytest.raises((BrokenOff, NotAlma)) as caught:
             session.post("/conf/jobs/S1", {"op": "run"}, {})
         session.close()
@@ -224,14 +201,14 @@ def test_whatever_drips_ends_with_the_deadline(first: bytes, then: bytes, method
     """A byte now and then satisfies every read time-out; the deadline ends it all the same."""
     stop = threading.Event()
 
-    def talk(connection: socket.socket) -> None:
+    def talk(connection: socket.socket, _request: bytes) -> None:
         with contextlib.suppress(OSError):
             connection.sendall(first)
             while not stop.wait(0.05):
                 connection.sendall(then)
 
-    with _raw_server(talk) as url:
-        session = Session(url, Key(KEY), TimeLimits(connect=2, read=2, total=1))
+    with RawServer(talk) as server:
+        session = Session(server.url, Key(KEY), TimeLimits(connect=2, read=2, total=1))
         begun = time.monotonic()
         with pytest.raises(BrokenOff, match="did not answer completely") as caught:
             session.get("/conf/test") if method == "GET" else session.post("/conf/test", {}, {})
@@ -246,13 +223,13 @@ def test_a_read_whose_connection_breaks_is_made_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
     seen: list[int] = []
 
-    def talk(connection: socket.socket) -> None:
+    def talk(connection: socket.socket, _request: bytes) -> None:
         seen.append(1)
         if len(seen) == 3:
             connection.sendall(HEAD + b"Content-Length: 14\r\nConnection: close\r\n\r\n" + b'{"test": "ok"}')
 
-    with _raw_server(talk) as url:
-        session = Session(url, Key(KEY), SHORT)
+    with RawServer(talk) as server:
+        session = Session(server.url, Key(KEY), SHORT)
         assert session.get("/conf/test") == {"test": "ok"}
     assert len(seen) == 3
 
@@ -268,12 +245,12 @@ def test_retry_after_is_obeyed_on_the_wire(alma: FakeAlma) -> None:
 def test_where_a_redirect_leads_is_not_even_read(location: str) -> None:
     """requests would parse it, and fail, although nothing is followed."""
 
-    def talk(connection: socket.socket) -> None:
+    def talk(connection: socket.socket, _request: bytes) -> None:
         where = location.encode("utf-8", "surrogateescape")[:60_000]
         connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + where + b"\r\n\r\n")
 
-    with _raw_server(talk) as url, pytest.raises(NotAlma, match="sends the request elsewhere"):
-        Session(url, Key(KEY), SHORT).post("/conf/jobs/S1", {"op": "run"}, {})
+    with RawServer(talk) as server, pytest.raises(NotAlma, match="sends the request elsewhere"):
+        Session(server.url, Key(KEY), SHORT).post("/conf/jobs/S1", {"op": "run"}, {})
 
 
 def test_a_server_that_echoes_the_key_does_not_get_it_shown(alma: FakeAlma, session: Session) -> None:
