@@ -141,6 +141,9 @@ def _entry_points_in(distribution: Distribution, groups: tuple[str, ...]) -> lis
         return []
     try:
         return [point for point in distribution.entry_points if point.group in groups]
+    except OSError:
+        # It could be read a moment ago.
+        return []
     except (TypeError, ValueError) as error:
         LOG.warning("The entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
         return []
@@ -208,9 +211,18 @@ class Commands(CommandManager):
 
         Raises:
             ValueError: there is none.
-            ConfigurationError: it cannot be used.
+            ConfigurationError: it cannot be used, or nobody can tell which commands there are.
         """
-        name = self.name_in(argv)
+        try:
+            name = self.name_in(argv)
+        except ValueError:
+            if any(is_core(each.claims[0]) for each in self.installed):
+                raise
+            raise ConfigurationError(
+                "almajob's own commands cannot be found.",
+                why="What this Python tells of installed packages cannot be read.",
+                cure="Try again; if it stays, install almajob again.",
+            ) from None
         return self.commands[name].load(), name, argv[len(name.split()) :]
 
     def name_in(self, argv: list[str]) -> str:

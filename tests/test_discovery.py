@@ -13,6 +13,7 @@ from almajob.app import main
 from almajob.discovery import Commands
 from almajob.errors import ConfigurationError
 from almajob.names import GROUP
+from tests.conftest import Run
 
 GOOD = """
 from almajob.plugin import Command, Lister
@@ -283,3 +284,13 @@ def test_every_core_command_is_an_entry_point_of_its_own() -> None:
     assert len(core) >= 8
     for point in core:
         assert point.module == f"almajob.commands.{point.name}"
+
+
+def test_commands_that_cannot_be_listed_are_not_called_unknown(
+    monkeypatch: pytest.MonkeyPatch, almajob: Run
+) -> None:
+    """What this Python tells of installed packages cannot be read: no slip of whoever typed the command."""
+    monkeypatch.setattr("almajob.discovery.distributions", tuple)
+    result = almajob("--env", "demo", "list")
+    assert result.code == 7
+    assert result.err.startswith("almajob: almajob's own commands cannot be found.\n")
