@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,13 @@ def nap(seconds: float) -> None:
 
 class DeadlinePassed(Exception):
     """The time is over; whatever the work still does is of no consequence."""
+
+
+class NotBegun(OSError):
+    """There is no thread for the work; nothing of it was done."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "This machine gives almajob no more threads")
 
 
 class _Work(threading.Thread, Generic[T]):
@@ -57,10 +65,14 @@ def within(seconds: float, work: Callable[[threading.Event], T]) -> T:
 
     Raises:
         DeadlinePassed: the time is over.
+        NotBegun: there is no thread for it.
         BaseException: whatever the work raised.
     """
     thread = _Work(work)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        raise NotBegun from None
     end = time.monotonic() + seconds
     try:
         while thread.is_alive() and (rest := end - time.monotonic()) > 0:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from almajob.deadline import SLICE, DeadlinePassed, nap, within
+from almajob.deadline import SLICE, DeadlinePassed, NotBegun, nap, within
 
 
 def test_work_gives_what_it_returns_or_raises() -> None:
@@ -43,3 +43,16 @@ def test_no_wait_is_longer_than_a_slice(monkeypatch: pytest.MonkeyPatch) -> None
     nap(60)
     assert sum(waits) == pytest.approx(60)
     assert max(waits) <= SLICE
+
+
+def test_work_for_which_there_is_no_thread_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it was done, and whoever asked for it can say so."""
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    done: list[int] = []
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(NotBegun):
+        within(5, lambda _abandoned: done.append(1))
+    assert done == []

@@ -54,6 +54,14 @@ def too_late(host: str) -> BrokenOff:
     )
 
 
+def not_begun(host: str) -> NotSent:
+    """Say that a call was not even begun."""
+    return NotSent(
+        f"{host} was not called: this machine gives almajob no more threads.",
+        cure="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
+    )
+
+
 def failure(broken: Exception, host: str) -> Unreachable:
     """Judge what ``requests`` raised.
 

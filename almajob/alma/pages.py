@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from almajob.alma.answers import Reading
@@ -142,11 +142,18 @@ def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
     # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
     from multiprocessing.pool import ThreadPool
 
-    with ThreadPool(AT_ONCE) as pool:
+    def page_at(offset: int) -> JobsPage:
+        return alma.jobs_page(wanted, offset=offset, limit=PAGE)
+
+    try:
+        pool = ThreadPool(AT_ONCE)
+    except (RuntimeError, AttributeError):
+        # There are not so many threads for us; ThreadPool falls over what it had made by then.
+        yield from takewhile(lambda page: page.jobs, map(page_at, offsets))
+        return
+    with pool:
         while at_once := list(islice(offsets, AT_ONCE)):
-            asked = pool.map_async(
-                lambda offset: alma.jobs_page(wanted, offset=offset, limit=PAGE), at_once, chunksize=1
-            )
+            asked = pool.map_async(page_at, at_once, chunksize=1)
             while not asked.ready():
                 asked.wait(SLICE)
             pages = asked.get()

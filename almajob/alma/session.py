@@ -20,7 +20,7 @@ from almajob.alma.files import Write
 from almajob.alma.key import Key
 from almajob.alma.retries import ATTEMPTS, retry_pause
 from almajob.alma.timelimits import TimeLimits
-from almajob.deadline import DeadlinePassed, nap
+from almajob.deadline import DeadlinePassed, NotBegun, nap
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ class Session:
             return breaking.within(deadline - time.monotonic(), exchange)
         except DeadlinePassed:
             raise failures.too_late(self.host) from None
+        except NotBegun:
+            raise failures.not_begun(self.host) from None
         except (OSError, ValueError) as broken:
             # requests' own exceptions are OSErrors.
             raise failures.failure(broken, self.host) from None

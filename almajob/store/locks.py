@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from almajob.deadline import DeadlinePassed, within
+from almajob.deadline import DeadlinePassed, NotBegun, within
 from almajob.ownfile import make_private, open_own, refuse_open_directory
 
 _LONGEST_NOTE = 500
@@ -81,4 +81,8 @@ def _take_turns(descriptor: int, wait: float) -> None:
             # The lock is held as long as the first descriptor is open.
             os.close(own)
 
-    within(wait, take)
+    try:
+        within(wait, take)
+    except NotBegun:
+        os.close(own)
+        raise

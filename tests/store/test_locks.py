@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from almajob.deadline import NotBegun
 from almajob.store.locks import Held, locked
 
 FORK = multiprocessing.get_context("spawn")
@@ -86,3 +87,19 @@ def test_locks_are_private_and_follow_no_link(tmp_path: Path) -> None:
     with pytest.raises(OSError), locked(planted, wait=0, note="n"):
         pass
     assert victim.read_text() == "precious"
+
+
+def test_a_lock_that_cannot_be_waited_for_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine gives no more threads."""
+
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with locked(tmp_path / "a.lock", wait=0):
+        monkeypatch.setattr(threading.Thread, "start", start)
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(NotBegun), locked(tmp_path / "a.lock", wait=5):
+            pass
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
