@@ -53,8 +53,9 @@ def locked(path: Path, *, wait: float, note: str = "") -> Iterator[None]:
             os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
         yield
     finally:
-        # Closing it releases the lock.
-        os.close(descriptor)
+        # Closing it releases the lock, even where that is reported as failed.
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _wait_for(descriptor: int, wait: float) -> None:
