@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from almajob.runs.locks import key_lock
 from almajob.runs.outcome import Outcome, is_threshold, judge
 from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
+from almajob.store.ledger import LedgerUnusable
 from almajob.store.record import Certainty, Record, State
 
 LOG = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     )
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.moved(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
-    means.ledger.write(record)
+    _write_sending(record, means)
     outcome = _post(record, ready, means, as_xml=as_xml)
     record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
     record = _found_out(record, outcome, place, means)
@@ -196,6 +197,20 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     found = "Started" if outcome.state is State.STARTED else "Found"
     LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
+
+
+def _write_sending(record: Record, means: Means) -> None:
+    """Write that a start is about to be sent; where that fails it is not, and that is kept if possible.
+
+    What is reported as failed may be on disk all the same: then it would be looked for, for an hour.
+    """
+    try:
+        means.ledger.write(record)
+    except LedgerUnusable:
+        with suppress(LedgerUnusable):
+            reason = "nothing was sent, as the ledger could not be written"
+            means.ledger.write(record.moved(State.NOT_STARTED, means.clock.now(), reason))
+        raise
 
 
 def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> Record:
