@@ -23,6 +23,7 @@ from almajob.simulator.faults import NAMES
 from tests import commandspage, manpage
 from tests.benchmarks import polling
 from tests.runs.test_model import figures
+from tests.whole import test_torture as torture
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -52,6 +53,19 @@ def _model_check() -> str:
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|", *rows])
 
 
+def _torture() -> str:
+    head = (
+        "| command | operations | failures | done all the same | refused or not seen (5 to 8) "
+        "| in doubt (9) | result not written (1) |"
+    )
+    rows = []
+    for name, count, codes in torture.figures():
+        not_done = sum(codes[code] for code in (5, 6, 7, 8))
+        told = (codes.total(), codes[0], not_done, codes[9], codes[1])
+        rows.append(f"| `{name}` | {count} | {' | '.join(map(str, told))} |")
+    return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *rows])
+
+
 def _statuses() -> str:
     rows = []
     for code, (description, meaning) in STATUSES.items():
@@ -67,6 +81,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "exit codes": (README, _exit_codes),
     "faults": (SIMULATOR, _faults),
     "model check": (RELIABILITY, _model_check),
+    "torture": (RELIABILITY, _torture),
     "statuses": (FOLLOWING, _statuses),
     "polling": (FOLLOWING, polling.table),
 }
