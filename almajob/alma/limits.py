@@ -87,7 +87,7 @@ class Limits:
             CallsUsedUp: there are no calls left for the day.
             NotSent: Alma is down, or other calls take all the room.
         """
-        waited = 0.0
+        begun, waited = self._clock().booted(), 0.0
         while True:
             with self._held(_LONGEST_LOCK) as held:
                 held.known, verdict = allowance.asked(
@@ -108,7 +108,7 @@ class Limits:
             if waited + pause > seconds:
                 raise _no_room(host, seconds)
             self._clock().sleep(pause)
-            waited += pause
+            waited = self._clock().booted() - begun
 
     def answered(self, error: AlmajobError | None, left: str | None = None, status: int = 0) -> None:
         """Note what came of a call.

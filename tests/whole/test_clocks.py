@@ -241,7 +241,7 @@ def test_the_starts_of_such_a_night(
     once, history = (*ENV, "run", "--job", ERP, "--once-per"), (*ENV, "history", "--job", ERP, "--since")
     with _in(zone):
         clock = Clock(speed=0, start=since(f"{day}", 0.0).timestamp())
-        monkeypatch.setattr("almajob.runs.clock.SYSTEM", clocks.Clock(clock, clock, clock.advance))
+        monkeypatch.setattr("almajob.runs.clock.SYSTEM", clocks.Clock(clock, clock, clock.advance, clock))
         with Simulator(Institution(clock)) as simulator:
             alma = SimulatedAlma(simulator)
             alma.set_ending(ERP, seconds=60)
