@@ -135,7 +135,7 @@ def jumping(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[f
         if jumps:
             off += jumps.pop(0)
 
-    moved = clocks.Clock(lambda: right.now() + off, right.elapsed, sleep)
+    moved = clocks.Clock(lambda: right.now() + off, right.elapsed, sleep, right.booted)
     monkeypatch.setattr("almajob.runs.clock.SYSTEM", moved)
     return jumps
 
