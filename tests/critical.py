@@ -39,12 +39,12 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """By what they are called in the documentation: each module, and its tests."""
 # A second of each start goes into plugins of pytest that these tests do not use.
-PYTEST = (
-    *(sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "--no-header", "-p", "no:cacheprovider"),
+OPTIONS = (
+    *("--quiet", "--exitfirst", "--no-header", "-p", "no:cacheprovider"),
     *("-p", "pytest_socket", "-p", "almajob.testing"),
 )
 QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-"""The variable that goes with ``PYTEST``."""
+"""The variable that goes with ``OPTIONS``."""
 
 
 def modules() -> dict[str, Sequence[str]]:
@@ -58,7 +58,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         return subprocess.run(
             [
-                *(*PYTEST, "-p", "pytest_cov", *measured, "--cov-branch", "--cov-fail-under=100"),
+                *(sys.executable, "-m", "pytest", *OPTIONS, "-p", "pytest_cov", *measured),
+                *("--cov-branch", "--cov-fail-under=100"),
                 *("--cov-report=term-missing", *tests),
             ],
             cwd=ROOT,

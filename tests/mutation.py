@@ -1,41 +1,40 @@
 """Whether the tests of the critical modules notice an error: each is made, one at a time, and the tests run.
 
 ``python -m tests.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a copy
-of the code, prints how many of them the module's own tests notice, and shows the others.
+of the code, prints how many of them the module's own tests notice, and shows the others. ``JOBS=2`` tries two
+modules at once.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
+import importlib
+import itertools
 import os
-import shlex
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import pytest
 from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkItem, WorkResult
+from cosmic_ray.plugins import get_operator, operator_names
 
-from tests.critical import CRITICAL, PYTEST, QUICK, ROOT, modules
+from tests.critical import CRITICAL, OPTIONS, QUICK, ROOT, modules
 
-# Ten seconds for each error would be too much.
+# Seconds of their own, for each error.
 _SLOW = ("test_fifty_processes_share_one_ledger", "test_flipped_bytes_are_never_read_as_something_else")
-_CONFIGURATION = """\
-[cosmic-ray]
-module-path = {module!r}
-timeout = {timeout}
-excluded-modules = []
-test-command = {command!r}
-[cosmic-ray.distributor]
-name = "local"
-"""
+_ARGUMENTS = (
+    *(*OPTIONS, "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"),
+    *("-k", " and ".join(f"not {name}" for name in _SLOW)),
+)
+# What the tests need of others, imported once instead of for each error.
+_IMPORTED = ("hypothesis.strategies", "requests", "diskcache", "cliff.app", "pytest_httpserver", "werkzeug")
 _LEAST = 90
 """Per cent of the errors that have to be noticed."""
 
@@ -46,43 +45,45 @@ def tried(module: str) -> tuple[int, list[str]]:
     Returns:
         How many there are, and the changed lines of those that no test notices.
     """
-    tests = modules()[module]
-    command = [*PYTEST, "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0", *tests]
-    command += ["-k", " and ".join(f"not {name}" for name in _SLOW)]
-    environ = {**os.environ, **QUICK, "PYTHONDONTWRITEBYTECODE": "1"}
+    for name in _IMPORTED:
+        importlib.import_module(name)
+    tests, code = modules()[module], (ROOT / module).read_text("utf-8")
+    count, unnoticed = 0, []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for part in ("almajob", "tests"):
             shutil.copytree(ROOT / part, directory / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "setup.cfg", directory)
         begun = time.monotonic()
-        subprocess.run(command, cwd=directory, env=environ, check=True, stdout=subprocess.DEVNULL)
-        timeout = 20 + 5 * (time.monotonic() - begun)
-        (directory / "cosmic-ray.toml").write_text(
-            _CONFIGURATION.format(module=module, timeout=timeout, command=shlex.join(command))
-        )
-        for step in ("init", "exec"):
-            cosmic_ray = [sys.executable, "-m", "cosmic_ray.cli", step, "cosmic-ray.toml", "session.sqlite"]
-            subprocess.run(cosmic_ray, cwd=directory, env=environ, check=True)
-            if step == "init":
-                _pass_over_what_is_no_error(directory)
-        return _result(directory / "session.sqlite")
+        if not _pass(directory, tests, 600):
+            raise AssertionError(f"the tests of {module} fail without any error made in it")
+        patience = 20 + 5 * (time.monotonic() - begun)
+        for operator, changed in _errors(code):
+            count += 1
+            (directory / module).write_text(changed, "utf-8")
+            if _pass(directory, tests, patience):
+                unnoticed.append(f"  {operator}\n{_difference(code, changed)}")
+    return count, unnoticed
 
 
-def _pass_over_what_is_no_error(directory: Path) -> None:
-    """Pass over what Python refuses to read, and what changes nothing but types and signs in a signature."""
-    with use_db(str(directory / "session.sqlite"), WorkDB.Mode.open) as session:
-        for item in session.work_items:
-            (mutation,) = item.mutations
-            code = (directory / mutation.module_path).read_text("utf-8")
-            operator = get_operator(mutation.operator_name)(**mutation.operator_args)
+def _errors(code: str) -> Iterator[tuple[str, str]]:
+    """Give each error once, and the code with it; none that Python cannot read or that is of types alone."""
+    known = {_meant(code), None}
+    for name in operator_names():
+        kind = get_operator(name)
+        if kind.arguments():
+            continue
+        for occurrence in itertools.count():
             try:
-                changed = mutate_code(code, operator, mutation.occurrence)
+                changed = mutate_code(code, kind(), occurrence)
             except AttributeError:
                 # It cannot replace an exception whose name has a dot.
-                changed = None
-            if changed is None or _meant(changed) in (None, _meant(code)):
-                session.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+                continue
+            if changed is None:
+                break
+            if _meant(changed) not in known:
+                known.add(_meant(changed))
+                yield name, changed
 
 
 def _meant(code: str) -> str | None:
@@ -104,34 +105,53 @@ def _meant(code: str) -> str | None:
     return ast.dump(tree)
 
 
-def _result(session: Path) -> tuple[int, list[str]]:
-    with use_db(str(session), WorkDB.Mode.open) as done:
-        tried = [pair for pair in done.completed_work_items if pair[1].worker_outcome is WorkerOutcome.NORMAL]
-    unnoticed = [_told(*pair) for pair in tried if pair[1].test_outcome is TestOutcome.SURVIVED]
-    return len(tried), sorted(unnoticed)
+def _pass(directory: Path, tests: Sequence[str], patience: float) -> bool:
+    """Whether all tests pass in that many seconds, in a process of their own."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        code = 1
+        try:
+            code = _run(directory, tests)
+        finally:
+            os._exit(code)
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.01)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
 
 
-def _told(item: WorkItem, result: WorkResult) -> str:
-    lines = [
-        line
-        for line in (result.diff or "").splitlines()
-        if line[:1] in "+-" and line[1:3] not in ("--", "++")
-    ]
-    (mutation,) = item.mutations
-    return "\n".join(
-        [f"    {mutation.start_pos[0]:4} {mutation.operator_name}", *(f"      {line}" for line in lines)]
-    )
+def _run(directory: Path, tests: Sequence[str]) -> int:
+    os.chdir(directory)
+    os.environ.update(QUICK)
+    sys.dont_write_bytecode = True
+    # The copy instead of what this process is made of.
+    sys.path[:] = [str(directory), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("almajob", "tests")]:
+        del sys.modules[name]
+    return int(pytest.main([*_ARGUMENTS, *tests]))
 
 
-def _named(arguments: list[str]) -> Iterator[str]:
-    for part, found in CRITICAL.items():
-        yield from (module for module in found if not arguments or module in arguments or part in arguments)
+def _difference(code: str, changed: str) -> str:
+    lines = difflib.unified_diff(code.splitlines(), changed.splitlines(), n=0, lineterm="")
+    return "\n".join(f"    {line}" for line in lines if not line.startswith(("---", "+++")))
 
 
 def main() -> int:
-    chosen = list(_named(sys.argv[1:]))
+    named = set(sys.argv[1:])
+    chosen = [
+        module for part, found in CRITICAL.items() for module in found if not named or named & {part, module}
+    ]
     every = noticed = 0
-    with ThreadPoolExecutor(int(os.environ.get("JOBS", "1"))) as pool:
+    with ProcessPoolExecutor(int(os.environ.get("JOBS", "1"))) as pool:
         for module, (count, unnoticed) in zip(chosen, pool.map(tried, chosen), strict=True):
             every, noticed = every + count, noticed + count - len(unnoticed)
             print(f"{module}: {count - len(unnoticed)} of {count} noticed", *unnoticed, sep="\n", flush=True)
