@@ -155,13 +155,6 @@ def test_a_value_that_is_not_as_it_was_sealed_is_damage(value: Any) -> None:
         rows.unsealed(_drawer((key, value)), key)
 
 
-@pytest.mark.parametrize("error", [TypeError(), ValueError(), OverflowError()])
-def test_what_cannot_be_read_is_damage(error: Exception) -> None:
-    """A number that is too large, a text that is none."""
-    with pytest.raises(Damaged, match="a record cannot be read"):
-        rows.unsealed(_drawer(error=error), "x")
-
-
 def test_a_record_is_found_whether_it_is_open_or_not() -> None:
     """And is none where it is not there, or nothing that was one."""
     key, other = rows.keys_of(RECORD)
