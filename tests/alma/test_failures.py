@@ -11,7 +11,7 @@ import requests
 import requests.exceptions as kinds
 import urllib3
 
-from almajob.alma.failures import SIZE_LIMIT, failure, too_large, too_late
+from almajob.alma.failures import SIZE_LIMIT, failure, not_begun, too_large, too_late
 from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
@@ -166,3 +166,11 @@ def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
     """The limit is told in MiB, and is one that every real answer keeps to."""
     assert SIZE_LIMIT == 8_388_608
     assert too_large(HOST).what == f"The answer of {HOST} is larger than {SIZE_LIMIT // 1_048_576} MiB."
+
+
+def test_a_call_that_was_not_begun_sent_nothing() -> None:
+    """This machine gives no more threads; the host is not to blame."""
+    found = not_begun(HOST)
+    assert type(found) is NotSent
+    assert found.what.startswith(f"{HOST} was not called")
+    assert "ulimit -u" in found.cure
