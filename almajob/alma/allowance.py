@@ -31,7 +31,7 @@ LOW_RATE = 1.0
 FAILURES = 10
 """Calls that fail one after the other until Alma counts as down."""
 DOWN_SECONDS = 30.0
-LONGEST_DOWN = 120.0
+"""How long it is left alone then, each time; a start whose answer was lost is looked for meanwhile."""
 
 
 class Known(NamedTuple):
@@ -141,7 +141,7 @@ def sane(known: Known, pace: Pace, booted: float) -> Known:
         free_at=known.free_at if known.free_at <= booted + pace.burst / _SLOWEST / pace.rate + 1 else 0.0,
         slowed_until=known.slowed_until if known.slowed_until <= booted + SLOWED_SECONDS else 0.0,
         probe_at=min(known.probe_at, booted + HOUR),
-        down_until=known.down_until if known.down_until <= booted + LONGEST_DOWN else 0.0,
+        down_until=known.down_until if known.down_until <= booted + DOWN_SECONDS else 0.0,
     )
 
 
@@ -244,8 +244,7 @@ def failed(known: Known, moment: Moment, how: str) -> Known:
     known = known._replace(failures=failures, failed_as=how)
     if failures < FAILURES:
         return known
-    pause = min(DOWN_SECONDS * 2 ** min(failures - FAILURES, 10), LONGEST_DOWN)
-    return known._replace(down_until=moment.booted + pause)
+    return known._replace(down_until=moment.booted + DOWN_SECONDS)
 
 
 def warned(known: Known, pace: Pace, moment: Moment) -> tuple[Known, bool]:
