@@ -87,7 +87,7 @@ class Bench:
                 patched.delenv(name, raising=False)
             for name, place in places.items():
                 patched.setenv(f"ALMAJOB_{name}", str(self.directory / place))
-            passing = Clock(now, now, lambda seconds: now.advance(max(seconds, 0.0)), now)
+            passing = Clock(now, now, lambda seconds: now.advance(max(seconds, 0.001)), now)
             patched.setattr(clocks, "SYSTEM", passing)
             # The pauses before another try, and those of a wait, are random.
             patched.setattr("random.uniform", lambda _low, _high: 0.0)
