@@ -83,15 +83,15 @@ _NOT_DONE = (Moment.BEFORE, Moment.LASTING)
 _ALL = tuple(Moment)
 
 KINDS: dict[str, Kind] = {
-    "open": Kind((_os_error(errno.EMFILE), _DENIED, _IO), of_os=("open",)),
+    "open": Kind((_os_error(errno.EMFILE), _DENIED, _IO), of_os=("open",), depth=5),
     "look": Kind((_IO, _DENIED), of_os=("stat", "lstat", "fstat", "listdir", "scandir"), depth=3),
-    "read": Kind((_IO,), of_os=("read", "pread")),
-    "write": Kind((_FULL, _IO), _ALL, ("write", "pwrite", "truncate", "ftruncate")),
+    "read": Kind((_IO,), of_os=("read", "pread"), depth=5),
+    "write": Kind((_FULL, _IO), _ALL, ("write", "pwrite", "truncate", "ftruncate"), depth=5),
     "sync": Kind((_IO, _FULL), _NOT_DONE, ("fsync",)),
-    "close": Kind((_IO, _FULL), (Moment.AFTER,), ("close",)),
+    "close": Kind((_IO, _FULL), (Moment.AFTER,), ("close",), depth=5),
     "rename": Kind((_FULL, _DENIED), _ALL, ("rename", "replace", "link", "unlink", "remove")),
     "directory": Kind((_FULL, _DENIED), _NOT_DONE, ("mkdir", "rmdir")),
-    "lock": Kind((_os_error(errno.ENOLCK), _IO), _NOT_DONE),
+    "lock": Kind((_os_error(errno.ENOLCK), _IO), _NOT_DONE, depth=5),
     "thread": Kind((lambda: RuntimeError("can't start new thread"),), _NOT_DONE),
     "connect": Kind(
         (_os_error(errno.ECONNREFUSED), _TIMED_OUT, _os_error(errno.EMFILE)),
