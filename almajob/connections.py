@@ -12,6 +12,7 @@ from almajob.errors import Refused
 from almajob.ownfile import make_private, refuse_link
 
 if TYPE_CHECKING:
+    from almajob.alma.account import Account
     from almajob.alma.api import Alma
     from almajob.alma.key import Key
     from almajob.alma.limits import Limits
@@ -34,6 +35,7 @@ class Connections:
         self._belongings: dict[tuple[str, str], Belongings] = {}
         self._keys: dict[Environment, Key] = {}
         self._almas: dict[tuple[Environment, str], Alma] = {}
+        self._accounts: dict[Path, Account] = {}
         self._demos: dict[str, tuple[str, Key]] = {}
 
     def close(self) -> None:
@@ -127,13 +129,15 @@ class Connections:
             environment: one of its environments.
             state_dir: where all of this user's processes find them.
         """
+        from almajob.alma.account import Account
         from almajob.alma.limits import Limits
         from almajob.runs import clock
 
         if environment.base_url is None:
             return None
         path = Path(state_dir, "limits", institution_id(environment))
-        return Limits(path, environment.pace, clock.system)
+        account = self._accounts.setdefault(path, Account(path))
+        return Limits(account, environment.pace, clock.system)
 
     def _demo(self, state_dir: str) -> tuple[str, Key]:
         if state_dir not in self._demos:

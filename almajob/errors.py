@@ -119,6 +119,10 @@ class NotSent(Unreachable):
     """The connection failed before the first byte of the request was sent."""
 
 
+class OwnFault(NotSent):
+    """The same, for something of this machine's: a setting, a certificate, no more threads."""
+
+
 class CallsUsedUp(AlmajobError):
     """The institution's API calls for today are used up, as is known here; nothing was sent."""
 

@@ -29,6 +29,7 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "limiter": {
         "almajob/alma/allowance.py": ["tests/alma/test_allowance.py"],
         "almajob/alma/limits.py": ["tests/alma/test_limits.py"],
+        "almajob/alma/account.py": ["tests/alma/test_account.py", "tests/alma/test_limits.py"],
     },
     "secrets": {
         "almajob/secret.py": ["tests/test_secret.py"],

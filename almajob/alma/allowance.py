@@ -20,7 +20,8 @@ SLOWED_SECONDS = 60.0
 SLOWER = 0.7
 """How much of the rate is left then."""
 _SLOWEST = 0.1
-_LARGEST = 1e15
+# Of all times, those of day and hour are the largest: the last year that has four digits.
+_LARGEST = 2.5e11
 _CLOSER = 15 / 14
 """By how much more calls are held apart than would do, as they can arrive closer than they were made."""
 _KEPT_FOR_STARTS = 2
@@ -32,6 +33,8 @@ FAILURES = 10
 """Calls that fail one after the other until Alma counts as down."""
 DOWN_SECONDS = 30.0
 """How long it is left alone then, each time; a start whose answer was lost is looked for meanwhile."""
+FORGOTTEN = 300.0
+"""After how many seconds a failure says nothing any more."""
 
 
 class Known(NamedTuple):
@@ -50,8 +53,10 @@ class Known(NamedTuple):
         used_up_at: when Alma said that none is left; since the epoch, 0 where some are.
         used_up_until: when it should count anew; since the epoch.
         probe_at: when one call may be tried all the same; time of the machine.
-        failures: calls that failed one after the other.
-        down_until: until when nobody calls, as Alma is down; time of the machine.
+        failures: calls of one host that failed one after the other.
+        failed_at: when the last of them did; time of the machine.
+        probed_at: when somebody was last let through to find out whether it is back; likewise.
+        failed_host: the host.
         failed_as: how the last of them failed.
     """
 
@@ -65,7 +70,9 @@ class Known(NamedTuple):
     used_up_until: float = 0.0
     probe_at: float = 0.0
     failures: int = 0
-    down_until: float = 0.0
+    failed_at: float = 0.0
+    probed_at: float = 0.0
+    failed_host: str = ""
     failed_as: str = ""
 
 
@@ -100,11 +107,16 @@ class UsedUp(NamedTuple):
 
 
 class Down(NamedTuple):
-    """Alma did not answer, so often that nobody asks for so many seconds."""
+    """Alma did not answer, so often that nobody asks for so many seconds.
+
+    Attributes:
+        is_probed: somebody is just finding out whether it is back.
+    """
 
     seconds: float
     failures: int
     failed_as: str
+    is_probed: bool = False
 
 
 Verdict = Go | Wait | UsedUp | Down
@@ -114,14 +126,15 @@ def from_json(document: object) -> Known:
     """Read what was kept; whatever is no such thing is nothing known."""
     if not isinstance(document, dict) or document.keys() != set(Known._fields):
         return Known()
-    numbers = {name: value for name, value in document.items() if name != "failed_as"}
+    texts = {name: document[name] for name in ("failed_host", "failed_as")}
+    numbers = {name: value for name, value in document.items() if name not in texts}
     if numbers["left"] is None:
         del numbers["left"]
     counts = (numbers.get("left", 0), numbers["failures"])
     if (
         not all(type(value) in (int, float) and 0 <= value < _LARGEST for value in numbers.values())
         or not all(type(value) is int for value in counts)
-        or not isinstance(document["failed_as"], str)
+        or not all(isinstance(text, str) for text in texts.values())
     ):
         return Known()
     return Known(**document)
@@ -132,21 +145,36 @@ def to_json(known: Known) -> dict[str, Any]:
     return known._asdict()
 
 
-def sane(known: Known, pace: Pace, booted: float) -> Known:
-    """Forget times that were made before the machine was started anew, or by another clock.
-
-    What this start of the machine made is never further ahead than it makes things.
-    """
+def rebooted(known: Known) -> Known:
+    """Forget all times of a machine that was started anew since."""
     return known._replace(
-        free_at=known.free_at if known.free_at <= booted + pace.burst / _SLOWEST / pace.rate + 1 else 0.0,
+        free_at=0.0, slowed_until=0.0, probe_at=0.0, failures=0, failed_at=0.0, probed_at=0.0
+    )
+
+
+def sane(known: Known, booted: float) -> Known:
+    """Forget what is too old to mean anything, and times that no process of this machine made.
+
+    An hour ahead is more than any setting leads to.
+    """
+    if not 0 <= booted - known.failed_at < FORGOTTEN:
+        known = known._replace(failures=0, failed_at=0.0, probed_at=0.0)
+    return known._replace(
+        free_at=known.free_at if known.free_at <= booted + HOUR else 0.0,
         slowed_until=known.slowed_until if known.slowed_until <= booted + SLOWED_SECONDS else 0.0,
         probe_at=min(known.probe_at, booted + HOUR),
-        down_until=known.down_until if known.down_until <= booted + DOWN_SECONDS else 0.0,
+        probed_at=known.probed_at if known.probed_at <= booted else 0.0,
     )
 
 
 def asked(
-    known: Known, pace: Pace, moment: Moment, *, is_start: bool = False, ignores_quota: bool = False
+    known: Known,
+    pace: Pace,
+    moment: Moment,
+    host: str,
+    *,
+    is_start: bool = False,
+    ignores_quota: bool = False,
 ) -> tuple[Known, Verdict]:
     """Decide whether a call may be made, and count it if so.
 
@@ -154,20 +182,23 @@ def asked(
         known: what is known, before.
         pace: what is allowed.
         moment: now.
+        host: that would be called.
         is_start: starts have room that others leave them.
         ignores_quota: a person wants to ask although the day's calls are used up.
 
     Returns:
         What is known then, and the verdict.
     """
-    known = sane(known, pace, moment.booted)
+    known = sane(known, moment.booted)
     is_probe = False
     if known.used_up_at and moment.now < known.used_up_until:
         is_probe = ignores_quota or moment.booted >= known.probe_at
         if not is_probe:
             return known, UsedUp(known.used_up_at, known.used_up_until, known.probe_at - moment.booted)
-    if moment.booted < known.down_until:
-        return known, Down(known.down_until - moment.booted, known.failures, known.failed_as)
+    is_down = known.failures >= FAILURES and known.failed_host == host
+    if is_down and (seconds := _leave_alone(known) - moment.booted) > 0:
+        is_probed = known.probed_at > known.failed_at
+        return known, Down(seconds, known.failures, known.failed_as, is_probed)
     interval = _CLOSER / rate(known, pace, moment.booted, is_start=is_start)
     kept = 0 if is_start else _KEPT_FOR_STARTS
     tolerance = max(pace.burst - 1 - kept, 0) * _CLOSER / pace.rate
@@ -176,10 +207,15 @@ def asked(
         return known, Wait(early)
     if is_probe:
         known = known._replace(probe_at=moment.booted + HOUR)
-    if known.failures >= FAILURES:
+    if is_down:
         # One call finds out for all whether Alma is back.
-        known = known._replace(down_until=moment.booted + DOWN_SECONDS)
+        known = known._replace(probed_at=moment.booted)
     return known._replace(free_at=max(known.free_at, moment.booted) + interval), Go()
+
+
+def _leave_alone(known: Known) -> float:
+    """Say until when a host that is down is left alone, by the time of the machine."""
+    return max(known.failed_at, known.probed_at) + DOWN_SECONDS
 
 
 def rate(known: Known, pace: Pace, booted: float, *, is_start: bool = False) -> float:
@@ -193,16 +229,18 @@ def is_low(known: Known, pace: Pace) -> bool:
     return known.left is not None and known.left < pace.floor
 
 
-def answered(known: Known, moment: Moment, left: int | None, *, is_served: bool) -> Known:
+def answered(known: Known, moment: Moment, host: str, left: int | None, *, is_served: bool) -> Known:
     """Note that Alma answered.
 
     Args:
         known: what is known, before.
         moment: now.
+        host: that did.
         left: the calls left for the day, as the answer tells; None where it does not.
         is_served: it is what was asked for, and no error; only that proves that some are left.
     """
-    known = known._replace(failures=0, down_until=0.0, failed_as="")
+    if host == known.failed_host:
+        known = known._replace(failures=0, failed_at=0.0, probed_at=0.0, failed_host="", failed_as="")
     if is_served:
         known = known._replace(used_up_at=0.0, used_up_until=0.0)
     return known if left is None else known._replace(left=left, left_at=moment.now)
@@ -232,19 +270,19 @@ def used_up(known: Known, moment: Moment) -> Known:
     )
 
 
-def failed(known: Known, moment: Moment, how: str) -> Known:
+def failed(known: Known, moment: Moment, host: str, how: str) -> Known:
     """Note that a call got no answer of Alma's.
 
     Args:
         known: what is known, before.
         moment: now.
+        host: that was called.
         how: in one sentence.
     """
-    failures = known.failures + 1
-    known = known._replace(failures=failures, failed_as=how)
-    if failures < FAILURES:
-        return known
-    return known._replace(down_until=moment.booted + DOWN_SECONDS)
+    before = known.failures if known.failed_host == host else 0
+    return known._replace(
+        failures=before + 1, failed_at=moment.booted, probed_at=0.0, failed_host=host, failed_as=how
+    )
 
 
 def warned(known: Known, pace: Pace, moment: Moment) -> tuple[Known, bool]:

@@ -22,6 +22,7 @@ _ANY_JOB = "ALL"
 _STARTED = re.compile(rb"/instances/([0-9]+)")
 
 _run_key: ContextVar[str] = ContextVar("run_key", default="")
+_of_start: ContextVar[bool] = ContextVar("of_start", default=False)
 
 
 @contextmanager
@@ -32,6 +33,22 @@ def for_run(run_key: str) -> Iterator[None]:
         yield
     finally:
         _run_key.reset(before)
+
+
+@contextmanager
+def of_start(run_key: str) -> Iterator[None]:
+    """Say that the calls of a block are what a start needs, and of which run; those of its thread."""
+    before = _of_start.set(True)
+    try:
+        with for_run(run_key):
+            yield
+    finally:
+        _of_start.reset(before)
+
+
+def are_of_start() -> bool:
+    """Whether the calls that are made just now are what a start needs."""
+    return _of_start.get()
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
+from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
 
 if TYPE_CHECKING:
     import requests
@@ -54,9 +54,9 @@ def too_late(host: str) -> BrokenOff:
     )
 
 
-def not_begun(host: str) -> NotSent:
+def not_begun(host: str) -> OwnFault:
     """Say that a call was not even begun."""
-    return NotSent(
+    return OwnFault(
         f"{host} was not called: this machine gives almajob no more threads.",
         cure="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
     )
@@ -76,7 +76,7 @@ def failure(broken: Exception, host: str) -> Unreachable:
     if not isinstance(broken, requests.RequestException) or _is_bad_setting(broken):
         # requests refuses most wrong settings before it sends; of the others that is not certain.
         certain = isinstance(broken, requests.RequestException)
-        return (NotSent if certain else Unreachable)(
+        return (OwnFault if certain else Unreachable)(
             f"{host} cannot be called with the proxy or certificate settings of this machine.",
             cure="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE; base_url in the ini too.",
         )
@@ -129,13 +129,13 @@ def _no_secure_connection(cause: object, host: str) -> Unreachable:
 
     first = next(iter(getattr(cause, "args", ())), None)
     if isinstance(first, ssl.SSLCertVerificationError):
-        return NotSent(
+        return OwnFault(
             f"{host} could not prove that it is {host}.",
             why=_UNTRUSTED.get(getattr(first, "verify_code", 0), _UNTRUSTED[0]),
             cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
         )
     if getattr(first, "library", "") in _OF_FILES:
-        return NotSent(
+        return OwnFault(
             f"No secure connection to {host} came about.",
             why="The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has none.",
             cure="Name a file of certificates in PEM format.",

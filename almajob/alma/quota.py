@@ -60,7 +60,7 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
 def _state(known: Known, limits: Limits) -> tuple[str, float]:
     """Give the word for it, and the seconds until the next call may be made."""
     pace, moment = limits.pace, limits.moment()
-    _known, verdict = allowance.asked(known, pace, moment)
+    _known, verdict = allowance.asked(known, pace, moment, known.failed_host)
     if isinstance(verdict, allowance.UsedUp):
         return "used up", verdict.probe_in
     if isinstance(verdict, allowance.Down):

@@ -63,6 +63,7 @@ class Session:
         self._pacing = pacing
         self._environment = environment
         self._has_room = False
+        self._of_post: tuple[AlmajobError | None, str | None, int] | None = None
         parts = urlsplit(base_url)
         self.host = parts.netloc
         self._is_local = is_loopback(parts.hostname or "")
@@ -201,6 +202,7 @@ class Session:
 
     def close(self) -> None:
         """Close the connections; only what was opened."""
+        self._learn_of_post()
         if "_http" in self.__dict__:
             self._http.close()
 
@@ -226,11 +228,11 @@ class Session:
             try:
                 answer = self._answer(deadline, lambda: self._exchange(method, path, params, body))
             except AlmajobError as error:
-                self._learn(error)
+                self._learn(error, is_post=method == "POST")
                 raise
             found = refusals.error_in(answer.status, answer.body, self.host)
             call.note(answer, found)
-            self._learn(found, answer.calls_left, answer.status)
+            self._learn(found, answer.calls_left, answer.status, is_post=method == "POST")
             return answer, found
 
     def _answer(self, deadline: float, exchange: Callable[[], Answer]) -> Answer:
@@ -245,12 +247,23 @@ class Session:
             raise failures.failure(broken, self.host) from None
 
     def _admit(self, deadline: float, *, is_start: bool = False) -> None:
+        self._learn_of_post()
         if self._pacing is not None:
             self._pacing.admit(self.host, deadline - time.monotonic(), is_start=is_start)
 
-    def _learn(self, error: AlmajobError | None, left: str | None = None, status: int = 0) -> None:
-        if self._pacing is not None:
-            self._pacing.answered(error, left, status)
+    def _learn(
+        self, error: AlmajobError | None, left: str | None = None, status: int = 0, *, is_post: bool = False
+    ) -> None:
+        if is_post:
+            # Nothing may stand between the answer to a start and the ledger: this waits for the next call.
+            self._of_post = (error, left, status)
+        elif self._pacing is not None:
+            self._pacing.answered(self.host, error, left, status)
+
+    def _learn_of_post(self) -> None:
+        if self._of_post is not None:
+            told, self._of_post = self._of_post, None
+            self._learn(*told)
 
     def _exchange(
         self,

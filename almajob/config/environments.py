@@ -53,7 +53,7 @@ class Environment(NamedTuple):
         limits: the time limits of its calls.
         pace: how often it may be called.
         institution: whose calls Alma counts together; empty where nobody says, then sandbox and production
-            are one institution's, and each other environment is of another.
+            of one address are one institution's, and each other environment is of another.
         has_tags: whether runs that can be named get a tag, by which they are found again.
         is_sole_starter: whether nobody else starts jobs by the API there.
         accept: statuses that count as a good end besides those that always do.
@@ -249,7 +249,7 @@ def _pace(section: Mapping[str, Sourced]) -> Pace:
         return standard
     return Pace(
         rate=_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
-        burst=int(_number(section, "burst", standard.burst, 1, 1000, "a whole number of calls")),
+        burst=int(_number(section, "burst", standard.burst, 1, 100, "a whole number of calls")),
         floor=int(_number(section, "quota_floor", standard.floor, 0, 10**9, "a whole number of calls")),
     )
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from almajob.alma.models import Job, Parameter
-from almajob.errors import AlmaError, Refused, Unreachable, UsageError
+from almajob.errors import AlmaError, CallsUsedUp, Refused, Unreachable, UsageError
 from almajob.runs import sets
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
@@ -17,6 +17,8 @@ from almajob.store.ledger import Ledger
 from almajob.store.record import checksum
 
 LOG = logging.getLogger(__name__)
+
+_NO_ANSWER = (AlmaError, CallsUsedUp, Unreachable)
 
 
 def intention(
@@ -62,7 +64,7 @@ def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, envi
     """Find a job; where Alma cannot be asked, as the ledger knows it."""
     try:
         return catalogue().find(text)
-    except (Unreachable, AlmaError) as error:
+    except _NO_ANSWER as error:
         records = ledger.records(lambda row: row.environment == environment)
         found = {
             record.job_id: Job(record.job_id, record.job_name)
@@ -120,7 +122,7 @@ def _set_id(name: str, means: Means, environment: str) -> str:
     fact = f"set:{environment}:{checksum(name)[:16]}"
     try:
         found = sets.find(means.alma, name).id
-    except (Unreachable, AlmaError) as error:
+    except _NO_ANSWER as error:
         kept = means.ledger.fact(fact)
         if not isinstance(kept, str):
             raise

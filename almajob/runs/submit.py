@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from almajob.alma.calls import for_run
+from almajob.alma.calls import of_start
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
@@ -46,7 +46,7 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         AlmajobError: nothing was started.
     """
     where = f"{place.environment}:{intention.job.id}"
-    with for_run(intention.run_key), ExitStack() as locks:
+    with of_start(intention.run_key), ExitStack() as locks:
         locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
         draft = drafted(intention, place, means)
         if draft.is_named:

@@ -16,6 +16,7 @@ from almajob.alma.timelimits import Pace
 
 PACE = Pace()
 BOOTED, NOW = 5000.0, 1_790_000_000.0
+HOST = "alma.example"
 AT = Moment(BOOTED, NOW)
 INTERVAL = 1 / 14
 
@@ -25,7 +26,7 @@ def _at(seconds: float) -> Moment:
 
 
 def _ask(known: Known, seconds: float = 0.0, **kwargs: Any) -> tuple[Known, Any]:
-    return allowance.asked(known, PACE, _at(seconds), **kwargs)
+    return allowance.asked(known, PACE, _at(seconds), HOST, **kwargs)
 
 
 def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list[float]:
@@ -34,7 +35,7 @@ def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list
     made: list[float] = []
     seconds = 0.0
     while len(made) < count:
-        known, verdict = allowance.asked(known, pace, _at(seconds))
+        known, verdict = allowance.asked(known, pace, _at(seconds), HOST)
         if isinstance(verdict, Go):
             made.append(seconds)
         else:
@@ -99,7 +100,7 @@ def test_no_second_has_more_calls_than_rate_and_burst(
     window: deque[float] = deque()
     for pause, is_start in asked:
         seconds += pause
-        known, verdict = allowance.asked(known, Pace(rate, burst), _at(seconds), is_start=is_start)
+        known, verdict = allowance.asked(known, Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
         if isinstance(verdict, Go):
             window.append(seconds)
             while window[0] <= seconds - 1:
@@ -154,15 +155,15 @@ def test_one_probe_an_hour_finds_out_for_all() -> None:
     assert isinstance(_ask(known, 3600.0)[1], UsedUp)
     again = allowance.used_up(known, _at(3601.0))
     assert (again.used_up_at, again.probe_at) == (NOW, BOOTED + 7201)
-    served = allowance.answered(known, _at(3601.0), 5, is_served=True)
+    served = allowance.answered(known, _at(3601.0), HOST, 5, is_served=True)
     assert (served.used_up_at, served.used_up_until) == (0.0, 0.0)
     assert _ask(served, 3601.0)[1] == Go()
 
 
 def test_an_error_does_not_prove_that_calls_are_left() -> None:
     """Only what was asked for does; but it is an answer."""
-    known = allowance.used_up(Known(failures=3, failed_as="x"), AT)
-    refused = allowance.answered(known, _at(1.0), None, is_served=False)
+    known = allowance.used_up(Known(failures=3, failed_host=HOST, failed_as="x"), AT)
+    refused = allowance.answered(known, _at(1.0), HOST, None, is_served=False)
     assert isinstance(_ask(refused, 1.0)[1], UsedUp)
     assert (refused.failures, refused.failed_as, refused.left) == (0, "", 0)
 
@@ -220,55 +221,109 @@ def test_few_calls_are_warned_of_once_an_hour() -> None:
 
 def test_an_answer_tells_how_many_calls_are_left() -> None:
     """With its time; one that does not tell leaves what was known."""
-    known = allowance.answered(Known(), AT, 300, is_served=True)
+    known = allowance.answered(Known(), AT, HOST, 300, is_served=True)
     assert (known.left, known.left_at) == (300, NOW)
-    assert allowance.answered(known, _at(9.0), None, is_served=True) == known
+    assert allowance.answered(known, _at(9.0), HOST, None, is_served=True) == known
+
+
+def _failed(known: Known, times: int, seconds: float = 0.0, how: str = "no answer") -> Known:
+    for _time in range(times):
+        known = allowance.failed(known, _at(seconds), HOST, how)
+    return known
 
 
 def test_ten_failures_and_alma_is_down() -> None:
-    """Then nobody calls for 30 seconds; after that one finds out, again and again."""
-    known = Known()
-    for _call in range(9):
-        known = allowance.failed(known, AT, "no answer")
-    assert (known.failures, known.down_until) == (9, 0.0)
+    """Then nobody calls for 30 seconds; what is said tells how many there were, and how the last one went."""
+    known = _failed(Known(), 9)
     assert _ask(known)[1] == Go()
-    known = allowance.failed(known, AT, "nothing at all")
-    same, verdict = _ask(known, 29.0)
-    assert verdict == Down(1.0, 10, "nothing at all")
+    known = _failed(known, 1, 2.0, "nothing at all")
+    assert (known.failures, known.failed_at, known.failed_host) == (10, BOOTED + 2, HOST)
+    same, verdict = _ask(known, 31.0)
+    assert verdict == Down(1.0, 10, "nothing at all", is_probed=False)
     assert same == known
-    known, verdict = _ask(known, 30.0)
+    assert _ask(known, 31.9, is_start=True)[1][0] == pytest.approx(0.1)
+    assert _ask(known, 32.0)[1] == Go()
+
+
+def test_one_call_finds_out_for_all_whether_alma_is_back() -> None:
+    """The others wait for its answer; where it fails, or who made it is dead, it is another's turn."""
+    known, verdict = _ask(_failed(Known(), 10), 30.0)
     assert verdict == Go()
-    assert _ask(known, 30.0)[1] == Down(30.0, 10, "nothing at all")
-    pauses = []
-    for seconds in (40.0, 500.0, 1000.0, 2000.0):
-        known = allowance.failed(known, _at(seconds), "again")
-        pauses.append(known.down_until - BOOTED - seconds)
-    assert pauses == [30.0] * 4
-    back = allowance.answered(known, _at(2200.0), None, is_served=False)
-    assert (back.failures, back.down_until, back.failed_as) == (0, 0.0, "")
+    assert known.probed_at == BOOTED + 30
+    assert _ask(known, 31.0)[1] == Down(29.0, 10, "no answer", is_probed=True)
+    back = allowance.answered(known, _at(31.5), HOST, None, is_served=False)
+    assert (back.failures, back.failed_at, back.probed_at, back.failed_host, back.failed_as) == (
+        0,
+        0,
+        0,
+        "",
+        "",
+    )
+    assert _ask(back, 31.5)[1] == Go()
+    worse = allowance.failed(known, _at(32.0), HOST, "again")
+    assert _ask(worse, 33.0)[1] == Down(29.0, 11, "again", is_probed=False)
+    assert _ask(known, 60.0)[1] == Go()
 
 
 def test_the_ninth_failure_is_not_the_tenth() -> None:
-    """A call that is made after nine failures keeps nobody else from calling."""
-    known, verdict = _ask(Known(failures=9))
+    """A call that is made after nine failures is no probe, and keeps nobody else from calling."""
+    known, verdict = _ask(_failed(Known(), 9))
     assert verdict == Go()
-    assert known.down_until == 0.0
+    assert known.probed_at == 0.0
 
 
-def test_another_start_of_the_machine_forgets_what_cannot_be() -> None:
-    """Its clock begins anew: nobody waits for a moment that is days away; what may be, is kept."""
-    before = Known(
-        free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, down_until=9e5, left=7, failures=12
+def test_another_host_is_not_down() -> None:
+    """Nor do its answers say that this one is back; a failure of its own begins the count anew."""
+    known = _failed(Known(), 10)
+    asked, verdict = allowance.asked(known, PACE, AT, "other.example")
+    assert verdict == Go()
+    assert asked.probed_at == 0.0
+    assert allowance.answered(known, AT, "other.example", None, is_served=True).failures == 10
+    other = allowance.failed(known, AT, "other.example", "x")
+    assert (other.failures, other.failed_host) == (1, "other.example")
+
+
+def test_what_failed_long_ago_says_nothing() -> None:
+    """After five minutes without a call nobody is a probe, and nobody waits for one."""
+    known = _failed(Known(), 10)
+    assert allowance.sane(known, BOOTED + 299.9).failures == 10
+    forgotten = allowance.sane(known, BOOTED + 300)
+    assert (forgotten.failures, forgotten.failed_at) == (0, 0.0)
+    assert _ask(known, 1000.0)[1] == Go()
+    assert _ask(known, 1000.0)[0].probed_at == 0.0
+    assert allowance.sane(known, BOOTED - 1).failures == 0
+
+
+def test_times_that_nobody_made_are_forgotten() -> None:
+    """Nobody waits for a moment that is days away; what may be, is kept."""
+    before = Known(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5, left=7)
+    found = allowance.sane(before, 100.0)
+    assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, probed_at=0.0)
+    edge = Known(3700.0, 160.0, probe_at=3700.0, failures=2, failed_at=100.0, probed_at=100.0)
+    assert allowance.sane(edge, 100.0) == edge
+    assert allowance.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW), HOST)[1] == Go()
+
+
+def test_another_pace_does_not_forget_what_this_one_made() -> None:
+    """Environments of one institution may each have its own: a slow one stays slow beside a quick one."""
+    slow = Pace(rate=0.1, burst=1)
+    known, verdict = allowance.asked(Known(), slow, AT, HOST)
+    assert verdict == Go()
+    assert allowance.asked(known, PACE, _at(0.2), HOST)[0] == known
+    assert isinstance(allowance.asked(known, slow, _at(0.2), HOST)[1], Wait)
+    slowest = known._replace(share=0.1, slowed_until=BOOTED + 60)
+    assert isinstance(allowance.asked(slowest, slow, _at(0.2), HOST)[1], Wait)
+
+
+def test_a_machine_that_was_started_anew_has_another_clock() -> None:
+    """What is of day and hour is kept."""
+    known = KNOWN._replace(failures=11)
+    assert allowance.rebooted(known) == known._replace(
+        free_at=0.0, slowed_until=0.0, probe_at=0.0, failures=0, failed_at=0.0, probed_at=0.0
     )
-    found = allowance.sane(before, PACE, 100.0)
-    assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, down_until=0.0)
-    edge = Known(free_at=100 + 5 / 0.1 / 15 + 1, slowed_until=160.0, probe_at=3700.0, down_until=130.0)
-    assert allowance.sane(edge, PACE, 100.0) == edge
-    assert allowance.sane(Known(free_at=9e5), PACE, 100.0) == Known()
-    assert allowance.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW))[1] == Go()
 
 
-KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, "it broke")
+KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "it broke")
 
 
 def test_what_is_kept_comes_back() -> None:
@@ -277,14 +332,20 @@ def test_what_is_kept_comes_back() -> None:
         assert allowance.from_json(json.loads(json.dumps(allowance.to_json(known)))) == known
 
 
-NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 1e15, [])
+NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 2.5e11, [])
 WRONG: list[tuple[str, object]] = [
-    *((name, wrong) for name in Known._fields if name != "failed_as" for wrong in NO_NUMBERS),
+    *(
+        (name, wrong)
+        for name in Known._fields
+        if not name.startswith("failed_") or name == "failed_at"
+        for wrong in NO_NUMBERS
+    ),
     *((name, None) for name in Known._fields if name != "left"),
     *((name, float("nan")) for name in ("free_at", "left", "share")),
     ("left", 1.5),
     ("failures", 1.5),
     ("failed_as", 5),
+    ("failed_host", 5),
 ]
 
 

@@ -12,7 +12,7 @@ import requests.exceptions as kinds
 import urllib3
 
 from almajob.alma.failures import SIZE_LIMIT, failure, not_begun, too_large, too_late
-from almajob.errors import BrokenOff, NotAlma, NotSent, Unreachable
+from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
 HOST = "api-na.hosted.exlibrisgroup.com"
@@ -86,10 +86,10 @@ NO_ANSWER = "did not answer completely"
 @pytest.mark.parametrize(
     ("broken", "kind", "what"),
     [
-        (kinds.InvalidURL("x"), NotSent, SETTINGS),
-        (kinds.InvalidProxyURL("x"), NotSent, SETTINGS),
-        (kinds.InvalidSchema("x"), NotSent, SETTINGS),
-        (kinds.MissingSchema("x"), NotSent, SETTINGS),
+        (kinds.InvalidURL("x"), OwnFault, SETTINGS),
+        (kinds.InvalidProxyURL("x"), OwnFault, SETTINGS),
+        (kinds.InvalidSchema("x"), OwnFault, SETTINGS),
+        (kinds.MissingSchema("x"), OwnFault, SETTINGS),
         (OSError("no such certificate bundle"), Unreachable, SETTINGS),
         (ValueError("a proxy without a host"), Unreachable, SETTINGS),
         (_behind(NO_NAME), NotSent, "There is no host"),
@@ -108,10 +108,10 @@ NO_ANSWER = "did not answer completely"
             BrokenOff,
             "No secure connection",
         ),
-        (_untrusted(10), NotSent, "could not prove that it is"),
-        (_untrusted(None), NotSent, "could not prove that it is"),
-        (_not_read("X509"), NotSent, "No secure connection"),
-        (_not_read("PEM"), NotSent, "No secure connection"),
+        (_untrusted(10), OwnFault, "could not prove that it is"),
+        (_untrusted(None), OwnFault, "could not prove that it is"),
+        (_not_read("X509"), OwnFault, "No secure connection"),
+        (_not_read("PEM"), OwnFault, "No secure connection"),
         (_not_read("SSL"), BrokenOff, "No secure connection"),
     ],
 )
@@ -171,6 +171,6 @@ def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
 def test_a_call_that_was_not_begun_sent_nothing() -> None:
     """This machine gives no more threads; the host is not to blame."""
     found = not_begun(HOST)
-    assert type(found) is NotSent
+    assert type(found) is OwnFault
     assert found.what.startswith(f"{HOST} was not called")
     assert "ulimit -u" in found.cure

@@ -7,12 +7,13 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from almajob.alma import calls
+from almajob.alma.account import Account
 from almajob.alma.allowance import Known
 from almajob.alma.limits import Limits
 from almajob.alma.timelimits import Pace
@@ -24,6 +25,7 @@ from almajob.errors import (
     KeyRefused,
     NotAlma,
     NotSent,
+    OwnFault,
     QuotaUsedUp,
     Unreachable,
 )
@@ -49,7 +51,7 @@ def limits(file: Path, time: FastClock) -> Limits:
 
 
 def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limits:
-    return Limits(file, Pace(floor=floor), lambda: time.clock)
+    return Limits(Account(file), Pace(floor=floor), lambda: time.clock)
 
 
 def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
@@ -68,6 +70,16 @@ def test_calls_wait_for_their_turn(limits: Limits, time: FastClock) -> None:
     assert time.slept - begun >= 28 / 14 - 1e-6
     assert time.slept - begun < 28 / 14 + 28 / 15
     assert len(time.naps) == 28
+
+
+def test_what_a_start_needs_need_not_wait(limits: Limits, time: FastClock) -> None:
+    """Its reads neither, while it is prepared."""
+    for _call in range(3):
+        limits.admit(HOST, 1.0)
+    with calls.of_start("nightly"):
+        limits.admit(HOST, 0.0)
+    with pytest.raises(NotSent):
+        limits.admit(HOST, 0.0)
 
 
 def test_a_start_need_not_wait(limits: Limits, time: FastClock) -> None:
@@ -113,22 +125,11 @@ def test_the_file_is_its_owners_alone(limits: Limits, file: Path) -> None:
 
 def test_a_longer_text_leaves_nothing_behind(limits: Limits, file: Path) -> None:
     """What is written covers what was there."""
-    limits.answered(BrokenOff("\N{GRINNING FACE}" * 300), None)
+    limits.answered(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
     assert limits.known().failed_as == "\N{GRINNING FACE}" * 200
-    limits.answered(None, "5")
+    limits.answered(HOST, None, "5")
     assert limits.known() == Known(left=5, left_at=NOW, warned_at=NOW)
     assert file.stat().st_size == 4096
-
-
-@pytest.mark.parametrize(
-    "text", [b"", b"{", b"\xff", b"[]", b"[" * 4000, b"null", b"9" * 4096, b'{"free_at": 1}']
-)
-def test_a_damaged_file_is_as_good_as_none(limits: Limits, file: Path, text: bytes) -> None:
-    """And is written anew."""
-    file.parent.mkdir()
-    file.write_bytes(text)
-    limits.admit(HOST, 0.0)
-    assert limits.known().free_at > NOW
 
 
 def test_a_link_is_not_followed(limits: Limits, file: Path, tmp_path: Path) -> None:
@@ -144,33 +145,6 @@ def test_a_link_is_not_followed(limits: Limits, file: Path, tmp_path: Path) -> N
     assert target.read_text() == "precious"
 
 
-@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), lambda path: path.mkdir(), lambda path: None])
-def test_where_there_can_be_no_file_each_process_is_on_its_own(
-    tmp_path: Path, time: FastClock, make: Callable[[Path], object]
-) -> None:
-    """A pipe, a directory, or a file where the directory should be: no call fails for that, nor hangs."""
-    file = tmp_path / "limits" / "one"
-    file.parent.mkdir()
-    if make(file) is None and not file.exists():
-        file = tmp_path / "file" / "one"
-        file.parent.write_text("")
-    limits = _limits(file, time)
-    for _call in range(3):
-        limits.admit(HOST, 0.0)
-    with pytest.raises(NotSent):
-        limits.admit(HOST, 0.0)
-    limits.answered(None, "7")
-    assert limits._own.left == 7
-
-
-def test_without_a_file_they_are_this_processs_own(time: FastClock) -> None:
-    """As where nothing may be kept."""
-    limits = _limits(None, time)
-    limits.answered(None, "12")
-    assert limits.known().left == 12
-    assert limits.is_low
-
-
 def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
     limits: Limits, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -183,7 +157,7 @@ def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
             limits.admit(HOST, 0.0)
         assert "locked by a process that does not go on" in caplog.text
         assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 1 / 14)
-        assert limits._own.free_at == pytest.approx(NOW + 2 / 14)
+        assert limits._account._own.free_at == pytest.approx(NOW + 2 / 14)
     finally:
         os.close(descriptor)
 
@@ -202,7 +176,7 @@ def test_a_lock_that_is_let_go_is_waited_for(limits: Limits, file: Path) -> None
 
 def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: FastClock) -> None:
     """Neither this process nor another, until the probe of the hour; exit code 10 says so, with the times."""
-    limits.answered(_alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
+    limits.answered(HOST, _alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
     with pytest.raises(CallsUsedUp) as told:
         _limits(file, time).admit(HOST, 60.0)
     assert told.value.exit_code == 10
@@ -220,7 +194,7 @@ def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: Fa
 
 def test_a_person_asks_once_before(limits: Limits) -> None:
     """One call, and not a second one."""
-    limits.answered(_alma_error(QuotaUsedUp), None)
+    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
     limits.ignore_quota_once()
     limits.admit(HOST, 0.0)
     with pytest.raises(CallsUsedUp):
@@ -229,7 +203,7 @@ def test_a_person_asks_once_before(limits: Limits) -> None:
 
 def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limits, time: FastClock) -> None:
     """And is not used up by waiting."""
-    limits.answered(_alma_error(QuotaUsedUp), None)
+    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
     limits.ignore_quota_once()
     limits.admit(HOST, 0.0)
     limits.ignore_quota_once()
@@ -239,15 +213,15 @@ def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limits, time: FastCloc
 
 def test_an_answer_ends_it(limits: Limits) -> None:
     """For all."""
-    limits.answered(_alma_error(QuotaUsedUp), None)
-    limits.answered(None, "100000")
+    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
+    limits.answered(HOST, None, "100000")
     limits.admit(HOST, 0.0)
 
 
 def test_alma_is_left_alone_while_it_is_down(limits: Limits, file: Path, time: FastClock) -> None:
     """After ten calls without an answer; what is said has the last reason, and when to try again."""
     for _call in range(10):
-        limits.answered(BrokenOff("alma.example did not answer completely."))
+        limits.answered(HOST, BrokenOff("alma.example did not answer completely."))
     with pytest.raises(NotSent) as told:
         _limits(file, time).admit(HOST, 60.0)
     assert str(told.value) == (
@@ -256,6 +230,21 @@ def test_alma_is_left_alone_while_it_is_down(limits: Limits, file: Path, time: F
         "  It is tried again from 14:13:50 (+0000) on; do so then."
     )
     time.advance(30)
+    limits.admit(HOST, 0.0)
+
+
+def test_others_wait_for_the_one_who_finds_out(limits: Limits, file: Path, time: FastClock) -> None:
+    """As long as they may; then they are told as before."""
+    for _call in range(10):
+        limits.answered(HOST, BrokenOff("no answer"))
+    time.advance(30)
+    limits.admit(HOST, 0.0)
+    with pytest.raises(NotSent, match="did not answer the last 10 calls"):
+        limits.admit(HOST, 3.0)
+    assert 2.0 < sum(time.naps) <= 3.0
+    limits.admit(HOST, 60.0)
+    assert sum(time.naps) == pytest.approx(30.3, abs=0.7)
+    limits.answered(HOST, None, "9000", 200)
     limits.admit(HOST, 0.0)
 
 
@@ -281,18 +270,28 @@ def test_what_counts_as_no_answer(
 ) -> None:
     """Connections that fail and a gateway that has nothing behind it; all else is an answer."""
     for _call in range(9):
-        limits.answered(BrokenOff("before"))
-    limits.answered(error, None, status)
+        limits.answered(HOST, BrokenOff("before"))
+    limits.answered(HOST, error, None, status)
     known = limits.known()
     assert known.failures == (10 if counts else 0)
     assert known.failed_as == (error.what if error and counts else "")
 
 
+def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limits) -> None:
+    """Neither that it is down, nor that it is back."""
+    for _call in range(9):
+        limits.answered(HOST, BrokenOff("before"))
+    before = limits.known()
+    for _call in range(9):
+        limits.answered(HOST, OwnFault("a wrong proxy setting"))
+    assert limits.known() == before
+
+
 def test_per_second_threshold_slows_everybody(limits: Limits, file: Path, time: FastClock) -> None:
     """By 30 per cent, in another process too; any other refusal does not."""
-    limits.answered(_alma_error(AlmaRefused, "402216"), "9000")
+    limits.answered(HOST, _alma_error(AlmaRefused, "402216"), "9000")
     assert limits.known() == Known(left=9000, left_at=NOW)
-    limits.answered(_alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
+    limits.answered(HOST, _alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
     assert _limits(file, time).known().share == 0.7
 
 
@@ -301,8 +300,8 @@ def test_per_second_threshold_slows_everybody(limits: Limits, file: Path, time: 
     [
         ("0", 0),
         (" 99 ", 99),
-        ("99999999999999", 99999999999999),
-        *((text, None) for text in ("", "-1", "1.5", "many", "²", "٣", "9" * 15, "9" * 5000)),
+        ("99999999999", 99999999999),
+        *((text, None) for text in ("", "-1", "1.5", "many", "²", "٣", "9" * 12, "9" * 5000)),
         (None, None),
     ],
 )
@@ -310,15 +309,15 @@ def test_the_header_is_read_where_it_is_a_number(
     limits: Limits, header: str | None, left: int | None
 ) -> None:
     """Whatever else stands there is not believed."""
-    limits.answered(None, header)
+    limits.answered(HOST, None, header)
     assert limits.known().left == left
 
 
 def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limits) -> None:
     """A proxy's page says nothing of the quota; an error of Alma's does."""
-    limits.answered(NotAlma("x"), "3", 200)
+    limits.answered(HOST, NotAlma("x"), "3", 200)
     assert limits.known().left is None
-    limits.answered(_alma_error(KeyRefused), "4", 400)
+    limits.answered(HOST, _alma_error(KeyRefused), "4", 400)
     assert limits.known().left == 4
 
 
@@ -326,43 +325,50 @@ def test_few_calls_are_warned_of_once_an_hour(
     limits: Limits, file: Path, time: FastClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By whichever process sees it first."""
-    limits.answered(None, "4999")
-    _limits(file, time).answered(None, "4998")
+    limits.answered(HOST, None, "4999")
+    _limits(file, time).answered(HOST, None, "4998")
     assert [record.getMessage() for record in caplog.records] == [
         "Alma has 4,999 API calls left for today, for all programs of the institution: "
         "almajob slows down what can wait."
     ]
     assert limits.is_low
     time.advance(3600)
-    limits.answered(None, "4000")
+    limits.answered(HOST, None, "4000")
     assert len(caplog.records) == 2
 
 
 def test_a_floor_of_nothing_warns_of_nothing(file: Path, time: FastClock) -> None:
     """As the ini may say."""
     limits = _limits(file, time, floor=0)
-    limits.answered(None, "0")
+    limits.answered(HOST, None, "0")
     assert not limits.is_low
 
 
-def test_a_full_disk_costs_nothing_but_what_is_kept(
-    limits: Limits, time: FastClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("written", [OSError(28, "No space left on device"), 17])
+def test_a_full_disk_costs_nothing_but_what_is_shared(
+    limits: Limits, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch, written: OSError | int
 ) -> None:
-    """The call is made, and this process still keeps the pace."""
+    """This process still keeps the pace, and knows what it was told; when there is room, all do again."""
 
     def full(*_args: object) -> int:
-        raise OSError(28, "No space left on device")
+        if isinstance(written, OSError):
+            raise written
+        return written
 
     limits.admit(HOST, 0.0)
-    monkeypatch.setattr(os, "pwrite", full)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        for _call in range(2):
+            limits.admit(HOST, 0.0)
+        with pytest.raises(NotSent):
+            limits.admit(HOST, 0.0)
+        limits.answered(HOST, _alma_error(QuotaUsedUp))
+        with pytest.raises(CallsUsedUp):
+            limits.admit(HOST, 0.0)
+        assert limits.known().left == 0
+    time.advance(3600)
     limits.admit(HOST, 0.0)
-    limits.answered(None, "5")
-
-
-def test_what_cannot_be_read_is_not_known(limits: Limits, file: Path) -> None:
-    """Showing it makes no file."""
-    assert limits.known() == Known()
-    assert not file.exists()
+    assert json.loads(file.read_bytes())["left"] == 0
 
 
 def test_ctrl_c_while_the_lock_is_waited_for(
@@ -399,5 +405,5 @@ def test_no_failure_of_the_file_fails_a_call(
         patched.setattr(module, name, broken)
         for _call in range(3):
             limits.admit(HOST, 0.0)
-        limits.answered(None, "8")
-        assert limits._own.left == 8
+        limits.answered(HOST, None, "8")
+        assert limits._account._own.left == 8

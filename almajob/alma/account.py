@@ -1,0 +1,152 @@
+"""The file in which all almajob processes of a user keep what they know together of an institution's calls.
+
+It is a hint, under a lock that the kernel releases when its process dies. Where there can be no such file, or
+it cannot be written, this process keeps what it knows for itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from almajob.alma import allowance
+from almajob.alma.allowance import Known
+from almajob.ownfile import make_private, open_own
+
+LOG = logging.getLogger(__name__)
+
+_LOCK_PAUSE = 0.002
+_SIZE_LIMIT = 4096
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Held:
+    """What is known, while it is held; what is put there is kept."""
+
+    __slots__ = ("known",)
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+
+
+class Account:
+    """What is known of one institution's calls.
+
+    Args:
+        path: of the file; None where there is none.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._own = Known()
+        self._is_kept = True
+
+    @contextlib.contextmanager
+    def held(self, seconds: float) -> Iterator[Held]:
+        """Hold what is known, and keep what it is changed to.
+
+        Args:
+            seconds: how long to wait, at most, for another process that has it.
+        """
+        with self._lock, contextlib.ExitStack() as closing:
+            descriptor = self._opened(seconds, closing)
+            there = None if descriptor is None or not self._is_kept else _read(descriptor)
+            held = Held(self._own if there is None else there)
+            yield held
+            self._own = held.known
+            if descriptor is not None and held.known != there:
+                self._is_kept = _write(descriptor, held.known)
+
+    def known(self) -> Known:
+        """Give what is known, without waiting, and without making a file where there is none."""
+        if self.path is None or not self._is_kept:
+            return self._own
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return self._own
+        try:
+            found = _read(descriptor)
+            return self._own if found is None else found
+        finally:
+            _close(descriptor)
+
+    def _opened(self, seconds: float, closing: contextlib.ExitStack) -> int | None:
+        """Open the file and lock it; None where that cannot be had."""
+        if self.path is None:
+            return None
+        try:
+            make_private(self.path.parent)
+            descriptor = open_own(self.path, os.O_RDWR)
+            closing.callback(_close, descriptor)
+            # As a process that was stopped keeps its lock, nobody waits for long.
+            if _locked(descriptor, seconds):
+                return descriptor
+            LOG.debug("%s is locked by a process that does not go on.", self.path)
+        except OSError as error:
+            LOG.debug("%s cannot be used: %s.", self.path, error.strerror)
+        return None
+
+
+def _read(descriptor: int) -> Known | None:
+    """Read what was kept; None where it cannot be read."""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        document = json.loads(os.pread(descriptor, _SIZE_LIMIT, 0) or b"{}")
+    except OSError:
+        return None
+    except (ValueError, RecursionError):
+        return Known()
+    boot = document.pop("boot", None) if isinstance(document, dict) else None
+    found = allowance.from_json(document)
+    return found if boot == _boot() else allowance.rebooted(found)
+
+
+def _write(descriptor: int, known: Known) -> bool:
+    """Write what is known; False where it is not kept."""
+    text = json.dumps({"boot": _boot(), **allowance.to_json(known)}).encode()
+    try:
+        # Blanks behind a shorter text are no part of JSON; to cut it off would be a second step.
+        return os.pwrite(descriptor, text.ljust(_SIZE_LIMIT), 0) == _SIZE_LIMIT
+    except OSError as error:
+        LOG.debug("What is known of the calls cannot be kept: %s.", error.strerror)
+        return False
+
+
+@cache
+def _boot() -> str:
+    """Tell one start of the machine from another, as its clock begins anew; empty where nothing tells."""
+    try:
+        return _BOOT.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _locked(descriptor: int, seconds: float) -> bool:
+    """Lock a file as soon as it is free; False where it is not within so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOCK_PAUSE)
+        else:
+            return True
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        os.close(descriptor)

@@ -1,0 +1,113 @@
+"""The file in which processes keep what they know, and whatever is there instead."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from almajob.alma import account as accounts
+from almajob.alma.account import Account
+from almajob.alma.allowance import Known
+
+KNOWN = Known(free_at=12.0, left=7, left_at=99.0, failures=3, failed_at=11.0)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "limits" / "one"
+
+
+@pytest.fixture
+def account(file: Path) -> Account:
+    return Account(file)
+
+
+def _keep(account: Account, known: Known) -> None:
+    with account.held(1.0) as held:
+        held.known = known
+
+
+def test_what_one_process_keeps_the_other_knows(account: Account, file: Path) -> None:
+    """In a file of 4 KiB for its owner alone."""
+    assert account.known() == Known()
+    assert not file.exists()
+    _keep(account, KNOWN)
+    assert Account(file).known() == KNOWN
+    with Account(file).held(1.0) as held:
+        assert held.known == KNOWN
+    assert (file.stat().st_mode & 0o777, file.stat().st_size) == (0o600, 4096)
+
+
+def test_what_is_not_changed_is_not_written(account: Account, file: Path) -> None:
+    """Nor what was never known."""
+    _keep(account, Known())
+    assert file.read_bytes() == b""
+    _keep(account, KNOWN)
+    os.utime(file, ns=(1, 1))
+    _keep(account, KNOWN)
+    assert file.stat().st_mtime_ns == 1
+
+
+def test_another_start_of_the_machine_has_another_clock(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its times are forgotten, and what belongs to day and hour is not."""
+    _keep(account, KNOWN)
+    monkeypatch.setattr(accounts, "_boot", lambda: "another")
+    assert account.known() == Known(left=7, left_at=99.0)
+
+
+def test_a_system_that_does_not_tell_its_starts_apart(
+    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There all times are taken for those of this one."""
+    accounts._boot.cache_clear()
+    monkeypatch.setattr(accounts, "_BOOT", tmp_path / "missing")
+    _keep(account, KNOWN)
+    assert account.known() == KNOWN
+    assert json.loads(account.path.read_bytes() if account.path else b"{}")["boot"] == ""
+    accounts._boot.cache_clear()
+
+
+def _no_directory(path: Path) -> None:
+    path.parent.rmdir()
+    path.parent.write_text("")
+
+
+def _device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("plant", [os.mkfifo, Path.mkdir, _device, _no_directory])
+def test_whatever_is_planted_there_keeps_nobody_waiting(
+    account: Account, file: Path, plant: Callable[[Path], object]
+) -> None:
+    """What is known is this process's own then, and is shown as such."""
+    file.parent.mkdir()
+    plant(file)
+    assert account.known() == Known()
+    _keep(account, KNOWN)
+    assert account.known() == KNOWN
+    with account.held(0.0) as held:
+        assert held.known == KNOWN
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff", b"[]", b"[" * 4000, b"null", b"9" * 4096, b'{"free_at": 1}'])
+def test_a_damaged_file_is_as_good_as_none(account: Account, file: Path, text: bytes) -> None:
+    """And is written anew."""
+    file.parent.mkdir()
+    file.write_bytes(text)
+    assert account.known() == Known()
+    _keep(account, KNOWN)
+    assert Account(file).known() == KNOWN
+
+
+def test_without_a_file_it_is_this_processs_own() -> None:
+    """As where nothing may be kept."""
+    account = Account(None)
+    _keep(account, KNOWN)
+    assert account.known() == KNOWN
