@@ -210,3 +210,31 @@ def test_a_person_asks_once(simulated: SimulatedAlma, almajob: Run, write_ini: C
     with Terminal(*ENV, "list", "--refresh", "--ignore-quota", "-f", "value") as terminal:
         assert terminal.end() == 0
     assert almajob(*ENV, "list", "--refresh").code == 0
+
+
+@pytest.mark.parametrize("wish", [("--once-per", "day"), ("--run-key", "k")])
+def test_a_used_up_day_does_not_hide_what_was_started(
+    simulated: SimulatedAlma, almajob: Run, wish: tuple[str, ...]
+) -> None:
+    """Without the job list, too: the ledger knows the job, and the run."""
+    start = (*ENV, "run", "--job", "ERP export using profile FINANCE", *wish, "-f", "json")
+    started = json.loads(almajob(*start).out)
+    almajob("cache", "clear")
+    simulated.institution.gateway.remaining = 0
+    for _time in range(2):
+        again = almajob(*start)
+        shown = json.loads(again.out)
+        assert (again.code, shown["state"], shown["instance_id"]) == (0, "STARTED", started["instance_id"])
+    assert simulated.log.count("POST *") == 1
+
+
+def test_what_a_start_needs_is_not_slowed(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Few calls are left for what matters: its reads do not queue behind one call a second."""
+    simulated.institution.gateway.remaining = 900
+    assert almajob(*ENV, "list").code == 0
+    before = simulated.clock()
+    assert almajob(*ENV, "run", "--job", "S9563600010000561", "-q").code == 0
+    reads = [entry.time for entry in simulated.log.entries() if entry.time >= before]
+    (sent,) = [entry.time for entry in simulated.log.entries("POST *")]
+    assert len(reads) >= 4
+    assert sent - before < 2.0

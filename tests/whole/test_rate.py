@@ -1,4 +1,4 @@
-"""One rate for all processes: what arrives at Alma in its worst second, and that starts do not queue."""
+"""One rate for all processes: what arrives at Alma in its worst second."""
 
 from __future__ import annotations
 
