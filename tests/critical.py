@@ -25,6 +25,9 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/store/record.py": ["tests/store/test_record.py"],
         "almajob/store/rows.py": ["tests/store/test_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
+        "almajob/store/locks.py": ["tests/store/test_locks.py"],
+        "almajob/store/schema.py": ["tests/store/test_schema.py"],
+        "almajob/store/failures.py": ["tests/store/test_failures.py"],
     },
     "limiter": {
         "almajob/alma/allowance.py": ["tests/alma/test_allowance.py"],
