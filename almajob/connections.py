@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from almajob.alma.api import Alma
     from almajob.alma.key import Key
     from almajob.alma.limits import Limits
+    from almajob.alma.quota import Quota
     from almajob.config.environments import Environment
     from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
@@ -138,6 +139,20 @@ class Connections:
         path = Path(state_dir, "limits", institution_id(environment))
         account = self._accounts.setdefault(path, Account(path))
         return Limits(account, environment.pace, clock.system)
+
+    def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
+        """Say what is known of the calls of the institutions of environments, each once."""
+        from almajob.alma.quota import quota_of
+
+        together: dict[str, list[Environment]] = {}
+        for environment in environments:
+            if environment.base_url is not None:
+                together.setdefault(institution_id(environment), []).append(environment)
+        return [
+            quota_of(limits, [environment.name for environment in found])
+            for found in together.values()
+            if (limits := self.limits(found[0], state_dir)) is not None
+        ]
 
     def _demo(self, state_dir: str) -> tuple[str, Key]:
         if state_dir not in self._demos:

@@ -247,20 +247,19 @@ class Context:
 
     def quotas(self) -> list[Quota]:
         """Say what is known of the calls of every institution, or of the named environment's."""
-        from almajob.alma.quota import quota_of
-        from almajob.config.environments import institution_id
-
-        together: dict[str, list[Environment]] = {}
         named = self.named_environment
-        for name in [named] if named else self.settings.sections:
-            environment = self.settings.environment(name)
-            together.setdefault(institution_id(environment), []).append(environment)
-        state_dir = self.settings.state_dir.text
-        return [
-            quota_of(limits, [environment.name for environment in environments])
-            for environments in together.values()
-            if (limits := self._connections.limits(environments[0], state_dir)) is not None
+        environments = [
+            self.settings.environment(name) for name in ([named] if named else self.settings.sections)
         ]
+        return self._connections.quotas(environments, self.settings.state_dir.text)
+
+    def recall(self, error: AlmajobError, run_key: str) -> None:
+        """Add to an error what the ledger knows of a run key; needs neither an API key nor a good ini."""
+        from almajob.runs.records import recall
+        from almajob.store.ledger import Ledger
+
+        ledger = Ledger(Path(settings.state_dir(self._environ).text) / "ledger")
+        recall(error, run_key, self._options.env or self.environment_name, ledger)
 
     def key_source(self, environment: Environment) -> KeySource | None:
         """Say where an environment's key will come from, without fetching it; None where there is none."""
@@ -284,13 +283,12 @@ class Context:
         alma = self._connections.alma(
             environment, read_only=self.read_only_by(environment), state_dir=self.settings.state_dir.text
         )
-        if self.settings.ignores_quota:
-            if not is_attended():
-                raise UsageError(
-                    "--ignore-quota is for a person at a terminal.",
-                    cure="Leave it out: almajob itself tries one call an hour.",
-                )
-            alma.ignore_quota_once()
+        if self.settings.ignores_quota and not is_attended():
+            raise UsageError(
+                "--ignore-quota is for a person at a terminal.",
+                cure="Leave it out: almajob itself tries one call an hour.",
+            )
+        alma.ignore_quota_once(is_wanted=self.settings.ignores_quota)
         return alma
 
     @property

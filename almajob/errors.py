@@ -6,7 +6,7 @@ kept in brackets at the end, because Ex Libris Support asks for the tracking id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from almajob.secret import redact
 from almajob.visible import visible
@@ -52,7 +52,7 @@ class AlmajobError(Exception):
     """
 
     exit_code: int = 1
-    is_retry_safe: ClassVar[bool] = True
+    is_retry_safe: bool = True
     record: Record | None = None
 
     def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:

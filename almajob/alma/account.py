@@ -20,7 +20,7 @@ from pathlib import Path
 
 from almajob.alma import allowance
 from almajob.alma.allowance import Known
-from almajob.ownfile import make_private, open_own
+from almajob.ownfile import make_private, open_own, refuse_link, refuse_open_directory
 
 LOG = logging.getLogger(__name__)
 
@@ -87,6 +87,8 @@ class Account:
             return None
         try:
             make_private(self.path.parent)
+            refuse_link(self.path.parent)
+            refuse_open_directory(self.path.parent)
             descriptor = open_own(self.path, os.O_RDWR)
             closing.callback(_close, descriptor)
             # As a process that was stopped keeps its lock, nobody waits for long.
@@ -115,7 +117,7 @@ def _read(descriptor: int) -> Known | None:
 
 def _write(descriptor: int, known: Known) -> bool:
     """Write what is known; False where it is not kept."""
-    text = json.dumps({"boot": _boot(), **allowance.to_json(known)}).encode()
+    text = json.dumps({"boot": _boot(), **known._asdict()}).encode()
     try:
         # Blanks behind a shorter text are no part of JSON; to cut it off would be a second step.
         return os.pwrite(descriptor, text.ljust(_SIZE_LIMIT), 0) == _SIZE_LIMIT

@@ -8,7 +8,7 @@ Source: https://developers.exlibrisgroup.com/alma/apis/#threshold
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from almajob.alma.timelimits import Pace
 
@@ -33,15 +33,16 @@ FAILURES = 10
 """Calls that fail one after the other until Alma counts as down."""
 DOWN_SECONDS = 30.0
 """How long it is left alone then, each time; a start whose answer was lost is looked for meanwhile."""
+PROBE_AGAIN = 60.0
+"""Seconds until the next probe of a used-up day, where nobody heard the last one."""
 FORGOTTEN = 300.0
-"""After how many seconds a failure says nothing any more."""
+"""Seconds after which a failure says nothing any more."""
 
 
 class Known(NamedTuple):
     """What all processes know together of one institution's calls.
 
-    Times of the machine (seconds since it was started) are what pauses are made of; those of day and hour
-    (seconds since the epoch) are for people, and for the reset of the day's calls.
+    Times of the machine are seconds since it was started.
 
     Attributes:
         free_at: when the calls made so far would have been due at an even pace; time of the machine.
@@ -140,11 +141,6 @@ def from_json(document: object) -> Known:
     return Known(**document)
 
 
-def to_json(known: Known) -> dict[str, Any]:
-    """Give what is kept."""
-    return known._asdict()
-
-
 def rebooted(known: Known) -> Known:
     """Forget all times of a machine that was started anew since."""
     return known._replace(
@@ -152,16 +148,23 @@ def rebooted(known: Known) -> Known:
     )
 
 
-def sane(known: Known, booted: float) -> Known:
+def sane(known: Known, moment: Moment) -> Known:
     """Forget what is too old to mean anything, and times that no process of this machine made.
 
-    An hour ahead is more than any setting leads to.
+    An hour ahead is more than any setting leads to; and what was noted of a day counts for that day.
     """
+    booted = moment.booted
+    if known.left_at // DAY != moment.now // DAY:
+        known = known._replace(left=None, left_at=0.0)
+    if not known.used_up_at - HOUR <= moment.now < known.used_up_until <= moment.now + DAY:
+        # The day is over, or the clock was wrong then.
+        known = known._replace(used_up_at=0.0, used_up_until=0.0)
     if not 0 <= booted - known.failed_at < FORGOTTEN:
         known = known._replace(failures=0, failed_at=0.0, probed_at=0.0)
     return known._replace(
         free_at=known.free_at if known.free_at <= booted + HOUR else 0.0,
         slowed_until=known.slowed_until if known.slowed_until <= booted + SLOWED_SECONDS else 0.0,
+        share=min(max(known.share, _SLOWEST), 1.0),
         probe_at=min(known.probe_at, booted + HOUR),
         probed_at=known.probed_at if known.probed_at <= booted else 0.0,
     )
@@ -189,9 +192,9 @@ def asked(
     Returns:
         What is known then, and the verdict.
     """
-    known = sane(known, moment.booted)
+    known = sane(known, moment)
     is_probe = False
-    if known.used_up_at and moment.now < known.used_up_until:
+    if known.used_up_at:
         is_probe = ignores_quota or moment.booted >= known.probe_at
         if not is_probe:
             return known, UsedUp(known.used_up_at, known.used_up_until, known.probe_at - moment.booted)
@@ -214,7 +217,7 @@ def asked(
 
 
 def _leave_alone(known: Known) -> float:
-    """Say until when a host that is down is left alone, by the time of the machine."""
+    """Say until when a host that is down is left alone; time of the machine."""
     return max(known.failed_at, known.probed_at) + DOWN_SECONDS
 
 
@@ -237,11 +240,11 @@ def answered(known: Known, moment: Moment, host: str, left: int | None, *, is_se
         moment: now.
         host: that did.
         left: the calls left for the day, as the answer tells; None where it does not.
-        is_served: it is what was asked for, and no error; only that proves that some are left.
+        is_served: it is what was asked for, and no error; that, or a number, proves that some are left.
     """
     if host == known.failed_host:
         known = known._replace(failures=0, failed_at=0.0, probed_at=0.0, failed_host="", failed_as="")
-    if is_served:
+    if is_served or left:
         known = known._replace(used_up_at=0.0, used_up_until=0.0)
     return known if left is None else known._replace(left=left, left_at=moment.now)
 
@@ -280,6 +283,9 @@ def failed(known: Known, moment: Moment, host: str, how: str) -> Known:
         how: in one sentence.
     """
     before = known.failures if known.failed_host == host else 0
+    if known.used_up_at:
+        # A probe that nobody heard told nothing.
+        known = known._replace(probe_at=min(known.probe_at, moment.booted + PROBE_AGAIN))
     return known._replace(
         failures=before + 1, failed_at=moment.booted, probed_at=0.0, failed_host=host, failed_as=how
     )

@@ -93,9 +93,9 @@ class Alma:
         """Wait until a start may be sent, as ``Session.make_room``."""
         self._session.make_room()
 
-    def ignore_quota_once(self) -> None:
-        """Let one call be made although the day's are known to be used up."""
-        self._session.ignore_quota_once()
+    def ignore_quota_once(self, *, is_wanted: bool) -> None:
+        """Let one call be made although the day's are known to be used up, or no more."""
+        self._session.ignore_quota_once(is_wanted=is_wanted)
 
     @property
     def is_quota_low(self) -> bool:

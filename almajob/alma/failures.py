@@ -87,8 +87,9 @@ def failure(broken: Exception, host: str) -> Unreachable:
             f"There is no host {host}, or no name server answers.",
             cure="Check region or base_url in the ini, and this machine's network.",
         )
-    if kind in {"NewConnectionError", "ConnectTimeoutError"} or _never_got_through(cause):
-        return NotSent(
+    through_proxy = _never_got_through(cause)
+    if through_proxy or kind in {"NewConnectionError", "ConnectTimeoutError"}:
+        return (OwnFault if through_proxy else NotSent)(
             f"No connection to {host} could be made.",
             cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
             "for a server of your own, whether it is running.",

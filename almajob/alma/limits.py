@@ -59,9 +59,9 @@ class Limits:
         self._clock = clock
         self._ignores_quota = False
 
-    def ignore_quota_once(self) -> None:
-        """Let one call be made although the day's are used up."""
-        self._ignores_quota = True
+    def ignore_quota_once(self, *, is_wanted: bool = True) -> None:
+        """Let one call be made although the day's are used up; or no more, where it has not been made."""
+        self._ignores_quota = is_wanted
 
     def admit(self, host: str, seconds: float, *, is_start: bool = False) -> None:
         """Wait until a call may be made, and count it.
@@ -130,7 +130,7 @@ class Limits:
 
     def known(self) -> Known:
         """Give what is known, without asking or changing anything."""
-        return allowance.sane(self._account.known(), self._clock().booted())
+        return allowance.sane(self._account.known(), self.moment())
 
     def moment(self) -> Moment:
         """Give this moment."""
@@ -173,6 +173,8 @@ def _learnt(
     if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
         how = f"{error.what} {error.why}".strip() if error else ""
         return allowance.failed(known, moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
+    if not status and error is not None and not isinstance(error, AlmaError):
+        return known
     # Of what is no answer of Alma's the header says nothing.
     is_alma = error is None or isinstance(error, AlmaError)
     return allowance.answered(known, moment, host, left if is_alma else None, is_served=error is None)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_ROOM_SECONDS = 10.0  # For which the room that was made for a start is kept.
+
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
 
@@ -62,7 +64,7 @@ class Session:
         self._read_only = read_only
         self._pacing = pacing
         self._environment = environment
-        self._has_room = False
+        self._room_until = 0.0
         self._of_post: tuple[AlmajobError | None, str | None, int] | None = None
         parts = urlsplit(base_url)
         self.host = parts.netloc
@@ -121,10 +123,10 @@ class Session:
         """Whether few calls are left for the day, so that what can wait should."""
         return self._pacing is not None and self._pacing.is_low
 
-    def ignore_quota_once(self) -> None:
-        """Let one call be made although the day's are known to be used up."""
+    def ignore_quota_once(self, *, is_wanted: bool) -> None:
+        """Let one call be made although the day's are known to be used up, or no more."""
         if self._pacing is not None:
-            self._pacing.ignore_quota_once()
+            self._pacing.ignore_quota_once(is_wanted=is_wanted)
 
     def make_room(self) -> None:
         """Wait until a start may be sent, so that ``post`` need not: nothing is on its way meanwhile.
@@ -134,7 +136,7 @@ class Session:
             NotSent: Alma is down, or other calls take all the room.
         """
         self._admit(time.monotonic() + self._limits.total, is_start=True)
-        self._has_room = True
+        self._room_until = time.monotonic() + _ROOM_SECONDS
 
     def post(self, path: str, params: Mapping[str, str | int], body: Body) -> dict[str, Any]:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
@@ -149,9 +151,9 @@ class Session:
         if self._read_only:
             raise ReadOnly(self._read_only)
         deadline = time.monotonic() + self._limits.total
-        if not self._has_room:
+        if time.monotonic() > self._room_until:
             self._admit(deadline, is_start=True)
-        self._has_room = False
+        self._room_until = 0.0
         answer, error = self._send("POST", path, params, body, deadline)
         if error is not None:
             raise error
@@ -261,8 +263,8 @@ class Session:
             self._pacing.answered(self.host, error, left, status)
 
     def _learn_of_post(self) -> None:
-        if self._of_post is not None:
-            told, self._of_post = self._of_post, None
+        told, self._of_post = self._of_post, None
+        if told is not None:
             self._learn(*told)
 
     def _exchange(

@@ -186,6 +186,7 @@ class Run(ShowSome):
         if parsed_args.formatter not in {"json", "yaml"}:
             raise error
         self.verdict = error
+        self.context.recall(error, parsed_args.run_key or "")
         return not_started(self.context.environment_name, error, parsed_args.run_key or "")
 
 

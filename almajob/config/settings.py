@@ -121,7 +121,7 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
         ini=ini,
         env=_chosen_environment(options, environ, found.general, found.environments),
         cache_dir=_cache_dir(options, environ, found.general),
-        state_dir=_state_dir(environ),
+        state_dir=state_dir(environ),
         sections=found.environments,
         jobs=found.jobs,
         runs=found.runs,
@@ -169,7 +169,12 @@ def _chosen_environment(
     return chosen
 
 
-def _state_dir(environ: Mapping[str, str]) -> Sourced:
+def state_dir(environ: Mapping[str, str]) -> Sourced:
+    """Say where the ledger and all else that must not be lost is; no ini says it.
+
+    Args:
+        environ: the environment variables.
+    """
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
         return Sourced(str(places.expanded(named)), "ALMAJOB_STATE_DIR")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from almajob.alma.statuses import is_good
-from almajob.errors import Refused
+from almajob.errors import AlmajobError, Refused
 from almajob.runs.doubt import in_doubt
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record
@@ -181,3 +181,27 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "") -> Record:
 def _newest(records: list[Record]) -> list[Record]:
     """Give the newest record of each environment."""
     return list({record.environment: record for record in records}.values())
+
+
+def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger) -> None:
+    """Let an error tell what the ledger has of its run key: who gave up early must not deny a run.
+
+    Args:
+        error: how a start ended.
+        run_key: that was given; without one there is nothing to recall.
+        environment: where it was to be started; empty where nobody knows, then it is looked for in all.
+        ledger: that may have it.
+    """
+    if not run_key or not (error.record is None or error.record.is_retry_safe):
+        return
+    hashed = key_hash(run_key)
+    try:
+        found = ledger.records(
+            lambda row: row.key_hash == hashed and environment in ("", row.environment), wait=SHORT_WAIT
+        )
+    except LedgerUnusable:
+        # Nobody can tell what there was.
+        error.is_retry_safe = False
+        return
+    if found and not found[-1].is_retry_safe:
+        error.record = found[-1]

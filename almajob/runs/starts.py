@@ -22,7 +22,7 @@ from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import check_payload
-from almajob.runs.records import SHORT_WAIT, Known, known, process_id
+from almajob.runs.records import SHORT_WAIT, Known, known, process_id, recall
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
@@ -82,7 +82,7 @@ class Starts:
                 raise
             record = adopted
         except AlmajobError as error:
-            self._recall(error, run_key)
+            recall(error, run_key, self._environment, self._ledger)
             raise
         except BaseException:
             # A signal, when Alma may have answered already: whoever ends the command names it.
@@ -238,12 +238,6 @@ class Starts:
 
     def _find(self, text: str) -> Job:
         return resolving.find_job(text, self._make_catalogue, self._ledger, self._environment)
-
-    def _recall(self, error: AlmajobError, run_key: str) -> None:
-        """Let an error tell what the ledger has of its run key: that may be more than it says itself."""
-        found = self._under(run_key)
-        if found and not found[-1].is_retry_safe and (error.record is None or error.record.is_retry_safe):
-            error.record = found[-1]
 
     def _under(self, run_key: str) -> list[Record]:
         """Give what the ledger has under a run key, oldest first; nothing where it cannot be read."""

@@ -47,7 +47,10 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
     """
     where = f"{place.environment}:{intention.job.id}"
     with of_start(intention.run_key), ExitStack() as locks:
-        locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
+        try:
+            locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
+        except Refused as busy:
+            return _known_meanwhile(intention, place, means, busy)
         draft = drafted(intention, place, means)
         if draft.is_named:
             # The same name for another job, at the same time.
@@ -62,6 +65,25 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         # Until this process has told of it, or is dead.
         means.locks.hold(record.id)
         return record
+
+
+def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Refused) -> Record:
+    """Find the run that a command is already, though another almajob is busy with its job.
+
+    Raises:
+        OutcomeUnknown: it is in doubt, and the other one may be looking for it.
+        Refused: it is none.
+    """
+    draft = drafted(intention, place, means)
+    records = read(draft, means)
+    same, _attempt = earlier(intention, draft, records, place, means)
+    if same is not None:
+        LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
+        return same
+    for record in prior.open_of_job(draft, records):
+        if record.state is not State.PREPARED and prior.is_this_run(draft, record):
+            raise in_doubt(record)
+    raise busy
 
 
 def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:

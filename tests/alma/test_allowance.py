@@ -193,7 +193,7 @@ def test_a_day_that_is_over_by_the_clock_is_over() -> None:
 
 def test_few_calls_slow_all_but_starts() -> None:
     """Below the floor, one call a second; at the floor, none is slowed."""
-    low = Known(left=4999)
+    low = Known(left=4999, left_at=NOW)
     assert allowance.is_low(low, PACE)
     assert not allowance.is_low(Known(left=5000), PACE)
     assert not allowance.is_low(Known(), PACE)
@@ -286,21 +286,21 @@ def test_another_host_is_not_down() -> None:
 def test_what_failed_long_ago_says_nothing() -> None:
     """After five minutes without a call nobody is a probe, and nobody waits for one."""
     known = _failed(Known(), 10)
-    assert allowance.sane(known, BOOTED + 299.9).failures == 10
-    forgotten = allowance.sane(known, BOOTED + 300)
+    assert allowance.sane(known, _at(299.9)).failures == 10
+    forgotten = allowance.sane(known, _at(300))
     assert (forgotten.failures, forgotten.failed_at) == (0, 0.0)
     assert _ask(known, 1000.0)[1] == Go()
     assert _ask(known, 1000.0)[0].probed_at == 0.0
-    assert allowance.sane(known, BOOTED - 1).failures == 0
+    assert allowance.sane(known, _at(-1)).failures == 0
 
 
 def test_times_that_nobody_made_are_forgotten() -> None:
     """Nobody waits for a moment that is days away; what may be, is kept."""
-    before = Known(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5, left=7)
-    found = allowance.sane(before, 100.0)
+    before = Known(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5)
+    found = allowance.sane(before, Moment(100.0, NOW))
     assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, probed_at=0.0)
     edge = Known(3700.0, 160.0, probe_at=3700.0, failures=2, failed_at=100.0, probed_at=100.0)
-    assert allowance.sane(edge, 100.0) == edge
+    assert allowance.sane(edge, Moment(100.0, NOW)) == edge
     assert allowance.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW), HOST)[1] == Go()
 
 
@@ -313,6 +313,49 @@ def test_another_pace_does_not_forget_what_this_one_made() -> None:
     assert isinstance(allowance.asked(known, slow, _at(0.2), HOST)[1], Wait)
     slowest = known._replace(share=0.1, slowed_until=BOOTED + 60)
     assert isinstance(allowance.asked(slowest, slow, _at(0.2), HOST)[1], Wait)
+
+
+def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
+    """Calls left are others tomorrow; a day that is used up ends; a wrong clock's day never began."""
+    known = Known(left=3, left_at=NOW)
+    midnight = 1_790_035_200.0
+    last = Moment(BOOTED, midnight - 0.1)
+    assert allowance.sane(known, last) == known
+    assert allowance.sane(known, Moment(BOOTED, midnight)) == Known()
+    used_up = allowance.used_up(Known(), AT)
+    assert allowance.sane(used_up, last) == used_up
+    assert allowance.sane(used_up, _at(-3600.0)).used_up_at == NOW
+    for wrong in (midnight, NOW - 3600.1, NOW - 86400, NOW + 86400):
+        assert allowance.sane(used_up, Moment(BOOTED, wrong)).used_up_at == 0.0
+    year_2038 = allowance.used_up(Known(), Moment(BOOTED, 2_147_483_648.0))
+    assert allowance.asked(year_2038, PACE, AT, HOST)[1] == Go()
+
+
+@pytest.mark.parametrize(
+    ("kept", "share"), [(0.0, 0.1), (0.05, 0.1), (0.1, 0.1), (0.7, 0.7), (1.0, 1.0), (9.0, 1.0)]
+)
+def test_a_share_that_cannot_be_is_none(kept: float, share: float) -> None:
+    """Nothing divides by nothing."""
+    assert allowance.sane(Known(share=kept), AT).share == share
+
+
+def test_alma_that_answers_with_a_number_serves_again() -> None:
+    """Also where the answer itself is a refusal, as of a wrong id; a 0 is no such number."""
+    known = allowance.used_up(Known(), AT)
+    assert allowance.answered(known, _at(5.0), HOST, 9, is_served=False).used_up_at == 0.0
+    assert allowance.answered(known, _at(5.0), HOST, 0, is_served=False).used_up_at == NOW
+
+
+def test_a_probe_that_nobody_heard_is_made_again_soon() -> None:
+    """After a minute, and not after an hour; no later than it was due."""
+    known = allowance.used_up(Known(), AT)
+    known, verdict = _ask(known, 3600.0)
+    assert verdict == Go()
+    lost = allowance.failed(known, _at(3601.0), HOST, "no answer")
+    assert lost.probe_at == BOOTED + 3661
+    assert _ask(lost, 3661.0)[1] == Go()
+    assert allowance.failed(lost, _at(3600.5), HOST, "x").probe_at == BOOTED + 3660.5
+    assert allowance.failed(lost, _at(3602.0), HOST, "x").probe_at == BOOTED + 3661
 
 
 def test_a_machine_that_was_started_anew_has_another_clock() -> None:
@@ -329,7 +372,7 @@ KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "i
 def test_what_is_kept_comes_back() -> None:
     """As it was, through JSON."""
     for known in (KNOWN, Known(), Known(left=None, failed_as="ü")):
-        assert allowance.from_json(json.loads(json.dumps(allowance.to_json(known)))) == known
+        assert allowance.from_json(json.loads(json.dumps(known._asdict()))) == known
 
 
 NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 2.5e11, [])

@@ -16,6 +16,7 @@ import pytest
 
 from almajob.runs import clock as clocks
 from almajob.runs import splay
+from almajob.runs.locks import Locks
 from almajob.testing import SimulatedAlma
 from almajob.times import length
 from tests.conftest import Run
@@ -372,3 +373,50 @@ def test_a_splayed_start_can_be_stopped(
     assert done.err.splitlines()[1:] == ["Nothing was started: it still waited (--splay)."]
     assert simulated.log.count("*") == 0
     assert not _state().exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "code"),
+    [
+        (lambda text: text.replace("api_key = ", "api_key_file = /nonexistent/"), (), 7),
+        (lambda _text: "nonsense\n", (), 7),
+        (lambda text: text, ("--params", "/nonexistent"), 5),
+    ],
+)
+def test_a_key_that_started_a_job_is_not_denied_by_whatever_is_wrong_before(
+    simulated: SimulatedAlma, almajob: Run, spoil: Callable[[str], str], words: tuple[str, ...], code: int
+) -> None:
+    """A key that cannot be had, a broken ini, no payload: the ledger is asked all the same."""
+    started = json.loads(almajob(*RUN, "--run-key", "k", "-f", "json").out)
+    ini = Path(os.environ["ALMAJOB_INI"])
+    ini.write_text(spoil(ini.read_text()))
+    again = almajob(*RUN, "--run-key", "k", "-f", "json", *words)
+    shown = json.loads(again.out)
+    assert (again.code, shown["state"], shown["retry_safe"]) == (code, "STARTED", False)
+    assert shown["instance_id"] == started["instance_id"]
+
+
+def test_a_ledger_that_cannot_be_read_denies_nothing(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Whether the key has started something cannot be told, so it is not safe to start it otherwise."""
+    assert almajob(*RUN, "--run-key", "k").code == 0
+    _state().chmod(0o777)
+    again = almajob(*RUN, "--run-key", "k", "-f", "json")
+    assert (again.code, json.loads(again.out)["retry_safe"]) == (5, False)
+
+
+def test_a_busy_job_does_not_hide_the_run_that_this_is(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Found: exit code 0; in doubt: 9; any other start of the job is refused, as before."""
+    command = (*RUN[:2], "run", "--job", ERP, "--lock-wait", "0s", "-f", "json")
+    started = json.loads(almajob(*command, "--run-key", "k").out)
+    lock = Locks(_state() / "locks")
+    with lock.lock(f"sandbox:{ERP_ID}", 0):
+        again = almajob(*command, "--run-key", "k")
+        assert (again.code, json.loads(again.out)["instance_id"]) == (0, started["instance_id"])
+        assert almajob(*command, "--run-key", "other", "--if-running", "start").code == 5
+    production = ("--env", "production", *command[2:], "--yes", "--run-key", "lost")
+    simulated.faults.add("reset-after", START)
+    assert almajob(*production).code == 9
+    with lock.lock(f"production:{ERP_ID}", 0):
+        again = almajob(*production)
+        assert (again.code, json.loads(again.out)["state"]) == (9, "AMBIGUOUS")
+    assert simulated.log.count(START) == 2
