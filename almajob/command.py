@@ -18,8 +18,9 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
+from almajob import stdout
 from almajob.columns import shown
-from almajob.errors import AlmajobError, ResultLost, UsageError
+from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.formatters.choice import LIST, SHOW, Broken, Formatters
 from almajob.formatters.written import writing
 from almajob.options import (
@@ -34,7 +35,6 @@ from almajob.signals import held
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
     from almajob.context import Context
-
 
 _BASES = ("almajob.command.", "cliff.", "builtins.", "abc.", "typing.")
 
@@ -104,25 +104,33 @@ class _Almajob(cliff.command.Command):
                     if not isinstance(code, int):
                         raise TypeError(f"take_action returned no exit code, but {code!r}")
                     self._flush()
-                except AlmajobError as error:
-                    if isinstance(error, ResultLost):
-                        self.context.told(is_lost=True)
-                    raise
-                except BaseException:
-                    # A closed pipe, a signal, a bug: what was started must be named all the same.
-                    with held():
-                        self.context.told(is_lost=True)
+                except BaseException as error:
+                    # A closed pipe, a signal, a bug: what is known must be told all the same.
+                    if isinstance(error, ResultLost) or not isinstance(error, AlmajobError):
+                        with held():
+                            self.context.told(is_lost=True)
+                            if self.verdict is not None:
+                                self.app.report(self.verdict, self.cmd_name)
                     raise
                 self.context.told()
             if self.verdict is not None:
                 raise self.verdict
         except BrokenPipeError:
-            raise
+            if not self._is_in_doubt():
+                raise
+            # The end of the process would try to write it once more, and end with 141.
+            stdout.drop(self.app.stdout)
+            return OutcomeUnknown.exit_code
         # Whatever a plugin raises ends as a message and an exit code.
         except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001
-            return self.app.report(error, self.cmd_name)
+            code = self.app.report(error, self.cmd_name)
+            return OutcomeUnknown.exit_code if self._is_in_doubt() else code
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
+
+    def _is_in_doubt(self) -> bool:
+        """Whether it cannot be told what was started: worse than that the result is lost."""
+        return self.verdict is not None and self.verdict.exit_code == OutcomeUnknown.exit_code
 
     def _flush(self) -> None:
         """Make sure that the result is written: what only waits to be is lost if the process dies."""

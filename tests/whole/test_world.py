@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -78,6 +80,58 @@ def test_a_start_whose_result_is_lost_names_its_run(
         assert done.err == ""
     elif "2>" not in to:
         assert f"run {known['instance_id']}" in done.err
+
+
+@FULL
+@pytest.mark.parametrize(("where", "lost"), [("full", 1), ("closed pipe", 141)])
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("sandbox", "run", "--job", "nosuch", "-f", "json"), None, ["nosuch"]),
+        (
+            ("production", "run", "--yes", "--job", ERP, "-f", "json"),
+            9,
+            ["It cannot be told whether", "--adopt PROCESS_ID"],
+        ),
+        (
+            ("sandbox", "run", "--job", ERP, "--wait"),
+            None,
+            ["ended with COMPLETED_FAILED", "The job was started"],
+        ),
+    ],
+)
+def test_a_verdict_is_told_though_the_result_is_lost(
+    simulated: SimulatedAlma,
+    almajob: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    lost: int,
+    words: tuple[str, ...],
+    code: int | None,
+    told: list[str],
+) -> None:
+    """Refused, failed or in doubt; and that last is exit code 9 all the same."""
+    simulated.set_ending(ERP, "COMPLETED_FAILED")
+    if code is not None:
+        simulated.faults.add("reset-after", "POST /conf/jobs/*")
+    with _stdout(where) as stdout, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", stdout)
+        done = almajob("--env", *words)
+    assert done.code == (code or lost)
+    assert [text for text in told if done.err.count(text) != 1] == [], done.err
+    assert ("The result cannot be written" in done.err) == (where == "full")
+
+
+@contextmanager
+def _stdout(where: str) -> Iterator[TextIO]:
+    """A stream to which nothing can be written."""
+    if where == "full":
+        descriptor = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, descriptor = os.pipe()
+        os.close(reader)
+    with open(descriptor, "w") as stream:
+        yield stream
 
 
 @FULL
