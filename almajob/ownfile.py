@@ -95,14 +95,36 @@ def refuse_open_directory(directory: Place) -> None:
 
 def _refuse_open(path: str, found: os.stat_result, *, is_above: bool) -> None:
     if not is_above and found.st_uid not in {os.geteuid(), 0}:
-        raise NotPrivate(f"the directory {path} belongs to another user", "Name a directory of your own.")
+        raise _of_another(path)
     forbidden = stat.S_IWOTH if is_above else stat.S_IWGRP | stat.S_IWOTH
     if found.st_mode & forbidden and not found.st_mode & stat.S_ISVTX:
-        mode = stat.S_IMODE(found.st_mode)
-        raise NotPrivate(
-            f"other users can write to the directory {path} (mode {mode:04o})",
-            f"Type: chmod go-w {path}",
-        )
+        raise _open_to_others(path, found)
+
+
+def refuse_shared_directory(directory: Place, found: os.stat_result) -> None:
+    """Refuse a directory of almajob's own that others can put files into, even a sticky one.
+
+    Where a program takes up files by their names, as SQLite does its journals, it is enough to add one.
+
+    Raises:
+        NotPrivate: with what cures it.
+    """
+    path = os.fspath(directory)
+    if found.st_uid != os.geteuid():
+        raise _of_another(path)
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _open_to_others(path, found)
+
+
+def _of_another(path: str) -> NotPrivate:
+    return NotPrivate(f"the directory {path} belongs to another user", "Name a directory of your own.")
+
+
+def _open_to_others(path: str, found: os.stat_result) -> NotPrivate:
+    return NotPrivate(
+        f"other users can write to the directory {path} (mode {stat.S_IMODE(found.st_mode):04o})",
+        f"Type: chmod go-w {path}",
+    )
 
 
 def open_own(path: Place, flags: int) -> int:

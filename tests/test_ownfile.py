@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.ownfile import NotPrivate, make_private, open_own, refuse_open_directory
+from almajob.ownfile import NotPrivate, make_private, open_own, refuse_open_directory, refuse_shared_directory
 
 
 @contextmanager
@@ -98,6 +98,8 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
     else:
         with pytest.raises(NotPrivate, match="belongs to another user"):
             refuse_open_directory(tmp_path)
+    with pytest.raises(NotPrivate, match="belongs to another user"):
+        refuse_shared_directory(tmp_path, tmp_path.stat())
     with pytest.raises(PermissionError, match="belongs to another user"):
         open_own(tmp_path / "file", os.O_RDWR)
 

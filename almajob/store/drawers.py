@@ -22,7 +22,13 @@ from typing import Any, NamedTuple
 import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
-from almajob.ownfile import give_to_owner, make_private, open_own, refuse_open_directory
+from almajob.ownfile import (
+    give_to_owner,
+    make_private,
+    open_own,
+    refuse_open_directory,
+    refuse_shared_directory,
+)
 from almajob.store import schema
 from almajob.store.disk import SIZE_LIMIT, JsonDisk
 from almajob.store.failures import Damaged
@@ -151,8 +157,7 @@ def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
         raise OSError(errno.ELOOP, "it is a symbolic link")
     if not stat.S_ISDIR(found.st_mode):
         raise Damaged("it is a file, such as the older script left")
-    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        raise OSError(errno.EPERM, "other users can write to it")
+    refuse_shared_directory(path, found)
     return Drawer(path, manner)
 
 

@@ -135,7 +135,8 @@ def test_the_ledger_is_private(ledger: Ledger) -> None:
     ledger.directory.chmod(0o770)
     with pytest.raises(LedgerUnusable, match="cannot be used") as caught:
         ledger.records()
-    assert "Other users can write to it" in caught.value.why
+    assert caught.value.why.startswith("Other users can write to the directory")
+    assert caught.value.cure == f"Type: chmod go-w {ledger.directory}"
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {

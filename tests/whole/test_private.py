@@ -127,14 +127,31 @@ def test_a_state_directory_that_others_can_write_to_starts_nothing(
     assert used("run").code == 0
 
 
-@pytest.mark.parametrize("name", ["locks", "ledger"])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("locks", 0o777), ("ledger", 0o777), ("ledger", 0o770), ("ledger", 0o1777)]
+)
 def test_so_are_the_directories_in_it(
-    simulated: SimulatedAlma, used: Callable[[str], Result], name: str
+    simulated: SimulatedAlma, used: Callable[[str], Result], name: str, mode: int
 ) -> None:
     """Two that hold locks on different files under one name would start a job twice."""
-    (Path.home() / ".local/state/almajob" / name).chmod(0o777)
+    place = Path.home() / ".local/state/almajob" / name
+    place.chmod(mode)
     done = used("run")
     assert (done.code, simulated.log.count("POST *")) == (5, 0), done.err
+    assert f"ther users can write to the directory {place} (mode {mode:04o})." in done.err
+    assert done.err.endswith(f"  Type: chmod go-w {place}\n")
+    place.chmod(0o700)
+    assert used("run").code == 0
+
+
+def test_so_is_one_of_the_cache(simulated: SimulatedAlma, used: Callable[[str], Result]) -> None:
+    """The list is right all the same."""
+    place = Path.home() / ".cache/almajob/.cache.jobs.sandbox"
+    place.chmod(0o770)
+    done = used("list")
+    assert (done.code, simulated.log.count("GET /conf/jobs") > 0) == (0, True)
+    assert "other users can write to the directory" in done.err
+    assert f"; Type: chmod go-w {place}). Alma is asked instead.\n" in done.err
 
 
 def test_a_cache_that_others_can_write_to_is_a_miss_and_one_warning(
