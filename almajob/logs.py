@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from almajob.errors import UsageError
+from almajob.ownfile import refuse_planted
 from almajob.secret import redact
 from almajob.visible import visible
 
@@ -171,16 +172,21 @@ def _opened(path: str, flags: int) -> int:
     follow = 0 if str(Path(path).parent) in _OF_THE_SYSTEM else os.O_NOFOLLOW
     flags |= os.O_NONBLOCK | os.O_CLOEXEC | follow
     try:
-        descriptor = os.open(path, flags | os.O_EXCL, 0o600)
-        os.fchmod(descriptor, 0o600)
+        descriptor, is_new = os.open(path, flags | os.O_EXCL, 0o600), True
     except FileExistsError:
         # Its mode is as its owner made it.
-        descriptor = os.open(path, flags)
-    os.set_blocking(descriptor, True)
-    found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        descriptor, is_new = os.open(path, flags), False
+    try:
+        os.set_blocking(descriptor, True)
+        found = os.fstat(descriptor)
+        # Not what is no file at all: a log may go to a terminal or another program.
+        if stat.S_ISREG(found.st_mode):
+            refuse_planted(path, found)
+        if is_new:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
         os.close(descriptor)
-        raise OSError(errno.EMLINK, "It is a hard link to another file", path)
+        raise
     return descriptor
 
 
@@ -188,9 +194,11 @@ def _file_handler(path: str, formatter: logging.Formatter) -> logging.Handler:
     try:
         handler = _LogFile(path, encoding="utf-8")
     except OSError as error:
-        why = "It is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
         raise UsageError(
-            f"The log file {path} cannot be written.", why=f"{why}.", cure="Name another."
+            f"The log file {path} cannot be written.",
+            why=f"{why[:1].upper()}{why[1:]}.",
+            cure="Name another.",
         ) from None
     handler.setFormatter(formatter)
     return handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -17,9 +18,9 @@ from tests.fake_alma import FakeAlma
 @pytest.mark.parametrize(
     ("plant", "part"),
     [
-        (lambda path, victim: path.symlink_to(victim), "symbolic link"),
+        (lambda path, victim: path.symlink_to(victim), "It is a symbolic link."),
         (lambda path, victim: path.symlink_to(victim.with_name("nowhere")), "symbolic link"),
-        (lambda path, victim: path.hardlink_to(victim), "hard link"),
+        (lambda path, victim: path.hardlink_to(victim), "It is a hard link to another file."),
         (lambda path, _victim: os.mkfifo(path), "No such device"),
     ],
 )
@@ -49,3 +50,20 @@ def test_a_log_may_go_to_a_stream(site: FakeAlma, log: str, lines: int) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("GET /conf/jobs: HTTP 200") == lines
+
+
+def test_a_log_file_that_cannot_be_made_private_is_let_go(
+    site: FakeAlma, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk without modes, for one: exit code 2, and no descriptor is left open."""
+
+    def fchmod(_descriptor: int, _mode: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.fchmod", fchmod)
+    log = tmp_path / "log"
+    done = almajob("--env", "sandbox", "--log-file", str(log), "list")
+    assert (done.code, "Operation not permitted." in done.err) == (2, True)
+    assert log.exists()
+    assert log not in [Path(os.path.realpath(each)) for each in Path("/dev/fd").iterdir()]
+    assert site.calls() == []
