@@ -7,7 +7,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -99,6 +99,11 @@ class _LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Go on without the log where its disk is full; logging's own way is a traceback for each line."""
+
+    def close(self) -> None:
+        # What could not be written is tried once more then.
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
