@@ -82,7 +82,7 @@ def test_what_a_line_says(simulated: SimulatedAlma, almajob: Run, tmp_path: Path
         "code": None,
         "error": None,
     }
-    assert re.fullmatch(r"2026-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ|\d{4}-.*Z", start["time"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", start["time"])
     assert re.fullmatch(r"[0-9a-f]{8}", start["invocation"])
     assert isinstance(start["ms"], int)
     refused = lines[-1]
@@ -132,7 +132,7 @@ def test_two_logs_at_once(simulated: SimulatedAlma, almajob: Run, tmp_path: Path
     assert len(_lines(log)) == 1
 
 
-def test_many_processes_write_whole_lines(simulated: SimulatedAlma, write_ini: Any, tmp_path: Path) -> None:
+def test_many_processes_write_whole_lines(simulated: SimulatedAlma, tmp_path: Path) -> None:
     """Into one file, at the same time; none is lost or torn."""
     log = tmp_path / "calls.jsonl"
     command = [sys.executable, "-m", "almajob", *ENV, "list", "--refresh", "--log-json", str(log)]
