@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,17 +94,16 @@ class NewKey:
             Refused: another process does the same all the time.
         """
         lock = Path(self._load().state_dir.text) / "set-key.lock"
-        try:
-            with locked(lock, wait=_TURN_SECONDS):
-                # As it is now: another process may just have put another key in.
-                place = keyplace.find(self._load(), self._environ, self._wish)
-                return _kept(place, self._wish.environment, key.reveal())
-        except Held:
-            raise Refused("Another process is setting a key all the time.", cure="Try again.") from None
-        except NotPrivate as error:
-            raise _not_written(lock, error, error.cure) from None
-        except OSError as error:
-            raise _not_written(lock, error) from None
+        with ExitStack() as turn:
+            try:
+                turn.enter_context(locked(lock, wait=_TURN_SECONDS))
+            except Held:
+                raise Refused("Another process is setting a key all the time.", cure="Try again.") from None
+            except OSError as error:
+                raise _not_written(lock, error) from None
+            # As it is now: another process may just have put another key in.
+            place = keyplace.find(self._load(), self._environ, self._wish)
+            return _kept(place, self._wish.environment, key.reveal())
 
 
 def _typed(environment: str) -> str:
@@ -132,7 +132,7 @@ def _piped() -> str:
 def _kept(place: KeyPlace, environment: str, key: str) -> Kept:
     if place.way == "api_key_file":
         assert place.path is not None
-        is_new = _first_line(place.path) != key
+        is_new = _key_in(place.path) != key
         if is_new:
             _write(place.path, f"{key}\n".encode())
         return Kept(str(place.path), is_new)
@@ -153,13 +153,16 @@ def _kept(place: KeyPlace, environment: str, key: str) -> Kept:
 def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
     """Give the ini as it is, as it will be, and the line of the setting."""
     assert place.path is not None
-    raw = place.path.read_bytes() if place.path.exists() else b""
+    try:
+        raw = place.path.read_bytes() if place.path.exists() else b""
+    except OSError as error:
+        raise _not_written(place.path, error) from None
     text, line = keyplace.edited(place, place.path, raw.decode("utf-8-sig"), key)
     mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
     return raw, mark + text.encode(), line
 
 
-def _first_line(path: Path) -> str:
+def _key_in(path: Path) -> str:
     try:
         return read_given(path, _KEY_SIZE)[0].decode("utf-8", "replace").partition("\n")[0].strip()
     except OSError:
@@ -182,8 +185,6 @@ def _refuse_unsafe(path: Path) -> None:
                 "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
             )
         _refuse_of_others(path)
-    except NotPrivate as error:
-        raise _not_written(path, error, error.cure) from None
     except OSError as error:
         raise _not_written(path, error) from None
 
@@ -214,7 +215,9 @@ def _write(path: Path, content: bytes) -> None:
         raise _not_written(path, error) from None
 
 
-def _not_written(path: Path, error: OSError, cure: str = "") -> ConfigurationError:
+def _not_written(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} cannot be written; the key is as it was.", why=f"{error.strerror}.", cure=cure
+        f"{path} cannot be written; the key is as it was.",
+        why=f"{error.strerror}.",
+        cure=error.cure if isinstance(error, NotPrivate) else "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
@@ -272,6 +273,28 @@ def test_an_ini_of_roots_is_not_replaced_by_its_reader(
     done = set_key("sandbox")
     assert (done.code, ini.read_text("utf-8")) == (7, INI)
     assert "belongs to another user" in done.err
+
+
+def test_what_cannot_be_written_is_named(
+    write_ini: Write, set_key: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ini where its disk fails; the lock only where it is the lock, and with what cures that."""
+    ini, state = write_ini(INI), Path.home() / ".local/state/almajob"
+
+    def read_bytes(path: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", read_bytes)
+        done = set_key("sandbox")
+    assert done.code == 7
+    assert f"{ini} cannot be written; the key is as it was.\n  Input/output error.\n" in done.err
+    state.chmod(0o770)
+    done = set_key("sandbox")
+    assert done.code == 7
+    assert f"{state / 'set-key.lock'} cannot be written; the key is as it was.\n" in done.err
+    assert done.err.endswith(f"  Type: chmod go-w {state}\n")
+    assert ini.read_text("utf-8") == INI
 
 
 def test_two_at_once_both_get_in(write_ini: Write) -> None:
