@@ -7,6 +7,7 @@ needs no key. So the variables are taken out of it while almajob runs, and remem
 from __future__ import annotations
 
 import os
+import threading
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,22 +17,32 @@ from almajob.secret import Secret
 KEY_VARIABLES = "ALMAJOB_API_KEY_"
 """How the names begin of the variables that hold keys."""
 _taken: dict[str, str] = {}
+_whiles: list[object] = []
+_turn = threading.Lock()
 
 
 @contextmanager
 def keys_taken_out() -> Iterator[None]:
-    """Take the keys out of this process's environment for a while, and hide them from now on."""
-    names = [name for name in os.environ if name.startswith(KEY_VARIABLES)]
-    taken = {name: os.environ.pop(name) for name in names}
-    for value in taken.values():
-        Secret(value.strip())
-    _taken.update(taken)
+    """Take the keys out of this process's environment for a while, and hide them from now on.
+
+    There may be several such whiles at once, of threads or one in another: the keys are put back at the end
+    of the last one.
+    """
+    this = object()
     try:
+        with _turn:
+            _whiles.append(this)
+            for name in [name for name in os.environ if name.startswith(KEY_VARIABLES)]:
+                _taken[name] = os.environ.pop(name)
+                Secret(_taken[name].strip())
         yield
     finally:
-        for name, value in taken.items():
-            del _taken[name]
-            os.environ[name] = value
+        with _turn:
+            if this in _whiles:
+                _whiles.remove(this)
+            if not _whiles:
+                os.environ.update(_taken)
+                _taken.clear()
 
 
 def environ() -> Mapping[str, str]:

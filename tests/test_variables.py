@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -41,6 +43,41 @@ def test_an_inner_use_takes_nothing_and_puts_nothing_back(monkeypatch: pytest.Mo
             assert variables.environ()[ONE] == "x"
         assert ONE not in os.environ
         assert variables.environ()[ONE] == "x"
+
+
+@pytest.mark.parametrize("is_set_again", [False, True])
+def test_it_is_put_back_when_the_last_one_has_ended(
+    monkeypatch: pytest.MonkeyPatch, is_set_again: bool
+) -> None:
+    """As of two threads, of which the one that began first ends first."""
+    monkeypatch.setenv(ONE, "x")
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(variables.keys_taken_out())
+    if is_set_again:
+        monkeypatch.setenv(ONE, "y")
+    second.enter_context(variables.keys_taken_out())
+    first.close()
+    assert ONE not in os.environ
+    assert variables.environ()[ONE] == ("y" if is_set_again else "x")
+    second.close()
+    assert os.environ[ONE] == ("y" if is_set_again else "x")
+
+
+def test_many_threads_leave_all_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key is lost, however they overlap; and none is there while one of them runs."""
+    monkeypatch.setenv(ONE, "x")
+    before = dict(os.environ)
+    seen = []
+
+    def work(_number: int) -> None:
+        for _time in range(50):
+            with variables.keys_taken_out():
+                seen.append((ONE in os.environ, variables.environ()[ONE]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert set(seen) == {(False, "x")}
+    assert dict(os.environ) == dict(variables.environ()) == before
 
 
 def test_every_key_of_a_variable_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
