@@ -13,10 +13,12 @@ from types import FrameType
 import pytest
 
 from almajob.completion import installed
+from almajob.simulator.gateway import KEYS
 from almajob.testing import SimulatedAlma
-from tests.conftest import Run
+from tests.conftest import Result, Run
 from tests.terminals import Terminal
 
+SANDBOX_KEY = KEYS[0].text
 JOB = "ERP export using profile FINANCE"
 KINDS: dict[str, Callable[[Path, Path], None]] = {
     "a link to a file": lambda path, elsewhere: path.symlink_to(elsewhere / "file"),
@@ -30,6 +32,9 @@ COMMANDS = {
     "list": ("--env", "sandbox", "list"),
     "run": ("--env", "sandbox", "run", "--job", JOB),
     "demo": ("--env", "demo", "list", "--refresh"),
+    "wait": ("--env", "sandbox", "wait", "--id", "@last"),
+    "quota": ("--env", "sandbox", "quota"),
+    "set-key": ("config", "set-key", "sandbox"),
 }
 
 
@@ -46,10 +51,21 @@ def _nothing_hangs() -> Iterator[None]:
 
 
 @pytest.fixture
-def kept(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> Path:
-    """What a list, a run and the demo leave behind, as it was; gives the copy of it."""
+def typing_the_key(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
+    """Run a command line with the key of the sandbox for its stdin, which is that already."""
+
+    def run(*words: str) -> Result:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{SANDBOX_KEY}\n"))
+        return almajob(*words)
+
+    return run
+
+
+@pytest.fixture
+def kept(simulated: SimulatedAlma, typing_the_key: Run, tmp_path: Path) -> Path:
+    """What the commands leave behind, as it was; gives the copy of it."""
     for words in COMMANDS.values():
-        assert almajob(*words).code == 0
+        assert typing_the_key(*words).code == 0
     copy = tmp_path / "copy"
     for name in (".cache", ".local"):
         shutil.copytree(Path.home() / name, copy / name)
@@ -85,18 +101,24 @@ def _state(directory: Path) -> object:
         (".cache/almajob/.cache.jobs.sandbox/cache.db-wal", {"list": 0}),
         (".cache/almajob/.cache.completion", {"list": 0}),
         # What a start relies on is refused, and the start with it.
-        (".local/state/almajob/ledger", {"list": 0, "run": 5}),
+        (".local/state/almajob/ledger", {"list": 0, "run": 5, "wait": 5}),
         (".local/state/almajob/ledger/cache.db", {"run": 5}),
         (".local/state/almajob/ledger/cache.db-journal", {"run": 5}),
-        (".local/state/almajob/ledger.lock", {"list": 0, "run": 5}),
+        (".local/state/almajob/ledger.lock", {"list": 0, "run": 5, "wait": 5}),
         (".local/state/almajob/locks", {"run": 5}),
         (".local/state/almajob/locks/*", {"run": 5}),
+        (".local/state/almajob/set-key.lock", {"set-key": 7}),
         (".local/state/almajob/demo", {"demo": 5}),
         (".local/state/almajob/demo/world.jsonl", {"demo": 5}),
     ],
 )
 def test_what_was_planted_changes_nothing_elsewhere(
-    simulated: SimulatedAlma, almajob: Run, kept: Path, elsewhere: Path, place: str, codes: dict[str, int]
+    simulated: SimulatedAlma,
+    typing_the_key: Run,
+    kept: Path,
+    elsewhere: Path,
+    place: str,
+    codes: dict[str, int],
 ) -> None:
     """Links, hard links and pipes, at every path: the exit code that is documented, and no start in doubt."""
     before = _state(elsewhere)
@@ -109,7 +131,7 @@ def test_what_was_planted_changes_nothing_elsewhere(
             # Alma takes a start of a job five times an hour.
             simulated.clock.advance(3600)
             simulated.log.clear()
-            done = almajob(*COMMANDS[command])
+            done = typing_the_key(*COMMANDS[command])
             said = f"{kind}, {command}: {done.err}"
             assert done.code == code, said
             if place.endswith(".completion"):
