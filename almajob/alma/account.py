@@ -86,8 +86,8 @@ class Account:
         if self.path is None:
             return None
         try:
-            make_private(self.path.parent)
             refuse_link(self.path.parent)
+            make_private(self.path.parent)
             refuse_open_directory(self.path.parent)
             descriptor = open_own(self.path, os.O_RDWR)
             closing.callback(_close, descriptor)

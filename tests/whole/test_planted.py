@@ -100,6 +100,9 @@ def _state(directory: Path) -> object:
         (".cache/almajob/.cache.jobs.sandbox/cache.db", {"list": 0, "run": 0}),
         (".cache/almajob/.cache.jobs.sandbox/cache.db-wal", {"list": 0}),
         (".cache/almajob/.cache.completion", {"list": 0}),
+        # Then each process keeps the limits for itself.
+        (".local/state/almajob/limits", {"list": 0, "run": 0, "wait": 0, "quota": 0}),
+        (".local/state/almajob/limits/*", {"list": 0, "run": 0, "wait": 0, "quota": 0}),
         # What a start relies on is refused, and the start with it.
         (".local/state/almajob/ledger", {"list": 0, "run": 5, "wait": 5}),
         (".local/state/almajob/ledger/cache.db", {"run": 5}),
