@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from almajob import logs, times
 from almajob.alma.statuses import Meaning, meaning
+from almajob.errors import CallsUsedUp
 from almajob.runs.followed import Display, Followed, Lines
 from almajob.signals import held
 from almajob.visible import visible
@@ -195,4 +196,6 @@ def next_look(run: Followed, now: float) -> str:
     """Say when a run is looked at next, and why it was not seen."""
     rest = run.due - now
     when = f"next look in {times.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
+    if run.error is not None and run.error.exit_code == CallsUsedUp.exit_code:
+        return "Alma's calls for today are used up"
     return f"cannot be seen, {when}" if run.failures else when

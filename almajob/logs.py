@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
@@ -97,8 +98,15 @@ class _LogFile(logging.FileHandler):
     def _open(self) -> TextIOWrapper:
         return TextIOWrapper(open(self.baseFilename, "ab", opener=_opened), encoding=self.encoding)
 
+    is_told = False
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Go on without the log where its disk is full; logging's own way is a traceback for each line."""
+        """Go on without the log where its disk is full, and say so once; logging would for each line."""
+        if not self.is_told:
+            self.is_told = True
+            error = sys.exc_info()[1]
+            why = getattr(error, "strerror", None) or type(error).__name__
+            _LOGGER.warning("The log file %s cannot be written: %s.", self.baseFilename, why)
 
     def close(self) -> None:
         # What could not be written is tried once more then.
@@ -182,8 +190,9 @@ def _opened(path: str, flags: int) -> int:
         # Its mode is as its owner made it.
         descriptor, is_new = os.open(path, flags), False
     try:
-        os.set_blocking(descriptor, True)
         found = os.fstat(descriptor)
+        # A pipe that nobody reads must not hold up a start.
+        os.set_blocking(descriptor, not stat.S_ISFIFO(found.st_mode))
         # Not what is no file at all: a log may go to a terminal or another program.
         if stat.S_ISREG(found.st_mode):
             refuse_planted(path, found)

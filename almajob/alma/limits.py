@@ -116,6 +116,8 @@ class Limits:
             held.known = _learnt(held.known, moment, host, error, _count(left), status)
             held.known, is_due = allowance.warned(held.known, self.pace, moment)
             known = held.known
+        if isinstance(error, QuotaUsedUp):
+            error.cure = self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
         if is_due:
             LOG.warning(
                 "Alma has %s API calls left for today, for all programs of the institution: "
@@ -151,12 +153,18 @@ class Limits:
                 why=f"The last one: {verdict.failed_as}",
                 cure=f"It is tried again from {_time(now + verdict.seconds)} on; do so then.",
             )
-        probe = _time(now + max(verdict.probe_in, 0.0))
         return CallsUsedUp(
             "The institution's API calls for today are used up.",
             why=f"Alma said so at {_time(verdict.since)}; it was not asked again.",
-            cure=f"The next call is made from {probe} on; Alma counts anew about {_time(verdict.until)}.\n"
-            "almajob quota shows what is known; --ignore-quota lets a person ask once before.",
+            cure=self._used_up_until(verdict.probe_in, verdict.until),
+        )
+
+    def _used_up_until(self, probe_in: float, until: float) -> str:
+        probe = _time(self._clock().now() + max(probe_in, 0.0))
+        anew = f"{times.local(until):%Y-%m-%d %H:%M (%z)}"
+        return (
+            f"One call may try again from {probe} on; Alma should count anew at {anew}.\n"
+            "almajob quota shows what is known; --ignore-quota lets a person ask once before."
         )
 
 

@@ -27,7 +27,7 @@ class Quota(Lister):
     )
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        self.note_if_empty = "The ini names no environment; the demo's calls are not counted."
+        self.note_if_empty = "No calls are counted: the ini names no environment, or the demo is meant."
         return self.columns, [
             (
                 Words(quota.environments),

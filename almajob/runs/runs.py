@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from almajob.alma.api import ANY_JOB, Alma
+from almajob.alma.calls import for_run
 from almajob.alma.instances import Instance, parse_time
 from almajob.alma.models import Job, Parameter
 from almajob.alma.refusals import NO_SUCH_INSTANCE
@@ -200,7 +201,8 @@ class Runs:
         """Show a run that was started, as far as Alma shows it."""
         job = Job(record.job_id, record.job_name)
         try:
-            instance = self._alma().instance(record.instance_id, record.job_id, patience=_SEEN_PATIENCE)
+            with for_run(record.run_key):
+                instance = self._alma().instance(record.instance_id, record.job_id, patience=_SEEN_PATIENCE)
         except AlmajobError as error:
             LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
             return self._unseen(record)

@@ -178,12 +178,17 @@ class Wait:
             if len(self.runs) > 1:
                 self.display.changed(run, f"Run {run.instance_id} is given up: {failure.what}")
         elif run.failures == 1:
-            self.display.changed(run, f"Run {run.instance_id} cannot be seen just now: {failure.what}")
+            until = failure.cure.partition("\n")[0] if failure.exit_code == CallsUsedUp.exit_code else ""
+            what = f"Run {run.instance_id} cannot be seen just now: {failure.what} {until}"
+            self.display.changed(run, what.rstrip())
 
     def _given_up(self, run: Followed, failure: AlmajobError, now: float) -> Over | None:
         if run.failures > 1 and now - run.failing_since >= self.options.outage:
             return Over.OUTAGE
         was_there = run.instance is not None or run.is_ours
+        if failure.exit_code == CallsUsedUp.exit_code and run.run_key:
+            # The ledger knows it, and a day ends.
+            was_there = True
         return None if was_there or _may_pass(failure) else Over.REFUSED
 
     def _is_hidden(self, run: Followed, failure: AlmajobError, now: float) -> bool:

@@ -183,7 +183,8 @@ def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: Fa
     assert str(told.value) == (
         "The institution's API calls for today are used up.\n"
         "  Alma said so at 14:13:20 (+0000); it was not asked again.\n"
-        "  The next call is made from 15:13:20 (+0000) on; Alma counts anew about 00:00:00 (+0000).\n"
+        "  One call may try again from 15:13:20 (+0000) on; "
+        "Alma should count anew at 2026-09-22 00:00 (+0000).\n"
         "  almajob quota shows what is known; --ignore-quota lets a person ask once before."
     )
     time.advance(3600)

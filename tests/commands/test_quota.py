@@ -187,7 +187,7 @@ def test_without_an_ini_there_is_nothing_to_tell(almajob: Run) -> None:
     told = almajob("quota")
     assert (told.code, told.err) == (
         0,
-        "The ini names no environment; the demo's calls are not counted.\n",
+        "No calls are counted: the ini names no environment, or the demo is meant.\n",
     )
 
 

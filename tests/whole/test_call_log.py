@@ -158,7 +158,25 @@ def test_a_log_that_cannot_be_written_is_told_before_anything_is_done(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("option", ["--log-json", "--log-file"])
 def test_a_full_disk_does_not_stop_the_command(simulated: SimulatedAlma, almajob: Run, option: str) -> None:
-    """The log is for people; the result is what was asked for. Nor does it stop the next one in a shell."""
-    for words in ([option, "/dev/full"], []):
-        told = almajob(*ENV, "list", *words)
-        assert (told.code, told.err) == (0, "")
+    """It is said once; the result is what was asked for. Nor does it stop the next one in a shell."""
+    said = "The log file /dev/full cannot be written: No space left on device.\n"
+    for words, err in (((option, "/dev/full"), said), ((), "")):
+        told = almajob(*ENV, "list", "--refresh", *words)
+        assert (told.code, told.err) == (0, err)
+
+
+def test_a_pipe_that_nobody_reads_holds_nothing_up(
+    simulated: SimulatedAlma, almajob: Run, tmp_path: Path
+) -> None:
+    """A start, its answer and the ledger least of all; what does not fit is lost."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 512)
+    told = almajob(*ENV, "run", "--job", ERP, "-f", "json", "--log-json", str(pipe))
+    assert (told.code, json.loads(told.out)["state"]) == (0, "STARTED")
+    for descriptor in (reader, writer):
+        os.close(descriptor)
