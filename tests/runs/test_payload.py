@@ -137,7 +137,7 @@ FINGERPRINTS: dict[str, str] = {
 }
 
 
-@settings(max_examples=500)
+@settings(max_examples=100)
 @given(sent=ANY_PARAMETERS)
 def test_any_parameters_go_round(sent: tuple[Parameter, ...]) -> None:
     """Through XML and through both forms of JSON, whatever is in the values."""
@@ -147,7 +147,7 @@ def test_any_parameters_go_round(sent: tuple[Parameter, ...]) -> None:
         assert found.fingerprint == Parameters.of(sent).fingerprint
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(one=ANY_PARAMETERS, other=ANY_PARAMETERS)
 def test_payloads_that_differ_have_another_fingerprint(
     one: tuple[Parameter, ...], other: tuple[Parameter, ...]
@@ -157,10 +157,10 @@ def test_payloads_that_differ_have_another_fingerprint(
     assert same is ({(p.name, p.value) for p in one} == {(p.name, p.value) for p in other})
 
 
-# --- anything else ---
+# --- anything else: tests/fuzz tries any bytes and any JSON ---
 
 
-@settings(max_examples=10_000)
+@settings(max_examples=300)
 @given(text=damaged(JOBS))
 @example(
     text="<job><parameters><parameter><name>a</name><value>&#xD800;</value></parameter></parameters></job>"
@@ -170,38 +170,11 @@ def test_any_xml_is_a_payload_or_an_error_with_its_line(text: str) -> None:
     _is_value_or_error(text.encode())
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "x", "M44", "\ud800"]),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["parameter", "parameters", "name", "value", "id", "x", ""]), inner)
-        | st.fixed_dictionaries({"name": inner, "value": inner})
-    ),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=10_000)
-@given(text=damaged(st.one_of(JSON, st.fixed_dictionaries({"parameter": JSON})).map(json.dumps)))
-def test_any_json_is_a_payload_or_an_error_with_its_line(text: str) -> None:
-    """Never a traceback."""
-    _is_value_or_error(text.encode("utf-8", "surrogatepass"))
-
-
-@settings(max_examples=10_000)
+@settings(max_examples=300)
 @given(heading=HEADINGS, payload_text=st.sampled_from(["<job/>", '{"set_id": "7"}', "[]", "x", ""]))
 def test_any_job_file_is_a_payload_or_an_error_with_its_line(heading: str, payload_text: str) -> None:
     """Lines of every kind above a payload."""
     _is_value_or_error((heading + payload_text).encode())
-
-
-@settings(max_examples=10_000)
-@given(
-    raw=st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-16", "surrogatepass"))
-)
-def test_any_bytes_are_a_payload_or_an_error_with_its_line(raw: bytes) -> None:
-    """Never a traceback."""
-    _is_value_or_error(raw)
 
 
 def test_these_texts_reach_every_corner() -> None:
