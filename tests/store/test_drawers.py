@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sqlite3
 import tempfile
@@ -17,8 +16,7 @@ from almajob.store.disk import SIZE_LIMIT
 from almajob.store.drawers import CACHE, Drawer, open_drawer
 from almajob.store.failures import Damaged
 from almajob.store.ledger import LEDGER
-
-PROCESSES = multiprocessing.get_context("forkserver")
+from tests.processes import PROCESSES
 
 
 def _foreign_application(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import resource
@@ -25,12 +24,12 @@ from almajob.store.ledger import LEDGER, TURN_SECONDS, Ledger, LedgerUnusable
 from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
+from tests.processes import PROCESSES
 from tests.store.crowd import write_many
 from tests.store.test_record import new
 
 FORMATS = Path(__file__).parent / "formats"
 _NOBODY = 65534
-PROCESSES = multiprocessing.get_context("forkserver")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from almajob.app import main
-from tests.whole.mortal import PROCESSES, Ended
+from tests.processes import PROCESSES
+from tests.whole.mortal import Ended
 
 _NOBODY = 65534
 _ROOM = 2000

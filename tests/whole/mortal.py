@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -19,10 +18,7 @@ from almajob.runs import clock
 from almajob.simulator.server import Simulator
 from almajob.store.ledger import Ledger
 from tests.clocks import FastClock
-
-# Each process is forked from one that has imported everything: that is quick, and nothing else is shared.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["almajob.app", "almajob.commands.run", "requests", "tests.whole.mortal"])
+from tests.processes import PROCESSES
 
 
 @dataclass(frozen=True)

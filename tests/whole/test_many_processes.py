@@ -13,7 +13,7 @@ from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
-from tests.whole.mortal import PROCESSES
+from tests.processes import PROCESSES
 
 JOBS = [
     job.id for job in built_in_jobs() if job.type == "MANUAL" and job.may_be_submitted and not job.is_chain

@@ -11,7 +11,7 @@ from almajob.alma.timelimits import Pace
 from almajob.config.settings import Options
 from almajob.context import Context
 from almajob.simulator.server import Simulator
-from tests.whole.mortal import PROCESSES
+from tests.processes import PROCESSES
 
 PROCESS_COUNT = 50
 CALL_COUNT = 6

@@ -22,9 +22,9 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
+from tests.processes import PROCESSES
 from tests.whole.crowd import LIST, list_twice
 from tests.whole.limited import place_for_anybody, run_limited
-from tests.whole.mortal import PROCESSES
 
 JOB = "ERP export using profile FINANCE"
 STARTS, LISTS = "POST /conf/jobs/*", "GET /conf/jobs"

@@ -1,0 +1,27 @@
+"""Processes that are forked from one that has imported everything: quick, and with nothing else shared."""
+
+from __future__ import annotations
+
+import contextlib
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+
+
+class _Process(ForkServerProcess):
+    def start(self) -> None:
+        # The server gets no path of ours: it finds these tests only where it is started beside them. Without,
+        # it says nothing, and each process takes the time to import everything for itself.
+        with contextlib.chdir(_ROOT):
+            forkserver.ensure_running()
+        super().start()
+
+
+class _Processes(ForkServerContext):
+    Process = _Process
+
+
+PROCESSES = _Processes()
+PROCESSES.set_forkserver_preload(["almajob.app", "almajob.commands.run", "requests", "tests.whole.mortal"])
