@@ -126,8 +126,11 @@ def test_per_second_threshold_is_shown(simulated: SimulatedAlma, almajob: Run) -
     assert _quota(almajob)[0]["calls_per_second"] == 15.0
 
 
-def test_an_alma_that_is_down_is_left_alone(simulated: SimulatedAlma, almajob: Run) -> None:
+def test_an_alma_that_is_down_is_left_alone(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After ten calls without an answer; exit code 6 at once, and nothing is started."""
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.0)
     simulated.faults.add("503", times=None)
     for _time in range(3):
         assert almajob(*ENV, "list").code == 6

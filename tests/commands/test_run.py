@@ -241,9 +241,10 @@ def test_tags_that_are_not_shown_are_noticed(
 
 
 def test_what_the_ledger_knows_is_told_even_where_alma_is_not_reached(
-    simulated: SimulatedAlma, almajob: Run
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A key that has started a job is never told as not started."""
+    monkeypatch.setattr("random.uniform", lambda _low, _high: 0.0)
     shown = json.loads(almajob(*RUN, "--run-key", "k", "-f", "json").out)
     almajob("cache", "clear")
     for words in ((), ("--refresh",)):
