@@ -38,17 +38,17 @@ def _start_all(directory: Path, number: int, all_ready: Barrier) -> None:
             named.write(f"{record.instance_id}\n")
 
 
-def test_twenty_processes_with_the_same_key_start_one_run(tmp_path: Path) -> None:
+def test_twenty_processes_with_the_same_key_start_one_run(fast_path: Path) -> None:
     """A hundred keys, and exactly a hundred POSTs; all twenty name the same run each time."""
     rules = Rules(checks_parameters=False, thresholds=False, seconds=0.0)
     with Simulator(Institution(Clock(speed=0), rules)) as simulator:
-        ini = tmp_path / "almajob.ini"
+        ini = fast_path / "almajob.ini"
         ini.touch(mode=0o600)
         pace = "calls_per_second = 1000\nburst = 1000\n"
         ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n{pace}")
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
         processes = [
-            PROCESSES.Process(target=_start_all, args=(tmp_path, number, all_ready))
+            PROCESSES.Process(target=_start_all, args=(fast_path, number, all_ready))
             for number in range(PROCESS_COUNT)
         ]
         for process in processes:
@@ -56,6 +56,6 @@ def test_twenty_processes_with_the_same_key_start_one_run(tmp_path: Path) -> Non
         for process in processes:
             process.join()
         assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
-        named = {(tmp_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
+        named = {(fast_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
         assert simulator.institution.log.count("POST /conf/jobs/*") == KEY_COUNT
         assert named == {"".join(f"{run.id}\n" for run in simulator.institution.sandbox.runs())}
