@@ -407,3 +407,36 @@ def test_no_failure_of_the_file_fails_a_call(
             limits.admit(HOST, 0.0)
         limits.answered(HOST, None, "8")
         assert limits._account._own.left == 8
+
+
+def test_who_has_waited_longer_comes_first(
+    limits: Limits, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody wakes at the very moment, and the spread shrinks with each second that one has waited."""
+    monkeypatch.setattr("random.random", lambda: 0.5)
+    other, sleep = _limits(file, time), time.sleep
+
+    def overtaken(seconds: float) -> None:
+        sleep(seconds)
+        if len(time.naps) == 1:
+            other.admit(HOST, 0.0)
+
+    monkeypatch.setattr(time, "sleep", overtaken)
+    for _call in range(3):
+        limits.admit(HOST, 0.0)
+    limits.admit(HOST, 1.0)
+    first = 1 / 14 + 0.5 / 15
+    assert time.naps == pytest.approx([first, 2 / 14 - first + 0.5 / 15 / (1 + first)], abs=1e-6)
+
+
+def test_who_may_wait_just_as_long_does(
+    limits: Limits, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the moment; and the time of the machine is what counts, however long it has been running."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    for _call in range(3):
+        limits.admit(HOST, 0.0)
+    with pytest.raises(NotSent):
+        limits.admit(HOST, 1 / 14 - 1e-3)
+    limits.admit(HOST, 1 / 14 + 1e-3)
+    assert len(time.naps) == 1
