@@ -27,6 +27,7 @@ _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
 # All but those that say where a key is.
 _HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command|_keyring)"
+_KEY_SETTINGS = {"api_key", "api_key_sandbox", "api_key_production"}
 _KEEPS_CASE = "param."
 """How the settings begin that have a parameter's own name in them."""
 
@@ -98,7 +99,7 @@ def parsed(path: Path, text: str) -> Ini:
 
 
 def _holds_key(ini: Ini) -> bool:
-    return any(name.startswith("api_key") for section in ini.sections.values() for name in section)
+    return any(name in _KEY_SETTINGS for section in ini.sections.values() for name in section)
 
 
 def refuse_open_file(

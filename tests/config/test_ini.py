@@ -147,15 +147,27 @@ def test_a_file_with_a_key_that_others_can_use_is_refused(write_ini: Write, mode
     assert "chmod 600" in caught.value.cure
 
 
+@pytest.mark.parametrize(
+    "line", ["region = na", "api_key_file = x", "api_key_command = x", "api_key_keyring = yes"]
+)
 @pytest.mark.parametrize(("mode", "refused"), [(0o644, False), (0o600, False), (0o664, True), (0o666, True)])
-def test_a_file_without_a_key_may_be_read_but_not_changed(write_ini: Write, mode: int, refused: bool) -> None:
-    """Who can change it decides where keys are sent."""
-    path = write_ini("[sandbox]\nregion = na\n", mode)
+def test_a_file_without_a_key_may_be_read_but_not_changed(
+    write_ini: Write, line: str, mode: int, refused: bool
+) -> None:
+    """Who can change it decides where keys are sent; where a key is kept is no key."""
+    path = write_ini(f"[sandbox]\n{line}\n", mode)
     if refused:
         with pytest.raises(ConfigurationError, match="chmod go-w"):
             ini.read(path)
     else:
-        assert _texts(ini.read(path))["sandbox"] == {"region": "na"}
+        assert list(_texts(ini.read(path))["sandbox"]) == [line.partition(" ")[0]]
+
+
+@pytest.mark.parametrize("setting", ["api_key_sandbox", "api_key_production"])
+def test_the_older_scripts_settings_hold_a_key(write_ini: Write, setting: str) -> None:
+    """Others may not read them."""
+    with pytest.raises(ConfigurationError, match="It holds an API key"):
+        ini.read(write_ini(f"{setting} = {KEY}\n", 0o644))
 
 
 def test_a_file_of_somebody_else_is_refused(write_ini: Write) -> None:
