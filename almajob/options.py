@@ -88,6 +88,7 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         "--log-file",
         dest="almajob_log_file",
         metavar="FILE",
+        type=non_empty,
         default=default,
         help="append every message to FILE",
     )
@@ -95,6 +96,7 @@ def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         "--log-json",
         dest="almajob_log_json",
         metavar="FILE",
+        type=non_empty,
         default=default,
         help="append one JSON object a line to FILE for each call of Alma",
     )

@@ -67,3 +67,26 @@ def test_a_log_file_that_cannot_be_made_private_is_let_go(
     assert log.exists()
     assert log not in [Path(os.path.realpath(each)) for each in Path("/dev/fd").iterdir()]
     assert site.calls() == []
+
+
+@pytest.mark.parametrize("option", ["--log-file", "--log-json"])
+@pytest.mark.parametrize("is_after", [False, True])
+def test_a_log_file_has_a_name(site: FakeAlma, almajob: Run, option: str, is_after: bool) -> None:
+    """A script's variable may be empty: it is said, instead of logging nothing."""
+    words = ["list", option, ""] if is_after else [option, "", "list"]
+    done = almajob("--env", "sandbox", *words)
+    assert (done.code, f"{option}: must not be empty" in done.err) == (2, True), done.err
+    assert site.calls() == []
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+def test_messages_and_calls_go_to_two_files(
+    site: FakeAlma, almajob: Run, tmp_path: Path, is_after: bool
+) -> None:
+    """However the one file is written; nothing is made, and nothing is asked of Alma."""
+    both = ["--log-file", str(tmp_path / "log"), "--log-json", str(tmp_path / "home" / ".." / "log")]
+    done = almajob("--env", "sandbox", *(["list", *both] if is_after else [*both, "list"]))
+    assert done.code == 2
+    assert "almajob: --log-file and --log-json cannot be the same file." in done.err
+    assert not (tmp_path / "log").exists()
+    assert site.calls() == []
