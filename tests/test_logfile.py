@@ -90,3 +90,17 @@ def test_messages_and_calls_go_to_two_files(
     assert "almajob: --log-file and --log-json cannot be the same file." in done.err
     assert not (tmp_path / "log").exists()
     assert site.calls() == []
+
+
+@pytest.mark.parametrize("option", ["--log-file", "--log-json"])
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o644, 0o644)])
+def test_a_log_file_is_made_for_its_owner_and_else_stays(
+    almajob: Run, tmp_path: Path, option: str, before: int | None, after: int
+) -> None:
+    """Somebody else may have to read one that an administrator made."""
+    log = tmp_path / "log"
+    if before is not None:
+        log.touch()
+        log.chmod(before)
+    assert almajob(option, str(log), "config", "show").code == 0
+    assert log.stat().st_mode & 0o777 == after
