@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Lister, Text
+from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Environment, Lister, Text
 
 _Row = tuple[str, str, str]
 
@@ -86,31 +86,31 @@ def _of(context: Context, name: str) -> list[_Row]:
     url, key = environment.base_url, context.key_source(environment)
     if url is None:
         return [("base_url", "the built-in simulator", "built in")]
-    given = settings.sections[name]
-    limits = environment.limits
-    times = (
-        ("connect_timeout", limits.connect),
-        ("read_timeout", limits.read),
-        ("deadline", limits.total),
-    )
-    accept = ("accept", " ".join(sorted(environment.accept)))
-    choices = (
-        ("tag", environment.has_tags),
-        ("sole_starter", environment.is_sole_starter),
-    )
+    way = f" ({key.way})" if key and key.way.startswith("api_key_") else ""
+    sources = {setting: given.source for setting, given in settings.sections[name].items()}
     read_only = context.read_only_by(environment)
     return [
         ("kind", environment.kind.text, environment.kind.source),
         ("base_url", url.text, url.source),
-        ("api_key", "(hidden)" if key else "", key.place if key else "not set"),
-        *(
-            (setting, f"{value:g} s", given[setting].source if setting in given else "default")
-            for setting, value in times
-        ),
-        *(
-            (setting, "yes" if is_set else "no", given[setting].source if setting in given else "default")
-            for setting, is_set in choices
-        ),
+        ("api_key", "(hidden)" if key else "", f"{key.place}{way}" if key else "not set"),
+        *_given_or_default(environment, sources),
         ("read_only", "yes" if read_only else "no", read_only or "default"),
-        (*accept, given["accept"].source if "accept" in given else "default"),
     ]
+
+
+def _given_or_default(environment: Environment, sources: Mapping[str, str]) -> Iterator[_Row]:
+    limits, pace = environment.limits, environment.pace
+    values = {
+        "connect_timeout": f"{limits.connect:g} s",
+        "read_timeout": f"{limits.read:g} s",
+        "deadline": f"{limits.total:g} s",
+        "calls_per_second": f"{pace.rate:g}",
+        "burst": str(pace.burst),
+        "quota_floor": str(pace.floor),
+        "institution": environment.institution,
+        "tag": "yes" if environment.has_tags else "no",
+        "sole_starter": "yes" if environment.is_sole_starter else "no",
+        "accept": " ".join(sorted(environment.accept)),
+    }
+    for setting, value in values.items():
+        yield setting, value, sources.get(setting, "default")

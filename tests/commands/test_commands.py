@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from almajob.config.environments import ENVIRONMENT_SETTINGS
 from tests.conftest import Run
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, error, instance, job, started
 
@@ -274,6 +275,27 @@ def test_config_show_names_every_source_and_hides_the_key(site: FakeAlma, almajo
         "state_dir",
         "demo",
     }
+
+
+def test_config_show_names_every_setting_of_an_environment(
+    write_ini: Callable[..., Path], almajob: Run
+) -> None:
+    """What the ini says with its line, and all else as a default; of the key, by which setting it comes."""
+    given = {"calls_per_second": "2.5", "burst": "3", "quota_floor": "70", "institution": "01X_INST"}
+    lines = [f"{setting} = {value}" for setting, value in given.items()]
+    sandbox = ["[sandbox]", "region = na", "api_key_keyring = yes", *lines]
+    ini = write_ini("\n".join([*sandbox, "[production]", "region = na"]))
+    rows = {row["Setting"]: row for row in json.loads(almajob("config", "show", "-f", "json").out)}
+    told = {name: rows[f"sandbox.{name}"] for name in given}
+    assert {name: row["Value"] for name, row in told.items()} == given
+    assert [row["Source"] for row in told.values()] == [f"{ini}, line {number}" for number in range(4, 8)]
+    assert rows["sandbox.api_key"]["Source"] == f"{ini}, line 3 (api_key_keyring)"
+    named_otherwise = {"region", "domain", "api_key_file", "api_key_command", "api_key_keyring"}
+    for name in set(ENVIRONMENT_SETTINGS) - named_otherwise:
+        assert f"production.{name}" in rows
+    told = {name: rows[f"production.{name}"] for name in given}
+    assert [row["Value"] for row in told.values()] == ["15", "5", "5000", ""]
+    assert {row["Source"] for row in told.values()} == {"default"}
 
 
 def test_config_show_survives_an_environment_that_is_wrong(
