@@ -82,6 +82,18 @@ class UsageError(AlmajobError):
     exit_code = 2
 
 
+class KeyOnCommandLine(UsageError):
+    """An API key was typed where a word of the command line belongs."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A key does not stand on the command line.",
+            why="Others can see it there, and the shell's history keeps it.",
+            cure="Type almajob config set-key sandbox, and enter it when asked.\n"
+            "Consider making a new key: https://developers.exlibrisgroup.com/manage/keys/",
+        )
+
+
 class JobEndedBadly(AlmajobError):
     """The job ended with a status that does not count as success."""
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from almajob import stdout
 from almajob.config.settings import Options
+from almajob.errors import KeyOnCommandLine
 from almajob.nearest import nearest
-from almajob.secret import redact
+from almajob.secret import is_shown_in, redact
 from almajob.visible import visible
 
 if TYPE_CHECKING:
@@ -224,6 +225,8 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
     """Let a parser tell an error in two lines instead of under its whole usage, with what may be meant."""
 
     def error(message: str) -> NoReturn:
+        if is_shown_in(message):
+            parser.exit(2, f"almajob: {KeyOnCommandLine()}\n")
         wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
         known = [name for name in parser._option_string_actions if name.startswith("--")]
         near = nearest(wrong[1], known) if wrong else []

@@ -14,8 +14,9 @@ from almajob.config.ini import TOP
 from almajob.config.places import expanded
 from almajob.config.sections import environment_name_problem
 from almajob.config.settings import Settings
-from almajob.errors import ConfigurationError, UsageError
+from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.nearest import nearest
+from almajob.secret import is_shown_in
 
 _NEW_INI = '; "almajob config show" prints every setting and where it came from.\n'
 
@@ -100,6 +101,8 @@ def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple
 
 def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
     name = wish.environment
+    if is_shown_in(name):
+        raise KeyOnCommandLine
     problem = environment_name_problem(name)
     if problem:
         raise UsageError(f"{name!r} names no environment.", why=f"A name {problem}.")

@@ -129,7 +129,7 @@ def test_the_first_ini_of_a_user(set_key: Set, almajob: Run) -> None:
         (("a b", "--kind", "sandbox", "--region", "eu"), 2, "names no environment"),
         (("sandbox", "--region", "eu"), 2, "Leave out --region"),
         (("sandbox", "--region", "moon"), 2, "invalid choice"),
-        (("sandbox", NEW), 2, "unrecognized arguments"),
+        (("sandbox", "more"), 2, "unrecognized arguments"),
         ((), 2, "ENVIRONMENT"),
     ],
 )
@@ -142,6 +142,30 @@ def test_what_is_refused_changes_nothing(
     assert done.code == code, done.err
     assert part in done.err
     assert ini.read_text("utf-8") == INI
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (NEW,),
+        ("sandbox", NEW),
+        ("sandbox", "--key", NEW),
+        ("sandbox", f"--key={NEW}"),
+        ("sandbox", "--region", NEW),
+        (NEW, "--kind", "sandbox", "--region", "na"),
+    ],
+)
+@pytest.mark.parametrize("text", [INI, None])
+def test_a_key_on_the_command_line_is_no_secret_any_more(
+    write_ini: Write, set_key: Set, words: tuple[str, ...], text: str | None
+) -> None:
+    """It is said why, and what to type instead; with an ini and without one."""
+    ini = write_ini(text) if text else Path.home() / ".config/almajob/almajob.ini"
+    done = set_key(*words)
+    assert done.code == 2, done.err
+    assert done.err.startswith("almajob: A key does not stand on the command line.\n")
+    assert "Type almajob config set-key sandbox, and enter it when asked." in done.err
+    assert (ini.read_text("utf-8") if ini.exists() else None) == text
 
 
 def test_two_environments_are_not_one(write_ini: Write, set_key: Set) -> None:
