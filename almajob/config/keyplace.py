@@ -70,6 +70,8 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     name = wish.environment
     if name == DEMO:
         raise UsageError("The demo needs no key.", cure="almajob --env demo list shows it.")
+    if name in KINDS and wish.kind not in ("", name):
+        raise UsageError(f"{name} cannot be a {wish.kind} environment.", cure="Leave out --kind.")
     section = settings.sections.get(name)
     others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
     environment = keys_of(name, section or {})

@@ -129,6 +129,8 @@ def test_the_first_ini_of_a_user(set_key: Set, almajob: Run) -> None:
         (("a b", "--kind", "sandbox", "--region", "eu"), 2, "names no environment"),
         (("sandbox", "--region", "eu"), 2, "Leave out --region"),
         (("sandbox", "--region", "moon"), 2, "invalid choice"),
+        (("sandbox", "--kind", "production"), 2, "sandbox cannot be a production environment."),
+        (("production", "--kind", "sandbox"), 2, "production cannot be a sandbox environment."),
         (("sandbox", "more"), 2, "unrecognized arguments"),
         ((), 2, "ENVIRONMENT"),
     ],
@@ -166,6 +168,15 @@ def test_a_key_on_the_command_line_is_no_secret_any_more(
     assert done.err.startswith("almajob: A key does not stand on the command line.\n")
     assert "Type almajob config set-key sandbox, and enter it when asked." in done.err
     assert (ini.read_text("utf-8") if ini.exists() else None) == text
+
+
+def test_a_new_sandbox_is_no_production(set_key: Set) -> None:
+    """Nor is the contrary said without being heard; its own kind may be said."""
+    ini = Path.home() / ".config/almajob/almajob.ini"
+    done = set_key("sandbox", "--kind", "production", "--region", "na")
+    assert (done.code, ini.exists()) == (2, False)
+    assert "sandbox cannot be a production environment." in done.err
+    assert set_key("sandbox", "--kind", "sandbox", "--region", "na").code == 0
 
 
 def test_two_environments_are_not_one(write_ini: Write, set_key: Set) -> None:
