@@ -214,7 +214,7 @@ def _option(action: argparse.Action, *, has_default: bool = True) -> Option:
     text = (action.help or "") % {**vars(action), "prog": "almajob"}
     default = f"{action.default:g}" if isinstance(action.default, float) else action.default
     is_value = isinstance(default, str | int) and not isinstance(default, bool)
-    if has_default and is_value and default != argparse.SUPPRESS and "default" not in text:
+    if has_default and is_value and default not in ("", argparse.SUPPRESS) and "default" not in text:
         text = "; ".join(filter(None, [text, f"default: {default}"]))
     if names and action.required:
         text = f"{text} (required)" if text else "required"

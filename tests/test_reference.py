@@ -23,6 +23,7 @@ class _Odd(Command):
         parser.add_argument("file", nargs="*", help="files")
         parser.add_argument("--size", nargs=2, type=int, help="100%% of it")
         parser.add_argument("--rate", type=float, default=2.0)
+        parser.add_argument("--name", default="", help="of it")
         parser.add_argument("--shell", choices=("bash", "zsh"), required=True)
         parser.add_argument("--secret", help=argparse.SUPPRESS)
         other = parser.add_argument_group("either").add_mutually_exclusive_group(required=True)
@@ -40,7 +41,8 @@ def test_a_command_is_read_as_its_parser_has_it() -> None:
     found = reference.described("odd", _Odd(app, None, cmd_name="odd"), reference.keys(app.parser))
     assert (found.summary, found.text, found.examples) == ("Do something.", ("In two lines.",), ())
     assert " ".join(found.usage) == (
-        "[--size SIZE SIZE] [--rate RATE] --shell {bash,zsh} (--all | -n N) [global options] [file ...]"
+        "[--size SIZE SIZE] [--rate RATE] [--name NAME] --shell {bash,zsh} (--all | -n N) [global options] "
+        "[file ...]"
     )
     told = {
         group.title: [(*option.names, option.value, option.help) for option in group.options]
@@ -51,6 +53,7 @@ def test_a_command_is_read_as_its_parser_has_it() -> None:
         "Options": [
             ("--size", "SIZE SIZE", "100% of it"),
             ("--rate", "RATE", "default: 2"),
+            ("--name", "NAME", "of it"),
             ("--shell", "{bash,zsh}", "required"),
         ],
         "Either": [("--all", "", "each"), ("-n", "--number", "N", "so many; default: 5")],

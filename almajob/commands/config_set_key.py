@@ -29,14 +29,13 @@ class ConfigSetKey(Command):
             "environment", metavar="ENVIRONMENT", type=non_empty, help="whose key it is, as --env names it"
         )
         parser.add_argument(
-            "--region", metavar="REGION", choices=REGIONS, default="", help="of an environment that is new"
-        )
-        parser.add_argument(
-            "--kind",
-            choices=KINDS,
+            "--region",
+            metavar="REGION",
+            choices=REGIONS,
             default="",
-            help="of an environment that is new",
+            help=f"of an environment that is new: {', '.join(REGIONS)}",
         )
+        parser.add_argument("--kind", choices=KINDS, default="", help="of an environment that is new")
         parser.add_argument(
             "--keyring", action="store_true", help="keep it in this machine's keyring; the ini says so"
         )

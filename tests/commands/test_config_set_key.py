@@ -179,6 +179,13 @@ def test_a_new_sandbox_is_no_production(set_key: Set) -> None:
     assert set_key("sandbox", "--kind", "sandbox", "--region", "na").code == 0
 
 
+def test_the_help_names_the_regions(almajob: Run) -> None:
+    """Nobody knows them by heart."""
+    assert (
+        "of an environment that is new: na, eu, ap, aps, ca, cn\n" in almajob("config", "set-key", "-h").out
+    )
+
+
 def test_two_environments_are_not_one(write_ini: Write, set_key: Set) -> None:
     """A key of production must not get to the sandbox by a slip."""
     ini = write_ini(INI)
