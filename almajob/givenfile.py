@@ -46,6 +46,29 @@ def read_given(path: Path, size: int, *, may_be_pipe: bool = True) -> tuple[byte
         os.close(descriptor)
 
 
+def read_line(descriptor: int, size: int) -> bytes:
+    """Read what comes first from what is open: a line, or what there is of it.
+
+    Args:
+        descriptor: of a pipe, or of anything else.
+        size: bytes to read at most.
+
+    Returns:
+        The line without its end; nothing where nothing comes before the end.
+
+    Raises:
+        OSError: it cannot be read; nothing comes, and no end either.
+    """
+    raw = b""
+    while b"\n" not in raw and len(raw) < size:
+        _wait_for(descriptor, Path("stdin"))
+        piece = os.read(descriptor, size - len(raw))
+        if not piece:
+            break
+        raw += piece
+    return raw.partition(b"\n")[0]
+
+
 def _wait_for(descriptor: int, path: Path) -> None:
     # Most read files only.
     import select

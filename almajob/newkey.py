@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from almajob.config import keyplace, keyrings
 from almajob.config.keyplace import KeyPlace, KeyWish
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
-from almajob.givenfile import read_given
+from almajob.givenfile import read_given, read_line
 from almajob.newfile import AlreadyThere, new_file
 from almajob.ownfile import NotPrivate, make_private, refuse_open_directory
 from almajob.store.locks import Held, locked
@@ -123,10 +124,22 @@ def _typed(environment: str) -> str:
 
 
 def _piped() -> str:
+    if not sys.stdin or sys.stdin.closed:
+        return ""
     try:
-        return sys.stdin.readline(_KEY_SIZE) if sys.stdin else ""
-    except UnicodeDecodeError:
-        return "no text"
+        descriptor = sys.stdin.fileno()
+    except UnsupportedOperation:
+        # Of a program that calls this one: text in memory, for which nobody waits.
+        return sys.stdin.readline(_KEY_SIZE)
+    try:
+        # What is no text has a character then that no key has.
+        return read_line(descriptor, _KEY_SIZE).decode("utf-8", "replace")
+    except OSError as error:
+        raise ConfigurationError(
+            "No key came; nothing was changed.",
+            why=f"{error.strerror}.",
+            cure="Pipe it in: almajob config set-key ENVIRONMENT < FILE",
+        ) from None
 
 
 def _kept(place: KeyPlace, environment: str, key: str) -> Kept:

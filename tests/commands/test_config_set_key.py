@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import keyring
@@ -43,9 +44,18 @@ Write = Callable[..., Path]
 def set_key(almajob: Run, monkeypatch: pytest.MonkeyPatch) -> Set:
     """Pipe a key into the command; no byte of what it says may be the key."""
 
-    def set_it(*words: str, key: str = f"{NEW}\n", before: tuple[str, ...] = ()) -> Result:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(key.encode("utf-8", "surrogateescape"))))
-        done = almajob(*before, "config", "set-key", *words)
+    def set_it(
+        *words: str, key: str = f"{NEW}\n", before: tuple[str, ...] = (), stays_open: bool = False
+    ) -> Result:
+        reader, writer = os.pipe()
+        os.write(writer, key.encode("utf-8", "surrogateescape"))
+        with ExitStack() as closing:
+            if stays_open:
+                closing.callback(os.close, writer)
+            else:
+                os.close(writer)
+            monkeypatch.setattr("sys.stdin", closing.enter_context(os.fdopen(reader)))
+            done = almajob(*before, "config", "set-key", *words)
         assert NEW not in done.out + done.err
         assert done.out == ""
         return done
@@ -213,6 +223,42 @@ def test_what_can_be_no_key_is_refused_and_not_shown(
     assert (done.code, ini.read_text("utf-8")) == (7, INI)
     assert part in done.err
     assert not key.strip() or key.strip() not in done.err
+
+
+@pytest.mark.parametrize("key", ["", "half-a-key-of-mine"])
+def test_a_silent_pipe_is_given_up(
+    write_ini: Write, set_key: Set, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Whether nothing comes, or no end of the line; half a key is none, and not shown."""
+    monkeypatch.setattr("almajob.givenfile.PATIENCE", 0.05)
+    ini = write_ini(INI)
+    done = set_key("sandbox", key=key, stays_open=True)
+    assert (done.code, ini.read_text("utf-8")) == (7, INI)
+    assert "No key came; nothing was changed." in done.err
+    assert "was silent for" in done.err
+    assert not key or key not in done.err
+
+
+def test_a_line_is_enough(write_ini: Write, set_key: Set) -> None:
+    """Nobody waits for the end of a pipe after a line, nor for that of a line after the pipe's."""
+    ini = write_ini(INI)
+    assert set_key("sandbox", stays_open=True).code == 0
+    assert ini.read_text("utf-8") == INI.replace("l7xxold0000000000", NEW)
+    assert "is the key of sandbox already" in set_key("sandbox", key=NEW).err
+
+
+def test_a_program_may_give_it_from_memory(
+    write_ini: Write, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that calls almajob in its own process has a stdin of its own; or has closed it."""
+    ini = write_ini(INI)
+    given = io.StringIO(f"{NEW}\n")
+    monkeypatch.setattr("sys.stdin", given)
+    assert almajob("config", "set-key", "sandbox").code == 0
+    assert ini.read_text("utf-8") == INI.replace("l7xxold0000000000", NEW)
+    given.close()
+    done = almajob("config", "set-key", "sandbox")
+    assert (done.code, "is empty" in done.err) == (7, True), done.err
 
 
 def test_only_the_first_line_counts(write_ini: Write, set_key: Set) -> None:
