@@ -77,7 +77,11 @@ class NewKey:
             raise UsageError(
                 "A script has no place for a key.", cure="Type almajob config set-key outside of the shell."
             )
-        text = _typed(self._wish.environment) if has_keyboard() else _piped()
+        try:
+            text = _typed(self._wish.environment) if has_keyboard() else _piped()
+        except KeyboardInterrupt:
+            sys.stderr.write("\nNothing was changed.\n")
+            raise
         try:
             return Key(text.strip())
         except ValueError as error:

@@ -399,13 +399,14 @@ def test_two_at_once_both_get_in(write_ini: Write) -> None:
 
 
 def test_at_a_terminal_it_is_asked_for_and_not_shown(write_ini: Write) -> None:
-    """What is typed does not stand on the screen; Ctrl-C leaves all as it was."""
+    """What is typed does not stand on the screen; Ctrl-C leaves all as it was, and says so."""
     ini = write_ini(INI)
     asked = "The API key of sandbox (it is not shown):"
     with Terminal("config", "set-key", "sandbox") as terminal:
         terminal.until(lambda text: asked in text)
         terminal.press_ctrl_c()
         assert terminal.end() == 130
+        assert terminal.lines[-1] == "Nothing was changed."
     assert ini.read_text("utf-8") == INI
     with Terminal("config", "set-key", "sandbox") as terminal:
         terminal.until(lambda text: asked in text)
