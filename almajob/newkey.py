@@ -5,6 +5,7 @@ It comes from a terminal or from stdin, and never from the command line, which o
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -21,11 +22,17 @@ from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.givenfile import read_given, read_line
 from almajob.newfile import AlreadyThere, new_file
 from almajob.ownfile import NotPrivate, make_private, refuse_open_directory
+from almajob.secret import SHORTEST
 from almajob.store.locks import Held, locked
 from almajob.terminal import has_keyboard
 
+LOG = logging.getLogger(__name__)
+
 _TURN_SECONDS = 10.0
 _KEY_SIZE = 4096
+_LONGEST = 256
+"""Characters of a key; those of Alma's have 36."""
+_QUOTES = "\"'`"
 
 
 class Kept(NamedTuple):
@@ -82,14 +89,10 @@ class NewKey:
         except KeyboardInterrupt:
             sys.stderr.write("\nNothing was changed.\n")
             raise
-        try:
-            return Key(text.strip())
-        except ValueError as error:
-            raise ConfigurationError(
-                f"The key that was given {error}; nothing was changed.",
-                cure="A key is one word, such as l7xx0123… Keys are shown at\n"
-                "https://developers.exlibrisgroup.com/manage/keys/",
-            ) from None
+        key = _key_of(text)
+        if len(key.reveal()) < SHORTEST:
+            LOG.warning("A key of fewer than %d characters is not hidden in messages.", SHORTEST)
+        return key
 
     def keep(self, key: Key) -> Kept:
         """Put it there, in one step; no other ``keep`` of this user's comes between.
@@ -144,6 +147,24 @@ def _piped() -> str:
             why=f"{error.strerror}.",
             cure="Pipe it in: almajob config set-key ENVIRONMENT < FILE",
         ) from None
+
+
+def _key_of(text: str) -> Key:
+    word = text.strip()
+    try:
+        key = Key(word)
+        if word != word.strip(_QUOTES):
+            raise ValueError("stands in quotes")
+        # With its blanks: a line that was cut may have been any.
+        if len(text) > _LONGEST:
+            raise ValueError(f"has more than {_LONGEST} characters")
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The key that was given {error}; nothing was changed.",
+            cure="A key is one word, such as l7xx0123… Keys are shown at\n"
+            "https://developers.exlibrisgroup.com/manage/keys/",
+        ) from None
+    return key
 
 
 def _kept(place: KeyPlace, environment: str, key: str) -> Kept:

@@ -212,6 +212,13 @@ def test_two_environments_are_not_one(write_ini: Write, set_key: Set) -> None:
         ("two words\n", "has a blank"),
         ("k\u00e9y-of-mine\n", "character that no key has"),
         ("\udcff\udcfe\n", "has a blank"),
+        ('"a-key-of-mine"\n', "stands in quotes"),
+        ("'a-key-of-mine'\n", "stands in quotes"),
+        ('a-key-of-mine"', "stands in quotes"),
+        ("`a-key-of-mine`\n", "stands in quotes"),
+        ("k" * 257, "has more than 256 characters"),
+        ("k" * 5000, "has more than 256 characters"),
+        (f"{' ' * 4090}key-that-is-cut\n", "has more than 256 characters"),
     ],
 )
 def test_what_can_be_no_key_is_refused_and_not_shown(
@@ -259,6 +266,18 @@ def test_a_program_may_give_it_from_memory(
     given.close()
     done = almajob("config", "set-key", "sandbox")
     assert (done.code, "is empty" in done.err) == (7, True), done.err
+
+
+@pytest.mark.parametrize(("key", "is_warned_of"), [("k" * 7, True), ("k" * 8, False), ("k" * 256, False)])
+def test_a_short_key_is_kept_with_a_warning(
+    write_ini: Write, set_key: Set, key: str, is_warned_of: bool
+) -> None:
+    """It may be that of a test server; it could not be blanked out of messages without spoiling them."""
+    ini = write_ini(INI)
+    done = set_key("sandbox", key=key, before=("-q",))
+    assert (done.code, ini.read_text("utf-8")) == (0, INI.replace("l7xxold0000000000", key))
+    warning = "A key of fewer than 8 characters is not hidden in messages.\n"
+    assert done.err == (warning if is_warned_of else "")
 
 
 def test_only_the_first_line_counts(write_ini: Write, set_key: Set) -> None:
