@@ -65,11 +65,13 @@ class NewKey:
         """Refuse what can be told before anybody is asked for a key.
 
         Raises:
-            ConfigurationError: there is no place for it, or not a safe one.
+            ConfigurationError: there is no place for it, or not a safe one; no keyring, where that is it.
         """
         place = keyplace.find(self._load(), self._environ, self._wish)
         if place.path is not None:
             _refuse_unsafe(place.path)
+        if place.in_keyring:
+            keyrings.check(self._wish.environment)
 
     def ask(self, *, may_be_piped: bool) -> Key:
         """Read the key: at a terminal without showing it, else from the first line of stdin.

@@ -27,16 +27,41 @@ def get(environment: str) -> str:
         return keyring.get_password(SERVICE, environment) or ""
 
 
+def check(environment: str) -> None:
+    """Find out whether there is a keyring that may keep a key, before anybody is asked for one.
+
+    Raises:
+        ConfigurationError: there is none, it is locked, or it is the one that keeps nothing.
+    """
+    with _told(_TOOK_NONE):
+        import keyring
+        from keyring.backends import null
+
+        # "keyring --disable" makes this one the user's.
+        keeps_nothing = isinstance(keyring.get_keyring(), null.Keyring)
+        keyring.get_password(SERVICE, environment)
+    if keeps_nothing:
+        raise _not_kept()
+
+
 def put(environment: str, key: str) -> None:
     """Keep a key for an environment.
 
     Raises:
-        ConfigurationError: there is no keyring, or it does not take it.
+        ConfigurationError: there is no keyring, or it does not take it or keep it.
     """
-    with _told(f"did not take the key of {environment}"):
+    with _told(_TOOK_NONE):
         import keyring
 
         keyring.set_password(SERVICE, environment, key)
+        is_kept = keyring.get_password(SERVICE, environment) == key
+    # Some take anything and keep nothing.
+    if not is_kept:
+        raise _not_kept()
+
+
+def _not_kept() -> ConfigurationError:
+    return ConfigurationError("The keyring did not keep the key; nothing was changed.", cure=_CURE)
 
 
 @contextmanager
@@ -50,16 +75,19 @@ def _told(what: str) -> Iterator[None]:
                 "api_key_keyring needs the library keyring, which is not installed.",
                 cure="Type: pip install 'almajob[keyring]'",
             ) from None
+        kind = type(error).__name__
+        if kind == "NoKeyringError":
+            raise ConfigurationError(
+                "There is no keyring for this user on this machine.", cure=_CURE
+            ) from None
         raise ConfigurationError(
-            f"The keyring {what}.",
-            why=_WHY.get(type(error).__name__, f"It failed with {type(error).__name__}."),
-            cure='"keyring diagnose" shows what there is.\n'
-            "Where nobody is logged in, as in cron, take api_key_command or api_key_file.",
+            f"The keyring {what}.", why=_WHY.get(kind, f"It failed with {kind}."), cure=_CURE
         ) from None
 
 
-_WHY = {
-    "NoKeyringError": "There is none for this user on this machine.",
-    "KeyringLocked": "It is locked.",
-    "InitError": "It cannot be opened.",
-}
+_TOOK_NONE = "took no key; nothing was changed"
+_CURE = (
+    '"keyring diagnose" shows what there is.\n'
+    "Where nobody is logged in, as in cron, take api_key_command or api_key_file."
+)
+_WHY = {"KeyringLocked": "It is locked.", "InitError": "It cannot be opened."}

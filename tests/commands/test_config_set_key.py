@@ -15,6 +15,7 @@ from pathlib import Path
 import keyring
 import pytest
 from keyring.backends.fail import Keyring as NoKeyring
+from keyring.backends.null import Keyring as NothingKept
 
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.server import Simulator
@@ -484,11 +485,11 @@ def test_the_keyring_keeps_it(write_ini: Write, set_key: Set, almajob: Run, memo
         assert "is the key of sandbox already" in set_key("sandbox", "--keyring", key=KEYS[0].text).err
 
 
-def _lock(memory: MemoryKeyring, _monkeypatch: pytest.MonkeyPatch) -> None:
+def _lock(memory: MemoryKeyring, _monkeypatch: pytest.MonkeyPatch | None) -> None:
     memory.is_locked = True
 
 
-def _remove(_memory: MemoryKeyring, _monkeypatch: pytest.MonkeyPatch) -> None:
+def _remove(_memory: MemoryKeyring, _monkeypatch: pytest.MonkeyPatch | None) -> None:
     keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]  # keyring's own is not typed
 
 
@@ -504,7 +505,7 @@ def _empty(_memory: MemoryKeyring, _monkeypatch: pytest.MonkeyPatch) -> None:
     ("spoil", "part"),
     [
         (_lock, "It is locked."),
-        (_remove, "There is none for this user"),
+        (_remove, "There is no keyring for this user on this machine."),
         (_uninstall, "pip install 'almajob[keyring]'"),
         (_empty, "almajob config set-key sandbox"),
     ],
@@ -528,6 +529,62 @@ def test_a_keyring_that_fails_is_told_in_our_words(
         ini.write_text(text, "utf-8")
         done = set_key("sandbox", "--keyring")
         assert (done.code, part in done.err, ini.read_text("utf-8")) == (7, True, text), done.err
+
+
+def _disable(_memory: MemoryKeyring) -> None:
+    """As ``keyring --disable`` does."""
+    keyring.set_keyring(NothingKept())  # type: ignore[no-untyped-call]  # keyring's own is not typed
+
+
+@pytest.mark.parametrize(
+    ("spoil", "part"),
+    [
+        (_disable, "The keyring did not keep the key; nothing was changed."),
+        (lambda memory: _lock(memory, None), "The keyring took no key; nothing was changed."),
+        (lambda memory: _remove(memory, None), "There is no keyring for this user on this machine."),
+    ],
+)
+def test_nobody_is_asked_for_a_key_that_no_keyring_takes(
+    write_ini: Write,
+    set_key: Set,
+    memory: MemoryKeyring,
+    spoil: Callable[[MemoryKeyring], None],
+    part: str,
+) -> None:
+    """What can be known before is told before: that what comes is no key is not even seen."""
+    spoil(memory)
+    ini = write_ini(INI)
+    done = set_key("sandbox", "--keyring", key="")
+    assert (done.code, part in done.err, ini.read_text("utf-8")) == (7, True, INI), done.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "part"),
+    [
+        ("forgets", "The keyring did not keep the key; nothing was changed."),
+        ("takes_none", "The keyring took no key; nothing was changed."),
+    ],
+)
+@pytest.mark.parametrize("before", ["", "an-older-key"])
+def test_a_key_is_kept_only_where_it_can_be_read_back(
+    write_ini: Write, set_key: Set, memory: MemoryKeyring, fault: str, part: str, before: str
+) -> None:
+    """Else the ini would lose the only one there is."""
+    setattr(memory, fault, True)
+    if before:
+        KEPT["almajob", "sandbox"] = before
+    ini = write_ini(INI)
+    done = set_key("sandbox", "--keyring")
+    assert (done.code, part in done.err, ini.read_text("utf-8")) == (7, True, INI), done.err
+
+
+def test_a_disabled_keyring_of_a_process(write_ini: Write, almajob_process: Run) -> None:
+    """As a machine's administrator may have chosen it."""
+    ini = write_ini(INI)
+    disabled = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    done = almajob_process("config", "set-key", "sandbox", "--keyring", environ=disabled)
+    assert (done.code, ini.read_text("utf-8")) == (7, INI)
+    assert "The keyring did not keep the key; nothing was changed." in done.err
 
 
 def test_the_older_form_knows_no_keyring(write_ini: Write, set_key: Set, memory: MemoryKeyring) -> None:
