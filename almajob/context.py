@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -231,8 +231,7 @@ class Context:
     @property
     def named_environment(self) -> str:
         """The environment that the command line names; empty where it names none."""
-        env = self.settings.env
-        return env.text if env is not None and env.source == "--env" else ""
+        return self._options.env or ""
 
     def of(self, environment: str) -> Context:
         """Give the context of another environment, closed with this one."""
@@ -271,7 +270,8 @@ class Context:
         """Give what puts a new key of an environment where it belongs."""
         from almajob.newkey import NewKey
 
-        return NewKey(lambda: settings.load(self._options, self._environ), self._environ, wish)
+        load = partial(settings.load, self._options, self._environ, may_be_new=True)
+        return NewKey(load, self._environ, wish)
 
     def connect(self, environment: Environment) -> Alma:
         """Give the session with an environment.

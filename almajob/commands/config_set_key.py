@@ -16,6 +16,7 @@ class ConfigSetKey(Command):
     At a terminal it is asked for and not shown; else it is the first line of stdin. It is never a
     part of the command line, which others see. In the ini only its line changes, and the file is
     readable by you alone then. Where the ini names an api_key_file, the key goes into that file.
+    An ini that is not there yet is made: the one that --ini-file names, or your own.
 
     Examples:
       almajob config set-key production

@@ -109,13 +109,18 @@ class Settings(NamedTuple):
         )
 
 
-def load(options: Options, environ: Mapping[str, str]) -> Settings:
+def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = False) -> Settings:
     """Read the ini and settle every setting; nothing is created and no key is fetched.
+
+    Args:
+        options: what the command line says.
+        environ: the environment variables.
+        may_be_new: whether an ini that somebody named need not be there yet; its directory must.
 
     Raises:
         ConfigurationError: something in the ini or the environment is wrong.
     """
-    ini = _find_ini(options, environ)
+    ini = _find_ini(options, environ, may_be_new=may_be_new)
     found = sections.empty() if ini is None else sections.sort(ini)
     return Settings(
         ini=ini,
@@ -132,11 +137,14 @@ def load(options: Options, environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
-    if options.ini_file is not None:
-        return ini_file.read(places.expanded(options.ini_file), "--ini-file")
-    if environ.get("ALMAJOB_INI"):
-        return ini_file.read(places.expanded(environ["ALMAJOB_INI"]), "ALMAJOB_INI")
+def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool) -> Ini | None:
+    by_option = options.ini_file is not None
+    named = options.ini_file if by_option else environ.get("ALMAJOB_INI")
+    if named:
+        named_by = "--ini-file" if by_option else "ALMAJOB_INI"
+        path = places.expanded(named)
+        is_new = may_be_new and _is_missing(path)
+        return _new_ini(path, named_by) if is_new else ini_file.read(path, named_by)
     for candidate in places.ini_candidates(environ):
         try:
             is_there = candidate.exists()
@@ -147,6 +155,28 @@ def _find_ini(options: Options, environ: Mapping[str, str]) -> Ini | None:
         if is_there:
             return ini_file.read(candidate)
     return None
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # Whoever reads it tells why not.
+        return False
+    return False
+
+
+def _new_ini(path: Path, named_by: str) -> Ini:
+    """Give an empty ini that is to be made."""
+    if not path.parent.is_dir():
+        raise ConfigurationError(
+            f"{path} cannot be made.",
+            why=f"There is no directory {path.parent}. It was named by {named_by}.",
+            cure="Make the directory, or name another.",
+        )
+    return Ini(path, {})
 
 
 def _chosen_environment(

@@ -181,6 +181,46 @@ def test_a_key_on_the_command_line_is_no_secret_any_more(
     assert (ini.read_text("utf-8") if ini.exists() else None) == text
 
 
+@pytest.mark.parametrize("by_option", [True, False])
+def test_an_ini_that_is_named_is_made(
+    set_key: Set, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_option: bool
+) -> None:
+    """In a directory that is there, for its owner alone; and it is one that works."""
+    ini = tmp_path / "of the library.ini"
+    before = ("--ini-file", str(ini)) if by_option else ()
+    if not by_option:
+        monkeypatch.setenv("ALMAJOB_INI", str(ini))
+    done = set_key("sandbox", "--region", "na", before=before)
+    assert done.code == 0, done.err
+    assert f"is in {ini}, line 4." in done.err
+    assert ini.read_text("utf-8").endswith(f"\n[sandbox]\napi_key = {NEW}\nregion = na\n")
+    assert _mode(ini) == 0o600
+    assert not (Path.home() / ".config").exists()
+    assert almajob(*before, "--env", "sandbox", "config", "show").code == 0
+    assert set_key("production", "--region", "na", before=before).code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "part"),
+    [
+        ("nowhere/a.ini", ("sandbox", "--region", "na"), "a.ini cannot be made."),
+        ("a-file/a.ini", ("sandbox", "--region", "na"), "There is no directory"),
+        ("a-link.ini", ("sandbox", "--region", "na"), "is a link"),
+        ("a.ini", ("sandbox",), "a.ini has no environment 'sandbox'."),
+        (f"{'n' * 300}.ini", ("sandbox", "--region", "na"), "File name too long."),
+    ],
+)
+def test_an_ini_that_cannot_be_made_is_told(
+    set_key: Set, tmp_path: Path, name: str, words: tuple[str, ...], part: str
+) -> None:
+    """A directory is not made: its name may be misspelt. Nothing else is, either."""
+    (tmp_path / "a-file").touch()
+    (tmp_path / "a-link.ini").symlink_to(tmp_path / "victim")
+    done = set_key(*words, before=("--ini-file", str(tmp_path / name)))
+    assert (done.code, part in done.err) == (7, True), done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-file", "a-link.ini", "home", "work"]
+
+
 def test_a_new_sandbox_is_no_production(set_key: Set) -> None:
     """Nor is the contrary said without being heard; its own kind may be said."""
     ini = Path.home() / ".config/almajob/almajob.ini"
