@@ -44,7 +44,7 @@ def test_twenty_processes_with_the_same_key_start_one_run(fast_path: Path) -> No
     with Simulator(Institution(Clock(speed=0), rules)) as simulator:
         ini = fast_path / "almajob.ini"
         ini.touch(mode=0o600)
-        pace = "calls_per_second = 1000\nburst = 1000\n"
+        pace = "calls_per_second = 1000\nburst = 100\n"
         ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n{pace}")
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
         processes = [
