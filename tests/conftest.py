@@ -35,6 +35,9 @@ hypothesis_settings.load_profile("any machine")
 # A shell without job control starts what is to run in the background with Ctrl-C ignored, and all below it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# As does nohup with the end of a terminal.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Those plugins have tests of their own, which run where they are installed.
 collect_ignore = ["plugins"]
