@@ -29,17 +29,17 @@ def keys_taken_out() -> Iterator[None]:
     of the last one.
     """
     this = object()
+    with _turn:
+        _whiles.append(this)
     try:
         with _turn:
-            _whiles.append(this)
             for name in [name for name in os.environ if name.startswith(KEY_VARIABLES)]:
                 _taken[name] = os.environ.pop(name)
                 Secret(_taken[name].strip())
         yield
     finally:
         with _turn:
-            if this in _whiles:
-                _whiles.remove(this)
+            _whiles.remove(this)
             if not _whiles:
                 os.environ.update(_taken)
                 _taken.clear()
