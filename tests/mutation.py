@@ -12,6 +12,7 @@ import difflib
 import importlib
 import itertools
 import os
+import select
 import shutil
 import signal
 import sys
@@ -118,15 +119,12 @@ def _pass(directory: Path, tests: Sequence[str], patience: float) -> bool:
             code = _run(directory, tests)
         finally:
             os._exit(code)
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status == 0
-        time.sleep(0.01)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+    ending = os.pidfd_open(child)
+    in_time, _, _ = select.select([ending], [], [], patience)
+    os.close(ending)
+    if not in_time:
+        os.killpg(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _run(directory: Path, tests: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -25,3 +26,13 @@ class _Processes(ForkServerContext):
 
 PROCESSES = _Processes()
 PROCESSES.set_forkserver_preload(["almajob.app", "almajob.commands.run", "requests", "tests.whole.mortal"])
+
+
+def exit_codes(target: Callable[..., object], arguments: Iterable[tuple[object, ...]]) -> list[int | None]:
+    """Run a function in as many processes as there are arguments for, all at once; give their exit codes."""
+    processes = [PROCESSES.Process(target=target, args=each) for each in arguments]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    return [process.exitcode for process in processes]

@@ -24,7 +24,7 @@ from almajob.store.ledger import LEDGER, TURN_SECONDS, Ledger, LedgerUnusable
 from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
-from tests.processes import PROCESSES
+from tests.processes import PROCESSES, exit_codes
 from tests.store.crowd import write_many
 from tests.store.test_record import new
 
@@ -367,15 +367,8 @@ def test_what_every_released_format_wrote_is_read(number: int, tmp_path: Path) -
 
 def test_fifty_processes_share_one_ledger(ledger: Ledger) -> None:
     """Every record of every process is there; none was told that the ledger is locked."""
-    processes = [
-        PROCESSES.Process(target=write_many, args=(ledger.directory, new(), number, 2))
-        for number in range(50)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert [process.exitcode for process in processes] == [0] * 50
+    each = [(ledger.directory, new(), number, 2) for number in range(50)]
+    assert exit_codes(write_many, each) == [0] * 50
     records = ledger.records()
     assert len(records) == 100
     assert all(record.state is State.STARTED for record in records)

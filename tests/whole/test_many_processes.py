@@ -13,7 +13,7 @@ from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
-from tests.processes import PROCESSES
+from tests.processes import PROCESSES, exit_codes
 
 JOBS = [
     job.id for job in built_in_jobs() if job.type == "MANUAL" and job.may_be_submitted and not job.is_chain
@@ -47,15 +47,8 @@ def test_twenty_processes_with_the_same_key_start_one_run(fast_path: Path) -> No
         pace = "calls_per_second = 1000\nburst = 100\n"
         ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n{pace}")
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
-        processes = [
-            PROCESSES.Process(target=_start_all, args=(fast_path, number, all_ready))
-            for number in range(PROCESS_COUNT)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
+        each = [(fast_path, number, all_ready) for number in range(PROCESS_COUNT)]
+        assert exit_codes(_start_all, each) == [0] * PROCESS_COUNT
         named = {(fast_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
         assert simulator.institution.log.count("POST /conf/jobs/*") == KEY_COUNT
         assert named == {"".join(f"{run.id}\n" for run in simulator.institution.sandbox.runs())}

@@ -11,7 +11,7 @@ from almajob.alma.timelimits import Pace
 from almajob.config.settings import Options
 from almajob.context import Context
 from almajob.simulator.server import Simulator
-from tests.processes import PROCESSES
+from tests.processes import PROCESSES, exit_codes
 
 PROCESS_COUNT = 50
 CALL_COUNT = 6
@@ -48,17 +48,8 @@ def test_fifty_processes_keep_one_rate(tmp_path: Path) -> None:
             f"[production]\napi_key = simulator-production-key\nbase_url = {simulator.base_url}\n"
         )
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
-        processes = [
-            PROCESSES.Process(
-                target=_call_alma, args=(tmp_path, ("sandbox", "production")[number % 2], all_ready)
-            )
-            for number in range(PROCESS_COUNT)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
+        each = [(tmp_path, env, all_ready) for env in ("sandbox", "production") * (PROCESS_COUNT // 2)]
+        assert exit_codes(_call_alma, each) == [0] * PROCESS_COUNT
         entries = simulator.institution.log.entries()
         assert len(entries) == PROCESS_COUNT * CALL_COUNT
         worst = _worst_window([entry.time for entry in entries])
