@@ -78,6 +78,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     for title, text in report.sections:
         if report.passed and key_in(text):
             report.outcome, report.longrepr = "failed", f"{title} has a key in it"
+    # Half a character, which is no UTF-8, is more than pytest-xdist can send: the whole run would break.
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode("utf-8")) for title, text in report.sections
+    ]
     return report
 
 
