@@ -1,7 +1,7 @@
 """pytest fixtures for those who write commands, or programs that call Alma: ``alma`` and ``almajob``.
 
 They come with almajob: pytest finds them by itself. ``alma`` is a running simulator whose clock stands still
-until the test moves it; ``almajob`` runs a command line against it.
+at ``alma_begins`` until the test moves it; ``almajob`` runs a command line against it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,13 +94,23 @@ class SimulatedAlma:
 
 
 @pytest.fixture
-def alma() -> Iterator[SimulatedAlma]:
+def alma_begins() -> datetime:
+    """When the clock of ``alma`` begins, in local time: a Monday morning, whatever the machine's time is.
+
+    A test that wants another time overrides it:
+    ``@pytest.mark.parametrize("alma_begins", [datetime(2026, 12, 31, 23, 58)])``.
+    """
+    return datetime(2026, 3, 2, 9, 0)
+
+
+@pytest.fixture
+def alma(alma_begins: datetime) -> Iterator[SimulatedAlma]:
     """Run a simulator for one test; ``check`` is called at its end."""
     from almajob.simulator.clock import Clock
     from almajob.simulator.institution import Institution
     from almajob.simulator.server import Simulator
 
-    with Simulator(Institution(Clock(speed=0))) as simulator:
+    with Simulator(Institution(Clock(speed=0, start=alma_begins.timestamp()))) as simulator:
         running = SimulatedAlma(simulator)
         yield running
         running.check()

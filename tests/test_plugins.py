@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from almajob.testing import SimulatedAlma
+from tests.clocks import FAKETIME, fake_time
 from tests.conftest import Result
 from tests.environments import PLUGINS, VirtualEnvironment
 
@@ -160,9 +161,21 @@ def test_plugin_check_judges_all_that_is_installed(site: VirtualEnvironment) -> 
     assert "1 checked" in good.err
 
 
-def test_a_plugins_own_tests_pass(site: VirtualEnvironment, tmp_path: Path) -> None:
-    """They use the fixtures and ``check_command`` of almajob.testing, which pytest finds by itself."""
+@pytest.mark.skipif(FAKETIME is None, reason="Debian's faketime is not installed")
+@pytest.mark.parametrize(
+    "machine_time",
+    ["2026-11-23 09:00:00", "2026-11-23 16:30:00", "2026-11-23 23:58:00", "2026-12-31 23:58:00"],
+)
+def test_a_plugins_own_tests_pass_at_any_hour(
+    site: VirtualEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_time: str
+) -> None:
+    """They use the fixtures and ``check_command`` of almajob.testing, which pytest finds by itself.
+
+    One of them waits eight hours for a job that it starts once a day.
+    """
     tests = shutil.copytree(PLUGINS / "good" / "tests", tmp_path / "good-tests")
+    for name, value in fake_time(f"@{machine_time}").items():
+        monkeypatch.setenv(name, value)
     done = site.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tests)
     assert done.code == 0, done.out
     assert "7 passed" in done.out

@@ -10,6 +10,9 @@ pytest_plugins = ["pytester"]
 
 SUITE = """
 import json
+from datetime import UTC, datetime
+
+import pytest
 
 JOB = "ERP export using profile FINANCE"
 
@@ -41,6 +44,12 @@ def test_a_lost_answer_is_looked_for(alma, almajob):
     assert alma.clock() - begun > 110
 
 
+@pytest.mark.parametrize("alma_begins", [datetime(2026, 12, 31, 23, 58)])
+def test_a_year_ends(alma, almajob):
+    started = json.loads(almajob("--env", "sandbox", "run", "--job", JOB, "-f", "json").stdout)
+    assert started["submit_time"].startswith(datetime(2026, 12, 31, 23, 58).astimezone(UTC).isoformat()[:16])
+
+
 def test_an_unused_fault_fails(alma):
     alma.faults.add("503", "GET /conf/never")
 
@@ -62,7 +71,7 @@ def test_the_fixtures_work_in_any_suite(pytester: pytest.Pytester, monkeypatch: 
             monkeypatch.delenv(name)
     pytester.makepyfile(SUITE)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=5, errors=2)
+    result.assert_outcomes(passed=6, errors=2)
     told = result.stdout.str()
     assert "faults that never happened: ['503 on GET /conf/never']" in told
     assert "calls that the simulator does not know: ['GET /users']" in told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import json
 import os
 import subprocess
@@ -24,17 +23,12 @@ from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
+from tests.clocks import FAKETIME, fake_time
 from tests.conftest import Run
 
 ERP = "ERP export using profile FINANCE"
 ENV = ("--env", "sandbox")
 HOUR = 3600.0
-
-# Where Debian's faketime has it; the dynamic linker need not know it.
-FAKETIME = next(
-    (str(path) for path in Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
-    ctypes.util.find_library("faketime"),
-)
 
 # A line of JSON for each command line: its exit code, stdout and stderr.
 # Python's own sleep is clock_nanosleep to a time by the monotonic clock, which faketime fails with EINVAL.
@@ -59,11 +53,9 @@ def institution(write_ini: Callable[..., Path]) -> Iterator[Institution]:
 
 def _at(fake: str, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
     """Run command lines in a process whose clock is wrong."""
-    assert FAKETIME is not None
-    environ = {"LD_PRELOAD": FAKETIME, "FAKETIME": fake, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
     done = subprocess.run(
         [sys.executable, "-c", _COMMANDS, json.dumps(commands)],
-        env={**os.environ, **environ},
+        env={**os.environ, **fake_time(fake)},
         capture_output=True,
         text=True,
         timeout=120,
