@@ -77,8 +77,8 @@ def _environment(environment: Environment) -> str:
 
 
 def _key(context: Context) -> str:
-    # Making the session fetches the key; nothing is sent yet.
-    assert context.alma
+    # Connecting fetches the key; nothing is sent yet.
+    context.connect(context.environment)
     source = context.key_source(context.environment)
     return f"found ({source.way}: {source.place})" if source else "not needed"
 
