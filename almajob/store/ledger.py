@@ -3,15 +3,19 @@
 Nothing is ever thrown out or changed in silence: what is not exactly as it was written stops every start. So
 each key and each record carries a check, and the rows are counted, as SQLite itself would overlook a flipped
 bit. All processes take turns, because SQLite's own waiting is not fair and can fail.
+
+A ledger that was restored from a backup is whole, and lacks what came after. So a small file beside it names
+the newest record, and the ledger keeps since when it may lack others.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ import diskcache
 from diskcache.core import DBNAME
 
 from almajob.errors import Refused
-from almajob.ownfile import NotPrivate
+from almajob.ownfile import NotPrivate, open_own
 from almajob.store import rows
 from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
@@ -55,6 +59,61 @@ class LedgerUnusable(Refused):
 
 Wanted = Callable[[RowKey], bool]
 """Decides by a row's key whether its record is wanted."""
+_GAP = rows.checked_key(FACT, "gap")
+# Longer than from one day's command to the next day's, and less than a start looks back anyway.
+_USUAL_PAUSE = 26 * 60 * 60.0
+LONGEST_MEMORY = 31 * 24 * 60 * 60.0
+"""Seconds for which it matters that the ledger may lack records."""
+_LONGEST_ID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time of which the ledger may lack records, in seconds since the epoch.
+
+    Attributes:
+        since, until: nothing was written meanwhile.
+        lost_since, lost_until: the part of which it certainly lacks some, as it had a record that it has no
+            more; None where there is none.
+    """
+
+    since: float
+    until: float
+    lost_since: float | None = None
+    lost_until: float | None = None
+
+    def joined(self, other: Gap | None) -> Gap:
+        """Return the time from the beginning of one to the end of the other."""
+        if other is None:
+            return self
+        lost = [gap for gap in (self, other) if gap.lost_since is not None]
+        return Gap(
+            min(self.since, other.since),
+            max(self.until, other.until),
+            min((gap.lost_since or 0.0 for gap in lost), default=None),
+            max((gap.lost_until or 0.0 for gap in lost), default=None),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it in the form in which it is kept."""
+        return asdict(self)
+
+
+def find_gap(created: Mapping[str, float], newest: str, known: Gap | None, now: float) -> Gap | None:
+    """Find out of which time a ledger may lack records; None where it was written to within a day.
+
+    Args:
+        created: when each of its records was made, in seconds since the epoch, by its id.
+        newest: the id of the record that was written last; empty where that is not known.
+        known: what was found out before.
+        now: seconds since the epoch.
+    """
+    latest = min(max(created.values(), default=0.0), now)
+    if known is not None and known.until < now - LONGEST_MEMORY:
+        known = None
+    if newest and newest not in created:
+        return Gap(latest, now, latest, now).joined(known)
+    return known if now - latest < _USUAL_PAUSE else Gap(latest, now).joined(known)
 
 
 class Ledger:
@@ -67,6 +126,7 @@ class Ledger:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._lock = directory.with_name(f"{directory.name}.lock")
+        self._newest = directory.with_name(f"{directory.name}.newest")
 
     def records(self, wanted: Wanted = lambda _key: True, *, wait: float | None = None) -> list[Record]:
         """Give the records that are wanted, oldest first.
@@ -102,10 +162,15 @@ class Ledger:
             before = rows.kept(drawer, record)
             if before is not None:
                 _refuse_fork(before, record)
+            gap = self._gap(drawer, record.created) if before is None else None
             key, other = rows.keys_of(record)
             with drawer.transact():
+                if gap is not None:
+                    drawer.set(_GAP, rows.sealed(_GAP, gap.to_json()))
                 drawer.set(key, rows.sealed(key, record.to_json()))
                 drawer.delete(other)
+            if before is None:
+                self._note_newest(record)
 
     def amend(self, record: Record, *, wait: float | None = None, **changes: Any) -> None:
         """Keep something more of a record as it is kept now: another process may have written it meanwhile.
@@ -144,6 +209,56 @@ class Ledger:
         with self._opened(wait) as drawer:
             drawer.set(key, rows.sealed(key, fact))
 
+    def gap(self, now: float) -> Gap:
+        """Find out which records may be missing: it was idle, began anew, or was restored from a backup.
+
+        Args:
+            now: seconds since the epoch.
+
+        Raises:
+            LedgerUnusable: it cannot be read.
+        """
+        with self._opened() as drawer:
+            return self._gap(drawer, now) or Gap(now, now)
+
+    def keep_gap(self, gap: Gap) -> None:
+        """Remember records that are certainly missing: Alma shows a run that only almajob can have started.
+
+        Raises:
+            LedgerUnusable: it is not certain to be kept.
+        """
+        with self._opened() as drawer:
+            drawer.set(_GAP, rows.sealed(_GAP, gap.joined(self._kept_gap(drawer)).to_json()))
+
+    def _gap(self, drawer: Drawer, now: float) -> Gap | None:
+        """Find the time before ``now`` for which records may be missing; None for less than a day."""
+        kept = {row.id: row.created / 1000 for key in rows.keys(drawer) if (row := rows.row_key(key))}
+        return find_gap(kept, self._read_newest(), self._kept_gap(drawer), now)
+
+    @staticmethod
+    def _kept_gap(drawer: Drawer) -> Gap | None:
+        return Gap(**rows.unsealed(drawer, _GAP)) if _GAP in drawer else None
+
+    def _read_newest(self) -> str:
+        """Return the id of the record that was written last; empty where that is not known."""
+        try:
+            descriptor = open_own(self._newest, os.O_RDONLY)
+            try:
+                return os.pread(descriptor, _LONGEST_ID, 0).decode().strip()
+            finally:
+                os.close(descriptor)
+        except (OSError, ValueError):
+            return ""
+
+    def _note_newest(self, record: Record) -> None:
+        """Note which record was written last; where that fails, an older one's name does no harm."""
+        with contextlib.suppress(OSError):
+            descriptor = open_own(self._newest, os.O_WRONLY)
+            try:
+                os.pwrite(descriptor, record.id.encode().ljust(_LONGEST_ID), 0)
+            finally:
+                os.close(descriptor)
+
     @contextlib.contextmanager
     def _opened(self, wait: float | None = None) -> Iterator[Drawer]:
         """Open the ledger for a moment, while no other process has it open."""
@@ -174,8 +289,9 @@ class Ledger:
     ) -> LedgerUnusable:
         if is_damaged:
             cure = (
-                "Restore it from a backup. If there is none: make sure in Alma (Admin > Monitor Jobs) that "
-                f"no start is in doubt, then\nmv {self.directory} {self.directory}.damaged"
+                "Look in Alma (Admin > Monitor Jobs) what was started lately; then restore a backup, or\n"
+                f"mv {self.directory} {self.directory}.damaged\n"
+                "What either lacks is searched for by its tag; runs of scheduled jobs have none."
             )
         elif is_in_use:
             cure = (

@@ -44,8 +44,9 @@ class Certainty(enum.StrEnum):
 OPEN = frozenset({State.PREPARED, State.SENDING, State.UNKNOWN, State.ABSENT, State.AMBIGUOUS})
 """The states of a start whose outcome is still to be found out."""
 FINAL = frozenset(State) - OPEN
-FIRST = frozenset({State.PREPARED, State.ADOPTED})
-"""How a record begins: a start that is meant, or an instance that was found instead of starting another."""
+FIRST = frozenset({State.PREPARED, State.ADOPTED, State.AMBIGUOUS})
+"""How a record begins: a start that is meant, an instance that was found instead of starting another, or
+several that may be a start which a ledger from a backup has lost."""
 NEXT: Mapping[State, frozenset[State]] = {
     State.PREPARED: frozenset({State.SENDING, State.NOT_STARTED}),
     State.SENDING: frozenset({State.STARTED, State.NOT_STARTED, State.UNKNOWN}),
@@ -89,6 +90,7 @@ class Record:
         environment: its name in the ini.
         institution: Alma's code of the institution; empty where the key may not ask for it.
         identity: of Alma's address and the key, which it does not give away.
+        named_institution: what the ini calls the institution; empty where it does not name it.
         run_key: the user's name for the run, or one made here.
         is_named: whether the key was given, so that the same command has the same key.
         attempt: 1, and one more for each wanted re-run under the same key.
@@ -98,6 +100,8 @@ class Record:
         baseline: the instances that Alma listed before the start.
         sent_at: by Alma's clock, seconds since the epoch; None until it was sent.
         sent_error: seconds by which ``sent_at`` may be off.
+        missing_at: this machine's time, seconds since the epoch, of the first complete list without it.
+        missing_at_alma: the same by Alma's clock; both None until there was one.
         instance_id: the Process ID; empty until it is known.
         submit_time: of the instance, by Alma, in ISO 8601; empty until it is known.
         candidates: what could be it, where that cannot be told; else its copies, where Alma made some.
@@ -130,6 +134,9 @@ class Record:
     identity: str = ""
     end_status: str = ""
     lasted: float | None = None
+    named_institution: str = ""
+    missing_at: float | None = None
+    missing_at_alma: float | None = None
 
     @property
     def state(self) -> State:
@@ -205,6 +212,11 @@ def is_lawful(states: list[State]) -> bool:
     """Whether a record may have gone through these states."""
     following = itertools.pairwise(states)
     return bool(states) and states[0] in FIRST and all(after in NEXT[before] for before, after in following)
+
+
+def alma_of(identity: str) -> str:
+    """Return of an identity what tells one Alma from another: address and key, without the section's name."""
+    return ":".join(identity.split(":")[-2:])
 
 
 def checksum(document: Any) -> str:
