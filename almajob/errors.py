@@ -176,7 +176,14 @@ class AlmaError(AlmajobError):
         text: Alma's own message.
         tracking_id: for Ex Libris Support, or empty.
         http_status: the status of the HTTP answer.
+
+    Attributes:
+        codes: those of all errors in the answer.
+        names_run: whether the answer names a run all the same.
     """
+
+    codes: tuple[str, ...] = ()
+    names_run: bool = False
 
     def __init__(
         self,
@@ -193,6 +200,7 @@ class AlmaError(AlmajobError):
         tracking = f"; tracking id {tracking_id}" if tracking_id else ""
         super().__init__(what, why=why, cure=cure, alma=f"{said}; HTTP {http_status}{tracking}")
         self.code = code
+        self.codes = (code,)
         self.text = text
         self.tracking_id = tracking_id
         self.http_status = http_status

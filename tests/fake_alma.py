@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -77,9 +77,9 @@ def error(
     return {"errorsExist": True, "errorList": {"error": listed}, "result": None}
 
 
-def answer(document: Any, status: int = 200) -> Response:
+def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Make a JSON answer."""
-    return Response(json.dumps(document), status, content_type="application/json;charset=UTF-8")
+    return Response(json.dumps(document), status, headers, content_type="application/json;charset=UTF-8")
 
 
 class FakeAlma:

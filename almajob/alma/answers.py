@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -18,13 +19,14 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: status, decoded body, and three of its headers if it had them."""
+    """An HTTP answer as it came: status, decoded body, and four of its headers if it had them."""
 
     status: int
     body: bytes
     retry_after: str | None = None
     date: str | None = None
     calls_left: str | None = None
+    age: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,13 @@ class Reading:
     Attributes:
         clock: the server's time when the answer came, seconds since the epoch; None where it told none.
         clock_error: seconds by which it may be off: the header has whole seconds, an answer takes a while.
+        is_replayed: whether a cache on the way answered with what Alma said to an earlier request.
     """
 
     document: dict[str, Any]
     clock: float | None = None
     clock_error: float = 0.0
+    is_replayed: bool = False
 
 
 def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
@@ -48,6 +52,11 @@ def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
     except (ValueError, OverflowError):
         return None, 0.0
     return told + 0.5, 0.5 + took
+
+
+def came_from_cache(age: str | None) -> bool:
+    """Whether an Age header says so (RFC 9111, 5.1); one of 0 comes with answers that were just made, too."""
+    return age is not None and bool(re.search("[1-9]", age))
 
 
 def body_of(response: requests.Response, host: str) -> bytes:
@@ -75,5 +84,5 @@ def body_of(response: requests.Response, host: str) -> bytes:
 
 def answer_of(response: requests.Response, body: bytes) -> Answer:
     """Keep of a response what is of interest, with its body as it was read."""
-    told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT)]
+    told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT, "Age")]
     return Answer(response.status_code, body, *told)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, NoReturn
 from urllib.parse import urlencode
@@ -87,7 +87,8 @@ class Alma:
     ) -> Submission:
         """Start a job: one POST, never repeated."""
         request = self.start_request(job_id, parameters, as_xml=as_xml)
-        return Submission.from_json(self._session.post(request.path, request.params, request.body))
+        reading = self._session.post(request.path, request.params, request.body)
+        return replace(Submission.from_json(reading.document), is_replayed=reading.is_replayed)
 
     def make_room(self) -> None:
         """Wait until a start may be sent, as ``Session.make_room``."""
@@ -151,14 +152,12 @@ class Alma:
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
-        found = Instance.from_json(self._session.get(_of_run(instance_id, job_id), patience=patience))
-        return found if found.id == instance_id else _raise_other("run", instance_id, found.id)
+        return _seen(self._session.read(_of_run(instance_id, job_id), patience=patience), instance_id)
 
     def look(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float) -> tuple[Instance, Reading]:
         """Read one run, once, and the answer's time; for those who will look again anyway."""
         reading = self._session.read(_of_run(instance_id, job_id), patience=patience, attempts=1)
-        found = Instance.from_json(reading.document)
-        return (found if found.id == instance_id else _raise_other("run", instance_id, found.id)), reading
+        return _seen(reading, instance_id), reading
 
     def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
         """Read one page of a Student Information System run's events: the users that it rejected."""
@@ -212,6 +211,19 @@ class Alma:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+
+def _seen(reading: Reading, instance_id: str) -> Instance:
+    found = Instance.from_json(reading.document)
+    if found.id != instance_id:
+        _raise_other("run", instance_id, found.id)
+    if reading.is_replayed and found.has_ended:
+        raise NotAlma(
+            f"The answer about run {instance_id} is an old one.",
+            why="A proxy answered with what Alma said before; that proves no end.",
+            cure="Have the proxy pass Alma's answers on as they are; then try again.",
+        )
+    return found
 
 
 def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:

@@ -24,7 +24,14 @@ def connect(key: Key) -> requests.Session:
 
     session = _one_hop_session()
     session.auth = _authorization(key)
-    session.headers.update({"Accept": "application/json", "User-Agent": f"almajob/{__version__}"})
+    session.headers.update(
+        {
+            "Accept": "application/json",
+            "User-Agent": f"almajob/{__version__}",
+            # A proxy that keeps to the rules asks Alma then.
+            "Cache-Control": "no-cache",
+        }
+    )
     # A Session is promised to be thread-safe only as long as nothing in it changes.
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     made = breaking.adapter(AT_ONCE)

@@ -20,11 +20,13 @@ class Submission:
         instance_id: the last segment of the link in ``additional_info``; empty where there is none.
         job_id: the job that the link names; empty where there is none.
         sentence: ``Job no. 3896… triggered on Wed, 15 Feb 2023 12:46:18 GMT``.
+        is_replayed: whether it is an older answer, as a cache on the way kept it.
     """
 
     instance_id: str
     job_id: str
     sentence: str
+    is_replayed: bool = False
 
     @classmethod
     def from_json(cls, raw: Json) -> Submission:

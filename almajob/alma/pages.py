@@ -61,7 +61,7 @@ class Listing:
 
     Attributes:
         instances: each once, the newest first, as Alma gives them.
-        is_complete: whether as many came as Alma counts.
+        is_complete: whether as many came as Alma counts, and no cache on the way answered instead of Alma.
         clock: Alma's time when it began to answer, seconds since the epoch; None where it told none.
         clock_error: seconds by which that may be off.
     """
@@ -89,11 +89,13 @@ def all_instances(
     total: int | None = 1
     offset = 0
     first: Reading | None = None
+    has_old = False
     while total is not None and offset < total and offset < _MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
             job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
         )
         first = first or reading
+        has_old |= reading.is_replayed
         total = page.total
         offset += len(page.instances)
         known = len(found)
@@ -106,7 +108,7 @@ def all_instances(
             break
     assert first is not None
     # An answer that counts nothing may be anything; it proves no absence.
-    is_complete = total is not None and len(found) >= total
+    is_complete = total is not None and len(found) >= total and not has_old
     return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error)
 
 

@@ -7,6 +7,7 @@ Source: https://developers.exlibrisgroup.com/alma/apis/#error and answers seen i
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ NO_SUCH_INSTANCE = "402218"
 NO_SUCH_JOB = frozenset({"402215", "402216"})
 NO_SUCH_SET = frozenset({"60107"})
 BAD_QUERY = frozenset({"60106", "40166410"})
+# As a start's answer names its run.
+_RUN_LINK = re.compile(rb"/instances/[0-9]+")
 _KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
 
 _KEY_PAGE = "https://developers.exlibrisgroup.com/manage/keys/"
@@ -95,11 +98,13 @@ class Refusal:
         code: Alma's code, a number as text or a gateway's word.
         text: Alma's message; it varies for one code, so decide by the code.
         tracking_id: for Ex Libris Support; empty where the gateway answered.
+        codes: those of all errors in the body, the first one included.
     """
 
     code: str
     text: str
     tracking_id: str = ""
+    codes: tuple[str, ...] = ()
 
 
 def refusal_in(document: dict[str, Any]) -> Refusal | None:
@@ -110,13 +115,20 @@ def refusal_in(document: dict[str, Any]) -> Refusal | None:
     listed = body.get("errorList")
     if listed is None and str(body.get("errorsExist", "")).lower() != "true":
         return None
-    first = listed.get("error") if isinstance(listed, dict) else listed
-    while isinstance(first, list):
-        first = first[0] if first else {}
-    fields = first if isinstance(first, dict) else {}
+    errors = _errors_in(listed.get("error") if isinstance(listed, dict) else listed)
+    fields = errors[0] if errors else {}
     if not fields and listed is not None and str(body.get("errorsExist", "")).lower() == "false":
         return None
-    return Refusal(*(_one_line(fields.get(name)) for name in ("errorCode", "errorMessage", "trackingId")))
+    code, text, tracking_id = (
+        _one_line(fields.get(name)) for name in ("errorCode", "errorMessage", "trackingId")
+    )
+    return Refusal(code, text, tracking_id, tuple(_one_line(error.get("errorCode")) for error in errors))
+
+
+def _errors_in(listed: object) -> list[dict[str, Any]]:
+    if isinstance(listed, list):
+        return [error for each in listed for error in _errors_in(each)]
+    return [listed] if isinstance(listed, dict) else []
 
 
 def _one_line(value: object) -> str:
@@ -138,13 +150,15 @@ def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
         return _unreadable(http_status, body, str(unreadable), host)
     if refusal is None:
         return None if 200 <= http_status < 300 else _no_alma_error(http_status, host)
-    return _typed(http_status, refusal)
+    error = _typed(http_status, refusal)
+    error.names_run = bool(_RUN_LINK.search(body))
+    return error
 
 
 def _typed(http_status: int, refusal: Refusal) -> AlmaError:
     kind, what = _judge(http_status, refusal.code)
     advice = ADVICE.get(refusal.code, "")
-    return kind(
+    error = kind(
         what,
         cure=advice,
         code=refusal.code,
@@ -152,6 +166,8 @@ def _typed(http_status: int, refusal: Refusal) -> AlmaError:
         tracking_id=refusal.tracking_id,
         http_status=http_status,
     )
+    error.codes = refusal.codes or error.codes
+    return error
 
 
 def _judge(http_status: int, code: str) -> tuple[type[AlmaError], str]:

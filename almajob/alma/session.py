@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from almajob.alma import breaking, calls, documents, failures, files, refusals
-from almajob.alma.answers import CALLS_LEFT, Answer, Reading, answer_of, body_of, clock_of
+from almajob.alma.answers import (
+    CALLS_LEFT,
+    Answer,
+    Reading,
+    answer_of,
+    body_of,
+    came_from_cache,
+    clock_of,
+)
 from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
 from almajob.alma.key import Key
@@ -31,6 +39,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _ROOM_SECONDS = 10.0  # For which the room that was made for a start is kept.
+# By which the Date headers of Alma's hosts may differ from one another.
+_DATES_DIFFER = 60.0
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
@@ -65,6 +75,7 @@ class Session:
         self._pacing = pacing
         self._environment = environment
         self._room_until = 0.0
+        self._latest_clock = 0.0
         self._of_post: tuple[AlmajobError | None, str | None, int] | None = None
         parts = urlsplit(base_url)
         self.host = parts.netloc
@@ -106,8 +117,7 @@ class Session:
             try:
                 answer, found = self._send("GET", path, params, None, deadline, attempt)
                 if found is None:
-                    took = time.monotonic() - begun
-                    return Reading(documents.parse(answer.body), *clock_of(answer.date, took))
+                    return self._reading(answer, time.monotonic() - begun)
                 error = found
             except BrokenOff as broken:
                 error = broken
@@ -138,7 +148,14 @@ class Session:
         self._admit(time.monotonic() + self._limits.total, is_start=True)
         self._room_until = time.monotonic() + _ROOM_SECONDS
 
-    def post(self, path: str, params: Mapping[str, str | int], body: Body) -> dict[str, Any]:
+    def _reading(self, answer: Answer, took: float) -> Reading:
+        clock, error = clock_of(answer.date, took)
+        is_old = clock is not None and clock < self._latest_clock - _DATES_DIFFER
+        self._latest_clock = max(self._latest_clock, clock or 0.0)
+        is_replayed = is_old or came_from_cache(answer.age)
+        return Reading(documents.parse(answer.body), clock, error, is_replayed)
+
+    def post(self, path: str, params: Mapping[str, str | int], body: Body) -> Reading:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
 
         Raises:
@@ -154,10 +171,11 @@ class Session:
         if time.monotonic() > self._room_until:
             self._admit(deadline, is_start=True)
         self._room_until = 0.0
+        begun = time.monotonic()
         answer, error = self._send("POST", path, params, body, deadline)
         if error is not None:
             raise error
-        return documents.parse(answer.body)
+        return self._reading(answer, time.monotonic() - begun)
 
     def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
         """Read a file, once and as long as it takes: each piece is handed on as it comes.

@@ -266,21 +266,24 @@ def test_a_code_of_its_own_counts_more_than_the_status(status: int, code: str, k
         ({"errorsExist": "a"}, None),
         ({"errorList": None}, None),
         ({"web_service_result": "x", "errorsExist": True}, None),
-        ({"errorList": {"error": [[{"errorCode": 7}]]}}, Refusal("7", "", "")),
-        ({"errorList": [{"errorCode": "7"}, {"errorCode": "8"}]}, Refusal("7", "", "")),
+        ({"errorList": {"error": [[{"errorCode": 7}]]}}, Refusal("7", "", "", ("7",))),
+        ({"errorList": [{"errorCode": "7"}, {"errorCode": "8"}]}, Refusal("7", "", "", ("7", "8"))),
         ({"errorList": "x"}, Refusal("", "", "")),
         ({"errorList": {"error": "x"}}, Refusal("", "", "")),
         ({"errorsExist": False, "errorList": {"error": []}}, None),
-        ({"errorsExist": "False", "errorList": {"error": {"errorCode": "7"}}}, Refusal("7", "", "")),
+        ({"errorsExist": "False", "errorList": {"error": {"errorCode": "7"}}}, Refusal("7", "", "", ("7",))),
         ({"errorsExist": True, "errorList": {"error": []}}, Refusal("", "", "")),
         (
             {"errorList": {"error": {"errorCode": None, "errorMessage": "m", "trackingId": "t"}}},
-            Refusal("", "m", "t"),
+            Refusal("", "m", "t", ("",)),
         ),
     ],
 )
 def test_the_first_error_counts(document: dict[str, object], refusal: Refusal | None) -> None:
-    """However deep it is nested; an error that says nothing is one, unless the same answer denies it."""
+    """However deep it is nested; an error that says nothing is one, unless the same answer denies it.
+
+    The codes of all are kept.
+    """
     assert refusal_in(document) == refusal
 
 
