@@ -87,7 +87,9 @@ class Connections:
             return environment.name
         import hashlib
 
-        address = hashlib.sha256(environment.base_url.text.encode()).hexdigest()[:12]
+        # One Alma, however its address is spelled.
+        url = environment.base_url.text.rstrip("/").removesuffix("/almaws/v1").rstrip("/")
+        address = hashlib.sha256(url.encode()).hexdigest()[:12]
         return f"{environment.name}:{address}:{self.key(environment).fingerprint}"
 
     def alma(self, environment: Environment, *, read_only: str, state_dir: str) -> Alma:

@@ -195,6 +195,7 @@ class Context:
             command=self._program,
             policy=self.policy(),
             read_only=self.read_only_by(environment),
+            institution=environment.institution,
         )
 
     def read_only_by(self, environment: Environment) -> str:

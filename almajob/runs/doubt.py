@@ -77,12 +77,14 @@ def _unseen(record: Record) -> OutcomeUnknown:
 def _story(record: Record) -> str:
     """Tell how it came about, and what was found out since."""
     reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
-    return f"It was sent; {'; '.join(reasons) or 'what then happened is not known'}."
+    story = "; ".join(reasons) or "what then happened is not known"
+    # One whose record was lost with others is only meant now.
+    return f"It was sent; {story}." if record.trail[0].state is State.PREPARED else f"{story}.".capitalize()
 
 
 def _until(record: Record) -> str:
     """Say when a start that Alma does not show will count as not made."""
-    if record.state is not State.ABSENT or record.sent_at is None:
+    if record.state is not State.ABSENT or record.missing_at is None:
         return ""
-    at = times.local(record.sent_at + ABSENT_FOR_GOOD + record.sent_error + 60)
+    at = times.local(record.missing_at + ABSENT_FOR_GOOD + 60)
     return f"If it still does not at {at:%H:%M %z}, the run counts as not started."

@@ -106,6 +106,7 @@ class Place:
         command: how almajob is called for this environment, where more than its name is needed.
         policy: what counts as a good end there.
         read_only: what forbids starts there; empty where nothing does.
+        institution: what the ini calls the institution; empty where it does not name it.
     """
 
     environment: str
@@ -117,6 +118,7 @@ class Place:
     command: str = ""
     policy: Policy = field(default_factory=Policy)
     read_only: str = ""
+    institution: str = ""
 
     @property
     def is_production(self) -> bool:

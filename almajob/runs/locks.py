@@ -14,7 +14,7 @@ from almajob import times
 from almajob.errors import Refused
 from almajob.ownfile import NotPrivate, refuse_link
 from almajob.store.locks import Held, locked
-from almajob.store.record import checksum
+from almajob.store.record import alma_of, checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
@@ -25,6 +25,15 @@ _ELSEWHERE = "ALMAJOB_STATE_DIR names another directory."
 def key_lock(run_key: str) -> str:
     """Name the lock of a run key: one of a few, as keys are without number and a lock's file stays."""
     return f"key:{int(checksum(run_key)[:8], 16) % _KEY_LOCKS}"
+
+
+def job_locks(environment: str, identity: str, job_id: str) -> list[str]:
+    """Name the locks of a job, in the order in which everybody takes them.
+
+    Both by the section of the ini and by the Alma that it leads to: another section may lead to the same one,
+    and a section's key may be exchanged.
+    """
+    return sorted({f"{environment}:{job_id}", f"{alma_of(identity)}:{job_id}"})
 
 
 class Locks:

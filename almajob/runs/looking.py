@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from almajob.alma.instances import Instance
@@ -14,7 +14,9 @@ from almajob.store.record import Candidate, Certainty, Record, State
 LOOKS = (2.0, 5.0, 10.0, 18.0, 31.0, 51.0, 81.0, 120.0)
 """When to look for a start without an answer, in seconds after it was sent."""
 ABSENT_FOR_GOOD = 3600.0
-"""Seconds after which a start that Alma still does not show counts as not started."""
+"""Seconds between the first and the last look that do not show a start, until it counts as not made."""
+CLOCKS_AGREE = 20 * 3600.0
+"""Seconds by which Alma's Date header and its submit times may differ; a list reaches a day further."""
 _TIME_MARGIN = 2.0
 # "exl_api" is what real answers say; "API" is what the documentation says.
 _API = {"exl_api", "api"}
@@ -27,10 +29,12 @@ class Trust:
     Attributes:
         tags_show: whether tags are seen in the names of runs: True, False, or None where nobody knows yet.
         may_infer: whether the only run that fits may be taken for ours without a tag.
+        clocks_disagree: whether Alma's Date header and its submit times are known to.
     """
 
     tags_show: bool | None = None
     may_infer: bool = False
+    clocks_disagree: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Finding:
         reason: one sentence.
         instances: those that are ours; more than one where Alma started it twice.
         candidates: those that may be ours.
+        is_missing: whether the list is whole, and has nothing that may be ours.
     """
 
     state: State | None
@@ -49,6 +54,7 @@ class Finding:
     instances: tuple[Instance, ...] = ()
     certainty: Certainty = Certainty.NONE
     candidates: tuple[Candidate, ...] = ()
+    is_missing: bool = False
 
 
 def judge(
@@ -76,7 +82,8 @@ def judge(
     ]
     tags_show = trust.tags_show or any(_is_tagged(record, item) for item in listing.instances)
     if record.tag and tags_show:
-        fitting = []
+        # The tag comes first; of a name that is cut there may be too little of it left.
+        fitting = [item for item in fitting if record.tag.startswith(item.name)]
     if fitting:
         may_infer = trust.may_infer and not (record.tag and trust.tags_show is None)
         return _the_only(record, listing, fitting, may_infer=may_infer) or (
@@ -85,8 +92,38 @@ def judge(
     if not listing.is_complete:
         return _undecided("Alma's list has gaps")
     if not is_last:
-        return _undecided("Alma does not show it yet")
-    return Finding(State.ABSENT, "Alma's list does not show it")
+        return replace(_undecided("Alma does not show it yet"), is_missing=True)
+    return Finding(State.ABSENT, "Alma's list does not show it", is_missing=True)
+
+
+def clocks_disagree(records: Iterable[Record]) -> bool:
+    """Whether Alma's Date header and its submit times did in the latest start of which both are known."""
+    for record in sorted(records, key=lambda record: record.created, reverse=True):
+        submitted = _seconds(record.submit_time)
+        # A run that was found instead of one to be started may have been submitted at any time.
+        if (
+            record.sent_at is not None
+            and submitted is not None
+            and record.certainty is not Certainty.INFERRED
+        ):
+            return abs(submitted - record.sent_at) > CLOCKS_AGREE + record.sent_error
+    return False
+
+
+def is_ahead(listing: Listing) -> bool:
+    """Whether a run was submitted after the list was made: then Alma's two clocks do not agree."""
+    if listing.clock is None:
+        return False
+    latest = listing.clock + listing.clock_error + CLOCKS_AGREE
+    times = (item.submit_time for item in listing.instances)
+    return any(isinstance(when, datetime) and when.timestamp() > latest for when in times)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
 
 
 def _the_only(

@@ -7,6 +7,7 @@ stops a job; so all that is not evidence is "unknown", and is looked for instead
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,8 @@ from almajob.store.record import State
 
 THRESHOLD_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"})
 """The refusals that pass with time."""
+OVERLAP_CODES = frozenset({"402222", "402223", "60347"})
+"""The refusals that another run explains: perhaps our own, where a proxy sent the request twice."""
 REFUSAL_CODES = THRESHOLD_CODES | {
     *("402215", "402216", "402220", "402221", "402228", "402229", "402231", "402248", "402249"),
     *("UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"),
@@ -43,14 +46,19 @@ class Outcome:
     error: AlmajobError | None = None
 
 
-def judge(job_id: str, answer: Submission | AlmajobError) -> Outcome:
+def judge(job_id: str, answer: Submission | AlmajobError, known: Collection[str] = ()) -> Outcome:
     """Decide what an answer proves.
 
     Args:
         job_id: of the job that was to be started.
         answer: Alma's, or what came instead of one.
+        known: instances that cannot be it: Alma listed them before, or they are other starts'.
     """
     if isinstance(answer, Submission):
+        if answer.is_replayed or answer.instance_id in known:
+            return Outcome(
+                State.UNKNOWN, f"the answer is an older one, of run {answer.instance_id or 'none'}"
+            )
         if answer.instance_id and answer.job_id == job_id:
             reason = f"Alma named run {answer.instance_id}"
             return Outcome(State.STARTED, reason, answer.instance_id, _time_in(answer.sentence))
@@ -63,8 +71,19 @@ def judge(job_id: str, answer: Submission | AlmajobError) -> Outcome:
 def is_refusal(error: AlmajobError) -> bool:
     """Whether an error proves that Alma started nothing."""
     if isinstance(error, AlmaError):
-        return 400 <= error.http_status < 500 and error.code in REFUSAL_CODES
+        is_listed = bool(error.codes) and REFUSAL_CODES.issuperset(error.codes)
+        return 400 <= error.http_status < 500 and is_listed and not error.names_run
     return isinstance(error, (NotSent, ReadOnly, CallsUsedUp))
+
+
+def is_perhaps_a_copys(outcome: Outcome) -> bool:
+    """Whether Alma refused the start because of another run, which may be that of a copy of the request."""
+    error = outcome.error
+    return (
+        outcome.state is State.NOT_STARTED
+        and isinstance(error, AlmaError)
+        and not OVERLAP_CODES.isdisjoint(error.codes)
+    )
 
 
 def is_threshold(error: AlmajobError) -> bool:

@@ -51,6 +51,8 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
         as_xml = intention.options.as_xml
         request = means.alma.start_request(draft.job_id, ready.parameters, as_xml=as_xml)
         return Plan(_start_in(place, intention), ready.record, request, ready)
+    if not ready.has_run:
+        return Plan("start nothing, and ask a person which of the runs that are there is this one", ready)
     return Plan("start nothing, and take a run that is there for this one", ready)
 
 

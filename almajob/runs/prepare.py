@@ -15,17 +15,17 @@ from almajob.alma.models import Job, Parameter
 from almajob.alma.pages import Listing, all_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
-from almajob.runs import lastpayload, proof, runkey, sets, slots
+from almajob.runs import lastpayload, prior, proof, runkey, sets, settle, slots
 from almajob.runs.catalogue import reread
 from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.looking import candidate
+from almajob.runs.looking import candidate, is_by_api
 from almajob.runs.parameters import SET_ID, Parameters
+from almajob.store.ledger import LONGEST_MEMORY, Gap
 from almajob.store.record import Certainty, Record, State, Step
 
 LOG = logging.getLogger(__name__)
 
 _UNKNOWN_OFFSET = 3600.0
-_LONGEST_MEMORY = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         tag="",
         trail=(Step(State.PREPARED, now, "meant"),),
         identity=place.identity,
+        named_institution=place.institution,
         holder=f"process {os.getpid()} on {platform.node()}",
     )
 
@@ -112,10 +113,14 @@ def prepared(
         tag = runkey.tag_of(draft.run_key, draft.attempt, runkey.fingerprint(*start))
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
-    listing = _baseline(intention, draft, means)
-    elapsed = means.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
-    found = _found(intention, draft, listing, claimed)
+    listing = _baseline(intention, draft, place, means, claimed)
+    elapsed = means.clock.elapsed()
+    found = (
+        _tagged(draft, listing, claimed)
+        or _lost(intention, draft, place, means, records)
+        or _running(intention, draft, listing)
+    )
     if found is not None:
         return found
     found_set = check_payload(intention, job, place, means)
@@ -159,19 +164,19 @@ def check_payload(intention: Intention, job: Job, place: Place, means: Means) ->
     return None if set_id is None else sets.check(means.alma, job, set_id)
 
 
-def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
-    """List the job's runs from yesterday, or as long as its name has stood for a run, to tomorrow."""
-    is_known = means.ledger.has(
-        lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id)
-    )
-    is_lost = draft.tag and draft.is_named and not is_known
-    # A ledger that knows nothing of the job may be a new one, in the place of one that did.
-    longer = _LONGEST_MEMORY if is_lost else timedelta(0)
+def _baseline(intention: Intention, draft: Record, place: Place, means: Means, claimed: set[str]) -> Listing:
+    """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow."""
     now = means.clock.now()
-    listing = _listed(intention, means, now, longer)
+    since = _may_lack_since(draft, means, now) if draft.tag and draft.is_named else now
+    listing = _listed(intention, means, now, since)
     if listing.clock is not None and abs(listing.clock - now) > slots.HOUR:
         LOG.warning("This machine's clock is not Alma's: it is %+.0f s off.", now - listing.clock)
-        listing = _listed(intention, means, listing.clock, longer)
+        listing = _listed(intention, means, listing.clock, min(since, listing.clock))
+    if draft.tag and draft.is_named and since == now and _has_unknown_tag(draft, listing, claimed):
+        # Another ledger started it, or this one before it was restored.
+        since = now - LONGEST_MEMORY
+        means.ledger.keep_gap(Gap(since, now))
+        listing = _listed(intention, means, now if listing.clock is None else listing.clock, since)
     if not listing.is_complete:
         raise Refused(
             "Alma's list of the job's runs has gaps; nothing was started.",
@@ -181,21 +186,84 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> Listing:
     return listing
 
 
-def _listed(intention: Intention, means: Means, now: float, longer: timedelta) -> Listing:
+def _may_lack_since(draft: Record, means: Means, now: float) -> float:
+    """Return since when the ledger may lack a start of this run key, in seconds since the epoch."""
+    is_known = means.ledger.has(
+        lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id)
+    )
+    # A ledger that knows nothing of the job may be a new one, in the place of one that did.
+    since = means.ledger.gap(now).since if is_known else 0.0
+    return max(since, now - LONGEST_MEMORY)
+
+
+def _has_unknown_tag(draft: Record, listing: Listing, claimed: set[str]) -> bool:
+    """Whether a run was started by almajob of which this ledger knows nothing."""
+    return any(
+        item.id not in claimed and runkey.TAG.search(item.name.replace(draft.job_name, ""))
+        for item in listing.instances
+    )
+
+
+def _listed(intention: Intention, means: Means, now: float, since: float) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
     options, today = intention.options, times.local(now).date()
     waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
     wished = times.local(now - waited).date()
-    since = min(runkey.first_day(options.once_per, wished), today - longer)
-    return all_instances(means.alma, intention.job.id, since=since, until=today + timedelta(days=2))
+    first = min(runkey.first_day(options.once_per, wished), times.local(since).date())
+    return all_instances(means.alma, intention.job.id, since=first, until=today + timedelta(days=2))
 
 
-def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[str]) -> Record | None:
-    """Find an instance that this run is, instead of one to be started.
+def _begin(intention: Intention, now: float) -> float:
+    """Return when the period of a run began, in seconds since the epoch."""
+    wished = intention.options.wished_at
+    today = times.local(now if wished is None else wished).date()
+    first = runkey.first_day(intention.options.once_per, today) + timedelta(days=1)
+    return datetime(first.year, first.month, first.day).timestamp()
 
-    Raises:
-        Refused: the job is running, and nobody said what then.
+
+def _lost(
+    intention: Intention, draft: Record, place: Place, means: Means, records: Sequence[Record]
+) -> Record | None:
+    """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
+
+    Returns:
+        A record that a person must settle; None where none is in question.
     """
+    gap = means.ledger.gap(draft.created)
+    if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
+        return None
+    if draft.tag and settle.tags_shown(draft.job_id, place, means):
+        return None
+    if intention.options.once_per and _begin(intention, draft.created) > gap.lost_until:
+        return None
+    # What this key came to since then is known.
+    if any(record.created >= gap.lost_until for record in prior.of_same_key(draft, records)):
+        return None
+    since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slots.HOUR
+    until = gap.lost_until + slots.HOUR
+    days = (times.local(since).date() - timedelta(days=1), times.local(until).date() + timedelta(days=1))
+    listing = all_instances(means.alma, draft.job_id, since=days[0], until=days[1])
+    known = {record.instance_id for record in settle.others_of(draft, means)}
+    found = [
+        item
+        for item in listing.instances
+        if item.id not in known
+        and is_by_api(item)
+        and isinstance(item.submit_time, datetime)
+        and since <= item.submit_time.timestamp() <= until
+    ]
+    if not found and listing.is_complete:
+        return None
+    reason = "the ledger has lost what was started then, and one of these may be this run"
+    return replace(
+        draft,
+        trail=(Step(State.AMBIGUOUS, draft.created, reason),),
+        candidates=tuple(candidate(item) for item in found[::-1]),
+    )
+
+
+def _tagged(draft: Record, listing: Listing, claimed: set[str]) -> Record | None:
+    """Find an instance that has this run's tag."""
     tagged = [
         item for item in listing.instances if draft.tag and draft.tag in item.name and item.id not in claimed
     ]
@@ -204,6 +272,15 @@ def _found(intention: Intention, draft: Record, listing: Listing, claimed: set[s
         ours = tagged[::-1]
         found = _adopted(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
         return replace(found, candidates=tuple(map(candidate, ours))) if len(ours) > 1 else found
+    return None
+
+
+def _running(intention: Intention, draft: Record, listing: Listing) -> Record | None:
+    """Find an instance that is running, and may be attached to.
+
+    Raises:
+        Refused: the job is running, and nobody said what then.
+    """
     running = [item for item in listing.instances if not item.has_ended]
     if not running or intention.options.if_running == "start":
         return None

@@ -3,84 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from almajob.errors import Refused
+from almajob.runs.runkey import key_in
 from almajob.runs.slots import HOUR
 from almajob.store.ledger import Wanted
-from almajob.store.record import Record
+from almajob.store.record import Record, alma_of
 from almajob.store.rows import RowKey, key_hash
+
+# A start lists the job's runs since yesterday: up to two days of them, whose records must be there.
+_READ_BACK = 72 * HOUR
 
 
 def rows_for(draft: Record, now: float) -> Wanted:
-    """Say which rows of the ledger matter to a start: its key's, its job's, and all of the last day."""
-    hashed = key_hash(draft.run_key)
+    """Say which rows of the ledger matter to a start: its key's, its job's, and all of the last three days.
+
+    Of every section of the ini: another one may lead to the same Alma, or have had another name.
+    """
+    hash_in = cache(lambda environment: key_hash(key_in(draft.run_key, environment)))
 
     def wanted(row: RowKey) -> bool:
-        return row.environment == draft.environment and (
-            row.key_hash == hashed
+        return (
+            row.key_hash == hash_in(row.environment)
             or (row.job_id == draft.job_id and row.is_open)
-            or row.created > (now - 24 * HOUR) * 1000
+            or row.created > (now - _READ_BACK) * 1000
         )
 
     return wanted
 
 
-def is_here(record: Record, institution: str, identity: str) -> bool | None:
+def is_here(record: Record, called: Record) -> bool | None:
     """Whether a record is of the Alma that is called now; None where that cannot be told.
 
-    Two inis may give two institutions the same name, and many jobs have the same id everywhere.
+    Two inis may give two institutions the same name, and many jobs have the same id everywhere. An
+    institution may be renamed, and a section of the ini, too: an equal address and key count for more.
 
     Args:
-        record: of an environment of that name.
-        institution: its code, where the key may ask for it.
-        identity: of its address and key.
+        record: of the ledger.
+        called: a record made for the Alma that is called.
     """
-    if record.institution and institution:
-        return record.institution == institution
-    return True if record.identity == identity else None
+    if alma_of(record.identity) == alma_of(called.identity):
+        return True
+    if record.environment != called.environment:
+        return False
+    if record.named_institution and called.named_institution:
+        return record.named_institution.casefold() == called.named_institution.casefold()
+    if record.institution and called.institution:
+        return record.institution.casefold() == called.institution.casefold()
+    return None
 
 
 def of_here(draft: Record, records: Iterable[Record]) -> list[Record]:
-    """Leave out the records that are certainly of another institution."""
-    return [record for record in records if is_here(record, draft.institution, draft.identity) is not False]
+    """Leave out the records that are of another Alma.
+
+    Raises:
+        Refused: one that matters to this start may be of another, or not: a person decides.
+    """
+    found = []
+    for record in records:
+        here = is_here(record, draft)
+        if here:
+            found.append(record)
+        elif _is_question(draft, record, here):
+            refuse_elsewhere(record, draft)
+    return found
 
 
-def refuse_elsewhere(record: Record, institution: str, identity: str) -> None:
+def _is_question(draft: Record, record: Record, here: bool | None) -> bool:
+    """Whether a record that is not certainly of this Alma keeps a start from being made."""
+    if record.is_retry_safe or record.environment != draft.environment:
+        return False
+    if here is None:
+        return (record.is_open and record.job_id == draft.job_id) or is_this_run(draft, record)
+    # Institutions that differ by the ini's word are two; one that Alma names otherwise may be the same.
+    is_apart = bool(record.named_institution and draft.named_institution)
+    return not is_apart and draft.is_named and is_same_key(draft, record)
+
+
+def refuse_elsewhere(record: Record, called: Record) -> None:
     """Refuse to ask one Alma about a start that was perhaps made in another.
 
     Raises:
         Refused: the record is of another institution, or may be.
     """
-    here = is_here(record, institution, identity)
-    if not here:
-        other = f"the institution {record.institution}" if here is False else "perhaps another institution"
+    here = is_here(record, called)
+    if here:
+        return
+    known = record.institution and called.institution
+    other = f"the institution {record.institution}" if known else "perhaps another institution"
+    now = f", and this one leads to {called.institution}" if known else ""
+    why = f"It was made with another key of [{record.environment}], in {other}{now}."
+    if record.has_run:
         raise Refused(
-            f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
-            why=f"It was made with another key of [{record.environment}], in {other}.",
-            cure="Use the ini with which it was started. If you know what became of it:\n"
-            f"almajob --env {record.environment} runs resolve {record.id} --not-started",
+            f"It cannot be told whether {record.job_name!r} was started here under the run key "
+            f"{record.run_key!r}; nothing was sent.",
+            why=why,
+            cure="If these are two institutions: write institution = NAME into each one's section,\n"
+            f"or choose another --run-key. almajob runs show {record.id} shows the run that has this one.",
         )
+    raise Refused(
+        f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
+        why=why,
+        cure="Use the ini with which it was started. If you know what became of it:\n"
+        f"almajob --env {record.environment} runs resolve {record.id} --not-started",
+    )
+
+
+def is_same_key(one: Record, other: Record) -> bool:
+    """Whether two records have the same run key; that of a period has the section's name in it."""
+    return key_in(one.run_key, "") == key_in(other.run_key, "")
 
 
 def of_same_key(draft: Record, records: Iterable[Record]) -> list[Record]:
-    """Give the records of the same run key."""
-    return [record for record in records if record.run_key == draft.run_key]
+    """Return the records of the same run key."""
+    return [record for record in records if is_same_key(draft, record)]
 
 
 def is_same_start(one: Record, other: Record) -> bool:
-    """Whether two records mean the same job with the same parameters."""
-    return (one.environment, one.job_id, one.parameters) == (
-        other.environment,
-        other.job_id,
-        other.parameters,
-    )
+    """Whether two records of one Alma mean the same job with the same parameters."""
+    return (one.job_id, one.parameters) == (other.job_id, other.parameters)
 
 
 def is_this_run(draft: Record, record: Record) -> bool:
     """Whether the same command has made a record: its key is the same, or neither was given one."""
     if draft.is_named or record.is_named:
-        return draft.run_key == record.run_key
-    return is_same_start(draft, record)
+        return is_same_key(draft, record)
+    # What became of a start may be found out long after it was meant: then that was cut short until now.
+    is_cut_short = not record.is_told and abs(draft.created - record.trail[-1].at) < HOUR
+    return is_same_start(draft, record) and (record.is_open or is_cut_short)
 
 
 def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
@@ -104,13 +155,11 @@ def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
 
 
 def open_of_job(draft: Record, records: Iterable[Record]) -> list[Record]:
-    """Give the job's starts whose outcome is unknown, whatever their key."""
+    """Return the job's starts whose outcome is unknown, whatever their key."""
     return [record for record in records if record.is_open and record.job_id == draft.job_id]
 
 
-def same_run(
-    draft: Record, records: Sequence[Record], now: float, is_busy: Callable[[str], bool]
-) -> Record | None:
+def same_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], bool]) -> Record | None:
     """Find the run that this command already is, so that nothing is started.
 
     A command that names its run is that run, however long ago. One that does not is an earlier one only if
@@ -118,19 +167,11 @@ def same_run(
 
     Args:
         draft: the start that is meant.
-        records: what the ledger has.
-        now: seconds since the epoch.
+        records: what the ledger has of this Alma.
         is_busy: whether a process that lives is still busy with the record of an id.
     """
     found = [record for record in records if record.has_run and is_same_start(draft, record)]
     if draft.is_named:
         return max(of_same_key(draft, found), key=lambda record: record.attempt, default=None)
-    cut_short = [
-        record
-        for record in found
-        if not record.is_named
-        and not record.is_told
-        and abs(now - record.created) < HOUR
-        and not is_busy(record.id)
-    ]
+    cut_short = [record for record in found if is_this_run(draft, record) and not is_busy(record.id)]
     return cut_short[-1] if cut_short else None

@@ -61,6 +61,18 @@ def period_key(period: str, environment: str, job_id: str, parameters: str, now:
     return f"once-per-{period}:{environment}:{job_id}:{parameters[:10]}:{named}"
 
 
+_PERIOD_KEY = re.compile(rf"(once-per-(?:{'|'.join(PERIODS)}):).*(:\w+:[0-9a-f]{{10}}:[^:]+)", re.DOTALL)
+
+
+def key_in(run_key: str, environment: str) -> str:
+    """Return the key that a period's run has in a section of another name; any other key as it is.
+
+    Two sections may lead to one Alma, and a section may be renamed.
+    """
+    found = _PERIOD_KEY.fullmatch(run_key)
+    return f"{found[1]}{environment}{found[2]}" if found else run_key
+
+
 def first_day(period: str, today: date) -> date:
     """Give the day before which no run of this period can have been started."""
     begins = {
@@ -90,20 +102,22 @@ def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
 
 
 def tagged(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parameter, ...]:
-    """Put a tag at the end of the run's name; where none is given, the name is made as Alma's wizard does.
+    """Put a tag in front of the run's name; where none is given, the name is made as Alma's wizard does.
 
-    Another tag in it, such as that of the run that it was copied from, is taken out.
+    In front, as nobody has published how long a name may be: a tag at the end of one that Alma cuts would be
+    lost, and the run taken for one that was never started. Another tag in it, such as that of the run that it
+    was copied from, is taken out.
     """
     if not tag:
         return tuple(parameters)
     if any(item.name == JOB_NAME for item in parameters):
         return tuple(_tagged(item, tag) if item.name == JOB_NAME else item for item in parameters)
-    return (*parameters, Parameter(JOB_NAME, f"{job.name} - via API {tag}"))
+    return (*parameters, Parameter(JOB_NAME, f"{tag} {job.name} - via API"))
 
 
 def _tagged(item: Parameter, tag: str) -> Parameter:
-    untagged = TAG.sub("", item.value).rstrip()
-    return Parameter(item.name, f"{untagged} {tag}".strip())
+    untagged = TAG.sub("", item.value).strip()
+    return Parameter(item.name, f"{tag} {untagged}".strip())
 
 
 def takes_tag(job: Job) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from almajob.alma.calls import for_run
 from almajob.alma.instances import Instance
 from almajob.alma.pages import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
-from almajob.runs import looking
+from almajob.runs import looking, prior
 from almajob.runs.intention import Means, Place
 from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.store.ledger import LedgerUnusable
@@ -21,6 +22,7 @@ LOG = logging.getLogger(__name__)
 
 _LOOK_PATIENCE = 20.0
 _DAY = timedelta(days=1)
+_MONTH = timedelta(days=31)
 _LOOKING_LEADS_TO = {
     State.UNKNOWN: {State.ADOPTED, State.ABSENT, State.AMBIGUOUS},
     State.ABSENT: {State.ADOPTED, State.AMBIGUOUS},
@@ -37,6 +39,9 @@ def settle(record: Record, place: Place, means: Means) -> Record:
     if record.state is State.PREPARED:
         reason = "the process that prepared it ended before it sent anything"
         return keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+    if record.trail[0].state is State.AMBIGUOUS:
+        # The ledger has lost what could decide it.
+        return record
     if record.state is State.SENDING:
         record = keep(_left_alone(record, means), means)
     with for_run(record.run_key):
@@ -50,11 +55,7 @@ def _left_alone(record: Record, means: Means) -> Record:
 
 def look_for(record: Record, place: Place, means: Means) -> Record:
     """Look for a start in Alma's list, again and again while it may still appear there."""
-    trust = Trust(tags_shown(record.job_id, place, means), place.may_infer)
-    others = means.ledger.records(
-        lambda row: row.environment == record.environment and row.job_id == record.job_id
-    )
-    claimed = {other.instance_id for other in others if other.instance_id and other.id != record.id}
+    trust, claimed = _known_before(record, place, means)
     age = _age(record, means.clock.now())
     begun = means.clock.elapsed()
     moments = _moments(record, age)
@@ -71,12 +72,40 @@ def look_for(record: Record, place: Place, means: Means) -> Record:
             LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
             continue
         finding = looking.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
+        if finding.is_missing and record.missing_at is None and listing.clock is not None:
+            at_alma = listing.clock + listing.clock_error
+            record = replace(record, missing_at=means.clock.now(), missing_at_alma=at_alma)
         record = _step(record, finding, means)
-        if record.state is State.ABSENT:
-            record = _absent_for_good(record, finding, listing, means)
+        if record.state is State.ABSENT and finding.state is State.ABSENT:
+            record = _absent_for_good(record, listing, claimed, trust, means)
         if finding.state is not None:
             break
     return record
+
+
+def look_once(record: Record, place: Place, means: Means) -> Finding:
+    """Look whether a start that Alma has refused is there all the same, as soon as it may be listed.
+
+    Raises:
+        AlmajobError: it cannot be looked for.
+    """
+    trust, claimed = _known_before(record, place, means)
+    means.clock.sleep(LOOKS[0])
+    listing = list_around(record, means)
+    return looking.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
+
+
+def _known_before(record: Record, place: Place, means: Means) -> tuple[Trust, set[str]]:
+    """Read what may be relied on, and the runs that are other starts'."""
+    others = others_of(record, means)
+    trust = Trust(tags_shown(record.job_id, place, means), place.may_infer, looking.clocks_disagree(others))
+    return trust, {other.instance_id for other in others if other.instance_id}
+
+
+def others_of(record: Record, means: Means) -> list[Record]:
+    """Read the other starts of a job in the same Alma, whatever its section is called."""
+    found = means.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
+    return [other for other in found if prior.is_here(other, record) is not False]
 
 
 def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
@@ -105,13 +134,33 @@ def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -
         )
 
 
-def list_around(record: Record, means: Means) -> Listing:
-    """List the job's runs from the day before a start to the day after."""
+def list_around(record: Record, means: Means, more: timedelta = timedelta(0)) -> Listing:
+    """List the job's runs from the day before a start to the day after it can have left at the latest.
+
+    Args:
+        record: the start.
+        means: with what.
+        more: how much longer before and after.
+    """
     sent = record.created if record.sent_at is None else record.sent_at
-    day = datetime.fromtimestamp(sent, UTC).date()
-    return all_instances(
-        means.alma, record.job_id, since=day - _DAY, until=day + _DAY, patience=_LOOK_PATIENCE
-    )
+    days = [_day(sent), *(_day(step.at) for step in record.trail if step.state is State.UNKNOWN)]
+    if record.missing_at_alma is not None:
+        days.append(_day(record.missing_at_alma))
+
+    def listed(until: date) -> Listing:
+        since = days[0] - _DAY - more
+        return all_instances(means.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
+
+    until = max(days) + _DAY + more
+    listing = listed(until)
+    if listing.clock is not None and record.missing_at is None and _day(listing.clock) >= until:
+        # This machine stood still, and does not know yet for how long.
+        return listed(_day(listing.clock) + _DAY)
+    return listing
+
+
+def _day(seconds: float) -> date:
+    return datetime.fromtimestamp(seconds, UTC).date()
 
 
 def keep(record: Record, means: Means) -> Record:
@@ -130,11 +179,11 @@ def keep(record: Record, means: Means) -> Record:
 
 
 def _moments(record: Record, age: float) -> list[float]:
-    """Say when to look, in seconds after the start was sent.
+    """Say when to look, in seconds after the start was given up.
 
     Args:
         record: the start.
-        age: how long ago it was sent, in seconds.
+        age: how long ago it was given up, in seconds.
     """
     if record.state is not State.UNKNOWN or age > LOOKS[-1]:
         return [age]
@@ -143,9 +192,12 @@ def _moments(record: Record, age: float) -> list[float]:
 
 
 def _age(record: Record, now: float) -> float:
-    """Tell how long ago it was sent by this machine's clock, which may have been set back."""
-    sent = [step.at for step in record.trail if step.state is State.SENDING]
-    return max(now - sent[0], 0.0) if sent else 0.0
+    """Return for how long, by this machine's clock, the request certainly cannot leave any more.
+
+    It may have left long after SENDING was written: a process can be stopped, and a machine can sleep.
+    """
+    given_up = [step.at for step in record.trail if step.state is State.UNKNOWN]
+    return max(now - given_up[0], 0.0) if given_up else 0.0
 
 
 def _step(record: Record, finding: Finding, means: Means) -> Record:
@@ -163,16 +215,33 @@ def _step(record: Record, finding: Finding, means: Means) -> Record:
     return keep(record.moved(finding.state, means.clock.now(), finding.reason, **changes), means)
 
 
-def _absent_for_good(record: Record, finding: Finding, listing: Listing, means: Means) -> Record:
-    """Let a start count as not made that Alma does not show an hour later, by its clock and by ours."""
-    if finding.state is not State.ABSENT or record.sent_at is None:
-        return record
+def _absent_for_good(
+    record: Record, listing: Listing, claimed: Collection[str], trust: Trust, means: Means
+) -> Record:
+    """Let a start count as not made that Alma did not show in two complete lists an hour apart.
+
+    Both its clock and ours must have gone on for so long: either may have been set, or have stood still.
+    """
+    if record.missing_at is None or record.missing_at_alma is None or listing.clock is None:
+        # It was written by an almajob that did not keep this, or Alma does not tell its time.
+        return keep(record, means)
     now = means.clock.now()
-    alma_now = now if listing.clock is None else listing.clock
-    alma_age = alma_now - record.sent_at - record.sent_error - listing.clock_error
-    if min(alma_age, _age(record, now)) < ABSENT_FOR_GOOD:
+    alma_apart = listing.clock - listing.clock_error - record.missing_at_alma
+    if min(alma_apart, now - record.missing_at) < ABSENT_FOR_GOOD:
         return record
-    reason = "more than an hour after it was sent, Alma's complete list does not show it"
+    # The days of a list are those of the submit times, which may be far from those of the Date header.
+    try:
+        wide = list_around(record, means, _MONTH)
+    except AlmajobError as error:
+        LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
+        return record
+    finding = looking.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
+    if not finding.is_missing:
+        return _step(record, finding, means)
+    if trust.clocks_disagree or looking.is_ahead(wide):
+        LOG.info("Alma's own clocks do not agree; so nothing follows from how long ago it was.")
+        return record
+    reason = "an hour after it was first looked for, Alma's complete list still does not show it"
     return keep(record.moved(State.NOT_STARTED, now, reason), means)
 
 
@@ -222,8 +291,8 @@ def run_for(record: Record, instance_id: str, means: Means) -> Instance:
             f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
             cure=f"almajob runs show {record.id} shows what may be it.",
         )
-    for other in means.ledger.records(lambda row: row.environment == record.environment):
-        if other.instance_id == instance_id and other.id != record.id:
+    for other in others_of(record, means):
+        if other.instance_id == instance_id:
             raise Refused(
                 f"Run {instance_id} is the one of another start: {other.id}.",
                 cure=f"almajob runs show {other.id} tells more.",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, sub
 from almajob.runs.catalogue import Catalogue, reread
 from almajob.runs.guard import Unconfirmed, refuse_typed
 from almajob.runs.intention import Intention, Means, Place, StartOptions
-from almajob.runs.locks import LOCK_WAIT, Locks
+from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import check_payload
@@ -252,7 +252,14 @@ class Starts:
     def _refuse_elsewhere(self, record: Record) -> None:
         place, means = self._place, self._means
         found = proof.current(means.alma, means.ledger, place.identity, means.clock.now())
-        prior.refuse_elsewhere(record, found.institution, place.identity)
+        called = replace(
+            record,
+            environment=place.environment,
+            institution=found.institution,
+            identity=place.identity,
+            named_institution=place.institution,
+        )
+        prior.refuse_elsewhere(record, called)
 
     def _asked(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
         """Ask a person whether the only run that fits is ours; whatever fails, the doubt remains."""
@@ -280,8 +287,12 @@ class Starts:
             LOG.warning("%s", unknown)
             raise
 
-    def _locked(self, record: Record) -> AbstractContextManager[None]:
-        return self._locks.lock(f"{record.environment}:{record.job_id}", LOCK_WAIT)
+    @contextmanager
+    def _locked(self, record: Record) -> Iterator[None]:
+        with ExitStack() as held:
+            for name in job_locks(record.environment, record.identity, record.job_id):
+                held.enter_context(self._locks.lock(name, LOCK_WAIT))
+            yield
 
     def _current(self, record: Record) -> Record:
         """Read a record again, now that nobody else can change it."""

@@ -8,7 +8,7 @@ for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,10 +19,11 @@ from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.guard import refuse_unagreed
 from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.locks import key_lock
-from almajob.runs.outcome import Outcome, is_threshold, judge
+from almajob.runs.locks import job_locks, key_lock
+from almajob.runs.outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
 from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
+from almajob.runs.runkey import key_in
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.record import Certainty, Record, State
 
@@ -45,16 +46,16 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         OutcomeUnknown: it cannot be told whether the job was started; the error has the record.
         AlmajobError: nothing was started.
     """
-    where = f"{place.environment}:{intention.job.id}"
     with of_start(intention.run_key), ExitStack() as locks:
         try:
-            locks.enter_context(means.locks.lock(where, intention.options.lock_wait, _BUSY))
+            for name in job_locks(place.environment, place.identity, intention.job.id):
+                locks.enter_context(means.locks.lock(name, intention.options.lock_wait, _BUSY))
         except Refused as busy:
             return _known_meanwhile(intention, place, means, busy)
         draft = drafted(intention, place, means)
         if draft.is_named:
-            # The same name for another job, at the same time.
-            key = key_lock(draft.run_key)
+            # The same name for another job, or in another section, at the same time.
+            key = key_lock(key_in(draft.run_key, ""))
             locks.enter_context(means.locks.lock(key, intention.options.lock_wait, _BUSY))
         try:
             record = _start(intention, place, means, draft)
@@ -108,7 +109,7 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
         return _send(ready, place, means, as_xml=intention.options.as_xml)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
     means.ledger.write(ready)
-    if is_twice(ready):
+    if not ready.has_run or is_twice(ready):
         raise in_doubt(ready)
     return ready
 
@@ -128,7 +129,7 @@ def earlier(
     intention: Intention, draft: Record, records: Sequence[Record], place: Place, means: Means
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
-    same = prior.same_run(draft, records, means.clock.now(), means.locks.is_held)
+    same = prior.same_run(draft, records, means.locks.is_held)
     if same is None:
         return None, 1
     if intention.options.rerun_failed and _has_failed(same, intention.options.policy or place.policy, means):
@@ -162,7 +163,6 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
 
 def _settled(draft: Record, record: Record, place: Place, means: Means) -> Record:
     """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
-    prior.refuse_elsewhere(record, draft.institution, draft.identity)
     if record.state is not State.PREPARED:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
     was_sent = record.state is not State.PREPARED
@@ -193,6 +193,8 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
 def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
     record, clock = ready.record, means.clock
+    others = settle.others_of(record, means)
+    known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
     means.alma.make_room()
     means.ledger.write(record)
@@ -206,7 +208,9 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.moved(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
     _write_sending(record, means)
-    outcome = _post(record, ready, means, as_xml=as_xml)
+    outcome = _post(record, ready, known, means, as_xml=as_xml)
+    if is_perhaps_a_copys(outcome):
+        outcome = _after_overlap(record, outcome, place, means)
     record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
     record = _found_out(record, outcome, place, means)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
@@ -265,9 +269,10 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {"instance_id": outcome.instance_id, "certainty": Certainty.CONFIRMED, "submit_time": when}
 
 
-def _post(record: Record, ready: Ready, means: Means, *, as_xml: bool) -> Outcome:
+def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *, as_xml: bool) -> Outcome:
     try:
-        return judge(record.job_id, means.alma.submit(record.job_id, ready.parameters, as_xml=as_xml))
+        answer = means.alma.submit(record.job_id, ready.parameters, as_xml=as_xml)
+        return judge(record.job_id, answer, known)
     except AlmajobError as error:
         return judge(record.job_id, error)
     except Exception as error:
@@ -276,7 +281,31 @@ def _post(record: Record, ready: Ready, means: Means, *, as_xml: bool) -> Outcom
         return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
     except BaseException:
         # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
-        reason = "almajob was interrupted before the answer came"
-        record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
-        LOG.warning("%s", in_doubt(record))
+        _keep_interrupted(record, means)
         raise
+
+
+def _keep_interrupted(record: Record, means: Means) -> None:
+    reason = "almajob was interrupted before the answer came"
+    record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
+    LOG.warning("%s", in_doubt(record))
+
+
+def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means) -> Outcome:
+    """Look once whether the run that Alma refused to overlap is our own.
+
+    A proxy may send a request twice: Alma starts the job for the first one, and refuses the second, whose
+    answer is the one that comes back.
+    """
+    try:
+        finding = settle.look_once(record, place, means)
+    except Exception as error:  # whatever it is, Alma has been asked to start the job
+        LOG.debug("It could not be looked for.", exc_info=True)
+        why = error.what if isinstance(error, AlmajobError) else type(error).__name__
+        return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {why}")
+    except BaseException:
+        _keep_interrupted(record, means)
+        raise
+    if finding.is_missing:
+        return refused
+    return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; a run has begun since")

@@ -16,14 +16,15 @@ from almajob.alma.answers import Reading
 from almajob.alma.api import Alma, StartRequest
 from almajob.alma.instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, Parameter
-from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent
+from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.intention import Means
 from almajob.runs.locks import Locks
-from almajob.store.ledger import Ledger, Wanted
+from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
 from almajob.store.record import Record
 from almajob.store.rows import RowKey, key_hash
 from tests.clocks import FastClock
 
+DAY = 86_400.0
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
 MANUAL = Job("M44", "Export Bibliographic records", Code("MANUAL"))
 SCHEDULED = Job("S1", "ERP export", Code("SCHEDULED"))
@@ -60,6 +61,10 @@ class Behaviour:
         took: seconds until the answer.
         lists_fail_for: seconds after the start in which no list can be had.
         lists_lack: whether every other list after the start says that it has more than it shows.
+        stopped: seconds for which the process stands still directly before the request leaves.
+        replays: whether a proxy answers with what Alma said of an earlier start.
+        names_cut: how much of a run's name is shown.
+        submit_off: seconds by which Alma's submit times differ from its Date header.
     """
 
     name: str
@@ -71,14 +76,23 @@ class Behaviour:
     took: float = field(default=0.3, repr=False)
     lists_fail_for: float = field(default=0.0, repr=False)
     lists_lack: bool = field(default=False, repr=False)
+    stopped: float = field(default=0.0, repr=False)
+    replays: bool = field(default=False, repr=False)
+    names_cut: int = field(default=1000, repr=False)
+    submit_off: float = field(default=0.0, repr=False)
 
 
 def _fine(job_id: str, run_id: str) -> Submission:
     return Submission(run_id, job_id, f"Job no. {run_id} triggered on Sun, 22 Nov 2026 12:00:00 GMT")
 
 
-def _refused(code: str, status: int = 400) -> Callable[[str, str], Any]:
-    return lambda _job, _run: AlmaRefused("no", code=code, text="", tracking_id="", http_status=status)
+def _refused(*codes: str, names_run: bool = False) -> Callable[[str, str], Any]:
+    def refused(_job: str, _run: str) -> AlmaRefused:
+        error = AlmaRefused("no", code=codes[0], text="", tracking_id="", http_status=400)
+        error.codes, error.names_run = codes, names_run
+        return error
+
+    return refused
 
 
 def _failed(_job: str, _run: str) -> Any:
@@ -117,6 +131,26 @@ BEHAVIOURS = (
         "accepted, dropped, listed late, lists with gaps", True, _broken, shows_after=40, lists_lack=True
     ),
     Behaviour("accepted, dropped, names are not shown", True, _broken, shows_names=False),
+    Behaviour("sent an hour late, dropped, listed late", True, _broken, stopped=3700, shows_after=5),
+    Behaviour("sent an hour late, listed late", True, _fine, stopped=3700, shows_after=5),
+    Behaviour("sent an hour late, slow, listed late", True, _broken, stopped=3700, took=120, shows_after=125),
+    Behaviour("sent three days late, dropped, listed late", True, _broken, stopped=3 * DAY, shows_after=5),
+    Behaviour("stood still for an hour, then not sent", False, _broken, stopped=3700),
+    Behaviour("a proxy answers with an earlier start", False, _fine, replays=True),
+    Behaviour("accepted, and a proxy answers with an earlier start", True, _fine, replays=True),
+    Behaviour("sent twice by a proxy, the copy overlaps", True, _refused("60347")),
+    Behaviour("sent twice by a proxy, the copy has no slot", True, _refused("402222"), shows_after=1),
+    Behaviour("sent twice by a proxy, the copy is one too many", True, _refused("402223")),
+    Behaviour("accepted, a listed code and an unlisted one", True, _refused("402228", "402224")),
+    Behaviour("accepted, a listed code with a run's link", True, _refused("402228", names_run=True)),
+    Behaviour("accepted, dropped, names are cut at 255", True, _broken, names_cut=255),
+    Behaviour("accepted, dropped, names are cut at 40", True, _broken, names_cut=40),
+    Behaviour("accepted, dropped, names are cut at 16", True, _broken, names_cut=16),
+    Behaviour("accepted, dropped, names are cut at 10", True, _broken, names_cut=10),
+    Behaviour("accepted, dropped, submit times 2 days behind", True, _broken, submit_off=-2 * DAY),
+    Behaviour("accepted, dropped, submit times 5 days behind", True, _broken, submit_off=-5 * DAY),
+    Behaviour("accepted, dropped, submit times 3 days ahead", True, _broken, submit_off=3 * DAY),
+    Behaviour("dropped before it was read, submit times 3 days behind", False, _broken, submit_off=-3 * DAY),
 )
 
 
@@ -165,6 +199,7 @@ class ModelAlma:
     stranger_at: float | None = None
     seconds: float = 20.0
     kind: str = "SANDBOX"
+    institution: str = "01MODEL_INST"
 
     def our_runs(self) -> list[str]:
         return [item.instance.id for item in self.shown if item.is_ours]
@@ -175,7 +210,9 @@ class ModelAlma:
 
     def general(self) -> General:
         self._call()
-        return General(self.kind, "01MODEL_INST")
+        if not self.institution:
+            raise KeyRefused("no", code="UNAUTHORIZED", text="", tracking_id="", http_status=400)
+        return General(self.kind, self.institution)
 
     def instance(self, instance_id: str, _job_id: str = "ALL", **_: object) -> Instance:
         self._call()
@@ -210,19 +247,29 @@ class ModelAlma:
     ) -> Submission:
         self.switch.moment()
         self.posts += 1
-        self.sent_at = self.true_now()
+        # The others do not stand still.
+        sent, self.sent_at = self.true_now(), self.true_now() + self.behaviour.stopped
+        if self.stranger.after is not None and self.stranger.after > 0 and self.stranger_at is None:
+            self.stranger_at = sent + self.stranger.after
+        self.time.advance(self.behaviour.stopped)
         if self.posts > 1:
             # A trouble passes; what it left behind does not.
-            self.behaviour = replace(BEHAVIOURS[0], shows_names=self.behaviour.shows_names)
+            self.behaviour = replace(
+                BEHAVIOURS[0],
+                shows_names=self.behaviour.shows_names,
+                names_cut=self.behaviour.names_cut,
+                submit_off=self.behaviour.submit_off,
+            )
         run_id = "0"
         if self.behaviour.accepts:
             name = next((item.value for item in parameters if item.name == "job_name"), self.job_.name)
             for _ in range(self.behaviour.copies):
                 run_id = self.begin(name if self.behaviour.shows_names else self.job_.name, is_ours=True)
-        if self.stranger.after is not None and self.stranger.after > 0 and self.stranger_at is None:
-            self.stranger_at = self.true_now() + self.stranger.after
+        self.switch.moment()
         self.time.advance(self.behaviour.took)
         self.switch.moment()
+        if self.behaviour.replays:
+            run_id = self.shown[0].instance.id
         answer = self.behaviour.answer(job_id, run_id)
         if isinstance(answer, Exception):
             raise answer
@@ -242,10 +289,10 @@ class ModelAlma:
         run_id = str(7000 + len(self.shown))
         instance = Instance(
             run_id,
-            name,
+            name[: self.behaviour.names_cut],
             Code("RUNNING"),
             submitted_by=Code(by),
-            submit_time=datetime.fromtimestamp(begun, UTC),
+            submit_time=datetime.fromtimestamp(begun + self.behaviour.submit_off, UTC),
             job=self.job_,
         )
         lag = self.behaviour.shows_after if is_ours else 0.0
@@ -292,6 +339,8 @@ class ModelLedger:
     switch: Switch = field(default_factory=Switch)
     kept: dict[str, Record] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    known_gap: Gap | None = None
+    newest: str = ""
 
     def records(self, wanted: Wanted = lambda _key: True, *, wait: float = 0) -> list[Record]:
         found = [record for record in self.kept.values() if wanted(_row(record))]
@@ -304,6 +353,9 @@ class ModelLedger:
         self.switch.moment()
         before = self.kept.get(record.id)
         assert before is None or record.trail[: len(before.trail)] == before.trail
+        if before is None:
+            self.known_gap = self._gap(record.created)
+            self.newest = record.id
         # What cannot be read again was not kept.
         self.kept[record.id] = Record.from_json(record.to_json())
         self.switch.moment()
@@ -312,6 +364,20 @@ class ModelLedger:
         self.switch.moment()
         self.kept[record.id] = replace(self.kept[record.id], **changes)
         self.switch.moment()
+
+    def gap(self, now: float) -> Gap:
+        return self._gap(now) or Gap(now, now)
+
+    def keep_gap(self, gap: Gap) -> None:
+        self.known_gap = gap.joined(self.known_gap)
+
+    def _gap(self, now: float) -> Gap | None:
+        created = {record.id: record.created for record in self.kept.values()}
+        return find_gap(created, self.newest, self.known_gap, now)
+
+    def restore(self, kept: dict[str, Record], facts: dict[str, Any]) -> None:
+        """Put it back to what a backup has; the name of the newest record stands beside it."""
+        self.kept, self.facts, self.known_gap = dict(kept), dict(facts), None
 
     def fact(self, name: str) -> Any:
         return self.facts.get(name)

@@ -49,12 +49,13 @@ def test_what_alma_does_not_show_is_looked_for_by_the_same_command() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "at"), [(0.0, "11:54"), (39.0, "11:54"), (40.0, "11:55"), (101.0, "11:56")]
+    ("after", "at"), [(0.0, "11:54"), (39.0, "11:54"), (40.0, "11:55"), (101.0, "11:56")]
 )
-def test_what_stays_absent_is_told_with_its_end(berlin: None, error: float, at: str) -> None:
-    """An hour after it was sent, the doubt about that time, and a minute, by the local clock."""
+def test_what_stays_absent_is_told_with_its_end(berlin: None, after: float, at: str) -> None:
+    """An hour after the first list without it, and a minute, by the local clock."""
     assert ABSENT_FOR_GOOD == 3600
-    assert in_doubt(replace(ABSENT, sent_error=error)).why == (
+    assert ABSENT.sent_at is not None
+    assert in_doubt(replace(ABSENT, missing_at=ABSENT.sent_at + after)).why == (
         "It was sent; HTTP 502; Alma shows none. "
         f"If it still does not at {at} +0200, the run counts as not started."
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from almajob.alma.instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.pages import Listing
-from almajob.runs.looking import Finding, Trust, judge
+from almajob.runs.looking import Finding, Trust, clocks_disagree, is_ahead, judge
 from almajob.store.record import Certainty, Record, State, Step
 from tests.store.test_record import new
 
@@ -62,6 +62,28 @@ def test_where_tags_show_nothing_else_can_be_ours() -> None:
     assert _judge(TAGGED, _run(), is_last=True).state is State.ABSENT
     other = _run("8", name="Else [aj:ZZZZZZZZZZ]")
     assert _judge(TAGGED, _run(), other, trust=UNPROVEN, is_last=True).state is State.ABSENT
+
+
+@pytest.mark.parametrize("shown", ["", "[aj:", TAG[:-1]])
+def test_a_name_that_shows_too_little_of_a_tag_proves_nothing(shown: str) -> None:
+    """Alma may cut names: the tag comes first, and what is less than a tag may be ours."""
+    assert _judge(TAGGED, _run(name=shown)).state is not State.ABSENT
+    assert not _judge(TAGGED, _run(name=shown), is_last=True).is_missing
+    assert _judge(TAGGED, _run(name=f"{TAG} Exp")).certainty is Certainty.TAGGED
+
+
+@pytest.mark.parametrize(
+    ("hours", "disagree"), [(0, False), (-19, False), (21, True), (-48, True), (72, True)]
+)
+def test_earlier_starts_tell_whether_almas_clocks_agree(hours: int, disagree: bool) -> None:
+    """The latest start of which both the Date header's time and the submit time are known decides."""
+    submitted = datetime.fromtimestamp(SENT + hours * 3600, UTC).isoformat()
+    known = replace(UNTAGGED, submit_time=submitted, certainty=Certainty.CONFIRMED)
+    unknown = replace(UNTAGGED, trail=(Step(State.PREPARED, SENT + 9, ""),))
+    attached = replace(unknown, submit_time=submitted, sent_at=None)
+    assert clocks_disagree([known, unknown, attached]) is disagree
+    assert not clocks_disagree([unknown, attached])
+    assert is_ahead(Listing((_run(after=hours * 3600),), True, SENT)) is (hours > 20)
 
 
 def test_where_nobody_knows_whether_tags_show_a_person_decides() -> None:

@@ -234,7 +234,7 @@ def test_a_run_is_saved_for_each_environment(simulated: SimulatedAlma, almajob: 
     assert almajob("--env", "sandbox", "run", "theses").code == 0
     assert almajob("--env", "production", "run", "theses", "--yes").code == 0
     (run,) = simulated.institution.production.runs()
-    assert dict(run.parameters)["job_name"].startswith("P [aj:")
+    assert dict(run.parameters)["job_name"].endswith("] P")
 
 
 @pytest.mark.parametrize(

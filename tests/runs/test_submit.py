@@ -26,7 +26,7 @@ from almajob.errors import (
     Refused,
     Unreachable,
 )
-from almajob.runs import submit
+from almajob.runs import settle, submit
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.outcome import REFUSAL_CODES
 from almajob.runs.parameters import Parameters
@@ -35,10 +35,13 @@ from almajob.runs.plan import plan as plan_of
 from almajob.runs.prepare import with_key
 from almajob.runs.slots import NoSlot
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.record import Certainty, Record, State
+from almajob.store.record import Certainty, Record, State, Step
 from tests.clocks import FastClock
 from tests.fake_alma import FakeAlma, answer, error, instance, job, started
 from tests.runs.conftest import LAB
+from tests.store.test_record import new
+
+DAY = 86_400.0
 
 ERP = job("S1", "ERP export")
 FOUND = Job("S1", "ERP export")
@@ -53,6 +56,12 @@ def _jobs(alma: FakeAlma) -> Iterator[None]:
     GIVEN_UP.clear()
     yield
     GIVEN_UP.set()
+
+
+@pytest.fixture
+def alma_keeps_time(monkeypatch: pytest.MonkeyPatch, time: FastClock) -> None:
+    """What Alma's Date header says moves on as this machine's time does."""
+    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now(), 0.5))
 
 
 def _start(
@@ -237,17 +246,17 @@ def test_an_interruption_during_the_start_is_not_silent(
 
 
 def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, means: Means) -> None:
-    """In job_name, made as Alma's wizard does where there is none, else at its end; order is kept."""
-    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    """In front of job_name, which is made as Alma's wizard does where there is none; order is kept."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     alma.on("GET /sets/1", {"id": "1", "name": "Theses", "number_of_members": {"value": 3}})
     first = _start(means, MANUAL)
     named = (Parameter("set_id", "1"), Parameter("job_name", "Mine"), Parameter("x", ""))
     second = _start(means, MANUAL, named)
     bodies = [request.get_json() for request in alma.requests if request.method == "POST"]
     assert bodies[0]["parameter"] == [
-        {"name": {"value": "job_name"}, "value": f"Export records - via API {first.tag}"}
+        {"name": {"value": "job_name"}, "value": f"{first.tag} Export records - via API"}
     ]
-    assert [item["value"] for item in bodies[1]["parameter"]] == ["1", f"Mine {second.tag}", ""]
+    assert [item["value"] for item in bodies[1]["parameter"]] == ["1", f"{second.tag} Mine", ""]
     assert first.tag != second.tag
 
 
@@ -294,19 +303,91 @@ def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
     assert len(alma.calls("POST")) == 1
 
 
-@pytest.mark.parametrize(("environment", "days"), [("lab", 1), ("production", 31)])
+def _days_listed(alma: FakeAlma) -> int:
+    """Return how many days before its own the last start listed the job's runs, and forget the requests."""
+    asked = next(request.args for request in alma.requests if "submit_date_from" in request.args)
+    alma.requests.clear()
+    since, until = (date.fromisoformat(asked[name]) for name in ("submit_date_from", "submit_date_to"))
+    return (until - since).days - 2
+
+
 def test_a_ledger_that_knows_nothing_of_the_job_is_taken_for_a_new_one(
-    alma: FakeAlma, means: Means, ledger: Ledger, environment: str, days: int
+    alma: FakeAlma, means: Means, ledger: Ledger
 ) -> None:
     """Then our tag is looked for in a month of runs; the same id in another environment is another job."""
+    for days_ago in range(40, 0, -1):
+        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     _start(means, MANUAL, run_key="first")
-    alma.on("GET /general", {"environment_type": environment.replace("lab", "sandbox")})
-    place = LAB if environment == "lab" else replace(PRODUCTION, identity="production:key")
-    _start(means, MANUAL, place=place, run_key="second")
-    asked = [request.args for request in alma.requests if "submit_date_from" in request.args][-1]
-    since, until = (date.fromisoformat(asked[name]) for name in ("submit_date_from", "submit_date_to"))
-    assert (until - since).days == days + 2
+    assert _days_listed(alma) == 1
+    alma.on("GET /general", {"environment_type": "PRODUCTION"})
+    _start(means, MANUAL, place=replace(PRODUCTION, identity="production:key"), run_key="second")
+    assert _days_listed(alma) == 31
+
+
+def _earlier(record_id: str, at: float, **more: Any) -> Record:
+    """Return a start that was not made."""
+    trail = (Step(State.PREPARED, at, ""), Step(State.NOT_STARTED, at, ""))
+    return new(id=record_id, environment="lab", job_id="M44", trail=trail, **more)
+
+
+@pytest.mark.usefixtures("alma_keeps_time")
+def test_what_a_ledger_may_have_missed_is_searched_by_the_tag(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """For as long as nothing was written, and for a month after it lost a record that it had."""
+    for days_ago in range(40, 5, -1):
+        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+    alma.on("POST /jobs/M44", *(started(EXPORT, str(number)) for number in range(77, 99)))
+    kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
+    _start(means, MANUAL, run_key="after six days")
+    assert _days_listed(alma) == 6
+    shutil.rmtree(ledger.directory)
+    kept.rename(ledger.directory)
+    for days_later in range(1, 20):
+        time.slept += DAY
+        _start(means, MANUAL, run_key=f"later {days_later}")
+        assert _days_listed(alma) == 6 + days_later
+
+
+@pytest.mark.usefixtures("alma_keeps_time")
+def test_a_run_of_another_ledger_is_noticed_by_its_tag(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """Then this one may have missed others, too: from then on a month is searched."""
+    for days_ago in range(40, 0, -1):
+        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+    alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
+    theirs = instance("70", EXPORT, "COMPLETED_SUCCESS", name="[aj:ABCDEFGH23] Theses")
+    alma.on("GET /jobs/M44/instances", _listed(theirs), _listed())
+    _start(means, MANUAL, run_key="first")
+    # After a look at two days.
+    assert _days_listed(alma) == 1
+    time.slept += DAY
+    _start(means, MANUAL, run_key="second")
+    assert _days_listed(alma) == 31
+
+
+def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """A scheduled job has no tag: what ran in the time that is lost may be this run key's."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
+    ledger.write(_earlier("r", means.clock.now() - DAY, run_key="x"))
+    kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
+    _start(means, run_key="k")
+    when = datetime.fromtimestamp(means.clock.now(), UTC).isoformat()
+    alma.on("GET /jobs/S1/instances", _listed(instance("77", ERP, "COMPLETED_SUCCESS", submit_time=when)))
+    shutil.rmtree(ledger.directory)
+    kept.rename(ledger.directory)
+    time.slept += 600
+    with pytest.raises(OutcomeUnknown) as caught:
+        _start(means, run_key="k")
+    assert "Candidates: 77 of" in caught.value.why
+    assert len(alma.calls("POST")) == 1
+    (record,) = ledger.records(lambda row: row.is_open)
+    settle.resolve(record, means, found=None, by="a person")
+    assert _start(means, run_key="k").instance_id == "78"
 
 
 def test_two_runs_with_our_tag_are_told_after_a_lost_ledger_too(
@@ -435,6 +516,7 @@ def test_after_an_hour_an_absent_start_counts_as_not_made(
     # Alma's Date header has not moved: it is not an hour later there.
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="a")
+    # From now on it moves as ours does.
     monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now(), 0.5))
     assert _start(means, run_key="a").instance_id == "78"
     states = [record.state for record in ledger.records()]
@@ -523,15 +605,192 @@ def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, means: Means) -> None:
 def test_two_institutions_of_one_name_are_kept_apart(
     alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
 ) -> None:
-    """The same environment name and the same job id in another ini: neither settles the other's starts."""
-    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
+    """The same environment name and the same job id in another ini: neither settles the other's starts.
+
+    Where the inis do not name them, they may be one that was renamed: under one run key nothing is started.
+    """
+    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"), started(ERP, "79"))
+    one, other = replace(LAB, institution="one"), replace(LAB, institution="two", identity="lab:another key")
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(means, place=one, run_key="k")
     time.slept += 5000
     alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": "01OTHER_INST"}})
-    other = replace(LAB, identity="lab:another key")
-    assert _start(means, place=other, run_key="k").instance_id == "78"
-    assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED]
+    with pytest.raises(Refused, match="cannot be looked for with this key"):
+        _start(means, place=replace(other, institution=""), run_key="k")
+    assert _start(means, place=replace(other, institution=""), run_key="another").instance_id == "78"
+    assert _start(means, place=other, run_key="k").instance_id == "79"
+    assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED, State.STARTED]
+
+
+def test_an_institution_that_is_renamed_is_the_same(alma: FakeAlma, means: Means, time: FastClock) -> None:
+    """An equal address and key count for more than a name, in another case or altogether other."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    first = _start(means, run_key="k")
+    for name in ("01fake_inst", "01FAKE_LIBRARY"):
+        time.slept += 90_000
+        alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": name}})
+        assert _start(means, run_key="k").instance_id == first.instance_id
+    assert len(alma.calls("POST")) == 1
+
+
+def test_another_section_with_the_same_address_and_key_is_the_same_alma(
+    alma: FakeAlma, means: Means, ledger: Ledger
+) -> None:
+    """Run keys, periods and starts in doubt are those of the Alma that is called."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), Response("<html>", 502))
+    second = replace(LAB, environment="lab2", identity="lab2:address:key")
+    first = replace(LAB, identity="lab1:address:key")
+    assert _start(means, place=first, run_key="k").instance_id == "77"
+    assert _start(means, place=second, run_key="k").instance_id == "77"
+    assert _start(means, place=first, once_per="day").instance_id == "78"
+    assert _start(means, place=second, once_per="day").instance_id == "78"
+    with pytest.raises(OutcomeUnknown):
+        _start(means, place=first, run_key="lost")
+    with pytest.raises(Refused, match="is in doubt"):
+        _start(means, place=second, run_key="other")
+    with pytest.raises(OutcomeUnknown):
+        _start(means, place=second, run_key="lost")
+    assert len(alma.calls("POST")) == 3
+
+
+def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, means: Means) -> None:
+    """The section leads elsewhere now, and its key may not ask where: it is not started, nor said to be."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    _start(means, run_key="k")
+    alma.on("GET /general", error("UNAUTHORIZED"), status=400)
+    with pytest.raises(Refused, match=r"cannot be told whether .* was started here") as caught:
+        _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
+    assert caught.value.exit_code == 5
+    assert "institution = NAME" in caught.value.cure
+    assert len(alma.calls("POST")) == 1
+
+
+# --- between here and Alma ---
+
+
+@pytest.mark.parametrize("headers", [{}, {"Age": "3600"}])
+def test_an_earlier_answer_proves_no_start(
+    alma: FakeAlma, means: Means, ledger: Ledger, headers: dict[str, str]
+) -> None:
+    """A proxy answers with what Alma said of a run that is known, or that it has kept for an hour."""
+    shown = [instance("70", ERP, "COMPLETED_SUCCESS")] if not headers else []
+    alma.on("GET /jobs/S1/instances", _listed(*shown))
+    alma.on("POST /jobs/S1", answer(started(ERP, "70"), headers=headers))
+    with pytest.raises(OutcomeUnknown, match="It cannot be told"):
+        _start(means, run_key="k")
+    (record,) = ledger.records()
+    assert (record.state, record.instance_id) == (State.ABSENT, "")
+    assert len(alma.calls("POST")) == 1
+
+
+def test_the_run_of_another_start_proves_no_start(alma: FakeAlma, means: Means) -> None:
+    """Even one that Alma does not list any more."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    _start(means, run_key="a")
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="b")
+
+
+@pytest.mark.parametrize("code", ["402222", "402223", "60347"])
+def test_a_refusal_that_our_own_run_explains_is_not_believed(
+    alma: FakeAlma, means: Means, ledger: Ledger, code: str
+) -> None:
+    """A proxy sent the request twice: one look shows the run that the first one started."""
+    sent: list[str] = []
+
+    def refuse(request: Request) -> Response:
+        sent.append(request.get_json()["parameter"][0]["value"])
+        return answer(error(code), 400)
+
+    def listing(_request: Request) -> Response:
+        return answer(_listed(*(instance("77", EXPORT, "RUNNING", name=name) for name in sent)))
+
+    alma.on("POST /jobs/M44", refuse)
+    alma.on("GET /jobs/M44/instances", listing)
+    found = _start(means, MANUAL, run_key="k", wait_for_slot=600)
+    assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
+    assert len(alma.calls("POST")) == 1
+
+
+def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, means: Means) -> None:
+    """And no other refusal costs any."""
+    for code, looks in (("402222", 1), ("402228", 0)):
+        alma.reset()
+        alma.on("GET /general", {"environment_type": "SANDBOX"})
+        alma.on("GET /jobs/S1", ERP)
+        alma.on("GET /jobs/S1/instances", _listed())
+        alma.on("POST /jobs/S1", error(code), status=400)
+        with pytest.raises(AlmaRefused):
+            _start(means, run_key=code)
+        after = alma.calls()[alma.calls().index("POST /jobs/S1?op=run") + 1 :]
+        assert [call.partition("?")[0] for call in after] == ["GET /jobs/S1/instances"] * looks
+
+
+@pytest.mark.parametrize("more", [{"errorCode": "402224"}, {"errorCode": "402228", "link": "/instances/77"}])
+def test_a_refusal_that_says_something_else_besides_proves_nothing(
+    alma: FakeAlma, means: Means, more: dict[str, str]
+) -> None:
+    """Another error that is no refusal, or a run."""
+    body = {"errorsExist": True, "errorList": {"error": [{"errorCode": "402228"}, more]}}
+    alma.on("POST /jobs/S1", body, status=400)
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+
+
+# --- time ---
+
+
+@pytest.mark.usefixtures("alma_keeps_time")
+def test_an_age_counts_from_when_the_request_could_leave_last(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """Its process stood still for hours before it sent anything: what is not listed yet may be there soon."""
+
+    def late(_request: Request) -> Response:
+        time.slept += 8000
+        return Response("<html>", 502)
+
+    alma.on("POST /jobs/S1", late, started(ERP, "78"))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    assert time.naps[-8:] == pytest.approx([2, 3, 5, 8, 13, 20, 30, 39], abs=1)
+    assert [record.state for record in ledger.records()] == [State.ABSENT]
+    time.slept += 3000
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    time.slept += 700
+    assert _start(means, run_key="k").instance_id == "78"
+
+
+@pytest.mark.usefixtures("alma_keeps_time")
+@pytest.mark.parametrize("days", [-5, 5])
+def test_where_almas_clocks_disagree_nothing_follows_from_an_age(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, days: int
+) -> None:
+    """Its list of days lacks a run whose submit time is far from its Date header's."""
+    submitted = datetime.fromtimestamp(time.now() + days * DAY, UTC)
+    sent: list[str] = []
+
+    def accept(request: Request) -> Response:
+        sent.append(request.get_json()["parameter"][0]["value"])
+        return Response("<html>", 502)
+
+    def listing(request: Request) -> Response:
+        since, until = (request.args[name] for name in ("submit_date_from", "submit_date_to"))
+        shown = [
+            instance("77", EXPORT, "RUNNING", name=name, submit_time=submitted.isoformat())
+            for name in sent
+            if since <= submitted.date().isoformat() <= until
+        ]
+        return answer(_listed(*shown))
+
+    alma.on("POST /jobs/M44", accept)
+    alma.on("GET /jobs/M44/instances", listing)
+    with pytest.raises(OutcomeUnknown):
+        _start(means, MANUAL, run_key="k")
+    time.slept += 4000
+    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert len(alma.calls("POST")) == 1
 
 
 def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
@@ -646,7 +905,7 @@ def test_three_running_jobs_are_all_that_alma_takes(
     assert caught.value.free_in is None
     assert alma.calls("POST") == ["POST /jobs/M44?op=run"] * 3
     alma.on("GET /jobs/M44/instances/91", instance("91", EXPORT, "FAILED"))
-    alma.on("POST /jobs/S1", started(ERP, "77"))
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
     assert _start(means).instance_id == "77"
     assert _start(means, place=replace(LAB, has_limits=False), run_key="x", if_running="start")
 
@@ -661,7 +920,8 @@ def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time
     )
     found = _start(means, run_key="k", wait_for_slot=600.0)
     assert found.instance_id == "77"
-    assert time.naps == [30.0, 30.0]
+    # Before each of them one look whether it is our own run that was in the way.
+    assert time.naps == [2.0, 30.0, 2.0, 30.0]
     states = [record.state for record in ledger.records()]
     assert states == [State.NOT_STARTED, State.NOT_STARTED, State.STARTED]
     assert {record.run_key for record in ledger.records()} == {"k"}
@@ -674,7 +934,8 @@ def test_a_wait_for_a_slot_ends(alma: FakeAlma, means: Means, time: FastClock) -
     alma.on("POST /jobs/S1", error("402222"), status=400)
     with pytest.raises(AlmaRefused):
         _start(means, wait_for_slot=70.0)
-    assert sum(time.naps) == pytest.approx(70.0)
+    # The look after the last refusal is no wait for a slot.
+    assert sum(time.naps) == pytest.approx(72.0)
     assert len(alma.calls("POST")) == 4
 
 
