@@ -70,7 +70,11 @@ def _ini(environ: Mapping[str, str], named: str) -> str:
     if named:
         return os.path.expanduser(named)
     usual = ("almajob.ini", os.path.join(_config(environ), "almajob.ini"), "/etc/almajob/almajob.ini")
-    return next(filter(os.path.exists, usual), "")
+    found = list(filter(os.path.exists, usual))
+    if len(found) > 1 and any(os.path.samefile(found[0], other) for other in found[1:]):
+        # Saved runs are beside the user's own, and not beside a link to it.
+        del found[0]
+    return next(iter(found), "")
 
 
 def _config(environ: Mapping[str, str]) -> str:
