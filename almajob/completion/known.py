@@ -71,10 +71,15 @@ def _ini(environ: Mapping[str, str], named: str) -> str:
         return os.path.expanduser(named)
     usual = ("almajob.ini", os.path.join(_config(environ), "almajob.ini"), "/etc/almajob/almajob.ini")
     found = list(filter(os.path.exists, usual))
-    if len(found) > 1 and any(os.path.samefile(found[0], other) for other in found[1:]):
-        # Saved runs are beside the user's own, and not beside a link to it.
-        del found[0]
-    return next(iter(found), "")
+    # Saved runs are beside the user's own, and not beside a link to it.
+    return next((path for path in found if not _is_among(path, found[found.index(path) + 1 :])), "")
+
+
+def _is_among(path: str, others: list[str]) -> bool:
+    try:
+        return any(os.path.samefile(path, other) for other in others)
+    except OSError:
+        return False
 
 
 def _config(environ: Mapping[str, str]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +17,13 @@ from almajob.config import ini as ini_file
 from almajob.config.places import without_links
 from almajob.errors import ConfigurationError, Refused
 from almajob.givenfile import read_given
-from almajob.newfile import new_file, reach_disk
 from almajob.ownfile import NotPrivate, make_private, read_own, refuse_link, refuse_open_directory
 
 WHAT_IT_MAY = "Once trusted, it may run commands and say where keys go."
 _RECORD_SIZE = 2**16
 _SUFFIX = ".json"
-_LAST_TIME = 2.0**32
+_LAST_TIME = 2.5e11
+"""Late in the year 9892: whatever the clock says, it can be shown."""
 _RELATIVE = "ALMAJOB_STATE_DIR is a relative path, so what it leads to may be somebody else's."
 
 
@@ -51,6 +50,8 @@ class UntrustedFile(NamedTuple):
         Raises:
             ConfigurationError: with the command that trusts the file.
         """
+        import shlex
+
         path, ini = shlex.quote(str(self.path)), shlex.quote(str(self.ini))
         raise ConfigurationError(
             f"{self.path} is not trusted; nothing was run and nothing was sent.",
@@ -84,7 +85,7 @@ class _Kept(NamedTuple):
 
 
 class TrustedFiles:
-    """The files that a user trusts, each with its own record: two processes never write the same file.
+    """The files that a user trusts, each with a record of its own, so that many can be trusted at once.
 
     Args:
         directory: of the records; None where the state directory is a relative one, which leads to wherever
@@ -137,6 +138,9 @@ class TrustedFiles:
         Raises:
             Refused: it cannot be kept.
         """
+        # Most only check, and what writes files takes long to import.
+        from almajob.newfile import new_file
+
         if self._directory is None:
             raise Refused(f"{path} was not trusted.", why=_RELATIVE, cure="Set it to an absolute path.")
         found = without_links(path)
@@ -156,6 +160,8 @@ class TrustedFiles:
         Raises:
             Refused: it was not trusted, or that cannot be changed.
         """
+        from almajob.newfile import reach_disk
+
         found = without_links(path)
         try:
             if self._directory is None:
