@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from almajob.alma.limits import Limits
     from almajob.alma.quota import Quota
     from almajob.config.environments import Environment
+    from almajob.config.settings import Settings
     from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
+
+LOG = logging.getLogger(__name__)
 
 
 class Connections:
@@ -38,12 +42,26 @@ class Connections:
         self._almas: dict[tuple[Environment, str], Alma] = {}
         self._accounts: dict[Path, Account] = {}
         self._demos: dict[str, tuple[str, Key]] = {}
+        self._named: set[tuple[Path, str]] = set()
 
     def close(self) -> None:
         """Close all that was opened."""
         self._closing.close()
         for made in (self._caches, self._belongings, self._keys, self._almas, self._demos):
             made.clear()
+
+    def name_ini(self, settings: Settings) -> None:
+        """Log, once, which ini is used, where it only happens to be in the current directory."""
+        if settings.ini is None or settings.trusted is None:
+            return
+        untrusted = settings.untrusted()
+        problem = untrusted.problem if untrusted else ""
+        if (settings.ini.path, problem) in self._named:
+            return
+        self._named.add((settings.ini.path, problem))
+        LOG.info("Using the configuration file %s of the current directory.", settings.ini.path)
+        if problem:
+            LOG.warning("%s is not trusted. %s", settings.ini.path, problem)
 
     def cache(self, directory: str) -> Cache:
         """Give the cache of a directory."""

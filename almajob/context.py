@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from almajob.config.environments import Environment
     from almajob.config.keyplace import KeyWish
     from almajob.config.keys import KeySource
+    from almajob.config.trust import TrustedFiles
     from almajob.newkey import NewKey
     from almajob.runs.conditions import Condition
     from almajob.runs.intention import Place
@@ -77,7 +78,17 @@ class Context:
     @cached_property
     def settings(self) -> Settings:
         """All settings, each with its source."""
-        return settings.load(self._options, self._environ)
+        return self._load()
+
+    def _load(self, *, may_be_new: bool = False) -> Settings:
+        found = settings.load(self._options, self._environ, may_be_new=may_be_new)
+        self._connections.name_ini(found)
+        return found
+
+    @property
+    def trusted_files(self) -> TrustedFiles:
+        """The files found in current directories that the user trusts."""
+        return settings.trusted_files(self._environ)
 
     @cached_property
     def environment(self) -> Environment:
@@ -207,7 +218,19 @@ class Context:
         """The saved runs: what ``almajob run NAME`` stands for."""
         from almajob.runs.saving import SavedRuns
 
-        return SavedRuns(self.settings, lambda: self.environment.name, lambda: self.starts)
+        return SavedRuns(
+            self.settings, lambda: self.environment.name, lambda: self.starts, self._may_skip_confirmation
+        )
+
+    def _may_skip_confirmation(self, path: Path) -> bool:
+        """Whether a file that is not trusted may say that a start is not confirmed.
+
+        It may where none is confirmed, and the ini may where the key is its own.
+        """
+        if self.environment.kind.text != "production":
+            return True
+        source, ini = self.key_source(self.environment), self.settings.ini
+        return source is not None and source.way == "api_key" and ini is not None and ini.path == path
 
     def expanded(self, parameters: Parameters) -> Parameters:
         """Fill in what stands in braces in the values: days, times, variables.
@@ -271,8 +294,7 @@ class Context:
         """Give what puts a new key of an environment where it belongs."""
         from almajob.newkey import NewKey
 
-        load = partial(settings.load, self._options, self._environ, may_be_new=True)
-        return NewKey(load, self._environ, wish)
+        return NewKey(partial(self._load, may_be_new=True), self._environ, wish)
 
     def connect(self, environment: Environment) -> Alma:
         """Give the session with an environment.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from io import UnsupportedOperation
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 from almajob.alma.key import Key
 from almajob.config import keyplace, keyrings
+from almajob.config.ini import digest_of
 from almajob.config.keyplace import KeyPlace, KeyWish
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
@@ -112,8 +114,9 @@ class NewKey:
             except OSError as error:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
-            place = keyplace.find(self._load(), self._environ, self._wish)
-            return _kept(place, self._wish.environment, key.reveal())
+            settings = self._load()
+            place = keyplace.find(settings, self._environ, self._wish)
+            return _kept(place, self._wish.environment, key.reveal(), settings)
 
 
 def _typed(environment: str) -> str:
@@ -169,7 +172,7 @@ def _key_of(text: str) -> Key:
     return key
 
 
-def _kept(place: KeyPlace, environment: str, key: str) -> Kept:
+def _kept(place: KeyPlace, environment: str, key: str, settings: Settings) -> Kept:
     if place.way == "api_key_file":
         assert place.path is not None
         is_new = _key_in(place.path) != key
@@ -186,8 +189,20 @@ def _kept(place: KeyPlace, environment: str, key: str) -> Kept:
     raw, text, line = _edited(place, key)
     if text != raw:
         _write(place.path, text)
+        _keep_trust(settings, raw, text)
     where = f"{place.path}, line {line}"
     return Kept(f"the keyring, as {where} says" if place.in_keyring else where, is_new or text != raw)
+
+
+def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:
+    """Go on trusting an ini whose only change is this one."""
+    ini = settings.ini
+    if ini is None or settings.trusted is None or settings.untrusted() or digest_of(before) != ini.digest:
+        return
+    try:
+        settings.trusted.keep(ini.path, digest_of(text), time.time())
+    except Refused as error:
+        LOG.warning("%s", error)
 
 
 def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:

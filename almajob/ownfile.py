@@ -160,6 +160,34 @@ def open_own(path: Place, flags: int) -> int:
     return descriptor
 
 
+def read_own(path: Place, size: int) -> bytes:
+    """Read a file of almajob's own, if nobody else can have written it.
+
+    Args:
+        path: of the file.
+        size: bytes to read at most.
+
+    Raises:
+        OSError: it cannot be read; or is a link, a pipe, somebody else's or one that others can change.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "it is a symbolic link"
+        raise
+    try:
+        found = os.fstat(descriptor)
+        refuse_planted(path, found)
+        if found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(errno.EPERM, "other users can change it", os.fspath(path))
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 def refuse_planted(path: Place, found: os.stat_result) -> None:
     """Refuse what is no file, and a file that is also one elsewhere: a hard link.
 

@@ -32,6 +32,7 @@ _HOMES = {
     "config.keyplace": ("KeyWish",),
     "config.saved": ("Saved",),
     "config.sections": ("JOB_HEADING", "RUN_HEADING"),
+    "config.trust": ("Trusted",),
     "completion.script": ("SHELLS", "completion_script"),
     "conformance": ("violations",),
     "context": ("Context",),

@@ -32,6 +32,7 @@ from almajob.config.keyplace import KeyWish as KeyWish
 from almajob.config.saved import Saved as Saved
 from almajob.config.sections import JOB_HEADING as JOB_HEADING
 from almajob.config.sections import RUN_HEADING as RUN_HEADING
+from almajob.config.trust import Trusted as Trusted
 from almajob.conformance import violations as violations
 from almajob.context import Context as Context
 from almajob.contradictions import is_bare_start as is_bare_start

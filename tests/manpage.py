@@ -38,11 +38,13 @@ _ENVIRONMENT = {
 }
 _FILES = {
     "./almajob.ini, ~/.config/almajob/almajob.ini, /etc/almajob/almajob.ini": "The ini: the first of these "
-    "that is there, unless --ini-file or ALMAJOB_INI names one. If it has a key in it, its owner alone may "
+    "that is there, unless --ini-file or ALMAJOB_INI names one. What one in the current directory may do "
+    "without trust, config trust tells. If it has a key in it, its owner alone may "
     "be able to read it. almajob.ini.sample, in share/almajob, explains every setting.",
     "runs.d/*.ini": "Saved runs, beside the ini, as run --save writes them.",
     "~/.cache/almajob": "The cache: job lists and the status table, for a day, in the directories "
     ".cache.jobs.<env> and .cache.codetable.systemJobStatus. They can be removed at any time.",
+    "~/.local/state/almajob/trusted": "The files that were trusted with config trust.",
     "~/.local/state/almajob/ledger": "The ledger of starts. Keep it: without it a job could start twice.",
 }
 _SEE_ALSO = (

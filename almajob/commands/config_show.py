@@ -34,12 +34,19 @@ def _general(context: Context) -> list[_Row]:
     ini = str(settings.ini.path) if settings.ini else ""
     env = settings.env
     return [
-        ("ini_file", ini, "found" if ini else "none found"),
+        ("ini_file", ini, _how_found(context) if ini else "none found"),
         ("env", env.text if env else "", env.source if env else "not set"),
         ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
         ("state_dir", settings.state_dir.text, settings.state_dir.source),
         *([("read_only", "yes", settings.read_only)] if settings.read_only else []),
     ]
+
+
+def _how_found(context: Context) -> str:
+    settings = context.settings
+    if settings.trusted is None:
+        return "found"
+    return f"found in the current directory, {'not trusted' if settings.untrusted() else 'trusted'}"
 
 
 def _environments(context: Context) -> list[_Row]:

@@ -70,7 +70,16 @@ def _ini(environ: Mapping[str, str], named: str) -> str:
     if named:
         return os.path.expanduser(named)
     usual = ("almajob.ini", os.path.join(_config(environ), "almajob.ini"), "/etc/almajob/almajob.ini")
-    return next(filter(os.path.exists, usual), "")
+    found = list(filter(os.path.exists, usual))
+    # Saved runs are beside the user's own, and not beside a link to it.
+    return next((path for path in found if not _is_among(path, found[found.index(path) + 1 :])), "")
+
+
+def _is_among(path: str, others: list[str]) -> bool:
+    try:
+        return any(os.path.samefile(path, other) for other in others)
+    except OSError:
+        return False
 
 
 def _config(environ: Mapping[str, str]) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from almajob.alma.timelimits import Pace, TimeLimits
 from almajob.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from almajob.config.trust import UntrustedFile
 
 DEMO = "demo"
 KINDS = ("sandbox", "production")
@@ -58,6 +61,7 @@ class Environment(NamedTuple):
         is_sole_starter: whether nobody else starts jobs by the API there.
         accept: statuses that count as a good end besides those that always do.
         read_only: where it stands that no POST goes there; None where one may.
+        untrusted: the ini, where that was found in the current directory and is not trusted; else None.
     """
 
     name: str
@@ -74,6 +78,12 @@ class Environment(NamedTuple):
     accept: frozenset[str] = frozenset()
     read_only: Sourced | None = None
     api_key_keyring: Sourced | None = None
+    untrusted: UntrustedFile | None = None
+
+
+def is_gateway(base_url: str) -> bool:
+    """Whether an address is that of a regional gateway of Alma's."""
+    return base_url.rstrip("/").removesuffix("/almaws/v1") in REGIONS.values()
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:

@@ -22,7 +22,7 @@ from almajob.secret import Secret
 
 TOP = "(top)"
 """The section of what stands before any section, as the predecessor's ini has it."""
-_SIZE_LIMIT = 2**20
+SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
 _COMMENT = re.compile(r"(^|\s)[;#].*")
 # All but those that say where a key is.
@@ -43,10 +43,15 @@ class Value(NamedTuple):
 
 
 class Ini(NamedTuple):
-    """A parsed file: section, setting (lower case, but for a parameter's name), value."""
+    """A parsed file: section, setting (lower case, but for a parameter's name), value.
+
+    Attributes:
+        digest: of its bytes, as they were read; empty where it is not in its file yet.
+    """
 
     path: Path
     sections: Mapping[str, Mapping[str, Value]]
+    digest: str = ""
 
     def at(self, value: Value) -> str:
         """Say where a value stands."""
@@ -67,7 +72,7 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
             could exchange it.
     """
     try:
-        raw, mode = read_given(path, _SIZE_LIMIT + 1, may_be_pipe=bool(named_by))
+        raw, mode = read_given(path, SIZE_LIMIT + 1, may_be_pipe=bool(named_by))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read.",
@@ -78,15 +83,22 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
-    if len(raw) > _SIZE_LIMIT or "\0" in text:
+    if len(raw) > SIZE_LIMIT or "\0" in text:
         raise ConfigurationError(
             f"{path} is not an ini file.", why="It is not UTF-8 text, or larger than 1 MiB.", cure=_SEE_SAMPLE
         )
-    ini = parsed(path, text)
+    ini = parsed(path, text)._replace(digest=digest_of(raw))
     refuse_open_file(path, mode, holds_key=_holds_key(ini), why=why)
     if stat.S_ISREG(mode.st_mode):
-        _refuse_open_place(path, why)
+        refuse_open_place(path, why)
     return ini
+
+
+def digest_of(raw: bytes) -> str:
+    """Return what tells the content of a file from any other: its SHA-256."""
+    import hashlib
+
+    return hashlib.sha256(raw).hexdigest()
 
 
 def parsed(path: Path, text: str) -> Ini:
@@ -140,8 +152,16 @@ def refuse_open_file(
         )
 
 
-def _refuse_open_place(path: Path, why: str) -> None:
-    """Refuse a file that others can exchange: where it is, and where a link to it is."""
+def refuse_open_place(path: Path, why: str) -> None:
+    """Refuse a file that others can exchange: where it is, and where a link to it is.
+
+    Args:
+        path: for the message.
+        why: it matters who may change it.
+
+    Raises:
+        ConfigurationError: they can.
+    """
     try:
         for place in {path.parent, path.resolve().parent}:
             refuse_open_directory(place)

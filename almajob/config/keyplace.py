@@ -9,7 +9,7 @@ from typing import NamedTuple
 from almajob.config import ini as ini_file
 from almajob.config import keys
 from almajob.config.edited import with_setting
-from almajob.config.environments import DEMO, KINDS, REGIONS, keys_of
+from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, keys_of
 from almajob.config.ini import TOP
 from almajob.config.places import expanded
 from almajob.config.sections import environment_name_problem
@@ -77,6 +77,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     environment = keys_of(name, section or {})
     found = keys.source(environment, environ)
     way = found.way if found else "api_key"
+    _refuse_untrusted(settings, name, way)
     if way == "api_key_file" and environment.api_key_file and not wish.in_keyring:
         return KeyPlace(way, expanded(environment.api_key_file.text))
     if way == "api_key_keyring":
@@ -88,6 +89,21 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
             cure="Change it there; or take that away, and type this again.",
         )
     return _in_the_ini(settings, wish, others)
+
+
+def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
+    """Refuse to put a key where an ini says that may be somebody else's.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    untrusted, section = settings.untrusted(), settings.sections.get(name, {})
+    if untrusted is None:
+        return
+    if way == "api_key_file":
+        untrusted.refuse(f"It would have the key of {name} written into {section['api_key_file'].text}.")
+    if "base_url" in section and not is_gateway(section["base_url"].text):
+        untrusted.refuse(f"It would send the key of {name} to {section['base_url'].text}.")
 
 
 def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from almajob.alma.key import Key
-from almajob.config.environments import Environment, Sourced
+from almajob.config.environments import Environment, Sourced, is_gateway
 from almajob.config.ini import refuse_open_file
 from almajob.config.places import expanded
 from almajob.errors import ConfigurationError
@@ -65,6 +65,7 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
     found = source(environment, environ)
     if found is None:
         raise _missing(environment.name)
+    _refuse_untrusted(environment, found)
     match found.way:
         case "api_key_command":
             text = _from_command(environment)
@@ -86,6 +87,49 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
             why=f"It comes from {found.place} ({found.way}).",
             cure="A key is one word, such as l7xx0123… A command that makes it is run without a shell.",
         ) from None
+
+
+def _refuse_untrusted(environment: Environment, found: KeySource) -> None:
+    """Refuse what only a trusted ini may do: get a key from elsewhere, or send one anywhere but to Alma.
+
+    Raises:
+        ConfigurationError: it would.
+    """
+    untrusted, name, base_url = environment.untrusted, environment.name, environment.base_url
+    if untrusted is None or found.way == "api_key":
+        return
+    place = found.place.removeprefix(f"{untrusted.path}, ")
+    match found.way:
+        case "api_key_command":
+            program = _program(environment)
+            untrusted.refuse(f"It would run {program} to get the key of {name} ({place}: {found.way}).")
+        case "api_key_file":
+            path = expanded(_given(environment.api_key_file))
+            untrusted.refuse(f"It would read the key of {name} from {path} ({place}: {found.way}).")
+        case "api_key_keyring":
+            untrusted.refuse(f"It would read the key of {name} from your keyring ({place}: {found.way}).")
+    where = base_url.source.removeprefix(f"{untrusted.path}, ") if base_url else ""
+    if base_url and not is_gateway(base_url.text):
+        untrusted.refuse(
+            f"It would send the key of the {found.way} {found.place} to {base_url.text} ({where}: base_url)."
+        )
+    # What its name says needs no word of the ini's.
+    if environment.kind.text == "sandbox" and name != "sandbox":
+        where = environment.kind.source.removeprefix(f"{untrusted.path}, ")
+        untrusted.refuse(
+            f"It would treat {name} as a sandbox ({where}: kind), where no start is confirmed, "
+            f"with the key of the {found.way} {found.place}."
+        )
+
+
+def _program(environment: Environment) -> str:
+    """Name the program of a command, without what else stands there: that may be a secret."""
+    import shlex
+
+    try:
+        return f"the program {shlex.split(_given(environment.api_key_command))[0]!r}"
+    except (ValueError, IndexError):
+        return "a command"
 
 
 def _given(setting: Sourced | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from almajob.errors import ConfigurationError
@@ -62,12 +62,43 @@ def config_dir(environ: Mapping[str, str]) -> Path:
     return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob"
 
 
-def ini_candidates(environ: Mapping[str, str]) -> list[Path]:
-    """Give the places that are searched for an ini when none is named, best first."""
-    candidates = [Path("/etc/almajob/almajob.ini")]
+def without_links(path: Path) -> Path:
+    """Return where a path leads; unlike Path.resolve(), it raises for no path, such as links in circles."""
+    return Path(os.path.realpath(path))
+
+
+def is_absolute(text: str) -> bool:
+    """Whether what somebody wrote leads to the same place from every directory."""
+    return os.path.isabs(os.path.expanduser(text))  # noqa: PTH111, PTH117  # as above
+
+
+def own_inis(environ: Mapping[str, str]) -> list[Path]:
+    """List the places of the user's own ini and of the machine's, best first."""
+    own = [Path("/etc/almajob/almajob.ini")]
     with contextlib.suppress(ConfigurationError):
-        candidates.insert(0, config_dir(environ) / "almajob.ini")
-    with contextlib.suppress(FileNotFoundError):
+        own.insert(0, config_dir(environ) / "almajob.ini")
+    return own
+
+
+def inis_here(own: Sequence[Path]) -> list[Path]:
+    """List the place in the current directory that is searched before the user's own.
+
+    One that is the user's own, by a link or as that is the current directory, is left to that: what belongs
+    to it is beside it there, and not what somebody else put beside a link.
+
+    Args:
+        own: the places of those.
+    """
+    try:
+        here = Path("almajob.ini").absolute()
+    except FileNotFoundError:
         # The working directory may have been removed.
-        candidates.insert(0, Path("almajob.ini").absolute())
-    return candidates
+        return []
+    return [] if any(_is_same(here, each) for each in own) else [here]
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

@@ -14,8 +14,10 @@ from pathlib import Path
 from almajob.config import ini as ini_file
 from almajob.config import sections
 from almajob.config.environments import Sourced
+from almajob.config.ini import Ini
 from almajob.config.sections import RUN_HEADING, Section
 from almajob.config.settings import Settings
+from almajob.config.trust import UntrustedFile
 from almajob.errors import ConfigurationError, Refused
 from almajob.nearest import nearest
 
@@ -30,11 +32,13 @@ class Saved:
     Attributes:
         path: of the file that it stands in; files that it names are beside it.
         section: its settings.
+        untrusted: that file, where it belongs to an ini of the current directory and is not trusted.
     """
 
     name: str
     path: Path
     section: Section
+    untrusted: UntrustedFile | None = None
 
     def of(self, environment: str) -> dict[str, Sourced]:
         """Give what counts in an environment: what is said for it, else what is said for all."""
@@ -76,9 +80,10 @@ def every(settings: Settings) -> dict[str, Saved]:
     """
     found: dict[str, Saved] = {}
     if settings.ini is not None:
-        _add(found, settings.ini.path, settings.runs)
+        _add(found, settings.ini, settings.runs, settings)
     for path in _files(settings):
-        _add(found, path, sections.of_runs(ini_file.read(path, why=WHAT_IS_STARTED)))
+        ini = ini_file.read(path, why=WHAT_IS_STARTED)
+        _add(found, ini, sections.of_runs(ini), settings)
     for saved in found.values():
         _refuse_unknown_environment(saved, settings)
     return found
@@ -121,13 +126,14 @@ def _files(settings: Settings) -> list[Path]:
         raise ConfigurationError(f"{directory(settings)} cannot be read.", why=f"{error.strerror}.") from None
 
 
-def _add(found: dict[str, Saved], path: Path, runs: Mapping[str, Section]) -> None:
+def _add(found: dict[str, Saved], ini: Ini, runs: Mapping[str, Section], settings: Settings) -> None:
+    untrusted = settings.check_trust(ini.path, ini.digest) if runs else None
     for name, section in runs.items():
         if name in found:
             raise ConfigurationError(
-                f"{path} and {found[name].path} both have a saved run {name}.", cure="Rename one of them."
+                f"{ini.path} and {found[name].path} both have a saved run {name}.", cure="Rename one of them."
             )
-        found[name] = Saved(name, path, section)
+        found[name] = Saved(name, ini.path, section, untrusted)
 
 
 def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:

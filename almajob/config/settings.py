@@ -12,6 +12,7 @@ from almajob.config import environments, places, sections
 from almajob.config import ini as ini_file
 from almajob.config.environments import DEMO, Environment, Sourced
 from almajob.config.ini import Ini
+from almajob.config.trust import TrustedFiles, UntrustedFile
 from almajob.errors import ConfigurationError, UsageError
 from almajob.nearest import nearest
 
@@ -41,6 +42,8 @@ class Settings(NamedTuple):
         jobs: what it says of certain jobs, by id or exact name.
         runs: what it says of saved runs, by name; runs.d may have more.
         config_dir: where the ini is, or would be; None where there is no such place.
+        trusted: the files that the user trusts, where the ini was found in the current directory; None where
+            it is the user's own, or was named, and needs no trust.
         read_only: what forbids every POST; empty where nothing does.
         refresh: whether the cache is passed over.
         ignores_quota: whether one call may be made although the day's calls are used up.
@@ -54,6 +57,7 @@ class Settings(NamedTuple):
     jobs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
     runs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
     config_dir: Path | None = None
+    trusted: TrustedFiles | None = None
     read_only: str = ""
     refresh: bool = False
     ignores_quota: bool = False
@@ -66,6 +70,20 @@ class Settings(NamedTuple):
         """
         given = {job: section["accept"] for job, section in self.jobs.items() if "accept" in section}
         return {job: environments.accepted(accept) for job, accept in given.items()}
+
+    def untrusted(self) -> UntrustedFile | None:
+        """Return the ini where it was found in the current directory and is not trusted."""
+        return self.check_trust(self.ini.path, self.ini.digest) if self.ini else None
+
+    def check_trust(self, path: Path, digest: str) -> UntrustedFile | None:
+        """Return None where a file that belongs to the ini is trusted, or needs no trust.
+
+        Args:
+            path: of the file.
+            digest: of its content, as it was read.
+        """
+        found = self.trusted.check(path, digest) if self.trusted else None
+        return found._replace(ini=self.ini.path) if found and self.ini else found
 
     def environment_names(self) -> list[str]:
         """Name every environment that --env takes."""
@@ -90,7 +108,7 @@ class Settings(NamedTuple):
             return Environment(DEMO, Sourced("sandbox", "built in"), None)
         if name not in self.sections:
             raise self._unknown_environment(name)
-        return environments.from_section(name, self.sections[name])
+        return environments.from_section(name, self.sections[name])._replace(untrusted=self.untrusted())
 
     def _unknown_environment(self, name: str) -> ConfigurationError:
         if self.ini is None:
@@ -120,7 +138,7 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
     Raises:
         ConfigurationError: something in the ini or the environment is wrong.
     """
-    ini = _find_ini(options, environ, may_be_new=may_be_new)
+    ini, is_found_here = _find_ini(options, environ, may_be_new=may_be_new)
     found = sections.empty() if ini is None else sections.sort(ini)
     return Settings(
         ini=ini,
@@ -131,21 +149,24 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
         jobs=found.jobs,
         runs=found.runs,
         config_dir=ini.path.parent if ini else _config_dir(environ),
+        trusted=trusted_files(environ) if is_found_here else None,
         read_only=_read_only(environ),
         refresh=options.refresh,
         ignores_quota=options.ignore_quota,
     )
 
 
-def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool) -> Ini | None:
+def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool) -> tuple[Ini | None, bool]:
+    """Read the ini that counts; and say whether it only happens to be in the current directory."""
     by_option = options.ini_file is not None
     named = options.ini_file if by_option else environ.get("ALMAJOB_INI")
     if named:
         named_by = "--ini-file" if by_option else "ALMAJOB_INI"
         path = places.expanded(named)
         is_new = may_be_new and _is_missing(path)
-        return _new_ini(path, named_by) if is_new else ini_file.read(path, named_by)
-    for candidate in places.ini_candidates(environ):
+        return (_new_ini(path, named_by) if is_new else ini_file.read(path, named_by)), False
+    own = places.own_inis(environ)
+    for candidate in (*places.inis_here(own), *own):
         try:
             is_there = candidate.exists()
         except OSError as error:
@@ -153,8 +174,8 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
             LOG.warning("%s is passed over: %s.", candidate, error.strerror)
             is_there = False
         if is_there:
-            return ini_file.read(candidate)
-    return None
+            return ini_file.read(candidate), candidate not in own
+    return None, False
 
 
 def _is_missing(path: Path) -> bool:
@@ -209,6 +230,18 @@ def state_dir(environ: Mapping[str, str]) -> Sourced:
     if named:
         return Sourced(str(places.expanded(named)), "ALMAJOB_STATE_DIR")
     return Sourced(str(places.state_dir(environ)), "default")
+
+
+def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
+    """Locate the files that the user trusts.
+
+    Args:
+        environ: the environment variables.
+    """
+    found = state_dir(environ)
+    # A relative one may have come with what somebody unpacked.
+    is_anywhere = found.source != "default" and not places.is_absolute(environ[found.source])
+    return TrustedFiles(None if is_anywhere else Path(found.text, "trusted"))
 
 
 def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[str, Sourced]) -> Sourced:

@@ -42,15 +42,19 @@ def read(name: str) -> Parameters:
     Raises:
         Refused: it cannot be read, or is none.
     """
-    return parsed(_read_bytes(name), _called(name))
+    return parsed(read_bytes(name), _called(name))
 
 
 def _called(name: str) -> str:
     return "standard input" if name == STDIN else name
 
 
-def _read_bytes(name: str) -> bytes:
-    """Read a file, or stdin where the name is ``-``; little more than a payload may have."""
+def read_bytes(name: str) -> bytes:
+    """Read a file, or stdin where the name is ``-``; little more than a payload may have.
+
+    Raises:
+        Refused: it cannot be read.
+    """
     try:
         if name == STDIN:
             if sys.stdin.isatty():
@@ -71,7 +75,7 @@ def value_from(name: str, parameter: str) -> Given:
         Refused: it cannot be read, or Alma could not keep it.
     """
     try:
-        value = _text(_read_bytes(name)).removesuffix("\n")
+        value = _text(read_bytes(name)).removesuffix("\n")
     except PayloadError as wrong:
         raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.what}. Nothing was sent.") from None
     problem = problem_with(parameter, value)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from almajob.config import environments, places
 from almajob.config.environments import Sourced
-from almajob.config.ini import refuse_open_file
+from almajob.config.ini import digest_of, refuse_open_file
 from almajob.config.saved import WHAT_IS_STARTED, Saved
 from almajob.config.sections import PARAM
+from almajob.config.trust import UntrustedFile
 from almajob.errors import ConfigurationError
 from almajob.runs import conditions, payload
 from almajob.runs.conditions import Condition
@@ -21,6 +23,7 @@ from almajob.runs.runkey import PERIODS
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
 _OR = re.compile(r"\sor\s")
+_VARIABLE = "{env:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,18 @@ class SavedRun:
     needs_yes: bool = True
 
 
-def read(saved: Saved, environment: str) -> SavedRun:
+def read(
+    saved: Saved, environment: str, check_trust: Callable[[Path, str], UntrustedFile | None]
+) -> SavedRun:
     """Read a saved run for an environment, and the file with its parameters.
 
+    Args:
+        saved: as it is written.
+        environment: for which.
+        check_trust: tells whether a file that it names is trusted, by its path and what its content is.
+
     Raises:
-        ConfigurationError: a setting is wrong, or says nothing for this environment.
+        ConfigurationError: a setting is wrong, says nothing for this environment, or is not to be trusted.
         Refused: the file with its parameters cannot be read.
     """
     here = saved.of(environment)
@@ -74,7 +84,7 @@ def read(saved: Saved, environment: str) -> SavedRun:
     return SavedRun(
         job=both[1] if both else job,
         job_name=both[2] if both else "",
-        parameters=_parameters(saved, here, environment),
+        parameters=_parameters(saved, here, environment, check_trust),
         set_name=here["set"].text if "set" in here else "",
         accept=environments.accepted(here["accept"]) if "accept" in here else frozenset(),
         fail_if=_conditions(here["fail_if"]) if "fail_if" in here else (),
@@ -85,7 +95,12 @@ def read(saved: Saved, environment: str) -> SavedRun:
     )
 
 
-def _parameters(saved: Saved, here: Mapping[str, Sourced], environment: str) -> Parameters:
+def _parameters(
+    saved: Saved,
+    here: Mapping[str, Sourced],
+    environment: str,
+    check_trust: Callable[[Path, str], UntrustedFile | None],
+) -> Parameters:
     found = Parameters()
     elsewhere = next((name for name in saved.section if name.startswith("params@")), None)
     if "params" not in here and elsewhere is not None:
@@ -99,7 +114,14 @@ def _parameters(saved: Saved, here: Mapping[str, Sourced], environment: str) -> 
         # That it cannot be read is told by whoever reads it.
         with suppress(OSError):
             refuse_open_file(path, path.stat(), holds_key=False, why=WHAT_IS_STARTED)
-        found = payload.read(str(path))
+        is_beside = places.without_links(path).parent == places.without_links(saved.path.parent)
+        if saved.untrusted and not is_beside:
+            saved.untrusted.refuse(
+                f"It would send what is in {path} as parameters ({here['params'].source})."
+            )
+        raw = payload.read_bytes(str(path))
+        found = payload.parsed(raw, str(path))
+        _refuse_variables(found.given, check_trust(path, digest_of(raw)))
     overrides = []
     for setting, given in here.items():
         if setting.startswith(PARAM):
@@ -108,7 +130,17 @@ def _parameters(saved: Saved, here: Mapping[str, Sourced], environment: str) -> 
             if problem:
                 raise ConfigurationError(f"{given.source}: {problem}.")
             overrides.append(Given(name, given.text, given.source))
+    _refuse_variables(overrides, saved.untrusted)
     return found.overridden(overrides)
+
+
+def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -> None:
+    """Refuse values with variables in them, which may hold secrets; whether or not they are expanded now."""
+    for item in given if untrusted else ():
+        if untrusted and _VARIABLE in item.value:
+            untrusted.refuse(
+                f"It would send a variable of yours as the parameter {item.name} ({item.source})."
+            )
 
 
 def _conditions(given: Sourced) -> tuple[Condition, ...]:

@@ -33,23 +33,33 @@ class SavedRuns:
         settings: say where they are.
         environment: gives its name; called only where one is needed.
         starts: of that environment; likewise.
+        may_skip_confirmation: whether a file that is not trusted may say that no start is confirmed there.
     """
 
     def __init__(
-        self, settings: Settings, environment: Callable[[], str], starts: Callable[[], Starts]
+        self,
+        settings: Settings,
+        environment: Callable[[], str],
+        starts: Callable[[], Starts],
+        may_skip_confirmation: Callable[[Path], bool],
     ) -> None:
         self._settings = settings
         self._environment = environment
         self._starts = starts
+        self._may_skip_confirmation = may_skip_confirmation
 
     def read(self, name: str) -> SavedRun:
         """Read a saved run for the environment, and the file with its parameters.
 
         Raises:
             Refused: there is none, or its parameters cannot be read.
-            ConfigurationError: it is wrong, or says no job for this environment.
+            ConfigurationError: it is wrong, says no job for this environment, or is not to be trusted.
         """
-        return saved.read(saved_settings.named(self._settings, name), self._environment())
+        found = saved_settings.named(self._settings, name)
+        run = saved.read(found, self._environment(), self._settings.check_trust)
+        if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
+            found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
+        return run
 
     def listed(self, environment: str = "") -> list[tuple[Saved, str]]:
         """List them, each once for every environment that it says something for.
@@ -81,7 +91,7 @@ class SavedRuns:
         """
         found = self.listed()
         for each, environment in found:
-            saved.read(each, environment)
+            saved.read(each, environment, self._settings.check_trust)
         return len({each.name for each, _environment in found})
 
     def save(

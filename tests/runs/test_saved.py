@@ -204,7 +204,7 @@ def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
     sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("parameter", "\u202e'\""))
     said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
     path = write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), parameters=sent, said=said)
-    found = saved.read(named(settings, "n"), "sandbox")
+    found = saved.read(named(settings, "n"), "sandbox", settings.check_trust)
     assert (found.job, found.parameters.sent) == ("M44", sent)
     assert found.job_name in (name, "")
     assert bool(found.job_name) is (name not in (" a ", "é\u202ex"))
