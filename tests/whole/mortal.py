@@ -1,14 +1,17 @@
-"""almajob in a process of its own that dies, by SIGKILL, at a numbered point: a write, or a call of Alma."""
+"""almajob in a process of its own that dies by SIGKILL at a numbered point, or stops where it sends."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+import socket
 import sys
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +36,108 @@ class Ended:
 
 @dataclass(frozen=True)
 class Site:
-    """A directory with an ini for a simulator, and state of its own."""
+    """A directory with an ini for a simulator, and state of its own.
+
+    Attributes:
+        base_url: of what stands in front of the simulator, if anything does.
+        more_ini: further sections, with ``{url}`` for the address.
+    """
 
     directory: Path
     simulator: Simulator
+    base_url: str = ""
+    more_ini: str = ""
+
+    @property
+    def ledger(self) -> Path:
+        """The directory of its ledger."""
+        return self.directory / "state" / "ledger"
 
     def run(self, *argv: str, dies_at: int = 0) -> Ended:
         """Run a command line in a process of its own."""
+        return self.start(*argv, dies_at=dies_at).ended()
+
+    def start(
+        self, *argv: str, dies_at: int = 0, stops_at_post: bool = False, dies_after_post: bool = False
+    ) -> Living:
+        """Begin to run a command line in a process of its own.
+
+        Args:
+            argv: the command line.
+            dies_at: the numbered point at which it is killed.
+            stops_at_post: whether it stops, as by SIGSTOP, directly before the first byte of a start leaves.
+            dies_after_post: whether it is killed directly after the last one has left.
+        """
         self.directory.mkdir(exist_ok=True)
-        now = self.simulator.institution.clock()
-        process = PROCESSES.Process(
-            target=_live, args=(self.directory, self.simulator.base_url, now, argv, dies_at)
+        life = _Life(
+            self.directory,
+            self.base_url or self.simulator.base_url,
+            self.simulator.base_url,
+            self.simulator.institution.clock(),
+            self.more_ini,
+            dies_at,
+            stops_at_post,
+            dies_after_post,
         )
+        process = PROCESSES.Process(target=_live, args=(life, argv))
         process.start()
-        process.join()
+        return Living(process, self.directory)
+
+
+@dataclass(frozen=True)
+class Living:
+    """A process that runs."""
+
+    process: ForkServerProcess
+    directory: Path
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def wait_until_stopped(self) -> None:
+        """Wait until the process has stopped itself, or has ended."""
+        while self.process.is_alive():
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "T":
+                return
+            self.process.join(0.01)
+
+    def ended(self) -> Ended:
+        """Wait for its end."""
+        self.process.join()
         out, err, points = (self._left(name) for name in ("out", "err", "points"))
-        return Ended(process.exitcode or 0, out, err, int(points or 0))
+        return Ended(self.process.exitcode or 0, out, err, int(points or 0))
 
     def _left(self, name: str) -> str:
         path = self.directory / name
         return path.read_text("utf-8") if path.exists() else ""
 
 
-def _live(directory: Path, url: str, now: float, argv: tuple[str, ...], dies_at: int) -> None:
+@dataclass(frozen=True)
+class _Life:
+    """What is to become of a process."""
+
+    directory: Path
+    url: str
+    simulator_url: str
+    now: float
+    more_ini: str
+    dies_at: int
+    stops_at_post: bool
+    dies_after_post: bool
+
+
+def _live(life: _Life, argv: tuple[str, ...]) -> None:
+    directory, url = life.directory, life.url
     ini = directory / "almajob.ini"
+    ini.touch(mode=0o600)
     ini.write_text(
         f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {url}\ndeadline = 30\n"
         f"[production]\napi_key = simulator-production-key\nbase_url = {url}\ndeadline = 30\n"
+        + life.more_ini.format(url=url)
     )
     ini.chmod(0o600)
     for name in list(os.environ):
@@ -73,14 +151,38 @@ def _live(directory: Path, url: str, now: float, argv: tuple[str, ...], dies_at:
         os.dup2(opened, 1 if name == "out" else 2)
         stream.flush()
     sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
-    clock.SYSTEM = _simulated(url, now)
-    _count_points(dies_at, directory / "points")
+    time = FastClock(life.now)
+    clock.SYSTEM = _simulated(life.simulator_url, time)
+    _count_points(life.dies_at, directory / "points")
+    if life.stops_at_post:
+        _stop_at_post(life, time)
     sys.exit(main(list(argv)))
 
 
-def _simulated(url: str, now: float) -> clock.Clock:
+def _stop_at_post(life: _Life, time: FastClock) -> None:
+    """Stop the process directly before a start leaves it, until somebody lets it go on."""
+    send = socket.socket.sendall
+    under_way: list[socket.socket] = []
+
+    def sending(self: socket.socket, data: Any, *more: Any) -> None:
+        is_start = bytes(data[:20]).startswith(b"POST /almaws/")
+        if is_start:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            # Time has passed meanwhile, for this process as well.
+            with urllib.request.urlopen(f"{life.simulator_url}/simulator/clock") as answer:
+                told = json.load(answer)["time"]
+            time.advance(max(datetime.fromisoformat(told).timestamp() - time.now(), 0.0))
+            under_way.append(self)
+        send(self, data, *more)
+        # Its head is one piece, its body another.
+        if life.dies_after_post and not is_start and self in under_way:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    socket.socket.sendall = sending  # type: ignore[method-assign,assignment]
+
+
+def _simulated(url: str, time: FastClock) -> clock.Clock:
     """Make a clock that moves the simulator's on instead of waiting."""
-    time = FastClock(now)
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
