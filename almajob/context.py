@@ -6,7 +6,7 @@ Each is made on first use, and who makes something registers its closing there a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
+    from almajob.store.record import Record
 
 
 class Context:
@@ -267,6 +268,18 @@ class Context:
             other = Context(options, self._environ, self._connections, self._owner)
             self._others[environment] = self._closing.enter_context(other)
         return self._others[environment]
+
+    def called_for(self, record: Record) -> Context:
+        """Return the context of the Alma in which a start was made, though its section has another name now."""
+        from almajob.store.record import alma_of
+
+        sections = [] if record.environment in self.settings.environment_names() else self.settings.sections
+        for name in sections:
+            with suppress(AlmajobError):
+                environment = self.settings.environment(name)
+                if alma_of(self._connections.identity(environment)) == alma_of(record.identity):
+                    return self.of(name)
+        return self.of(record.environment)
 
     def quotas(self) -> list[Quota]:
         """Say what is known of the calls of every institution, or of the named environment's."""

@@ -41,7 +41,7 @@ class RunsResolve(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         context = self.context
         record = find_record(context.ledger, parsed_args.run, environment=context.named_environment)
-        starts = context.of(record.environment).starts
+        starts = context.called_for(record).starts
         resolved = starts.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_user()}")
         return RECORD_COLUMNS, record_values(resolved)
 

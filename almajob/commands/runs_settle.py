@@ -73,7 +73,7 @@ def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
 def settle(context: Context, record: Record) -> Record:
     """Look again for one start; what keeps one from being looked for does not keep the others."""
     try:
-        return context.of(record.environment).starts.settle(record)
+        return context.called_for(record).starts.settle(record)
     except AlmajobError as error:
         LOG.warning("%s (%s) cannot be looked for: %s", record.id, record.environment, error)
         return record

@@ -92,6 +92,27 @@ def test_a_start_that_appears_later_is_settled_by_cron(
     assert simulated.log.count(START) == 1
 
 
+@pytest.mark.parametrize("words", [("settle",), ("resolve", "may", "--not-started")])
+def test_a_start_of_a_section_that_was_renamed_is_settled_all_the_same(
+    simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path], words: tuple[str, ...]
+) -> None:
+    """By the section that leads to the same address with the same key, whatever its name."""
+    simulated.institution.rules.checks_parameters = False
+    simulated.faults.add("reset-after", START)
+    simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
+    start = ("run", "--yes", "--allow-unknown", "--job", "M44", "--run-key", "may", "-f", "json")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("almajob.runs.settle.LOOKS", (2.0,))
+        assert almajob("--env", "production", *start).code == 9
+    write_ini(simulated.ini.replace("[production]", "[accounts]\nkind = production"))
+    simulated.clock.advance(120)
+    assert almajob("runs", *words).code == 0
+    assert simulated.log.count(START) == 1
+    if words == ("settle",):
+        assert almajob("--env", "accounts", *start).code == 0
+        assert simulated.log.count(START) == 1
+
+
 def test_two_runs_of_one_start_are_told_by_settle_too(
     simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
