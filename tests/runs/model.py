@@ -131,6 +131,8 @@ BEHAVIOURS = (
         "accepted, dropped, listed late, lists with gaps", True, _broken, shows_after=40, lists_lack=True
     ),
     Behaviour("accepted, dropped, names are not shown", True, _broken, shows_names=False),
+)
+RARE = (
     Behaviour("sent an hour late, dropped, listed late", True, _broken, stopped=3700, shows_after=5),
     Behaviour("sent an hour late, listed late", True, _fine, stopped=3700, shows_after=5),
     Behaviour("sent an hour late, slow, listed late", True, _broken, stopped=3700, took=120, shows_after=125),
@@ -152,6 +154,7 @@ BEHAVIOURS = (
     Behaviour("accepted, dropped, submit times 3 days ahead", True, _broken, submit_off=3 * DAY),
     Behaviour("dropped before it was read, submit times 3 days behind", False, _broken, submit_off=-3 * DAY),
 )
+"""What a process that stands still, a proxy, or an Alma with odd names and clocks makes of it."""
 
 
 @dataclass(frozen=True)
