@@ -153,16 +153,16 @@ def test_packages_have_empty_inits() -> None:
 
 
 def test_modules_have_one_idea() -> None:
-    """None is longer than 300 lines, no function longer than 40 without its docstring."""
+    """None is longer than 330 lines, no function longer than 60 without its docstring."""
     for path in ROOT.rglob("*.py"):
         text = path.read_text("utf-8")
-        assert len(text.splitlines()) <= 300, path
+        assert len(text.splitlines()) <= 330, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.body:
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 if body:
                     length = (body[-1].end_lineno or 0) - body[0].lineno
-                    assert length < 40, f"{path}: {node.name}"
+                    assert length < 60, f"{path}: {node.name}"
 
 
 def test_the_kits_two_files_name_the_same() -> None:

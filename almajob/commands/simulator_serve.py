@@ -6,7 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
-from almajob.plugin import Command, Refused, UsageError, seconds
+from almajob.plugin import Command, Refused, UsageError, non_empty, seconds
 
 if TYPE_CHECKING:
     from almajob.simulator.server import Simulator
@@ -31,7 +31,26 @@ class SimulatorServe(Command):
             "--port", type=int, default=8444, help="port to listen on; 0 for a free one (default: 8444)"
         )
         parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+            "--host",
+            type=non_empty,
+            default="127.0.0.1",
+            help="address to listen on, 0.0.0.0 or :: for all (default: this machine only)",
+        )
+        parser.add_argument(
+            "--allow-host",
+            metavar="HOST",
+            type=non_empty,
+            action="append",
+            default=[],
+            help="answer requests for this host too, NAME or NAME:PORT, such as a container's; repeatable",
+        )
+        parser.add_argument(
+            "--webhook-host",
+            metavar="HOST",
+            type=non_empty,
+            action="append",
+            default=[],
+            help="let webhooks be sent to this host too, and not to this machine only; repeatable",
         )
         parser.add_argument("--jobs", metavar="N", type=int, help="have this many jobs in each environment")
         parser.add_argument(
@@ -63,14 +82,19 @@ class SimulatorServe(Command):
             ) from None
         except OSError as error:
             raise Refused(
-                f"Port {parsed_args.port} cannot be listened on.",
+                f"{parsed_args.host}, port {parsed_args.port} cannot be listened on.",
                 why=f"{error.strerror}.",
-                cure="Name another with --port, or take 0 for a free one.",
+                cure="Name another port with --port (0 for a free one), or another address with --host.",
             ) from None
         with simulator:
             LOG.info(
                 "Serving a simulated Alma at %s; see %s/simulator/", simulator.base_url, simulator.base_url
             )
+            if not simulator.is_private:
+                LOG.warning(
+                    "It listens on %s: everybody who can reach this machine can use it and change it.",
+                    simulator.listens_on,
+                )
             for key in simulator.institution.gateway.keys.values():
                 LOG.info("  key for %s: %s", key.name, key.text)
             LOG.info("Ctrl-C stops it.")
@@ -88,10 +112,17 @@ def _simulator(parsed_args: argparse.Namespace) -> Simulator:
     institution = Institution(
         Clock(parsed_args.speed), rules, job_count=parsed_args.jobs, seed=parsed_args.seed
     )
+    institution.webhooks.hosts.update(host.lower() for host in parsed_args.webhook_host)
     for name in parsed_args.fault:
         institution.faults.add(name)
     tls = None
     if parsed_args.tls:
         tls, certificate = tls_context()
         LOG.info("Its certificate: REQUESTS_CA_BUNDLE=%s", certificate)
-    return Simulator(institution, host=parsed_args.host, port=parsed_args.port, tls=tls)
+    return Simulator(
+        institution,
+        host=parsed_args.host,
+        port=parsed_args.port,
+        tls=tls,
+        other_hosts=parsed_args.allow_host,
+    )

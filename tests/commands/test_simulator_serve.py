@@ -59,6 +59,33 @@ def test_it_serves_until_it_is_told_to_stop() -> None:
         assert process.wait(10) == 143
 
 
+def test_it_warns_where_others_can_reach_it() -> None:
+    """And tells the address that it listens on besides that under which it is called from here."""
+    with _serving("--host", "0.0.0.0") as (url, told, _process):
+        port = url.rpartition(":")[2]
+        assert f"It listens on 0.0.0.0:{port}: everybody who can reach this machine can use it" in told
+        assert requests.get(f"{url}/simulator/state", timeout=10).ok
+
+
+def test_it_does_not_warn_where_only_this_machine_can_reach_it() -> None:
+    """Which is how it begins."""
+    with _serving() as (_url, told, _process):
+        assert "everybody" not in told
+
+
+def test_other_hosts_are_answered_and_called_where_they_are_named() -> None:
+    """In a container, behind a proxy, and to a listener elsewhere."""
+    # Which is this machine, but not by its name.
+    with _serving("--allow-host", "alma.test", "--webhook-host", "0.0.0.0") as (url, _told, _process):
+        state = requests.get(f"{url}/simulator/state", headers={"Host": "alma.test"}, timeout=10)
+        assert state.status_code == 200
+        hooks = [
+            requests.post(f"{url}/simulator/webhooks", json={"url": f"http://{host}:9/"}, timeout=20)
+            for host in ("0.0.0.0", "192.0.2.7")
+        ]
+        assert [answer.status_code for answer in hooks] == [200, 400]
+
+
 def test_it_speaks_tls() -> None:
     """And tells which certificate to trust."""
     with _serving("--tls") as (url, told, _process):
@@ -75,6 +102,8 @@ def test_it_speaks_tls() -> None:
         (("--speed", "-1"), "a speed is a number"),
         (("--jobs", "-5"), "no fewer than 0 jobs"),
         (("--port", "99999"), "port must be 0-65535"),
+        (("--host", ""), "must not be empty"),
+        (("--allow-host", "http://x"), "'http://x' is no host"),
     ],
 )
 def test_wrong_options_are_told(almajob: Run, options: tuple[str, ...], part: str) -> None:
