@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from almajob.plugin import Command, Refused, UsageError, non_empty, seconds
+from almajob.plugin import Command, Refused, UsageError, non_empty, seconds, whole_number
 
 if TYPE_CHECKING:
     from almajob.simulator.server import Simulator
@@ -28,7 +30,10 @@ class SimulatorServe(Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--port", type=int, default=8444, help="port to listen on; 0 for a free one (default: 8444)"
+            "--port",
+            type=number_up_to(65_535),
+            default=8444,
+            help="port to listen on; 0 for a free one (default: 8444)",
         )
         parser.add_argument(
             "--host",
@@ -52,9 +57,14 @@ class SimulatorServe(Command):
             default=[],
             help="let webhooks be sent to this host too, and not to this machine only; repeatable",
         )
-        parser.add_argument("--jobs", metavar="N", type=int, help="have this many jobs in each environment")
         parser.add_argument(
-            "--speed", metavar="X", type=float, default=1.0, help="let time pass X times as fast"
+            "--jobs",
+            metavar="N",
+            type=number_up_to(100_000),
+            help="have this many jobs in each environment, up to 100,000",
+        )
+        parser.add_argument(
+            "--speed", metavar="X", type=speed, default=1.0, help="let time pass X times as fast"
         )
         parser.add_argument(
             "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
@@ -69,7 +79,9 @@ class SimulatorServe(Command):
         parser.add_argument(
             "--fault", metavar="NAME", action="append", default=[], help="let this go wrong once; repeatable"
         )
-        parser.add_argument("--seed", metavar="S", type=int, default=0, help="of what goes by chance")
+        parser.add_argument(
+            "--seed", metavar="S", type=whole_number, default=0, help="of what goes by chance"
+        )
         parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for it")
         return parser
 
@@ -99,6 +111,29 @@ class SimulatorServe(Command):
                 LOG.info("  key for %s: %s", key.name, key.text)
             LOG.info("Ctrl-C stops it.")
             simulator.wait()
+
+
+def number_up_to(most: int) -> Callable[[str], int]:
+    """Make what takes a whole number from 0 to ``most``; for ``type=``."""
+
+    def take(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) > most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {most:,}")
+        return int(text)
+
+    return take
+
+
+def speed(text: str) -> float:
+    """Take how many times as fast time passes; for ``type=``."""
+    try:
+        # It would take 1_0 and digits of other scripts, too.
+        found = float(text) if re.fullmatch(r"[0-9.e]+", text) else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be a number from 0 to 1,000,000")
+    return found
 
 
 def _simulator(parsed_args: argparse.Namespace) -> Simulator:
