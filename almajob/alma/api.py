@@ -25,6 +25,7 @@ from almajob.errors import NotAlma
 ANY_JOB = "ALL"
 """Stands for the job's id where only the instance is known."""
 _ADORNMENT_SECONDS = 10.0
+_JOB_ID = re.compile(r"[MSO][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +153,12 @@ class Alma:
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
         found = Instance.from_json(self._session.get(_of_run(instance_id, job_id), patience=patience))
-        return found if found.id == instance_id else _raise_other("run", instance_id, found.id)
+        return _as_wanted(found, instance_id, job_id)
 
     def look(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float) -> tuple[Instance, Reading]:
         """Read one run, once, and the answer's time; for those who will look again anyway."""
         reading = self._session.read(_of_run(instance_id, job_id), patience=patience, attempts=1)
-        found = Instance.from_json(reading.document)
-        return (found if found.id == instance_id else _raise_other("run", instance_id, found.id)), reading
+        return _as_wanted(Instance.from_json(reading.document), instance_id, job_id), reading
 
     def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
         """Read one page of a Student Information System run's events: the users that it rejected."""
@@ -216,6 +216,21 @@ class Alma:
 
 def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:
     return f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
+
+
+def _as_wanted(found: Instance, instance_id: str, job_id: str) -> Instance:
+    """Give a run back; refuse an answer about another run, or about one of another job than was asked for.
+
+    Raises:
+        NotAlma: it is.
+    """
+    if found.id != instance_id:
+        _raise_other("run", instance_id, found.id)
+    named = found.job.id if found.job else ""
+    # One that is no id as jobs have them, such as without its letter, says nothing.
+    if job_id not in (ANY_JOB, named) and _JOB_ID.fullmatch(named) and _JOB_ID.fullmatch(job_id):
+        _raise_other("a run of", job_id, named)
+    return found
 
 
 def _segment(text: str) -> str:
