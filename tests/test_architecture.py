@@ -165,6 +165,21 @@ def test_modules_have_one_idea() -> None:
                     assert length < 60, f"{path}: {node.name}"
 
 
+def test_assertions_only_narrow_types() -> None:
+    """With -O Python leaves them out, so nothing may happen in one: no call, no attribute but for None."""
+    harmless = {"isinstance", "len", "all", "any"}
+    for name, tree in _modules():
+        for found in (node.test for node in ast.walk(tree) if isinstance(node, ast.Assert)):
+            is_narrowing = isinstance(found, ast.Compare) and isinstance(found.ops[0], ast.Is | ast.IsNot)
+            for node in ast.walk(found):
+                if isinstance(node, ast.Call):
+                    assert isinstance(node.func, ast.Name) and node.func.id in harmless, (
+                        f"{name}: {node.lineno}"
+                    )
+                assert not isinstance(node, ast.Await | ast.NamedExpr | ast.Yield), f"{name}: {node.lineno}"
+                assert is_narrowing or not isinstance(node, ast.Attribute), f"{name}: {node.lineno}"
+
+
 def test_the_kits_two_files_name_the_same() -> None:
     """``plugin.py`` imports a name when it is used; ``plugin.pyi`` tells type checkers whence it comes."""
     told = {
