@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from almajob.alma.statuses import code_problem, codes_in, end_problem
+from almajob.alma.statuses import code_problem, codes_in, end_problem, in_capitals
 from almajob.context import Context
 from almajob.options import duration, non_empty, seconds
 from almajob.runs import clock as clocks
@@ -125,7 +125,7 @@ def run_id(text: str) -> str:
 
 def status(text: str) -> str:
     """Take one status; for ``type=``."""
-    code = text.strip().upper()
+    code = in_capitals(text.strip())
     problem = code_problem(code)
     if problem:
         raise argparse.ArgumentTypeError(problem)

@@ -91,6 +91,8 @@ def test_a_commands_help_is_the_commands(almajob: Run, words: tuple[str, ...]) -
         (("run", "--job", "x", "--accept", "FAILED"), "Add --wait"),
         (("history", "--job", "x", "--since", "yesterday"), "must be a length of time such as 7d"),
         (("history", "--job", "x", "--status", "FALIED"), "did you mean FAILED?"),
+        (("history", "--job", "x", "--status", "\u017fKIPPED"), "is no status"),
+        (("wait", "--id", "7", "--accept", "COMPLETED_\u017fUCCESS"), "is no status"),
         (("matches", "--id", "7", "--population", "none"), "invalid choice"),
         (("run", "--job", "x", "--timeout", "soon"), "must be "),
         (("run", "--job", "x", "--timeout", "-1"), "must be "),

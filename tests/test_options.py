@@ -35,8 +35,9 @@ def test_whole_numbers_begin_at_0() -> None:
 
 
 def test_a_run_key_is_a_name() -> None:
-    """As it was given, blanks and all."""
+    """Of characters that can be seen; blanks at its ends are no part of it."""
     assert run_key("invoices of May") == "invoices of May"
-    for text in ("", " ", "a\nb", "x" * 201, "\udcff"):
+    assert run_key(f" {'x' * 200} ")
+    for text in ("", " ", "a\nb", "x" * 201, "\udcff", "@last", " @last", "a\u00a0b", "a\u3164", "a\u034f"):
         with pytest.raises(argparse.ArgumentTypeError):
             run_key(text)

@@ -25,6 +25,7 @@ from almajob.errors import NotAlma
 ANY_JOB = "ALL"
 """Stands for the job's id where only the instance is known."""
 _ADORNMENT_SECONDS = 10.0
+_JOB_ID = re.compile(r"[MSO][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +153,13 @@ class Alma:
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
-        return _seen(self._session.read(_of_run(instance_id, job_id), patience=patience), instance_id)
+        reading = self._session.read(_of_run(instance_id, job_id), patience=patience)
+        return _as_wanted(reading, instance_id, job_id)
 
     def look(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float) -> tuple[Instance, Reading]:
         """Read one run, once, and the answer's time; for those who will look again anyway."""
         reading = self._session.read(_of_run(instance_id, job_id), patience=patience, attempts=1)
-        return _seen(reading, instance_id), reading
+        return _as_wanted(reading, instance_id, job_id), reading
 
     def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
         """Read one page of a Student Information System run's events: the users that it rejected."""
@@ -213,10 +215,23 @@ class Alma:
         self._session.close()
 
 
-def _seen(reading: Reading, instance_id: str) -> Instance:
+def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:
+    return f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
+
+
+def _as_wanted(reading: Reading, instance_id: str, job_id: str) -> Instance:
+    """Read a run; refuse an answer about another one or about another job's, and an old one that it has ended.
+
+    Raises:
+        NotAlma: it is one of these.
+    """
     found = Instance.from_json(reading.document)
     if found.id != instance_id:
         _raise_other("run", instance_id, found.id)
+    named = found.job.id if found.job else ""
+    # One that is no id as jobs have them, such as without its letter, says nothing.
+    if job_id not in (ANY_JOB, named) and _JOB_ID.fullmatch(named) and _JOB_ID.fullmatch(job_id):
+        _raise_other("a run of", job_id, named)
     if reading.is_replayed and found.has_ended:
         raise NotAlma(
             f"The answer about run {instance_id} is an old one.",
@@ -224,10 +239,6 @@ def _seen(reading: Reading, instance_id: str) -> Instance:
             cure="Have the proxy pass Alma's answers on as they are; then try again.",
         )
     return found
-
-
-def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:
-    return f"/conf/jobs/{_segment(job_id)}/instances/{_segment(instance_id)}"
 
 
 def _segment(text: str) -> str:

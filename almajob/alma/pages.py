@@ -61,7 +61,8 @@ class Listing:
 
     Attributes:
         instances: each once, the newest first, as Alma gives them.
-        is_complete: whether as many came as Alma counts, and no cache on the way answered instead of Alma.
+        is_complete: whether as many came as Alma counts, none behind them, and no cache on the way answered
+            instead of Alma.
         clock: Alma's time when it began to answer, seconds since the epoch; None where it told none.
         clock_error: seconds by which that may be off.
     """
@@ -78,6 +79,7 @@ def all_instances(
     """Read every page of a job's runs.
 
     While pages are read, a new run moves the others on by one: some then come twice, and none is left out.
+    Behind a last page that is full one more is read, as a count could end where a page does.
 
     Args:
         alma: where to ask.
@@ -88,9 +90,10 @@ def all_instances(
     found: dict[str, Instance] = {}
     total: int | None = 1
     offset = 0
+    is_full = False
     first: Reading | None = None
     has_old = False
-    while total is not None and offset < total and offset < _MOST_PAGES * PAGE:
+    while total is not None and (offset < total or is_full) and offset < _MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
             job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
         )
@@ -98,6 +101,7 @@ def all_instances(
         has_old |= reading.is_replayed
         total = page.total
         offset += len(page.instances)
+        is_full = len(page.instances) >= PAGE
         known = len(found)
         for instance in page.instances:
             # One without a usable id is not there, so that the list has a gap.

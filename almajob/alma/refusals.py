@@ -149,7 +149,8 @@ def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
     except documents.Unreadable as unreadable:
         return _unreadable(http_status, body, str(unreadable), host)
     if refusal is None:
-        return None if 200 <= http_status < 300 else _no_alma_error(http_status, host)
+        # A part of an answer (206), or one that somebody in between has changed (203), proves nothing.
+        return None if http_status == 200 else _no_alma_error(http_status, host)
     error = _typed(http_status, refusal)
     error.names_run = bool(_RUN_LINK.search(body))
     return error
@@ -218,6 +219,11 @@ def _no_alma_error(http_status: int, host: str) -> AlmajobError:
             f"{host} sends the request elsewhere (HTTP {http_status}).",
             why="Alma does not redirect, and the key must not follow.",
             cure="Check region or base_url in the ini.",
+        )
+    if 200 <= http_status < 300:
+        return NotAlma(
+            f"{host} answered HTTP {http_status}, which is no whole answer of Alma's.",
+            cure="Try again in a few minutes; a proxy or a cache may be in between.",
         )
     return NotAlma(
         f"{host} answered HTTP {http_status} without one of Alma's error codes.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
+import string
 from typing import NamedTuple
 
 from almajob.nearest import nearest
@@ -54,6 +55,8 @@ STATUSES: dict[str, Status] = {
     "MANUAL_HANDLING_REQUIRED": Status("Manual Handling Required", Meaning.NEEDS_A_PERSON),
 }
 
+# Not str.upper, which makes an S of a long s and an I of one without its dot: those are no code of Alma's.
+_CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 _CODE = re.compile(r"[A-Z][A-Z0-9_]*")
 _GOING_ON = {Meaning.WAITING, Meaning.RUNNING}
 _GOOD = {Meaning.SUCCESS, Meaning.WARNING, Meaning.NOTHING_TO_DO}
@@ -62,9 +65,14 @@ GOING_ON = frozenset(code for code, status in STATUSES.items() if status.meaning
 """The statuses of a run that is not over."""
 
 
+def in_capitals(text: str) -> str:
+    """Write a code in capital letters, of which only those of ASCII have small ones."""
+    return text.translate(_CAPITALS)
+
+
 def meaning(code: str) -> Meaning:
     """Say what a status code means; UNKNOWN for a word that is not in the table."""
-    status = STATUSES.get(code.upper())
+    status = STATUSES.get(in_capitals(code))
     return status.meaning if status else Meaning.UNKNOWN
 
 
@@ -86,9 +94,10 @@ def is_good(code: str) -> bool:
 
 def codes_in(text: str) -> list[str]:
     """Read statuses separated by commas, as codes or in Alma's own words, whatever the case."""
-    by_description = {status.description.casefold(): code for code, status in STATUSES.items()}
+    by_description = {in_capitals(status.description): code for code, status in STATUSES.items()}
     words = [word.strip() for word in text.split(",")]
-    return [by_description.get(word.casefold(), word.upper()) for word in words if word]
+    codes = [in_capitals(word) for word in words if word]
+    return [by_description.get(code, code) for code in codes]
 
 
 def end_problem(code: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from almajob.plugin import Command, Refused, UsageError, seconds
+from almajob.plugin import Command, Refused, UsageError, non_empty, seconds, whole_number
 
 if TYPE_CHECKING:
     from almajob.simulator.server import Simulator
@@ -28,14 +30,41 @@ class SimulatorServe(Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
-            "--port", type=int, default=8444, help="port to listen on; 0 for a free one (default: 8444)"
+            "--port",
+            type=number_up_to(65_535),
+            default=8444,
+            help="port to listen on; 0 for a free one (default: 8444)",
         )
         parser.add_argument(
-            "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+            "--host",
+            type=non_empty,
+            default="127.0.0.1",
+            help="address to listen on, 0.0.0.0 or :: for all (default: this machine only)",
         )
-        parser.add_argument("--jobs", metavar="N", type=int, help="have this many jobs in each environment")
         parser.add_argument(
-            "--speed", metavar="X", type=float, default=1.0, help="let time pass X times as fast"
+            "--allow-host",
+            metavar="HOST",
+            type=non_empty,
+            action="append",
+            default=[],
+            help="answer requests for this host too, NAME or NAME:PORT, such as a container's; repeatable",
+        )
+        parser.add_argument(
+            "--webhook-host",
+            metavar="HOST",
+            type=non_empty,
+            action="append",
+            default=[],
+            help="let webhooks be sent to this host too, and not to this machine only; repeatable",
+        )
+        parser.add_argument(
+            "--jobs",
+            metavar="N",
+            type=number_up_to(100_000),
+            help="have this many jobs in each environment, up to 100,000",
+        )
+        parser.add_argument(
+            "--speed", metavar="X", type=speed, default=1.0, help="let time pass X times as fast"
         )
         parser.add_argument(
             "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
@@ -50,7 +79,9 @@ class SimulatorServe(Command):
         parser.add_argument(
             "--fault", metavar="NAME", action="append", default=[], help="let this go wrong once; repeatable"
         )
-        parser.add_argument("--seed", metavar="S", type=int, default=0, help="of what goes by chance")
+        parser.add_argument(
+            "--seed", metavar="S", type=whole_number, default=0, help="of what goes by chance"
+        )
         parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for it")
         return parser
 
@@ -63,18 +94,46 @@ class SimulatorServe(Command):
             ) from None
         except OSError as error:
             raise Refused(
-                f"Port {parsed_args.port} cannot be listened on.",
+                f"{parsed_args.host}, port {parsed_args.port} cannot be listened on.",
                 why=f"{error.strerror}.",
-                cure="Name another with --port, or take 0 for a free one.",
+                cure="Name another port with --port (0 for a free one), or another address with --host.",
             ) from None
         with simulator:
             LOG.info(
                 "Serving a simulated Alma at %s; see %s/simulator/", simulator.base_url, simulator.base_url
             )
+            if not simulator.is_private:
+                LOG.warning(
+                    "It listens on %s: everybody who can reach this machine can use it and change it.",
+                    simulator.listens_on,
+                )
             for key in simulator.institution.gateway.keys.values():
                 LOG.info("  key for %s: %s", key.name, key.text)
             LOG.info("Ctrl-C stops it.")
             simulator.wait()
+
+
+def number_up_to(most: int) -> Callable[[str], int]:
+    """Make what takes a whole number from 0 to ``most``; for ``type=``."""
+
+    def take(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) > most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {most:,}")
+        return int(text)
+
+    return take
+
+
+def speed(text: str) -> float:
+    """Take how many times as fast time passes; for ``type=``."""
+    try:
+        # It would take 1_0 and digits of other scripts, too.
+        found = float(text) if re.fullmatch(r"[0-9.e]+", text) else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1_000_000:
+        raise argparse.ArgumentTypeError("must be a number from 0 to 1,000,000")
+    return found
 
 
 def _simulator(parsed_args: argparse.Namespace) -> Simulator:
@@ -88,10 +147,17 @@ def _simulator(parsed_args: argparse.Namespace) -> Simulator:
     institution = Institution(
         Clock(parsed_args.speed), rules, job_count=parsed_args.jobs, seed=parsed_args.seed
     )
+    institution.webhooks.hosts.update(host.lower() for host in parsed_args.webhook_host)
     for name in parsed_args.fault:
         institution.faults.add(name)
     tls = None
     if parsed_args.tls:
         tls, certificate = tls_context()
         LOG.info("Its certificate: REQUESTS_CA_BUNDLE=%s", certificate)
-    return Simulator(institution, host=parsed_args.host, port=parsed_args.port, tls=tls)
+    return Simulator(
+        institution,
+        host=parsed_args.host,
+        port=parsed_args.port,
+        tls=tls,
+        other_hosts=parsed_args.allow_host,
+    )

@@ -41,7 +41,7 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
         kind, found = candidates(installed.core(), line.words[1:], line.beginning, os.environ)
     if shell == "bash":
         lines = [
-            typed.in_backslashes(text.removeprefix(line.head), line.quote)
+            typed.for_bash(text.removeprefix(line.head), line.quote)
             for text, _what in found
             if text.startswith(line.head)
         ]
@@ -51,6 +51,6 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
 
 
 def _short(text: str) -> str:
-    """Make a description fit beside its candidate; what cannot be printed is left out."""
-    shown = "".join(character for character in text if character.isprintable())
+    """Make a description fit beside its candidate; what cannot be printed is left out, or is a blank."""
+    shown = "".join(character for character in " ".join(text.split()) if character.isprintable())
     return shown if len(shown) <= _LONGEST_HELP else f"{shown[:_LONGEST_HELP]}…"

@@ -25,6 +25,10 @@ _FIND: dict[str, Callable[[Places, str], Found]] = {
     "SAVED": lambda places, _: [(name, "saved run") for name in places.saved],
 }
 """Where values come from, by the word that stands for them in the help; a plugin may use these words."""
+# As they come with names that were copied from a page or a document; each is one character of a word.
+_BLANKS = str.maketrans(
+    dict.fromkeys("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))), " ")
+)
 _ARE_FILES = {"FILE", "DIR", "@FILE"}
 
 
@@ -91,6 +95,6 @@ def _fitting(beginning: str, found: Iterable[tuple[str, str]]) -> Found:
     """Keep what begins so, each once; and nothing that cannot be typed."""
     fitting: dict[str, str] = {}
     for text, what in found:
-        if text.startswith(beginning) and text.isprintable() and text:
+        if text.startswith(beginning) and text.translate(_BLANKS).isprintable() and text:
             fitting.setdefault(text, what)
     return list(fitting.items())

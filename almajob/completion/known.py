@@ -100,13 +100,17 @@ def _skimmed(path: str) -> dict[str, dict[str, str]]:
         # A pipe would keep us waiting.
         if not stat.S_ISREG(os.stat(path).st_mode):
             return {}
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
+        with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
             text = file.read(_INI_SIZE)
     except OSError:
         return {}
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    if any(line.splitlines() not in ([], [line]) for line in lines):
+        # almajob refuses it, for it has lines within lines.
+        return {}
     sections: dict[str, dict[str, str]] = {}
     heading = ""
-    for line in map(str.strip, text.splitlines()):
+    for line in map(str.strip, lines):
         if line.startswith("[") and "]" in line:
             heading = line[1 : line.index("]")].strip()
             sections.setdefault(heading, {})

@@ -76,6 +76,16 @@ def in_backslashes(text: str, quote: str) -> str:
     return re.sub(r"([^\w@%+,./-])", r"\\\1", text)
 
 
+def for_bash(text: str, quote: str) -> str:
+    """Write a text as bash wants a candidate that goes on within the quotes that are open.
+
+    Readline closes them behind the only candidate, but not where it ends with such a sign: it takes that for
+    the closing one.
+    """
+    written = in_backslashes(text, quote)
+    return f"{written}{quote}" if quote and written.endswith(quote) else written
+
+
 def in_quotes(text: str, quote: str) -> str:
     """Write a text between the quotes that are open, and close them; in quotes of its own where none are.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from almajob.config import ini as ini_file
 from almajob.config.ini import Ini
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def with_setting(
@@ -22,7 +26,7 @@ def with_setting(
     Returns:
         The new text.
     """
-    lines = text.splitlines(keepends=True)
+    lines = _LINE.findall(text)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     settings = ini.sections.get(section)
     there = settings.get(instead_of or setting) if settings else None
@@ -59,6 +63,6 @@ def _heading_line(lines: list[str], section: str) -> int:
 
 def _ended(lines: list[str], end: str) -> list[str]:
     """Give lines of which the last one ends, too."""
-    if not lines or lines[-1].splitlines() != [lines[-1]]:
+    if not lines or lines[-1].endswith("\n"):
         return lines
     return [*lines[:-1], f"{lines[-1]}{end}"]

@@ -180,9 +180,11 @@ class _Parser(configparser.RawConfigParser):
 
 
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
+    # Every editor's lines, and those that only some have.
+    _hide_keys(uncommented(line).strip() for line in text.splitlines())
+    _refuse_half_lines(path, text)
     # Indented lines would silently continue the value above; almajob has no such values.
-    lines = [uncommented(line).strip() for line in text.splitlines()]
-    _hide_keys(lines)
+    lines = [uncommented(line).strip() for line in text.split("\n")]
     parser = _Parser(delimiters=("=",), default_section="")
     try:
         parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
@@ -204,6 +206,24 @@ def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
         }
         for section in parser.sections()
     }
+
+
+def _refuse_half_lines(path: Path, text: str) -> None:
+    """Refuse a character that ends a line for some programs only: a comment must not hide a setting.
+
+    These are a lone carriage return, vertical tab, form feed, the separators of files, groups and records,
+    and U+0085, U+2028 and U+2029.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        whole = line.rstrip("\r")
+        if whole.splitlines() not in ([], [whole]):
+            ends = whole.splitlines(keepends=True)[0][-1]
+            raise ConfigurationError(
+                f"{path}, line {number} has a character (U+{ord(ends):04X}) in it that is a line break "
+                "for some programs only.",
+                why="What an editor shows as a comment could be a setting.",
+                cure="Remove it, or begin a new line there.",
+            )
 
 
 def _hide_keys(lines: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from almajob.alma.instances import Counter
@@ -21,6 +21,11 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 # Signs beside the operator are a slip (===, =>), and must not become a part of the name or the value.
 _EXPRESSION = re.compile(r"\s*([^\s=!<>][^=!<>]*?)\s*(==|!=|>=|<=|>|<)\s*([^\s=!<>].*?)\s*", re.DOTALL)
+_SIGN = re.compile("==|!=|>=|<=|>|<")
+_QUOTES = "\"'"
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,6})?")
+# What a person takes for a number: with signs for thousands or per cent, in digits of any script.
+_NEAR_NUMBER = re.compile(r"[+-]?[\s\d.,'\"\u2019_%]*\d[\s\d.,'\"\u2019_%]*")
 _SHOWN = 20
 
 
@@ -35,7 +40,7 @@ class Condition:
     Attributes:
         counter: its code, the end of its code behind a full stop, or its text.
         sign: ``==``, ``!=``, ``>``, ``>=``, ``<`` or ``<=``.
-        value: a number, or words for ``==`` and ``!=``.
+        value: a number, or words for ``==`` and ``!=``; without the quotes that it may have been given in.
     """
 
     counter: str
@@ -43,7 +48,11 @@ class Condition:
     value: str
 
     def __str__(self) -> str:
-        return f"{self.counter} {self.sign} {self.value}"
+        quotes_value = not self.value or bool(_SIGN.search(self.value)) or self.value[0] in "=!"
+        return (
+            f"{_with_quotes(self.counter, is_needed=False)} {self.sign} "
+            f"{_with_quotes(self.value, is_needed=quotes_value or _is_odd_number(self.value))}"
+        )
 
     def holds(self, counters: Sequence[Counter]) -> bool:
         """Whether it is true of a report; of several counters of one name, for any of them.
@@ -60,6 +69,10 @@ class Condition:
         left, right = _number(value), _number(self.value)
         if left is not None and right is not None:
             return _OPERATORS[self.sign](left, right)
+        if left is not None and _is_odd_number(self.value):
+            raise CannotJudge(
+                f"{self.counter} is {value!r}, and {self.value!r} is no number to compare it with"
+            )
         if right is None:
             return _OPERATORS[self.sign](value.strip(), self.value)
         raise CannotJudge(f"{self.counter} is {value!r}, which is no number")
@@ -74,10 +87,47 @@ def parse(text: str) -> Condition:
     found = _EXPRESSION.fullmatch(text)
     if found is None:
         raise ValueError("a condition is COUNTER OP VALUE, such as 'asset_failed > 0'")
-    condition = Condition(found[1], found[2], found[3])
-    if condition.sign not in ("==", "!=") and _number(condition.value) is None:
-        raise ValueError(f"{condition.value!r} is no number, and {condition.sign} compares numbers")
-    return condition
+    counter, _is_quoted = _without_quotes(found[1])
+    value, is_quoted = _without_quotes(found[3])
+    if not counter:
+        raise ValueError(f"{text!r} names no counter")
+    if not is_quoted and _SIGN.search(value):
+        raise ValueError(
+            f"{value!r} has another condition in it: give each by itself, or put words in quotes"
+        )
+    if found[2] not in ("==", "!=") and _number(value) is None:
+        raise ValueError(f"{value!r} is no number, and {found[2]} compares numbers")
+    if not is_quoted and _is_odd_number(value):
+        raise ValueError(
+            f"{value!r} is no number: write digits and a full stop, such as 1000 or 0.5, "
+            "or put it in quotes to compare it as words"
+        )
+    return Condition(counter, found[2], value)
+
+
+def _without_quotes(text: str) -> tuple[str, bool]:
+    """Take the quotes off a name or a value, and tell whether it had any.
+
+    Raises:
+        ValueError: they are not closed, or stand within themselves.
+    """
+    sign = text[0]
+    if sign not in _QUOTES:
+        return text, False
+    inner = text[1:-1]
+    if len(text) == 1 or (sign not in inner and text[-1] != sign):
+        raise ValueError(f"the quote in {text} is not closed")
+    if text[-1] != sign:
+        return text, False
+    if sign in inner:
+        raise ValueError(f"{text} has quotes within its quotes: take the other kind outside")
+    return inner.strip(), True
+
+
+def _with_quotes(text: str, *, is_needed: bool) -> str:
+    """Write a name or a value so that it is read as it is."""
+    sign = next((sign for sign in _QUOTES if sign not in text), None)
+    return f"{sign}{text}{sign}" if sign and (is_needed or text[0] in _QUOTES) else text
 
 
 def _named(name: str, counters: Sequence[Counter]) -> list[Counter]:
@@ -102,8 +152,10 @@ def _named(name: str, counters: Sequence[Counter]) -> list[Counter]:
 
 
 def _number(text: str) -> Decimal | None:
-    try:
-        found = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return found if found.is_finite() else None
+    text = text.strip()
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def _is_odd_number(text: str) -> bool:
+    """Whether a text is no number and yet looks like one, so that as words it is hardly ever equal to one."""
+    return _number(text) is None and _NEAR_NUMBER.fullmatch(text) is not None

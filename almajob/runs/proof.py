@@ -73,7 +73,7 @@ def _ask(alma: Alma, ledger: Ledger, key: str, now: float, known: Proof | None) 
         proof = replace(known, asked_at=now) if known else Proof("", "", now)
     else:
         proof = Proof(general.institution, general.environment_type, now)
-        if proof.environment_type.casefold() not in KINDS:
+        if proof.environment_type.lower() not in KINDS:
             LOG.info("Alma calls the environment %r; that proves nothing.", proof.environment_type)
     kept: dict[str, Any] = asdict(proof)
     ledger.keep_fact(_name(key), kept)
@@ -91,7 +91,7 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
     Raises:
         ConfigurationError: it does.
     """
-    found = proof.environment_type.casefold()
+    found = proof.environment_type.lower()
     if found in KINDS and found != kind:
         raise ConfigurationError(
             f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",

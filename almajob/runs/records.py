@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from almajob.alma.statuses import is_good
 from almajob.errors import AlmajobError, Refused
 from almajob.runs.doubt import in_doubt
+from almajob.runs.runkey import normal_key
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record
 from almajob.store.rows import key_hash
@@ -18,6 +19,7 @@ LOG = logging.getLogger(__name__)
 LAST = "@last"
 """Stands for what was started last from here."""
 _REMEMBERED = 10
+_ODD_KEYS = "run keys that are not normal"
 # A run that is waited for was started within the last month.
 _MEMORY = 31 * 86400.0
 SHORT_WAIT = 1.0
@@ -160,6 +162,7 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "") -> Record:
     found = (
         [record for record in records if record.id == text]
         or _newest([record for record in records if record.run_key == text])
+        or _newest([record for record in records if normal_key(record.run_key) == normal_key(text)])
         or [record for record in records if record.instance_id == text]
     )
     if len(found) == 1:
@@ -183,6 +186,44 @@ def _newest(records: list[Record]) -> list[Record]:
     return list({record.environment: record for record in records}.values())
 
 
+def kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
+    """Give a run key in the form in which the ledger has it, else in its normal form.
+
+    An almajob before this one kept run keys as they were typed; what was started under such a key must be
+    found under it. Of several forms that are there, the one that was typed counts, then the normal one.
+
+    Args:
+        ledger: of all environments.
+        run_key: as it was typed.
+        environment: where the run is.
+
+    Raises:
+        LedgerUnusable: it cannot be read.
+    """
+    forms = _forms(ledger, run_key)
+    if forms == [run_key]:
+        return run_key
+    hashed = {key_hash(form) for form in forms}
+    records = ledger.records(lambda row: row.environment == environment and row.key_hash in hashed)
+    there = {record.run_key for record in records}
+    return next((form for form in forms if form in there), normal_key(run_key))
+
+
+def _forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[str]:
+    """List all forms in which the ledger may have a run key.
+
+    Which keys it has that are not normal is found out once, as none is written any more.
+    """
+    odd = ledger.fact(_ODD_KEYS, wait=wait)
+    if not isinstance(odd, list):
+        records = ledger.records(wait=wait)
+        odd = [record.run_key for record in reversed(records) if record.run_key != normal_key(record.run_key)]
+        if records:
+            ledger.keep_fact(_ODD_KEYS, odd, wait=wait)
+    normal = normal_key(run_key)
+    return list(dict.fromkeys([run_key, normal, *(form for form in odd if normal_key(form) == normal)]))
+
+
 def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger) -> None:
     """Let an error tell what the ledger has of its run key: who gave up early must not deny a run.
 
@@ -194,10 +235,10 @@ def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger) 
     """
     if not run_key or not (error.record is None or error.record.is_retry_safe):
         return
-    hashed = key_hash(run_key)
     try:
+        hashed = {key_hash(form) for form in _forms(ledger, run_key, wait=SHORT_WAIT)}
         found = ledger.records(
-            lambda row: row.key_hash == hashed and environment in ("", row.environment), wait=SHORT_WAIT
+            lambda row: row.key_hash in hashed and environment in ("", row.environment), wait=SHORT_WAIT
         )
     except LedgerUnusable:
         # Nobody can tell what there was.

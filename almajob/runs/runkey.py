@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
 from almajob.store.record import checksum
+from almajob.visible import visible
 
 PERIODS = ("hour", "day", "week", "month")
 TAG = re.compile(r"\[aj:[A-Z2-7]{10}\]")
@@ -20,15 +22,22 @@ JOB_NAME = "job_name"
 _LONGEST_KEY = 200
 
 
+def normal_key(text: str) -> str:
+    """Write a run key in the one form of all that look alike: NFC, single blanks, none at its ends."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
+
+
 def key_problem(text: str) -> str:
     """Say what is wrong with a run key; empty where it is right."""
-    if not text.strip():
+    is_shown = text.isprintable() and visible(text) == text
+    text = normal_key(text)
+    if not text:
         return "must not be empty"
     if len(text) > _LONGEST_KEY:
         return f"may have {_LONGEST_KEY} characters"
     if text.startswith("@"):
         return "must not begin with @, as @last does"
-    return "" if text.isprintable() else "has a character that cannot be shown"
+    return "" if is_shown else "has a character that cannot be shown"
 
 
 def random_key(job_id: str, now: datetime) -> str:

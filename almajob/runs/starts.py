@@ -22,7 +22,7 @@ from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import check_payload
-from almajob.runs.records import SHORT_WAIT, Known, known, process_id, recall
+from almajob.runs.records import SHORT_WAIT, Known, kept_key, known, process_id, recall
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
@@ -73,6 +73,8 @@ class Starts:
         """Start a job once, or find the run that this already is; as ``Runs.start``."""
         run_key = options.run_key
         try:
+            options = self._under_kept_key(options)
+            run_key = options.run_key
             intention = self._intention(job, parameters, options)
             run_key = intention.run_key
             record = self._started(intention, confirm)
@@ -97,6 +99,7 @@ class Starts:
         Raises:
             AlmajobError: it would be refused.
         """
+        options = self._under_kept_key(options)
         return plan.plan(self._intention(job, parameters, options), self._place, self._means)
 
     def check(self, job: str, parameters: _Wanted, options: StartOptions) -> Job:
@@ -235,6 +238,11 @@ class Starts:
 
     def _intention(self, job: str, parameters: _Wanted, options: StartOptions) -> Intention:
         return resolving.intention(job, parameters, options, self._find, self._place, self._means)
+
+    def _under_kept_key(self, options: StartOptions) -> StartOptions:
+        if not options.run_key:
+            return options
+        return replace(options, run_key=kept_key(self._ledger, options.run_key, self._environment))
 
     def _find(self, text: str) -> Job:
         return resolving.find_job(text, self._make_catalogue, self._ledger, self._environment)

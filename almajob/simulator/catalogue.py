@@ -11,6 +11,7 @@ from typing import Any
 
 SANDBOX = "SANDBOX"
 PRODUCTION = "PRODUCTION"
+_MOST_JOBS = 100_000
 
 # Which integration profile a scheduled job belongs to.
 PROFILES = (
@@ -113,8 +114,8 @@ def built_in_jobs(environment: str = SANDBOX) -> tuple[SimulatedJob, ...]:
 
 def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]:
     """Give the jobs of an environment: the built-in ones, or as many as are asked for."""
-    if count is not None and count < 0:
-        raise ValueError("an institution has no fewer than 0 jobs")
+    if count is not None and not 0 <= count <= _MOST_JOBS:
+        raise ValueError(f"an institution has from 0 to {_MOST_JOBS:,} jobs")
     built_in = built_in_jobs(environment)
     if count is None or count <= len(built_in):
         return built_in[: count if count is not None else len(built_in)]

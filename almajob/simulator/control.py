@@ -14,6 +14,7 @@ from typing import Any
 from almajob.simulator.faults import NAMES
 from almajob.simulator.institution import Institution
 from almajob.simulator.lifecycle import instant
+from almajob.simulator.refusals import GatewayRefusal
 from almajob.simulator.runs import Ending
 from almajob.simulator.wire import JSON, Call, Reply
 
@@ -147,6 +148,11 @@ def answer(institution: Institution, call: Call) -> Reply:
         return _json(200, route(institution, given))
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         return _json(400, {"error": str(error)})
+
+
+def refuse(refusal: GatewayRefusal) -> Reply:
+    """Answer a call that must not reach the control API."""
+    return _json(refusal.status, {"error": refusal.text})
 
 
 def _json(status: int, document: Any) -> Reply:

@@ -62,6 +62,12 @@ GATEWAY_TEXTS: dict[str, tuple[int, str]] = {
     "PER_SECOND_THRESHOLD": (429, "HTTP requests are more than allowed per second"),
     "DAILY_THRESHOLD": (429, "Daily API request threshold has been reached"),
     "GENERAL_ERROR": (500, "General error."),
+    # The simulator's own: https://www.rfc-editor.org/rfc/rfc9110#name-421-misdirected-request
+    "WRONG_HOST": (
+        421,
+        "The simulator was not started for the host that this request names: add --allow-host.",
+    ),
+    "CROSS_SITE": (403, "The simulator takes no requests from web pages of other sites."),
 }
 
 

@@ -10,7 +10,7 @@ import ssl
 import struct
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from almajob.simulator.effects import Reset
 from almajob.simulator.gateway import KEYS
+from almajob.simulator.host_check import WILDCARDS, HostCheck, is_loopback
 from almajob.simulator.institution import Institution
 from almajob.simulator.wire import BODY_LIMIT
 from almajob.simulator.wsgi import Application
@@ -184,6 +185,7 @@ class _Server(ThreadingMixIn, TCPServer):
     def __init__(
         self, address: tuple[str, int], application: Application, tls: ssl.SSLContext | None
     ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.application = application
         self._tls = tls
         super().__init__(address, _Handler)
@@ -205,6 +207,10 @@ class _Server(ThreadingMixIn, TCPServer):
         """Say nothing of connections that broke."""
 
 
+def _bracketed(host: Any) -> str:
+    return f"[{host}]" if ":" in host else str(host)
+
+
 class Simulator:
     """A running simulator; a context manager that stops it.
 
@@ -213,6 +219,11 @@ class Simulator:
         host: the address it listens on; another than this machine's own is the caller's decision.
         port: or 0 for a free one.
         tls: to speak https.
+        other_hosts: further hosts under which it is called, ``NAME`` or ``NAME:PORT``.
+
+    Raises:
+        OSError: it cannot listen there.
+        ValueError: one of the other hosts is none.
     """
 
     def __init__(
@@ -222,13 +233,16 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        other_hosts: Iterable[str] = (),
     ) -> None:
         self.institution = institution or Institution()
         self.key = KEYS[0].text
-        self._application = Application(self.institution)
+        hosts = HostCheck(host, 443 if tls else 80, other_hosts)
+        self._application = Application(self.institution, hosts)
         self._server = _Server((host, port), self._application, tls)
+        hosts.port = self.port
         self._scheme = "https" if tls else "http"
-        self._host = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104
+        self._host = host
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True),
             threading.Thread(target=self._send_webhooks, daemon=True),
@@ -241,8 +255,19 @@ class Simulator:
 
     @property
     def base_url(self) -> str:
-        """The address, as ``base_url`` in the ini takes it."""
-        return f"{self._scheme}://{self._host}:{self.port}"
+        """The address, as ``base_url`` in the ini takes it; where it listens on all, that of this machine."""
+        here = "::1" if self._host == "::" else "127.0.0.1"
+        return f"{self._scheme}://{_bracketed(here if self._host in WILDCARDS else self._host)}:{self.port}"
+
+    @property
+    def listens_on(self) -> str:
+        """The address and the port that it listens on."""
+        return f"{_bracketed(self._server.server_address[0])}:{self.port}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(str(self._server.server_address[0]))
 
     def __enter__(self) -> Simulator:
         for thread in self._threads:

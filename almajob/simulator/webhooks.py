@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from almajob.simulator.clock import Clock
+from almajob.simulator.host_check import is_loopback
 from almajob.simulator.lifecycle import instant
 from almajob.simulator.runs import Run
 from almajob.simulator.wire import to_xml
@@ -52,7 +53,12 @@ def signature(secret: bytes, body: bytes) -> str:
 
 
 class Webhooks:
-    """Sends a message at the end of every run, once somebody listens."""
+    """Sends a message at the end of every run, once somebody listens.
+
+    Attributes:
+        hosts: listeners may be on these, besides this machine; in small letters. Whoever can call the control
+            API could have any server of the network called otherwise.
+    """
 
     def __init__(self, worlds: Mapping[str, World], clock: Clock) -> None:
         self._worlds = worlds
@@ -64,6 +70,7 @@ class Webhooks:
         self._seen: dict[str, int] = {}
         self._waiting: list[tuple[World, Run]] = []
         self.messages: list[Message] = []
+        self.hosts: set[str] = set()
         clock.watch(self.deliver_due)
 
     def listen(self, url: str, secret: str, form: str = "json") -> bool:
@@ -78,7 +85,7 @@ class Webhooks:
             Whether the listener gave the challenge back; if not, nothing is sent.
 
         Raises:
-            ValueError: it is no URL, or there is no such form.
+            ValueError: it is no URL, its host may not be called, or there is no such form.
         """
         parts = urlsplit(url)
         whole = url.isascii() and url.isprintable() and " " not in url
@@ -90,6 +97,11 @@ class Webhooks:
         ):
             raise ValueError("a listener has an http or https URL, and takes json or xml")
         _ = parts.port
+        if not is_loopback(parts.hostname) and parts.hostname not in self.hosts:
+            raise ValueError(
+                f"a listener is on this machine; start the simulator with --webhook-host {parts.hostname} "
+                "to send messages there"
+            )
         if not _answers_challenge(url):
             return False
         with self._lock:

@@ -19,6 +19,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from almajob.simulator import control, effects, jobs_api, other_apis
 from almajob.simulator.effects import Delivery, Reset
 from almajob.simulator.faults import Fault, seen_by_api
+from almajob.simulator.host_check import HostCheck, is_from_elsewhere
 from almajob.simulator.institution import Institution
 from almajob.simulator.jobs_api import Document, Exchange
 from almajob.simulator.refusals import GatewayRefusal, Refusal
@@ -59,12 +60,14 @@ class Application:
 
     Args:
         institution: what it serves.
+        hosts: under which hosts it is called; None for any, where the server in front of it checks that.
 
     Calling it may raise ``Reset``, where a fault resets the connection.
     """
 
-    def __init__(self, institution: Institution) -> None:
+    def __init__(self, institution: Institution, hosts: HostCheck | None = None) -> None:
         self.institution = institution
+        self._hosts = hosts
         self._tracking = itertools.count(1)
         # Set when the server stops, so that nothing waits for a slow answer.
         self.stopped = threading.Event()
@@ -73,7 +76,11 @@ class Application:
         host = environ.get("HTTP_HOST") or f"127.0.0.1:{environ.get('SERVER_PORT', '80')}"
         base = f"{environ.get('wsgi.url_scheme', 'http')}://{host}"
         path = environ.get("PATH_INFO", "")
-        if f"{path}/".startswith("/simulator/"):
+        is_control = f"{path}/".startswith("/simulator/")
+        if wrong := self._wrong_sender(environ, base, is_control=is_control):
+            # Before anything is counted, logged or goes wrong: to the world behind it, it did not happen.
+            delivery = _plain(control.refuse(wrong) if is_control else refuse_at_gateway(wrong))
+        elif is_control:
             call = _call(environ, path.removeprefix("/simulator").lstrip("/"))
             delivery = _plain(control.answer(self.institution, call))
         else:
@@ -86,6 +93,19 @@ class Application:
             headers.append(("Content-Length", str(delivery.declared)))
         start_response(f"{status} {responses.get(status, '')}", headers)
         return delivery.body(self.stopped.wait)
+
+    def _wrong_sender(
+        self, environ: WSGIEnvironment, base: str, *, is_control: bool
+    ) -> GatewayRefusal | None:
+        host = environ.get("HTTP_HOST")
+        if host is not None and self._hosts is not None and not self._hosts.allows(host):
+            return GatewayRefusal("WRONG_HOST")
+        # A link to the simulator's page may be followed; reading below it changes nothing, and a browser does
+        # not show the answer to another page.
+        only_reads = is_control and environ["REQUEST_METHOD"] in ("GET", "HEAD")
+        if not only_reads and is_from_elsewhere(environ, base):
+            return GatewayRefusal("CROSS_SITE")
+        return None
 
     def _serve(self, call: Call, path: str, base: str) -> Delivery:
         further_page = call.query.get("offset", "0") not in ("", "0")

@@ -189,14 +189,14 @@ class Ledger:
                 key, _other = rows.keys_of(kept)
                 drawer.set(key, rows.sealed(key, replace(kept, **changes).to_json()))
 
-    def fact(self, name: str) -> Any:
-        """Give a fact that was kept, or None.
+    def fact(self, name: str, *, wait: float | None = None) -> Any:
+        """Give a fact that was kept, or None; ``wait`` as for ``records``.
 
         Raises:
             LedgerUnusable: it cannot be read.
         """
         key = rows.checked_key(FACT, name)
-        with self._opened() as drawer:
+        with self._opened(wait) as drawer:
             return rows.unsealed(drawer, key) if key in rows.keys(drawer) else None
 
     def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:

@@ -114,6 +114,23 @@ def test_an_answer_about_something_else_is_none(alma: FakeAlma, connection: Alma
         connection.instance("77")
 
 
+@pytest.mark.parametrize(
+    ("asked", "named", "is_taken"),
+    [("S1", "S1", True), ("S1", "S2", False), ("S1", "1", True), ("S1", "", True), ("ALL", "S2", True)],
+)
+def test_a_run_of_another_job_is_none(
+    alma: FakeAlma, connection: Alma, asked: str, named: str, is_taken: bool
+) -> None:
+    """Where the job was named, and the answer names another one in the form that ids of jobs have."""
+    alma.on(f"GET /jobs/{asked}/instances/77", instance("77", job(named, "x"), "COMPLETED_SUCCESS"))
+    for read in (connection.instance, lambda *words: connection.look(*words, patience=5.0)[0]):
+        if is_taken:
+            assert read("77", asked).id == "77"
+        else:
+            with pytest.raises(NotAlma, match="The answer about a run of S1 is about a run of S2"):
+                read("77", asked)
+
+
 def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma) -> None:
     """An empty object where a job or a run should be is an error, not an empty job."""
     alma.on("GET /jobs/S1", {"total_record_count": 0})

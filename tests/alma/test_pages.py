@@ -97,6 +97,37 @@ def test_one_page_again_and_again_is_not_read_for_ever(alma: FakeAlma, connectio
     assert len(alma.calls()) == 2 * 9 + 2
 
 
+@pytest.mark.parametrize(
+    ("there", "counted", "calls", "is_complete"),
+    [
+        (0, 0, 1, True),
+        (99, 99, 1, True),
+        # A count that ends where a page does may be one that does not go on.
+        (100, 100, 2, True),
+        (150, 100, 2, True),
+        (200, 100, 3, True),
+        (200, 200, 3, True),
+        (101, 101, 2, True),
+        (100, 101, 2, False),
+    ],
+)
+def test_runs_behind_a_full_page_are_seen(
+    alma: FakeAlma, connection: Alma, there: int, counted: int, calls: int, is_complete: bool
+) -> None:
+    """Only a page with room left proves that a run is not there; a short list costs no call more."""
+    runs = [instance(str(number), JOBS[0], "RUNNING") for number in range(1, there + 1)]
+
+    def page(request: Request) -> Response:
+        offset = int(request.args["offset"])
+        return answer({"job_instance": runs[offset : offset + 100], "total_record_count": counted})
+
+    alma.on("GET /jobs/S1/instances", page)
+    day = date(2025, 10, 5)
+    listing = all_instances(connection, "S1", since=day, until=day)
+    assert (len(listing.instances), listing.is_complete) == (there, is_complete)
+    assert len(alma.calls()) == calls
+
+
 def test_a_first_page_of_one_job_is_no_size_to_go_on_by(alma: FakeAlma, connection: Alma) -> None:
     """Twenty thousand calls for a list are none that Alma's owner would forgive."""
     alma.on("GET /jobs", {"job": JOBS[:1], "total_record_count": 20_000})

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from almajob.alma.statuses import STATUSES, Meaning, has_ended, is_good, meaning
+from almajob.alma.statuses import (
+    STATUSES,
+    Meaning,
+    code_problem,
+    codes_in,
+    has_ended,
+    is_good,
+    meaning,
+)
 
 ENDED = {
     *("COMPLETED_SUCCESS", "COMPLETED_WARNING", "COMPLETED_NO_BULKS", "COMPLETED_FAILED", "FAILED"),
@@ -28,6 +36,23 @@ def test_an_unknown_word_goes_on_until_there_is_an_end_time() -> None:
     assert has_ended("BRAND_NEW", has_end_time=True)
     assert not is_good("BRAND_NEW")
     assert not has_ended("", has_end_time=False)
+
+
+@pytest.mark.parametrize(
+    "word", ["COMPLETED_\u017fUCCESS", "F\u0130NALIZING", "runn\u0131ng", "S\u212aIPPED"]
+)
+def test_only_letters_of_ascii_are_small_and_capital(word: str) -> None:
+    """A long s is no S and a dotless i no I, though Python's upper and casefold make them so."""
+    assert meaning(word) is Meaning.UNKNOWN
+    assert not is_good(word)
+    assert not has_ended(word, has_end_time=False)
+    assert code_problem(codes_in(word)[0])
+    assert meaning("completed_success") is Meaning.SUCCESS
+    assert codes_in("Completed with errors, completed \u017fuccessfully, failed") == [
+        "COMPLETED_FAILED",
+        "COMPLETED \u017fUCCESSFULLY",
+        "FAILED",
+    ]
 
 
 def test_all_fourteen_codes_are_there() -> None:

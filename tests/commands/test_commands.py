@@ -27,6 +27,23 @@ def alma_with_jobs(site: FakeAlma) -> FakeAlma:
     return site
 
 
+# --- config check ---
+
+
+@pytest.mark.parametrize("options", [(), ("-f", "json")])
+def test_what_is_checked_does_not_hang_on_assertions(
+    write_ini: Callable[..., Path], almajob_process: Run, options: tuple[str, ...]
+) -> None:
+    """Python leaves them out with -O: the table is the same, and its row says that there is no key."""
+    write_ini("[sandbox]\nbase_url = http://127.0.0.1:9\n")
+    check = (*ENV, "config", "check", *options)
+    usual, optimized = (
+        almajob_process(*check, environ={"PYTHONOPTIMIZE": level} if level else {}) for level in ("", "1")
+    )
+    assert (usual.code, optimized) == (7, usual)
+    assert "failed: There is no API key for sandbox" in usual.out
+
+
 # --- list ---
 
 

@@ -19,7 +19,7 @@ from almajob.runs import splay
 from almajob.runs.locks import Locks
 from almajob.testing import SimulatedAlma
 from almajob.times import length
-from tests.conftest import Run
+from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"
 ERP_ID = "S9563600010000561"
@@ -53,6 +53,104 @@ def test_a_start_is_told_with_its_key(simulated: SimulatedAlma, almajob: Run) ->
     assert json.loads(again.out)["instance_id"] == shown["instance_id"]
     assert again.err == f"Started before: {ERP} is run {shown['instance_id']} ({shown['run_key']}).\n"
     assert simulated.log.count(START) == 1
+
+
+# One key, as it is typed in an editor, on a Mac and by a script that pads it.
+FORMS = ("caf\u00e9 au lait", "cafe\u0301 au lait", " caf\u00e9 au lait  ", "caf\u00e9   au lait")
+
+
+@pytest.fixture
+def older(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
+    """The almajob before this one, which kept run keys as they were typed."""
+
+    def run(*argv: str) -> Result:
+        with monkeypatch.context() as patched:
+            patched.setattr("almajob.runs.starts.kept_key", lambda _ledger, key, _environment: key)
+            return almajob(*argv)
+
+    return run
+
+
+def _instance(done: Result) -> str:
+    assert done.code == 0, done.err
+    return str(json.loads(done.out)["instance_id"])
+
+
+@pytest.mark.parametrize("first", FORMS)
+def test_a_run_key_is_the_same_however_it_is_typed(
+    simulated: SimulatedAlma, almajob: Run, first: str
+) -> None:
+    """Composed or not, with blanks at its ends, with several where one would do; it is kept in one form."""
+    started = almajob(*RUN, "--run-key", first, "-f", "json")
+    assert json.loads(started.out)["run_key"] == FORMS[0]
+    simulated.clock.advance(3600)
+    for form in FORMS:
+        assert _instance(almajob(*RUN, "--run-key", form, "-f", "json")) == _instance(started)
+        assert almajob(*RUN, "--run-key", form, "--dry-run", "-f", "json", "-c", "action").code == 0
+        assert _instance(almajob("--env", "sandbox", "status", "--id", form, "-f", "json"))
+        assert _instance(almajob("runs", "show", form, "-f", "json")) == _instance(started)
+    assert simulated.log.count(START) == 1
+
+
+@pytest.mark.parametrize("before", FORMS)
+def test_a_key_that_was_kept_as_it_was_typed_is_found(
+    simulated: SimulatedAlma, almajob: Run, older: Run, before: str
+) -> None:
+    """An upgrade of almajob starts no job again: not by the same command, not by another form of its key."""
+    started = older(*RUN, "--run-key", before, "-f", "json")
+    assert json.loads(started.out)["run_key"] == before
+    simulated.clock.advance(3600)
+    for form in (before, *FORMS):
+        again = almajob(*RUN, "--run-key", form, "-f", "json")
+        assert (_instance(again), json.loads(again.out)["run_key"]) == (_instance(started), before)
+        assert _instance(almajob("--env", "sandbox", "status", "--id", form, "-f", "json"))
+    assert simulated.log.count(START) == 1
+    production = ("--env", "production", "run", "--job", ERP, "--yes", "--run-key", before, "-f", "json")
+    assert json.loads(almajob(*production).out)["run_key"] == FORMS[0]
+    assert simulated.log.count(START) == 2
+
+
+def test_a_start_in_doubt_under_such_a_key_is_looked_for(
+    simulated: SimulatedAlma, almajob: Run, older: Run
+) -> None:
+    """And named in every case, also where the command is broken off before that."""
+    simulated.faults.add("reset-before", START)
+    assert older(*RUN, "--run-key", FORMS[2]).code == 9
+    for form in FORMS:
+        again = almajob(*RUN, "--run-key", form, "-f", "json")
+        assert (again.code, json.loads(again.out)["state"]) == (9, "ABSENT")
+        early = almajob(*RUN, "--run-key", form, "--params", "nowhere.json", "-f", "json")
+        assert json.loads(early.out)["run_key"] == FORMS[2]
+        assert json.loads(early.out)["retry_safe"] is False
+    assert simulated.log.count(START) == 1
+
+
+def test_of_two_forms_that_were_kept_the_one_that_is_typed_counts(
+    simulated: SimulatedAlma, almajob: Run, older: Run
+) -> None:
+    """They were two runs, and stay two; a third form means the one that is written as keys are now."""
+    runs = {}
+    for form in (FORMS[1], FORMS[0], FORMS[2]):
+        runs[form] = _instance(older(*RUN, "--run-key", form, "-f", "json"))
+        simulated.clock.advance(3600)
+    for form in FORMS:
+        found = _instance(almajob(*RUN, "--run-key", form, "-f", "json"))
+        assert found == runs.get(form, runs[FORMS[0]])
+    assert simulated.log.count(START) == 3
+
+
+def test_a_failed_run_under_such_a_key_is_started_anew(
+    simulated: SimulatedAlma, almajob: Run, older: Run
+) -> None:
+    """As the next attempt of the same run."""
+    simulated.set_ending(ERP, "FAILED", seconds=60)
+    older(*RUN, "--run-key", FORMS[1])
+    simulated.clock.advance(3600)
+    simulated.set_ending(ERP, "COMPLETED_SUCCESS", seconds=60)
+    first = _instance(almajob(*RUN, "--run-key", FORMS[3], "--rerun-failed", "-f", "json"))
+    simulated.clock.advance(3600)
+    assert _instance(almajob(*RUN, "--run-key", FORMS[2], "--rerun-failed", "-f", "json")) == first
+    assert simulated.log.count(START) == 2
 
 
 def test_once_per_day_waits_for_the_same_run_again(simulated: SimulatedAlma, almajob: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from almajob.commands.simulator_serve import speed
 from tests.conftest import Run
 
 
@@ -59,6 +61,33 @@ def test_it_serves_until_it_is_told_to_stop() -> None:
         assert process.wait(10) == 143
 
 
+def test_it_warns_where_others_can_reach_it() -> None:
+    """And tells the address that it listens on besides that under which it is called from here."""
+    with _serving("--host", "0.0.0.0") as (url, told, _process):
+        port = url.rpartition(":")[2]
+        assert f"It listens on 0.0.0.0:{port}: everybody who can reach this machine can use it" in told
+        assert requests.get(f"{url}/simulator/state", timeout=10).ok
+
+
+def test_it_does_not_warn_where_only_this_machine_can_reach_it() -> None:
+    """Which is how it begins."""
+    with _serving() as (_url, told, _process):
+        assert "everybody" not in told
+
+
+def test_other_hosts_are_answered_and_called_where_they_are_named() -> None:
+    """In a container, behind a proxy, and to a listener elsewhere."""
+    # Which is this machine, but not by its name.
+    with _serving("--allow-host", "alma.test", "--webhook-host", "0.0.0.0") as (url, _told, _process):
+        state = requests.get(f"{url}/simulator/state", headers={"Host": "alma.test"}, timeout=10)
+        assert state.status_code == 200
+        hooks = [
+            requests.post(f"{url}/simulator/webhooks", json={"url": f"http://{host}:9/"}, timeout=20)
+            for host in ("0.0.0.0", "192.0.2.7")
+        ]
+        assert [answer.status_code for answer in hooks] == [200, 400]
+
+
 def test_it_speaks_tls() -> None:
     """And tells which certificate to trust."""
     with _serving("--tls") as (url, told, _process):
@@ -72,9 +101,11 @@ def test_it_speaks_tls() -> None:
     ("options", "part"),
     [
         (("--fault", "nonsense"), "there is no fault 'nonsense'"),
-        (("--speed", "-1"), "a speed is a number"),
-        (("--jobs", "-5"), "no fewer than 0 jobs"),
-        (("--port", "99999"), "port must be 0-65535"),
+        (("--port", "65536"), "from 0 to 65,535"),
+        (("--jobs", "100001"), "from 0 to 100,000"),
+        (("--speed", "1000000.1"), "from 0 to 1,000,000"),
+        (("--host", ""), "must not be empty"),
+        (("--allow-host", "http://x"), "'http://x' is no host"),
     ],
 )
 def test_wrong_options_are_told(almajob: Run, options: tuple[str, ...], part: str) -> None:
@@ -82,6 +113,37 @@ def test_wrong_options_are_told(almajob: Run, options: tuple[str, ...], part: st
     done = almajob("simulator", "serve", "--port", "0", *options)
     assert (done.code, done.out) == (2, "")
     assert part in done.err
+
+
+ODD = ("-1", "1e10", "10000000000", "9" * 20, "9" * 5000, "nan", "inf", "-inf", "1e999", "1_0", "\u0663", "")
+NUMBERS = {
+    "--port": "must be a whole number from 0 to 65,535",
+    "--jobs": "must be a whole number from 0 to 100,000",
+    "--speed": "must be a number from 0 to 1,000,000",
+    "--seed": "must be a whole number, from 0, of 18 digits at most",
+    "--run-seconds": "must be ",
+    "--activity": "must be ",
+}
+
+
+@pytest.mark.parametrize("option", NUMBERS)
+def test_an_odd_number_is_told_with_its_range(almajob: Run, option: str) -> None:
+    """Exit code 2 in two lines; no list of ten billion jobs is made, and nothing is called a bug."""
+    for odd in ODD:
+        if option == "--seed" and odd == "10000000000":
+            continue
+        done = almajob("simulator", "serve", f"{option}={odd}")
+        assert (done.code, done.out) == (2, ""), odd
+        assert f"argument {option}: {NUMBERS[option]}" in done.err
+        assert len(done.err.splitlines()) == 2
+
+
+def test_a_speed_is_a_number() -> None:
+    """As people write them."""
+    assert [speed(text) for text in ("0", "60", ".5", "1e3", "1000000")] == [0, 60, 0.5, 1000, 1_000_000]
+    for text in (".", "1.2.3", "e3", "1e7", "1 "):
+        with pytest.raises(argparse.ArgumentTypeError):
+            speed(text)
 
 
 def test_a_port_in_use_is_told(almajob: Run) -> None:

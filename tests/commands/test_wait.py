@@ -13,6 +13,7 @@ from almajob.alma.statuses import STATUSES
 from almajob.simulator.lifecycle import ENDS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
+from tests.fake_alma import STATUS_TABLE, FakeAlma, answer, instance, job, started
 
 ERP = "ERP export using profile FINANCE"
 ERP_ID = "S9563600010000561"
@@ -54,6 +55,25 @@ def test_the_exit_code_is_that_of_the_end(simulated: SimulatedAlma, almajob: Run
     assert almajob(*ENV, "status", "--id", run_id).code == 0
     assert almajob(*ENV, "status", "--id", run_id, "--exit-status").code == code
     assert almajob(*ENV, "status", "--id", run_id, "--exit-status", "--accept", status).code == 0
+
+
+def test_what_is_no_whole_answer_about_the_run_is_no_end(site: FakeAlma, almajob: Run) -> None:
+    """A success in an answer about another job, or in a part of one, is looked at again."""
+    ours = job("S1", "ERP export")
+    site.jobs([ours])
+    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    site.on("POST /jobs/S1", started(ours, "77"))
+    good = instance("77", ours, "COMPLETED_SUCCESS")
+    site.on(
+        "GET /jobs/S1/instances/77",
+        instance("77", ours, "RUNNING"),
+        instance("77", job("S2", "Another"), "COMPLETED_SUCCESS"),
+        *(answer(good, status) for status in (206, 203)),
+        instance("77", ours, "COMPLETED_FAILED"),
+    )
+    done = almajob(*ENV, "run", "--job", "S1", "--wait", "-f", "json")
+    assert (done.code, _shown(done)["status"]) == (3, "COMPLETED_FAILED")
+    assert site.calls().count("GET /jobs/S1/instances/77") == 5
 
 
 @pytest.mark.parametrize(

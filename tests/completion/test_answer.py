@@ -112,7 +112,7 @@ def test_descriptions_fit_beside_their_candidates(almajob_process: Run, keep: Ke
     """They are cut, and what cannot be printed is left out: a new line would be a candidate."""
     keep("sandbox", ["n" * 80, "\ttab\nnew\x1b[31m"])
     lines = almajob_process("__complete", "fish", "almajob", "show", "M").out.splitlines()
-    assert lines == ["words", f"M1\t{'n' * 60}…", "M2\ttabnew[31m"]
+    assert lines == ["words", f"M1\t{'n' * 60}…", "M2\ttab new[31m"]
 
 
 @pytest.mark.parametrize("words", [("fish", ""), ("zsh", "almajob"), ("bash", "", ""), ("bash", "almajob")])

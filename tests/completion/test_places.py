@@ -10,7 +10,9 @@ import pytest
 
 from almajob.completion.known import Places
 from almajob.config import settings
+from almajob.config.saved import every
 from almajob.config.settings import Options
+from almajob.errors import ConfigurationError
 
 INIS = [
     "",
@@ -21,6 +23,28 @@ INIS = [
     "api_key_sandbox = x\ndomain = na\n[lab]\nkind = production\nregion = na\n[job:A = B]\naccept = FAILED\n",
     "# a comment\n; another\n[sandbox]\nregion = na\n[run:nightly]\njob = X\n[run:weekly]\njob = Y\n",
 ]
+
+
+# Those of str.splitlines, https://docs.python.org/3/library/stdtypes.html#str.splitlines
+HALF_BREAKS = "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+
+
+@pytest.mark.parametrize("sign", HALF_BREAKS)
+def test_a_file_with_lines_within_lines_names_nothing(write_ini: Callable[..., Path], sign: str) -> None:
+    """As almajob refuses it, be it the ini or one of saved runs."""
+    ini = write_ini("[sandbox]\r\r\nregion = na\r\n[run:weekly]\njob = X\n")
+    saved = ini.parent / "runs.d" / "nightly.ini"
+    saved.parent.mkdir(mode=0o700)
+    saved.write_text(f"# a comment{sign}[run:nightly]\njob = X\n", "utf-8")
+    found = settings.load(Options(), os.environ)
+    with pytest.raises(ConfigurationError, match="line 1 has a character"):
+        every(found)
+    assert Places(os.environ).environments == found.environment_names() == ["sandbox", "demo"]
+    assert Places(os.environ).saved == list(found.runs) == ["weekly"]
+    write_ini(f"[sandbox]\nregion = na\n# a comment{sign}[hidden]\n")
+    with pytest.raises(ConfigurationError, match="line 3 has a character"):
+        settings.load(Options(), os.environ)
+    assert Places(os.environ).environments == ["demo"]
 
 
 @pytest.mark.parametrize("text", INIS)

@@ -19,7 +19,12 @@ HOSTILE = "$(touch PWNED)"
 BACKTICKS = 'Back\\slash `touch PWNED`; touch PWNED & "x" | *?{a,b} #'
 BANG = "Wow!now"
 FOREIGN = "Straße überall"
-JOBS = (EXPORT, COLON, QUOTE, SUBSTITUTION, HOSTILE, BACKTICKS, BANG, FOREIGN, "~tilde", "--dashes", "N\tx")
+COPIED = "Copied\u00a0from a\u3000page"
+ENDS = {sign: f"{word} ends{sign}" for word, sign in (("Plural", "'"), ("Title", '"'), ("Shout", "!"))}
+JOBS = (
+    *(EXPORT, COLON, QUOTE, SUBSTITUTION, HOSTILE, BACKTICKS, BANG, FOREIGN, "~tilde", "--dashes", "N\tx"),
+    *(COPIED, *ENDS.values()),
+)
 
 # What is typed, what stands there after Tab (where it is the same in all shells), what arrives.
 Case = tuple[str, str, list[str]]
@@ -74,6 +79,17 @@ GROUPS: dict[str, list[Case]] = {
         ("almajob show Straße\\ ü", "almajob show Straße\\ überall", ["show", FOREIGN]),
         ("almajob show '~t", "almajob show '~tilde'", ["show", "~tilde"]),
         ("almajob history --job=--d", "almajob history --job=--dashes", ["history", "--job=--dashes"]),
+    ],
+    "blanks": [
+        ("almajob show Cop", "", ["show", COPIED]),
+        ("almajob show 'Cop", f"almajob show '{COPIED}'", ["show", COPIED]),
+        ('almajob show "Cop', f'almajob show "{COPIED}"', ["show", COPIED]),
+        ("almajob history --job=Cop", "", ["history", f"--job={COPIED}"]),
+    ],
+    "quotes at the end": [
+        (f"almajob show {quote}{name[:4]}", "", ["show", name])
+        for name in ENDS.values()
+        for quote in ("", "'", '"')
     ],
     "hostile": [
         ("almajob show Pay", "almajob show Pay\\ \\$\\(touch\\ PWNED\\)\\ now", ["show", SUBSTITUTION]),

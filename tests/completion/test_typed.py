@@ -36,7 +36,9 @@ HOSTILE = (
     "Straße überall, 日本語 «so»",
 )
 # What a candidate may have in it: nothing that cannot be printed.
-VALUES = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1)
+VALUES = st.text(
+    st.characters(exclude_categories=("C", "Z"), include_characters=" \u00a0\u202f\u3000"), min_size=1
+)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +136,17 @@ def test_bash_reads_what_is_put_into_a_line() -> None:
     """Whatever is in a name, it arrives as it is, in each of the quotes; its history is not looked for."""
     written = [f"{_written(text, quote)}{quote}" for text in HOSTILE for quote in QUOTES]
     assert _in_bash(written) == [text for text in HOSTILE for _quote in QUOTES]
+
+
+def test_readline_closes_what_bash_is_given() -> None:
+    """It puts the quote behind the only candidate, unless that ends with such a sign already."""
+    texts = [*HOSTILE, *(f"{text}{sign}" for text in HOSTILE for sign in "'\"!\\"), "'", '"', "!"]
+    written = []
+    for text in texts:
+        for quote in QUOTES:
+            put = typed.for_bash(text, quote)
+            written.append(f"{quote}{put}{'' if put.endswith(quote) else quote}")
+    assert _in_bash(written) == [text for text in texts for _quote in QUOTES]
 
 
 def test_quotes_are_closed_as_bash_and_shlex_read_them() -> None:

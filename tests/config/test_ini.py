@@ -16,6 +16,7 @@ from almajob.config import ini
 from almajob.config.ini import TOP, Ini
 from almajob.errors import ConfigurationError
 from almajob.secret import redact
+from tests.conftest import Run
 from tests.fake_alma import KEY
 
 Write = Callable[..., Path]
@@ -95,6 +96,19 @@ def test_what_is_no_ini_is_refused_with_its_line(write_ini: Write, text: str, me
     assert message in str(caught.value)
     assert "almajob.ini" in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("sign", "\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+@pytest.mark.parametrize("text", ["# a comment{}api_key_command = touch ran", "region = na{} ", "{}x = y"])
+def test_what_ends_a_line_for_some_programs_only_is_refused(
+    write_ini: Write, almajob: Run, text: str, sign: str
+) -> None:
+    """Exit code 7, with the line: what an editor shows as a comment is no setting; no command is run."""
+    write_ini(f"[sandbox]\nbase_url = http://127.0.0.1:9\n{text.format(sign)}\n")
+    done = almajob("--env", "sandbox", "list")
+    assert done.code == 7
+    assert f"almajob.ini, line 3 has a character (U+{ord(sign):04X})" in done.err
+    assert not Path("ran").exists()
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ COUNTERS = (
     Counter(Code("a.records", ""), "1"),
     Counter(Code("b.records", ""), "2"),
     Counter(Code("FTP has failed.", ""), "Download zip file for manual FTP."),
+    Counter(Code("words", ""), "1,000 of 50%"),
+    Counter(Code("thousands", ""), "1,000"),
+    Counter(Code("nothing", ""), ""),
     Counter(Code("Failed to process record", ""), "9927964200521"),
     Counter(Code("Failed to process record", ""), "9927964200533"),
 )
@@ -38,6 +41,20 @@ COUNTERS = (
         ("FTP has failed. != Download zip file for manual FTP.", False),
         ("Failed to process record == 9927964200533", True),
         ("Failed to process record == 1", False),
+        # In quotes, with leading zeros, a fraction or blanks it is the same number.
+        ('label.new.records == "66"', True),
+        ("label.new.records == '66'", True),
+        ('label.new.records > "9"', True),
+        ('"label.new.records" == " 66.0 "', True),
+        ("label.new.records != 0066", False),
+        ("label.new.records == +6.6e1", True),
+        # Quotes let words be words.
+        ('words == "1,000 of 50%"', True),
+        ("thousands == '1,000'", True),
+        ('thousands != "1,000"', False),
+        ('nothing == ""', True),
+        ('words == ""', False),
+        ('words != "a > b"', True),
     ],
 )
 def test_a_condition_is_true_or_not(text: str, holds: bool) -> None:
@@ -53,6 +70,10 @@ def test_a_condition_is_true_or_not(text: str, holds: bool) -> None:
         ("records > 0", "several counters are called 'records': a.records, b.records, label.new.records"),
         ("FTP has failed. == 0", "is 'Download zip file for manual FTP.', which is no number"),
         ("FTP has failed. > 0", "is 'Download zip file for manual FTP.', which is no number"),
+        ("thousands == 1000", "is '1,000', which is no number"),
+        ("thousands > 1", "is '1,000', which is no number"),
+        ('label.new.records == "1,000"', "is '66', and '1,000' is no number to compare it with"),
+        ('label.new.records != "66 %"', "is '66', and '66 %' is no number to compare it with"),
     ],
 )
 def test_what_cannot_be_judged_is_said_so(text: str, problem: str) -> None:
@@ -92,11 +113,45 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
         parse(text)
 
 
-@given(st.text(), st.lists(st.builds(Counter, st.builds(Code, st.text(), st.text()), st.text())))
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "a == 1,000",
+            "'1,000' is no number: write digits and a full stop, such as 1000 or 0.5, or put it in",
+        ),
+        ("a != 1.000,5", "is no number"),
+        ("a == 1'000", "is no number"),
+        ("a == 1 000", "is no number"),
+        ("a == 1\u202f000", "is no number"),
+        ("a == 1_000", "is no number"),
+        ("a == 50%", "is no number"),
+        ("a == \u0663", "is no number"),
+        ('a == 66"', "is no number"),
+        ('a > "many"', "'many' is no number, and > compares numbers"),
+        ('a == "66', 'the quote in "66 is not closed'),
+        ('"a == 66', 'the quote in "a is not closed'),
+        ("a == '", "the quote in ' is not closed"),
+        ('a == "b" or c == "d"', "take the other kind"),
+        ("a == 1 or b == 2", "'1 or b == 2' has another condition in it: give each by itself"),
+        ("a > 1 and b < 2", "has another condition in it"),
+        ('"" == 1', "names no counter"),
+    ],
+)
+def test_what_could_never_be_true_is_refused(text: str, problem: str) -> None:
+    """Before anything is started: compared as words it would be false of every number."""
+    with pytest.raises(ValueError, match=problem):
+        parse(text)
+
+
+TEXTS = st.text() | st.text("a1 .,'\"%<>=!")
+
+
+@given(TEXTS, st.lists(st.builds(Counter, st.builds(Code, TEXTS, TEXTS), TEXTS)))
 def test_anything_is_a_condition_or_an_error(text: str, counters: list[Counter]) -> None:
     """And of any report it is true, not true, or cannot be judged."""
     try:
-        condition = parse(text)
+        condition = parse(f"a == {text}" if text[:1] in ("'", '"') else text)
     except ValueError:
         return
     assert parse(str(condition)) == condition

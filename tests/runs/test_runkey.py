@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,16 @@ from almajob.alma.models import Code, Job, Parameter
 from almajob.runs import runkey
 
 NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
+
+
+@given(st.text() | st.text(" ae\u0301\u00e9\u00a0\t\u212b\u0307\u0323\u0344\u0958"))
+def test_a_normal_key_stays_as_it_is(text: str) -> None:
+    """And all its forms are one."""
+    normal = runkey.normal_key(text)
+    assert runkey.normal_key(normal) == normal
+    for form in ("NFC", "NFD"):
+        other = unicodedata.normalize(form, f" {text}  ").replace(" ", "  ")
+        assert runkey.normal_key(other) == normal
 
 
 @given(key=st.text(max_size=20), attempt=st.integers(1, 5), fingerprint=st.text(max_size=20))

@@ -37,7 +37,8 @@ def _send(simulator: Simulator, raw: bytes) -> bytes:
     return found
 
 
-HEAD = b" HTTP/1.1\r\nHost: x\r\nAuthorization: apikey simulator-sandbox-key\r\n"
+# Without a Host: this file does not know the port yet.
+HEAD = b" HTTP/1.1\r\nAuthorization: apikey simulator-sandbox-key\r\n"
 RAW = {
     "no method": b"nonsense\r\n\r\n",
     "no path": b"GET\r\n\r\n",
@@ -99,7 +100,7 @@ def test_a_body_that_is_no_start_is_refused(simulator: Simulator, body: bytes) -
 def test_a_connection_is_kept_for_the_next_request(simulator: Simulator) -> None:
     """As Alma's gateway does: two requests, one connection."""
     request = b"GET /almaws/v1/conf/test" + HEAD + b"\r\n"
-    found = _send(simulator, request + request.replace(b"Host", b"Connection: close\r\nHost"))
+    found = _send(simulator, request + request.replace(b"Auth", b"Connection: close\r\nAuth"))
     assert found.count(b"HTTP/1.1 200 OK") == 2
 
 
@@ -133,6 +134,121 @@ def test_a_bug_of_the_simulators_is_an_answer(
     answer = requests.get(f"{simulator.base_url}/almaws/v1/conf/jobs/M44", headers=HEADERS, timeout=5)
     assert (answer.status_code, "GENERAL_ERROR" in answer.text) == (500, True)
     assert "The simulator failed on GET jobs/M44" in caplog.text
+
+
+# What a page can send to another site without asking: texts and forms, and whatever an image or a link reads.
+SENT = {
+    "reset": ("POST", "/simulator/reset", b""),
+    "clock": ("POST", "/simulator/clock", b'{"advance": 3600}'),
+    "fault": ("POST", "/simulator/faults", b'{"name": "503"}'),
+    "webhook": ("POST", "/simulator/webhooks", b'{"url": "http://127.0.0.1:9/"}'),
+    "start": ("POST", f"/almaws/v1/conf/jobs/{ERP}?op=run&apikey=simulator-sandbox-key", b"{}"),
+    "read": ("GET", "/almaws/v1/conf/jobs?apikey=simulator-sandbox-key", b""),
+    "ask": ("OPTIONS", "/simulator/reset", b""),
+}
+ELSEWHERE = {
+    "another site": {"Origin": "https://elsewhere.example"},
+    "a file or a frame without rights": {"Origin": "null"},
+    "another port of this machine": {"Origin": "http://127.0.0.1:1", "Sec-Fetch-Site": "same-site"},
+    "an image": {"Sec-Fetch-Site": "cross-site"},
+    "another host of the site": {"Sec-Fetch-Site": "same-site"},
+}
+
+
+def _as_client(simulator: Simulator, call: tuple[str, str, bytes], **headers: str) -> requests.Response:
+    method, path, body = call
+    headers = {"Content-Type": "text/plain", **headers}
+    return requests.request(
+        method, f"http://127.0.0.1:{simulator.port}{path}", data=body, headers=headers, timeout=5
+    )
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE.values(), ids=ELSEWHERE)
+@pytest.mark.parametrize("call", SENT.values(), ids=SENT)
+def test_a_web_page_of_elsewhere_is_refused(
+    simulator: Simulator, call: tuple[str, str, bytes], headers: dict[str, str]
+) -> None:
+    """HTTP 403, which says why; nothing has happened: no start, no call counted, the clock as it was."""
+    before = _control(simulator, "GET", "state").json()
+    answer = _as_client(simulator, call, **headers)
+    assert (answer.status_code, "web pages of other sites" in answer.text) == (403, True)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert simulator.institution.log.total == 0
+    assert _control(simulator, "GET", "state").json() == before
+
+
+@pytest.mark.parametrize("call", SENT.values(), ids=SENT)
+@pytest.mark.parametrize(
+    "host",
+    ["elsewhere.example", "elsewhere.example:{port}", "127.0.0.1:1", "localhost", "a@localhost:{port}"],
+)
+def test_a_name_that_was_made_to_lead_here_is_refused(
+    simulator: Simulator, call: tuple[str, str, bytes], host: str
+) -> None:
+    """HTTP 421, also for what only reads: the page could see the answer."""
+    for refused in (call, ("GET", "/simulator/state", b"")):
+        answer = _as_client(simulator, refused, Host=host.format(port=simulator.port))
+        assert (answer.status_code, "--allow-host" in answer.text) == (421, True)
+    assert simulator.institution.log.total == 0
+    assert simulator.institution.sandbox.runs() == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.0.0.2", "[::1]"])
+@pytest.mark.parametrize("headers", [{}, {"Origin": "own"}, {"Sec-Fetch-Site": "none"}])
+def test_who_calls_it_by_its_own_name_is_served(
+    simulator: Simulator, host: str, headers: dict[str, str]
+) -> None:
+    """A client that sends no such header, its own page, and an address that somebody types."""
+    own = f"{host}:{simulator.port}"
+    given = {"Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"} if "Origin" in headers else headers
+    assert _as_client(simulator, SENT["start"], Host=own, **given).ok
+    assert _as_client(simulator, ("GET", "/simulator/", b""), Host=own, **given).ok
+    assert len(simulator.institution.sandbox.runs()) == 1
+
+
+def test_a_link_to_its_page_may_be_followed(simulator: Simulator) -> None:
+    """What is below /simulator/ changes nothing when it is read, and no other page is shown it."""
+    for path in ("", "state", "log", "faults", "clock", "webhooks"):
+        call = ("GET", f"/simulator/{path}", b"")
+        assert _as_client(simulator, call, **{"Sec-Fetch-Site": "cross-site"}).ok
+    assert simulator.institution.log.total == 0
+
+
+def test_further_hosts_can_be_named() -> None:
+    """With a port, or for any; what is no host is refused at once."""
+    with Simulator(Institution(Clock(0)), other_hosts=["Alma.test", "proxy.test:80"]) as running:
+        state = ("GET", "/simulator/state", b"")
+        for host in ("alma.test", "ALMA.test:1", "proxy.test:80"):
+            assert _as_client(running, state, Host=host).ok
+        for host in ("proxy.test", "proxy.test:81", "other.test"):
+            assert _as_client(running, state, Host=host).status_code == 421
+    for wrong in ("http://alma.test", "alma test", "a/b", "alma.test:port", ""):
+        with pytest.raises(ValueError, match="is no host"):
+            Simulator(Institution(Clock(0)), other_hosts=[wrong])
+
+
+def _need_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
+@pytest.mark.parametrize(("host", "here"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]")])
+def test_it_listens_where_it_is_told_to(host: str, here: str) -> None:
+    """On all addresses it answers for each of them, as no page can claim one, and for no name but its own."""
+    if ":" in host:
+        _need_ipv6()
+    with Simulator(Institution(Clock(0)), host=host) as running:
+        assert running.base_url == f"http://{here}:{running.port}"
+        shown = f"[{host}]" if ":" in host else host
+        assert (running.listens_on, running.is_private) == (f"{shown}:{running.port}", host == "::1")
+        url = f"{running.base_url}/simulator/state"
+        answers = {
+            name: requests.get(url, headers={"Host": f"{name}:{running.port}"}, timeout=5).status_code
+            for name in ("192.0.2.7", socket.gethostname(), "elsewhere.example")
+        }
+        assert list(answers.values()) == ([421] * 3 if host == "::1" else [200, 200, 421])
 
 
 def test_it_listens_on_this_machine_only(simulator: Simulator) -> None:

@@ -226,6 +226,29 @@ def test_forgotten_it_is_silent(institution: Institution, listener: Listener) ->
 
 
 @pytest.mark.parametrize(
+    "host", ["192.0.2.7", "elsewhere.example", "0.0.0.0", "2130706433", "127.0.0.1.elsewhere.example", "[::]"]
+)
+def test_messages_go_to_this_machine_only(
+    institution: Institution, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can call the control API cannot have another server called, unless its host was allowed."""
+    called: list[str] = []
+
+    def note(_method: str, url: str, *_: object) -> tuple[int, bytes]:
+        called.append(url)
+        return 0, b""
+
+    # No test calls another machine.
+    monkeypatch.setattr(webhooks_module, "_ask", note)
+    with pytest.raises(ValueError, match="--webhook-host"):
+        institution.webhooks.listen(f"http://{host}/hook", SECRET)
+    assert (called, institution.webhooks.url) == ([], "")
+    institution.webhooks.hosts.add(host.strip("[]"))
+    assert not institution.webhooks.listen(f"http://{host.upper()}/hook", SECRET)
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize(
     ("url", "form"), [("ftp://x", "json"), ("x", "json"), ("http://127.0.0.1:9", "yaml")]
 )
 def test_what_is_no_listener_is_refused(institution: Institution, url: str, form: str) -> None:

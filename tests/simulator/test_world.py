@@ -74,6 +74,13 @@ def test_a_world_can_have_any_number_of_jobs(count: int) -> None:
     assert len({job.id for job in jobs(SANDBOX, count)}) == count
 
 
+@pytest.mark.parametrize("count", [-1, 100_001, 10**10])
+def test_a_world_has_no_more_jobs_than_fit_into_memory(count: int) -> None:
+    """It is refused before any is made."""
+    with pytest.raises(ValueError, match="from 0 to 100,000 jobs"):
+        jobs(SANDBOX, count)
+
+
 # --- what a start needs ---
 
 

@@ -45,7 +45,7 @@ def far_alma(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
     write_ini(_ini(PATIENT))
-    with Simulator(Institution(), tls=context) as simulator:
+    with Simulator(Institution(), tls=context, other_hosts=[HOST]) as simulator:
         yield simulator
 
 
