@@ -270,7 +270,7 @@ class Context:
         return self._others[environment]
 
     def called_for(self, record: Record) -> Context:
-        """Return the context of the Alma in which a start was made, though its section has another name now."""
+        """Return the context of the Alma in which a start was made, though its section was renamed since."""
         from almajob.store.record import alma_of
 
         sections = [] if record.environment in self.settings.environment_names() else self.settings.sections

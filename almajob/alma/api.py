@@ -220,7 +220,7 @@ def _of_run(instance_id: str, job_id: str = ANY_JOB) -> str:
 
 
 def _as_wanted(reading: Reading, instance_id: str, job_id: str) -> Instance:
-    """Read a run; refuse an answer about another one or about another job's, and an old one that it has ended.
+    """Read a run; refuse an answer about another one or another job's, and an old one that says it has ended.
 
     Raises:
         NotAlma: it is one of these.
