@@ -114,7 +114,7 @@ def prepared(
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
-    listing = _baseline(intention, draft, place, means, claimed)
+    listing = _baseline(intention, draft, means, claimed)
     elapsed = means.clock.elapsed()
     found = (
         _tagged(draft, listing, claimed)
@@ -164,7 +164,7 @@ def check_payload(intention: Intention, job: Job, place: Place, means: Means) ->
     return None if set_id is None else sets.check(means.alma, job, set_id)
 
 
-def _baseline(intention: Intention, draft: Record, place: Place, means: Means, claimed: set[str]) -> Listing:
+def _baseline(intention: Intention, draft: Record, means: Means, claimed: set[str]) -> Listing:
     """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow."""
     now = means.clock.now()
     since = _may_lack_since(draft, means, now) if draft.tag and draft.is_named else now
@@ -177,13 +177,17 @@ def _baseline(intention: Intention, draft: Record, place: Place, means: Means, c
         since = now - LONGEST_MEMORY
         means.ledger.keep_gap(Gap(since, now))
         listing = _listed(intention, means, now if listing.clock is None else listing.clock, since)
-    if not listing.is_complete:
-        raise Refused(
-            "Alma's list of the job's runs has gaps; nothing was started.",
-            why="Without it a start that gets no answer could not be found again.",
-            cure="Try again in a minute.",
-        )
-    return listing
+    return _complete(listing)
+
+
+def _complete(listing: Listing) -> Listing:
+    if listing.is_complete:
+        return listing
+    raise Refused(
+        "Alma's list of the job's runs has gaps; nothing was started.",
+        why="Without it a start that gets no answer could not be found again.",
+        cure="Try again in a minute.",
+    )
 
 
 def _may_lack_since(draft: Record, means: Means, now: float) -> float:
@@ -242,7 +246,7 @@ def _lost(
     since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slots.HOUR
     until = gap.lost_until + slots.HOUR
     days = (times.local(since).date() - timedelta(days=1), times.local(until).date() + timedelta(days=1))
-    listing = all_instances(means.alma, draft.job_id, since=days[0], until=days[1])
+    listing = _complete(all_instances(means.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in settle.others_of(draft, means)}
     found = [
         item
@@ -252,7 +256,7 @@ def _lost(
         and isinstance(item.submit_time, datetime)
         and since <= item.submit_time.timestamp() <= until
     ]
-    if not found and listing.is_complete:
+    if not found:
         return None
     reason = "the ledger has lost what was started then, and one of these may be this run"
     return replace(
