@@ -10,9 +10,9 @@ import io
 import os
 import shlex
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import cmd2
 from cliff.interactive import InteractiveApp
@@ -29,6 +29,7 @@ from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
 from almajob.ownfile import make_private, open_own, refuse_open_directory
 from almajob.secret import redact
+from almajob.stdin import Script, open_script
 from almajob.terminal import in_colour
 from almajob.visible import visible
 
@@ -44,7 +45,7 @@ _OWN = {
 }
 """Its own words; ``names.RESERVED`` keeps them from being a command's."""
 _END = "_eof"
-_INTERRUPTED = 130
+_INTERRUPTED, _CLOSED_PIPE = 130, 141
 
 
 class Shell(InteractiveApp):
@@ -52,7 +53,7 @@ class Shell(InteractiveApp):
 
     Args:
         app: runs the commands.
-        stdin: where the lines come from; a terminal gets a prompt, completion and history.
+        lines: where they come from; a terminal gets a prompt, completion and history.
         errexit: leave at the first command whose exit code is not 0.
 
     Attributes:
@@ -60,19 +61,20 @@ class Shell(InteractiveApp):
         is_attended: somebody types the lines.
     """
 
-    def __init__(self, app: AlmaJob, stdin: TextIO, *, errexit: bool = False) -> None:
+    def __init__(self, app: AlmaJob, lines: TextIO | Script, *, errexit: bool = False) -> None:
         self.app = app
         self.parent_app, self.command_manager = app, app.command_manager
         self._lasting = app.lasting or argparse.Namespace()
         self.errexit = errexit
-        self.is_attended = stdin.isatty() and app.stdout.isatty()
+        self.is_attended = lines.isatty() and app.stdout.isatty()
         self._has_run = self._must_end = False
         self._line = 0
         self._grammar: Grammar | None = None
         # Not cliff's: it passes on what cmd2 would take from the command line.
         cmd2.Cmd.__init__(
             self,
-            stdin=stdin,
+            # A script has of a stream what cmd2 uses.
+            stdin=cast(TextIO, lines),
             stdout=app.stdout,
             allow_cli_args=False,
             allow_clipboard=False,
@@ -143,7 +145,8 @@ class Shell(InteractiveApp):
         try:
             return self._dispatch(statement.command_and_args)
         except Exception as error:  # noqa: BLE001  # cmd2 would go on as if nothing had been
-            self.exit_code = self.app.report(error)
+            is_closed_pipe = isinstance(error, BrokenPipeError)
+            self.exit_code = _CLOSED_PIPE if is_closed_pipe else self.app.report(error)
             return False
 
     def _dispatch(self, line: str) -> bool:
@@ -180,7 +183,7 @@ class Shell(InteractiveApp):
 
     def _env(self, words: list[str]) -> bool:
         # In a script, what comes next would go to another environment than was meant.
-        self._must_end = True
+        self._must_end = len(words) > 1
         if len(words) > 2:
             raise UsageError("env takes one environment.", cure="env NAME switches to it.")
         for name in words[1:]:
@@ -276,20 +279,22 @@ def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -
         The exit code of the last command.
 
     Raises:
-        UsageError: this is the shell already.
+        UsageError: this is the shell already, or a line of the script is damaged.
     """
     if app.lasting is not None:
         raise UsageError("This is almajob's shell already.", cure="env NAME switches to another environment.")
     given = {name: value for name, value in vars(parsed_args).items() if name.startswith("almajob_")}
     app.lasting = argparse.Namespace(**{**vars(app.options), **given})
     app.connections = Connections(variables.environ())
+    # Closed, as some that start programs leave it, it is an empty script.
+    stdin = sys.stdin if sys.stdin and not sys.stdin.closed else io.StringIO()
     try:
-        # Closed, as some that start programs leave it, it is an empty script.
-        shell = Shell(app, sys.stdin or io.StringIO(), errexit=errexit)
-        if shell.is_attended:
-            app.stderr.write(f"{INTRO}\n")
-        shell.cmdloop()
-        return shell.exit_code
+        with nullcontext(stdin) if stdin.isatty() else open_script(stdin) as lines:
+            shell = Shell(app, lines, errexit=errexit)
+            if shell.is_attended:
+                app.stderr.write(f"{INTRO}\n")
+            shell.cmdloop()
+            return shell.exit_code
     finally:
         app.connections.close()
         app.lasting = app.connections = None

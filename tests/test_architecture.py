@@ -27,6 +27,7 @@ RANKS = (
         "terminal",
         "deadline",
         "errors",
+        "stdin",
     ),
     *("alma", "logs", "lastwords"),
     *(

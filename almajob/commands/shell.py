@@ -19,6 +19,11 @@ class Shell(Command):
     in it. It goes on after a command that failed, unless --errexit is given; Ctrl-C and an env that
     fails end it. The exit code is that of the last command.
 
+    Only whole lines are run, from a pipe as from a file: a last line without a line break may have
+    been cut off and is refused (exit code 2). So is a line that is not text, or is longer than 128 KiB;
+    nothing after it is run. Commands of a script cannot read standard input, which is the script:
+    name files instead of - and @-.
+
     Examples:
       almajob shell
       almajob --env sandbox shell

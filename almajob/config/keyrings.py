@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from almajob.errors import ConfigurationError
+from almajob.stdin import withhold_stdin
 
 SERVICE = "almajob"
 """Under which name keys are kept; their user is the environment's name."""
@@ -68,7 +69,9 @@ def _not_kept() -> ConfigurationError:
 def _told(what: str) -> Iterator[None]:
     """Word the errors of the library and of its backends, whatever these are."""
     try:
-        yield
+        # Some backends start programs, such as pass, to which stdin does not belong.
+        with withhold_stdin():
+            yield
     except Exception as error:  # noqa: BLE001  # backends raise what their services do
         if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
             raise ConfigurationError(

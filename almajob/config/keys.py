@@ -16,7 +16,7 @@ from almajob.errors import ConfigurationError
 from almajob.givenfile import read_given
 from almajob.variables import KEY_VARIABLES
 
-_COMMAND_SECONDS = 60
+_ADVICE = "Type it in a terminal to see what it says. It is run without a shell: no pipes, no variables."
 
 
 def variable(environment: str) -> str:
@@ -175,30 +175,17 @@ def _from_keyring(name: str) -> str:
 
 
 def _from_command(environment: Environment) -> str:
-    import shlex
-    import subprocess
+    # Most keys come from elsewhere.
+    from almajob.config.keycommand import CommandFailed, read_first_line
 
     try:
-        argv = shlex.split(_given(environment.api_key_command))
-        # stderr and the terminal stay with the user: a password store may have something to ask.
-        done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=_COMMAND_SECONDS, check=False)
-    except (ValueError, IndexError):
-        raise _command_failed(environment.name, "It is not a command line.") from None
-    except subprocess.TimeoutExpired:
-        raise _command_failed(environment.name, f"It had not ended after {_COMMAND_SECONDS} s.") from None
-    except OSError as error:
-        raise _command_failed(environment.name, f"{argv[0]}: {error.strerror}.") from None
-    if done.returncode:
-        raise _command_failed(environment.name, f"It ended with exit code {done.returncode}.")
-    return _first_line(done.stdout)
-
-
-def _command_failed(name: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"The api_key_command of {name} gave no key.",
-        why=why,
-        cure="Type it in a terminal to see what it says. It is run without a shell: no pipes, no variables.",
-    )
+        return read_first_line(_given(environment.api_key_command))
+    except CommandFailed as failed:
+        raise ConfigurationError(
+            f"The api_key_command of {environment.name} gave no key.",
+            why=failed.why,
+            cure=failed.cure or _ADVICE,
+        ) from None
 
 
 def _first_line(raw: bytes) -> str:

@@ -72,12 +72,18 @@ def value_from(name: str, parameter: str) -> Given:
     """Read one parameter's value from a file; the line break at its end is not a part of it.
 
     Raises:
-        Refused: it cannot be read, or Alma could not keep it.
+        Refused: it cannot be read, is empty, or Alma could not keep it.
     """
     try:
         value = _text(read_bytes(name)).removesuffix("\n")
     except PayloadError as wrong:
         raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.what}. Nothing was sent.") from None
+    if not value:
+        raise Refused(
+            f"{_called(name)} is empty, so there is no value for {parameter}; nothing was sent.",
+            why="What should have written the value may have failed.",
+            cure=f"To send an empty value, type --param {parameter}=",
+        )
     problem = problem_with(parameter, value)
     if problem:
         raise Refused(f"{_called(name)}: {problem}. Nothing was sent.")

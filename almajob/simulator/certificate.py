@@ -33,6 +33,7 @@ def tls_context() -> tuple[ssl.SSLContext, Path]:
             *(openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"),
             *("-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost", "-addext", _NAMES),
         ],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         umask=0o077,

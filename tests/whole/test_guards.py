@@ -168,6 +168,20 @@ def test_a_piped_yes_is_no_answer(files: SimulatedAlma, almajob_process: Run) ->
     assert files.log.count("POST *") == 0
 
 
+@pytest.mark.parametrize("given", ["@- </dev/null", "@- <&-", "@- < <(false)", "@empty", "@<(false)"])
+def test_a_value_that_never_came_is_not_an_empty_value(files: SimulatedAlma, given: str) -> None:
+    """Exit code 5, nothing is sent, and it is said how an empty value is."""
+    Path("empty").touch()
+    command = f"'{sys.executable}' -m almajob --env sandbox run --job M44 --param note="
+    done = subprocess.run(
+        ["bash", "-c", f"{command}{given}"], stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 5, done.stderr
+    assert "is empty, so there is no value for note" in done.stderr
+    assert "--param note=\n" in done.stderr
+    assert files.log.count("POST *") == 0
+
+
 def test_a_stale_cache_starts_nothing(files: SimulatedAlma, almajob: Run) -> None:
     """The list of yesterday gives the name another id."""
     almajob("--env", "production", "list")
