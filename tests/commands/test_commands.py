@@ -425,6 +425,8 @@ def test_two_environments_never_share_a_list(
         ("a", KEY, site.url),
         ("b", KEY, site.url),
         ("a", "other", site.url),
+        ("a", KEY, site.url.replace("localhost", "127.0.0.1")),
+        # The same address, spelled otherwise.
         ("a", KEY, site.url + "/"),
     ):
         write_ini(sections.format(name=name, key=key, url=url))

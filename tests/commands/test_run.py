@@ -236,7 +236,7 @@ def test_a_dry_run_sends_nothing(simulated: SimulatedAlma, almajob: Run) -> None
     assert shown["url"] == f"{simulated.base_url}/almaws/v1/conf/jobs/M44?op=run"
     assert shown["authorization"] == "apikey (hidden)"
     (parameter,) = json.loads(shown["body"])["parameter"]
-    assert parameter["value"] == f"Export Bibliographic records - via API {shown['tag']}"
+    assert parameter["value"] == f"{shown['tag']} Export Bibliographic records - via API"
     assert simulated.log.count("POST *") == 0
     assert almajob("runs", "list", "-f", "json").out.strip() == "[]"
     almajob(*RUN)
