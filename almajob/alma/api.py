@@ -6,7 +6,7 @@ Source: the Configuration API, https://developers.exlibrisgroup.com/alma/apis/co
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar, NoReturn
@@ -83,11 +83,17 @@ class Alma:
         return StartRequest(self._session.url, path, tuple(parameters), as_xml)
 
     def submit(
-        self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
+        self,
+        job_id: str,
+        parameters: Sequence[Parameter] = (),
+        *,
+        as_xml: bool = False,
+        before_sending: Callable[[], None] | None = None,
     ) -> Submission:
-        """Start a job: one POST, never repeated."""
+        """Start a job: one POST, never repeated; ``before_sending`` as for ``Session.post``."""
         request = self.start_request(job_id, parameters, as_xml=as_xml)
-        return Submission.from_json(self._session.post(request.path, request.params, request.body))
+        answer = self._session.post(request.path, request.params, request.body, before_sending=before_sending)
+        return Submission.from_json(answer)
 
     def make_room(self) -> None:
         """Wait until a start may be sent, as ``Session.make_room``."""
