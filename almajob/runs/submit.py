@@ -54,8 +54,8 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         draft = drafted(intention, place, means)
         if draft.is_named:
             # The same name for another job, at the same time.
-            key = key_lock(draft.run_key)
-            locks.enter_context(means.locks.lock(key, intention.options.lock_wait, _BUSY))
+            key, wait = key_lock(draft.run_key), intention.options.lock_wait
+            locks.enter_context(means.locks.lock(key, wait, _BUSY, remove=True))
         try:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
@@ -266,8 +266,17 @@ def _named(outcome: Outcome) -> dict[str, Any]:
 
 
 def _post(record: Record, ready: Ready, means: Means, *, as_xml: bool) -> Outcome:
+    may_have_left = False
+
+    def before_sending() -> None:
+        nonlocal may_have_left
+        may_have_left = True
+
     try:
-        return judge(record.job_id, means.alma.submit(record.job_id, ready.parameters, as_xml=as_xml))
+        submission = means.alma.submit(
+            record.job_id, ready.parameters, as_xml=as_xml, before_sending=before_sending
+        )
+        return judge(record.job_id, submission)
     except AlmajobError as error:
         return judge(record.job_id, error)
     except Exception as error:
@@ -275,8 +284,18 @@ def _post(record: Record, ready: Ready, means: Means, *, as_xml: bool) -> Outcom
         LOG.debug("The answer could not be read.", exc_info=True)
         return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
     except BaseException:
-        # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
+        # Ctrl-C or SIGTERM.
+        _keep_interrupted(record, means, may_have_left=may_have_left)
+        raise
+
+
+def _keep_interrupted(record: Record, means: Means, *, may_have_left: bool) -> None:
+    """Keep what is certain of a request that was interrupted: that it never leaves, or nothing."""
+    if may_have_left:
         reason = "almajob was interrupted before the answer came"
         record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
         LOG.warning("%s", in_doubt(record))
-        raise
+    else:
+        reason = "almajob was interrupted before anything was sent"
+        settle.keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+        LOG.warning("%s was not started: %s.", record.job_name, reason)

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -218,19 +218,34 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     assert "TypeError" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("has_left", "state", "told"),
+    [
+        (True, State.UNKNOWN, "It cannot be told whether"),
+        (False, State.NOT_STARTED, "was not started: almajob was interrupted before anything was sent."),
+    ],
+)
 def test_an_interruption_during_the_start_is_not_silent(
-    means: Means, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    means: Means,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    has_left: bool,
+    state: State,
+    told: str,
 ) -> None:
-    """Ctrl-C while the request is under way: Alma may have it already."""
+    """Ctrl-C: Alma may have the request already, but only where a byte of it may have left."""
 
-    def interrupted(*_: object, **__: object) -> None:
+    def interrupted(*_: object, before_sending: Callable[[], None], **__: object) -> None:
+        if has_left:
+            before_sending()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Alma, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _start(means)
-    assert "It cannot be told whether" in caplog.text
-    assert [record.state for record in ledger.records()] == [State.UNKNOWN]
+    assert told in caplog.text
+    assert [record.state for record in ledger.records()] == [state]
 
 
 # --- tags ---
