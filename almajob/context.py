@@ -144,6 +144,18 @@ class Context:
         self._closing.callback(starts.close)
         return starts
 
+    def check_locks(self) -> str:
+        """Make sure that starts keep each other out; give the directory of their locks.
+
+        Raises:
+            Refused: they do not.
+        """
+        from almajob.runs.locks import Locks
+
+        directory = Path(self.settings.state_dir.text) / "locks"
+        Locks(directory).check()
+        return str(directory)
+
     def told(self, *, is_lost: bool = False) -> None:
         """Say that the result has been written to where stdout goes, or is lost."""
         if "starts" in self.__dict__:

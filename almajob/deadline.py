@@ -6,6 +6,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,8 @@ A signal that comes just before a thread begins to wait does not wake it: Ctrl-C
 of the wait only.
 """
 
+_LAST_SECONDS = 1.0  # For what was cancelled to end; milliseconds are enough.
+
 
 def nap(seconds: float) -> None:
     """Sleep, and notice Ctrl-C and SIGTERM meanwhile."""
@@ -26,7 +29,20 @@ def nap(seconds: float) -> None:
 
 
 class DeadlinePassed(Exception):
-    """The time is over; whatever the work still does is of no consequence."""
+    """The time is over; whatever the work still does is of no consequence.
+
+    Args:
+        was_permitted: whether the work had been allowed to do what cannot be taken back. Where it had not, it
+            never will be.
+    """
+
+    def __init__(self, *, was_permitted: bool = False) -> None:
+        super().__init__(was_permitted)
+        self.was_permitted = was_permitted
+
+
+class GivenUp(Exception):
+    """Nobody waits for the work any more, so it must not go on."""
 
 
 class NotBegun(OSError):
@@ -36,24 +52,80 @@ class NotBegun(OSError):
         super().__init__(errno.EAGAIN, "This machine gives almajob no more threads")
 
 
-class _Work(threading.Thread, Generic[T]):
-    """A thread that keeps what its work returned or raised; it does not hold up the end of the process."""
+class Task(threading.Thread, Generic[T]):
+    """A thread that keeps what its work returned or raised; it does not hold up the end of the process.
 
-    def __init__(self, work: Callable[[threading.Event], T]) -> None:
+    Args:
+        work: what it does; it is given this task.
+        end: until when somebody waits for it, by the monotonic clock.
+
+    Attributes:
+        abandoned: set when nobody waits any more, so that the work can stop early.
+        is_permitted: whether it may do what cannot be taken back.
+        messages: what it tells those who wait: how to cancel what it asks to begin; None when it has ended.
+    """
+
+    def __init__(self, work: Callable[[Task[T]], T], end: float) -> None:
         super().__init__(daemon=True)
         self._work = work
+        self._end = end
+        self._answered = threading.Event()
         self.abandoned = threading.Event()
+        self.is_permitted = False
+        self.messages: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self.result: T
         self.error: BaseException | None = None
 
     def run(self) -> None:
         try:
-            self.result = self._work(self.abandoned)
+            self.result = self._work(self)
         except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
             self.error = error
+        finally:
+            self.messages.put(None)
+
+    def ask_permission(self, cancel: Callable[[], None]) -> None:
+        """Wait for the permission to do what cannot be taken back.
+
+        Only whoever waits for the work gives it, in their own thread. Once they have left, however they left,
+        nobody does: what was given up without a permission can never happen later.
+
+        Args:
+            cancel: called by those who wait, where they leave before the work has ended: it ends at once
+                then. It must not raise.
+
+        Raises:
+            GivenUp: there is no permission, and never will be.
+        """
+        self.messages.put(cancel)
+        while not self._answered.wait(SLICE):
+            self.check_awaited()
+        self.check_awaited()
+
+    def check_awaited(self) -> None:
+        """Stop the work where nobody waits for it any more.
+
+        Raises:
+            GivenUp: nobody does.
+        """
+        # A second signal may have kept those who left from saying so.
+        if self.abandoned.is_set() or time.monotonic() > self._end:
+            raise GivenUp
+
+    def permit(self) -> None:
+        """Let the work do what cannot be taken back."""
+        self.is_permitted = True
+        self._answered.set()
+
+    def abandon(self) -> None:
+        """Tell the work that nobody waits for it."""
+        self.abandoned.set()
+        self._answered.set()
 
 
-def within(seconds: float, work: Callable[[threading.Event], T]) -> T:
+def within(
+    seconds: float, work: Callable[[Task[T]], T], before_permission: Callable[[], None] = lambda: None
+) -> T:
     """Do a piece of work in a thread of its own and wait for it, but no longer than this.
 
     No time-out of requests bounds a server that sends a byte of its headers or its body now and then: each
@@ -61,26 +133,44 @@ def within(seconds: float, work: Callable[[threading.Event], T]) -> T:
 
     Args:
         seconds: how long to wait.
-        work: is given an event that is set when nobody waits any more, so that it can stop early.
+        work: is given its task, which knows whether somebody still waits, and whom it asks for permission.
+        before_permission: called in this thread when the work asks for that; what it raises is raised here,
+            and the work gets no permission.
 
     Raises:
         DeadlinePassed: the time is over.
         NotBegun: there is no thread for it.
         BaseException: whatever the work raised.
     """
-    thread = _Work(work)
+    end = time.monotonic() + seconds
+    task = Task(work, end)
     try:
-        thread.start()
+        task.start()
     except RuntimeError:
         raise NotBegun from None
-    end = time.monotonic() + seconds
+    cancel: Callable[[], None] | None = None
+    has_ended = False
     try:
-        while thread.is_alive() and (rest := end - time.monotonic()) > 0:
-            thread.join(min(rest, SLICE))
+        while not has_ended and (rest := end - time.monotonic()) > 0:
+            try:
+                message = task.messages.get(timeout=min(rest, SLICE))
+            except Empty:
+                continue
+            has_ended = message is None
+            if message is not None:
+                before_permission()
+                cancel = message
+                task.permit()
     finally:
-        thread.abandoned.set()
-    if thread.is_alive():
-        raise DeadlinePassed
-    if thread.error is not None:
-        raise thread.error
-    return thread.result
+        task.abandon()
+        if cancel is not None and not has_ended:
+            cancel()
+            # It has nothing to wait for now; what it used is closed when it has ended.
+            task.join(_LAST_SECONDS)
+    # A task that found out first that the time is over has ended with GivenUp.
+    if not has_ended or isinstance(task.error, GivenUp):
+        raise DeadlinePassed(was_permitted=task.is_permitted)
+    task.join()
+    if task.error is not None:
+        raise task.error
+    return task.result

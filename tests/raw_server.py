@@ -21,6 +21,8 @@ class RawServer:
         talk: what it does once it has read a request; it hangs up where the talk ends.
         tls: to speak https.
         patience: seconds until a request that is not complete counts as it is.
+        before: called before anything is read of a connection, or TLS spoken.
+        unread: bytes, about, that the kernel takes before they are read; as many as it likes where not given.
 
     Attributes:
         received: of each connection what was read before the talk began.
@@ -28,11 +30,22 @@ class RawServer:
         stopped: set when the server stops, so that no talk outlasts its test.
     """
 
-    def __init__(self, talk: Talk, tls: ssl.SSLContext | None = None, *, patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        talk: Talk,
+        tls: ssl.SSLContext | None = None,
+        *,
+        patience: float = 30.0,
+        before: Callable[[], object] = lambda: None,
+        unread: int = 0,
+    ) -> None:
         self._talk = talk
+        self._before = before
         self._patience = patience
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if unread:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, unread)
         self.received: list[bytes] = []
         self.connections = 0
         self.stopped = threading.Event()
@@ -67,6 +80,7 @@ class RawServer:
 
     def _serve(self, connection: socket.socket) -> None:
         connection.settimeout(self._patience)
+        self._before()
         # The client may hang up at any time.
         with contextlib.suppress(OSError), connection:
             if self._tls is None:
@@ -92,7 +106,7 @@ def _request(connection: socket.socket) -> bytes:
             break
         try:
             piece = connection.recv(2**16)
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             break
         if not piece:
             break

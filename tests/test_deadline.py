@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import sys
 import threading
 import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from almajob.deadline import SLICE, DeadlinePassed, NotBegun, nap, within
+from almajob import deadline
+from almajob.deadline import SLICE, DeadlinePassed, GivenUp, NotBegun, Task, nap, within
+
+Tracer = Callable[[FrameType, str, Any], Any]
 
 
 def test_work_gives_what_it_returns_or_raises() -> None:
     """As if it had been called."""
-    assert within(5, lambda _abandoned: 7) == 7
+    assert within(5, lambda _task: 7) == 7
     with pytest.raises(KeyError, match="x"):
-        within(5, lambda _abandoned: {"a": 1}["x"])
+        within(5, lambda _task: {"a": 1}["x"])
 
 
 def test_work_that_takes_too_long_is_left_and_told() -> None:
-    """The event lets it stop early."""
+    """An event lets it stop early."""
     seen = threading.Event()
 
-    def work(abandoned: threading.Event) -> None:
-        abandoned.wait(10)
+    def work(task: Task[None]) -> None:
+        task.abandoned.wait(10)
         seen.set()
 
     with pytest.raises(DeadlinePassed):
@@ -54,5 +63,216 @@ def test_work_for_which_there_is_no_thread_is_not_begun(monkeypatch: pytest.Monk
     done: list[int] = []
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(NotBegun):
-        within(5, lambda _abandoned: done.append(1))
+        within(5, lambda _task: done.append(1))
     assert done == []
+
+
+def test_what_cannot_be_taken_back_is_done_with_permission_only() -> None:
+    """Those who wait give it in their own thread, when they are asked, and nothing is cancelled then."""
+    told: list[object] = []
+
+    def work(task: Task[str]) -> str:
+        assert not task.is_permitted
+        task.ask_permission(lambda: told.append("cancelled"))
+        told.append("done")
+        return "result"
+
+    assert within(5, work, lambda: told.append(threading.current_thread())) == "result"
+    assert told == [threading.current_thread(), "done"]
+
+
+class _Interrupted(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("error", [ValueError, _Interrupted])
+def test_who_is_interrupted_when_asked_gives_no_permission(error: type[BaseException]) -> None:
+    """Whatever it was; the work ends without what it asked for."""
+    done: list[str] = []
+    ended = threading.Event()
+
+    def work(task: Task[None]) -> None:
+        try:
+            task.ask_permission(lambda: done.append("cancelled"))
+            done.append("done")
+        finally:
+            ended.set()
+
+    def refuse() -> None:
+        raise error
+
+    with pytest.raises(error):
+        within(5, work, refuse)
+    assert ended.wait(10)
+    assert done == []
+
+
+def test_who_asks_too_late_gets_no_permission() -> None:
+    """It is certain that it never will; that is told."""
+    late, ended, done = threading.Event(), threading.Event(), []
+
+    def work(task: Task[None]) -> None:
+        try:
+            late.wait(10)
+            task.ask_permission(lambda: done.append("cancelled"))
+            done.append("done")
+        finally:
+            ended.set()
+
+    with pytest.raises(DeadlinePassed) as caught:
+        within(0.05, work)
+    late.set()
+    assert ended.wait(10)
+    assert done == []
+    assert not caught.value.was_permitted
+
+
+def test_who_left_without_a_word_gives_no_permission() -> None:
+    """A second signal may come before the first one's is told: the time ends it, too."""
+    task = Task[None](lambda task: task.ask_permission(lambda: None), time.monotonic() + 0.05)
+    task.start()
+    task.join(10)
+    assert isinstance(task.error, GivenUp)
+    assert not task.is_permitted
+
+
+def test_what_was_permitted_is_cancelled_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before; and it has ended, so that what it used is closed, before that is told."""
+    cancelled, has_ended = threading.Event(), threading.Event()
+
+    def work(task: Task[None]) -> None:
+        task.ask_permission(cancelled.set)
+        assert not cancelled.is_set()
+        cancelled.wait(10)
+        # As long as it may take to close something.
+        time.sleep(0.2)
+        has_ended.set()
+
+    monkeypatch.setattr(deadline, "_LAST_SECONDS", 30.0)
+    with pytest.raises(DeadlinePassed) as caught:
+        within(0.1, work)
+    assert has_ended.is_set()
+    assert caught.value.was_permitted
+
+
+def test_giving_up_and_beginning_exclude_each_other() -> None:
+    """Both at about the same moment, 1,000 times: what is told as not begun never is."""
+    wrong: list[int] = []
+    chance = random.Random(1)
+    for number in range(1000):
+        begun: list[int] = []
+        ended = threading.Event()
+        pause = chance.uniform(0.0, 0.002)
+
+        def work(
+            task: Task[None],
+            begun: list[int] = begun,
+            ended: threading.Event = ended,
+            until: float = time.monotonic() + pause,
+        ) -> None:
+            try:
+                while time.monotonic() < until:
+                    pass
+                task.ask_permission(lambda: None)
+                begun.append(1)
+            finally:
+                ended.set()
+
+        was_permitted = True
+        try:
+            within(0.001, work)
+        except DeadlinePassed as passed:
+            was_permitted = passed.was_permitted
+        ended.wait(10)
+        if begun and not was_permitted:
+            wrong.append(number)
+    assert wrong == []
+
+
+class _Asking:
+    """Work that asks for permission and then begins what cannot be taken back.
+
+    Args:
+        trace: sees what the thread does.
+    """
+
+    def __init__(self, trace: Tracer | None = None) -> None:
+        self._trace = trace
+        self.has_begun = False
+        self.has_ended = threading.Event()
+
+    def __call__(self, task: Task[None]) -> None:
+        sys.settrace(self._trace)
+        try:
+            task.ask_permission(lambda: None)
+            self.has_begun = True
+        finally:
+            sys.settrace(None)
+            self.has_ended.set()
+
+
+def _at_line(number: int, act: Callable[[], None]) -> Tracer:
+    """Trace what the module does, and act before its line of that number is run."""
+    lines = iter(range(number))
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Tracer | None:
+        if frame.f_code.co_filename != deadline.__file__:
+            return None
+        if event == "line" and next(lines, None) is None:
+            act()
+        return trace
+
+    return trace
+
+
+def test_whoever_leaves_at_any_moment_knows_whether_it_was_begun() -> None:
+    """The work is stopped at each line of its asking until they have left: not begun is never begun."""
+    told = []
+    for number in itertools.count():
+        have_left, was_stopped = threading.Event(), threading.Event()
+
+        def stop(have_left: threading.Event = have_left, was_stopped: threading.Event = was_stopped) -> None:
+            was_stopped.set()
+            have_left.wait(10)
+
+        work = _Asking(_at_line(number, stop))
+        try:
+            within(0.05, work)
+        except DeadlinePassed as passed:
+            have_left.set()
+            assert work.has_ended.wait(10)
+            assert passed.was_permitted or not work.has_begun, number
+            told.append(passed.was_permitted)
+        if not was_stopped.is_set():
+            break
+    assert set(told) == {False, True}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_signal_at_any_moment_lets_nothing_begin_that_was_not_permitted(times: int) -> None:
+    """One at each line of the waiting, or two in a row: where nobody was asked, nothing begins later."""
+    asked = []
+    for number in itertools.count():
+        was_asked, signals = threading.Event(), [KeyboardInterrupt()] * times
+
+        def interrupt(signals: list[KeyboardInterrupt] = signals) -> None:
+            if signals:
+                raise signals.pop()
+
+        work = _Asking()
+        before = sys.gettrace()
+        try:
+            sys.settrace(_at_line(number, interrupt))
+            within(1.0, work, was_asked.set)
+        except (KeyboardInterrupt, DeadlinePassed):
+            pass
+        finally:
+            sys.settrace(before)
+        if len(signals) == times:
+            break
+        for thread in threading.enumerate():
+            if isinstance(thread, Task):
+                thread.join(10)
+        assert was_asked.is_set() or not work.has_begun, number
+        asked.append(was_asked.is_set())
+    assert set(asked) == {False, True}

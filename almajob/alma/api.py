@@ -6,7 +6,7 @@ Source: the Configuration API, https://developers.exlibrisgroup.com/alma/apis/co
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar, NoReturn
@@ -84,11 +84,18 @@ class Alma:
         return StartRequest(self._session.url, path, tuple(parameters), as_xml)
 
     def submit(
-        self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
+        self,
+        job_id: str,
+        parameters: Sequence[Parameter] = (),
+        *,
+        as_xml: bool = False,
+        before_sending: Callable[[], None] | None = None,
     ) -> Submission:
-        """Start a job: one POST, never repeated."""
+        """Start a job: one POST, never repeated; ``before_sending`` as for ``Session.post``."""
         request = self.start_request(job_id, parameters, as_xml=as_xml)
-        reading = self._session.post(request.path, request.params, request.body)
+        reading = self._session.post(
+            request.path, request.params, request.body, before_sending=before_sending
+        )
         return replace(Submission.from_json(reading.document), is_replayed=reading.is_replayed)
 
     def make_room(self) -> None:

@@ -1,7 +1,8 @@
-"""Answers that are read only as long as somebody waits for them.
+"""Exchanges that end when nobody waits for them any more: nothing is sent later, and nothing is read.
 
-A server that sends a byte now and then, or interim answers without end, would otherwise keep a thread for as
-long as it likes, long after the deadline: each byte starts the time-out of the socket anew.
+Where a name server or a proxy takes its time, a request would otherwise go out long after it was given up.
+And a server that sends a byte now and then, or interim answers without end, would keep a thread for as long
+as it likes: each byte starts the time-out of the socket anew.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from almajob import deadline
 
 if TYPE_CHECKING:
+    import socket
+
     import requests.adapters
     import urllib3
 
@@ -21,29 +26,100 @@ T = TypeVar("T")
 _thread = threading.local()
 
 
-def within(seconds: float, exchange: Callable[[], T]) -> T:
-    """Do an exchange, as ``deadline.within`` does any work; what comes after the time is not read."""
+def within(seconds: float, exchange: Callable[[], T], before_sending: Callable[[], None] = lambda: None) -> T:
+    """Do an exchange, as ``deadline.within`` does any work; what is given up is never sent later.
 
-    def noticing(abandoned: threading.Event) -> T:
-        _thread.abandoned = abandoned
-        return exchange()
+    Args:
+        seconds: how long to wait.
+        exchange: one request and its answer, by a session with the ``adapter``.
+        before_sending: called directly before the first byte of the request leaves; it does not leave where
+            this raises.
 
-    return deadline.within(seconds, noticing)
+    Raises:
+        DeadlinePassed: the time is over; ``was_permitted`` tells whether a byte of the request may have left.
+        BaseException: whatever the exchange or ``before_sending`` raised.
+    """
+
+    def guarded(task: deadline.Task[T]) -> T:
+        _thread.line = line = _Line(task)
+        try:
+            return exchange()
+        finally:
+            line.close()
+
+    return deadline.within(seconds, guarded, before_sending)
+
+
+class _Line:
+    """The connection of one exchange, which whoever waits for the answer can cut.
+
+    Args:
+        task: the exchange.
+    """
+
+    def __init__(self, task: deadline.Task[Any]) -> None:
+        self.task = task
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def begin(self, connected: socket.socket) -> None:
+        """Make sure that somebody waits for the answer, directly before bytes of the request leave.
+
+        Args:
+            connected: carries them.
+
+        Raises:
+            GivenUp: nobody waits; where that is so before the first byte, none of them ever leaves.
+            OSError: there is no descriptor left; likewise.
+        """
+        if self._socket is None:
+            self._socket = _duplicate(connected)
+            self.task.ask_permission(self._cut)
+        self.task.check_awaited()
+
+    def _cut(self) -> None:
+        """Let no byte leave any more, neither from here nor from what the kernel still has to send."""
+        import socket
+        import struct
+
+        with self._lock, suppress(OSError):
+            if self._socket is not None:
+                # Closed then, in the thread that this wakes, the connection is reset.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Leave the connection to its owner alone."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+
+
+def _duplicate(connected: socket.socket) -> socket.socket:
+    """Make a descriptor of one's own: when a connection is closed, its number may become another file's."""
+    import os
+    import socket
+
+    descriptor = os.dup(connected.fileno())
+    try:
+        return socket.socket(fileno=descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 class _Awaited(io.RawIOBase):
     """What comes from a socket, as long as somebody waits for it."""
 
-    def __init__(self, raw: io.RawIOBase, abandoned: threading.Event) -> None:
+    def __init__(self, raw: io.RawIOBase, task: deadline.Task[Any]) -> None:
         self._raw = raw
-        self._abandoned = abandoned
+        self._task = task
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._abandoned.is_set():
-            raise ConnectionAbortedError("Nobody waits for the answer any more.")
+        self._task.check_awaited()
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -52,57 +128,72 @@ class _Awaited(io.RawIOBase):
 
 
 def adapter(connections: int) -> requests.adapters.HTTPAdapter:
-    """Make the adapter of a session that reads its answers so.
+    """Make the adapter of a session whose exchanges end so.
 
     Args:
         connections: that are kept.
     """
     import requests.adapters
-    import urllib3
-
-    usual = {urllib3.HTTPConnectionPool, urllib3.HTTPSConnectionPool}
-
-    def changed(manager: urllib3.PoolManager) -> None:
-        # That of a SOCKS proxy has pools of its own.
-        if set(manager.pool_classes_by_scheme.values()) <= usual:
-            manager.pool_classes_by_scheme = _pools()
 
     class Adapter(requests.adapters.HTTPAdapter):
         def init_poolmanager(self, *args: Any, **options: Any) -> None:
             super().init_poolmanager(*args, **options)
-            changed(self.poolmanager)
+            _guard(self.poolmanager)
 
-        def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-            manager = super().proxy_manager_for(*args, **options)
-            changed(manager)
+        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+            is_new = proxy not in self.proxy_manager
+            manager = super().proxy_manager_for(proxy, **options)
+            if is_new:
+                _guard(manager)
             return manager
 
     return Adapter(pool_maxsize=connections, max_retries=0)
 
 
-def _pools() -> dict[str, type[urllib3.HTTPConnectionPool]]:
+def _guard(manager: urllib3.PoolManager) -> None:
+    # Whatever its pools are: that of a SOCKS proxy has some of its own.
+    pools = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _guarded(kind) for scheme, kind in pools.items()}
+
+
+@cache
+def _guarded(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+    """Make pools whose connections send, and are read, only as long as somebody waits."""
     import http.client
 
-    import urllib3
-    import urllib3.connection
+    import urllib3.exceptions
 
     class Response(http.client.HTTPResponse):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            abandoned = getattr(_thread, "abandoned", None)
-            if abandoned is not None:
-                self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), abandoned))
+            line = getattr(_thread, "line", None)
+            if line is not None:
+                self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), line.task))
 
-    class Connection(urllib3.connection.HTTPConnection):
+    class Connection(http.client.HTTPConnection):
         response_class = Response
+        _is_connecting = False
 
-    class SecureConnection(urllib3.connection.HTTPSConnection):
-        response_class = Response
+        def connect(self) -> None:
+            self._is_connecting = True
+            try:
+                super().connect()
+            finally:
+                self._is_connecting = False
 
-    class Pool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Connection
+        def send(self, data: Any) -> None:
+            if self.sock is None and self.auto_open:
+                self.connect()
+            line = getattr(_thread, "line", None)
+            if line is not None and self._is_connecting:
+                # What a proxy is asked is no part of the request.
+                line.task.check_awaited()
+            elif line is not None:
+                try:
+                    line.begin(self.sock)
+                except OSError as error:
+                    raise urllib3.exceptions.NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+            super().send(data)
 
-    class SecurePool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = SecureConnection
-
-    return {"http": Pool, "https": SecurePool}
+    connection = type("Connection", (Connection, pools.ConnectionCls), {})
+    return type("Pool", (pools,), {"ConnectionCls": connection})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
+from almajob.errors import AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
 
 if TYPE_CHECKING:
     import requests
@@ -52,6 +52,25 @@ def too_late(host: str) -> BrokenOff:
         why="The time limit was reached.",
         cure="Try again; if it stays, Alma may be down.",
     )
+
+
+def not_in_time(host: str) -> NotSent:
+    """Say that the deadline passed before a byte of the request was sent, and that none will be."""
+    return NotSent(
+        f"{host} was not reached in time; nothing was sent.",
+        why="The time limit passed before there was a connection.",
+        cure="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
+        "or try again later.",
+    )
+
+
+def prevented(host: str, error: Exception) -> NotSent:
+    """Say that something here kept a request from being sent."""
+    if isinstance(error, NotSent):
+        return error
+    if isinstance(error, AlmajobError):
+        return OwnFault(error.what, why=error.why, cure=error.cure)
+    return OwnFault(f"Nothing was sent to {host}.", why=f"almajob failed before: {type(error).__name__}.")
 
 
 def not_begun(host: str) -> OwnFault:

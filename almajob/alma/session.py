@@ -155,8 +155,22 @@ class Session:
         is_replayed = is_old or came_from_cache(answer.age)
         return Reading(documents.parse(answer.body), clock, error, is_replayed)
 
-    def post(self, path: str, params: Mapping[str, str | int], body: Body) -> Reading:
+    def post(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        body: Body,
+        *,
+        before_sending: Callable[[], None] | None = None,
+    ) -> Reading:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
+
+        Args:
+            path: below ``/almaws/v1``.
+            params: of the query.
+            body: of the request.
+            before_sending: called in this thread, directly before the first byte leaves. Where it was not
+                called, or raised, none has left, and none will; an ``Exception`` becomes ``NotSent``.
 
         Raises:
             ReadOnly: this environment takes no POST; nothing was sent.
@@ -172,7 +186,7 @@ class Session:
             self._admit(deadline, is_start=True)
         self._room_until = 0.0
         begun = time.monotonic()
-        answer, error = self._send("POST", path, params, body, deadline)
+        answer, error = self._send("POST", path, params, body, deadline, before_sending=before_sending)
         if error is not None:
             raise error
         return self._reading(answer, time.monotonic() - begun)
@@ -243,10 +257,14 @@ class Session:
         body: Body | None,
         deadline: float,
         attempt: int = 1,
+        before_sending: Callable[[], None] | None = None,
     ) -> tuple[Answer, AlmajobError | None]:
+        def exchange() -> Answer:
+            return self._exchange(method, path, params, body)
+
         with calls.told(self._environment, method, path, attempt) as call:
             try:
-                answer = self._answer(deadline, lambda: self._exchange(method, path, params, body))
+                answer = self._answer(deadline, exchange, before_sending)
             except AlmajobError as error:
                 self._learn(error, is_post=method == "POST")
                 raise
@@ -255,11 +273,21 @@ class Session:
             self._learn(found, answer.calls_left, answer.status, is_post=method == "POST")
             return answer, found
 
-    def _answer(self, deadline: float, exchange: Callable[[], Answer]) -> Answer:
+    def _answer(
+        self, deadline: float, exchange: Callable[[], Answer], before_sending: Callable[[], None] | None
+    ) -> Answer:
+        def check() -> None:
+            try:
+                if before_sending is not None:
+                    before_sending()
+            except Exception as error:
+                raise failures.prevented(self.host, error) from error
+
         try:
-            return breaking.within(deadline - time.monotonic(), exchange)
-        except DeadlinePassed:
-            raise failures.too_late(self.host) from None
+            return breaking.within(deadline - time.monotonic(), exchange, check)
+        except DeadlinePassed as passed:
+            too_late = failures.too_late if passed.was_permitted else failures.not_in_time
+            raise too_late(self.host) from None
         except NotBegun:
             raise failures.not_begun(self.host) from None
         except (OSError, ValueError) as broken:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Alma, AlmajobError, ConfigurationError, Context, Environment, Lister
+from almajob.plugin import Alma, AlmajobError, ConfigurationError, Context, Environment, Lister, Refused
 
 _Row = tuple[str, str, str]
 
@@ -47,6 +47,8 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
     ini_is_right = passes("ini file", lambda: _ini(context))
     if ini_is_right and _has_saved_runs(context):
         passes("saved runs", lambda: f"{context.saved_runs.check()} can be read")
+    if ini_is_right:
+        passes("locks", lambda: _locks(context))
     is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
     if is_configured and passes("API key", lambda: _key(context)):
         alma = context.alma
@@ -69,6 +71,13 @@ def _has_saved_runs(context: Context) -> bool:
     except AlmajobError:
         # Which is told by whoever reads them.
         return True
+
+
+def _locks(context: Context) -> str:
+    try:
+        return f"work in {context.check_locks()}"
+    except Refused as refused:
+        raise ConfigurationError(refused.what, why=refused.why, cure=refused.cure) from None
 
 
 def _environment(environment: Environment) -> str:

@@ -13,18 +13,20 @@ from pathlib import Path
 from almajob import times
 from almajob.errors import Refused
 from almajob.ownfile import NotPrivate, refuse_link
-from almajob.store.locks import Held, locked
+from almajob.store.locks import Held, is_locked, locked
 from almajob.store.record import alma_of, checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
-_KEY_LOCKS = 64
 _ELSEWHERE = "ALMAJOB_STATE_DIR names another directory."
+# For those who only ask whether a lock is held, or check that locks work.
+_GLANCE, _CHECK = 0.5, 5.0
+_DAY = 86400.0
 
 
 def key_lock(run_key: str) -> str:
-    """Name the lock of a run key: one of a few, as keys are without number and a lock's file stays."""
-    return f"key:{int(checksum(run_key)[:8], 16) % _KEY_LOCKS}"
+    """Name the lock of a run key."""
+    return f"key:{run_key}"
 
 
 def job_locks(environment: str, identity: str, job_id: str) -> list[str]:
@@ -52,21 +54,33 @@ class Locks:
         )
 
     @contextlib.contextmanager
-    def lock(self, name: str, wait: float, cure: str = "Try again when it has ended.") -> Iterator[None]:
+    def lock(
+        self,
+        name: str,
+        wait: float,
+        cure: str = "Try again when it has ended.",
+        *,
+        remove: bool = False,
+    ) -> Iterator[None]:
         """Hold a lock for the length of a block.
 
         Args:
             name: of a job, or of whatever only one process at a time may be busy with.
             wait: seconds, at most, until it is free.
             cure: what to do where it is not.
+            remove: remove its file at the end, where there are names without number.
 
         Raises:
-            Refused: another process has it, or it cannot be made.
+            Refused: another process has it, it cannot be made, or it would keep nobody out.
         """
+        path = self._path(name)
         with ExitStack() as stack:
             try:
                 refuse_link(self._directory)
-                stack.enter_context(locked(self._path(name), wait=wait, note=self._note))
+                stack.enter_context(locked(path, wait=wait, note=self._note, remove=remove))
+                # Asked by another descriptor of this process. A lock that does not keep that out belongs to
+                # the process, if it is one at all, and is lost with the first descriptor that is closed.
+                is_effective = is_locked(path)
             except Held as held:
                 raise Refused(
                     "Another almajob is busy with this job or run key; nothing was sent.",
@@ -80,38 +94,58 @@ class Locks:
                     cure="Without locks a job could be started twice.\n"
                     + (error.cure if isinstance(error, NotPrivate) else _ELSEWHERE),
                 ) from None
+            if not is_effective:
+                raise self._without_effect()
             yield
+
+    def check(self) -> None:
+        """Make sure that a lock keeps others out.
+
+        Raises:
+            Refused: it does not, or none can be made.
+        """
+        with self.lock("check", _CHECK, remove=True):
+            pass
 
     def hold(self, name: str) -> None:
         """Say that this process is busy with something, until ``release``; no failure here matters."""
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
             refuse_link(self._directory)
-            stack.enter_context(locked(self._path(name), wait=0))
+            stack.enter_context(locked(self._path(name), wait=_GLANCE, remove=True))
             self._held[name] = stack
 
     def is_held(self, name: str) -> bool:
         """Whether a process that lives is busy with something."""
-        path = self._path(name)
-        if not path.exists():
-            return False
         try:
-            with locked(path, wait=0):
-                # Left behind by a process that was killed.
-                path.unlink(missing_ok=True)
-        except Held:
-            return True
+            return is_locked(self._path(name))
         except OSError:
             return False
-        return False
 
     def release(self) -> None:
-        """Let go of everything that was held, and remove its files."""
-        for name, stack in self._held.items():
-            with contextlib.suppress(OSError):
-                self._path(name).unlink(missing_ok=True)
+        """Let go of everything that was held."""
+        if self._held:
+            self._remove_leftovers()
+        for stack in self._held.values():
             stack.close()
         self._held.clear()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of processes that were killed, a day later."""
+        with contextlib.suppress(OSError):
+            for path in self._directory.glob("*.lock"):
+                if path.stat().st_mtime < time.time() - _DAY:
+                    with contextlib.suppress(Held), locked(path, wait=0, remove=True):
+                        pass
+
+    def _without_effect(self) -> Refused:
+        """Say that locks do nothing, as on some network file systems."""
+        state = self._directory.parent
+        return Refused(
+            f"Locks have no effect in {self._directory}; nothing was sent.",
+            why="This file system lets two processes hold the same lock, so a job could be started twice.",
+            cure=f"Move {state} to a local disk, and name its new place in ALMAJOB_STATE_DIR.",
+        )
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{checksum(name)[:16]}.lock"

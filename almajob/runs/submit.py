@@ -13,8 +13,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
+from almajob import times
 from almajob.alma.calls import of_start
-from almajob.errors import AlmajobError, Refused
+from almajob.errors import AlmajobError, NotSent, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.guard import refuse_unagreed
@@ -29,6 +30,8 @@ from almajob.store.record import Certainty, Record, State
 
 LOG = logging.getLogger(__name__)
 
+# Between writing that a start is about to be sent and sending it: connections are made meanwhile.
+_LONGEST_PAUSE = 300.0
 _BUSY = "Try again when it has ended; --lock-wait DURATION waits longer for it."
 _SLOT_PAUSE = 30.0
 _LONGEST_SLOT_PAUSE = 300.0
@@ -55,8 +58,8 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         draft = drafted(intention, place, means)
         if draft.is_named:
             # The same name for another job, or in another section, at the same time.
-            key = key_lock(key_in(draft.run_key, ""))
-            locks.enter_context(means.locks.lock(key, intention.options.lock_wait, _BUSY))
+            key, wait = key_lock(key_in(draft.run_key, "")), intention.options.lock_wait
+            locks.enter_context(means.locks.lock(key, wait, _BUSY, remove=True))
         try:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
@@ -270,9 +273,18 @@ def _named(outcome: Outcome) -> dict[str, Any]:
 
 
 def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *, as_xml: bool) -> Outcome:
+    may_have_left = False
+
+    def before_sending() -> None:
+        nonlocal may_have_left
+        _refuse_stale(record, means)
+        may_have_left = True
+
     try:
-        answer = means.alma.submit(record.job_id, ready.parameters, as_xml=as_xml)
-        return judge(record.job_id, answer, known)
+        submission = means.alma.submit(
+            record.job_id, ready.parameters, as_xml=as_xml, before_sending=before_sending
+        )
+        return judge(record.job_id, submission, known)
     except AlmajobError as error:
         return judge(record.job_id, error)
     except Exception as error:
@@ -280,15 +292,36 @@ def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *,
         LOG.debug("The answer could not be read.", exc_info=True)
         return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
     except BaseException:
-        # Ctrl-C or SIGTERM while the request was under way: Alma may have it already.
-        _keep_interrupted(record, means)
+        # Ctrl-C or SIGTERM.
+        _keep_interrupted(record, means, may_have_left=may_have_left)
         raise
 
 
-def _keep_interrupted(record: Record, means: Means) -> None:
-    reason = "almajob was interrupted before the answer came"
-    record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
-    LOG.warning("%s", in_doubt(record))
+def _refuse_stale(record: Record, means: Means) -> None:
+    """Refuse to send a start now for which everything was checked some time ago.
+
+    Raises:
+        NotSent: this machine or process stood still in between.
+    """
+    stood = means.clock.now() - record.trail[-1].at
+    if stood > _LONGEST_PAUSE:
+        raise NotSent(
+            f"{record.job_name!r} was not started: this machine stood still for {times.length(stood)}.",
+            why="All that was checked before the start may have changed meanwhile.",
+            cure="Give the same command again.",
+        )
+
+
+def _keep_interrupted(record: Record, means: Means, *, may_have_left: bool) -> None:
+    """Keep what is certain of a request that was interrupted: that it never leaves, or nothing."""
+    if may_have_left:
+        reason = "almajob was interrupted before the answer came"
+        record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
+        LOG.warning("%s", in_doubt(record))
+    else:
+        reason = "almajob was interrupted before anything was sent"
+        settle.keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+        LOG.warning("%s was not started: %s.", record.job_name, reason)
 
 
 def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means) -> Outcome:
@@ -304,7 +337,7 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
         why = error.what if isinstance(error, AlmajobError) else type(error).__name__
         return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {why}")
     except BaseException:
-        _keep_interrupted(record, means)
+        _keep_interrupted(record, means, may_have_left=True)
         raise
     if finding.is_missing:
         return refused

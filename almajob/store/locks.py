@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,13 +31,15 @@ class Held(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: float, note: str = "") -> Iterator[None]:
+def locked(path: Path, *, wait: float, note: str = "", remove: bool = False) -> Iterator[None]:
     """Hold a lock for the length of a block.
 
     Args:
-        path: the lock's file; made where it is missing, and never removed, as others may be waiting for it.
+        path: the lock's file; made where it is missing.
         wait: seconds, at most, until it is free.
         note: what those who wait are told of its holder.
+        remove: remove the file at the end, for locks of which there are many. Those who wait begin anew with
+            another file then, and no longer take turns.
 
     Raises:
         Held: it was not free in time.
@@ -45,17 +48,65 @@ def locked(path: Path, *, wait: float, note: str = "") -> Iterator[None]:
     # Two who hold locks on different files under one name would both go on.
     refuse_open_directory(path.parent)
     make_private(path.parent)
-    descriptor = open_own(path, os.O_RDWR)
+    end = time.monotonic() + wait
+    descriptor = -1
     try:
-        _wait_for(descriptor, wait)
+        while True:
+            descriptor = open_own(path, os.O_RDWR)
+            _wait_for(descriptor, end - time.monotonic())
+            if _is_at(path, descriptor):
+                break
+            # Its last holder has removed it: the next one may be locked by somebody else already.
+            removed, descriptor = descriptor, -1
+            _release(removed)
         if note:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
-        yield
+        try:
+            yield
+        finally:
+            if remove:
+                # While it is held: whoever opened it meanwhile finds out that it is gone.
+                with contextlib.suppress(OSError):
+                    path.unlink()
     finally:
-        # Closing it releases the lock, even where that is reported as failed.
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
+        _release(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether anybody holds a lock, this process included.
+
+    Raises:
+        OSError: that cannot be told.
+    """
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            # Shared, so that two who ask at the same time do not take each other for the holder.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                return False
+        except BlockingIOError:
+            return True
+        finally:
+            _release(descriptor)
+
+
+def _release(descriptor: int) -> None:
+    # Closing it releases the lock, even where that is reported as failed.
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _wait_for(descriptor: int, wait: float) -> None:
@@ -75,7 +126,7 @@ def _take_turns(descriptor: int, wait: float) -> None:
     # Of its own: whoever gives up closes the other one, and its number may be used again.
     own = os.dup(descriptor)
 
-    def take(_abandoned: object) -> None:
+    def take(_task: object) -> None:
         try:
             fcntl.flock(own, fcntl.LOCK_EX)
         finally:

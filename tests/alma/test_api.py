@@ -67,6 +67,14 @@ def test_parameters_go_as_xml_where_that_is_wanted(
     assert request.headers["Accept"] == "application/json"
 
 
+def test_a_start_tells_when_it_is_about_to_leave(alma: FakeAlma, connection: Alma) -> None:
+    """Once, before anything has arrived."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    arrived: list[int] = []
+    connection.submit("S1", before_sending=lambda: arrived.append(len(alma.requests)))
+    assert arrived == [0]
+
+
 def test_a_read_only_session_sends_no_post(alma: FakeAlma) -> None:
     """Not even the one that changes nothing; it reads all the same."""
     alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "QUEUED"))

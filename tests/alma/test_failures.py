@@ -11,8 +11,8 @@ import requests
 import requests.exceptions as kinds
 import urllib3
 
-from almajob.alma.failures import SIZE_LIMIT, failure, not_begun, too_large, too_late
-from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
+from almajob.alma.failures import SIZE_LIMIT, failure, not_begun, not_in_time, prevented, too_large, too_late
+from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Refused, Unreachable
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
 HOST = "api-na.hosted.exlibrisgroup.com"
@@ -174,3 +174,27 @@ def test_a_call_that_was_not_begun_sent_nothing() -> None:
     assert type(found) is OwnFault
     assert found.what.startswith(f"{HOST} was not called")
     assert "ulimit -u" in found.cure
+
+
+def test_a_call_that_came_too_late_to_be_sent_sent_nothing() -> None:
+    """Which is told, with what may have taken so long."""
+    found = not_in_time(HOST)
+    assert type(found) is NotSent
+    assert found.what == f"{HOST} was not reached in time; nothing was sent."
+    assert "name servers and proxy settings" in found.cure
+
+
+def test_what_keeps_a_call_from_being_sent_is_told_in_its_own_words() -> None:
+    """It is a fault of this machine; another error's name is enough, as its text may be anything."""
+    own = NotSent("Too old.")
+    assert prevented(HOST, own) is own
+    refused = prevented(HOST, Refused("The ledger cannot be used.", why="It is full.", cure="Make room."))
+    assert type(refused) is OwnFault
+    assert (refused.what, refused.why, refused.cure) == (
+        "The ledger cannot be used.",
+        "It is full.",
+        "Make room.",
+    )
+    other = prevented(HOST, ValueError("secret"))
+    assert type(other) is OwnFault
+    assert str(other) == f"Nothing was sent to {HOST}.\n  almajob failed before: ValueError."

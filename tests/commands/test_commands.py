@@ -340,7 +340,7 @@ def test_config_check_is_one_line_a_check(site: FakeAlma, almajob: Run) -> None:
     _test_calls(site, {"environment_type": "SANDBOX"})
     done = almajob(*ENV, "config", "check", "-f", "json")
     assert done.code == 0
-    assert len(json.loads(done.out)) == 6
+    assert len(json.loads(done.out)) == 7
     assert site.calls() == ["GET /test", "POST /test", "GET /general"]
 
 
@@ -360,17 +360,17 @@ def test_config_check_tells_a_read_only_key(site: FakeAlma, almajob: Run) -> Non
     done = almajob(*ENV, "config", "check", "-f", "json")
     rows = json.loads(done.out)
     assert done.code == 7
-    assert [row["Result"].startswith("failed") for row in rows] == [False, False, False, False, True, False]
-    assert "Read/write" in rows[4]["Cure"]
+    assert [row["Result"].startswith("failed") for row in rows] == [False] * 5 + [True, False]
+    assert "Read/write" in rows[5]["Cure"]
 
 
 @pytest.mark.parametrize(
     ("text", "code", "checks"),
     [
-        ("[sandbox]\nregion = na\n", 7, 3),
-        ("[sandbox]\nregion = mars\napi_key = x\n", 7, 2),
+        ("[sandbox]\nregion = na\n", 7, 4),
+        ("[sandbox]\nregion = mars\napi_key = x\n", 7, 3),
         ("nonsense\n", 7, 1),
-        ("[almajob]\n", 7, 2),
+        ("[almajob]\n", 7, 3),
     ],
 )
 def test_config_check_stops_where_the_ground_is_missing(

@@ -246,9 +246,15 @@ class ModelAlma:
         """There is room at any time."""
 
     def submit(
-        self, job_id: str, parameters: tuple[Parameter, ...] = (), *, as_xml: bool = False
+        self,
+        job_id: str,
+        parameters: tuple[Parameter, ...] = (),
+        *,
+        as_xml: bool = False,
+        before_sending: Callable[[], None],
     ) -> Submission:
         self.switch.moment()
+        before_sending()
         self.posts += 1
         # The others do not stand still.
         sent, self.sent_at = self.true_now(), self.true_now() + self.behaviour.stopped
@@ -406,7 +412,7 @@ class NoLocks:
     """There is one process at a time, and all before it are dead."""
 
     @contextlib.contextmanager
-    def lock(self, _name: str, _wait: float, _cure: str = "") -> Iterator[None]:
+    def lock(self, _name: str, _wait: float, _cure: str = "", *, remove: bool = False) -> Iterator[None]:
         yield
 
     def hold(self, _name: str) -> None:

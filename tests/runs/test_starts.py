@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.doubt import is_twice
 from almajob.runs.intention import StartOptions
-from almajob.runs.locks import LOCK_WAIT, job_locks
+from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
 from almajob.runs.records import find_record, listed
 from almajob.runs.starts import Starts
 from almajob.store.cache import Cache
@@ -153,6 +155,63 @@ def test_a_lock_that_cannot_be_made_starts_nothing(alma: FakeAlma, starts: Start
     with pytest.raises(Refused, match="No lock can be made"):
         starts.start("S1", (), StartOptions())
     assert alma.calls("POST") == []
+
+
+def test_a_lock_that_keeps_nobody_out_starts_nothing(
+    alma: FakeAlma, starts: Starts, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on some network file systems, where the kernel grants every lock."""
+    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+    with pytest.raises(Refused, match="Locks have no effect in") as caught:
+        starts.start("S1", (), StartOptions(run_key="k"))
+    assert caught.value.exit_code == 5
+    assert "ALMAJOB_STATE_DIR" in caught.value.cure
+    assert alma.calls("POST") == []
+
+
+def test_the_locks_of_run_keys_are_removed(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
+    """Those of killed processes a day later; those of jobs, of which there are few, stay."""
+    directory = ledger.directory.with_name("locks")
+    alma.on("POST /jobs/S1", *(started(ERP, str(run)) for run in range(76, 79)))
+    for number in range(3):
+        starts.start("S1", (), StartOptions(run_key=f"key {number}", if_running="start"))
+    held, old, new = (directory / f"{name}.lock" for name in ("held", "old", "new"))
+    for path in (held, old, new):
+        path.touch(0o600)
+    os.utime(old, (0, 0))
+    os.utime(held, (0, 0))
+    with locked(held, wait=0):
+        starts.close()
+        left = set(directory.iterdir())
+    of_job = {directory / f"{checksum(name)[:16]}.lock" for name in job_locks("lab", "lab:key", "S1")}
+    assert left == {held, new} | of_job
+
+
+def test_a_run_is_held_though_somebody_asks_at_that_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks has the lock for a moment, too."""
+    locks = Locks(tmp_path / "locks")
+    path = tmp_path / "locks" / f"{checksum('run')[:16]}.lock"
+    path.parent.mkdir(mode=0o700)
+    path.touch(0o600)
+    asking = os.open(path, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    flock, operations = fcntl.flock, []
+
+    def until_it_is_answered(descriptor: int, operation: int) -> None:
+        operations.append(operation)
+        if len(operations) == 2:
+            os.close(asking)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("almajob.runs.locks._GLANCE", 30.0)
+    monkeypatch.setattr(fcntl, "flock", until_it_is_answered)
+    locks.hold("run")
+    assert locks.is_held("run")
+    locks.release()
+    assert not locks.is_held("run")
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:

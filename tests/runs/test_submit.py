@@ -8,7 +8,7 @@ import shutil
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from almajob.errors import (
     AlmajobError,
     AlmaRefused,
     ConfigurationError,
+    NotSent,
     OutcomeUnknown,
     Refused,
     Unreachable,
@@ -227,19 +228,34 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     assert "TypeError" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("has_left", "state", "told"),
+    [
+        (True, State.UNKNOWN, "It cannot be told whether"),
+        (False, State.NOT_STARTED, "was not started: almajob was interrupted before anything was sent."),
+    ],
+)
 def test_an_interruption_during_the_start_is_not_silent(
-    means: Means, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    means: Means,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    has_left: bool,
+    state: State,
+    told: str,
 ) -> None:
-    """Ctrl-C while the request is under way: Alma may have it already."""
+    """Ctrl-C: Alma may have the request already, but only where a byte of it may have left."""
 
-    def interrupted(*_: object, **__: object) -> None:
+    def interrupted(*_: object, before_sending: Callable[[], None], **__: object) -> None:
+        if has_left:
+            before_sending()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Alma, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         _start(means)
-    assert "It cannot be told whether" in caplog.text
-    assert [record.state for record in ledger.records()] == [State.UNKNOWN]
+    assert told in caplog.text
+    assert [record.state for record in ledger.records()] == [state]
 
 
 # --- tags ---
@@ -738,6 +754,24 @@ def test_a_refusal_that_says_something_else_besides_proves_nothing(
 
 
 # --- time ---
+
+
+def test_what_was_checked_an_hour_ago_is_not_sent(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine stood still while the start's connection was made: nothing is sent, and that is certain."""
+    find = socket.getaddrinfo
+
+    def slow(*address: Any, **more: Any) -> Any:
+        if ledger.records(lambda row: row.is_open):
+            time.slept += 4000
+        return find(*address, **more)
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    with pytest.raises(NotSent, match="stood still for 1 h 06 min"):
+        _start(means, run_key="k")
+    assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
+    assert alma.calls("POST") == []
 
 
 @pytest.mark.usefixtures("alma_keeps_time")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from almajob.deadline import NotBegun
-from almajob.store.locks import Held, locked
+from almajob.store.locks import Held, is_locked, locked
+from tests.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")
 
@@ -103,3 +105,75 @@ def test_a_lock_that_cannot_be_waited_for_leaves_nothing_open(
         with pytest.raises(NotBegun), locked(tmp_path / "a.lock", wait=5):
             pass
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def _count_up(directory: Path, rounds: int) -> None:
+    """Count in a file, one step after the other, under a lock whose file is removed each time."""
+    counter = directory / "counter"
+    for _ in range(rounds):
+        with locked(directory / "locks" / "x.lock", wait=60, remove=True):
+            count = int(counter.read_text())
+            time.sleep(0)
+            counter.write_text(str(count + 1))
+
+
+def test_a_lock_whose_file_is_removed_keeps_others_out(tmp_path: Path) -> None:
+    """Twenty processes, thirty times each: none misses what another has counted, and no file is left."""
+    (tmp_path / "counter").write_text("0")
+    assert exit_codes(_count_up, [(tmp_path, 30)] * 20) == [0] * 20
+    assert (tmp_path / "counter").read_text() == "600"
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+@pytest.fixture
+def removed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock's file that its last holder removes just before somebody else, who has it open, locks it."""
+    path, real = tmp_path / "x.lock", fcntl.flock
+    left = [path]
+    path.touch()
+
+    def flock(descriptor: int, operation: int) -> None:
+        if left:
+            left.pop().unlink()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    return path
+
+
+def test_a_lock_on_a_removed_file_is_none(removed_once: Path) -> None:
+    """The next file of that name is locked instead, and nothing stays open."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with locked(removed_once, wait=0), pytest.raises(Held), locked(removed_once, wait=0):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_removed_file_says_nothing_of_the_lock(removed_once: Path) -> None:
+    """The next file of that name is asked."""
+    assert not is_locked(removed_once)
+
+
+def test_whether_a_lock_is_held_can_be_asked(tmp_path: Path) -> None:
+    """By any number at once: who asks is no holder. It makes no file, and leaves none open."""
+    path = tmp_path / "x.lock"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    assert not is_locked(path)
+    assert not path.exists()
+    with locked(path, wait=0):
+        assert is_locked(path)
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not is_locked(path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_the_file_of_a_lock_stays_unless_it_is_to_be_removed(tmp_path: Path) -> None:
+    """One that somebody has removed already is no error."""
+    path = tmp_path / "x.lock"
+    for remove in (False, True):
+        with locked(path, wait=0, remove=remove):
+            assert path.exists()
+        assert path.exists() is not remove
+    with locked(path, wait=0, remove=True):
+        path.unlink()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+from almajob.app import main
 from almajob.config.settings import Options
 from almajob.context import Context
 from almajob.runs.intention import StartOptions
@@ -13,6 +20,9 @@ from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
+from almajob.store.record import checksum
+from almajob.testing import SimulatedAlma
+from tests.conftest import Run
 from tests.processes import PROCESSES, exit_codes
 
 JOBS = [
@@ -52,3 +62,70 @@ def test_twenty_processes_with_the_same_key_start_one_run(fast_path: Path) -> No
         named = {(fast_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
         assert simulator.institution.log.count("POST /conf/jobs/*") == KEY_COUNT
         assert named == {"".join(f"{run.id}\n" for run in simulator.institution.sandbox.runs())}
+
+
+def _start_unlocked(directory: Path, number: int, all_ready: Barrier, command: tuple[str, ...]) -> None:
+    """Run a command where every lock is granted, as on some network file systems."""
+    fcntl.flock = lambda *_: None
+    os.environ |= {
+        "ALMAJOB_INI": str(directory / "almajob.ini"),
+        "ALMAJOB_STATE_DIR": str(directory / "state"),
+    }
+    os.dup2(os.open(directory / f"out.{number}", os.O_CREAT | os.O_WRONLY, 0o600), 1)
+    os.dup2(os.open(directory / f"err.{number}", os.O_CREAT | os.O_WRONLY, 0o600), 2)
+    all_ready.wait()
+    sys.exit(main(list(command)))
+
+
+def test_where_locks_have_no_effect_nothing_is_started(simulated: SimulatedAlma, fast_path: Path) -> None:
+    """Six processes with the same key at once; config check tells it as well."""
+    ini = fast_path / "almajob.ini"
+    ini.touch(mode=0o600)
+    ini.write_text(simulated.ini)
+    run = ("--env", "sandbox", "run", "--job", "S9563600010000561", "--run-key", "k")
+    all_ready = PROCESSES.Barrier(6)
+    assert (
+        exit_codes(_start_unlocked, [(fast_path, number, all_ready, run) for number in range(6)]) == [5] * 6
+    )
+    assert simulated.log.count("POST *") == 0
+    for number in range(6):
+        told = (fast_path / f"err.{number}").read_text()
+        assert f"almajob: Locks have no effect in {fast_path / 'state' / 'locks'}; nothing was sent." in told
+        assert (
+            f"Move {fast_path / 'state'} to a local disk, and name its new place in ALMAJOB_STATE_DIR."
+            in told
+        )
+    check = ("--env", "sandbox", "config", "check", "-f", "json")
+    assert exit_codes(_start_unlocked, [(fast_path, 6, PROCESSES.Barrier(1), check)]) == [7]
+    rows = {row["Check"]: row for row in json.loads((fast_path / "out.6").read_text())}
+    assert rows["locks"]["Result"].startswith("failed: Locks have no effect in")
+    assert "ALMAJOB_STATE_DIR" in rows["locks"]["Cure"]
+
+
+def test_a_start_that_hangs_holds_up_no_other_key(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Two keys that shared one of 64 locks, once, of two jobs: the second does not wait."""
+    first, *others = (f"key {number}" for number in range(1000))
+    second = next(key for key in others if _bucket(key) == _bucket(first))
+    simulated.institution.rules.checks_parameters = False
+    simulated.faults.add("accepted-slow", f"POST /conf/jobs/{JOBS[0]}", seconds=60)
+    run = ("--env", "sandbox", "run", "--allow-unknown", "--lock-wait", "0s")
+    hanging = subprocess.Popen(
+        [sys.executable, "-m", "almajob", *run, "--job", JOBS[0], "--run-key", first],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while simulated.log.count(f"POST /conf/jobs/{JOBS[0]}") == 0:
+            assert hanging.poll() is None
+            time.sleep(0.01)
+        done = almajob(*run, "--job", JOBS[1], "--run-key", second)
+        assert hanging.poll() is None
+    finally:
+        hanging.kill()
+        hanging.wait()
+    assert done.code == 0, done.err
+    assert simulated.log.count("POST /conf/jobs/*") == 2
+
+
+def _bucket(run_key: str) -> int:
+    return int(checksum(run_key)[:8], 16) % 64

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import signal
+import socket
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from almajob.alma.session import Session
+from almajob.app import main
+from almajob.runs import clock as clocks
 from almajob.simulator.faults import NAMES
 from almajob.testing import SimulatedAlma
+from tests.clocks import FastClock
 from tests.conftest import Run
+from tests.processes import exit_codes
 
 ERP = "ERP export using profile FINANCE"
 EXPORT = "Export Bibliographic records"
@@ -139,3 +151,68 @@ def test_an_answer_that_takes_too_long_is_a_lost_one(
     assert done.code == code
     assert "did not answer completely" in done.err
     assert simulated.log.count(START) == 1
+
+
+def _type_lines(ini: Path, scripts: tuple[str, ...], is_interrupted: bool) -> None:
+    """Run lines in the shell of a process where the name of the first POST's host is resolved after them all.
+
+    Args:
+        ini: of the environments.
+        scripts: the lines; Ctrl-C ends one of them.
+        is_interrupted: whether Ctrl-C comes while the name is resolved; else the time limit passes.
+    """
+    os.environ |= {"ALMAJOB_INI": str(ini), "ALMAJOB_STATE_DIR": str(ini.with_name("state"))}
+    for name, stream in (("out", 1), ("err", 2)):
+        os.dup2(os.open(ini.with_name(name), os.O_CREAT | os.O_WRONLY, 0o600), stream)
+    clocks.SYSTEM = FastClock().clock
+    post, resolve = Session.post, socket.getaddrinfo
+    posts: list[int] = []
+    is_slow, is_resolved = threading.Event(), threading.Event()
+
+    def noticed(*given: Any, **more: Any) -> Any:
+        if not posts:
+            is_slow.set()
+        posts.append(1)
+        return post(*given, **more)
+
+    def slowly(*given: Any, **more: Any) -> Any:
+        if is_slow.is_set():
+            is_slow.clear()
+            if is_interrupted:
+                os.kill(os.getpid(), signal.SIGINT)
+            is_resolved.wait()
+        return resolve(*given, **more)
+
+    Session.post, socket.getaddrinfo = noticed, slowly  # type: ignore[method-assign]
+    code = 0
+    for script in scripts:
+        sys.stdin = io.StringIO(script)
+        code = main(["shell"])
+    is_resolved.set()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(30)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True], ids=["deadline", "Ctrl-C"])
+def test_a_start_that_was_given_up_before_it_was_sent_never_is(
+    simulated: SimulatedAlma, write_ini: Callable[..., Path], almajob: Run, is_interrupted: bool
+) -> None:
+    """In the shell, whose process goes on: the name is resolved after a person has started the job again."""
+    ini = write_ini(simulated.ini.replace("base_url", "deadline = 1\nbase_url"))
+    start = f"run --env production --yes --job '{ERP}' --run-key k -f json"
+    first, again = f"{start} > first.json\n", f"runs resolve k --not-started\n{start} > second.json\n"
+    scripts = (first, again) if is_interrupted else (first + again,)
+    assert exit_codes(_type_lines, [(ini, scripts, is_interrupted)]) == [0]
+    (run,) = simulated.institution.production.runs()
+    assert simulated.log.count(START) == 1
+    assert json.loads(Path("second.json").read_text("utf-8"))["instance_id"] == run.id
+    told = ini.with_name("err").read_text("utf-8")
+    if is_interrupted:
+        assert "was not started: almajob was interrupted before anything was sent." in told
+    else:
+        shown = json.loads(Path("first.json").read_text("utf-8"))
+        assert (shown["state"], shown["retry_safe"]) == ("NOT_STARTED", True)
+        assert "was not reached in time; nothing was sent." in told

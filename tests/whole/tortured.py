@@ -29,7 +29,8 @@ from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
 from tests.whole.torture import Moment, Step, Torture
 
-HOUR = 3600.0
+# And what the looks take.
+HOUR = 3700.0
 # Three pages, of which two are read at once.
 _JOBS = 250
 _KEY = "simulator-production-key"
@@ -220,11 +221,12 @@ def play(bench: Bench, subject: Subject, torture: Torture) -> Ended:
         return ended
     _hold_to_start(ended, bench, torture)
     again = bench.run(subject.argv)
-    if again.code == 9:
-        # Alma is not asked for a while, or nobody can know before an hour has passed that it took nothing.
-        assert ended.code == 9, again
-        bench.pass_time(HOUR)
-        again = bench.run(subject.argv)
+    for _hour in range(2):
+        if again.code == 9:
+            # Alma is not asked for a while; then nobody knows before an hour has passed that it took nothing.
+            assert ended.code == 9, again
+            bench.pass_time(HOUR)
+            again = bench.run(subject.argv)
     assert len(bench.runs) == 1, bench.runs
     _hold_to_result(again, bench.runs)
     return ended
