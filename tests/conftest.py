@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
 from almajob.runs.clock import Clock
+from almajob.secret import _Known
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
@@ -90,7 +91,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Give each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
     monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
-    monkeypatch.setattr("almajob.secret._known", set())
+    monkeypatch.setattr("almajob.secret._known", _Known())
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     for name in list(os.environ):
