@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import breaking, calls, documents, failures, files, refusals
+from almajob.alma import breaking, calls, failures, files, refusals
 from almajob.alma.answers import CALLS_LEFT, Answer, Reading, answer_of, body_of, clock_of
 from almajob.alma.connection import connect, is_loopback
 from almajob.alma.files import Write
@@ -105,9 +105,8 @@ class Session:
             begun = time.monotonic()
             try:
                 answer, found = self._send("GET", path, params, None, deadline, attempt)
-                if found is None:
-                    took = time.monotonic() - begun
-                    return Reading(documents.parse(answer.body), *clock_of(answer.date, took))
+                if not isinstance(found, AlmajobError):
+                    return Reading(found, *clock_of(answer.date, time.monotonic() - begun))
                 error = found
             except BrokenOff as broken:
                 error = broken
@@ -154,10 +153,10 @@ class Session:
         if time.monotonic() > self._room_until:
             self._admit(deadline, is_start=True)
         self._room_until = 0.0
-        answer, error = self._send("POST", path, params, body, deadline)
-        if error is not None:
-            raise error
-        return documents.parse(answer.body)
+        _answer, found = self._send("POST", path, params, body, deadline)
+        if isinstance(found, AlmajobError):
+            raise found
+        return found
 
     def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
         """Read a file, once and as long as it takes: each piece is handed on as it comes.
@@ -225,16 +224,17 @@ class Session:
         body: Body | None,
         deadline: float,
         attempt: int = 1,
-    ) -> tuple[Answer, AlmajobError | None]:
+    ) -> tuple[Answer, dict[str, Any] | AlmajobError]:
         with calls.told(self._environment, method, path, attempt) as call:
             try:
                 answer = self._answer(deadline, lambda: self._exchange(method, path, params, body))
-            except AlmajobError as error:
-                self._learn(error, is_post=method == "POST")
+            except AlmajobError as broken:
+                self._learn(broken, is_post=method == "POST")
                 raise
-            found = refusals.error_in(answer.status, answer.body, self.host)
-            call.note(answer, found)
-            self._learn(found, answer.calls_left, answer.status, is_post=method == "POST")
+            found = refusals.read_answer(answer.status, answer.body, self.host)
+            error = found if isinstance(found, AlmajobError) else None
+            call.note(answer, error)
+            self._learn(error, answer.calls_left, answer.status, is_post=method == "POST")
             return answer, found
 
     def _answer(self, deadline: float, exchange: Callable[[], Answer]) -> Answer:
