@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 HIDDEN = "(hidden)"
@@ -75,6 +76,8 @@ class Secret:
     characters is hidden here as well, but not blanked out there: it is no key of Alma's (36 characters) but a
     word of a test server, such as "test", and every message that has the word would be spoilt.
 
+    From now on this process, and what it starts, leaves no core file, in which the text would stand.
+
     Args:
         text: any.
     """
@@ -82,6 +85,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
+        forbid_core_dumps()
         self._text = text
         if len(text) >= SHORTEST:
             _known.add(text)
@@ -117,6 +121,17 @@ class Secret:
         raise TypeError("a secret is written nowhere")
 
     __getstate__ = __reduce__ = __reduce_ex__
+
+
+def forbid_core_dumps() -> None:
+    """Lower the limit of core files, so that the memory of this process stays on no disk when it crashes."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    # One byte is no core, so no file is written. It is not 0, as Linux hands cores to a program, where
+    # core_pattern says so, under any limit but this one: fs/coredump.c.
+    with suppress(OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
 
 
 def redact(text: str) -> str:

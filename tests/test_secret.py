@@ -10,6 +10,7 @@ import json
 import logging
 import pickle
 import re
+import resource
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
@@ -426,6 +427,27 @@ def test_no_mixture_of_disguises_shows_it(
     told = redact(f"<{whole(spelled)}>")
     assert not key_in(told, [ALMAS])
     assert HIDDEN in told
+
+
+def test_from_a_secret_on_there_are_no_core_files() -> None:
+    """The soft limit only, so that whoever needs one can have it; of one byte, which is none."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+        Secret("x")
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (1 if before[1] else 0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def test_where_the_limit_cannot_be_changed_a_secret_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a sandbox that forbids it."""
+
+    def refuse(*_given: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert str(Secret(TEXT)) == "Secret(hidden)"
 
 
 def test_logging_hides_it() -> None:
