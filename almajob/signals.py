@@ -59,6 +59,13 @@ def raised() -> Iterator[None]:
             signal.signal(number, before[number])
 
 
+def rearm() -> None:
+    """Make Ctrl-C an exception once more, for a shell: it goes on after the first."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, _end)
+
+
 @contextmanager
 def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Let a signal wait until this is done; it is raised then. A second one is not held back.

@@ -153,10 +153,10 @@ def test_packages_have_empty_inits() -> None:
 
 
 def test_modules_have_one_idea() -> None:
-    """None is longer than 300 lines, no function longer than 40 without its docstring."""
+    """None is longer than 350 lines, no function longer than 40 without its docstring."""
     for path in ROOT.rglob("*.py"):
         text = path.read_text("utf-8")
-        assert len(text.splitlines()) <= 300, path
+        assert len(text.splitlines()) <= 350, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and node.body:
                 body = node.body[1:] if ast.get_docstring(node) else node.body

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.signals import Terminated, held, raised
+from almajob.signals import Terminated, held, raised, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
@@ -98,3 +98,15 @@ def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert heard == [signal.SIGINT]
+
+
+def test_whoever_goes_on_hears_the_next_one_too() -> None:
+    """As a shell does, whose commands it ends one after the other; elsewhere nothing is changed."""
+    with raised():
+        for _ in range(3):
+            rearm()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    rearm()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
