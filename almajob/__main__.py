@@ -59,14 +59,17 @@ def main() -> int:
         import signal
 
         from almajob import lastwords
+        from almajob.secret import forbid_core_dumps
 
+        # A variable may hold a key from the beginning.
+        forbid_core_dumps()
         lastwords.install()
         from almajob.app import main as run
     except KeyboardInterrupt:
         return 130
     code = run()
     # From here on a signal would only be told with a trace.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     # As would be the last looks, when Python ends.

@@ -31,6 +31,7 @@ EXIT_CODES: dict[int, str] = {
     10: "Alma's daily API quota is used up",
     129: "the terminal was closed (SIGHUP)",
     130: "interrupted (Ctrl-C)",
+    131: "quit (SIGQUIT)",
     141: "the reader of stdout went away (closed pipe)",
     143: "terminated (SIGTERM)",
 }

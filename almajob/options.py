@@ -237,6 +237,23 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
     parser.error = error  # type: ignore[method-assign]
 
 
+def repeat_nothing(parser: argparse.ArgumentParser) -> None:
+    """Let a parser not repeat what was typed when it refuses that, as it may be a key of any shape."""
+    tell = parser.error
+
+    def error(message: str) -> NoReturn:
+        typed = message.partition("unrecognized arguments: ")[2]
+        option = re.match(r"--[\w-]+", typed)
+        is_key = typed and (option is None or "key" in option[0].lower())
+        if is_key or is_shown_in(message):
+            parser.exit(2, f"almajob: {KeyOnCommandLine()}\n")
+        # Without what argparse quotes, but with what there is to choose from.
+        quoted = r"""(?s) (['"]).*\1(?= \(choose|$)"""
+        tell(f"unrecognized arguments: {option[0]}" if option else re.sub(quoted, "", message))
+
+    parser.error = error  # type: ignore[method-assign]
+
+
 def tell_lost_help(parser: argparse.ArgumentParser) -> None:
     """Let a parser tell where its help cannot be written: argparse passes over that."""
 

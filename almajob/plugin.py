@@ -58,6 +58,7 @@ _HOMES = {
         "duration",
         "non_empty",
         "process_id",
+        "repeat_nothing",
         "run_key",
         "seconds",
         "whole_number",

@@ -56,6 +56,7 @@ from almajob.options import add_run_argument as add_run_argument
 from almajob.options import duration as duration
 from almajob.options import non_empty as non_empty
 from almajob.options import process_id as process_id
+from almajob.options import repeat_nothing as repeat_nothing
 from almajob.options import run_key as run_key
 from almajob.options import seconds as seconds
 from almajob.options import whole_number as whole_number

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import shlex
 import sys
 from contextlib import nullcontext, suppress
@@ -28,7 +29,8 @@ from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
 from almajob.ownfile import make_private, open_own, refuse_open_directory
-from almajob.secret import redact
+from almajob.secret import is_shown_in, redact
+from almajob.signals import rearm
 from almajob.stdin import Script, open_script
 from almajob.terminal import in_colour
 from almajob.visible import visible
@@ -83,6 +85,8 @@ class Shell(InteractiveApp):
             shortcuts={"?": "help "},
             terminators=[],
         )
+        # What was kept before this was looked for goes now.
+        self.history[:] = [item for item in self.history if not self._may_hold_key(item.raw)]
         self._show_environment()
 
     def precmd(self, statement: cmd2.Statement | str) -> cmd2.Statement:
@@ -96,6 +100,8 @@ class Shell(InteractiveApp):
             self.app.stdout.flush()
         self._line += 1
         self._has_run = self._must_end = False
+        # The last command may have ended by it.
+        rearm()
         stop = super().onecmd_plus_hooks(line, **given)
         # The ini may say something else by now, as the commands read it anew.
         self._show_environment()
@@ -104,7 +110,8 @@ class Shell(InteractiveApp):
         if not self._has_run:
             self.exit_code = self._refused_with(line)
         if self.exit_code and not self.is_attended:
-            self.app.stderr.write(visible(redact(f"  in line {self._line}: {line.strip()}")) + "\n")
+            shown = "" if self._may_hold_key(line) else f": {line.strip()}"
+            self.app.stderr.write(visible(redact(f"  in line {self._line}{shown}")) + "\n")
             stop = stop or self._must_end or self.exit_code == _INTERRUPTED
         return stop or (self.errexit and self.exit_code != 0)
 
@@ -139,8 +146,8 @@ class Shell(InteractiveApp):
         if statement.command == _END:
             self._end_line()
             return True
-        # A key that was pasted here by mistake must not stay on disk.
-        if add_to_history and redact(statement.raw) == statement.raw:
+        # A key that was typed here by mistake must not stay on disk.
+        if add_to_history and not self._may_hold_key(statement.raw):
             self.history.append(statement)
         try:
             return self._dispatch(statement.command_and_args)
@@ -148,6 +155,29 @@ class Shell(InteractiveApp):
             is_closed_pipe = isinstance(error, BrokenPipeError)
             self.exit_code = _CLOSED_PIPE if is_closed_pipe else self.app.report(error)
             return False
+
+    def _may_hold_key(self, line: str) -> bool:
+        """Whether a line may have a key in it, of whatever shape: then it is neither kept nor repeated.
+
+        That is one with what looks like a key, also in pieces; one with a setting or a variable for a key;
+        and any ``config set-key`` but that of an environment that is there, with nothing else.
+        """
+        text = re.sub(r"""["'\\]""", "", line)
+        words = text.split()
+        if any(map(is_shown_in, (line, text, "".join(words)))) or re.search(r"(?i)api[-_]?key", text):
+            return True
+        if not re.search(r"(?i)set[-_]?key|config set key", " ".join(words)):
+            return False
+        while words[0] in ("almajob", "help"):
+            del words[0]
+        harmless = [[], *([name] for name in self._names())]
+        return words[:2] != ["config", "set-key"] or words[2:] not in harmless
+
+    def _names(self) -> list[str]:
+        try:
+            return self._settings.environment_names()
+        except AlmajobError:
+            return []
 
     def _dispatch(self, line: str) -> bool:
         try:

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP came; as KeyboardInterrupt is for Ctrl-C.
+    """SIGTERM, SIGHUP or SIGQUIT came; as KeyboardInterrupt is for Ctrl-C.
 
     Args:
         number: of the signal.
@@ -24,21 +24,23 @@ class Terminated(BaseException):
         self.exit_code = 128 + number
 
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HELD = (signal.SIGINT, *_ENDING)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Turn SIGTERM, and SIGHUP, into an exception, so that whoever waits can say how to go on.
+    """Turn SIGTERM, SIGHUP and SIGQUIT into an exception, so that whoever waits can say how to go on.
 
-    SIGHUP comes when the terminal is closed. One that is ignored stays so, as ``nohup`` wants it. The second
-    of a kind, of Ctrl-C too, is the end: an exception while things are put away would be told with its trace.
+    SIGHUP comes when the terminal is closed, SIGQUIT with Ctrl-\\. One that is ignored stays so, as
+    ``nohup`` wants it. The second of a kind, of Ctrl-C too, is the end: an exception while things are put
+    away would be told with its trace.
     """
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     if threading.current_thread() is not threading.main_thread():
         # Whoever embeds almajob there has its own signals.
@@ -50,11 +52,18 @@ def raised() -> Iterator[None]:
         caught.append(signal.SIGINT)
     try:
         for number in caught:
-            signal.signal(number, end)
+            signal.signal(number, _end)
         yield
     finally:
         for number in caught:
             signal.signal(number, before[number])
+
+
+def rearm() -> None:
+    """Make Ctrl-C an exception once more, for a shell: it goes on after the first."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, _end)
 
 
 @contextmanager

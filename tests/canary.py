@@ -6,6 +6,7 @@ import base64
 import contextlib
 import lzma
 import os
+import re
 import sqlite3
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -22,9 +23,10 @@ _UNPACKERS: dict[bytes, Callable[[bytes], bytes]] = {b"x": zlib.decompress, b"\x
 
 
 def spellings(key: str) -> Iterator[bytes]:
-    """Give the forms in which a key could be written: as it is, in an address, in base64 at any place."""
+    """Give the forms in which a key could be written: as it is, in an address, in hex, in base64 anywhere."""
     yield key.encode()
     yield quote(key, "").encode()
+    yield key.encode().hex().encode()
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + key.encode())
         # Without the characters that depend on what stands before and behind.
@@ -32,9 +34,62 @@ def spellings(key: str) -> Iterator[bytes]:
 
 
 def key_in(written: str | bytes, keys: Iterable[str] = KEYS) -> str:
-    """Name the key that stands in what was written, in whichever form; empty where none does."""
+    """Name the key that stands in what was written, in whichever form; empty where none does.
+
+    A long one also in other case, in escapes, parted by blanks, quotes or comments, and half of it.
+    """
     data = written.encode("utf-8", "surrogateescape") if isinstance(written, str) else written
-    return next((key for key in keys for spelled in spellings(key) if spelled in data), "")
+    texts = [_letters(reading) for reading in _readings(data)]
+    for key in keys:
+        if any(spelled in data for spelled in spellings(key)):
+            return key
+        if any(part in text for part in _disguised(key) for text in texts):
+            return key
+    return ""
+
+
+def _disguised(key: str) -> Iterator[bytes]:
+    letters = _letters(key.encode())
+    # Of fewer letters there are words in every other message.
+    if len(letters) >= 15:
+        yield from map(_letters, spellings(key))
+    if len(letters) > 32:
+        yield letters[: len(letters) // 2]
+        yield letters[len(letters) // 2 :]
+
+
+def _readings(data: bytes) -> Iterator[bytes]:
+    """Give what was written, and how it reads when its escapes are undone, once, twice and three times."""
+    yield data
+    # Of text in UTF-16.
+    data = data.replace(b"\0", b"")
+    for _ in range(3):
+        before = data
+        for escape, undone in _UNDONE:
+            data = re.sub(escape, undone, data)
+        if data == before:
+            return
+        yield data
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    digits = next(filter(None, found.groups()))
+    number = int(digits, 10 if found[0].startswith(b"&#") and found[0][2:3] not in b"xX" else 16)
+    return bytes([number]) if number < 128 else b" "
+
+
+_UNDONE: list[tuple[bytes, Callable[[re.Match[bytes]], bytes] | bytes]] = [
+    (rb"(?s)<!\[CDATA\[|\]\]>|<!--.*?-->|<\?.*?\?>", b""),
+    (rb"%([0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})", _character),
+    (rb"&#0{0,40}([0-9]{1,7});?|&#[xX]0{0,40}([0-9a-fA-F]{1,6});?", _character),
+    (rb"\\[nrt]|&(?:nbsp|shy|Tab|NewLine);", b" "),
+    (rb"&amp;", b"&"),
+]
+
+
+def _letters(data: bytes) -> bytes:
+    """Leave of a text what tells one key from another, but for its case."""
+    return re.sub(rb"[^0-9a-z]+", b"", data.lower())
 
 
 def assert_no_key_below(directory: Path, keys: Collection[str] = KEYS) -> None:

@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
 from almajob.runs.clock import Clock
+from almajob.secret import _Known
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
@@ -32,9 +33,12 @@ hypothesis_settings.register_profile(
 )
 hypothesis_settings.load_profile("any machine")
 
-# A shell without job control starts what is to run in the background with Ctrl-C ignored, and all below it.
+# A shell without job control starts what is to run in the background with Ctrl-C and Ctrl-\ ignored, and all
+# below it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 # As does nohup with the end of a terminal.
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -90,7 +94,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Give each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
     monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
-    monkeypatch.setattr("almajob.secret._known", set())
+    monkeypatch.setattr("almajob.secret._known", _Known())
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     for name in list(os.environ):

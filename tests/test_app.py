@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -222,7 +223,8 @@ def test_a_full_disk_under_stdout_is_told(site: FakeAlma, almajob: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
 )
 def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     site: FakeAlma, number: int, code: int
@@ -252,6 +254,50 @@ def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     # A shell tells a death by a signal with the same code.
     assert (process.returncode in (code, -number), out, err) == (True, "", "")
     assert told == "The job goes on in Alma. Resume: almajob --env sandbox wait --id 77\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "codes", "told"),
+    [
+        # Ctrl-\\, and once more while it ends.
+        (signal.SIGQUIT, {131, -signal.SIGQUIT}, "The job goes on in Alma. Resume: almajob"),
+        (signal.SIGSEGV, {-signal.SIGSEGV}, ""),
+        (signal.SIGABRT, {-signal.SIGABRT}, ""),
+    ],
+)
+def test_a_process_that_dies_leaves_no_core_with_the_key(
+    site: FakeAlma, number: int, codes: set[int], told: str
+) -> None:
+    """In the middle of a wait, under a shell that allows core files of any size."""
+    allowed = ("bash", "-c", 'ulimit -Sc "$(ulimit -Hc)" && exec "$@"', "bash")
+    subprocess.run([*allowed, "sh", "-c", "kill -SEGV $$"], check=False)
+    cores = list(Path().glob("*core*"))
+    for core in cores:
+        core.unlink()
+    site.jobs(JOBS)
+    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    site.on("POST /jobs/S1", started(ERP, "77"))
+    site.on("GET /jobs/S1/instances/77", answer(instance("77", ERP, "RUNNING")))
+    process = subprocess.Popen(
+        [*allowed, *PROGRAM, "--env", "sandbox", "run", "--job", "S1", "--wait"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == "Run 77: RUNNING\n":
+            break
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (1 if hard else 0, hard)
+    process.send_signal(number)
+    assert process.stderr.readline().startswith(told)
+    process.send_signal(number)
+    process.communicate(timeout=30)
+    assert process.returncode in codes
+    assert list(Path().glob("*core*")) == []
+    pattern = Path("/proc/sys/kernel/core_pattern")
+    assert cores or not hard or pattern.read_text("ascii") != "core\n", "there would have been one"
 
 
 def test_a_signal_while_pages_are_read_ends_at_once(alma: FakeAlma, write_ini: Callable[..., Path]) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import hmac
+import html
 import json
 import logging
 import pickle
+import re
+import resource
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass
@@ -18,9 +22,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.secret import HIDDEN, Secret, is_shown_in, redact
+from almajob.secret import HIDDEN, Secret, is_shown_in, redact, redact_all
+from tests.canary import key_in
 
 TEXT = "an-unusual-key-of-a-test"
+ALMAS = "l7xx5ec4e7ca4a4115ec4e7cb9d0113f7a62"
 PRINTABLE = st.characters(min_codepoint=33, max_codepoint=126)
 
 
@@ -201,9 +207,10 @@ def test_it_is_blanked_out_in_every_spelling_of_our_messages(text: str, spell: C
 
 
 def test_only_the_secret_is_blanked_out() -> None:
-    """Exactly it, each time, and nothing around it."""
+    """Exactly it, each time, and nothing around it; of a piece, from fifteen letters and digits on."""
     Secret(TEXT)
-    assert redact(f"<{TEXT}>{TEXT}-{TEXT[:-1]}") == f"<{HIDDEN}>{HIDDEN}-{TEXT[:-1]}"
+    piece = TEXT[4:-1]
+    assert redact(f"<{TEXT}>{TEXT}-{piece}-{piece[:-1]}") == f"<{HIDDEN}>{HIDDEN}-{HIDDEN}-{piece[:-1]}"
 
 
 def test_of_two_the_longer_one_goes_first() -> None:
@@ -235,6 +242,7 @@ def test_a_short_word_of_a_test_server_does_not_spoil_messages(length: int, is_h
         ('{"api_key": "secret01230123"}', '{"api_key": "(hidden)"}'),
         ("api_key = secret01230123", "api_key = (hidden)"),
         ("apikey='secret0-_123'", "apikey='(hidden)'"),
+        ("ALMAJOB_API_KEY_LAB=a/test: not found", "ALMAJOB_API_KEY_LAB=(hidden) not found"),
         ("apikey secret0-_12", "apikey secret0-_12"),
         ("l8xx0123456789abcdef0123456789abcdef", "(hidden)"),
         ("L7XX0123456789ABCDEF", "(hidden)"),
@@ -258,7 +266,9 @@ def test_what_looks_like_a_key_is_blanked_out(text: str, told: str) -> None:
     ("text", "is_shown"),
     [
         (f"x{TEXT}x", True),
-        (TEXT[1:], False),
+        (TEXT[1:], True),
+        (TEXT[-14:], False),
+        (TEXT.upper(), True),
         ("odd%2Fkey%2Bof-a-test", True),
         ("xl7xx01234567", True),
         ("L8XX0123456A", True),
@@ -272,6 +282,172 @@ def test_what_has_one_in_it_is_told(text: str, is_shown: bool) -> None:
     Secret(TEXT)
     Secret("odd/key+of-a-test")
     assert is_shown_in(text) is is_shown
+
+
+def _spelled(pattern: str, text: str) -> str:
+    return "".join(pattern.format(character, ord(character)) for character in text)
+
+
+DISGUISES: dict[str, str] = {
+    "capitals": ALMAS.upper(),
+    "both cases": ALMAS.title(),
+    "two lines": f"{ALMAS[:9]}\r\n    {ALMAS[9:]}",
+    "blanks": " ".join(ALMAS),
+    "a zero-width space": f"{ALMAS[:9]}\u200b{ALMAS[9:]}",
+    "NULs": "\0".join(ALMAS),
+    "quotes": f"{ALMAS[:4]}''{ALMAS[4:]}",
+    "a list": json.dumps(list(ALMAS)),
+    "an address": _spelled("%{1:02X}", ALMAS),
+    "an address in small hex": _spelled("%{1:02x}", ALMAS),
+    "an address in an address": _spelled("%25{1:02x}", ALMAS),
+    "an address thrice": _spelled("%2525{1:02x}", ALMAS),
+    "an address on two lines": f"{ALMAS[:9]}%0D%0a{ALMAS[9:]}",
+    "JSON": _spelled("\\u{1:04x}", ALMAS),
+    "JSON in JSON": json.dumps(_spelled("\\u{1:04X}", ALMAS)).strip('"'),
+    "JSON on two lines": f"{ALMAS[:9]}\\n{ALMAS[9:]}",
+    "Python's quotes": _spelled("\\x{1:02x}", ALMAS),
+    "XML": _spelled("&#{1};", ALMAS),
+    "XML in hex": _spelled("&#x{1:X};", ALMAS),
+    "XML with zeros": _spelled("&#00{1};", ALMAS),
+    "XML in hex with zeros": _spelled("&#X00{1:x};", ALMAS),
+    "XML without an end": "&#108&#55;xx" + ALMAS[4:],
+    "XML in XML": _spelled("&amp;#{1};", ALMAS),
+    "XML in JSON": _spelled("\\u0026#{1};", ALMAS),
+    "XML in an address": _spelled("%26%23{1}%3b", ALMAS),
+    "HTML": f"{ALMAS[:9]}&nbsp;&shy;{ALMAS[9:]}",
+    "one letter": f"\\u006c{ALMAS[1:]}",
+    "without its first": ALMAS[1:],
+    "without its last": ALMAS[:-1],
+    "hex": ALMAS.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_it_is_blanked_out_in_disguise(name: str) -> None:
+    """Where something between us and a person put it so; what stands around it stays."""
+    Secret(ALMAS)
+    told = redact(f"before 1 {DISGUISES[name]} after 2")
+    assert told.startswith("before 1 ")
+    assert told.endswith(" after 2")
+    assert not re.search("[0-9A-Za-z]", told[9:-8].replace(HIDDEN, "")), told
+    assert is_shown_in(DISGUISES[name])
+
+
+@pytest.mark.parametrize("before", ["", "a", "ap", "apikey "])
+def test_it_is_blanked_out_in_base64(before: str) -> None:
+    """At any place; but for a few characters at its ends, in which others have a part."""
+    Secret(ALMAS)
+    told = redact(f"Basic {base64.b64encode(f'{before}{ALMAS}:x'.encode()).decode()} after")
+    assert HIDDEN in told
+    assert len(told) <= len(f"Basic {HIDDEN} after") + len(base64.b64encode(before.encode())) + 6
+
+
+def test_one_without_a_letter_in_the_middle_is_hidden_too() -> None:
+    """Both halves are long enough to find the rest by trying."""
+    Secret(ALMAS)
+    assert redact(f"<{ALMAS[:17]}{ALMAS[18:]}>") == f"<{HIDDEN}{HIDDEN}>"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100% of 50%",
+        "P&I; R&D; &unknown; &#; &#x; &#20013; &#xe9;",
+        r"C:\users\x, \u4e2d\u6587 \u",
+        "%e9 %4 %zz &#1086;&#1087;",
+        ALMAS[4:18],
+        "",
+    ],
+)
+def test_other_escapes_stay(text: str) -> None:
+    """Names have marks in them, and what they look like is nobody's business but theirs."""
+    Secret(ALMAS)
+    assert redact(text) == text
+    assert not is_shown_in(text)
+
+
+def test_a_long_text_is_hidden_whole() -> None:
+    """To find the place takes memory, and nobody reads so much; without a key it stays."""
+    Secret(ALMAS)
+    assert redact(f"{'x ' * 2**15}{ALMAS.upper()}") == HIDDEN
+    long = f"{'x ' * 2**15}{'%41' * 2000} {ALMAS[4:16].upper()}"
+    assert redact(long) == long
+
+
+def test_a_document_is_redacted_in_all_its_texts() -> None:
+    """In lists, in members and in their names; one that has no secret is handed back as it is."""
+    Secret(ALMAS)
+    document = {"a": [{"b": ALMAS, "n": 1, "t": None}, f"x{ALMAS.upper()}"], ALMAS: True}
+    hidden = {"a": [{"b": HIDDEN, "n": 1, "t": None}, f"x{HIDDEN}"], HIDDEN: True}
+    assert redact_all(document) == redact_all(document, json.dumps(document)) == hidden
+    harmless = {"a": "b" * 40}
+    assert redact_all(harmless) is redact_all(harmless, json.dumps(harmless)) is harmless
+
+
+def test_a_short_one_is_found_in_a_document_as_it_is_written_only() -> None:
+    """A word of a test server has too few letters to be looked for in disguise."""
+    Secret("exports!")
+    document = {"a": "all exports!", "b": "ALL EXPORTS!"}
+    for source in ("", json.dumps(document), json.dumps(document).replace("e", "\\u0065")):
+        assert redact_all(document, source) == {"a": f"all {HIDDEN}", "b": "ALL EXPORTS!"}
+
+
+LETTERS = st.sampled_from(
+    [
+        *("{0}", "{0}", "%{1:02x}", "%{1:02X}", "\\u{1:04x}", "\\x{1:02X}", "&#{1};", "&#x{1:x};", "&#0{1};"),
+        *(
+            "{0} ",
+            "{0}\n",
+            "{0}\t ",
+            "{0}\u200b",
+            "{0}&#8203;",
+            "{0}\\u200B",
+            "{0}''",
+            '"{0}"',
+            "{0}%0a",
+            "{0}\\n",
+            "{0}&nbsp;",
+        ),
+    ]
+)
+
+
+@given(
+    st.lists(LETTERS, min_size=len(ALMAS), max_size=len(ALMAS)),
+    st.lists(st.booleans(), min_size=len(ALMAS), max_size=len(ALMAS)),
+    st.sampled_from([str, quote, lambda text: json.dumps(text)[1:-1], html.escape]),
+)
+def test_no_mixture_of_disguises_shows_it(
+    forms: list[str], capitals: list[bool], whole: Callable[[str], str]
+) -> None:
+    """Each character in a form of its own, and all of it packed once more."""
+    Secret(ALMAS)
+    letters = [each.upper() if capital else each for each, capital in zip(ALMAS, capitals, strict=True)]
+    spelled = "".join(form.format(each, ord(each)) for form, each in zip(forms, letters, strict=True))
+    told = redact(f"<{whole(spelled)}>")
+    assert not key_in(told, [ALMAS])
+    assert HIDDEN in told
+
+
+def test_from_a_secret_on_there_are_no_core_files() -> None:
+    """The soft limit only, so that whoever needs one can have it; of one byte, which is none."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+        Secret("x")
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (1 if before[1] else 0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
+
+
+def test_where_the_limit_cannot_be_changed_a_secret_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a sandbox that forbids it."""
+
+    def refuse(*_given: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert str(Secret(TEXT)) == "Secret(hidden)"
 
 
 def test_logging_hides_it() -> None:

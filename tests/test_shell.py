@@ -240,3 +240,26 @@ def test_bare_almajob_without_a_terminal_says_how_to_begin(almajob_process: Run)
     done = almajob_process()
     assert (done.code, done.out) == (2, "")
     assert "almajob --help" in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "config set-key sandbox an-odd-key",
+        "config set-key sandbox 'an-odd-key' --keyring",
+        "export ALMAJOB_API_KEY_SANDBOX=an-odd-key",
+        "ALMAJOB_API_KEY_SANDBOX=an-odd-key list",
+        "api_key = an-odd-key",
+        f"lst {KEY[:9]}''{KEY[9:]}",
+        "lst l7xx'01'23456789abcodd",
+        f"lst {KEY.upper()}",
+    ],
+)
+def test_a_line_that_may_hold_a_key_is_not_repeated(
+    simulated: SimulatedAlma, script: Script, line: str
+) -> None:
+    """Where a script fails, its number says which it was."""
+    done = script("list -q -f value -c ID > /dev/null", line)
+    assert done.code == 2
+    assert done.err.endswith("\n  in line 2\n")
+    assert "odd" not in done.err

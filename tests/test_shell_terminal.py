@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import os
 import signal
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cmd2.history import History, HistoryItem
+from cmd2.parsing import StatementParser
 
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
@@ -102,16 +105,28 @@ def test_a_start_in_production_is_confirmed_at_the_prompt(institution: Instituti
 
 
 def test_ctrl_c_stops_the_command_and_not_the_shell(institution: Institution) -> None:
-    """A wait that is interrupted says how to go on; the prompt comes back."""
+    """A wait that is interrupted says how to go on; the prompt comes back, as often as one is."""
+    with _begun("--env", "sandbox") as terminal:
+        terminal.until(lambda text: "almajob>" in text)
+        for words in (f"run --job '{JOB}' --wait", "wait --id @last", "wait --id @last"):
+            terminal.type(f"{words}\r")
+            terminal.until(lambda text: "QUEUED" in text.splitlines()[-1])
+            terminal.press_ctrl_c()
+            terminal.until(lambda text: text.endswith("almajob>"))
+        assert terminal.text.count("Resume: almajob") == 3
+        terminal.type("exit\r")
+        assert terminal.end() == 130
+
+
+def test_ctrl_backslash_ends_the_command_and_the_shell(institution: Institution) -> None:
+    """As SIGTERM does: the run is named with the line to resume with."""
     with _begun("--env", "sandbox") as terminal:
         terminal.until(lambda text: "almajob>" in text)
         terminal.type(f"run --job '{JOB}' --wait\r")
         terminal.until(lambda text: "%" in text or "QUEUED" in text)
-        terminal.press_ctrl_c()
-        terminal.until(lambda text: text.endswith("almajob>"))
-        assert "almajob" in terminal.text
-        terminal.type("exit\r")
-        assert terminal.end() == 130
+        terminal.type("\x1c")
+        assert terminal.end() == 131
+        assert "Resume: almajob" in terminal.text
 
 
 def test_a_closed_stdin_is_an_empty_script(
@@ -179,3 +194,82 @@ def test_the_history_is_kept_for_its_owner(institution: Institution) -> None:
     assert kept.count(b"list --name once") >= 2
     assert KEY.encode() not in kept
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+NOT_KEPT = (
+    "config set-key sandbox an-odd-key-of-a-test",
+    "config set-key sandbox 'an-odd key'",
+    "config 'set-key' sandbox an-odd-key",
+    "almajob config set-key sandbox an-odd-key --keyring",
+    "config set-key an-odd-key",
+    "config set-key sandbox --region eu",
+    "config setkey sandbox an-odd-key",
+    "config set key sandbox an-odd-key",
+    "conf set_key sandbox an-odd-key",
+    "config set-key sandbox > an-odd-key",
+    "show an-odd-key | config set-key sandbox",
+    "show l7xx'0123'456789abcdef",
+    'show "l7xx"01"234567"89abcdef',
+    "show l7xx\\01234567\\89abcdef",
+    "show l7 xx0123456789abcdef",
+    "export ALMAJOB_API_KEY_SANDBOX=an-odd-key",
+    "ALMAJOB_API_KEY_SANDBOX=an-odd-key list",
+    "set -x almajob_api_key_sandbox an-odd-key",
+    "api_key = an-odd-key",
+    "curl -H 'Authorization: apikey an-odd-key'",
+    f"show {KEY[:9]}''{KEY[9:]}",
+    f"show {KEY.upper()}",
+)
+KEPT = (
+    "config set-key sandbox",
+    "almajob config set-key sandbox",
+    "help config set-key",
+    "list --name 'set the key'",
+)
+
+
+def _history() -> Path:
+    return Path.home() / ".local/state/almajob/shell-history"
+
+
+def _kept() -> list[str]:
+    items = json.loads(lzma.decompress(_history().read_bytes()))["history_items"]
+    return [item["statement"]["raw"] for item in items]
+
+
+ASKS = "(it is not shown):"
+
+
+def _await(terminal: Terminal, line: str, *ends: str) -> str:
+    return terminal.until(lambda text: line in text and text.endswith(ends))
+
+
+def test_the_history_keeps_no_line_that_may_hold_a_key(institution: Institution) -> None:
+    """Of whatever shape, and in pieces: it is left out as a whole."""
+    with Terminal("--env", "sandbox", environ=ENVIRON, size=(300, 110)) as terminal:
+        terminal.until(lambda text: text.endswith("almajob>"))
+        for line in (*KEPT, *NOT_KEPT):
+            terminal.type(f"{line}\r")
+            if _await(terminal, line, ASKS, "almajob>").endswith(ASKS):
+                terminal.press_ctrl_c()
+                _await(terminal, line, "almajob>")
+        terminal.type("exit\r")
+        terminal.end()
+    assert _kept() == [*KEPT, "exit"]
+    assert b"odd" not in lzma.decompress(_history().read_bytes())
+
+
+def test_what_an_earlier_version_kept_goes_from_the_history(institution: Institution) -> None:
+    """With the next line that is kept."""
+    parser = StatementParser()
+    before = History(
+        HistoryItem(parser.parse(line)) for line in (KEPT[0], NOT_KEPT[0], "list -q", NOT_KEPT[1])
+    )
+    _history().parent.mkdir(mode=0o700, parents=True)
+    _history().write_bytes(lzma.compress(before.to_json().encode()))
+    _history().chmod(0o600)
+    with _begun("--env", "sandbox") as terminal:
+        terminal.until(lambda text: text.endswith("almajob>"))
+        terminal.type("exit\r")
+        terminal.end()
+    assert _kept() == [KEPT[0], "list -q", "exit"]

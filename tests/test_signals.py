@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.signals import Terminated, held, raised
+from almajob.signals import Terminated, held, raised, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
@@ -55,7 +55,7 @@ def test_in_another_thread_nothing_is_held() -> None:
     assert done == ["done"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_that_ends_is_raised_with_its_exit_code(number: signal.Signals) -> None:
     """And whoever was there before has it back."""
     before = signal.getsignal(number)
@@ -65,7 +65,7 @@ def test_a_signal_that_ends_is_raised_with_its_exit_code(number: signal.Signals)
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     """As nohup wants it, and a shell that starts something in the background; held back or not."""
     before = signal.signal(number, signal.SIG_IGN)
@@ -82,7 +82,7 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     assert done == ["all of it"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
     """What is still put away could only be told with a trace; an embedding program's own handler is kept."""
     with pytest.raises((KeyboardInterrupt, Terminated)), raised():
@@ -98,3 +98,15 @@ def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert heard == [signal.SIGINT]
+
+
+def test_whoever_goes_on_hears_the_next_one_too() -> None:
+    """As a shell does, whose commands it ends one after the other; elsewhere nothing is changed."""
+    with raised():
+        for _ in range(3):
+            rearm()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    rearm()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

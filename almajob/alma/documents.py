@@ -7,8 +7,10 @@ whose text is its ``value``; ``<parameters><parameter>`` and its likes are one a
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
+
+from almajob.secret import redact_all
 
 _ARRAYS = {"parameter", "alert", "counter", "action", "row", "job", "job_instance", "error"}
 _WRAPPERS = {"parameters", "alerts", "counters", "actions", "rows"}
@@ -19,9 +21,10 @@ class Unreadable(ValueError):
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Read one answer.
+    """Parse one answer, without the secrets that this process knows: a server may echo what it was sent.
 
-    The bytes decide, not the Content-Type: the gateway answers in XML whatever was asked for.
+    The bytes decide, not the Content-Type: the gateway answers in XML whatever was asked for. It is redacted
+    after it was parsed, as the parser undoes escapes, and joins what comments and CDATA sections had parted.
 
     Raises:
         Unreadable: with what the body looks like, never with its content.
@@ -46,7 +49,8 @@ def is_web_page(body: bytes) -> bool:
 
 def _parse_json(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body.decode("utf-8-sig"))
+        text = body.decode("utf-8-sig")
+        document = redact_all(json.loads(text), text)
     except (ValueError, RecursionError) as error:
         raise Unreadable("JSON that breaks off or is damaged") from error
     if not isinstance(document, dict):  # pragma: no cover - it starts with a brace
@@ -66,11 +70,12 @@ def _parse_xml(body: bytes) -> dict[str, Any]:
     try:
         root = ElementTree.fromstring(body.strip(), parser=parser)  # noqa: S314
         content = _content(root)
+        document = content if isinstance(content, dict) else {_name(root): content}
+        return cast("dict[str, Any]", redact_all(document))
     except Unreadable:
         raise
     except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise Unreadable("XML that breaks off or is damaged") from error
-    return content if isinstance(content, dict) else {_name(root): content}
 
 
 def _name(element: ElementTree.Element) -> str:

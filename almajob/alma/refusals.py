@@ -136,8 +136,8 @@ def _one_line(value: object) -> str:
     return redact(" ".join(str(value).split()))[:500] if value is not None else ""
 
 
-def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
-    """Judge one answer; None where it is a success that can be read.
+def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | AlmajobError:
+    """Parse one answer: the document of a success, or the error that it is.
 
     Args:
         http_status: of the answer.
@@ -145,15 +145,22 @@ def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
         host: the name of the host that answered, for the message.
     """
     try:
-        refusal = refusal_in(documents.parse(body))
+        document = documents.parse(body)
     except documents.Unreadable as unreadable:
         return _unreadable(http_status, body, str(unreadable), host)
+    refusal = refusal_in(document)
     if refusal is None:
         # A part of an answer (206), or one that somebody in between has changed (203), proves nothing.
-        return None if http_status == 200 else _no_alma_error(http_status, host)
+        return document if http_status == 200 else _no_alma_error(http_status, host)
     error = _typed(http_status, refusal)
     error.names_run = bool(_RUN_LINK.search(body))
     return error
+
+
+def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
+    """Judge one answer, as ``read_answer``; None where it is a success."""
+    found = read_answer(http_status, body, host)
+    return found if isinstance(found, AlmajobError) else None
 
 
 def _typed(http_status: int, refusal: Refusal) -> AlmaError:

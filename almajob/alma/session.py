@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import breaking, calls, documents, failures, files, refusals
+from almajob.alma import breaking, calls, failures, files, refusals
 from almajob.alma.answers import (
     CALLS_LEFT,
     Answer,
@@ -116,8 +116,8 @@ class Session:
             begun = time.monotonic()
             try:
                 answer, found = self._send("GET", path, params, None, deadline, attempt)
-                if found is None:
-                    return self._reading(answer, time.monotonic() - begun)
+                if not isinstance(found, AlmajobError):
+                    return self._reading(answer, found, time.monotonic() - begun)
                 error = found
             except BrokenOff as broken:
                 error = broken
@@ -148,12 +148,12 @@ class Session:
         self._admit(time.monotonic() + self._limits.total, is_start=True)
         self._room_until = time.monotonic() + _ROOM_SECONDS
 
-    def _reading(self, answer: Answer, took: float) -> Reading:
+    def _reading(self, answer: Answer, document: dict[str, Any], took: float) -> Reading:
         clock, error = clock_of(answer.date, took)
         is_old = clock is not None and clock < self._latest_clock - _DATES_DIFFER
         self._latest_clock = max(self._latest_clock, clock or 0.0)
         is_replayed = is_old or came_from_cache(answer.age)
-        return Reading(documents.parse(answer.body), clock, error, is_replayed)
+        return Reading(document, clock, error, is_replayed)
 
     def post(
         self,
@@ -186,10 +186,10 @@ class Session:
             self._admit(deadline, is_start=True)
         self._room_until = 0.0
         begun = time.monotonic()
-        answer, error = self._send("POST", path, params, body, deadline, before_sending=before_sending)
-        if error is not None:
-            raise error
-        return self._reading(answer, time.monotonic() - begun)
+        answer, found = self._send("POST", path, params, body, deadline, before_sending=before_sending)
+        if isinstance(found, AlmajobError):
+            raise found
+        return self._reading(answer, found, time.monotonic() - begun)
 
     def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
         """Read a file, once and as long as it takes: each piece is handed on as it comes.
@@ -258,19 +258,20 @@ class Session:
         deadline: float,
         attempt: int = 1,
         before_sending: Callable[[], None] | None = None,
-    ) -> tuple[Answer, AlmajobError | None]:
+    ) -> tuple[Answer, dict[str, Any] | AlmajobError]:
         def exchange() -> Answer:
             return self._exchange(method, path, params, body)
 
         with calls.told(self._environment, method, path, attempt) as call:
             try:
                 answer = self._answer(deadline, exchange, before_sending)
-            except AlmajobError as error:
-                self._learn(error, is_post=method == "POST")
+            except AlmajobError as broken:
+                self._learn(broken, is_post=method == "POST")
                 raise
-            found = refusals.error_in(answer.status, answer.body, self.host)
-            call.note(answer, found)
-            self._learn(found, answer.calls_left, answer.status, is_post=method == "POST")
+            found = refusals.read_answer(answer.status, answer.body, self.host)
+            error = found if isinstance(found, AlmajobError) else None
+            call.note(answer, error)
+            self._learn(error, answer.calls_left, answer.status, is_post=method == "POST")
             return answer, found
 
     def _answer(
@@ -341,6 +342,4 @@ class Session:
             ) as response,
         ):
             received = body_of(response, self.host)
-        # A server that echoes what it was sent must not make us print or keep the key.
-        harmless = self._key.hidden_in(received)
-        return answer_of(response, harmless)
+        return answer_of(response, received)

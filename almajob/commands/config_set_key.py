@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from almajob.plugin import KINDS, REGIONS, Command, KeyWish, UsageError, non_empty
+from almajob.plugin import KINDS, REGIONS, Command, KeyWish, UsageError, non_empty, repeat_nothing
 
 LOG = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class ConfigSetKey(Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
+        repeat_nothing(parser)
         parser.add_argument(
             "environment", metavar="ENVIRONMENT", type=non_empty, help="whose key it is, as --env names it"
         )
@@ -45,8 +46,9 @@ class ConfigSetKey(Command):
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         named = self.context.named_environment
         if named not in ("", parsed_args.environment):
+            # The other name may be a key that was typed in its place.
             raise UsageError(
-                f"Whose key is it, that of {parsed_args.environment} or of {named}?", cure="Leave out --env."
+                f"Whose key is it? --env says {named}, and then another is named.", cure="Leave out --env."
             )
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:

@@ -13,7 +13,8 @@ class Shell(Command):
     All of them share one session with Alma; Tab completes commands, options, job names and ids.
     Options given here hold for every command that says nothing else. env NAME switches to another
     environment, > and | send what a command prints elsewhere, Ctrl-C stops a command, Ctrl-D or
-    exit leaves. At a terminal, almajob without a command is the same.
+    exit leaves. At a terminal, almajob without a command is the same; its history has no line that
+    may hold a key.
 
     A script has a command a line, and comments, which begin with #. Starts in production need --yes
     in it. It goes on after a command that failed, unless --errexit is given; Ctrl-C and an env that

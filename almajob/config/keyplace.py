@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.nearest import nearest
 from almajob.secret import is_shown_in
 
+# Nobody calls an environment so.
+_LIKE_A_KEY = r"(?=.*[0-9])[0-9A-Za-z]{20,}"
 _NEW_INI = '; "almajob config show" prints every setting and where it came from.\n'
 
 
@@ -119,11 +122,16 @@ def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple
 
 def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
     name = wish.environment
-    if is_shown_in(name):
+    if is_shown_in(name) or re.fullmatch(_LIKE_A_KEY, name):
         raise KeyOnCommandLine
     problem = environment_name_problem(name)
     if problem:
-        raise UsageError(f"{name!r} names no environment.", why=f"A name {problem}.")
+        # It may be a key, too.
+        raise UsageError(
+            "What was typed names no environment.",
+            why=f"A name {problem}.",
+            cure="A key is not typed there: almajob config set-key sandbox asks for it.",
+        )
     needs_kind = name not in KINDS and not wish.kind
     needs_region = not wish.region and not _has_flat_domain(settings, name)
     if not needs_kind and not needs_region:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -9,6 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.documents import Unreadable, parse
+from almajob.alma.key import Key
+from tests.canary import key_in
+
+KEY = "l7xx5ec4e7ca4a4115ec4e7cb9d0113f7a62"
 
 XML_SUBMISSION = b"""<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 <job link="https://api-na.hosted.exlibrisgroup.com/almaws/v1/conf/jobs/M50173">
@@ -102,3 +107,95 @@ def test_any_bytes_are_a_document_or_an_error(body: bytes) -> None:
         assert isinstance(parse(body), dict)
     except Unreadable as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("key", "body"),
+    [
+        (KEY, f"<r><a>{KEY[:9]}<![CDATA[{KEY[9:]}]]></a></r>"),
+        (KEY, f"<r><a><![CDATA[{KEY[:9]}]]><![CDATA[{KEY[9:]}]]></a></r>"),
+        (KEY, f"<r><a>{KEY[:9]}<!-- x -->{KEY[9:]}</a></r>"),
+        (KEY, f"<r><a>{KEY[:9]}<?p?>{KEY[9:]}</a></r>"),
+        (KEY, f"<r><a>&#108;{KEY[1:]}</a></r>"),
+        (KEY, f"<r><a>&#x6C;{KEY[1:]}</a></r>"),
+        (KEY, f"<r><a>{KEY[:9]}\n  {KEY[9:]}</a></r>"),
+        (KEY, f'<r><a value="{KEY[:9]}&#10;{KEY[9:]}"/></r>'),
+        (KEY, f'<r {KEY}="a"/>'),
+        (KEY, f"<{KEY}>a</{KEY}>"),
+        (KEY, f"<r><a>&amp;#108;{KEY[1:]}</a></r>"),
+        (KEY, f'{{"a": "\\u006c{KEY[1:]}"}}'),
+        (KEY, f'{{"a": "{KEY[:-1]}\\u0032"}}'),
+        (KEY, f'{{"a": "{KEY[:9]}\\u200b{KEY[9:]}"}}'),
+        (KEY, f'{{"a": "{KEY[:9]}\\n{KEY[9:]}"}}'),
+        (KEY, f'{{"{KEY}": 1}}'),
+        (KEY, f'{{"a": "%6c{KEY[1:]}"}}'),
+        (KEY, f'{{"a": [{{"b": "{KEY.upper()}"}}]}}'),
+        ("a/key/of/slashes", '{"a": "a\\/key\\/of\\/slashes"}'),
+        ('a"key"of"quotes', '{"a": "a\\"key\\"of\\"quotes"}'),
+        ("a\\key\\of\\backslashes", '{"a": "a\\\\key\\\\of\\\\backslashes"}'),
+        ("a&key&of&ands", "<r><a>a&amp;key&amp;of&amp;ands</a></r>"),
+        ("a'key<of>all", "<r><a>a&apos;key&lt;of&gt;all</a></r>"),
+        ("exports!", '{"a": "all \\u0065xports!"}'),
+    ],
+)
+def test_a_key_that_comes_back_is_redacted_once_it_is_parsed(key: str, body: str) -> None:
+    """However the answer spells it: what the parser makes of it is searched, names of members as well."""
+    Key(key)
+    told = json.dumps(parse(body.encode()))
+    assert "(hidden)" in told
+    assert not key_in(told, [key])
+
+
+@pytest.mark.parametrize(
+    "text", ["P&I; 100%, 50%25", "\u00e9 &#233; &amp; \\/", r"C:\u0041", "\u4e2d\u6587", KEY[4:18], "exports"]
+)
+def test_what_is_no_key_stays_as_it_is(text: str) -> None:
+    """Other escapes, too, and a word that is too short for a key."""
+    Key(KEY)
+    Key("exports")
+    for source in (json.dumps({"a": text}), json.dumps({"a": text}, ensure_ascii=False)):
+        assert parse(source.encode()) == {"a": text}
+
+
+SPLITS = st.sampled_from(["", "", "", "<![CDATA[]]>", "<!-- x -->", "<?p q?>", "\n", " ", "\u200b"])
+IN_XML = st.sampled_from(["{0}", "{0}", "&#{1};", "&#x{1:X};", "<![CDATA[{0}]]>", "%{1:02x}", "&amp;#{1};"])
+IN_JSON = st.sampled_from(["{0}", "{0}", "\\u{1:04x}", "\\u{1:04X}", "%{1:02x}", "&#{1};", "\\\\u{1:04x}"])
+
+
+def _spelled(forms: list[str], capitals: list[bool]) -> list[str]:
+    letters = [each.upper() if capital else each for each, capital in zip(KEY, capitals, strict=True)]
+    return [form.format(each, ord(each)) for form, each in zip(forms, letters, strict=True)]
+
+
+def _for_each(kind: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(kind, min_size=len(KEY), max_size=len(KEY))
+
+
+CAPITALS = st.lists(st.booleans(), min_size=len(KEY), max_size=len(KEY))
+
+
+@given(_for_each(IN_XML), _for_each(SPLITS), CAPITALS)
+def test_no_way_to_split_a_key_in_xml_keeps_it(
+    forms: list[str], splits: list[str], capitals: list[bool]
+) -> None:
+    """Each character in a form of its own, and something or nothing between any two."""
+    Key(KEY)
+    text = "".join(split + each for split, each in zip(splits, _spelled(forms, capitals), strict=True))
+    document = parse(f"<jobs><job><name>x {text}</name><id>1</id></job></jobs>".encode())
+    assert "(hidden)" in document["job"][0]["name"]
+    assert document["job"][0]["name"].startswith("x ")
+    assert document["job"][0]["id"] == "1"
+    assert not key_in(json.dumps(document, ensure_ascii=False), [KEY])
+
+
+@given(_for_each(IN_JSON), CAPITALS, st.booleans())
+def test_no_way_to_escape_a_key_in_json_keeps_it(
+    forms: list[str], capitals: list[bool], is_name: bool
+) -> None:
+    """In a value or in a member's name."""
+    Key(KEY)
+    text = "".join(_spelled(forms, capitals))
+    document = parse(f'{{"a": {{"{text if is_name else "b"}": "x {text}"}}, "c": 1}}'.encode())
+    told = json.dumps(document, ensure_ascii=False)
+    assert told.count("(hidden)") == 1 + is_name
+    assert not key_in(told, [KEY])

@@ -142,7 +142,7 @@ def test_the_first_ini_of_a_user(set_key: Set, almajob: Run) -> None:
         (("sandbox", "--region", "moon"), 2, "invalid choice"),
         (("sandbox", "--kind", "production"), 2, "sandbox cannot be a production environment."),
         (("production", "--kind", "sandbox"), 2, "production cannot be a sandbox environment."),
-        (("sandbox", "more"), 2, "unrecognized arguments"),
+        (("sandbox", "--regoin", "eu"), 2, "unrecognized arguments: --regoin. Did you mean --region?"),
         ((), 2, "ENVIRONMENT"),
     ],
 )
@@ -179,6 +179,39 @@ def test_a_key_on_the_command_line_is_no_secret_any_more(
     assert done.err.startswith("almajob: A key does not stand on the command line.\n")
     assert "Type almajob config set-key sandbox, and enter it when asked." in done.err
     assert (ini.read_text("utf-8") if ini.exists() else None) == text
+
+
+@pytest.mark.parametrize(
+    "key", ["an-odd.Key+of/a=test", "it's\"odd", "0a1b2c3d4e5f60718293a4b5", "odd (choose"]
+)
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ((), ("sandbox", "KEY")),
+        ((), ("sandbox", "--key", "KEY")),
+        ((), ("sandbox", "--api-key=KEY")),
+        ((), ("sandbox", "-k", "KEY")),
+        ((), ("sandbox", "--", "KEY")),
+        ((), ("sandbox", "--regoin", "KEY")),
+        ((), ("sandbox", "--region", "KEY")),
+        ((), ("sandbox", "--kind=KEY")),
+        ((), ("sandbox", "--keyring=KEY")),
+        ((), ("KEY",)),
+        ((), ("KEY", "sandbox")),
+        (("--env", "sandbox"), ("KEY",)),
+    ],
+)
+def test_a_key_of_another_shape_is_not_repeated(
+    write_ini: Write, set_key: Set, before: tuple[str, ...], words: tuple[str, ...], key: str
+) -> None:
+    """Wherever it was typed, and whatever is wrong with that."""
+    ini = write_ini(INI)
+    done = set_key(*(word.replace("KEY", key) for word in words), before=before)
+    assert done.code == 2, done.err
+    assert not [part for part in (key, repr(key), repr(key)[1:-1]) if part in done.err]
+    assert ini.read_text("utf-8") == INI
+    if words[-1] == "KEY" and words[:-1] in (("sandbox",), ("sandbox", "--key"), ("sandbox", "-k")):
+        assert done.err.startswith("almajob: A key does not stand on the command line.\n")
 
 
 @pytest.mark.parametrize("by_option", [True, False])

@@ -149,10 +149,57 @@ def test_the_search_finds_a_key(tmp_path: Path) -> None:
     assert key_in(f"x{ODD}x", [ALMAS, ODD]) == ODD
     assert key_in(quote(f"/{ODD}/", ""), [ODD]) == ODD
     assert not key_in("nothing here", [ALMAS, ODD])
-    for spelled in spellings(ODD):
-        (tmp_path / "found").write_bytes(b"before" + spelled + b"after")
+    for spelled in _disguised(ALMAS, "json") + _disguised(ALMAS, "xml"):
+        assert key_in(f"before {spelled} after", [ALMAS]), spelled
+        assert key_in(spelled.encode("utf-16-le"), [ALMAS]), spelled
+    assert key_in(ALMAS[18:], [ALMAS])
+    for form in spellings(ODD):
+        (tmp_path / "found").write_bytes(b"before" + form + b"after")
         with pytest.raises(AssertionError):
             assert_no_key_below(tmp_path, [ODD])
+
+
+def _disguised(key: str, kind: str) -> list[str]:
+    """Spell a key as a server might in JSON or in XML, so that it does not stand in the answer as it is."""
+    one, two = key[:9], key[9:]
+    spelled = [
+        *(
+            key.upper(),
+            key.swapcase(),
+            " ".join(key),
+            f"{one}\u200b{two}",
+            key[1:],
+            key[:-1],
+            key.encode().hex(),
+        ),
+        base64.b64encode(f"apikey {key}".encode()).decode(),
+        *("".join(form.format(ord(each)) for each in key) for form in ("%{:02x}", "%25{:02X}", "&amp;#{};")),
+    ]
+    if kind == "json":
+        escapes = ("\\u{:04x}", "\\\\u{:04X}", "&#{};", "&#x{:x};")
+        whole = ["".join(form.format(ord(each)) for each in key) for form in escapes]
+        return [*spelled, *whole, f"\\u{ord(key[0]):04x}{key[1:]}", f"{one}\\n  {two}", f"{one}\\u200b{two}"]
+    parted = ("<![CDATA[]]>", "<!-- x -->", "<?p?>", "\n  ", "&#10;", "&#x200b;")
+    whole = ["".join(form.format(ord(each)) for each in key) for form in ("&#{};", "&#x{:X};")]
+    return [*spelled, *whole, f"{one}<![CDATA[{two}]]>", *(f"{one}{between}{two}" for between in parted)]
+
+
+def _xml(document: object, name: str) -> str:
+    """Write a document as Alma does where it answers in XML; what is in it is markup already."""
+    if isinstance(document, list):
+        return "".join(_xml(each, name) for each in document)
+    inner = str(document)
+    if isinstance(document, dict):
+        inner = "".join(_xml(each, member) for member, each in document.items())
+    return f"<{name}>{inner}</{name}>"
+
+
+def _in_kind(document: object, name: str, kind: str, status: str = "200 OK") -> Response:
+    """Make an answer in JSON or XML whose texts are markup already."""
+    if kind == "xml":
+        return _body(_xml(document, name), status, "application/xml")
+    text = json.dumps(document, ensure_ascii=False).replace("\\\\", "\\")
+    return _body(text, status)
 
 
 def _body(document: object, status: str = "400 BAD REQUEST", kind: str = "application/json") -> Response:
@@ -243,6 +290,73 @@ def test_a_server_that_echoes_the_key_in_a_result_gets_it_nowhere(cage: Cage, fo
         has_no_such_form = form == "csv" and words[0] == "show"
         assert (done.code, bool(done.out)) == ((2, False) if has_no_such_form else (0, True))
     assert "(hidden)" in cage.run("--env", "sandbox", "list", "-f", form).out
+
+
+FORMS = ("table", "json", "yaml", "csv", "value", "shell")
+
+
+@pytest.mark.parametrize(
+    ("cage", "kind"), [((ALMAS, _in_ini), "json"), ((ODD, _in_ini), "xml")], indirect=["cage"]
+)
+def test_a_server_that_echoes_the_key_in_disguise_gets_it_nowhere(cage: Cage, kind: str) -> None:
+    """What the parser makes of it is searched: names, alerts, counters, the status table; in every format."""
+    spelled = _disguised(cage.key, kind)
+    echoes = [job(f"S{number}", f"x {text}", category=text) for number, text in enumerate(spelled)]
+    everything = " ; ".join(spelled)
+    echo = echoes[0] | {"name": everything, "description": everything}
+    run = instance(
+        *("77", echo, "COMPLETED_SUCCESS"),
+        alert=[{"value": everything}],
+        counter=[{"type": {"value": "c", "desc": everything}, "value": "1"}],
+    )
+    listed = {"job": [echo, *echoes[1:]], "total_record_count": len(echoes)}
+    cage.alma.on("GET /jobs", _in_kind(listed, "jobs", kind))
+    cage.alma.on("GET /jobs/S0", _in_kind(echo, "job", kind))
+    cage.alma.on("GET /jobs/S0/instances", _in_kind({"total_record_count": 0}, "job_instances", kind))
+    cage.alma.on("POST /jobs/S0", _in_kind(started(echo, "77"), "job", kind))
+    cage.alma.on(
+        "GET /code-tables/systemJobStatus",
+        _in_kind({"row": [{"code": "COMPLETED_SUCCESS", "description": everything}]}, "code_table", kind),
+    )
+    for job_id in ("S0", "ALL"):
+        cage.alma.on(f"GET /jobs/{job_id}/instances/77", _in_kind(run, "job_instance", kind))
+    files = ("--log-file", str(cage.directory / "almajob.log"), "--log-json", str(cage.directory / "calls"))
+    for form in FORMS:
+        for words in (
+            ["list", "--refresh"],
+            ["show", "S0"],
+            ["run", "--job", "S0", "--wait"],
+            ["status", "--id", "77"],
+        ):
+            key = ["--run-key", form] if words[0] == "run" else []
+            done = cage.run("--env", "sandbox", *files, *DEBUG, *words, *key, "-f", form)
+            has_no_such_form = (words[0], form) in {("list", "shell"), ("show", "csv")}
+            assert (done.code, bool(done.out)) == ((2, False) if has_no_such_form else (0, True)), done
+    assert cage.run("--env", "sandbox", "list", "-f", "json").out.count("(hidden)") >= 2 * len(spelled)
+    assert len(cage.alma.calls("POST")) == len(FORMS)
+    assert "POST" in (cage.directory / "calls").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("cage", "kind"), [((ODD, _in_ini), "json"), ((ALMAS, _in_ini), "xml")], indirect=["cage"]
+)
+def test_a_server_that_echoes_the_key_in_disguise_in_an_error_gets_it_nowhere(cage: Cage, kind: str) -> None:
+    """In the message, the code and the tracking id, which are shown, logged, and kept with the start."""
+    files = ("--log-file", str(cage.directory / "almajob.log"), "--log-json", str(cage.directory / "calls"))
+    spelled = _disguised(cage.key, kind)
+    cage.alma.jobs([job(f"S{number}", f"Job {number}") for number in range(len(spelled))])
+    for number, text in enumerate(spelled):
+        refusal = error(text if number % 2 else "402219", f"Wrong: {text}.", text) | {"errorsExist": "true"}
+        answered = _in_kind(refusal, "web_service_result", kind, "400 BAD REQUEST")
+        cage.alma.on(f"POST /jobs/S{number}", answered)
+        cage.alma.on("GET /jobs/ALL/instances/77", answered)
+        form = FORMS[number % len(FORMS)]
+        done = cage.run("--env", "sandbox", *files, *DEBUG, "run", "--job", f"S{number}", "-f", form)
+        assert done.code in {2, 4, 9}, done
+        done = cage.run("--env", "sandbox", *files, *DEBUG, "status", "--id", "77")
+        assert (done.code, "(hidden)" in done.err) == (4, True), done
+    assert '"tracking_id": "' in (cage.directory / "calls").read_text("utf-8")
+    assert cage.run("runs", "list", "-f", "json").code == 0
 
 
 def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
