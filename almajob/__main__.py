@@ -29,14 +29,10 @@ def _at_once(words: list[str]) -> str | None:
 
 
 def _describe_plugins() -> dict[str, object]:
-    from contextlib import redirect_stdout
-
     from almajob.app import AlmaJob
     from almajob.completion.describing import of_plugins
 
-    # What a plugin prints while it is imported is no candidate.
-    with redirect_stdout(sys.stderr):
-        return of_plugins(AlmaJob())
+    return of_plugins(AlmaJob())
 
 
 def _escaped(_kind: object, error: BaseException, _trace: object) -> None:

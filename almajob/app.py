@@ -6,15 +6,17 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any
 
 import cliff.app
 from cliff.commandmanager import EntryPointWrapper
 
 from almajob import __version__, columns, lastwords, legacy, logs, stdout, variables
-from almajob.discovery import Commands, Installed, is_core, origin
+from almajob.discovery import Commands, Installed, is_core
 from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
+from almajob.names import origin
 from almajob.nearest import nearest
 from almajob.options import add_global_options, add_output_options, shorten_errors
 from almajob.signals import Terminated, raised
@@ -173,6 +175,20 @@ class AlmaJob(cliff.app.App):
             raise SystemExit(self.report(self._unknown_command(words))) from None
         except Exception as error:  # noqa: BLE001  # cliff would tell a bug without a word of what it is
             raise SystemExit(self.report(error)) from None
+
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run one command; what it raises before it runs is told with its name, as what it raises later."""
+        name = None
+        try:
+            factory, name, words = self.command_manager.find_command(argv)
+            named = {"cmd_name": name} if "cmd_name" in getfullargspec(factory.__init__).args else {}
+            command = factory(self, self.options, **named)
+            parsed_args = command.get_parser(f"{self.NAME} {name}").parse_args(words)
+            return int(command.run(parsed_args))
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a plugin raises
+            return self.report(error, name)
 
     def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]

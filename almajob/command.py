@@ -21,8 +21,9 @@ from cliff._argparse import SmartHelpFormatter
 from almajob import stdout
 from almajob.columns import shown
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
-from almajob.formatters.choice import LIST, SHOW, Broken, Formatters
+from almajob.formatters.choice import Formatters
 from almajob.formatters.written import writing
+from almajob.names import LIST, SHOW
 from almajob.options import (
     add_global_options,
     add_output_options,
@@ -30,7 +31,7 @@ from almajob.options import (
     shorten_errors,
     tell_lost_help,
 )
-from almajob.signals import held
+from almajob.signals import Terminated, held
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -121,8 +122,10 @@ class _Almajob(cliff.command.Command):
             # The end of the process would try to write it once more, and end with 141.
             stdout.drop(self.app.stdout)
             return OutcomeUnknown.exit_code
+        except (KeyboardInterrupt, Terminated):
+            raise
         # Whatever a plugin raises ends as a message and an exit code.
-        except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             code = self.app.report(error, self.cmd_name)
             return OutcomeUnknown.exit_code if self._is_in_doubt() else code
         # A process gives only the last eight bits of its exit code.
@@ -192,6 +195,7 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
     """
 
     formats: ClassVar[tuple[str, ...]]
+    _formatter_plugins: Any
 
     def _load_formatter_plugins(self) -> Any:
         # cliff's own imports all of them, and shows a traceback of each that is broken.
@@ -202,12 +206,14 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
         for action in parser._actions:
             # cliff's own help tells of columns that are passed over; here they are refused.
             action.help = _HELP.get(action.dest, action.help)
+        self._formatter_plugins.open_chosen(parser)
         return parser
 
-    def _check_format(self, parsed_args: argparse.Namespace) -> None:
-        formatter = self._formatter_plugins[parsed_args.formatter].obj
-        if isinstance(formatter, Broken):
-            formatter.refuse()
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        try:
+            return super().run(parsed_args)
+        finally:
+            self._formatter_plugins.close()
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         with writing(self.app.stdout):
@@ -259,7 +265,6 @@ class ShowSome(Lister):
         return len(parsed_args.run_ids) == 1
 
     def _check_format(self, parsed_args: argparse.Namespace) -> None:
-        super()._check_format(parsed_args)
         formatter = self._formatter_plugins[parsed_args.formatter].obj
         if not self.is_one(parsed_args) and not hasattr(formatter, "emit_list"):
             raise UsageError(

@@ -12,13 +12,17 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.metadata import EntryPoint
 from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from almajob.command import Command, Lister, ShowOne
-from almajob.errors import ConfigurationError
+from almajob.discovery import is_core, loaded
+from almajob.errors import ConfigurationError, name_error
+from almajob.isolated import Ended, Failed, Processes
 from almajob.options import add_global_options, add_output_options
+from almajob.overview import COMMAND, Claim
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -31,6 +35,44 @@ _LONG_OPTION = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Those that cliff gives a command, and the older script's one with an underscore.
 _GIVEN_BY_CLIFF = {"-h", "-f", "-c", "--cache_dir"}
 _SHORTEST_SUMMARY = 2
+
+
+def check_claims(claims: Iterable[Claim], app: AlmaJob) -> list[tuple[Claim, str]]:
+    """Return the problems of what is installed: it cannot be used, or does not keep a rule.
+
+    Args:
+        claims: as ``overview`` judges them.
+        app: in which they stand.
+    """
+    claims = list(claims)
+    with Processes(claim.distribution for claim in claims if _is_tried(claim, app)) as processes:
+        return [(claim, problem) for claim in claims for problem in _problems(claim, app, processes)]
+
+
+def _is_tried(claim: Claim, app: AlmaJob) -> bool:
+    """Whether it is another distribution's command that can be used."""
+    return claim.kind == COMMAND and not claim.problem and not is_core(_point(claim, app))
+
+
+def _point(claim: Claim, app: AlmaJob) -> EntryPoint:
+    found: EntryPoint = app.command_manager.commands[claim.name].claims[0]
+    return found
+
+
+def _problems(claim: Claim, app: AlmaJob, processes: Processes) -> list[str]:
+    if claim.problem or claim.kind != COMMAND:
+        return [claim.problem] if claim.problem else []
+    if not _is_tried(claim, app):
+        return violations(loaded(_point(claim, app)), claim.name, app)
+    try:
+        found: list[str] = processes.call(
+            claim.distribution, "almajob.trial:check_command", claim.name, claim.target
+        )
+    except Failed as error:
+        return [f"it cannot be described: {error}"]
+    except Ended as end:
+        return [f"it cannot be described: it {end}"]
+    return found
 
 
 def violations(command: Any, name: str, app: AlmaJob) -> list[str]:
@@ -54,8 +96,10 @@ def violations(command: Any, name: str, app: AlmaJob) -> list[str]:
             *_of_columns(command),
             *_of_description(made.get_description(), name, app),
         ]
-    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  # whatever a plugin raises
-        return [f"it cannot be described: {type(error).__name__}: {error}"]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever a plugin raises
+        return [f"it cannot be described: {name_error(error)}"]
 
 
 def _of_name(name: str) -> Iterator[str]:

@@ -18,10 +18,10 @@ import cliff.command
 from cliff.commandmanager import CommandManager
 
 from almajob.command import Command, Lister, ShowOne
-from almajob.errors import ConfigurationError
-from almajob.formatters.choice import LIST, SHOW
-from almajob.names import GROUP, RESERVED
+from almajob.errors import ConfigurationError, name_error
+from almajob.names import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
 from almajob.names import is_core as is_core_name
+from almajob.signals import exception_of, notice_signals
 
 LOG = logging.getLogger(__name__)
 
@@ -96,17 +96,18 @@ def loaded(claim: EntryPoint) -> type[cliff.command.Command]:
     Raises:
         ConfigurationError: it cannot be imported, or is no command.
     """
-    try:
-        # What it prints meanwhile is no part of any result.
-        with redirect_stdout(sys.stderr):
-            found: type[cliff.command.Command] = claim.load()
-    # A plugin may even end the process while it is imported.
-    except (Exception, SystemExit, GeneratorExit) as error:
-        raise ConfigurationError(
-            f"{origin(claim)} cannot be loaded.",
-            why=f"{type(error).__name__}: {error}",
-            cure=_REPAIR,
-        ) from error
+    with notice_signals() as came:
+        try:
+            # What it prints meanwhile is no part of any result.
+            with redirect_stdout(sys.stderr):
+                found: type[cliff.command.Command] = claim.load()
+        # A plugin may raise whatever there is, KeyboardInterrupt too.
+        except BaseException as error:
+            if came:
+                raise exception_of(came[0]) from error
+            raise ConfigurationError(
+                f"{origin(claim)} cannot be loaded.", why=name_error(error), cure=_REPAIR
+            ) from error
     if not (isinstance(found, type) and issubclass(found, (Command, Lister, ShowOne))) or isabstract(found):
         raise ConfigurationError(
             f"{origin(claim)} is not a command.",
@@ -159,17 +160,6 @@ def _one_of_ours(core: list[EntryPoint]) -> list[EntryPoint]:
     if len(core) < 2:
         return core
     return [claim for claim in core if distribution_of(claim)[0] == "almajob"][:1] or core[:1]
-
-
-def distribution_of(claim: EntryPoint) -> tuple[str, str]:
-    """Give the name and version of the distribution that a claim comes from; empty where there is none."""
-    return (claim.dist.name, claim.dist.version) if claim.dist else ("", "")
-
-
-def origin(claim: EntryPoint) -> str:
-    """Say where a claim comes from: distribution, version, module."""
-    named = " ".join(distribution_of(claim)).strip() or "unknown distribution"
-    return f"{named} ({claim.value})"
 
 
 class Commands(CommandManager):

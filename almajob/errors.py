@@ -73,6 +73,15 @@ def one_line(text: str) -> str:
     return folded if len(folded) <= _LONGEST_LINE else f"{folded[:_LONGEST_LINE]} …"
 
 
+def name_error(error: BaseException) -> str:
+    """Return an error's type and its text, also where a plugin's error has no text or cannot tell it."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  # whatever a plugin raises
+        said = "it cannot say of what"
+    return f"{type(error).__name__}: {one_line(redact(said))}" if said else type(error).__name__
+
+
 class ResultLost(AlmajobError):
     """The command did its work; what it has to say cannot be written."""
 

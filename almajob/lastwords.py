@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TextIO
 
 from almajob import __version__, logs
-from almajob.errors import one_line
+from almajob.errors import name_error
 from almajob.secret import redact
 from almajob.signals import Terminated
 from almajob.visible import visible
@@ -44,11 +44,7 @@ def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
         whose: bug it is.
         whom: to tell, and with what.
     """
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001  # a plugin's error may have one itself
-        said = "it cannot say of what"
-    return f"almajob: a bug in {whose}: {type(error).__name__}: {one_line(redact(said))}\n{whom}"
+    return f"almajob: a bug in {whose}: {name_error(error)}\n{whom}"
 
 
 def tell(error: BaseException) -> None:

@@ -1,4 +1,7 @@
-"""What is installed, each claim on a name with its state: what ``--help`` and ``plugin list`` tell."""
+"""What is installed, each claim on a name with its state: what ``--help`` and ``plugin list`` tell.
+
+What other distributions bring is loaded in processes of their own: it may do anything while it is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,29 @@ from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
 from almajob.command import description_of
-from almajob.discovery import Commands, Installed, distribution_of, loaded
+from almajob.discovery import Commands, Installed, is_core, loaded
 from almajob.errors import ConfigurationError
+from almajob.formatters.choice import foreign_formats, is_own
+from almajob.formatters.foreign import LOAD
+from almajob.isolated import Ended, Failed, Processes
+from almajob.names import distribution_of, is_contested, origin
 
 OK, BROKEN, CLASH, REFUSED = "ok", "broken", "clash", "refused"
 """What may be said of a claim: it can be used; it cannot be loaded; others have the same right; none."""
+COMMAND, FORMAT = "command", "format"
+"""What a name is claimed for."""
 
 
 class Claim(NamedTuple):
-    """One entry point's claim on a command's name.
+    """One entry point's claim on a name.
 
     Attributes:
+        name: of a command, or of a format that ``-f`` takes.
         target: the class, as ``module:Class``.
         state: one of the words above.
         problem: why it cannot be used; empty where it can.
-        summary: the first line of its description; empty where it could not be loaded.
+        kind: what the name is claimed for.
+        summary: the first line of a command's description; empty where it could not be loaded.
     """
 
     name: str
@@ -30,33 +41,101 @@ class Claim(NamedTuple):
     version: str
     state: str
     problem: str = ""
+    kind: str = COMMAND
     summary: str = ""
 
 
-def installed_claims(commands: Commands) -> list[Claim]:
-    """Judge every claim; each command is imported for it, and one that breaks harms nobody else."""
-    return [claim for installed in commands.installed for claim in _claims_on(installed)]
+def installed_claims(commands: Commands, only: str = "") -> list[Claim]:
+    """Judge every claim on the name of a command; each is loaded, and one that breaks harms nobody else.
+
+    Args:
+        commands: what is installed.
+        only: the name that is asked about; all where it is empty.
+    """
+    wanted = [each for each in commands.installed if only in ("", each.name)]
+    tried = [each.claims[0] for each in wanted if not each.problem and not is_core(each.claims[0])]
+    with Processes(distribution_of(point)[0] for point in tried) as processes:
+        return [claim for installed in wanted for claim in _claims_on(installed, processes)]
 
 
-def _claims_on(installed: Installed) -> Iterator[Claim]:
+def _claims_on(installed: Installed, processes: Processes) -> Iterator[Claim]:
     for point in installed.claims:
         if installed.problem:
             state = REFUSED if installed.shadowed or installed.is_reserved else CLASH
-            yield _claim(installed, point, state, f"its name {installed.problem}")
+            yield _claim(installed.name, point, state, f"its name {installed.problem}")
         else:
-            yield _tried(installed, point)
+            yield _tried(installed.name, point, processes)
     for point in installed.refused:
-        yield _claim(installed, point, REFUSED, "the name is almajob's own")
+        yield _claim(installed.name, point, REFUSED, "the name is almajob's own")
 
 
-def _tried(installed: Installed, point: EntryPoint) -> Claim:
+def _tried(name: str, point: EntryPoint, processes: Processes) -> Claim:
     try:
-        command = loaded(point)
+        if is_core(point):
+            summary = summary_of(point)
+        else:
+            party = distribution_of(point)[0]
+            problem, summary = processes.call(party, "almajob.trial:load_command", point.name, point.value)
+            if problem:
+                return _claim(name, point, BROKEN, problem)
     except ConfigurationError as error:
-        return _claim(installed, point, BROKEN, error.why)
-    summary = description_of(command).partition("\n")[0].rstrip(".")
-    return _claim(installed, point, OK)._replace(summary=summary)
+        return _claim(name, point, BROKEN, error.why)
+    except Failed as error:
+        return _claim(name, point, BROKEN, str(error))
+    except Ended as end:
+        return _claim(name, point, BROKEN, f"its import {end}")
+    return _claim(name, point, OK)._replace(summary=summary)
 
 
-def _claim(installed: Installed, point: EntryPoint, state: str, problem: str = "") -> Claim:
-    return Claim(installed.name, point.value, *distribution_of(point), state, problem)
+def summary_of(point: EntryPoint) -> str:
+    """Import a command and return the first line of its description.
+
+    Raises:
+        ConfigurationError: it cannot be loaded.
+    """
+    return description_of(loaded(point)).partition("\n")[0].rstrip(".")
+
+
+def format_claims(commands: Commands, only: str = "") -> list[Claim]:
+    """Judge every claim of another distribution on the name of a format; as ``installed_claims``."""
+    wanted = {
+        name: points
+        for name, points in sorted(foreign_formats(commands.formatters).items())
+        if only in ("", name)
+    }
+    tried = [points[0] for name, points in wanted.items() if not _format_problem(name, points)[1]]
+    with Processes(distribution_of(point)[0] for point in tried) as processes:
+        return [
+            claim._replace(kind=FORMAT)
+            for name, points in wanted.items()
+            for claim in _format_claims_on(name, points, processes)
+        ]
+
+
+def _format_claims_on(name: str, points: list[EntryPoint], processes: Processes) -> Iterator[Claim]:
+    state, problem = _format_problem(name, points)
+    if not problem:
+        try:
+            processes.call(
+                distribution_of(points[0])[0], LOAD, {point.group: point.value for point in points}
+            )
+        except Failed as error:
+            state, problem = BROKEN, str(error)
+        except Ended as end:
+            state, problem = BROKEN, f"its import {end}"
+    # One class is often in both groups.
+    for point in {(distribution_of(point), point.value): point for point in points}.values():
+        yield _claim(name, point, state, problem)
+
+
+def _format_problem(name: str, points: list[EntryPoint]) -> tuple[str, str]:
+    if is_own(name):
+        return REFUSED, "the format is almajob's own"
+    if is_contested(points):
+        claimants = "; ".join(dict.fromkeys(map(origin, points)))
+        return CLASH, f"its name is claimed by several plugins; it is claimed by {claimants}"
+    return OK, ""
+
+
+def _claim(name: str, point: EntryPoint, state: str, problem: str = "") -> Claim:
+    return Claim(name, point.value, *distribution_of(point), state, problem)

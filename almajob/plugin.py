@@ -34,9 +34,9 @@ _HOMES = {
     "config.sections": ("JOB_HEADING", "RUN_HEADING"),
     "config.trust": ("Trusted",),
     "completion.script": ("SHELLS", "completion_script"),
-    "conformance": ("violations",),
+    "conformance": ("check_claims", "violations"),
     "context": ("Context",),
-    "overview": ("installed_claims",),
+    "overview": ("format_claims", "installed_claims"),
     "contradictions": ("is_bare_start", "refuse_all_options", "refuse_odd_start", "refuse_what_is_not_saved"),
     "errors": (
         "AlmaError",

@@ -33,6 +33,7 @@ from almajob.config.saved import Saved as Saved
 from almajob.config.sections import JOB_HEADING as JOB_HEADING
 from almajob.config.sections import RUN_HEADING as RUN_HEADING
 from almajob.config.trust import Trusted as Trusted
+from almajob.conformance import check_claims as check_claims
 from almajob.conformance import violations as violations
 from almajob.context import Context as Context
 from almajob.contradictions import is_bare_start as is_bare_start
@@ -60,6 +61,7 @@ from almajob.options import repeat_nothing as repeat_nothing
 from almajob.options import run_key as run_key
 from almajob.options import seconds as seconds
 from almajob.options import whole_number as whole_number
+from almajob.overview import format_claims as format_claims
 from almajob.overview import installed_claims as installed_claims
 from almajob.runoptions import add_id_option as add_id_option
 from almajob.runoptions import add_ids_option as add_ids_option

@@ -30,7 +30,7 @@ _HELD = (signal.SIGINT, *_ENDING)
 
 def _end(number: int, _frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+    raise exception_of(number)
 
 
 @contextmanager
@@ -64,6 +64,42 @@ def rearm() -> None:
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, _end)
+
+
+@contextmanager
+def notice_signals() -> Iterator[list[int]]:
+    """Keep a list of the signals that come meanwhile; each is handled as it was before.
+
+    So a KeyboardInterrupt that other people's code raises by itself can be told from Ctrl-C.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        # No signal is handled here.
+        yield came
+        return
+    before = {number: signal.getsignal(number) for number in _HELD}
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        handler = before[signal.Signals(number)]
+        assert callable(handler)
+        handler(number, frame)
+
+    try:
+        for number in _HELD:
+            if callable(before[number]):
+                signal.signal(number, notice)
+        yield came
+    finally:
+        for number in _HELD:
+            # A handler may have set another one: the second signal of a kind is the end.
+            if signal.getsignal(number) is notice:
+                signal.signal(number, before[number])
+
+
+def exception_of(number: int) -> BaseException:
+    """Return the exception that a signal is made into."""
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
 
 
 @contextmanager

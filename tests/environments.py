@@ -81,6 +81,17 @@ class VirtualEnvironment:
         )
         return Result(done.returncode, done.stdout, done.stderr or "")
 
+    def start(self, program: str, *argv: str) -> subprocess.Popen[str]:
+        """Start a program as ``run`` does, and go on beside it."""
+        return subprocess.Popen(
+            [program, *argv],
+            env=self._variables(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def _variables(self, environ: Mapping[str, str]) -> dict[str, str]:
         ours = ("PYTHON", "PYTEST_", "PIP_")
         kept = {name: value for name, value in environ.items() if not name.startswith(ours)}

@@ -77,6 +77,11 @@ class Terminal:
         """What stands on the screen."""
         return "\n".join(self.lines)
 
+    @property
+    def written(self) -> str:
+        """Every character that the program has written, and what was typed."""
+        return self._written
+
     def is_shown_in(self, word: str, colour: str) -> bool:
         """Whether a word stands on the screen on this colour."""
         rows = enumerate(self._screen.display)

@@ -52,6 +52,33 @@ class Fails(Command):
     "Fail."
     def take_action(self, parsed_args):
         raise KeyError("apikey l7xx00canary00canary00canary00canary")
+
+class Odd(BaseException):
+    pass
+
+class Oddly(Command):
+    "Fail with what is no Exception."
+    def take_action(self, parsed_args):
+        raise Odd("in its action")
+
+class Parserless(Command):
+    "Fail before anything is done."
+    def get_parser(self, prog_name):
+        raise KeyError("in its options")
+    def take_action(self, parsed_args): pass
+
+class Unmade(Parserless):
+    def __init__(self, *given, **more):
+        raise KeyError("in its constructor")
+"""
+
+
+# Its error cannot even say what it is.
+DUMB = """
+class Dumb(BaseException):
+    def __str__(self):
+        raise ValueError
+raise Dumb
 """
 
 
@@ -81,7 +108,16 @@ def plugins(site_packages: Path) -> Path:
         "almajob-good",
         "aj_good",
         GOOD,
-        {"hello": "Hello", "my_jobs": "Jobs", "fails": "Fails", "exiting": "Exits", "show_M44": "Hello"},
+        {
+            "hello": "Hello",
+            "my_jobs": "Jobs",
+            "fails": "Fails",
+            "exiting": "Exits",
+            "show_M44": "Hello",
+            "oddly": "Oddly",
+            "parserless": "Parserless",
+            "unmade": "Unmade",
+        },
     )
     _install(
         site_packages,
@@ -93,6 +129,8 @@ def plugins(site_packages: Path) -> Path:
     _install(site_packages, "almajob-odd", "aj_odd", GOOD, {"abstract": "Abstract", "noclass": "__doc__"})
     _install(site_packages, "almajob-odder", "aj_odder", "raise GeneratorExit", {"odder": "X"})
     _install(site_packages, "almajob-exits", "aj_exits", "raise SystemExit(0)", {"exits": "X"})
+    _install(site_packages, "almajob-stops", "aj_stops", "raise KeyboardInterrupt", {"stops": "X"})
+    _install(site_packages, "almajob-dumb", "aj_dumb", DUMB, {"dumb": "X"})
     _install(site_packages, "almajob-rival", "aj_rival", GOOD, {"hello2": "Hello", "run": "Hello"})
     _install(site_packages, "almajob-rival2", "aj_rival2", GOOD, {"hello2": "Hello"})
     return site_packages
@@ -130,6 +168,8 @@ def test_a_plugins_command_works_like_one_of_ours(plugins: Path, capfd: pytest.C
         ("broken", ["almajob-broken 1.2", "aj_broken:X", "No module named 'nowhere_to_be_found'"]),
         ("odder", ["almajob-odder 1.2", "aj_odder:X", "GeneratorExit"]),
         ("exits", ["almajob-exits 1.2", "aj_exits:X", "SystemExit"]),
+        ("stops", ["almajob-stops 1.2", "aj_stops:X", "KeyboardInterrupt"]),
+        ("dumb", ["almajob-dumb 1.2", "aj_dumb:X", "Dumb: it cannot say of what"]),
         ("abstract", ["almajob-odd 1.2", "has no take_action"]),
         ("noclass", ["almajob-odd 1.2", "It is no subclass"]),
         (
@@ -196,6 +236,24 @@ def test_a_bug_in_a_plugin_is_a_message_without_a_key(
     assert "canary" not in err
 
 
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("oddly", "Odd: in its action"),
+        ("parserless", "KeyError: 'in its options'"),
+        ("unmade", "KeyError: 'in its constructor'"),
+    ],
+)
+def test_a_bug_in_a_plugin_is_its_own_wherever_it_is(
+    plugins: Path, capfd: pytest.CaptureFixture[str], name: str, cause: str
+) -> None:
+    """Not only in its action, and whatever is raised there."""
+    assert main([name]) == 1
+    err = capfd.readouterr().err
+    assert f"a bug in the command {name!r}, from almajob-good 1.2 (aj_good:{name.title()}): {cause}\n" in err
+    assert len(err.splitlines()) == 2
+
+
 @pytest.mark.parametrize("words", [["l"], ["lis"], ["config"], ["conf", "show"], ["lists"], []])
 def test_names_are_exact(words: list[str]) -> None:
     """No beginnings of names, no guesses."""
@@ -253,6 +311,21 @@ def test_a_distribution_that_cannot_be_read_takes_nothing_down(
     (info / "entry_points.txt").write_bytes(content)
     assert main(["hello", "--env", "a"]) == 0
     assert capfd.readouterr().out == "hello a\n"
+
+
+@pytest.mark.parametrize("metadata", [b"\xff\xfe\xff", b"", b"Metadata-Version: 2.1\n"])
+def test_a_distribution_without_a_name_takes_nothing_down(
+    site_packages: Path, capfd: pytest.CaptureFixture[str], metadata: bytes
+) -> None:
+    """What it claims is listed as anybody's, and its command works."""
+    _install(site_packages, "almajob-good", "aj_good3", GOOD, {"hello": "Hello"})
+    (site_packages / "almajob_good-1.2.dist-info" / "METADATA").write_bytes(metadata)
+    assert main(["hello", "--env", "a"]) == 0
+    capfd.readouterr()
+    assert main(["plugin", "list", "-f", "json"]) == 0
+    rows = json.loads(capfd.readouterr().out)
+    assert [row["state"] for row in rows if row["command_class"] == "aj_good3:Hello"] == ["ok"]
+    assert main(["--help"]) == 0
 
 
 PLAIN = """

@@ -155,7 +155,7 @@ def test_where_nobody_listens_nothing_is_told(gone: Any, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (ValueError(""), "a bug in almajob: ValueError: \n"),
+        (ValueError(""), "a bug in almajob: ValueError\n"),
         (Unspeakable(), "a bug in almajob: Unspeakable: it cannot say of what\n"),
         (UsageError("Foreseen, but not here."), "a bug in almajob: UsageError: Foreseen, but not here.\n"),
         (ValueError("x" * 597 + KEY), f"a bug in almajob: ValueError: {'x' * 597}(hi …\n"),

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.signals import Terminated, held, raised, rearm
+from almajob.signals import Terminated, held, notice_signals, raised, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
@@ -110,3 +110,23 @@ def test_whoever_goes_on_hears_the_next_one_too() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     rearm()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_signal_that_comes_is_told_from_an_exception_of_its_kind() -> None:
+    """It is handled as before, and what was there before is back then."""
+    with pytest.raises(KeyboardInterrupt), notice_signals() as came:
+        raise KeyboardInterrupt
+    assert came == []
+    with pytest.raises(KeyboardInterrupt), notice_signals() as came:
+        signal.raise_signal(signal.SIGINT)
+    assert came == [signal.SIGINT]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_signal_stays_the_end_after_the_first_was_noticed() -> None:
+    """Whoever handles a signal may say what the next one does."""
+    with raised():
+        with pytest.raises(Terminated), notice_signals() as came:
+            signal.raise_signal(signal.SIGTERM)
+        assert came == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from almajob.discovery import is_core
+from almajob.isolated import Ended, Failed, Processes
+from almajob.names import distribution_of
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
-    from almajob.discovery import Installed
 
 _MOST_CHOICES = 1000
 _COLUMNS = {"columns", "sort_columns"}
 
 
-def described(app: AlmaJob, installed: Iterable[Installed]) -> dict[str, Any]:
-    """Describe commands in the form that ``grammar.Grammar`` reads; what cannot be used is left out."""
-    table = _Table()
-    general = table.options(app.parser, ())
-    commands = {each.name: made for each in installed if (made := _command(app, each, table)) is not None}
-    return {"options": table.rows, "general": general, "commands": commands}
-
-
 def of_core(app: AlmaJob) -> dict[str, Any]:
     """Describe our own commands, and help."""
-    document = described(app, (each for each in app.command_manager.installed if is_core(each.claims[0])))
+    core = [each for each in app.command_manager.installed if is_core(each.claims[0])]
+    commands = {each.name: describe_options(each.load(), each.name, app) for each in core}
     said = "Show what a command does, or all commands."
-    help_ = {"summary": said, "options": [], "arguments": [["COMMAND", [], True]]}
-    document["commands"] = dict(sorted({**document["commands"], "help": help_}.items()))
-    return document
+    commands["help"] = {"summary": said, "options": [], "arguments": [["COMMAND", [], True]]}
+    return _document(app, dict(sorted(commands.items())))
 
 
 def of_plugins(app: AlmaJob) -> dict[str, Any]:
-    """Describe the commands of all other distributions."""
-    return described(app, (each for each in app.command_manager.installed if not is_core(each.claims[0])))
+    """Describe the commands of all other distributions; what cannot be used is left out."""
+    points = {
+        each.name: each.claims[0]
+        for each in app.command_manager.installed
+        if not each.problem and not is_core(each.claims[0])
+    }
+    commands = {}
+    with Processes(distribution_of(point)[0] for point in points.values()) as processes:
+        for name, point in points.items():
+            with suppress(Ended, Failed):
+                commands[name] = processes.call(
+                    distribution_of(point)[0], "almajob.trial:describe_command", name, point.value
+                )
+    return _document(app, commands)
+
+
+def _document(app: AlmaJob, commands: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Put descriptions into the form that ``grammar.Grammar`` reads."""
+    table = _Table()
+    general = table.places(_options(app.parser, ()))
+    placed = {name: {**each, "options": table.places(each["options"])} for name, each in commands.items()}
+    return {"options": table.rows, "general": general, "commands": placed}
 
 
 class _Table:
@@ -45,31 +59,41 @@ class _Table:
     def __init__(self) -> None:
         self.rows: list[list[Any]] = []
 
-    def options(self, parser: argparse.ArgumentParser, columns: Iterable[str]) -> list[int]:
-        """Give the places of a parser's options in the table."""
-        return [self._place(action, columns) for action in _shown(parser) if action.option_strings]
+    def places(self, options: Iterable[list[Any]]) -> list[int]:
+        """Give the places of options in the table."""
+        return [self._place(option) for option in options]
 
-    def _place(self, action: argparse.Action, columns: Iterable[str]) -> int:
-        takes_value = action.nargs != 0
-        names = [name for name in action.option_strings if "_" not in name]
-        row = [names, _value(action, columns) if takes_value else None, _help(action)]
+    def _place(self, row: list[Any]) -> int:
         if row not in self.rows:
             self.rows.append(row)
         return self.rows.index(row)
 
 
-def _command(app: AlmaJob, installed: Installed, table: _Table) -> dict[str, Any] | None:
-    try:
-        made = installed.load()(app, None, cmd_name=installed.name)
-        parser = made.get_parser(installed.name)
-        columns = [str(column) for column in getattr(made, "columns", ())]
-        return {
-            "summary": made.get_description().partition("\n")[0],
-            "options": table.options(parser, columns),
-            "arguments": [_value(action, ()) for action in _shown(parser) if not action.option_strings],
-        }
-    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001  # whatever a plugin raises
-        return None
+def describe_options(command: Any, name: str, app: AlmaJob) -> dict[str, Any]:
+    """Describe a command, and what can be typed after its name.
+
+    Args:
+        command: its class.
+        name: under which it is installed.
+        app: an application in which it can stand.
+    """
+    made = command(app, None, cmd_name=name)
+    parser = made.get_parser(name)
+    columns = [str(column) for column in getattr(made, "columns", ())]
+    return {
+        "summary": made.get_description().partition("\n")[0],
+        "options": _options(parser, columns),
+        "arguments": [_value(action, ()) for action in _shown(parser) if not action.option_strings],
+    }
+
+
+def _options(parser: argparse.ArgumentParser, columns: Iterable[str]) -> list[list[Any]]:
+    return [_option(action, columns) for action in _shown(parser) if action.option_strings]
+
+
+def _option(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
+    names = [name for name in action.option_strings if "_" not in name]
+    return [names, _value(action, columns) if action.nargs != 0 else None, _help(action)]
 
 
 def _shown(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -1,28 +1,29 @@
 """What ``-f`` offers: our own formatters, and those that other distributions add to cliff's groups.
 
-cliff's own import their libraries for every command, break on odd variables, and print what can be run.
+cliff's own import their libraries for every command, break on odd variables, and print what can be run. One
+of another distribution is imported when it is chosen, and not here: see ``foreign``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cliff.formatters.base import Formatter, ListFormatter, SingleFormatter
 
-from almajob.errors import ConfigurationError
 from almajob.formatters.delimited import Csv
 from almajob.formatters.documents import Json, Yaml
 from almajob.formatters.lines import Values
 from almajob.formatters.shell import Shell
 from almajob.formatters.tables import Table
+from almajob.names import LIST, SHOW
 
-LIST, SHOW = "cliff.formatter.list", "cliff.formatter.show"
-"""cliff's two groups: for several things, and for one."""
+if TYPE_CHECKING:
+    from almajob.formatters.foreign import Foreign
+
 _OWN: dict[str, Callable[[], Formatter]] = {
     "csv": Csv,
     "json": Json,
@@ -41,7 +42,7 @@ class Choice(NamedTuple):
 
 
 class Formatters:
-    """The formatters of some groups, by name; what cliff asks of stevedore's manager, and no more.
+    """The formatters of some groups, by name; what cliff asks of stevedore's manager, and the choice of one.
 
     Args:
         groups: of cliff's groups, those whose formatters are offered.
@@ -50,58 +51,95 @@ class Formatters:
 
     def __init__(self, groups: Sequence[str], others: Iterable[EntryPoint]) -> None:
         kinds = tuple({LIST: ListFormatter, SHOW: SingleFormatter}[group] for group in groups)
-        own = {name: make() for name, make in _OWN.items()}
-        found = {name: formatter for name, formatter in own.items() if isinstance(formatter, kinds)}
-        for point in others:
-            if point.group in groups and not point.value.startswith("cliff.") and point.name not in _OWN:
-                found.setdefault(point.name, _foreign(point))
-        self._choices = {name: Choice(name, formatter) for name, formatter in found.items()}
+        own = {name: made for name, make in _OWN.items() if isinstance(made := make(), kinds)}
+        self._foreign = _make_foreign(foreign_formats(others), groups)
+        self._all: dict[str, Any] = {**own, **self._foreign}
 
     def names(self) -> list[str]:
         """Name them all."""
-        return list(self._choices)
+        return list(self._all)
 
     def __iter__(self) -> Iterator[Choice]:
-        return iter(self._choices.values())
+        return iter(map(self.__getitem__, self._all))
 
     def __getitem__(self, name: str) -> Choice:
-        return self._choices[name]
+        return Choice(name, self._all[name])
 
+    def open_chosen(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options of another distribution's formatter to a command's parser once one is chosen.
 
-def _foreign(point: EntryPoint) -> Any:
-    """Make another distribution's formatter; one that cannot be made is refused when it is chosen."""
-    try:
-        # What it prints would stand before the result.
-        with redirect_stdout(sys.stderr):
-            return point.load()()
-    except (Exception, SystemExit, GeneratorExit) as error:  # noqa: BLE001  # whatever a plugin raises
-        return Broken(point, error)
-
-
-class Broken(ListFormatter, SingleFormatter):
-    """A formatter that another distribution has, and that cannot be made."""
-
-    def __init__(self, point: EntryPoint, error: BaseException) -> None:
-        named = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
-        self._refusal = ConfigurationError(
-            f"The format {point.name!r} cannot be used.",
-            why=f"{named} ({point.value}): {type(error).__name__}: {error}",
-            cure="Repair, upgrade or uninstall that plugin, or choose another format.",
-        )
-
-    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
-        """Take no options."""
-
-    def refuse(self) -> None:
-        """Say why it cannot be used.
-
-        Raises:
-            ConfigurationError: in any case.
+        They are not known before ``-f`` has been read, so the words are searched for it first.
         """
-        raise self._refusal
+        if not self._foreign:
+            return
+        parse = parser.parse_known_args
 
-    def emit_list(self, *_given: Any) -> None:
-        self.refuse()
+        def parse_known_args(
+            args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+        ) -> tuple[argparse.Namespace, list[str]]:
+            words = list(sys.argv[1:] if args is None else args)
+            foreign = self._foreign.get(_chosen(parser, words))
+            try:
+                if foreign is None:
+                    return parse(words, namespace)
+                foreign.open(parser)
+                found = parse(words, namespace)
+                # parse_args would refuse these, too, when nobody ends the process any more.
+                wrong = f"unrecognized arguments: {' '.join(found[1])}" if found[1] else foreign.parse()
+                if wrong:
+                    parser.error(wrong)
+            except BaseException:
+                self.close()
+                raise
+            return found
 
-    def emit_one(self, *_given: Any) -> None:
-        self.refuse()
+        parser.parse_known_args = parse_known_args  # type: ignore[method-assign, assignment]
+
+    def close(self) -> None:
+        """End the process of the one that was chosen."""
+        for foreign in self._foreign.values():
+            foreign.close()
+
+
+def _make_foreign(claims: Mapping[str, Sequence[EntryPoint]], groups: Collection[str]) -> dict[str, Foreign]:
+    if not claims:
+        return {}
+    # Most have none.
+    from almajob.formatters.foreign import Foreign
+
+    return {
+        name: Foreign(name, points, groups)
+        for name, points in claims.items()
+        if name not in _OWN and any(point.group in groups for point in points)
+    }
+
+
+def foreign_formats(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+    """Return the claims of other distributions, and not of cliff itself, by the names of formats."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in points:
+        if not point.value.startswith("cliff."):
+            found.setdefault(point.name, []).append(point)
+    return found
+
+
+def is_own(name: str) -> bool:
+    """Whether a format's name is one of ours."""
+    return name in _OWN
+
+
+def _chosen(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
+    """Find the format that the words name; empty where they name none."""
+    scout = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    scout.set_defaults(formatter="")
+    for action in parser._actions:
+        if action.dest == "formatter" and action.option_strings:
+            scout.add_argument(*action.option_strings, dest="formatter")
+        elif action.nargs == 0 and action.option_strings:
+            # Flags of one letter may stand before it in one word: -qf NAME.
+            scout.add_argument(*action.option_strings, dest=f"{action.dest} ", action="store_true")
+    try:
+        return str(scout.parse_known_args(words)[0].formatter)
+    except argparse.ArgumentError:
+        # The parser itself will tell.
+        return ""

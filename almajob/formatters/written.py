@@ -12,6 +12,7 @@ from cliff.formatters.base import ListFormatter, SingleFormatter
 
 from almajob import stdout
 from almajob.errors import ResultLost
+from almajob.visible import visible
 
 Row = Sequence[Any]
 
@@ -52,7 +53,7 @@ class OfSeveral(ListFormatter):
         stdout: TextIO,
         parsed_args: argparse.Namespace,
     ) -> None:
-        stdout.writelines(self.several(column_names, data, parsed_args))
+        _write(self.several(column_names, data, parsed_args), stdout)
 
 
 class OfOne(SingleFormatter):
@@ -68,4 +69,9 @@ class OfOne(SingleFormatter):
     def emit_one(
         self, column_names: Sequence[str], data: Row, stdout: TextIO, parsed_args: argparse.Namespace
     ) -> None:
-        stdout.writelines(self.one(column_names, data, parsed_args))
+        _write(self.one(column_names, data, parsed_args), stdout)
+
+
+def _write(texts: Iterable[str], stdout: TextIO) -> None:
+    """Write texts as they are to a file or a pipe; on a terminal nothing in them is obeyed."""
+    stdout.writelines((visible(text, keep="\n") for text in texts) if stdout.isatty() else texts)

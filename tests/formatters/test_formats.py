@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,8 +22,10 @@ from almajob.app import AlmaJob
 from almajob.columns import shown
 from almajob.formatters import delimited, shell
 from almajob.formatters.cells import text
+from almajob.visible import visible
 from tests.conftest import Run
 from tests.fake_alma import FakeAlma, job
+from tests.terminals import Terminal
 
 HOSTILE = "$(touch PWNED) `touch PWNED` ';touch PWNED;' \" \\ \x1b[31m \n \t #"
 JOBS = [job("S1", HOSTILE), job("S2", "=cmd|'/c calc'!A1"), job("M3", "作業 -5")]
@@ -114,26 +117,69 @@ def test_shell_output_survives_eval(site: FakeAlma, almajob: Run) -> None:
         assert subprocess.run(["ls"], capture_output=True, text=True, check=True).stdout == ""
 
 
+@pytest.mark.parametrize("program", ["sh", "bash", "zsh"])
 @given(
     st.lists(
-        st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30), max_size=20
+        st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30)
+        | st.sampled_from(
+            ("=1", "=ls", "a:=ls", "~", "~root", "a=~", "!!", "*", "a*", "{a,b}", "a b", "''", "-n")
+        ),
+        max_size=20,
     )
 )
-def test_any_value_survives_eval(values: list[str]) -> None:
-    """In bash, whatever it is."""
+def test_any_value_survives_eval(program: str, values: list[str]) -> None:
+    """In sh, bash and zsh, whatever it is; a shell that is not installed is passed over."""
+    if shutil.which(program) is None:
+        pytest.skip(f"there is no {program}")
     written = io.StringIO()
     names = [f"v{number}" for number in range(len(values))]
     options = AlmaJob().parser.parse_args([])
     options.prefix = ""
     shell.Shell().emit_one(names, values, written, options)
-    script = 'eval "$(cat)"; for name in "$@"; do printf "%s\\0" "${!name}"; done'
+    shown = "".join(f'printf "%s\\0" "${name}"; ' for name in names)
     ran = subprocess.run(
-        ["bash", "-c", script, "bash", *names],
+        [program, *(["-f"] if program == "zsh" else []), "-c", f'eval "$(cat)"; {shown}'],
         input=written.getvalue().encode(),
         capture_output=True,
         check=True,
     )
-    assert ran.stdout.decode().split("\0")[:-1] == values
+    assert (ran.stdout.decode().split("\0")[:-1], ran.stderr) == (values, b"")
+
+
+# An operating system command that sets the title, a colour, the same as C1, and a name that reads backwards.
+STEERING = "a\x1b]0;title\x07b\x1b[31mc\x9b31md\x9d0;e\x9cf\u202eg\x7fh\tü"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list", "-f", "csv"),
+        ("list", "-f", "csv", "--quote", "none", "--csv-raw"),
+        ("list", "-f", "value"),
+        ("list", "-f", "json"),
+        ("list", "-f", "yaml"),
+        ("list",),
+        ("show", "S1", "-f", "shell"),
+        ("show", "S1", "-f", "value"),
+        ("show", "S1"),
+    ],
+    ids=" ".join,
+)
+def test_a_terminal_obeys_nothing_in_a_name(site: FakeAlma, words: tuple[str, ...]) -> None:
+    """Whatever the format: what steers it, or turns the reading order, is spelled out."""
+    site.jobs([job("S1", STEERING)])
+    with Terminal("--env", "sandbox", *words, "-c", "name") as terminal:
+        assert terminal.end() == 0
+        seen = terminal.written.replace("\r\n", "\n")
+    assert visible(seen, keep="\n") == seen
+    assert "31mc" in seen
+
+
+@pytest.mark.parametrize("words", [("list", "-f", "csv"), ("show", "S1", "-f", "shell")], ids=" ".join)
+def test_a_pipe_gets_a_name_as_it_is(site: FakeAlma, almajob: Run, words: tuple[str, ...]) -> None:
+    """Exactly: a program reads it, and knows what it does."""
+    site.jobs([job("S1", STEERING)])
+    assert STEERING in almajob("--env", "sandbox", *words, "-c", "name").out
 
 
 @pytest.mark.parametrize(

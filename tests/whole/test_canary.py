@@ -477,9 +477,10 @@ def test_nothing_that_escapes_shows_the_key(cage: Cage, site_packages: Path, wor
         assert part in done.err, part
     # Of the thread, of the finalizer, at the end; and of what escaped.
     assert done.err.count("almajob: a bug in almajob: ValueError: (hidden)\n") == 3
-    assert "almajob: a bug in almajob: Odd: escaped: (hidden)\n" in done.err
+    whose = "the command 'leaks', from almajob-leaks 1.2 (aj_leaks:Leaks)"
+    assert f"almajob: a bug in {whose}: Odd: escaped: (hidden)\n" in done.err
     assert done.err.count("Traceback") == (5 if words else 1), "but its own"
-    assert "a bug in almajob: Odd" in log.read_text("utf-8")
+    assert f"a bug in {whose}: Odd" in log.read_text("utf-8")
 
 
 def test_a_bug_before_almajob_is_there_is_told_shortly(cage: Cage, tmp_path: Path) -> None:

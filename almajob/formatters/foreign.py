@@ -1,0 +1,224 @@
+"""A formatter of another distribution: chosen with ``-f``, it works in a process of its own.
+
+So it cannot end almajob after a start, nor change an option of ours: whatever it does is told by its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint
+from typing import Any, TextIO
+
+from cliff.columns import FormattableColumn
+
+from almajob.errors import ConfigurationError, ResultLost, name_error
+from almajob.formatters.cells import human, machine
+from almajob.isolated import Ended, Failed, Process
+from almajob.names import LIST, SHOW, is_contested, origin
+from almajob.visible import visible
+
+_REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
+LOAD, _PARSE, _EMIT = (f"almajob.formatters.hosted:{name}" for name in ("load", "parse", "emit"))
+"""What its process is asked for."""
+
+
+class Foreign:
+    """A formatter of another distribution, in the form in which cliff takes one.
+
+    Nothing is imported before ``open``.
+
+    Args:
+        name: of the format.
+        claims: all entry points that claim it.
+        groups: of cliff's groups, those that are offered.
+    """
+
+    def __init__(self, name: str, claims: Sequence[EntryPoint], groups: Collection[str]) -> None:
+        self._name = name
+        self._claims = claims
+        self._values = {point.group: point.value for point in claims if point.group in groups}
+        self._process: Process | None = None
+        self._words: list[str] = []
+        self._options: list[str] = []
+        # Whether it has a form for several things or for one is asked so.
+        if LIST in self._values:
+            self.emit_list = self._emit_list
+        if SHOW in self._values:
+            self.emit_one = self._emit_one
+
+    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+        """Add nothing: its options are there once it has been chosen."""
+
+    def open(self, parser: argparse.ArgumentParser) -> None:
+        """Import it in a process of its own, and add its options to a command's parser.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        if is_contested(self._claims):
+            raise self._refusal("it is claimed by several plugins")
+        self._process = Process(is_heard=True)
+        try:
+            described = self._process.call(LOAD, self._values)
+            self._add_options(parser, described)
+        except Failed as error:
+            raise self._refusal(str(error)) from None
+        except Ended as end:
+            raise self._refusal(f"its import {end}") from None
+        except (TypeError, ValueError, LookupError, argparse.ArgumentError) as error:
+            raise self._refusal(f"it has odd options: {name_error(error)}") from None
+
+    def _add_options(self, parser: argparse.ArgumentParser, described: Iterable[Mapping[str, Any]]) -> None:
+        group = parser.add_argument_group(self._name)
+        for option in described:
+            # One that is there already stays what it is.
+            names = [name for name in option["names"] if name not in parser._option_string_actions]
+            if names:
+                metavar = option.get("metavar")
+                group.add_argument(
+                    *names,
+                    action=_Kept,
+                    words=self._words,
+                    dest=f"{self._name} {names[0]}",
+                    nargs=option["nargs"],
+                    default=argparse.SUPPRESS,
+                    metavar=tuple(metavar) if isinstance(metavar, list) else metavar,
+                    help=option["help"],
+                )
+            self._options += names
+
+    def parse(self) -> str:
+        """Hand it its options of the command line; returns what is wrong with them."""
+        assert self._process is not None
+        try:
+            return str(self._process.call(_PARSE, self._words, self._options))
+        except (Ended, Failed) as error:
+            raise self._refusal(f"it cannot read its options: {error}") from None
+
+    def _emit_list(
+        self,
+        column_names: Sequence[str],
+        data: Iterable[Sequence[Any]],
+        stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        self._emit(LIST, column_names, data, stdout, parsed_args)
+
+    def _emit_one(
+        self,
+        column_names: Sequence[str],
+        data: Sequence[Any],
+        stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        self._emit(SHOW, column_names, [data], stdout, parsed_args)
+
+    def _emit(
+        self,
+        group: str,
+        column_names: Sequence[str],
+        rows: Iterable[Sequence[Any]],
+        stdout: TextIO,
+        parsed_args: argparse.Namespace,
+    ) -> None:
+        terminal = _size(stdout)
+        cells = [[_sent(cell, is_terminal=bool(terminal)) for cell in row] for row in rows]
+        options = {name: value for name, value in vars(parsed_args).items() if _is_plain(value)}
+        assert self._process is not None
+        try:
+            # Who prints much may take long.
+            written = self._process.call(
+                _EMIT, group, list(column_names), cells, options, terminal, limit=None
+            )
+        except Failed as error:
+            raise self._loss(str(error)) from None
+        except Ended as end:
+            raise self._loss(f"it {end}") from None
+        _write(base64.b64decode(written), stdout)
+
+    def close(self) -> None:
+        """End its process."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _refusal(self, cause: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"The format {self._name!r} cannot be used.", why=self._blame(cause), cure=_REPAIR
+        )
+
+    def _loss(self, cause: str) -> ResultLost:
+        return ResultLost(
+            f"The format {self._name!r} could not print the result.", why=self._blame(cause), cure=_REPAIR
+        )
+
+    def _blame(self, cause: str) -> str:
+        return f"{'; '.join(dict.fromkeys(map(origin, self._claims)))}: {cause}"
+
+
+class _Kept(argparse.Action):
+    """An option whose words are kept for somebody else's parser."""
+
+    def __init__(self, *given: Any, words: list[str], **more: Any) -> None:
+        super().__init__(*given, **more)
+        self._words = words
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        name = option_string or ""
+        if isinstance(values, list):
+            self._words += [name, *values]
+        else:
+            # A value may begin as an option does.
+            self._words.append(name if values is None else f"{name}={values}")
+
+
+def _size(stdout: TextIO) -> list[int]:
+    """Return columns and lines of stdout, where it is a terminal."""
+    if not stdout.isatty():
+        return []
+    try:
+        return list(os.get_terminal_size(stdout.fileno()))
+    except (OSError, ValueError):
+        return [80, 24]
+
+
+def _sent(cell: Any, *, is_terminal: bool) -> Any:
+    """Put a cell into JSON: a list of its forms for programs and for people, or what it is."""
+    if not isinstance(cell, FormattableColumn):
+        return cell if isinstance(cell, (str, int, float, bool, type(None))) else str(cell)
+    return [_seen(machine(cell)) if is_terminal else machine(cell), human(cell)]
+
+
+def _seen(value: Any) -> Any:
+    """Spell out control characters in all texts of a value: its formatter may write them as they are."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, list):
+        return [_seen(each) for each in value]
+    return {visible(name): _seen(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, (str, int, float, bool, type(None)))
+
+
+def _write(written: bytes, stdout: TextIO) -> None:
+    try:
+        text = written.decode("utf-8")
+    except UnicodeDecodeError:
+        # No text, as a spreadsheet is none.
+        stdout.flush()
+        stdout.buffer.write(written)
+    else:
+        stdout.write(text)

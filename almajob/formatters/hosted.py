@@ -1,0 +1,176 @@
+"""Another distribution's formatter, as it lives in a process of its own; see ``foreign`` for who asks it.
+
+Each function is called there, in this order, with JSON and for JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from cliff.columns import FormattableColumn
+
+from almajob.names import LIST
+
+
+class _Parser(argparse.ArgumentParser):
+    """A formatter's own: it knows nothing of a command's options, and cannot touch them."""
+
+    wrong = ""
+
+    def error(self, message: str) -> Any:
+        self.wrong = message
+        raise SystemExit(2)
+
+
+class _Hosted:
+    """The formatter that was loaded last.
+
+    Attributes:
+        objects: by the groups of its entry points.
+        parser: of its options.
+        options: that were given.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+        self.parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+        self.options = argparse.Namespace()
+
+
+_hosted: list[_Hosted] = []
+
+
+def load(values: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Make a formatter and ask for its options.
+
+    Args:
+        values: what its entry points name, as ``module:Class``, by their groups.
+
+    Returns:
+        Its options, in the words of ``add_argument``.
+
+    Raises:
+        TypeError: it is no formatter.
+    """
+    hosted = _Hosted()
+    # Often one class is in both groups.
+    made = {value: EntryPoint("", value, "").load()() for value in dict.fromkeys(values.values())}
+    for group, value in values.items():
+        hosted.objects[group] = made[value]
+        if not callable(getattr(made[value], _method(group), None)):
+            raise TypeError(f"it is no formatter of {group}: it has no {_method(group)}")
+    for formatter in made.values():
+        formatter.add_argument_group(hosted.parser)
+    _hosted[:] = [hosted]
+    return [_describe_option(action, hosted.parser) for action in hosted.parser._actions]
+
+
+def _method(group: str) -> str:
+    return "emit_list" if group == LIST else "emit_one"
+
+
+def _describe_option(action: argparse.Action, parser: argparse.ArgumentParser) -> dict[str, Any]:
+    if not action.option_strings:
+        raise TypeError(f"it wants an argument of its own, {action.dest}")
+    described: dict[str, Any] = {"names": list(action.option_strings), "nargs": action.nargs}
+    # As it is written in the formatter, with its default filled in.
+    described["help"] = (
+        action.help
+        if action.help in (None, argparse.SUPPRESS)
+        else parser._get_formatter()._expand_help(action).replace("%", "%%")
+    )
+    if action.nargs != 0:
+        choices = ",".join(map(str, action.choices or ()))
+        described["metavar"] = action.metavar or (f"{{{choices}}}" if choices else action.dest.upper())
+    return described
+
+
+def parse(words: Sequence[str], names: Sequence[str]) -> str:
+    """Parse the options of the command line that are the formatter's.
+
+    Args:
+        words: the options with their values.
+        names: of the options that are the formatter's; it has no others.
+
+    Returns:
+        What is wrong with them; empty where nothing is.
+    """
+    (hosted,) = _hosted
+    for action in hosted.parser._actions:
+        if not set(names) & set(action.option_strings):
+            # An option of ours has its name: it is not asked for, and gets our value.
+            action.required = False
+            action.default = argparse.SUPPRESS
+    try:
+        hosted.parser.parse_args(list(words), hosted.options)
+    except SystemExit:
+        return hosted.parser.wrong or "they are no options with which something is printed"
+    return ""
+
+
+def emit(
+    group: str,
+    column_names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    options: Mapping[str, Any],
+    terminal: Sequence[int],
+) -> str:
+    """Print a result.
+
+    Args:
+        group: in which the formatter is used.
+        column_names: the header.
+        rows: of cells as ``foreign`` sends them; for one thing, one row.
+        options: of the command.
+        terminal: columns and lines of stdout, where it is one.
+
+    Returns:
+        What the formatter wrote, in base64.
+    """
+    if terminal:
+        os.environ["COLUMNS"], os.environ["LINES"] = map(str, terminal)
+    written = io.BytesIO()
+    stream = _Result(written, encoding="utf-8", errors="backslashreplace", newline="")
+    stream.is_terminal = bool(terminal)
+    (hosted,) = _hosted
+    given = argparse.Namespace(**{**options, **vars(hosted.options)})
+    formatter = hosted.objects[group]
+    cells = (tuple(map(_cell, row)) for row in rows)
+    with redirect_stdout(stream):
+        if group == LIST:
+            formatter.emit_list(tuple(column_names), cells, stream, given)
+        else:
+            formatter.emit_one(tuple(column_names), next(cells), stream, given)
+    stream.flush()
+    return base64.b64encode(written.getvalue()).decode("ascii")
+
+
+class _Result(io.TextIOWrapper):
+    """What a formatter takes for stdout."""
+
+    is_terminal = False
+
+    def isatty(self) -> bool:
+        return self.is_terminal
+
+
+class _Cell(FormattableColumn[Any]):
+    """A cell in its two forms."""
+
+    def __init__(self, machine: Any, human: str) -> None:
+        super().__init__(machine)
+        self._human = human
+
+    def human_readable(self) -> str:
+        return self._human
+
+
+def _cell(sent: Any) -> Any:
+    return _Cell(*sent) if isinstance(sent, list) else sent

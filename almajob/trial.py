@@ -1,0 +1,51 @@
+"""What is asked about a command of another distribution, in a process of its own; see ``isolated``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from almajob.app import AlmaJob
+from almajob.completion.describing import describe_options
+from almajob.conformance import violations
+from almajob.discovery import loaded
+from almajob.errors import ConfigurationError
+from almajob.names import GROUP
+from almajob.overview import summary_of
+
+
+@cache
+def _app() -> AlmaJob:
+    return AlmaJob()
+
+
+def load_command(name: str, value: str) -> tuple[str, str]:
+    """Import a command.
+
+    Args:
+        name: of its entry point.
+        value: the class, as ``module:Class``.
+
+    Returns:
+        Why it cannot be used, empty where it can; and the first line of its description.
+    """
+    try:
+        return "", summary_of(EntryPoint(name, value, GROUP))
+    except ConfigurationError as error:
+        return error.why, ""
+
+
+def check_command(name: str, value: str) -> list[str]:
+    """Import a command and return which rules it does not keep.
+
+    Args:
+        name: of the command, as it is typed.
+        value: the class.
+    """
+    return violations(loaded(EntryPoint(name, value, GROUP)), name, _app())
+
+
+def describe_command(name: str, value: str) -> dict[str, Any]:
+    """Import a command and describe what can be typed after its name; arguments as of ``check_command``."""
+    return describe_options(loaded(EntryPoint(name, value, GROUP)), name, _app())
