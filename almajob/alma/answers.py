@@ -36,13 +36,20 @@ class Reading:
     Attributes:
         clock: the server's time when the answer came, seconds since the epoch; None where it told none.
         clock_error: seconds by which it may be off: the header has whole seconds, an answer takes a while.
-        is_replayed: whether a cache on the way answered with what Alma said to an earlier request.
+        is_cached: whether a cache on the way says that it answered instead of the server.
+        is_late: whether it is older, by its own Date, than an answer that came before it.
     """
 
     document: dict[str, Any]
     clock: float | None = None
     clock_error: float = 0.0
-    is_replayed: bool = False
+    is_cached: bool = False
+    is_late: bool = False
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether it may be what the server said to an earlier request."""
+        return self.is_cached or self.is_late
 
 
 def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
@@ -52,6 +59,41 @@ def clock_of(date: str | None, took: float) -> tuple[float | None, float]:
     except (ValueError, OverflowError):
         return None, 0.0
     return told + 0.5, 0.5 + took
+
+
+class DateCheck:
+    """Finds answers that are older, by their Date headers, than those before them.
+
+    The hosts of one service may differ by a minute. One that is further ahead must not make all others look
+    old for good: what two answers say, one after the other, counts for more than what one said before.
+    """
+
+    _DIFFER = 60.0
+    _REMEMBERED = 600.0
+
+    def __init__(self) -> None:
+        self._latest: tuple[float, float] | None = None
+        self._late: tuple[float, float] | None = None
+
+    def is_late(self, clock: float | None, now: float) -> bool:
+        """Whether an answer is older than one before it.
+
+        Args:
+            clock: its Date, seconds since the epoch; None where it has none.
+            now: when it came, by a clock that never jumps, in seconds.
+        """
+        if clock is None:
+            return False
+        latest, late = self._latest, self._late
+        if latest is None or now - latest[1] > self._REMEMBERED or clock >= latest[0] - self._DIFFER:
+            self._latest, self._late = (clock, now), None
+            return False
+        self._late = (clock, now) if late is None else late
+        if late is None or now - late[1] < 2.0 or clock - late[0] < now - late[1] - 2.0:
+            return True
+        # It goes on as time does: it is the other one that was wrong.
+        self._latest, self._late = (clock, now), None
+        return False
 
 
 def came_from_cache(age: str | None) -> bool:

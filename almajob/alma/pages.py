@@ -61,8 +61,8 @@ class Listing:
 
     Attributes:
         instances: each once, the newest first, as Alma gives them.
-        is_complete: whether as many came as Alma counts, none behind them, and no cache on the way answered
-            instead of Alma.
+        is_complete: whether as many came as Alma counts, none behind them, and Alma itself answered.
+        is_cached: whether a cache on the way answered instead.
         clock: Alma's time when it began to answer, seconds since the epoch; None where it told none.
         clock_error: seconds by which that may be off.
     """
@@ -71,6 +71,7 @@ class Listing:
     is_complete: bool
     clock: float | None = None
     clock_error: float = 0.0
+    is_cached: bool = False
 
 
 def all_instances(
@@ -92,13 +93,13 @@ def all_instances(
     offset = 0
     is_full = False
     first: Reading | None = None
-    has_old = False
+    is_cached = False
     while total is not None and (offset < total or is_full) and offset < _MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
             job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
         )
         first = first or reading
-        has_old |= reading.is_replayed
+        is_cached |= reading.is_cached
         total = page.total
         offset += len(page.instances)
         is_full = len(page.instances) >= PAGE
@@ -112,8 +113,8 @@ def all_instances(
             break
     assert first is not None
     # An answer that counts nothing may be anything; it proves no absence.
-    is_complete = total is not None and len(found) >= total and not has_old
-    return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error)
+    is_complete = total is not None and len(found) >= total and not is_cached
+    return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error, is_cached)
 
 
 def every(page_at: Callable[[int], Page[T]], what: str) -> Iterator[T]:

@@ -7,6 +7,7 @@ Source: https://developers.exlibrisgroup.com/alma/apis/#error and answers seen i
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ NO_SUCH_JOB = frozenset({"402215", "402216"})
 NO_SUCH_SET = frozenset({"60107"})
 BAD_QUERY = frozenset({"60106", "40166410"})
 # As a start's answer names its run.
-_RUN_LINK = re.compile(rb"/instances/[0-9]+")
+_RUN_LINK = re.compile(r"/instances/[0-9]+")
 _KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
 
 _KEY_PAGE = "https://developers.exlibrisgroup.com/manage/keys/"
@@ -153,7 +154,7 @@ def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | Al
         # A part of an answer (206), or one that somebody in between has changed (203), proves nothing.
         return document if http_status == 200 else _no_alma_error(http_status, host)
     error = _typed(http_status, refusal)
-    error.names_run = bool(_RUN_LINK.search(body))
+    error.names_run = bool(_RUN_LINK.search(json.dumps(document)))
     return error
 
 

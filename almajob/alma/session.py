@@ -17,6 +17,7 @@ from almajob.alma import breaking, calls, failures, files, refusals
 from almajob.alma.answers import (
     CALLS_LEFT,
     Answer,
+    DateCheck,
     Reading,
     answer_of,
     body_of,
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _ROOM_SECONDS = 10.0  # For which the room that was made for a start is kept.
-# By which the Date headers of Alma's hosts may differ from one another.
-_DATES_DIFFER = 60.0
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
@@ -75,7 +74,7 @@ class Session:
         self._pacing = pacing
         self._environment = environment
         self._room_until = 0.0
-        self._latest_clock = 0.0
+        self._dates = DateCheck()
         self._of_post: tuple[AlmajobError | None, str | None, int] | None = None
         parts = urlsplit(base_url)
         self.host = parts.netloc
@@ -150,10 +149,8 @@ class Session:
 
     def _reading(self, answer: Answer, document: dict[str, Any], took: float) -> Reading:
         clock, error = clock_of(answer.date, took)
-        is_old = clock is not None and clock < self._latest_clock - _DATES_DIFFER
-        self._latest_clock = max(self._latest_clock, clock or 0.0)
-        is_replayed = is_old or came_from_cache(answer.age)
-        return Reading(document, clock, error, is_replayed)
+        is_late = self._dates.is_late(clock, time.monotonic())
+        return Reading(document, clock, error, came_from_cache(answer.age), is_late)
 
     def post(
         self,

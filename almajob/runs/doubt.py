@@ -79,7 +79,11 @@ def _story(record: Record) -> str:
     reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
     story = "; ".join(reasons) or "what then happened is not known"
     # One whose record was lost with others is only meant now.
-    return f"It was sent; {story}." if record.trail[0].state is State.PREPARED else f"{story}.".capitalize()
+    return (
+        f"It was sent; {story}."
+        if record.trail[0].state is State.PREPARED
+        else f"{story[:1].upper()}{story[1:]}."
+    )
 
 
 def _until(record: Record) -> str:

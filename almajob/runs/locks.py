@@ -24,9 +24,9 @@ _GLANCE, _CHECK = 0.5, 5.0
 _DAY = 86400.0
 
 
-def key_lock(run_key: str) -> str:
-    """Name the lock of a run key."""
-    return f"key:{run_key}"
+def key_locks(environment: str, identity: str, run_key: str) -> list[str]:
+    """Name the locks of a run key, as ``job_locks`` those of a job."""
+    return sorted(f"key:{place}:{run_key}" for place in {environment, alma_of(identity)})
 
 
 def job_locks(environment: str, identity: str, job_id: str) -> list[str]:

@@ -12,7 +12,7 @@ from almajob.runs.runkey import TAG
 from almajob.store.record import Candidate, Certainty, Record, State
 
 LOOKS = (2.0, 5.0, 10.0, 18.0, 31.0, 51.0, 81.0, 120.0)
-"""When to look for a start without an answer, in seconds after it was sent."""
+"""When to look for a start without an answer, in seconds after it was given up."""
 ABSENT_FOR_GOOD = 3600.0
 """Seconds between the first and the last look that do not show a start, until it counts as not made."""
 CLOCKS_AGREE = 20 * 3600.0

@@ -56,9 +56,8 @@ def judge(job_id: str, answer: Submission | AlmajobError, known: Collection[str]
     """
     if isinstance(answer, Submission):
         if answer.is_replayed or answer.instance_id in known:
-            return Outcome(
-                State.UNKNOWN, f"the answer is an older one, of run {answer.instance_id or 'none'}"
-            )
+            of_run = f", of run {answer.instance_id}" if answer.instance_id else ""
+            return Outcome(State.UNKNOWN, f"the answer is an older one{of_run}")
         if answer.instance_id and answer.job_id == job_id:
             reason = f"Alma named run {answer.instance_id}"
             return Outcome(State.STARTED, reason, answer.instance_id, _time_in(answer.sentence))

@@ -26,6 +26,7 @@ from almajob.store.record import Certainty, Record, State, Step
 LOG = logging.getLogger(__name__)
 
 _UNKNOWN_OFFSET = 3600.0
+_DAY = 24 * slots.HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Ready:
         given: what was asked for.
         parameters: as they are sent, with the tag.
         set: that the job works on; None where the start names none.
-        instances: the job's runs of the last day, as Alma lists them.
+        instances: the job's runs of the last two days, as Alma lists them.
         clock: Alma's time, seconds since the epoch, when ``elapsed`` was this machine's.
     """
 
@@ -73,6 +74,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         trail=(Step(State.PREPARED, now, "meant"),),
         identity=place.identity,
         named_institution=place.institution,
+        kind=place.kind,
         holder=f"process {os.getpid()} on {platform.node()}",
     )
 
@@ -107,28 +109,36 @@ def prepared(
         AlmajobError: something speaks against it; nothing was started.
     """
     job = reread(means.alma, intention.job, place.environment)
-    tag = ""
-    if place.has_tags and runkey.takes_tag(job):
-        start = (draft.institution, draft.environment, draft.job_id, draft.parameters)
-        tag = runkey.tag_of(draft.run_key, draft.attempt, runkey.fingerprint(*start))
+    has_tag = place.has_tags and runkey.takes_tag(job)
+    tag, earlier_tag = runkey.tags_of(draft) if has_tag else ("", "")
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
-    listing = _baseline(intention, draft, means, claimed)
+    listing, is_longer = _baseline(intention, draft, means)
     elapsed = means.clock.elapsed()
+    alma_now = means.clock.now() if listing.clock is None else listing.clock
+    recent = _recent(listing, alma_now) if is_longer else listing.instances
     found = (
-        _tagged(draft, listing, claimed)
+        _tagged(draft, earlier_tag, listing, claimed)
         or _lost(intention, draft, place, means, records)
-        or _running(intention, draft, listing)
+        or _running(intention, draft, recent)
     )
     if found is not None:
         return found
     found_set = check_payload(intention, job, place, means)
-    alma_now = means.clock.now() if listing.clock is None else listing.clock
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
     sent = runkey.tagged(job, intention.parameters.sent, tag)
-    return Ready(record, intention.parameters, sent, found_set, listing.instances, alma_now, elapsed)
+    return Ready(record, intention.parameters, sent, found_set, recent, alma_now, elapsed)
+
+
+def _recent(listing: Listing, now: float) -> tuple[Instance, ...]:
+    """Return the runs of the last two days, which an ordinary start lists."""
+    return tuple(
+        item
+        for item in listing.instances
+        if not isinstance(item.submit_time, datetime) or item.submit_time.timestamp() > now - 2 * _DAY
+    )
 
 
 def refuse_if_full(ready: Ready, place: Place, means: Means, records: Sequence[Record]) -> None:
@@ -164,25 +174,38 @@ def check_payload(intention: Intention, job: Job, place: Place, means: Means) ->
     return None if set_id is None else sets.check(means.alma, job, set_id)
 
 
-def _baseline(intention: Intention, draft: Record, means: Means, claimed: set[str]) -> Listing:
-    """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow."""
+def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listing, bool]:
+    """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow.
+
+    Returns:
+        The list, and whether it begins earlier than that of an ordinary start.
+    """
     now = means.clock.now()
-    since = _may_lack_since(draft, means, now) if draft.tag and draft.is_named else now
+    may_be_lost = bool(draft.tag) and draft.is_named
+    since = _may_lack_since(draft, means, now) if may_be_lost else now
     listing = _listed(intention, means, now, since)
     if listing.clock is not None and abs(listing.clock - now) > slots.HOUR:
-        LOG.warning("This machine's clock is not Alma's: it is %+.0f s off.", now - listing.clock)
+        off = now - listing.clock
+        direction = "ahead of" if off > 0 else "behind"
+        LOG.warning("This machine's clock is %s %s Alma's.", times.length(abs(off)), direction)
         listing = _listed(intention, means, listing.clock, min(since, listing.clock))
-    if draft.tag and draft.is_named and since == now and _has_unknown_tag(draft, listing, claimed):
+    if may_be_lost and since == now and _has_unknown_tag(draft, listing, means):
         # Another ledger started it, or this one before it was restored.
         since = now - LONGEST_MEMORY
         means.ledger.keep_gap(Gap(since, now))
         listing = _listed(intention, means, now if listing.clock is None else listing.clock, since)
-    return _complete(listing)
+    return _complete(listing), since < now
 
 
 def _complete(listing: Listing) -> Listing:
     if listing.is_complete:
         return listing
+    if listing.is_cached:
+        raise Refused(
+            "A proxy answered with an old list of the job's runs; nothing was started.",
+            why="Without today's a start that gets no answer could not be found again.",
+            cure="Have the proxy pass Alma's answers on as they are; then try again.",
+        )
     raise Refused(
         "Alma's list of the job's runs has gaps; nothing was started.",
         why="Without it a start that gets no answer could not be found again.",
@@ -200,12 +223,12 @@ def _may_lack_since(draft: Record, means: Means, now: float) -> float:
     return max(since, now - LONGEST_MEMORY)
 
 
-def _has_unknown_tag(draft: Record, listing: Listing, claimed: set[str]) -> bool:
+def _has_unknown_tag(draft: Record, listing: Listing, means: Means) -> bool:
     """Whether a run was started by almajob of which this ledger knows nothing."""
-    return any(
-        item.id not in claimed and runkey.TAG.search(item.name.replace(draft.job_name, ""))
-        for item in listing.instances
-    )
+    tagged = {
+        item.id for item in listing.instances if runkey.TAG.search(item.name.replace(draft.job_name, ""))
+    }
+    return bool(tagged) and not tagged <= {other.instance_id for other in settle.others_of(draft, means)}
 
 
 def _listed(intention: Intention, means: Means, now: float, since: float) -> Listing:
@@ -266,10 +289,12 @@ def _lost(
     )
 
 
-def _tagged(draft: Record, listing: Listing, claimed: set[str]) -> Record | None:
-    """Find an instance that has this run's tag."""
+def _tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]) -> Record | None:
+    """Find an instance that has this run's tag, or the one that an earlier almajob gave it."""
     tagged = [
-        item for item in listing.instances if draft.tag and draft.tag in item.name and item.id not in claimed
+        item
+        for item in listing.instances
+        if draft.tag and item.id not in claimed and (draft.tag in item.name or earlier_tag in item.name)
     ]
     if tagged:
         # The newest is listed first.
@@ -279,13 +304,13 @@ def _tagged(draft: Record, listing: Listing, claimed: set[str]) -> Record | None
     return None
 
 
-def _running(intention: Intention, draft: Record, listing: Listing) -> Record | None:
+def _running(intention: Intention, draft: Record, recent: Sequence[Instance]) -> Record | None:
     """Find an instance that is running, and may be attached to.
 
     Raises:
         Refused: the job is running, and nobody said what then.
     """
-    running = [item for item in listing.instances if not item.has_ended]
+    running = [item for item in recent if not item.has_ended]
     if not running or intention.options.if_running == "start":
         return None
     if intention.options.if_running == "attach":

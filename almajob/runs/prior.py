@@ -12,7 +12,7 @@ from almajob.store.ledger import Wanted
 from almajob.store.record import Record, alma_of
 from almajob.store.rows import RowKey, key_hash
 
-# A start lists the job's runs since yesterday: up to two days of them, whose records must be there.
+# An ordinary start lists the job's runs since yesterday: up to two days of them, whose records must be there.
 _READ_BACK = 72 * HOUR
 
 
@@ -45,13 +45,20 @@ def is_here(record: Record, called: Record) -> bool | None:
     """
     if alma_of(record.identity) == alma_of(called.identity):
         return True
-    if record.environment != called.environment:
+    if record.environment != called.environment or _are_of_two_kinds(record, called):
         return False
     if record.named_institution and called.named_institution:
         return record.named_institution.casefold() == called.named_institution.casefold()
     if record.institution and called.institution:
-        return record.institution.casefold() == called.institution.casefold()
+        is_same = record.institution.casefold() == called.institution.casefold()
+        # Sandbox and production of an institution have one name; earlier records do not say which it was.
+        return None if is_same and not record.kind else is_same
     return None
+
+
+def _are_of_two_kinds(one: Record, other: Record) -> bool:
+    """Whether one is of a sandbox and the other of production, though their sections have one name."""
+    return bool(one.kind and other.kind) and one.kind != other.kind
 
 
 def of_here(draft: Record, records: Iterable[Record]) -> list[Record]:
@@ -78,6 +85,7 @@ def _is_question(draft: Record, record: Record, here: bool | None) -> bool:
         return (record.is_open and record.job_id == draft.job_id) or is_this_run(draft, record)
     # Institutions that differ by the ini's word are two; one that Alma names otherwise may be the same.
     is_apart = bool(record.named_institution and draft.named_institution)
+    is_apart |= _are_of_two_kinds(record, draft)
     return not is_apart and draft.is_named and is_same_key(draft, record)
 
 
@@ -90,24 +98,30 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
     here = is_here(record, called)
     if here:
         return
-    known = record.institution and called.institution
-    other = f"the institution {record.institution}" if known else "perhaps another institution"
-    now = f", and this one leads to {called.institution}" if known else ""
-    why = f"It was made with another key of [{record.environment}], in {other}{now}."
+    before, now = (item.named_institution or item.institution for item in (record, called))
+    is_told = before and now and before.casefold() != now.casefold()
+    other = (
+        f"of the institution {before}; this one is {now}'s" if is_told else "perhaps of another institution"
+    )
+    why = f"It was made with another key or address of [{record.environment}], {other}."
     if record.has_run:
-        raise Refused(
+        error = Refused(
             f"It cannot be told whether {record.job_name!r} was started here under the run key "
             f"{record.run_key!r}; nothing was sent.",
             why=why,
-            cure="If these are two institutions: write institution = NAME into each one's section,\n"
-            f"or choose another --run-key. almajob runs show {record.id} shows the run that has this one.",
+            cure=f"almajob runs show {record.id} shows the run that has it. To start the job here:\n"
+            "--run-key NAME, a new one. A line institution = NAME in the sections keeps later starts apart.",
         )
-    raise Refused(
-        f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
-        why=why,
-        cure="Use the ini with which it was started. If you know what became of it:\n"
-        f"almajob --env {record.environment} runs resolve {record.id} --not-started",
-    )
+    else:
+        error = Refused(
+            f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
+            why=why,
+            cure="Use the ini with which it was started. Only if Monitor Jobs there does not show it:\n"
+            f"almajob --env {record.environment} runs resolve {record.id} --not-started",
+        )
+    # Nor can it be told that nothing was started, where it is the same run that is asked for.
+    error.is_retry_safe = not is_this_run(called, record)
+    raise error
 
 
 def is_same_key(one: Record, other: Record) -> bool:

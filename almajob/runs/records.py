@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from almajob.alma.statuses import is_good
 from almajob.errors import AlmajobError, Refused
 from almajob.runs.doubt import in_doubt
-from almajob.runs.runkey import normal_key
+from almajob.runs.runkey import key_in, normal_key
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.record import Record
+from almajob.store.record import Record, alma_of
 from almajob.store.rows import key_hash
 
 LOG = logging.getLogger(__name__)
@@ -97,7 +97,20 @@ def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def process_id(ledger: Ledger, text: str, *, environment: str, now: float) -> str:
+def is_of(record: Record, environment: str, identity: str) -> bool:
+    """Whether a record is of an environment, or of the same Alma under another section's name.
+
+    Args:
+        record: of the ledger.
+        environment: the section's name.
+        identity: of the Alma that it leads to; empty where nobody knows.
+    """
+    if not identity or not record.identity:
+        return record.environment == environment
+    return alma_of(record.identity) == alma_of(identity) or record.environment == environment
+
+
+def process_id(ledger: Ledger, text: str, *, environment: str, now: float, identity: str = "") -> str:
     """Give the Process ID that a text stands for.
 
     Args:
@@ -106,16 +119,17 @@ def process_id(ledger: Ledger, text: str, *, environment: str, now: float) -> st
             well) or an id in the ledger.
         environment: the environment's name.
         now: seconds since the epoch.
+        identity: of the Alma that it leads to; empty where nobody knows.
 
     Raises:
         Refused: there is no such run, or it was not started.
         OutcomeUnknown: it cannot be told whether it was started.
         LedgerUnusable: the ledger cannot be read.
     """
-    if text.isascii() and text.isdigit() and not _is_key(ledger, text, environment):
+    if text.isascii() and text.isdigit() and not _is_key(ledger, text, environment, identity):
         return text
     if text == LAST:
-        records = ledger.records(lambda row: row.environment == environment)
+        records = [record for record in ledger.records() if is_of(record, environment, identity)]
         if not records:
             raise Refused(
                 f"Nothing was started in {environment} from here yet.",
@@ -124,7 +138,7 @@ def process_id(ledger: Ledger, text: str, *, environment: str, now: float) -> st
         # What comes from the future was started before the clock was put right.
         record = sorted(records, key=lambda record: record.created <= now)[-1]
     else:
-        record = find_record(ledger, text, environment=environment)
+        record = find_record(ledger, text, environment=environment, identity=identity)
     if record.has_run:
         return record.instance_id
     if record.is_retry_safe:
@@ -135,30 +149,32 @@ def process_id(ledger: Ledger, text: str, *, environment: str, now: float) -> st
     raise in_doubt(record)
 
 
-def _is_key(ledger: Ledger, text: str, environment: str) -> bool:
+def _is_key(ledger: Ledger, text: str, environment: str, identity: str) -> bool:
     """Whether something is a run key; a ledger that cannot be read keeps nobody from looking at a run."""
     hashed = key_hash(text)
     try:
-        return ledger.has(
-            lambda row: row.environment == environment and row.key_hash == hashed, wait=SHORT_WAIT
-        )
+        found = ledger.records(lambda row: row.key_hash == hashed, wait=SHORT_WAIT)
     except LedgerUnusable:
         return False
+    return any(is_of(record, environment, identity) for record in found)
 
 
-def find_record(ledger: Ledger, text: str, *, environment: str = "") -> Record:
+def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: str = "") -> Record:
     """Find a run by its id in the ledger, its run key or its Process ID.
 
     Args:
         ledger: of all environments.
         text: one of the three; of several attempts under one key, the newest is meant.
         environment: look there only.
+        identity: of the Alma that it leads to; empty where nobody knows.
 
     Raises:
         Refused: there is none, or there are several.
         LedgerUnusable: the ledger cannot be read.
     """
-    records = ledger.records(lambda row: environment in ("", row.environment))
+    records = [
+        record for record in ledger.records() if not environment or is_of(record, environment, identity)
+    ]
     found = (
         [record for record in records if record.id == text]
         or _newest([record for record in records if record.run_key == text])
@@ -224,7 +240,7 @@ def _forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[s
     return list(dict.fromkeys([run_key, normal, *(form for form in odd if normal_key(form) == normal)]))
 
 
-def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger) -> None:
+def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger, identity: str = "") -> None:
     """Let an error tell what the ledger has of its run key: who gave up early must not deny a run.
 
     Args:
@@ -232,17 +248,26 @@ def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger) 
         run_key: that was given; without one there is nothing to recall.
         environment: where it was to be started; empty where nobody knows, then it is looked for in all.
         ledger: that may have it.
+        identity: of the Alma that was to be called; empty where nobody knows.
     """
-    if not run_key or not (error.record is None or error.record.is_retry_safe):
+    is_denied = error.is_retry_safe if error.record is None else error.record.is_retry_safe
+    if not run_key or not is_denied:
         return
     try:
-        hashed = {key_hash(form) for form in _forms(ledger, run_key, wait=SHORT_WAIT)}
+        forms = _forms(ledger, run_key, wait=SHORT_WAIT)
         found = ledger.records(
-            lambda row: row.key_hash in hashed and environment in ("", row.environment), wait=SHORT_WAIT
+            lambda row: row.key_hash in {key_hash(key_in(form, row.environment)) for form in forms},
+            wait=SHORT_WAIT,
         )
     except LedgerUnusable:
         # Nobody can tell what there was.
         error.is_retry_safe = False
         return
-    if found and not found[-1].is_retry_safe:
-        error.record = found[-1]
+    here = [record for record in found if not environment or is_of(record, environment, identity)]
+    if not here or here[-1].is_retry_safe:
+        return
+    if identity and here[-1].identity and alma_of(here[-1].identity) != alma_of(identity):
+        # The section led to another Alma then, or had another key: it is neither this run nor none.
+        error.record, error.is_retry_safe = None, False
+    else:
+        error.record = here[-1]

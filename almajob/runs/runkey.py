@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
-from almajob.store.record import checksum
+from almajob.store.record import Record, checksum
 from almajob.visible import visible
 
 PERIODS = ("hour", "day", "week", "month")
@@ -92,9 +92,19 @@ def first_day(period: str, today: date) -> date:
     return begins - timedelta(days=1)
 
 
-def fingerprint(institution: str, environment: str, job_id: str, parameters: str) -> str:
-    """Give the SHA-256 of all that a start consists of."""
-    return checksum([institution, environment, job_id, parameters])
+def tags_of(record: Record) -> tuple[str, str]:
+    """Return the tag of a start, and the one that an earlier almajob gave it.
+
+    It is looked for in Alma's list of one job only. So nothing is in it that may change meanwhile: not the
+    institution's name, which Alma may change, and not the section's; both were in the earlier one. Those of
+    sandbox and production differ: a sandbox is now and then made anew as a copy of production.
+    """
+    start = [record.kind, record.job_id, record.parameters]
+    earlier = [record.institution, record.environment, record.job_id, record.parameters]
+    return (
+        tag_of(key_in(record.run_key, ""), record.attempt, checksum(start)),
+        tag_of(record.run_key, record.attempt, checksum(earlier)),
+    )
 
 
 def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:

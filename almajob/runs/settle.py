@@ -16,7 +16,7 @@ from almajob.runs import looking, prior
 from almajob.runs.intention import Means, Place
 from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.store.ledger import LedgerUnusable
-from almajob.store.record import Certainty, Record, State
+from almajob.store.record import Certainty, Record, State, alma_of
 
 LOG = logging.getLogger(__name__)
 
@@ -75,6 +75,9 @@ def look_for(record: Record, place: Place, means: Means) -> Record:
         if finding.is_missing and record.missing_at is None and listing.clock is not None:
             at_alma = listing.clock + listing.clock_error
             record = replace(record, missing_at=means.clock.now(), missing_at_alma=at_alma)
+            if record.state is State.ABSENT:
+                # As an almajob that did not keep this has left it.
+                record = keep(record, means)
         record = _step(record, finding, means)
         if record.state is State.ABSENT and finding.state is State.ABSENT:
             record = _absent_for_good(record, listing, claimed, trust, means)
@@ -110,8 +113,11 @@ def others_of(record: Record, means: Means) -> list[Record]:
 
 def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
     """Whether tags are seen in the names of a job's runs; None where nobody knows yet."""
-    known = means.ledger.fact(_tags_fact(job_id, place))
-    return known if isinstance(known, bool) else None
+    for name in (_tags_fact(job_id, alma_of(place.identity)), _tags_fact(job_id, place.identity)):
+        known = means.ledger.fact(name)
+        if isinstance(known, bool):
+            return known
+    return None
 
 
 def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -> None:
@@ -122,7 +128,7 @@ def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -
     try:
         if tags_shown(record.job_id, place, means) is show:
             return
-        means.ledger.keep_fact(_tags_fact(record.job_id, place), show)
+        means.ledger.keep_fact(_tags_fact(record.job_id, alma_of(place.identity)), show)
     except LedgerUnusable as error:
         LOG.debug("It cannot be kept whether tags show: %s", error.why)
     if not show:
@@ -223,8 +229,7 @@ def _absent_for_good(
     Both its clock and ours must have gone on for so long: either may have been set, or have stood still.
     """
     if record.missing_at is None or record.missing_at_alma is None or listing.clock is None:
-        # It was written by an almajob that did not keep this, or Alma does not tell its time.
-        return keep(record, means)
+        return record
     now = means.clock.now()
     alma_apart = listing.clock - listing.clock_error - record.missing_at_alma
     if min(alma_apart, now - record.missing_at) < ABSENT_FOR_GOOD:
@@ -274,8 +279,8 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
     return record
 
 
-def _tags_fact(job_id: str, place: Place) -> str:
-    return f"tags:{place.identity}:{job_id}"
+def _tags_fact(job_id: str, alma: str) -> str:
+    return f"tags:{alma}:{job_id}"
 
 
 def run_for(record: Record, instance_id: str, means: Means) -> Instance:

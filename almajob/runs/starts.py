@@ -22,7 +22,8 @@ from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.prepare import check_payload
-from almajob.runs.records import SHORT_WAIT, Known, kept_key, known, process_id, recall
+from almajob.runs.records import SHORT_WAIT, Known, is_of, kept_key, known, process_id, recall
+from almajob.runs.runkey import key_in
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
@@ -84,7 +85,7 @@ class Starts:
                 raise
             record = adopted
         except AlmajobError as error:
-            recall(error, run_key, self._environment, self._ledger)
+            recall(error, run_key, self._environment, self._ledger, self._identity)
             raise
         except BaseException:
             # A signal, when Alma may have answered already: whoever ends the command names it.
@@ -165,7 +166,8 @@ class Starts:
     def process_id(self, text: str) -> str:
         """Give the Process ID that a text stands for, as ``records.process_id``."""
         now = clocks.system().now()
-        return process_id(self._ledger, text, environment=self._environment, now=now)
+        environment, identity = self._environment, self._identity
+        return process_id(self._ledger, text, environment=environment, now=now, identity=identity)
 
     def known(self, instance_ids: Collection[str]) -> Known:
         """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
@@ -218,6 +220,14 @@ class Starts:
         return self._make_place()
 
     @property
+    def _identity(self) -> str:
+        """The identity of the Alma that is called; empty where its key cannot be had."""
+        try:
+            return self._place.identity
+        except AlmajobError:
+            return ""
+
+    @property
     def _means(self) -> Means:
         return Means(self._alma(), self._ledger, self._locks)
 
@@ -249,13 +259,13 @@ class Starts:
 
     def _under(self, run_key: str) -> list[Record]:
         """Give what the ledger has under a run key, oldest first; nothing where it cannot be read."""
-        hashed = key_hash(run_key)
         try:
-            return self._ledger.records(
-                lambda row: row.environment == self._environment and row.key_hash == hashed, wait=SHORT_WAIT
+            found = self._ledger.records(
+                lambda row: row.key_hash == key_hash(key_in(run_key, row.environment)), wait=SHORT_WAIT
             )
         except LedgerUnusable:
             return []
+        return [record for record in found if is_of(record, self._environment, self._identity)]
 
     def _refuse_elsewhere(self, record: Record) -> None:
         place, means = self._place, self._means
@@ -266,6 +276,7 @@ class Starts:
             institution=found.institution,
             identity=place.identity,
             named_institution=place.institution,
+            kind=place.kind,
         )
         prior.refuse_elsewhere(record, called)
 

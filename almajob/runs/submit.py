@@ -15,12 +15,12 @@ from typing import Any
 
 from almajob import times
 from almajob.alma.calls import of_start
-from almajob.errors import AlmajobError, NotSent, Refused
+from almajob.errors import AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.guard import refuse_unagreed
 from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.locks import job_locks, key_lock
+from almajob.runs.locks import job_locks, key_locks
 from almajob.runs.outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
 from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
@@ -51,15 +51,10 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
     """
     with of_start(intention.run_key), ExitStack() as locks:
         try:
-            for name in job_locks(place.environment, place.identity, intention.job.id):
-                locks.enter_context(means.locks.lock(name, intention.options.lock_wait, _BUSY))
+            _lock(intention, place, means, locks)
         except Refused as busy:
             return _known_meanwhile(intention, place, means, busy)
         draft = drafted(intention, place, means)
-        if draft.is_named:
-            # The same name for another job, or in another section, at the same time.
-            key, wait = key_lock(key_in(draft.run_key, "")), intention.options.lock_wait
-            locks.enter_context(means.locks.lock(key, wait, _BUSY, remove=True))
         try:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
@@ -69,6 +64,22 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         # Until this process has told of it, or is dead.
         means.locks.hold(record.id)
         return record
+
+
+def _lock(intention: Intention, place: Place, means: Means, locks: ExitStack) -> None:
+    """Take the locks of a job, and those of its run key: another job may be started under the same one.
+
+    Raises:
+        Refused: another almajob has one of them for all the time that it is waited for.
+    """
+    end = means.clock.elapsed() + intention.options.lock_wait
+    names = [(name, False) for name in job_locks(place.environment, place.identity, intention.job.id)]
+    if intention.is_named:
+        run_key = key_in(intention.run_key, "")
+        names += [(name, True) for name in key_locks(place.environment, place.identity, run_key)]
+    for name, is_removed in names:
+        wait = max(end - means.clock.elapsed(), 0.0)
+        locks.enter_context(means.locks.lock(name, wait, _BUSY, remove=is_removed))
 
 
 def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Refused) -> Record:
@@ -210,7 +221,14 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     )
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.moved(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
-    _write_sending(record, means)
+    try:
+        _write_sending(record, means)
+    except LedgerUnusable:
+        raise
+    except BaseException:
+        # It may be on disk by now, and would be looked for.
+        _keep_interrupted(record, means, may_have_left=False)
+        raise
     outcome = _post(record, ready, known, means, as_xml=as_xml)
     if is_perhaps_a_copys(outcome):
         outcome = _after_overlap(record, outcome, place, means)
@@ -286,10 +304,12 @@ def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *,
         )
         return judge(record.job_id, submission, known)
     except AlmajobError as error:
-        return judge(record.job_id, error)
+        return judge(record.job_id, error if may_have_left else _not_sent(error))
     except Exception as error:
-        # A bug of ours, met while the answer was read: Alma may well have accepted the request.
         LOG.debug("The answer could not be read.", exc_info=True)
+        if not may_have_left:
+            return judge(record.job_id, _not_sent(error))
+        # A bug of ours, met while the answer was read: Alma may well have accepted the request.
         return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
     except BaseException:
         # Ctrl-C or SIGTERM.
@@ -297,15 +317,24 @@ def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *,
         raise
 
 
+def _not_sent(error: Exception) -> AlmajobError:
+    """Return an error that says what is certain, where not one byte has left."""
+    if isinstance(error, BrokenOff | NotAlma):
+        return NotSent(error.what, why=error.why, cure=error.cure)
+    if isinstance(error, AlmajobError):
+        return error
+    return OwnFault("Nothing was sent.", why=f"almajob failed before: {type(error).__name__}.")
+
+
 def _refuse_stale(record: Record, means: Means) -> None:
     """Refuse to send a start now for which everything was checked some time ago.
 
     Raises:
-        NotSent: this machine or process stood still in between.
+        OwnFault: this machine or process stood still in between.
     """
     stood = means.clock.now() - record.trail[-1].at
     if stood > _LONGEST_PAUSE:
-        raise NotSent(
+        raise OwnFault(
             f"{record.job_name!r} was not started: this machine stood still for {times.length(stood)}.",
             why="All that was checked before the start may have changed meanwhile.",
             cure="Give the same command again.",
@@ -341,4 +370,4 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
         raise
     if finding.is_missing:
         return refused
-    return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; a run has begun since")
+    return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {finding.reason}")

@@ -55,7 +55,7 @@ NEXT: Mapping[State, frozenset[State]] = {
     State.AMBIGUOUS: frozenset({State.ADOPTED, State.NOT_STARTED}),
     **{state: frozenset() for state in FINAL},
 }
-"""Which state may follow which. From UNKNOWN, only a person may say NOT_STARTED."""
+"""Which state may follow which. Directly from UNKNOWN, only a person may say NOT_STARTED."""
 
 
 class IllegalStep(ValueError):
@@ -90,6 +90,7 @@ class Record:
         environment: its name in the ini.
         institution: Alma's code of the institution; empty where the key may not ask for it.
         identity: of Alma's address and the key, which it does not give away.
+        kind: sandbox or production, as the ini has it; empty where it was not kept.
         named_institution: what the ini calls the institution; empty where it does not name it.
         run_key: the user's name for the run, or one made here.
         is_named: whether the key was given, so that the same command has the same key.
@@ -135,6 +136,7 @@ class Record:
     end_status: str = ""
     lasted: float | None = None
     named_institution: str = ""
+    kind: str = ""
     missing_at: float | None = None
     missing_at_alma: float | None = None
 

@@ -89,7 +89,7 @@ class _Answering:
     def get(self, *_asked: object, **_how: object) -> dict[str, Any]:
         return self.read().document
 
-    post = get
+    post = read
 
 
 DAY = date(2025, 10, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.runs import runkey
+from tests.store.test_record import new
 
 NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
 
@@ -35,21 +37,29 @@ def test_a_tag_is_recognised(key: str, attempt: int, fingerprint: str) -> None:
 
 
 def test_a_tag_is_of_one_attempt_of_one_start() -> None:
-    """Another key, attempt, institution, environment, job or parameter: another tag."""
+    """Another key, attempt, kind, job or parameter: another tag."""
     starts = [
-        ("I", "sandbox", "M44", "0"),
-        ("J", "sandbox", "M44", "0"),
-        ("I", "production", "M44", "0"),
-        ("I", "sandbox", "M43", "0"),
-        ("I", "sandbox", "M44", "1"),
-    ]
-    tags = {
-        runkey.tag_of(key, attempt, runkey.fingerprint(*start))
+        new(run_key=key, attempt=attempt, kind=kind, job_id=job, parameters=parameters)
         for key in ("a", "b")
         for attempt in (1, 2)
-        for start in starts
-    }
-    assert len(tags) == 2 * 2 * len(starts)
+        for kind in ("sandbox", "production")
+        for job in ("M44", "M43")
+        for parameters in ("0", "1")
+    ]
+    assert len({runkey.tags_of(start)[0] for start in starts}) == len(starts)
+
+
+def test_a_tag_is_the_same_whatever_things_are_called() -> None:
+    """The institution by Alma, the section in the ini; the one that was made before knows both."""
+    first = new(
+        run_key="once-per-day:sandbox:M44:0123456789:2026-11-22", institution="A", environment="sandbox"
+    )
+    second = replace(
+        first, run_key=runkey.key_in(first.run_key, "lab"), institution="B", environment="lab", id="r2"
+    )
+    assert runkey.tags_of(first)[0] == runkey.tags_of(second)[0]
+    assert runkey.tags_of(first)[1] != runkey.tags_of(second)[1]
+    assert runkey.tags_of(new())[1] == "[aj:WHQYLZQTXD]"
 
 
 @pytest.mark.parametrize(

@@ -313,13 +313,16 @@ def test_a_server_that_echoes_the_key_in_disguise_gets_it_nowhere(cage: Cage, ki
     cage.alma.on("GET /jobs", _in_kind(listed, "jobs", kind))
     cage.alma.on("GET /jobs/S0", _in_kind(echo, "job", kind))
     cage.alma.on("GET /jobs/S0/instances", _in_kind({"total_record_count": 0}, "job_instances", kind))
-    cage.alma.on("POST /jobs/S0", _in_kind(started(echo, "77"), "job", kind))
+    ids = [str(77 + number) for number in range(len(FORMS))]
+    cage.alma.on("POST /jobs/S0", *(_in_kind(started(echo, run_id), "job", kind) for run_id in ids))
     cage.alma.on(
         "GET /code-tables/systemJobStatus",
         _in_kind({"row": [{"code": "COMPLETED_SUCCESS", "description": everything}]}, "code_table", kind),
     )
     for job_id in ("S0", "ALL"):
-        cage.alma.on(f"GET /jobs/{job_id}/instances/77", _in_kind(run, "job_instance", kind))
+        for run_id in ids:
+            shown = _in_kind(run | {"id": run_id}, "job_instance", kind)
+            cage.alma.on(f"GET /jobs/{job_id}/instances/{run_id}", shown)
     files = ("--log-file", str(cage.directory / "almajob.log"), "--log-json", str(cage.directory / "calls"))
     for form in FORMS:
         for words in (
