@@ -113,6 +113,21 @@ def test_a_start_of_a_section_that_was_renamed_is_settled_all_the_same(
         assert simulated.log.count(START) == 1
 
 
+def test_a_run_key_of_perhaps_another_alma_is_told_as_unknown(
+    simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path]
+) -> None:
+    """The section leads elsewhere now, and its key may not ask where: exit code 5, and no run is named."""
+    start = ("--env", "sandbox", "run", "--job", ERP, "--run-key", "may", "-f", "json")
+    assert almajob(*start).code == 0
+    write_ini(simulated.ini.replace("simulator-sandbox-key", "simulator-sandbox-readonly-key"))
+    simulated.faults.add("text-key-error", "GET /conf/general", times=None)
+    done = almajob(*start)
+    shown = json.loads(done.out)
+    assert (done.code, shown["state"], shown["instance_id"]) == (5, "UNKNOWN", "")
+    assert (shown["certainty"], shown["retry_safe"]) == ("none", False)
+    assert simulated.log.count(START) == 1
+
+
 def test_two_runs_of_one_start_are_told_by_settle_too(
     simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

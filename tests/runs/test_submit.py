@@ -34,6 +34,7 @@ from almajob.runs.parameters import Parameters
 from almajob.runs.plan import Plan
 from almajob.runs.plan import plan as plan_of
 from almajob.runs.prepare import with_key
+from almajob.runs.runkey import tags_of
 from almajob.runs.slots import NoSlot
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Certainty, Record, State, Step
@@ -680,6 +681,28 @@ def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, means
     assert len(alma.calls("POST")) == 1
 
 
+def test_a_sandbox_that_becomes_production_is_another_alma(alma: FakeAlma, means: Means) -> None:
+    """Its section keeps its name, and the institution has one name in both."""
+    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
+    assert _start(means, run_key="k").instance_id == "77"
+    alma.on("GET /general", {"environment_type": "PRODUCTION", "institution": {"value": "01FAKE_INST"}})
+    live = replace(LAB, kind="production", identity="lab:another key")
+    assert _start(means, place=live, run_key="k").instance_id == "78"
+
+
+def test_the_tag_that_an_earlier_almajob_gave_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+    """After the ledger was lost; it was made of the names of institution and section as well."""
+    alma.on("POST /jobs/M44", started(EXPORT, "77"))
+    first = _start(means, MANUAL, run_key="k")
+    shutil.rmtree(ledger.directory)
+    earlier = tags_of(first)[1]
+    assert earlier != first.tag
+    shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {earlier} - 2026-11-22 4:11 AM")
+    alma.on("GET /jobs/M44/instances", _listed(shown))
+    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert len(alma.calls("POST")) == 1
+
+
 # --- between here and Alma ---
 
 
@@ -741,13 +764,20 @@ def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, mean
         assert [call.partition("?")[0] for call in after] == ["GET /jobs/S1/instances"] * looks
 
 
-@pytest.mark.parametrize("more", [{"errorCode": "402224"}, {"errorCode": "402228", "link": "/instances/77"}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        '{"errorCode": "402224"}',
+        '{"errorCode": "402228", "link": "/instances/77"}',
+        r'{"errorCode": "402228", "link": "\/instances\/77"}',
+    ],
+)
 def test_a_refusal_that_says_something_else_besides_proves_nothing(
-    alma: FakeAlma, means: Means, more: dict[str, str]
+    alma: FakeAlma, means: Means, more: str
 ) -> None:
-    """Another error that is no refusal, or a run."""
-    body = {"errorsExist": True, "errorList": {"error": [{"errorCode": "402228"}, more]}}
-    alma.on("POST /jobs/S1", body, status=400)
+    """Another error that is no refusal, or a run, however it is spelled."""
+    body = f'{{"errorsExist": true, "errorList": {{"error": [{{"errorCode": "402228"}}, {more}]}}}}'
+    alma.on("POST /jobs/S1", Response(body, 400))
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="k")
 
@@ -792,6 +822,23 @@ def test_an_age_counts_from_when_the_request_could_leave_last(
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="k")
     time.slept += 700
+    assert _start(means, run_key="k").instance_id == "78"
+
+
+@pytest.mark.usefixtures("alma_keeps_time")
+def test_what_an_earlier_almajob_left_absent_is_settled_too(
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+) -> None:
+    """It did not keep when it looked first: that is then the first look of this one."""
+    alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    (record,) = ledger.records()
+    ledger.amend(record, missing_at=None, missing_at_alma=None)
+    time.slept += 4000
+    with pytest.raises(OutcomeUnknown):
+        _start(means, run_key="k")
+    time.slept += 4000
     assert _start(means, run_key="k").instance_id == "78"
 
 
