@@ -82,9 +82,13 @@ class Gap:
     lost_since: float | None = None
     lost_until: float | None = None
 
+    def is_past(self, now: float) -> bool:
+        """Whether it ended so long ago that it does not matter any more."""
+        return self.until < now - LONGEST_MEMORY
+
     def joined(self, other: Gap | None) -> Gap:
-        """Return the time from the beginning of one to the end of the other."""
-        if other is None:
+        """Return the time from the beginning of one to the end of the other, unless that is long past."""
+        if other is None or other.is_past(self.until):
             return self
         lost = [gap for gap in (self, other) if gap.lost_since is not None]
         return Gap(
@@ -109,7 +113,7 @@ def find_gap(created: Mapping[str, float], newest: str, known: Gap | None, now: 
         now: seconds since the epoch.
     """
     latest = min(max(created.values(), default=0.0), now)
-    if known is not None and known.until < now - LONGEST_MEMORY:
+    if known is not None and known.is_past(now):
         known = None
     if newest and newest not in created:
         return Gap(latest, now, latest, now).joined(known)

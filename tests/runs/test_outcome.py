@@ -25,7 +25,7 @@ from almajob.errors import (
     ReadOnly,
     Unreachable,
 )
-from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_threshold, judge
+from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_perhaps_a_copys, is_threshold, judge
 from almajob.store.record import State
 
 
@@ -52,6 +52,40 @@ def test_a_link_to_a_run_of_the_job_proves_a_start() -> None:
 def test_an_answer_that_names_no_run_of_the_job_proves_nothing(answer: Submission) -> None:
     """Alma accepted something; which run it is must be found out."""
     assert judge("S1", answer).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("run_id", ["77", ""])
+def test_an_older_answer_proves_nothing(run_id: str) -> None:
+    """As a cache on the way kept it; nor does one that names a run which was there before."""
+    old = Submission(run_id, "S1", "Job no. 77", is_replayed=True)
+    assert judge("S1", old).state is State.UNKNOWN
+    assert judge("S1", old).reason == "the answer is an older one" + (", of run 77" if run_id else "")
+    fresh = Submission("77", "S1", "Job no. 77")
+    assert judge("S1", fresh, known={"76"}).state is State.STARTED
+    assert judge("S1", fresh, known={"76", "77"}).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
+def test_only_a_refusal_that_another_run_explains_may_be_of_a_copy(code: str) -> None:
+    """Where it proves that nothing was started, and whichever of its codes says so."""
+    is_overlap = code in {"402222", "402223", "60347"}
+    assert is_perhaps_a_copys(judge("S1", _said(code))) is is_overlap
+    both = _said("402228")
+    both.codes = ("402228", code)
+    assert is_perhaps_a_copys(judge("S1", both)) is is_overlap
+    assert not is_perhaps_a_copys(judge("S1", _said(code, 500)))
+    assert not is_perhaps_a_copys(judge("S1", NotSent("No.")))
+    assert not is_perhaps_a_copys(judge("S1", Submission("77", "S1", "")))
+
+
+@pytest.mark.parametrize(
+    ("codes", "names_run"), [(("402228", "402224"), False), (("402228",), True), ((), False)]
+)
+def test_a_refusal_that_says_more_proves_nothing(codes: tuple[str, ...], names_run: bool) -> None:
+    """A second error that nobody has listed, or a run; nor does one without a code."""
+    refused = _said("402228")
+    refused.codes, refused.names_run = codes, names_run
+    assert judge("S1", refused).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("code", sorted(REFUSAL_CODES))

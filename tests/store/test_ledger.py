@@ -20,7 +20,7 @@ import pytest
 from almajob.store import rows
 from almajob.store.disk import SIZE_LIMIT, JsonDisk
 from almajob.store.drawers import open_drawer
-from almajob.store.ledger import LEDGER, TURN_SECONDS, Ledger, LedgerUnusable
+from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
 from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
@@ -397,3 +397,61 @@ def test_a_record_is_amended_as_it_is_kept_now(ledger: Ledger) -> None:
         3.5,
         True,
     )
+
+
+DAY = 86_400.0
+
+
+def _written(ledger: Ledger, *days: float) -> None:
+    """Write a start for each of these days."""
+    for day in days:
+        ledger.write(new(id=f"r{day}", trail=(Step(State.PREPARED, day * DAY, "x"),)))
+
+
+def test_a_ledger_knows_since_when_it_may_lack_records(ledger: Ledger) -> None:
+    """Since it began, or since it was idle for more than a day, for a month; not from one day to the next."""
+    assert (ledger.gap(99 * DAY).since, ledger.gap(99 * DAY).until) == (0, 99 * DAY)
+    _written(ledger, *range(100, 140))
+    assert ledger.gap(140 * DAY) == Gap(140 * DAY, 140 * DAY)
+    assert ledger.gap(145 * DAY) == Gap(139 * DAY, 145 * DAY)
+    _written(ledger, *range(145, 160))
+    assert ledger.gap(160 * DAY) == Gap(139 * DAY, 145 * DAY)
+    _written(ledger, *range(160, 177))
+    assert ledger.gap(177 * DAY) == Gap(177 * DAY, 177 * DAY)
+
+
+def test_a_ledger_that_was_restored_notices_it(ledger: Ledger) -> None:
+    """Also when it has been written to since; a clock that is put back is no loss."""
+    _written(ledger, *range(100, 140))
+    backup = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
+    _written(ledger, 140.0, 141.0)
+    assert ledger.gap(135 * DAY).lost_since is None
+    shutil.rmtree(ledger.directory)
+    backup.rename(ledger.directory)
+    lost = Gap(139 * DAY, 142 * DAY, 139 * DAY, 142 * DAY)
+    assert ledger.gap(142 * DAY) == lost
+    _written(ledger, 142.0, 143.0)
+    assert ledger.gap(143.5 * DAY) == lost
+    assert ledger.gap(150 * DAY) == Gap(139 * DAY, 150 * DAY, 139 * DAY, 142 * DAY)
+
+
+def test_what_is_certainly_missing_is_kept(ledger: Ledger) -> None:
+    """Another ledger has it: that is joined to what was known before."""
+    _written(ledger, *range(100, 140))
+    ledger.keep_gap(Gap(110 * DAY, 139.5 * DAY))
+    ledger.keep_gap(Gap(120 * DAY, 139.6 * DAY))
+    assert ledger.gap(140 * DAY) == Gap(110 * DAY, 139.6 * DAY)
+    assert Ledger(ledger.directory).gap(140 * DAY) == Gap(110 * DAY, 139.6 * DAY)
+
+
+def test_a_newest_record_that_cannot_be_noted_harms_nobody(ledger: Ledger) -> None:
+    """A directory, or text that is none, is where its name should be: the start is kept all the same."""
+    name = ledger.directory.with_name("ledger.newest")
+    name.parent.mkdir(mode=0o700)
+    name.mkdir()
+    _written(ledger, 1.0)
+    assert ledger.gap(1.5 * DAY).lost_since is None
+    name.rmdir()
+    name.write_bytes(b"\xff\xfe")
+    assert ledger.gap(1.5 * DAY).lost_since is None
+    assert len(ledger.records()) == 1

@@ -21,6 +21,7 @@ from almajob.store.record import (
     Record,
     State,
     Step,
+    alma_of,
     checksum,
     is_lawful,
 )
@@ -163,3 +164,9 @@ def test_what_is_no_record_is_not_read(change: dict[str, Any]) -> None:
 def test_a_checksum_is_of_the_content_alone() -> None:
     """Not of the order of members."""
     assert checksum({"a": 1, "b": 2}) == checksum({"b": 2, "a": 1}) != checksum({"a": 1, "b": 3})
+
+
+def test_an_alma_is_known_by_its_address_and_key() -> None:
+    """Whatever its section is called; the demo has neither."""
+    assert alma_of("sandbox:address:key") == alma_of("a:b:address:key") == "address:key"
+    assert alma_of("demo") == "demo"
