@@ -140,9 +140,20 @@ def open_own(path: Place, flags: int) -> int:
     Raises:
         OSError: it cannot be opened; or is a link, a pipe, a file of somebody else or one with a second name.
     """
-    flags |= os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor, found = _open_checked(path, flags | os.O_CREAT)
     try:
-        descriptor = os.open(path, flags, 0o600)
+        if stat.S_IMODE(found.st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open_checked(path: Place, flags: int) -> tuple[int, os.stat_result]:
+    """Open a file, unless it is not almajob's own; with what is known of it."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
             error.strerror = "it is a symbolic link"
@@ -152,12 +163,10 @@ def open_own(path: Place, flags: int) -> int:
         refuse_planted(path, found)
         if found.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
-        if stat.S_IMODE(found.st_mode) != 0o600:
-            os.fchmod(descriptor, 0o600)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, found
 
 
 def read_own(path: Place, size: int) -> bytes:
@@ -170,17 +179,8 @@ def read_own(path: Place, size: int) -> bytes:
     Raises:
         OSError: it cannot be read; or is a link, a pipe, somebody else's or one that others can change.
     """
+    descriptor, found = _open_checked(path, os.O_RDONLY)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            error.strerror = "it is a symbolic link"
-        raise
-    try:
-        found = os.fstat(descriptor)
-        refuse_planted(path, found)
-        if found.st_uid != os.geteuid():
-            raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise PermissionError(errno.EPERM, "other users can change it", os.fspath(path))
         return os.read(descriptor, size)

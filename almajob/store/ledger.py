@@ -23,7 +23,7 @@ import diskcache
 from diskcache.core import DBNAME
 
 from almajob.errors import Refused
-from almajob.ownfile import NotPrivate, open_own
+from almajob.ownfile import NotPrivate, open_own, read_own
 from almajob.store import rows
 from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
@@ -246,11 +246,7 @@ class Ledger:
     def _read_newest(self) -> str:
         """Return the id of the record that was written last; empty where that is not known."""
         try:
-            descriptor = open_own(self._newest, os.O_RDONLY)
-            try:
-                return os.pread(descriptor, _LONGEST_ID, 0).decode().strip()
-            finally:
-                os.close(descriptor)
+            return read_own(self._newest, _LONGEST_ID).decode().strip()
         except (OSError, ValueError):
             return ""
 
