@@ -66,7 +66,7 @@ class Script:
 
     def _refuse(self, problem: str, *, why: str = "", cure: str = "") -> UsageError:
         return UsageError(
-            f"Line {self._number} of the script {problem}; nothing of it was run, and nothing after it.",
+            f"Line {self._number} of the script {problem}; neither it nor what follows was run.",
             why=why,
             cure=cure or "A script is text with one command on each line.",
         )

@@ -66,7 +66,7 @@ def test_a_commands_help_is_the_commands(almajob: Run, words: tuple[str, ...]) -
     ("words", "part"),
     [
         (("lsit",), "Did you mean: list?"),
-        (("config",), "Did you mean: config check, config set-key, config show?"),
+        (("config",), "Did you mean: config check, config set-key, config show, config trust?"),
         (("qqqq",), "almajob --help lists the commands"),
         (("help", "lsit"), "There is no command 'lsit'"),
         (("--bogus", "list"), "unrecognized arguments: --bogus"),

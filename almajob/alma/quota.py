@@ -43,6 +43,9 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
     """Say what is known of an institution's calls."""
     known, pace, moment = limits.known(), limits.pace, limits.moment()
     state, seconds = _state(known, limits)
+    if state == "used up":
+        # When Alma counts anew, anybody may call.
+        seconds = min(seconds, known.used_up_until - moment.now)
     return Quota(
         environments=tuple(environments),
         state=state,

@@ -75,7 +75,7 @@ def _has_saved_runs(context: Context) -> bool:
 
 def _locks(context: Context) -> str:
     try:
-        return f"work in {context.check_locks()}"
+        return f"usable: {context.check_locks()}"
     except Refused as refused:
         raise ConfigurationError(refused.what, why=refused.why, cure=refused.cure) from None
 

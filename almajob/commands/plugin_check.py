@@ -51,7 +51,7 @@ class PluginCheck(Lister):
         if not claims:
             raise UsageError(f"There is no command {wanted!r}.", cure="almajob plugin list shows all.")
         found = check_claims(claims, self.app)
-        self.note_if_empty = f"{len(claims)} checked: the rules are kept."
+        self.note_if_empty = f"{len(claims)} checked, no problems found."
         if found:
             names = {(claim.kind, claim.name) for claim, _problem in found}
             self.verdict = ConfigurationError(

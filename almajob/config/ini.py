@@ -219,10 +219,10 @@ def _refuse_half_lines(path: Path, text: str) -> None:
         if whole.splitlines() not in ([], [whole]):
             ends = whole.splitlines(keepends=True)[0][-1]
             raise ConfigurationError(
-                f"{path}, line {number} has a character (U+{ord(ends):04X}) in it that is a line break "
-                "for some programs only.",
-                why="What an editor shows as a comment could be a setting.",
-                cure="Remove it, or begin a new line there.",
+                f"{path}, line {number} has a character (U+{ord(ends):04X}) that only some programs take "
+                "for the end of the line.",
+                why="So the rest of what looks like a comment could count as a setting.",
+                cure=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
             )
 
 

@@ -71,7 +71,7 @@ class Condition:
             return _OPERATORS[self.sign](left, right)
         if left is not None and _is_odd_number(self.value):
             raise CannotJudge(
-                f"{self.counter} is {value!r}, and {self.value!r} is no number to compare it with"
+                f"{self.counter} is the number {value}, and {self.value!r} is text: write digits only"
             )
         if right is None:
             return _OPERATORS[self.sign](value.strip(), self.value)
@@ -99,8 +99,8 @@ def parse(text: str) -> Condition:
         raise ValueError(f"{value!r} is no number, and {found[2]} compares numbers")
     if not is_quoted and _is_odd_number(value):
         raise ValueError(
-            f"{value!r} is no number: write digits and a full stop, such as 1000 or 0.5, "
-            "or put it in quotes to compare it as words"
+            f"{value!r} is not a number: write digits and a full stop, such as 1000 or 0.5 "
+            "(in quotes it is text, for counters that hold text)"
         )
     return Condition(counter, found[2], value)
 

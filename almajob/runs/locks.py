@@ -18,7 +18,7 @@ from almajob.store.record import alma_of, checksum
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
-_ELSEWHERE = "ALMAJOB_STATE_DIR names another directory."
+_ELSEWHERE = "Make it a directory that you can write to, or name another in ALMAJOB_STATE_DIR."
 # For those who only ask whether a lock is held, or check that locks work.
 _GLANCE, _CHECK = 0.5, 5.0
 _DAY = 86400.0
@@ -83,16 +83,15 @@ class Locks:
                 is_effective = is_locked(path)
             except Held as held:
                 raise Refused(
-                    "Another almajob is busy with this job or run key; nothing was sent.",
+                    "Another almajob is busy with this job or run key.",
                     why=f"It is {held.holder}." if held.holder else "",
                     cure=cure,
                 ) from None
             except OSError as error:
                 raise Refused(
-                    f"No lock can be made in {self._directory}; nothing was sent.",
-                    why=f"{error.strerror}.",
-                    cure="Without locks a job could be started twice.\n"
-                    + (error.cure if isinstance(error, NotPrivate) else _ELSEWHERE),
+                    f"No lock can be made in {self._directory}.",
+                    why=f"{error.strerror}. Without locks a job could be started twice, so none is started.",
+                    cure=error.cure if isinstance(error, NotPrivate) else _ELSEWHERE,
                 ) from None
             if not is_effective:
                 raise self._without_effect()

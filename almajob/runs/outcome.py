@@ -18,8 +18,8 @@ from almajob.store.record import State
 
 THRESHOLD_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"})
 """The refusals that pass with time."""
-OVERLAP_CODES = frozenset({"402222", "402223", "60347"})
-"""The refusals that another run explains: perhaps our own, where a proxy sent the request twice."""
+OVERLAP_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD"})
+"""The refusals that another request explains: perhaps a copy of our own, where a proxy sent it twice."""
 REFUSAL_CODES = THRESHOLD_CODES | {
     *("402215", "402216", "402220", "402221", "402228", "402229", "402231", "402248", "402249"),
     *("UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"),

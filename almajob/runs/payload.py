@@ -81,8 +81,8 @@ def value_from(name: str, parameter: str) -> Given:
     if not value:
         raise Refused(
             f"{_called(name)} is empty, so there is no value for {parameter}; nothing was sent.",
-            why="What should have written the value may have failed.",
-            cure=f"To send an empty value, type --param {parameter}=",
+            why="The program that was to write it may have failed.",
+            cure=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:

@@ -120,8 +120,8 @@ def prepared(
     recent = _recent(listing, alma_now) if is_longer else listing.instances
     found = (
         _tagged(draft, earlier_tag, listing, claimed)
-        or _lost(intention, draft, place, means, records)
-        or _running(intention, draft, recent)
+        or _lost(intention, draft, place, means, records, abs(alma_now - means.clock.now()))
+        or _running(intention, draft, recent, place.program)
     )
     if found is not None:
         return found
@@ -188,7 +188,7 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listin
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
         LOG.warning("This machine's clock is %s %s Alma's.", times.length(abs(off)), direction)
-        listing = _listed(intention, means, listing.clock, min(since, listing.clock))
+        listing = _listed(intention, means, listing.clock, since + min(listing.clock - now, 0.0))
     if may_be_lost and since == now and _has_unknown_tag(draft, listing, means):
         # Another ledger started it, or this one before it was restored.
         since = now - LONGEST_MEMORY
@@ -249,9 +249,13 @@ def _begin(intention: Intention, now: float) -> float:
 
 
 def _lost(
-    intention: Intention, draft: Record, place: Place, means: Means, records: Sequence[Record]
+    intention: Intention, draft: Record, place: Place, means: Means, records: Sequence[Record], off: float
 ) -> Record | None:
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
+
+    Args:
+        intention, draft, place, means, records: as for ``prepared``.
+        off: seconds by which this machine's clock, which dates the loss, differs from Alma's now.
 
     Returns:
         A record that a person must settle; None where none is in question.
@@ -261,13 +265,14 @@ def _lost(
         return None
     if draft.tag and settle.tags_shown(draft.job_id, place, means):
         return None
-    if intention.options.once_per and _begin(intention, draft.created) > gap.lost_until:
+    slack = _DAY + off
+    if intention.options.once_per and _begin(intention, draft.created) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
     if any(record.created >= gap.lost_until for record in prior.of_same_key(draft, records)):
         return None
-    since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slots.HOUR
-    until = gap.lost_until + slots.HOUR
+    since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slack
+    until = gap.lost_until + slack
     days = (times.local(since).date() - timedelta(days=1), times.local(until).date() + timedelta(days=1))
     listing = _complete(all_instances(means.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in settle.others_of(draft, means)}
@@ -304,7 +309,7 @@ def _tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]
     return None
 
 
-def _running(intention: Intention, draft: Record, recent: Sequence[Instance]) -> Record | None:
+def _running(intention: Intention, draft: Record, recent: Sequence[Instance], program: str) -> Record | None:
     """Find an instance that is running, and may be attached to.
 
     Raises:
@@ -324,8 +329,9 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance]) ->
         since = f" since {times.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
-        cure=f"To follow it: almajob --env {draft.environment} wait --id {first.id}\n"
-        "--if-running attach takes it for this run; --if-running start starts another one beside it.",
+        cure=f"To follow it: {program} wait --id {first.id}\n"
+        "--if-running attach takes it for this run; --if-running start sends another start all the same,\n"
+        "which Alma refuses for most jobs while they run.",
     )
 
 

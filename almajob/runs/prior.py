@@ -52,7 +52,7 @@ def is_here(record: Record, called: Record) -> bool | None:
     if record.institution and called.institution:
         is_same = record.institution.casefold() == called.institution.casefold()
         # Sandbox and production of an institution have one name; earlier records do not say which it was.
-        return None if is_same and not record.kind else is_same
+        return None if is_same and record.identity and not record.kind else is_same
     return None
 
 
@@ -101,16 +101,17 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
     before, now = (item.named_institution or item.institution for item in (record, called))
     is_told = before and now and before.casefold() != now.casefold()
     other = (
-        f"of the institution {before}; this one is {now}'s" if is_told else "perhaps of another institution"
+        f"in the institution {before}; now it leads to {now}" if is_told else "perhaps in another institution"
     )
-    why = f"It was made with another key or address of [{record.environment}], {other}."
+    why = f"That was with another key or address of [{record.environment}], {other}."
     if record.has_run:
         error = Refused(
-            f"It cannot be told whether {record.job_name!r} was started here under the run key "
-            f"{record.run_key!r}; nothing was sent.",
+            f"The run key {record.run_key!r} was used before, and it cannot be told whether "
+            f"{record.job_name!r} was started here; nothing was sent.",
             why=why,
-            cure=f"almajob runs show {record.id} shows the run that has it. To start the job here:\n"
-            "--run-key NAME, a new one. A line institution = NAME in the sections keeps later starts apart.",
+            cure=f"To see that run: almajob runs show {record.id}\n"
+            "To start the job here: the same command with another --run-key.\n"
+            "For later starts: a line institution = NAME in the section of each ini keeps them apart.",
         )
     else:
         error = Refused(

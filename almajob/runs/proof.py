@@ -32,7 +32,7 @@ class Proof:
     asked_at: float
 
 
-def _recall(ledger: Ledger, key: str) -> Proof | None:
+def recall(ledger: Ledger, key: str) -> Proof | None:
     """Give what was said of a key last, however long ago."""
     kept = ledger.fact(_name(key))
     return Proof(**kept) if isinstance(kept, dict) else None
@@ -50,7 +50,7 @@ def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     Raises:
         AlmajobError: nothing is known, and there was no answer; nothing was started.
     """
-    known = _recall(ledger, key)
+    known = recall(ledger, key)
     if known is not None and 0 <= now - known.asked_at < _DAY:
         return known
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from almajob.alma.statuses import is_good
@@ -110,7 +110,15 @@ def is_of(record: Record, environment: str, identity: str) -> bool:
     return alma_of(record.identity) == alma_of(identity) or record.environment == environment
 
 
-def process_id(ledger: Ledger, text: str, *, environment: str, now: float, identity: str = "") -> str:
+def process_id(
+    ledger: Ledger,
+    text: str,
+    *,
+    environment: str,
+    now: float,
+    identity: str = "",
+    refuse: Callable[[Record], None] = lambda _record: None,
+) -> str:
     """Give the Process ID that a text stands for.
 
     Args:
@@ -120,6 +128,7 @@ def process_id(ledger: Ledger, text: str, *, environment: str, now: float, ident
         environment: the environment's name.
         now: seconds since the epoch.
         identity: of the Alma that it leads to; empty where nobody knows.
+        refuse: raises where a start was made in another Alma.
 
     Raises:
         Refused: there is no such run, or it was not started.
@@ -140,6 +149,7 @@ def process_id(ledger: Ledger, text: str, *, environment: str, now: float, ident
     else:
         record = find_record(ledger, text, environment=environment, identity=identity)
     if record.has_run:
+        refuse(record)
         return record.instance_id
     if record.is_retry_safe:
         raise Refused(

@@ -33,6 +33,7 @@ LOG = logging.getLogger(__name__)
 
 _Wanted = Parameters | Sequence[Parameter]
 _ASKED = "the person who was asked"
+_SETTLE_WAIT = 5.0
 
 
 class Starts:
@@ -126,7 +127,8 @@ class Starts:
         Raises:
             Refused: another process is busy with the job, or this key leads elsewhere.
         """
-        with self._locked(record):
+        # Those that are busy do not keep the others from being looked for.
+        with self._locked(record, _SETTLE_WAIT):
             found = self._current(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
@@ -144,7 +146,7 @@ class Starts:
         Raises:
             Refused: its outcome is known, or the run cannot be it.
         """
-        with self._locked(record):
+        with self._locked(record, LOCK_WAIT):
             current = self._current(record)
             if current.is_retry_safe or not current.is_open:
                 raise Refused(
@@ -167,7 +169,14 @@ class Starts:
         """Give the Process ID that a text stands for, as ``records.process_id``."""
         now = clocks.system().now()
         environment, identity = self._environment, self._identity
-        return process_id(self._ledger, text, environment=environment, now=now, identity=identity)
+        return process_id(
+            self._ledger,
+            text,
+            environment=environment,
+            now=now,
+            identity=identity,
+            refuse=self._refuse_other_alma,
+        )
 
     def known(self, instance_ids: Collection[str]) -> Known:
         """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
@@ -268,17 +277,38 @@ class Starts:
         return [record for record in found if is_of(record, self._environment, self._identity)]
 
     def _refuse_elsewhere(self, record: Record) -> None:
-        place, means = self._place, self._means
-        found = proof.current(means.alma, means.ledger, place.identity, means.clock.now())
-        called = replace(
+        means = self._means
+        found = proof.current(means.alma, means.ledger, self._place.identity, means.clock.now())
+        prior.refuse_elsewhere(record, self._called(record, found.institution))
+
+    def _refuse_other_alma(self, record: Record) -> None:
+        """Refuse to look here for a run that was started elsewhere; asks nothing of Alma.
+
+        Raises:
+            Refused: it was, or may have been.
+        """
+        if not self._identity:
+            return
+        known = proof.recall(self._ledger, self._identity)
+        if not prior.is_here(record, self._called(record, known.institution if known else "")):
+            raise Refused(
+                f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
+                f"of [{record.environment}], perhaps in another institution.",
+                cure="Use the ini with which it was started. If it is the same institution, name the run by\n"
+                f"its Process ID: {self._place.program} wait --id {record.instance_id}",
+            )
+
+    def _called(self, record: Record, institution: str) -> Record:
+        """Return a record as it would be made here."""
+        place = self._place
+        return replace(
             record,
             environment=place.environment,
-            institution=found.institution,
+            institution=institution,
             identity=place.identity,
             named_institution=place.institution,
             kind=place.kind,
         )
-        prior.refuse_elsewhere(record, called)
 
     def _asked(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
         """Ask a person whether the only run that fits is ours; whatever fails, the doubt remains."""
@@ -307,10 +337,12 @@ class Starts:
             raise
 
     @contextmanager
-    def _locked(self, record: Record) -> Iterator[None]:
+    def _locked(self, record: Record, seconds: float) -> Iterator[None]:
+        clock = clocks.system()
+        end = clock.elapsed() + seconds
         with ExitStack() as held:
             for name in job_locks(record.environment, record.identity, record.job_id):
-                held.enter_context(self._locks.lock(name, LOCK_WAIT))
+                held.enter_context(self._locks.lock(name, max(end - clock.elapsed(), 0.0)))
             yield
 
     def _current(self, record: Record) -> Record:

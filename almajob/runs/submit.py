@@ -15,7 +15,8 @@ from typing import Any
 
 from almajob import times
 from almajob.alma.calls import of_start
-from almajob.errors import AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
+from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.guard import refuse_unagreed
@@ -98,6 +99,7 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
     for record in prior.open_of_job(draft, records):
         if record.state is not State.PREPARED and prior.is_this_run(draft, record):
             raise in_doubt(record)
+    busy.what = f"{busy.what} Nothing was sent."
     raise busy
 
 
@@ -363,6 +365,9 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
         finding = settle.look_once(record, place, means)
     except Exception as error:  # whatever it is, Alma has been asked to start the job
         LOG.debug("It could not be looked for.", exc_info=True)
+        if isinstance(error, AlmaError) and PER_SECOND_THRESHOLD in error.codes:
+            # The institution's programs do call too often: no copy of ours need explain it.
+            return refused
         why = error.what if isinstance(error, AlmajobError) else type(error).__name__
         return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {why}")
     except BaseException:

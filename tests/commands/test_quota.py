@@ -85,7 +85,7 @@ def test_a_day_that_is_used_up_stops_all_calls(simulated: SimulatedAlma, almajob
     assert simulated.log.total == 1
     (row,) = _quota(almajob)
     assert (row["state"], row["calls_left"]) == ("used up", 0)
-    assert row["next_call"] < row["counts_anew"] or row["next_call"][:10] != row["counts_anew"][:10]
+    assert row["next_call"] <= row["counts_anew"]
     simulated.clock.advance(3601)
     simulated.institution.gateway.remaining = 50_000
     assert almajob(*ENV, "list").code == 0

@@ -72,8 +72,8 @@ def test_a_condition_is_true_or_not(text: str, holds: bool) -> None:
         ("FTP has failed. > 0", "is 'Download zip file for manual FTP.', which is no number"),
         ("thousands == 1000", "is '1,000', which is no number"),
         ("thousands > 1", "is '1,000', which is no number"),
-        ('label.new.records == "1,000"', "is '66', and '1,000' is no number to compare it with"),
-        ('label.new.records != "66 %"', "is '66', and '66 %' is no number to compare it with"),
+        ('label.new.records == "1,000"', "is the number 66, and '1,000' is text: write digits only"),
+        ('label.new.records != "66 %"', "is the number 66, and '66 %' is text: write digits only"),
     ],
 )
 def test_what_cannot_be_judged_is_said_so(text: str, problem: str) -> None:
@@ -109,7 +109,7 @@ def test_a_report_without_counters_is_said_so() -> None:
 )
 def test_what_is_no_condition_is_refused(text: str) -> None:
     """With what one looks like."""
-    with pytest.raises(ValueError, match=r"condition is COUNTER OP VALUE|is no number"):
+    with pytest.raises(ValueError, match=r"condition is COUNTER OP VALUE|is (no|not a) number"):
         parse(text)
 
 
@@ -118,16 +118,16 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
     [
         (
             "a == 1,000",
-            "'1,000' is no number: write digits and a full stop, such as 1000 or 0.5, or put it in",
+            "'1,000' is not a number: write digits and a full stop, such as 1000 or 0.5",
         ),
-        ("a != 1.000,5", "is no number"),
-        ("a == 1'000", "is no number"),
-        ("a == 1 000", "is no number"),
-        ("a == 1\u202f000", "is no number"),
-        ("a == 1_000", "is no number"),
-        ("a == 50%", "is no number"),
-        ("a == \u0663", "is no number"),
-        ('a == 66"', "is no number"),
+        ("a != 1.000,5", "is not a number"),
+        ("a == 1'000", "is not a number"),
+        ("a == 1 000", "is not a number"),
+        ("a == 1\u202f000", "is not a number"),
+        ("a == 1_000", "is not a number"),
+        ("a == 50%", "is not a number"),
+        ("a == \u0663", "is not a number"),
+        ('a == 66"', "is not a number"),
         ('a > "many"', "'many' is no number, and > compares numbers"),
         ('a == "66', 'the quote in "66 is not closed'),
         ('"a == 66', 'the quote in "a is not closed'),

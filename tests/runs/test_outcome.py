@@ -68,7 +68,7 @@ def test_an_older_answer_proves_nothing(run_id: str) -> None:
 @pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
 def test_only_a_refusal_that_another_run_explains_may_be_of_a_copy(code: str) -> None:
     """Where it proves that nothing was started, and whichever of its codes says so."""
-    is_overlap = code in {"402222", "402223", "60347"}
+    is_overlap = code in {"402222", "402223", "60347", "PER_SECOND_THRESHOLD"}
     assert is_perhaps_a_copys(judge("S1", _said(code))) is is_overlap
     both = _said("402228")
     both.codes = ("402228", code)

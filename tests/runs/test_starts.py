@@ -230,6 +230,20 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger:
     }
 
 
+def test_a_run_of_perhaps_another_alma_is_not_looked_for_here(
+    alma: FakeAlma, starts: Starts, ledger: Ledger
+) -> None:
+    """Its section leads elsewhere now: neither a run key nor @last is taken for a Process ID there."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    record = starts.start("S1", (), StartOptions(run_key="k"))
+    assert starts.process_id("k") == starts.process_id("@last") == "77"
+    ledger.amend(record, identity="lab:another key", institution="01OTHER_INST")
+    for text in ("k", "@last"):
+        with pytest.raises(Refused, match="was started with another key or address"):
+            starts.process_id(text)
+    assert starts.process_id("77") == "77"
+
+
 def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
     """Id, run key, Process ID; several are listed, none is said."""
     alma.on("POST /jobs/S1", started(ERP, "76"), started(ERP, "78"))

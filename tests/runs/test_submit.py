@@ -386,15 +386,20 @@ def test_a_run_of_another_ledger_is_noticed_by_its_tag(
     assert _days_listed(alma) == 31
 
 
+@pytest.mark.parametrize("hours", [0, -3, 3, 60])
 def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, hours: int
 ) -> None:
-    """A scheduled job has no tag: what ran in the time that is lost may be this run key's."""
+    """A scheduled job has no tag: what ran in the time that is lost may be this run key's.
+
+    However many hours this machine's clock is ahead of Alma's.
+    """
+    time.jump = hours * 3600.0
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
     ledger.write(_earlier("r", means.clock.now() - DAY, run_key="x"))
     kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
     _start(means, run_key="k")
-    when = datetime.fromtimestamp(means.clock.now(), UTC).isoformat()
+    when = datetime.fromtimestamp(means.clock.now() - time.jump, UTC).isoformat()
     alma.on("GET /jobs/S1/instances", _listed(instance("77", ERP, "COMPLETED_SUCCESS", submit_time=when)))
     shutil.rmtree(ledger.directory)
     kept.rename(ledger.directory)
@@ -729,7 +734,7 @@ def test_the_run_of_another_start_proves_no_start(alma: FakeAlma, means: Means) 
         _start(means, run_key="b")
 
 
-@pytest.mark.parametrize("code", ["402222", "402223", "60347"])
+@pytest.mark.parametrize("code", ["402222", "402223", "60347", "PER_SECOND_THRESHOLD"])
 def test_a_refusal_that_our_own_run_explains_is_not_believed(
     alma: FakeAlma, means: Means, ledger: Ledger, code: str
 ) -> None:
@@ -748,6 +753,15 @@ def test_a_refusal_that_our_own_run_explains_is_not_believed(
     found = _start(means, MANUAL, run_key="k", wait_for_slot=600)
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
     assert len(alma.calls("POST")) == 1
+
+
+def test_where_alma_is_called_too_often_a_refusal_for_that_is_believed(alma: FakeAlma, means: Means) -> None:
+    """The look for a copy's run is refused for the same reason: it is no copy that was one too many."""
+    too_often = answer(error("PER_SECOND_THRESHOLD"), 429)
+    alma.on("POST /jobs/S1", too_often)
+    alma.on("GET /jobs/S1/instances", _listed(), *[too_often] * 4)
+    with pytest.raises(AlmaRefused):
+        _start(means, run_key="k")
 
 
 def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, means: Means) -> None:

@@ -102,7 +102,7 @@ def test_a_wrong_clock_changes_nothing_but_what_it_says(
     assert [code for code, _out, _err in found] == [0] * len(found)
     assert institution.log.count("GET /conf/jobs") == 1
     assert institution.log.count("POST /conf/jobs/*") == 1
-    assert ("clock is not Alma's" in found[2][2]) is is_warned
+    assert ("This machine's clock is " in found[2][2]) is is_warned
     first, again, seen = (json.loads(found[number][1]) for number in (2, 3, 4))
     assert first["instance_id"] == again["instance_id"] == seen["instance_id"]
     assert [each["instance_id"] for each in json.loads(found[5][1])] == [first["instance_id"]]
