@@ -98,12 +98,13 @@ class Living:
         return self.process.pid
 
     def wait_until_stopped(self) -> None:
-        """Wait until the process has stopped itself, or has ended."""
+        """Wait until the process has stopped itself."""
         while self.process.is_alive():
             state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
             if state == "T":
                 return
             self.process.join(0.01)
+        raise AssertionError(f"it did not stop: {self.ended()}")
 
     def ended(self) -> Ended:
         """Wait for its end."""

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def test_a_process_that_stands_still_before_it_sends(
     simulator.institution.clock.advance(HOUR + 100)
     os.kill(stopped.pid, signal.SIGCONT)
     first = stopped.ended()
+    for _moment in range(1000):
+        # What was sent arrives, though its sender is dead.
+        if _runs(simulator):
+            break
+        threading.Event().wait(0.01)
     (run,) = _runs(simulator)
     if dies:
         assert first.code == -signal.SIGKILL
