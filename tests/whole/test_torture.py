@@ -26,7 +26,7 @@ _RUN = """
     close 18, commit 5, connect 3, directory 4, lock 12, look 28, open 19, read 4, receive 5, rename 3,
     send 6, sql 60, sync 2, thread 5, write 10"""
 _WAIT_AFTER_RUN = """
-    close 2, commit 2, connect 3, directory 1, lock 1, look 1, open 2, read 1, receive 3, rename 1, send 3,
+    close 2, commit 2, connect 3, directory 1, lock 1, look 1, open 1, read 1, receive 3, rename 1, send 3,
     sql 1, sync 1, thread 5, write 1"""
 _WAIT = """
     close 7, commit 1, connect 1, lock 4, look 18, open 8, read 4, receive 4, send 4, sql 14, thread 4,
