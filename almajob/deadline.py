@@ -113,12 +113,12 @@ class Task(threading.Thread, Generic[T]):
             raise GivenUp
 
     def permit(self) -> None:
-        """Let the work do what cannot be taken back."""
+        """Permit the work to do what cannot be taken back."""
         self.is_permitted = True
         self._answered.set()
 
     def abandon(self) -> None:
-        """Tell the work that nobody waits for it."""
+        """Stop waiting for the work: it gets no permission any more."""
         self.abandoned.set()
         self._answered.set()
 

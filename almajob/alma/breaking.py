@@ -78,7 +78,7 @@ class _Line:
         self.task.check_awaited()
 
     def _cut(self) -> None:
-        """Let no byte leave any more, neither from here nor from what the kernel still has to send."""
+        """Cut the connection: no byte leaves any more, also none that the kernel still has to send."""
         import socket
         import struct
 

@@ -55,7 +55,7 @@ def too_late(host: str) -> BrokenOff:
 
 
 def not_in_time(host: str) -> NotSent:
-    """Say that the deadline passed before a byte of the request was sent, and that none will be."""
+    """Return the error of a request that was given up before its first byte, and is never sent."""
     return NotSent(
         f"{host} was not reached in time; nothing was sent.",
         why="The time limit passed before there was a connection.",
@@ -65,7 +65,7 @@ def not_in_time(host: str) -> NotSent:
 
 
 def prevented(host: str, error: Exception) -> NotSent:
-    """Say that something here kept a request from being sent."""
+    """Return the error of a request that something here kept from being sent."""
     if isinstance(error, NotSent):
         return error
     if isinstance(error, AlmajobError):

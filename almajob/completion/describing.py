@@ -60,7 +60,7 @@ class _Table:
         self.rows: list[list[Any]] = []
 
     def places(self, options: Iterable[list[Any]]) -> list[int]:
-        """Give the places of options in the table."""
+        """Return the places of options in the table."""
         return [self._place(option) for option in options]
 
     def _place(self, row: list[Any]) -> int:

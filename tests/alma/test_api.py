@@ -139,6 +139,19 @@ def test_a_run_of_another_job_is_none(
                 read("77", asked)
 
 
+def test_an_old_answer_is_no_end(alma: FakeAlma, connection: Alma, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that by its own Date is older than an answer before it; that a run goes on may be told by it."""
+    hours = iter((12, 11, 11, 13))
+    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (next(hours) * 3600.0, 0.5))
+    going, ended = instance("77", ERP, "RUNNING"), instance("77", ERP, "COMPLETED_SUCCESS")
+    alma.on("GET /jobs/ALL/instances/77", going, ended, going, ended)
+    assert not connection.instance("77").has_ended
+    with pytest.raises(NotAlma, match="The answer about run 77 is an old one"):
+        connection.instance("77")
+    assert not connection.instance("77").has_ended
+    assert connection.instance("77").has_ended
+
+
 def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma) -> None:
     """An empty object where a job or a run should be is an error, not an empty job."""
     alma.on("GET /jobs/S1", {"total_record_count": 0})

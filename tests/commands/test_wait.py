@@ -58,7 +58,7 @@ def test_the_exit_code_is_that_of_the_end(simulated: SimulatedAlma, almajob: Run
 
 
 def test_what_is_no_whole_answer_about_the_run_is_no_end(site: FakeAlma, almajob: Run) -> None:
-    """A success in an answer about another job, or in a part of one, is looked at again."""
+    """A success in an answer about another job, in a part of one or from a cache is looked at again."""
     ours = job("S1", "ERP export")
     site.jobs([ours])
     site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
@@ -69,11 +69,12 @@ def test_what_is_no_whole_answer_about_the_run_is_no_end(site: FakeAlma, almajob
         instance("77", ours, "RUNNING"),
         instance("77", job("S2", "Another"), "COMPLETED_SUCCESS"),
         *(answer(good, status) for status in (206, 203)),
+        answer(good, headers={"Age": "60"}),
         instance("77", ours, "COMPLETED_FAILED"),
     )
     done = almajob(*ENV, "run", "--job", "S1", "--wait", "-f", "json")
     assert (done.code, _shown(done)["status"]) == (3, "COMPLETED_FAILED")
-    assert site.calls().count("GET /jobs/S1/instances/77") == 5
+    assert site.calls().count("GET /jobs/S1/instances/77") == 6
 
 
 @pytest.mark.parametrize(

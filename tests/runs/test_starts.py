@@ -13,6 +13,7 @@ from werkzeug import Response
 
 from almajob.alma.api import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
+from almajob.runs import starts as starts_module
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.doubt import is_twice
 from almajob.runs.intention import StartOptions
@@ -228,6 +229,25 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger:
         ledger.directory.with_name("locks") / f"{checksum(name)[:16]}.lock"
         for name in job_locks("lab", "lab:key", "S1")
     }
+
+
+def test_a_start_whose_process_is_busy_keeps_no_other_from_being_looked_for(
+    alma: FakeAlma, starts: Starts, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is waited for shortly, and nothing is said of what was sent: its process may have sent it."""
+    alma.on("POST /jobs/S1", Response("<html>", 502))
+    with pytest.raises(OutcomeUnknown):
+        starts.start("S1", (), StartOptions(run_key="k"))
+    (record,) = ledger.records()
+    assert starts_module._SETTLE_WAIT < LOCK_WAIT / 10
+    monkeypatch.setattr(starts_module, "_SETTLE_WAIT", 0.05)
+    path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
+    with locked(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
+        starts.settle(record)
+    assert (caught.value.what, caught.value.why) == (
+        "Another almajob is busy with this job or run key.",
+        "It is process 7 on a-host.",
+    )
 
 
 def test_a_run_of_perhaps_another_alma_is_not_looked_for_here(

@@ -726,6 +726,15 @@ def test_an_earlier_answer_proves_no_start(
     assert len(alma.calls("POST")) == 1
 
 
+def test_an_old_list_starts_nothing(alma: FakeAlma, means: Means) -> None:
+    """A cache on the way kept it: it has neither the last run nor one that is running."""
+    alma.on("GET /jobs/S1/instances", answer(_listed(), headers={"Age": "60"}))
+    with pytest.raises(Refused, match="A proxy answered with an old list") as caught:
+        _start(means)
+    assert "pass Alma's answers on" in caught.value.cure
+    assert alma.calls("POST") == []
+
+
 def test_the_run_of_another_start_proves_no_start(alma: FakeAlma, means: Means) -> None:
     """Even one that Alma does not list any more."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
@@ -796,6 +805,27 @@ def test_a_refusal_that_says_something_else_besides_proves_nothing(
         _start(means, run_key="k")
 
 
+def test_a_signal_just_before_a_start_is_sent_leaves_no_doubt(
+    alma: FakeAlma, means: Means, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when SENDING is on disk already: nothing was sent, and the same command starts it."""
+    alma.on("POST /jobs/S1", started(ERP, "77"))
+    write = Ledger.write
+
+    def interrupted(self: Ledger, record: Record) -> None:
+        write(self, record)
+        if record.state is State.SENDING:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _start(means, run_key="k")
+    assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
+    assert alma.calls("POST") == []
+    assert _start(means, run_key="k").instance_id == "77"
+
+
 # --- time ---
 
 
@@ -837,6 +867,35 @@ def test_an_age_counts_from_when_the_request_could_leave_last(
         _start(means, run_key="k")
     time.slept += 700
     assert _start(means, run_key="k").instance_id == "78"
+
+
+def test_a_machine_that_does_not_know_how_long_it_stood_still_asks_for_almas_day(
+    alma: FakeAlma, means: Means, time: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock has not gone on while it was paused, and Alma's has, by days: the run is listed there."""
+    paused: list[float] = []
+    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now() + sum(paused), 0.5))
+    sent: list[str] = []
+
+    def accept(request: Request) -> Response:
+        paused.append(5 * DAY)
+        sent.append(request.get_json()["parameter"][0]["value"])
+        return Response("<html>", 502)
+
+    def listing(request: Request) -> Response:
+        submitted = datetime.fromtimestamp(time.now() + sum(paused), UTC)
+        days = [request.args[name] for name in ("submit_date_from", "submit_date_to")]
+        shown = [
+            instance("77", EXPORT, "RUNNING", name=name, submit_time=submitted.isoformat())
+            for name in sent
+            if days[0] <= submitted.date().isoformat() <= days[1]
+        ]
+        return answer(_listed(*shown))
+
+    alma.on("POST /jobs/M44", accept)
+    alma.on("GET /jobs/M44/instances", listing)
+    found = _start(means, MANUAL, run_key="k")
+    assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
 
 
 @pytest.mark.usefixtures("alma_keeps_time")
