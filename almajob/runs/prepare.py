@@ -286,7 +286,8 @@ def _lost(
     ]
     if not found:
         return None
-    reason = "the ledger has lost what was started then, and one of these may be this run"
+    lost_until = times.local(gap.lost_until).isoformat(" ", "minutes")
+    reason = f"the ledger has lost records of before {lost_until}, and a run that it lacks may be this one"
     return replace(
         draft,
         trail=(Step(State.AMBIGUOUS, draft.created, reason),),
