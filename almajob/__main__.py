@@ -55,7 +55,7 @@ def main() -> int:
         import signal
 
         from almajob import lastwords
-        from almajob.secret import forbid_core_dumps
+        from almajob.text.redaction import forbid_core_dumps
 
         # A variable may hold a key from the beginning.
         forbid_core_dumps()

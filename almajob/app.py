@@ -17,10 +17,10 @@ from almajob.discovery import Commands, Installed, is_core
 from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
 from almajob.names import origin
-from almajob.nearest import nearest
 from almajob.options import add_global_options, add_output_options, shorten_errors
 from almajob.signals import Terminated, raised
 from almajob.terminal import is_attended
+from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
     from almajob.config.settings import Options

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from cliff.columns import FormattableColumn
 
-from almajob import times
-from almajob.visible import visible
+from almajob.text import time_format
+from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from almajob.alma.instances import Counter
@@ -70,11 +70,11 @@ class Time(_Column[Any]):
         if isinstance(self._value, datetime):
             from almajob.runs import clock as clocks
 
-            return times.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
+            return time_format.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
         return visible(self._value or "")
 
     def machine_readable(self) -> Any:
-        return times.machine(self._value) if isinstance(self._value, datetime) else self._value
+        return time_format.machine(self._value) if isinstance(self._value, datetime) else self._value
 
 
 def show_utc(is_wanted: bool) -> None:
@@ -86,7 +86,7 @@ class Length(_Column[Any]):
     """A length of time, or None: in words for people, in seconds for programs."""
 
     def human_readable(self) -> str:
-        return "" if self._value is None else times.length(self._value)
+        return "" if self._value is None else time_format.length(self._value)
 
 
 class Fields(_Column[Any]):
@@ -217,7 +217,7 @@ def _plain_json(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain_json(item) for item in value]
     if isinstance(value, datetime):
-        return times.machine(value)
+        return time_format.machine(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (str, int)) else str(value)

@@ -251,11 +251,11 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
-        from almajob import times
         from almajob.runs import clock as clocks
         from almajob.runs.expansion import expanded
+        from almajob.text import time_format
 
-        return expanded(parameters, times.local(clocks.system().now()), self._environ)
+        return expanded(parameters, time_format.local(clocks.system().now()), self._environ)
 
     @property
     def environment_name(self) -> str:

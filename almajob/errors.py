@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from almajob.secret import redact
-from almajob.visible import visible
+from almajob.text.redaction import redact
+from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from almajob.store.record import Record

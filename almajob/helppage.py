@@ -10,7 +10,7 @@ import cliff.command
 from cliff.help import HelpExit
 
 from almajob import stdout
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob

@@ -13,9 +13,9 @@ from typing import TextIO
 
 from almajob import __version__, logs
 from almajob.errors import name_error
-from almajob.secret import redact
 from almajob.signals import Terminated
-from almajob.visible import visible
+from almajob.text.redaction import redact
+from almajob.text.sanitize import visible
 
 LOG = logging.getLogger("almajob")
 

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from almajob import logs, times
+from almajob import logs
 from almajob.alma.statuses import Meaning, meaning
 from almajob.errors import CallsUsedUp
 from almajob.runs.followed import Display, Followed, Lines
 from almajob.signals import held
-from almajob.visible import visible
+from almajob.text import time_format
+from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -170,7 +171,7 @@ def _per_cent(run: Followed, _now: float) -> RenderableType:
 
 
 def _elapsed(run: Followed, now: float) -> RenderableType:
-    return times.length(math.floor(run.age + max(now - run.answered, 0.0)))
+    return time_format.length(math.floor(run.age + max(now - run.answered, 0.0)))
 
 
 def _next(run: Followed, now: float) -> RenderableType:
@@ -195,7 +196,7 @@ def progress(run: Followed) -> float | None:
 def next_look(run: Followed, now: float) -> str:
     """Say when a run is looked at next, and why it was not seen."""
     rest = run.due - now
-    when = f"next look in {times.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
+    when = f"next look in {time_format.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
     if run.error is not None and run.error.exit_code == CallsUsedUp.exit_code:
         return "Alma's calls for today are used up"
     return f"cannot be seen, {when}" if run.failures else when

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 from almajob.errors import UsageError
 from almajob.ownfile import refuse_planted
-from almajob.secret import redact
-from almajob.visible import visible
+from almajob.text.redaction import redact
+from almajob.text.sanitize import visible
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}

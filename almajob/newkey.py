@@ -24,9 +24,9 @@ from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.givenfile import read_given, read_line
 from almajob.newfile import AlreadyThere, new_file
 from almajob.ownfile import NotPrivate, make_private, refuse_open_directory
-from almajob.secret import SHORTEST
 from almajob.store.locks import Held, locked
 from almajob.terminal import has_keyboard
+from almajob.text.redaction import SHORTEST
 
 LOG = logging.getLogger(__name__)
 

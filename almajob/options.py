@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 from almajob import stdout
 from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine
-from almajob.nearest import nearest
-from almajob.secret import is_shown_in, redact
-from almajob.visible import visible
+from almajob.text.redaction import is_shown_in, redact
+from almajob.text.sanitize import visible
+from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite

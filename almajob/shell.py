@@ -29,11 +29,11 @@ from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
 from almajob.ownfile import make_private, open_own, refuse_open_directory
-from almajob.secret import is_shown_in, redact
 from almajob.signals import rearm
 from almajob.stdin import Script, open_script
 from almajob.terminal import in_colour
-from almajob.visible import visible
+from almajob.text.redaction import is_shown_in, redact
+from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob

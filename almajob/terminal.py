@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TextIO
 
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 # How a line goes on that is longer than the terminal is wide: nothing in it can look like a line of its own.
 _GOES_ON = "    | "

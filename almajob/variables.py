@@ -12,7 +12,7 @@ from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
 
 KEY_VARIABLES = "ALMAJOB_API_KEY_"
 """How the names begin of the variables that hold keys."""

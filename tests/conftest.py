@@ -18,11 +18,11 @@ from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
 from almajob.runs.clock import Clock
-from almajob.secret import _Known
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
 from almajob.testing import SimulatedAlma
+from almajob.text.redaction import _Known
 from tests.canary import assert_no_key_below, key_in
 from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma
@@ -94,7 +94,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     """Give each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
     monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
-    monkeypatch.setattr("almajob.secret._known", _Known())
+    monkeypatch.setattr("almajob.text.redaction._known", _Known())
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     for name in list(os.environ):

@@ -6,7 +6,7 @@ import pytest
 
 from almajob import errors
 from almajob.errors import EXIT_CODES, AlmajobError, AlmaRefused, Refused
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
 
 
 def _classes(of: type[AlmajobError]) -> list[type[AlmajobError]]:

@@ -15,8 +15,8 @@ import pytest
 
 from almajob import lastwords, logs
 from almajob.errors import UsageError
-from almajob.secret import Secret
 from almajob.signals import Terminated
+from almajob.text.redaction import Secret
 
 KEY = "an-odd-key-of-a-test"
 

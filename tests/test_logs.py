@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from almajob import logs
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
 
 KEY = "an-odd-key-of-a-test"
 

@@ -22,7 +22,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.secret import HIDDEN, Secret, is_shown_in, redact, redact_all
+from almajob.text.redaction import HIDDEN, Secret, is_shown_in, redact, redact_all
 from tests.canary import key_in
 
 TEXT = "an-unusual-key-of-a-test"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.times import ago, human, length, machine
+from almajob.text.time_format import ago, human, length, machine
 
 NOON = datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 
 from almajob import variables
 from almajob.config import keys
-from almajob.secret import redact
+from almajob.text.redaction import redact
 
 ONE = "ALMAJOB_API_KEY_SANDBOX"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.visible import spelled, visible
+from almajob.text.sanitize import spelled, visible
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import json
 from typing import Any, cast
 from xml.etree import ElementTree
 
-from almajob.secret import redact_all
+from almajob.text.redaction import redact_all
 
 _ARRAYS = {"parameter", "alert", "counter", "action", "row", "job", "job_instance", "error"}
 _WRAPPERS = {"parameters", "alerts", "counters", "actions", "rows"}

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from almajob.alma import documents, refusals
 from almajob.errors import BrokenOff, NotAlma
-from almajob.secret import redact
+from almajob.text.redaction import redact
 
 if TYPE_CHECKING:
     import requests

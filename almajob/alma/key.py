@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
 
 
 class Key(Secret):

@@ -10,13 +10,13 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from almajob import times
 from almajob.alma import allowance, calls
 from almajob.alma.account import Account
 from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp
 from almajob.alma.refusals import PER_SECOND_THRESHOLD
 from almajob.alma.timelimits import Pace
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
+from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Limits:
 
     def _used_up_until(self, probe_in: float, until: float) -> str:
         probe = _time(self._clock().now() + max(probe_in, 0.0))
-        anew = f"{times.local(until):%Y-%m-%d %H:%M (%z)}"
+        anew = f"{time_format.local(until):%Y-%m-%d %H:%M (%z)}"
         return (
             f"One call may try again from {probe} on; Alma should count anew at {anew}.\n"
             "almajob quota shows what is known; --ignore-quota lets a person ask once before."
@@ -195,4 +195,4 @@ def _count(left: str | None) -> int | None:
 
 
 def _time(now: float) -> str:
-    return f"{times.local(now):%H:%M:%S (%z)}"
+    return f"{time_format.local(now):%H:%M:%S (%z)}"

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from almajob.alma.models import Parameter
-from almajob.visible import spelled
+from almajob.text.sanitize import spelled
 
 _OF_A_JOB = {"id", "parameter", "parameters"}
 

@@ -22,7 +22,7 @@ from almajob.errors import (
     NotAlma,
     QuotaUsedUp,
 )
-from almajob.secret import redact
+from almajob.text.redaction import redact
 
 DAILY_THRESHOLD = "DAILY_THRESHOLD"
 PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"

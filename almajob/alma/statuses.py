@@ -11,7 +11,7 @@ import re
 import string
 from typing import NamedTuple
 
-from almajob.nearest import nearest
+from almajob.text.suggestions import nearest
 
 
 class Meaning(enum.Enum):

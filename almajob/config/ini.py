@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from almajob.errors import ConfigurationError
 from almajob.givenfile import read_given
-from almajob.nearest import nearest
 from almajob.ownfile import NotPrivate, refuse_open_directory
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
+from almajob.text.suggestions import nearest
 
 TOP = "(top)"
 """The section of what stands before any section, as the predecessor's ini has it."""

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from almajob import stdout
-from almajob.secret import redact
 from almajob.signals import held
+from almajob.text.redaction import redact
 
 SECONDS = 60.0
 """How long the program may run."""

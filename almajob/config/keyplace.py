@@ -16,8 +16,8 @@ from almajob.config.places import expanded
 from almajob.config.sections import environment_name_problem
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
-from almajob.nearest import nearest
-from almajob.secret import is_shown_in
+from almajob.text.redaction import is_shown_in
+from almajob.text.suggestions import nearest
 
 # Nobody calls an environment so.
 _LIKE_A_KEY = r"(?=.*[0-9])[0-9A-Za-z]{20,}"

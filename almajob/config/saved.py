@@ -19,7 +19,7 @@ from almajob.config.sections import RUN_HEADING, Section
 from almajob.config.settings import Settings
 from almajob.config.trust import UntrustedFile
 from almajob.errors import ConfigurationError, Refused
-from almajob.nearest import nearest
+from almajob.text.suggestions import nearest
 
 DIRECTORY = "runs.d"
 WHAT_IS_STARTED = "It says what is started."

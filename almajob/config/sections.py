@@ -11,8 +11,8 @@ from almajob.config import ini as ini_file
 from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
 from almajob.config.ini import Ini, Value
 from almajob.errors import ConfigurationError
-from almajob.nearest import nearest
-from almajob.secret import is_shown_in
+from almajob.text.redaction import is_shown_in
+from almajob.text.suggestions import nearest
 
 LOG = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from almajob.config.environments import DEMO, Environment, Sourced
 from almajob.config.ini import Ini
 from almajob.config.trust import TrustedFiles, UntrustedFile
 from almajob.errors import ConfigurationError, UsageError
-from almajob.nearest import nearest
+from almajob.text.suggestions import nearest
 
 LOG = logging.getLogger(__name__)
 

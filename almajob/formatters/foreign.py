@@ -18,7 +18,7 @@ from almajob.errors import ConfigurationError, ResultLost, name_error
 from almajob.formatters.cells import human, machine
 from almajob.isolated import Ended, Failed, Process
 from almajob.names import LIST, SHOW, is_contested, origin
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
 LOAD, _PARSE, _EMIT = (f"almajob.formatters.hosted:{name}" for name in ("load", "parse", "emit"))

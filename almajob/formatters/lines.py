@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from almajob.formatters.cells import text
 from almajob.formatters.written import OfOne, OfSeveral, Row
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 
 class Values(OfSeveral, OfOne):

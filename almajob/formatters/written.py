@@ -12,7 +12,7 @@ from cliff.formatters.base import ListFormatter, SingleFormatter
 
 from almajob import stdout
 from almajob.errors import ResultLost
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 Row = Sequence[Any]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import AlmaRefused, Refused
-from almajob.nearest import nearest
+from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
     from almajob.alma.api import Alma

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from almajob import times
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.looking import ABSENT_FOR_GOOD
 from almajob.store.record import Record, State
+from almajob.text import time_format
 
 _SHOWN = 5
 
@@ -90,5 +90,5 @@ def _until(record: Record) -> str:
     """Say when a start that Alma does not show will count as not made."""
     if record.state is not State.ABSENT or record.missing_at is None:
         return ""
-    at = times.local(record.missing_at + ABSENT_FOR_GOOD + 60)
+    at = time_format.local(record.missing_at + ABSENT_FOR_GOOD + 60)
     return f"If it still does not at {at:%H:%M %z}, the run counts as not started."

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from almajob import times
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.calls import for_run
 from almajob.alma.instances import Instance
@@ -35,6 +34,7 @@ from almajob.runs.starts import Starts
 from almajob.runs.wait import Wait
 from almajob.signals import held
 from almajob.store.record import Record, State
+from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
@@ -163,20 +163,20 @@ class Following:
         how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
         if item.instance is None and last is None:
             # There were too many of them for the time.
-            what = f"{name} was not looked at within {times.length(how_long)}."
+            what = f"{name} was not looked at within {time_format.length(how_long)}."
             return StillRunning(what, cure=resume)
         if item.instance is None and not item.is_ours:
             if isinstance(last, (KeyRefused, QuotaUsedUp, CallsUsedUp)):
                 return about_run(last, item.instance_id)
-            what = f"{name} could not be seen for {times.length(how_long)}."
+            what = f"{name} could not be seen for {time_format.length(how_long)}."
             return Unreachable(what, why=why, cure=resume, alma=alma)
         cure = f"{goes_on()} {resume}"
         if item.over is Over.OUT_OF_TIME:
-            what = f"{name} had not ended after {times.length(how_long)}."
+            what = f"{name} had not ended after {time_format.length(how_long)}."
         elif item.is_ours:
             what = f"{name} was started and cannot be seen any more."
         else:
-            what = f"{name} could not be seen any more for {times.length(how_long)}."
+            what = f"{name} could not be seen any more for {time_format.length(how_long)}."
             return Unreachable(what, why=why, cure=cure, alma=alma)
         return StillRunning(what, why=why, cure=cure, alma=alma)
 

@@ -8,7 +8,7 @@ from almajob.errors import ReadOnly, Refused
 from almajob.runs.intention import Place, StartOptions
 from almajob.runs.parameters import Given
 from almajob.runs.prepare import Ready
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 _LONGEST_VALUE = 200
 _BLANKS = re.compile(r"\s{3,}")

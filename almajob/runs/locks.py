@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from almajob import times
 from almajob.errors import Refused
 from almajob.ownfile import NotPrivate, refuse_link
 from almajob.store.locks import Held, is_locked, locked
 from almajob.store.record import alma_of, checksum
+from almajob.text import time_format
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that starts the same job, where nobody says otherwise."""
@@ -48,7 +48,7 @@ class Locks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._held: dict[str, ExitStack] = {}
-        since = times.local(time.time())
+        since = time_format.local(time.time())
         self._note = (
             f"process {os.getpid()} on {platform.node()}, which began at {since:%Y-%m-%d %H:%M:%S %z}"
         )

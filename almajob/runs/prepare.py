@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from almajob import times
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.alma.pages import Listing, all_instances
@@ -22,6 +21,7 @@ from almajob.runs.looking import candidate, is_by_api
 from almajob.runs.parameters import SET_ID, Parameters
 from almajob.store.ledger import LONGEST_MEMORY, Gap
 from almajob.store.record import Certainty, Record, State, Step
+from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
     found = proof.current(means.alma, means.ledger, place.identity, now)
     proof.refuse_contradiction(found, place.environment, place.kind)
     return Record(
-        id=runkey.record_id(times.local(now)),
+        id=runkey.record_id(time_format.local(now)),
         environment=place.environment,
         institution=found.institution,
         job_id=intention.job.id,
@@ -91,9 +91,9 @@ def with_key(intention: Intention, place: Place, now: float) -> Intention:
     if options.run_key:
         return replace(intention, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(intention, run_key=runkey.random_key(job_id, times.local(now)))
+        return replace(intention, run_key=runkey.random_key(job_id, time_format.local(now)))
     hashed = intention.parameters.fingerprint
-    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, times.local(now))
+    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, time_format.local(now))
     return replace(intention, run_key=key, is_named=True)
 
 
@@ -187,7 +187,7 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listin
     if listing.clock is not None and abs(listing.clock - now) > slots.HOUR:
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
-        LOG.warning("This machine's clock is %s %s Alma's.", times.length(abs(off)), direction)
+        LOG.warning("This machine's clock is %s %s Alma's.", time_format.length(abs(off)), direction)
         listing = _listed(intention, means, listing.clock, since + min(listing.clock - now, 0.0))
     if may_be_lost and since == now and _has_unknown_tag(draft, listing, means):
         # Another ledger started it, or this one before it was restored.
@@ -233,17 +233,17 @@ def _has_unknown_tag(draft: Record, listing: Listing, means: Means) -> bool:
 
 def _listed(intention: Intention, means: Means, now: float, since: float) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
-    options, today = intention.options, times.local(now).date()
+    options, today = intention.options, time_format.local(now).date()
     waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
-    wished = times.local(now - waited).date()
-    first = min(runkey.first_day(options.once_per, wished), times.local(since).date())
+    wished = time_format.local(now - waited).date()
+    first = min(runkey.first_day(options.once_per, wished), time_format.local(since).date())
     return all_instances(means.alma, intention.job.id, since=first, until=today + timedelta(days=2))
 
 
 def _begin(intention: Intention, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
     wished = intention.options.wished_at
-    today = times.local(now if wished is None else wished).date()
+    today = time_format.local(now if wished is None else wished).date()
     first = runkey.first_day(intention.options.once_per, today) + timedelta(days=1)
     return datetime(first.year, first.month, first.day).timestamp()
 
@@ -273,7 +273,10 @@ def _lost(
         return None
     since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slack
     until = gap.lost_until + slack
-    days = (times.local(since).date() - timedelta(days=1), times.local(until).date() + timedelta(days=1))
+    days = (
+        time_format.local(since).date() - timedelta(days=1),
+        time_format.local(until).date() + timedelta(days=1),
+    )
     listing = _complete(all_instances(means.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in settle.others_of(draft, means)}
     found = [
@@ -286,7 +289,7 @@ def _lost(
     ]
     if not found:
         return None
-    lost_until = times.local(gap.lost_until).isoformat(" ", "minutes")
+    lost_until = time_format.local(gap.lost_until).isoformat(" ", "minutes")
     reason = f"the ledger has lost records of before {lost_until}, and a run that it lacks may be this one"
     return replace(
         draft,
@@ -327,7 +330,7 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance], pr
     submitted = first.submit_time
     since = ""
     if isinstance(submitted, datetime):
-        since = f" since {times.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
+        since = f" since {time_format.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
         cure=f"To follow it: {program} wait --id {first.id}\n"

@@ -12,9 +12,9 @@ from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters
 from almajob.runs.prepare import with_key
-from almajob.secret import is_shown_in
 from almajob.store.ledger import Ledger
 from almajob.store.record import checksum
+from almajob.text.redaction import is_shown_in
 
 LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
 from almajob.store.record import Record, checksum
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 PERIODS = ("hour", "day", "week", "month")
 TAG = re.compile(r"\[aj:[A-Z2-7]{10}\]")

@@ -21,7 +21,7 @@ from almajob.runs.parameters import Parameters
 from almajob.runs.saved import ID_AND_NAME, SavedRun
 from almajob.runs.starts import Starts
 from almajob.store.locks import Held, locked
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 _TURN_SECONDS = 10.0
 

@@ -13,8 +13,8 @@ from almajob.alma.pages import PAGE, every
 from almajob.alma.refusals import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
-from almajob.nearest import nearest
 from almajob.runs.runkey import takes_tag
+from almajob.text.suggestions import nearest
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
 # offers the sets of all of these.

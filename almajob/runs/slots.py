@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from almajob import times
 from almajob.alma.instances import Instance
 from almajob.errors import Refused
 from almajob.runs.looking import is_by_api
 from almajob.store.record import Record
+from almajob.text import time_format
 
 MOST_RUNNING = 3
 MOST_STARTS = 5
@@ -36,7 +36,7 @@ class NoSlot(Refused):
     def __init__(self, what: str, *, why: str, now: float, free_at: float | None) -> None:
         when = "when one of them has ended"
         if free_at is not None:
-            when = f"at {times.local(free_at):%H:%M:%S (%z)}"
+            when = f"at {time_format.local(free_at):%H:%M:%S (%z)}"
         cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
         super().__init__(what, why=why, cure=cure)
         self.free_in = None if free_at is None else free_at - now

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 from almajob.runs import clock as clocks
-from almajob.times import length
+from almajob.text.time_format import length
 
 LOG = logging.getLogger(__name__)
 

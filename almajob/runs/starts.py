@@ -27,7 +27,7 @@ from almajob.runs.runkey import key_in
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 
 LOG = logging.getLogger(__name__)
 

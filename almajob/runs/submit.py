@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from almajob import times
 from almajob.alma.calls import of_start
 from almajob.alma.refusals import PER_SECOND_THRESHOLD
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
@@ -28,6 +27,7 @@ from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.runs.runkey import key_in
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.record import Certainty, Record, State
+from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
@@ -337,7 +337,7 @@ def _refuse_stale(record: Record, means: Means) -> None:
     stood = means.clock.now() - record.trail[-1].at
     if stood > _LONGEST_PAUSE:
         raise OwnFault(
-            f"{record.job_name!r} was not started: this machine stood still for {times.length(stood)}.",
+            f"{record.job_name!r} was not started: this machine stood still for {time_format.length(stood)}.",
             why="All that was checked before the start may have changed meanwhile.",
             cure="Give the same command again.",
         )

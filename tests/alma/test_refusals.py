@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from almajob.alma.refusals import ADVICE, Refusal, error_in, refusal_in
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
 from almajob.runs.outcome import REFUSAL_CODES
-from almajob.secret import Secret
+from almajob.text.redaction import Secret
 from tests.fake_alma import error
 
 HOST = "api-na.hosted.exlibrisgroup.com"

@@ -18,7 +18,7 @@ from almajob.runs import clock as clocks
 from almajob.runs import splay
 from almajob.runs.locks import Locks
 from almajob.testing import SimulatedAlma
-from almajob.times import length
+from almajob.text.time_format import length
 from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from almajob.config import ini
 from almajob.config.ini import TOP, Ini
 from almajob.errors import ConfigurationError
-from almajob.secret import redact
+from almajob.text.redaction import redact
 from tests.conftest import Run
 from tests.fake_alma import KEY
 

@@ -22,7 +22,7 @@ from almajob.app import AlmaJob
 from almajob.columns import shown
 from almajob.formatters import delimited, shell
 from almajob.formatters.cells import text
-from almajob.visible import visible
+from almajob.text.sanitize import visible
 from tests.conftest import Run
 from tests.fake_alma import FakeAlma, job
 from tests.terminals import Terminal

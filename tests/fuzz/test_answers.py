@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob import times
 from almajob.alma import documents, pages
 from almajob.alma.answers import Reading, clock_of
 from almajob.alma.api import Alma
@@ -20,6 +19,7 @@ from almajob.errors import AlmajobError
 from almajob.runs import conditions
 from almajob.runs.outcome import judge
 from almajob.store.record import State
+from almajob.text import time_format
 from tests.fake_alma import STATUS_TABLE, error, instance, job, started
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
@@ -159,8 +159,8 @@ def _check_run(run: Instance) -> None:
     assert run.has_ended in (True, False)
     for moment in (run.submit_time, run.start_time, run.end_time):
         if isinstance(moment, datetime):
-            assert times.machine(moment).endswith("Z")
-            assert times.human(moment, now=_NOW)
+            assert time_format.machine(moment).endswith("Z")
+            assert time_format.human(moment, now=_NOW)
     for condition in ("bib > 0", "Bib == x"):
         try:
             assert conditions.parse(condition).holds(run.counters) in (True, False)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from almajob import options, runoptions, times
+from almajob import options, runoptions
 from almajob.alma.answers import Answer, clock_of
 from almajob.alma.instances import Submission, parse_time
 from almajob.alma.retries import retry_pause
@@ -18,6 +18,7 @@ from almajob.runs.history import since, until
 from almajob.runs.outcome import judge
 from almajob.runs.parameters import Given, Parameters
 from almajob.store.record import State
+from almajob.text import time_format
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 
@@ -49,14 +50,14 @@ def test_any_text_of_almas_is_a_time_or_stays_text(data: bytes) -> None:
     found = parse_time(text)
     if isinstance(found, datetime):
         assert found.utcoffset() is not None
-        assert times.machine(found).endswith("Z")
-        assert times.human(found, now=_NOW.timestamp())
-        assert times.human(found, now=_NOW.timestamp(), utc=True)
+        assert time_format.machine(found).endswith("Z")
+        assert time_format.human(found, now=_NOW.timestamp())
+        assert time_format.human(found, now=_NOW.timestamp(), utc=True)
     else:
         assert found == (text or None)
     outcome = judge("M44", Submission("77", "M44", f"Job no. 77 triggered on {text}"))
     assert outcome.state is State.STARTED
-    assert outcome.submit_time is None or times.machine(outcome.submit_time)
+    assert outcome.submit_time is None or time_format.machine(outcome.submit_time)
 
 
 @tried(3000)
@@ -86,8 +87,8 @@ def test_any_length_or_time_that_is_typed_is_one_or_is_refused(data: bytes) -> N
     else:
         assert isinstance(found, float)
         assert 0 <= found <= 10 * 366 * 86400
-        assert times.length(found)
-        assert times.ago(found)
+        assert time_format.length(found)
+        assert time_format.ago(found)
 
 
 @tried(3000)
