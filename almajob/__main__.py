@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 
-from almajob import __version__, stdout
+from almajob import __version__
+from almajob.system import stdio
 
 _COLLECT_EVERY = 100_000
 """New objects between two looks for garbage; Python's 700 are for programs that run longer."""
@@ -43,14 +44,14 @@ def _escaped(_kind: object, error: BaseException, _trace: object) -> None:
 
 def main() -> int:
     """Run almajob; the version and completions are told before cliff is imported."""
-    stdout.ready()
+    stdio.ready()
     sys.excepthook = _escaped
     # What is imported stays: to look through it again and again would take a tenth of a short command's time.
     gc.set_threshold(_COLLECT_EVERY)
     at_once = _at_once(sys.argv[1:])
     if at_once is not None:
         gc.freeze()
-        return stdout.finish(0, at_once)
+        return stdio.finish(0, at_once)
     try:
         import signal
 

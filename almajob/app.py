@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import cliff.app
 from cliff.commandmanager import EntryPointWrapper
 
-from almajob import __version__, columns, lastwords, legacy, logs, stdout, variables
+from almajob import __version__, columns, lastwords, legacy, logs
 from almajob.discovery import Commands, Installed, is_core
 from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
 from almajob.names import origin
 from almajob.options import add_global_options, add_output_options, shorten_errors
-from almajob.signals import Terminated, raised
-from almajob.terminal import is_attended
+from almajob.system import key_variables, stdio
+from almajob.system.signals import Terminated, raised
+from almajob.system.terminal import is_attended
 from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class AlmaJob(cliff.app.App):
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
             if not (is_attended() and self.stdout.isatty()):
-                stdout.tell(_SHORT_HELP)
+                stdio.tell(_SHORT_HELP)
                 raise SystemExit(UsageError.exit_code)
             # cliff goes on with this list; its own shell is another.
             argv.append("shell")
@@ -261,12 +262,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    stdout.ready()
+    stdio.ready()
     try:
-        with raised(), variables.keys_taken_out():
+        with raised(), key_variables.keys_taken_out():
             code = AlmaJob().outcome(words)
     except KeyboardInterrupt:
         code = 130
     except Terminated as end:
         code = end.exit_code
-    return stdout.finish(code)
+    return stdio.finish(code)

@@ -68,7 +68,7 @@ class Time(_Column[Any]):
 
     def human_readable(self) -> str:
         if isinstance(self._value, datetime):
-            from almajob.runs import clock as clocks
+            from almajob.system import clock as clocks
 
             return time_format.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
         return visible(self._value or "")

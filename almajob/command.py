@@ -18,7 +18,6 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob import stdout
 from almajob.columns import shown
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.formatters.choice import Formatters
@@ -31,7 +30,8 @@ from almajob.options import (
     shorten_errors,
     tell_lost_help,
 )
-from almajob.signals import Terminated, held
+from almajob.system import stdio
+from almajob.system.signals import Terminated, held
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob
@@ -120,7 +120,7 @@ class _Almajob(cliff.command.Command):
             if not self._is_in_doubt():
                 raise
             # The end of the process would try to write it once more, and end with 141.
-            stdout.drop(self.app.stdout)
+            stdio.drop(self.app.stdout)
             return OutcomeUnknown.exit_code
         except (KeyboardInterrupt, Terminated):
             raise

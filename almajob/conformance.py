@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from almajob.command import Command, Lister, ShowOne
 from almajob.discovery import is_core, loaded
 from almajob.errors import ConfigurationError, name_error
-from almajob.isolated import Ended, Failed, Processes
 from almajob.options import add_global_options, add_output_options
 from almajob.overview import COMMAND, Claim
+from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob

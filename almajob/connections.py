@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from almajob.config.environments import institution_id
 from almajob.errors import Refused
-from almajob.ownfile import make_private, refuse_link
+from almajob.system.private_files import make_private, refuse_link
 
 if TYPE_CHECKING:
     from almajob.alma.account import Account
@@ -152,7 +152,7 @@ class Connections:
         """
         from almajob.alma.account import Account
         from almajob.alma.limits import Limits
-        from almajob.runs import clock
+        from almajob.system import clock
 
         if environment.base_url is None:
             return None

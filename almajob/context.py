@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from almajob import variables
 from almajob.config import settings
 from almajob.config.settings import Options, Settings
 from almajob.connections import Connections
 from almajob.errors import AlmajobError, UsageError
 from almajob.runs.catalogue import Catalogue
-from almajob.terminal import is_attended
+from almajob.system import key_variables
+from almajob.system.terminal import is_attended
 
 # A command loads what it uses: the rest is imported where it is made.
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Context:
         owner: Callable[[], str] = lambda: "almajob",
     ) -> None:
         self._options = options or Options()
-        self._environ = variables.environ() if environ is None else environ
+        self._environ = key_variables.environ() if environ is None else environ
         self._closing = ExitStack()
         self._others: dict[str, Context] = {}
         self._owner = owner
@@ -251,8 +251,8 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
-        from almajob.runs import clock as clocks
         from almajob.runs.expansion import expanded
+        from almajob.system import clock as clocks
         from almajob.text import time_format
 
         return expanded(parameters, time_format.local(clocks.system().now()), self._environ)

@@ -21,7 +21,7 @@ from almajob.command import Command, Lister, ShowOne
 from almajob.errors import ConfigurationError, name_error
 from almajob.names import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
 from almajob.names import is_core as is_core_name
-from almajob.signals import exception_of, notice_signals
+from almajob.system.signals import exception_of, notice_signals
 
 LOG = logging.getLogger(__name__)
 

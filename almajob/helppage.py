@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cliff.command
 from cliff.help import HelpExit
 
-from almajob import stdout
+from almajob.system import stdio
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class HelpCommand(cliff.command.Command):
         app = cast("AlmaJob", self.app)
         if parsed_args.words:
             return app.run_subcommand([*parsed_args.words, "--help"])
-        stdout.write(page(app), app.stdout)
+        stdio.write(page(app), app.stdout)
         return 0
 
 
@@ -54,7 +54,7 @@ class HelpAction(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         app: AlmaJob = self.default
-        stdout.write(page(app), app.stdout)
+        stdio.write(page(app), app.stdout)
         raise HelpExit
 
 

@@ -13,7 +13,7 @@ from typing import TextIO
 
 from almajob import __version__, logs
 from almajob.errors import name_error
-from almajob.signals import Terminated
+from almajob.system.signals import Terminated
 from almajob.text.redaction import redact
 from almajob.text.sanitize import visible
 

@@ -20,7 +20,7 @@ from almajob import logs
 from almajob.alma.statuses import Meaning, meaning
 from almajob.errors import CallsUsedUp
 from almajob.runs.followed import Display, Followed, Lines
-from almajob.signals import held
+from almajob.system.signals import held
 from almajob.text import time_format
 from almajob.text.sanitize import visible
 

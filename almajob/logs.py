@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from almajob.errors import UsageError
-from almajob.ownfile import refuse_planted
+from almajob.system.private_files import refuse_planted
 from almajob.text.redaction import redact
 from almajob.text.sanitize import visible
 

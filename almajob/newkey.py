@@ -21,11 +21,11 @@ from almajob.config.ini import digest_of
 from almajob.config.keyplace import KeyPlace, KeyWish
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
-from almajob.givenfile import read_given, read_line
-from almajob.newfile import AlreadyThere, new_file
-from almajob.ownfile import NotPrivate, make_private, refuse_open_directory
-from almajob.store.locks import Held, locked
-from almajob.terminal import has_keyboard
+from almajob.system.atomic_write import AlreadyThere, new_file
+from almajob.system.file_lock import Held, locked
+from almajob.system.input_files import read_given, read_line
+from almajob.system.private_files import NotPrivate, make_private, refuse_open_directory
+from almajob.system.terminal import has_keyboard
 from almajob.text.redaction import SHORTEST
 
 LOG = logging.getLogger(__name__)

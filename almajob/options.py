@@ -7,9 +7,9 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
-from almajob import stdout
 from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine
+from almajob.system import stdio
 from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import visible
 from almajob.text.suggestions import nearest
@@ -259,7 +259,7 @@ def tell_lost_help(parser: argparse.ArgumentParser) -> None:
 
     def print_help(file: SupportsWrite[str] | None = None) -> None:
         # To stdout, or to the pager before it.
-        stdout.write(parser.format_help(), cast("TextIO", file or sys.stdout))
+        stdio.write(parser.format_help(), cast("TextIO", file or sys.stdout))
 
     parser.print_help = print_help  # type: ignore[method-assign]
 

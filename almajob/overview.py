@@ -14,8 +14,8 @@ from almajob.discovery import Commands, Installed, is_core, loaded
 from almajob.errors import ConfigurationError
 from almajob.formatters.choice import foreign_formats, is_own
 from almajob.formatters.foreign import LOAD
-from almajob.isolated import Ended, Failed, Processes
 from almajob.names import distribution_of, is_contested, origin
+from almajob.system.isolated_process import Ended, Failed, Processes
 
 OK, BROKEN, CLASH, REFUSED = "ok", "broken", "clash", "refused"
 """What may be said of a claim: it can be used; it cannot be loaded; others have the same right; none."""

@@ -101,7 +101,7 @@ _HOMES = {
         "wish_of",
     ),
     "store.record": ("Record",),
-    "terminal": ("asker", "confirmer"),
+    "system.terminal": ("asker", "confirmer"),
     "views": (
         "BRIEF_COLUMNS",
         "LEDGER_COLUMNS",

@@ -109,8 +109,8 @@ from almajob.startoptions import settings_of as settings_of
 from almajob.startoptions import wait_as_splayed as wait_as_splayed
 from almajob.startoptions import wish_of as wish_of
 from almajob.store.record import Record as Record
-from almajob.terminal import asker as asker
-from almajob.terminal import confirmer as confirmer
+from almajob.system.terminal import asker as asker
+from almajob.system.terminal import confirmer as confirmer
 from almajob.views import BRIEF_COLUMNS as BRIEF_COLUMNS
 from almajob.views import LEDGER_COLUMNS as LEDGER_COLUMNS
 from almajob.views import RECORD_COLUMNS as RECORD_COLUMNS

@@ -9,11 +9,11 @@ from datetime import datetime
 from almajob.alma.statuses import code_problem, codes_in, end_problem, in_capitals
 from almajob.context import Context
 from almajob.options import duration, non_empty, seconds
-from almajob.runs import clock as clocks
 from almajob.runs import conditions
 from almajob.runs.conditions import Condition
 from almajob.runs.followed import WaitOptions
 from almajob.runs.policy import Policy
+from almajob.system import clock as clocks
 
 _WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import cmd2
 from cliff.interactive import InteractiveApp
 
-from almajob import variables
 from almajob.completion import installed, typed
 from almajob.completion.candidates import FILES, candidates
 from almajob.completion.describing import of_plugins
@@ -28,10 +27,11 @@ from almajob.config.settings import Settings
 from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.options import options_in
-from almajob.ownfile import make_private, open_own, refuse_open_directory
-from almajob.signals import rearm
-from almajob.stdin import Script, open_script
-from almajob.terminal import in_colour
+from almajob.system import key_variables
+from almajob.system.private_files import make_private, open_own, refuse_open_directory
+from almajob.system.signals import rearm
+from almajob.system.stdin import Script, open_script
+from almajob.system.terminal import in_colour
 from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import visible
 
@@ -315,7 +315,7 @@ def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -
         raise UsageError("This is almajob's shell already.", cure="env NAME switches to another environment.")
     given = {name: value for name, value in vars(parsed_args).items() if name.startswith("almajob_")}
     app.lasting = argparse.Namespace(**{**vars(app.options), **given})
-    app.connections = Connections(variables.environ())
+    app.connections = Connections(key_variables.environ())
     # Closed, as some that start programs leave it, it is an empty script.
     stdin = sys.stdin if sys.stdin and not sys.stdin.closed else io.StringIO()
     try:

@@ -10,13 +10,13 @@ from almajob.config.sections import run_name_problem
 from almajob.context import Context
 from almajob.options import duration, non_empty, run_key
 from almajob.runoptions import policy_of
-from almajob.runs import clock as clocks
 from almajob.runs import payload
 from almajob.runs.intention import IF_RUNNING, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.runkey import PERIODS
 from almajob.runs.saved import SavedRun
-from almajob.terminal import has_keyboard
+from almajob.system import clock as clocks
+from almajob.system.terminal import has_keyboard
 
 FROM_FILE = "@"
 """How a value begins that is the name of a file."""

@@ -125,7 +125,7 @@ def almajob(
     Its clock is the simulator's, which moves on where almajob waits.
     The environments sandbox and production are the simulator's; cache and state are the test's own.
     """
-    from almajob.runs.clock import Clock
+    from almajob.system.clock import Clock
 
     ini = tmp_path / "almajob.ini"
     ini.touch(mode=0o600)
@@ -141,7 +141,7 @@ def almajob(
     alma_time = Clock(
         alma.clock, alma.clock, lambda seconds: alma.clock.advance(max(seconds, 0.0)), alma.clock
     )
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", alma_time)
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", alma_time)
 
     def run(*argv: str) -> Result:
         from almajob.app import main

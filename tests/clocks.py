@@ -6,7 +6,7 @@ import ctypes.util
 import time
 from pathlib import Path
 
-from almajob.runs.clock import Clock
+from almajob.system.clock import Clock
 
 # Where Debian's faketime has it; the dynamic linker need not know it.
 FAKETIME = next(

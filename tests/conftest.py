@@ -17,10 +17,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from almajob.app import main
-from almajob.runs.clock import Clock
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
+from almajob.system.clock import Clock
 from almajob.testing import SimulatedAlma
 from almajob.text.redaction import _Known
 from tests.canary import assert_no_key_below, key_in
@@ -103,7 +103,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
     # Nobody waits for two minutes to see that a run does not appear.
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", FastClock().clock)
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", FastClock().clock)
     # The working directory is one of the places that are searched for an ini.
     work = tmp_path / "work"
     work.mkdir()
@@ -220,7 +220,7 @@ def simulated(write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -
             lambda seconds: running.clock.advance(max(seconds, 0)),
             running.clock,
         )
-        monkeypatch.setattr("almajob.runs.clock.SYSTEM", passing)
+        monkeypatch.setattr("almajob.system.clock.SYSTEM", passing)
         yield running
         running.check()
 

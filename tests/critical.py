@@ -25,7 +25,7 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/store/record.py": ["tests/store/test_record.py"],
         "almajob/store/rows.py": ["tests/store/test_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
-        "almajob/store/locks.py": ["tests/store/test_locks.py"],
+        "almajob/system/file_lock.py": ["tests/store/test_locks.py"],
         "almajob/store/schema.py": ["tests/store/test_schema.py"],
         "almajob/store/failures.py": ["tests/store/test_failures.py"],
     },
@@ -37,7 +37,7 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "secrets": {
         "almajob/text/redaction.py": ["tests/test_secret.py"],
         "almajob/alma/key.py": ["tests/alma/test_key.py"],
-        "almajob/variables.py": ["tests/test_variables.py"],
+        "almajob/system/key_variables.py": ["tests/test_variables.py"],
         "almajob/lastwords.py": ["tests/test_lastwords.py"],
     },
 }

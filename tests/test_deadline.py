@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from almajob import deadline
-from almajob.deadline import SLICE, DeadlinePassed, GivenUp, NotBegun, Task, nap, within
+from almajob.system import deadline
+from almajob.system.deadline import SLICE, DeadlinePassed, GivenUp, NotBegun, Task, nap, within
 
 Tracer = Callable[[FrameType, str, Any], Any]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from almajob.completion.known import Places
-from almajob.givenfile import read_given
+from almajob.system.input_files import read_given
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 
@@ -30,7 +30,7 @@ def pipe(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent pipe is given up at once."""
-    monkeypatch.setattr("almajob.givenfile.PATIENCE", 0.05)
+    monkeypatch.setattr("almajob.system.input_files.PATIENCE", 0.05)
 
 
 @pytest.mark.parametrize("size", [3, 5, 100_000, 300_000])

@@ -78,7 +78,7 @@ def test_help_loads_every_command_and_nothing_heavy() -> None:
 def test_the_version_loads_nothing_but_itself() -> None:
     """It is told before cliff is imported."""
     assert {name for name in _loaded("--version") if name.startswith(("almajob", "cliff", "argparse"))} == {
-        *("almajob", "almajob.__main__", "almajob.stdout"),
+        *("almajob", "almajob.__main__", "almajob.system.stdio"),
     }
     assert "typing" not in _loaded("--version"), "it takes half as long as Python's own start"
 

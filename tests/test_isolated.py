@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from almajob.isolated import Ended, Failed, Process, Processes
+from almajob.system.isolated_process import Ended, Failed, Process, Processes
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_one_party_that_ends_is_asked_anew_and_leaves_the_others_alone() -> None
 def test_it_ends_with_whoever_asked() -> None:
     """Also where that one was killed: nobody can ask it any more."""
     source = (
-        "import os; from almajob.isolated import Process; pid = Process().call('os:getpid')\n"
+        "import os; from almajob.system.isolated_process import Process; pid = Process().call('os:getpid')\n"
         "print(pid, flush=True); input(); os._exit(9)"
     )
     words = [sys.executable, "-c", source]

@@ -15,7 +15,7 @@ import pytest
 
 from almajob import lastwords, logs
 from almajob.errors import UsageError
-from almajob.signals import Terminated
+from almajob.system.signals import Terminated
 from almajob.text.redaction import Secret
 
 KEY = "an-odd-key-of-a-test"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.newfile import AlreadyThere, new_file
+from almajob.system.atomic_write import AlreadyThere, new_file
 
 
 @pytest.fixture

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from almajob.ownfile import NotPrivate, make_private, open_own, refuse_open_directory, refuse_shared_directory
+from almajob.system.private_files import (
+    NotPrivate,
+    make_private,
+    open_own,
+    refuse_open_directory,
+    refuse_shared_directory,
+)
 
 
 @contextmanager

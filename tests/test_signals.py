@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.signals import Terminated, held, notice_signals, raised, rearm
+from almajob.system.signals import Terminated, held, notice_signals, raised, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:

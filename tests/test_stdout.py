@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob import stdout
+from almajob.system import stdio
 
 # What the descriptors are after ready(), and what becomes of a file that is opened then.
 _READY = """
@@ -63,7 +63,7 @@ class _Full(io.StringIO):
 def dropped(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Which streams were given up."""
     found: list[object] = []
-    monkeypatch.setattr(stdout, "drop", lambda stream=None: found.append(stream or sys.stdout))
+    monkeypatch.setattr(stdio, "drop", lambda stream=None: found.append(stream or sys.stdout))
     return found
 
 
@@ -73,7 +73,7 @@ def test_nothing_is_written_where_there_is_nothing(
     """To write an empty text fails on a full disk, too."""
     monkeypatch.setattr(sys, "stdout", _Full())
     monkeypatch.setattr(sys, "stderr", _Full())
-    assert stdout.finish(5) == 5
+    assert stdio.finish(5) == 5
     assert dropped == []
 
 
@@ -84,5 +84,5 @@ def test_what_cannot_be_written_or_told_keeps_its_exit_code(
     """With stdout and stderr on the same full disk: a failure has its own code, a success 1."""
     monkeypatch.setattr(sys, "stdout", _Full())
     monkeypatch.setattr(sys, "stderr", _Full())
-    assert stdout.finish(code, "a result") == ended
+    assert stdio.finish(code, "a result") == ended
     assert dropped == [sys.stdout, sys.stderr]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from almajob.terminal import asker, confirmer
+from almajob.system.terminal import asker, confirmer
 
 
 class _Terminal(io.StringIO):

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from almajob import variables
 from almajob.config import keys
+from almajob.system import key_variables
 from almajob.text.redaction import redact
 
 ONE = "ALMAJOB_API_KEY_SANDBOX"
@@ -20,17 +20,17 @@ def test_a_key_is_taken_out_and_put_back(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(ONE, "an-odd-key-of-a-test")
     monkeypatch.setenv("ALMAJOB_API_KEY", "is no key: it names no environment")
     before = dict(os.environ)
-    with variables.keys_taken_out():
+    with key_variables.keys_taken_out():
         assert ONE not in os.environ
         assert dict(os.environ) == {name: value for name, value in before.items() if name != ONE}
-        assert dict(variables.environ()) == before
-    assert dict(os.environ) == dict(variables.environ()) == before
+        assert dict(key_variables.environ()) == before
+    assert dict(os.environ) == dict(key_variables.environ()) == before
 
 
 def test_it_is_put_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     """As whoever embeds almajob calls it again."""
     monkeypatch.setenv(ONE, "x")
-    with pytest.raises(KeyboardInterrupt), variables.keys_taken_out():
+    with pytest.raises(KeyboardInterrupt), key_variables.keys_taken_out():
         raise KeyboardInterrupt
     assert os.environ[ONE] == "x"
 
@@ -38,11 +38,11 @@ def test_it_is_put_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_inner_use_takes_nothing_and_puts_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where a command runs almajob itself."""
     monkeypatch.setenv(ONE, "x")
-    with variables.keys_taken_out():
-        with variables.keys_taken_out():
-            assert variables.environ()[ONE] == "x"
+    with key_variables.keys_taken_out():
+        with key_variables.keys_taken_out():
+            assert key_variables.environ()[ONE] == "x"
         assert ONE not in os.environ
-        assert variables.environ()[ONE] == "x"
+        assert key_variables.environ()[ONE] == "x"
 
 
 @pytest.mark.parametrize("is_set_again", [False, True])
@@ -52,13 +52,13 @@ def test_it_is_put_back_when_the_last_one_has_ended(
     """As of two threads, of which the one that began first ends first."""
     monkeypatch.setenv(ONE, "x")
     first, second = ExitStack(), ExitStack()
-    first.enter_context(variables.keys_taken_out())
+    first.enter_context(key_variables.keys_taken_out())
     if is_set_again:
         monkeypatch.setenv(ONE, "y")
-    second.enter_context(variables.keys_taken_out())
+    second.enter_context(key_variables.keys_taken_out())
     first.close()
     assert ONE not in os.environ
-    assert variables.environ()[ONE] == ("y" if is_set_again else "x")
+    assert key_variables.environ()[ONE] == ("y" if is_set_again else "x")
     second.close()
     assert os.environ[ONE] == ("y" if is_set_again else "x")
 
@@ -71,23 +71,23 @@ def test_many_threads_leave_all_as_it_was(monkeypatch: pytest.MonkeyPatch) -> No
 
     def work(_number: int) -> None:
         for _time in range(50):
-            with variables.keys_taken_out():
-                seen.append((ONE in os.environ, variables.environ()[ONE]))
+            with key_variables.keys_taken_out():
+                seen.append((ONE in os.environ, key_variables.environ()[ONE]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     assert set(seen) == {(False, "x")}
-    assert dict(os.environ) == dict(variables.environ()) == before
+    assert dict(os.environ) == dict(key_variables.environ()) == before
 
 
 def test_every_key_of_a_variable_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one of an environment that is not used, and one that another program left a line break behind."""
     monkeypatch.setenv("ALMAJOB_API_KEY_OTHER", "an-odd-key-of-a-test\n")
-    with variables.keys_taken_out():
+    with key_variables.keys_taken_out():
         assert redact("It is an-odd-key-of-a-test.") == "It is (hidden)."
 
 
 def test_these_are_the_variables_that_are_read() -> None:
     """Every environment's begins so."""
-    assert variables.KEY_VARIABLES == "ALMAJOB_API_KEY_"
+    assert key_variables.KEY_VARIABLES == "ALMAJOB_API_KEY_"
     assert keys.variable("network-zone") == "ALMAJOB_API_KEY_NETWORK_ZONE"

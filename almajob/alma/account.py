@@ -20,7 +20,7 @@ from pathlib import Path
 
 from almajob.alma import allowance
 from almajob.alma.allowance import Known
-from almajob.ownfile import make_private, open_own, refuse_link, refuse_open_directory
+from almajob.system.private_files import make_private, open_own, refuse_link, refuse_open_directory
 
 LOG = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from almajob import deadline
+from almajob.system import deadline
 
 if TYPE_CHECKING:
     import socket

@@ -16,7 +16,7 @@ from almajob.alma.connection import AT_ONCE
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job, JobFilter, JobsPage
 from almajob.alma.reports import Page
-from almajob.deadline import SLICE
+from almajob.system.deadline import SLICE
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")

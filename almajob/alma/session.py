@@ -29,8 +29,8 @@ from almajob.alma.files import Write
 from almajob.alma.key import Key
 from almajob.alma.retries import ATTEMPTS, retry_pause
 from almajob.alma.timelimits import TimeLimits
-from almajob.deadline import DeadlinePassed, NotBegun, nap
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
+from almajob.system.deadline import DeadlinePassed, NotBegun, nap
 
 if TYPE_CHECKING:
     import requests

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from almajob.discovery import is_core
-from almajob.isolated import Ended, Failed, Processes
 from almajob.names import distribution_of
+from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
     from almajob.app import AlmaJob

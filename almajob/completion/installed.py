@@ -103,7 +103,7 @@ def _read(path: str) -> Any:
 
 def _keep(path: str, document: dict[str, Any]) -> None:
     """Write it whole or not at all; where that cannot be, plugins are asked again next time."""
-    from almajob.ownfile import make_private, open_own
+    from almajob.system.private_files import make_private, open_own
 
     made = f"{path}.{os.getpid()}"
     try:

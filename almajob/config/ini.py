@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.errors import ConfigurationError
-from almajob.givenfile import read_given
-from almajob.ownfile import NotPrivate, refuse_open_directory
+from almajob.system.input_files import read_given
+from almajob.system.private_files import NotPrivate, refuse_open_directory
 from almajob.text.redaction import Secret
 from almajob.text.suggestions import nearest
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from almajob import stdout
-from almajob.signals import held
+from almajob.system import stdio
+from almajob.system.signals import held
 from almajob.text.redaction import redact
 
 SECONDS = 60.0
@@ -150,7 +150,7 @@ class _Output(selectors.DefaultSelector):
                 self.printed += piece
             else:
                 self._written += len(piece)
-                stdout.tell(redact(self._text_of(piece)))
+                stdio.tell(redact(self._text_of(piece)))
         if max(len(self.printed), self._written) > SIZE:
             where = "on stderr" if self._written > SIZE else "to stdout"
             raise CommandFailed(f"It wrote more than {SIZE // 1024} KiB {where}, where a key is one line.")

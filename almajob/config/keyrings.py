@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from almajob.errors import ConfigurationError
-from almajob.stdin import withhold_stdin
+from almajob.system.stdin import withhold_stdin
 
 SERVICE = "almajob"
 """Under which name keys are kept; their user is the environment's name."""

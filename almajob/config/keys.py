@@ -13,8 +13,8 @@ from almajob.config.environments import Environment, Sourced, is_gateway
 from almajob.config.ini import refuse_open_file
 from almajob.config.places import expanded
 from almajob.errors import ConfigurationError
-from almajob.givenfile import read_given
-from almajob.variables import KEY_VARIABLES
+from almajob.system.input_files import read_given
+from almajob.system.key_variables import KEY_VARIABLES
 
 _ADVICE = "Type it in a terminal to see what it says. It is run without a shell: no pipes, no variables."
 

@@ -16,8 +16,14 @@ from typing import NamedTuple, NoReturn
 from almajob.config import ini as ini_file
 from almajob.config.places import without_links
 from almajob.errors import ConfigurationError, Refused
-from almajob.givenfile import read_given
-from almajob.ownfile import NotPrivate, make_private, read_own, refuse_link, refuse_open_directory
+from almajob.system.input_files import read_given
+from almajob.system.private_files import (
+    NotPrivate,
+    make_private,
+    read_own,
+    refuse_link,
+    refuse_open_directory,
+)
 
 WHAT_IT_MAY = "Once trusted, it may run commands and say where keys go."
 _RECORD_SIZE = 2**16
@@ -139,7 +145,7 @@ class TrustedFiles:
             Refused: it cannot be kept.
         """
         # Most only check, and what writes files takes long to import.
-        from almajob.newfile import new_file
+        from almajob.system.atomic_write import new_file
 
         if self._directory is None:
             raise Refused(f"{path} was not trusted.", why=_RELATIVE, cure="Set it to an absolute path.")
@@ -160,7 +166,7 @@ class TrustedFiles:
         Raises:
             Refused: it was not trusted, or that cannot be changed.
         """
-        from almajob.newfile import reach_disk
+        from almajob.system.atomic_write import reach_disk
 
         found = without_links(path)
         try:

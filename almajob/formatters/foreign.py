@@ -16,8 +16,8 @@ from cliff.columns import FormattableColumn
 
 from almajob.errors import ConfigurationError, ResultLost, name_error
 from almajob.formatters.cells import human, machine
-from almajob.isolated import Ended, Failed, Process
 from almajob.names import LIST, SHOW, is_contested, origin
+from almajob.system.isolated_process import Ended, Failed, Process
 from almajob.text.sanitize import visible
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."

@@ -10,8 +10,8 @@ from typing import Any, TextIO
 
 from cliff.formatters.base import ListFormatter, SingleFormatter
 
-from almajob import stdout
 from almajob.errors import ResultLost
+from almajob.system import stdio as stdout
 from almajob.text.sanitize import visible
 
 Row = Sequence[Any]

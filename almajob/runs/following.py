@@ -25,15 +25,15 @@ from almajob.errors import (
     StillRunning,
     Unreachable,
 )
-from almajob.runs import clock as clocks
 from almajob.runs.doubt import goes_on
 from almajob.runs.followed import Displaying, Followed, Over, WaitOptions
 from almajob.runs.policy import Policy
 from almajob.runs.run import Run, several
 from almajob.runs.starts import Starts
 from almajob.runs.wait import Wait
-from almajob.signals import held
 from almajob.store.record import Record, State
+from almajob.system import clock as clocks
+from almajob.system.signals import held
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)

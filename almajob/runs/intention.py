@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from almajob.alma.api import Alma
 from almajob.alma.models import Job
 from almajob.errors import UsageError
-from almajob.runs import clock as clocks
 from almajob.runs.locks import LOCK_WAIT, Locks
 from almajob.runs.parameters import Parameters
 from almajob.runs.policy import Policy
 from almajob.runs.runkey import PERIODS, key_problem
 from almajob.store.ledger import Ledger
+from almajob.system import clock as clocks
 
 IF_RUNNING = ("refuse", "attach", "start")
 

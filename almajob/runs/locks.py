@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from almajob.errors import Refused
-from almajob.ownfile import NotPrivate, refuse_link
-from almajob.store.locks import Held, is_locked, locked
 from almajob.store.record import alma_of, checksum
+from almajob.system.file_lock import Held, is_locked, locked
+from almajob.system.private_files import NotPrivate, refuse_link
 from almajob.text import time_format
 
 LOCK_WAIT = 60.0

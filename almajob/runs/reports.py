@@ -15,8 +15,8 @@ from almajob.alma.pages import PAGE, every
 from almajob.alma.reports import Event, Match, Page
 from almajob.alma.retries import ATTEMPTS
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
-from almajob.newfile import AlreadyThere, new_file
-from almajob.runs import clock as clocks
+from almajob.system import clock as clocks
+from almajob.system.atomic_write import AlreadyThere, new_file
 
 LOG = logging.getLogger(__name__)
 

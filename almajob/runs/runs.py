@@ -12,7 +12,6 @@ from almajob.alma.instances import Instance, parse_time
 from almajob.alma.models import Job, Parameter
 from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, Refused
-from almajob.runs import clock as clocks
 from almajob.runs.catalogue import JOB_ID
 from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
 from almajob.runs.following import Following, about_run, of_job
@@ -24,6 +23,7 @@ from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
 from almajob.runs.wait import SPACING
 from almajob.store.record import Record
+from almajob.system import clock as clocks
 
 LOG = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from almajob.config.saved import Saved
 from almajob.config.sections import RUN_HEADING, of_runs, run_name_problem
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
-from almajob.newfile import AlreadyThere, new_file
 from almajob.runs import saved
 from almajob.runs.intention import StartOptions
 from almajob.runs.parameters import Parameters
 from almajob.runs.saved import ID_AND_NAME, SavedRun
 from almajob.runs.starts import Starts
-from almajob.store.locks import Held, locked
+from almajob.system.atomic_write import AlreadyThere, new_file
+from almajob.system.file_lock import Held, locked
 from almajob.text.sanitize import visible
 
 _TURN_SECONDS = 10.0

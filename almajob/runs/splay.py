@@ -7,7 +7,7 @@ import logging
 import platform
 from pathlib import Path
 
-from almajob.runs import clock as clocks
+from almajob.system import clock as clocks
 from almajob.text.time_format import length
 
 LOG = logging.getLogger(__name__)

@@ -13,7 +13,6 @@ from almajob.alma.api import Alma
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
-from almajob.runs import clock as clocks
 from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit
 from almajob.runs.catalogue import Catalogue, reread
 from almajob.runs.guard import Unconfirmed, refuse_typed
@@ -27,6 +26,7 @@ from almajob.runs.runkey import key_in
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.record import Record, State
 from almajob.store.rows import key_hash
+from almajob.system import clock as clocks
 from almajob.text.sanitize import visible
 
 LOG = logging.getLogger(__name__)

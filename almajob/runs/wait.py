@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from almajob.alma.connection import AT_ONCE
 from almajob.alma.instances import Instance
 from almajob.alma.refusals import NO_SUCH_INSTANCE, NO_SUCH_JOB
-from almajob.deadline import SLICE
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, CallsUsedUp, NotAlma, Unreachable
-from almajob.runs import clock as clocks
 from almajob.runs import pace
-from almajob.runs.clock import Clock
 from almajob.runs.followed import Display, Followed, Lines, Over, WaitOptions
+from almajob.system import clock as clocks
+from almajob.system.clock import Clock
+from almajob.system.deadline import SLICE
 
 LOG = logging.getLogger(__name__)
 

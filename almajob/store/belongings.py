@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from almajob.errors import Refused
-from almajob.ownfile import NotPrivate, refuse_link
 from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, Failures, cause, reason
+from almajob.system.private_files import NotPrivate, refuse_link
 
 FORMAT = 1
 """Part of every key: entries of another format are not found."""

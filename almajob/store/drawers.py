@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
-from almajob.ownfile import (
+from almajob.store import schema
+from almajob.store.disk import SIZE_LIMIT, JsonDisk
+from almajob.store.failures import Damaged
+from almajob.system.private_files import (
     give_to_owner,
     make_private,
     open_own,
     refuse_open_directory,
     refuse_shared_directory,
 )
-from almajob.store import schema
-from almajob.store.disk import SIZE_LIMIT, JsonDisk
-from almajob.store.failures import Damaged
 
 README = "README"
 _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
@@ -168,7 +168,7 @@ def _make(path: Path, manner: Manner) -> None:
     if not path.parent.exists():
         make_private(path.parent)
         _write(path.parent / README, manner.readme)
-    from almajob.newfile import reach_disk
+    from almajob.system.atomic_write import reach_disk
 
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
     try:

@@ -23,13 +23,13 @@ import diskcache
 from diskcache.core import DBNAME
 
 from almajob.errors import Refused
-from almajob.ownfile import NotPrivate, open_own, read_own
 from almajob.store import rows
 from almajob.store.drawers import Drawer, Manner, open_drawer
 from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
-from almajob.store.locks import Held, locked
 from almajob.store.record import Record
 from almajob.store.rows import FACT, FORMAT, NewerFormat, RowKey
+from almajob.system.file_lock import Held, locked
+from almajob.system.private_files import NotPrivate, open_own, read_own
 
 LEDGER = Manner(
     """\

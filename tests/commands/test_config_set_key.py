@@ -311,7 +311,7 @@ def test_a_silent_pipe_is_given_up(
     write_ini: Write, set_key: Set, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     """Whether nothing comes, or no end of the line; half a key is none, and not shown."""
-    monkeypatch.setattr("almajob.givenfile.PATIENCE", 0.05)
+    monkeypatch.setattr("almajob.system.input_files.PATIENCE", 0.05)
     ini = write_ini(INI)
     done = set_key("sandbox", key=key, stays_open=True)
     assert (done.code, ini.read_text("utf-8")) == (7, INI)

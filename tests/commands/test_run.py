@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs import clock as clocks
 from almajob.runs import splay
 from almajob.runs.locks import Locks
+from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text.time_format import length
 from tests.conftest import Result, Run
@@ -408,7 +408,7 @@ def naps(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[tupl
             found.append((seconds, simulated.log.count()))
         clock.sleep(seconds)
 
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", clock._replace(sleep=sleep))
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", clock._replace(sleep=sleep))
     return found
 
 
@@ -471,7 +471,7 @@ def test_a_splayed_start_can_be_stopped(
     def interrupted(_seconds: float) -> None:
         signal.raise_signal(number)
 
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", clocks.system()._replace(sleep=interrupted))
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", clocks.system()._replace(sleep=interrupted))
     done = almajob(*RUN, "--splay", "1h")
     assert (done.code, done.out) == (code, "")
     assert done.err.splitlines()[1:] == ["Nothing was started: it still waited (--splay)."]

@@ -17,9 +17,9 @@ from almajob.config.saved import directory, named
 from almajob.config.settings import Options, load
 from almajob.context import Context
 from almajob.errors import AlmajobError, ConfigurationError, Refused
-from almajob.ownfile import make_private
 from almajob.runs import saved
 from almajob.runs.saving import write
+from almajob.system.private_files import make_private
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 

@@ -997,7 +997,7 @@ def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch:
     """West of Greenwich its last evening is of the next one by UTC; runs are listed since it began."""
     import time as system
 
-    from almajob.runs.clock import Clock
+    from almajob.system.clock import Clock
 
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     system.tzset()

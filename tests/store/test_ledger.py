@@ -21,9 +21,9 @@ from almajob.store import rows
 from almajob.store.disk import SIZE_LIMIT, JsonDisk
 from almajob.store.drawers import open_drawer
 from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
-from almajob.store.locks import locked
 from almajob.store.record import Record, State, Step
 from almajob.store.rows import FORMAT, key_hash
+from almajob.system.file_lock import locked
 from tests.processes import PROCESSES, exit_codes
 from tests.store.crowd import write_many
 from tests.store.test_record import new

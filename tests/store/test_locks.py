@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.deadline import NotBegun
-from almajob.store.locks import Held, is_locked, locked
+from almajob.system.deadline import NotBegun
+from almajob.system.file_lock import Held, is_locked, locked
 from tests.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")

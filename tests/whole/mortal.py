@@ -17,9 +17,9 @@ from typing import Any
 
 from almajob.alma.session import Session
 from almajob.app import main
-from almajob.runs import clock
 from almajob.simulator.server import Simulator
 from almajob.store.ledger import Ledger
+from almajob.system import clock
 from tests.clocks import FastClock
 from tests.processes import PROCESSES
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs import clock as clocks
 from almajob.runs.history import since, until
 from almajob.runs.runkey import period_key
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator
+from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text import time_format
 from tests.clocks import FAKETIME, fake_time
@@ -128,7 +128,7 @@ def jumping(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[f
             off += jumps.pop(0)
 
     moved = clocks.Clock(lambda: right.now() + off, right.elapsed, sleep, right.booted)
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", moved)
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", moved)
     return jumps
 
 
@@ -159,10 +159,10 @@ def test_what_was_started_last_is_so_after_the_clock_was_put_right(
 ) -> None:
     """A start of tomorrow, made while the clock was a day ahead, is not the last one for a day."""
     right = clocks.system()
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", right._replace(now=lambda: right.now() + 86400))
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", right._replace(now=lambda: right.now() + 86400))
     assert almajob(*ENV, "run", "--job", ERP, "--run-key", "ahead").code == 0
     simulated.clock.advance(HOUR)
-    monkeypatch.setattr("almajob.runs.clock.SYSTEM", right)
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", right)
     started = json.loads(almajob(*ENV, "run", "--job", ERP, "--run-key", "right", "-f", "json").out)
     seen = json.loads(almajob(*ENV, "status", "--id", "@last", "-f", "json").out)
     assert seen["instance_id"] == started["instance_id"]
@@ -233,7 +233,7 @@ def test_the_starts_of_such_a_night(
     once, history = (*ENV, "run", "--job", ERP, "--once-per"), (*ENV, "history", "--job", ERP, "--since")
     with _in(zone):
         clock = Clock(speed=0, start=since(f"{day}", 0.0).timestamp())
-        monkeypatch.setattr("almajob.runs.clock.SYSTEM", clocks.Clock(clock, clock, clock.advance, clock))
+        monkeypatch.setattr("almajob.system.clock.SYSTEM", clocks.Clock(clock, clock, clock.advance, clock))
         with Simulator(Institution(clock)) as simulator:
             alma = SimulatedAlma(simulator)
             alma.set_ending(ERP, seconds=60)

@@ -189,6 +189,6 @@ def test_neither_a_key_nor_a_download_is_written_elsewhere(
     assert done.code in (4, 5), done.err
     assert _state(elsewhere) == before
     if not is_hard_link:
-        monkeypatch.setattr("almajob.givenfile.PATIENCE", 0.05)
+        monkeypatch.setattr("almajob.system.input_files.PATIENCE", 0.05)
         assert almajob("--ini-file", str(named), "config", "set-key", "sandbox").code == 7
         assert _state(elsewhere) == before

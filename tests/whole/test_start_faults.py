@@ -17,8 +17,8 @@ import pytest
 
 from almajob.alma.session import Session
 from almajob.app import main
-from almajob.runs import clock as clocks
 from almajob.simulator.faults import NAMES
+from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from tests.clocks import FastClock
 from tests.conftest import Run

@@ -211,7 +211,7 @@ def test_a_ledger_that_another_process_has_starts_nothing(
     statement: str,
 ) -> None:
     """It is waited for as long as promised; then the message says how to find that process."""
-    from almajob.store.locks import locked
+    from almajob.system.file_lock import locked
 
     monkeypatch.setattr("almajob.store.ledger.TURN_SECONDS", 0.3)
     lock = ledger.with_name("ledger.lock")

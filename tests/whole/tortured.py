@@ -21,12 +21,12 @@ import pytest
 
 from almajob.app import main
 from almajob.errors import EXIT_CODES
-from almajob.runs import clock as clocks
-from almajob.runs.clock import Clock
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
+from almajob.system import clock as clocks
+from almajob.system.clock import Clock
 from tests.whole.torture import Moment, Step, Torture
 
 # And what the looks take.

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from almajob.errors import name_error
-from almajob.variables import KEY_VARIABLES
+from almajob.system.key_variables import KEY_VARIABLES
 
 LIMIT = 10.0
 """Seconds that a call may take: so long may an import last."""
@@ -30,7 +30,7 @@ _LONGEST_ANSWER = 2**28
 _PROGRAM = """
 import sys
 requests, answers, *sys.path[:] = sys.argv[1:]
-from almajob.isolated import serve
+from almajob.system.isolated_process import serve
 serve(int(requests), int(answers))
 """
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from almajob.deadline import nap
+from almajob.system.deadline import nap
 
 
 def booted() -> float:

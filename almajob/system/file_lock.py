@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from almajob.deadline import DeadlinePassed, NotBegun, within
-from almajob.ownfile import make_private, open_own, refuse_open_directory
+from almajob.system.deadline import DeadlinePassed, NotBegun, within
+from almajob.system.private_files import make_private, open_own, refuse_open_directory
 
 _LONGEST_NOTE = 500
 
