@@ -122,7 +122,7 @@ class Connections:
             ConfigurationError: it has no key, or none that can be had.
         """
         from almajob.alma.api import Alma
-        from almajob.alma.session import Session
+        from almajob.alma.http.session import Session
 
         wanted = (environment, read_only)
         if wanted not in self._almas:

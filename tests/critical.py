@@ -18,8 +18,8 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/runs/outcome.py": ["tests/runs/test_outcome.py"],
         "almajob/runs/doubt.py": ["tests/runs/test_doubt.py"],
         "almajob/runs/proof.py": ["tests/runs/test_proof.py"],
-        "almajob/alma/refusals.py": ["tests/alma/test_refusals.py"],
-        "almajob/alma/failures.py": ["tests/alma/test_failures.py"],
+        "almajob/alma/http/error_responses.py": ["tests/alma/test_refusals.py"],
+        "almajob/alma/http/transport_errors.py": ["tests/alma/test_failures.py"],
     },
     "ledger": {
         "almajob/store/record.py": ["tests/store/test_record.py"],

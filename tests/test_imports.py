@@ -55,9 +55,9 @@ def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) ->
         "runs.catalogue"
     }
     assert {name for name in modules if name.startswith("almajob.alma.")} == {
-        *("almajob.alma.key", "almajob.alma.models", "almajob.alma.timelimits"),
+        *("almajob.alma.key", "almajob.alma.models", "almajob.alma.http.timeouts"),
         # It checks that http:// goes nowhere but to this machine.
-        "almajob.alma.connection",
+        "almajob.alma.http.connection",
     }
     assert not {name for name in modules if name.startswith("almajob.commands.")} - {"almajob.commands.list"}
     assert len(site.calls()) == 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from almajob.alma.timelimits import Pace
+from almajob.alma.http.timeouts import Pace
 
 DAY = 86400.0
 HOUR = 3600.0

@@ -13,12 +13,12 @@ from typing import ClassVar, NoReturn
 from urllib.parse import urlencode
 
 from almajob.alma import payloads
-from almajob.alma.answers import Reading
-from almajob.alma.files import Write
+from almajob.alma.http.file_download import Write
+from almajob.alma.http.response import Reading
+from almajob.alma.http.session import Body, Session
 from almajob.alma.instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, JobFilter, JobsPage, Parameter, code_table_from_json
 from almajob.alma.reports import Event, Match, Page
-from almajob.alma.session import Body, Session
 from almajob.alma.sets import Set
 from almajob.errors import NotAlma
 

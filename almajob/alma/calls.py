@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from almajob.alma.answers import Answer
+from almajob.alma.http.response import Answer
 from almajob.errors import AlmaError, AlmajobError
 
 LOG = logging.getLogger(__name__)

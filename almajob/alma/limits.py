@@ -13,8 +13,8 @@ from typing import Protocol
 from almajob.alma import allowance, calls
 from almajob.alma.account import Account
 from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp
-from almajob.alma.refusals import PER_SECOND_THRESHOLD
-from almajob.alma.timelimits import Pace
+from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
+from almajob.alma.http.timeouts import Pace
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
 from almajob.text import time_format
 

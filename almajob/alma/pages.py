@@ -10,9 +10,9 @@ from datetime import date
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from almajob.alma.answers import Reading
 from almajob.alma.api import Alma
-from almajob.alma.connection import AT_ONCE
+from almajob.alma.http.connection import AT_ONCE
+from almajob.alma.http.response import Reading
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job, JobFilter, JobsPage
 from almajob.alma.reports import Page

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from almajob.alma.timelimits import Pace, TimeLimits
+from almajob.alma.http.timeouts import Pace, TimeLimits
 from almajob.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _encoded(host: str) -> bytes:
 
 
 def _refuse_open_network(host: str, given: Sourced) -> None:
-    from almajob.alma.connection import is_loopback
+    from almajob.alma.http.connection import is_loopback
 
     if not is_loopback(host):
         raise ConfigurationError(

@@ -86,7 +86,7 @@ class Catalogue:
         raise _ambiguous(text, found) if found else _no_such_job(text, kept or [], self._environment)
 
     def _by_id(self, job_id: str) -> Job | None:
-        from almajob.alma.refusals import NO_SUCH_JOB
+        from almajob.alma.http.error_responses import NO_SUCH_JOB
 
         try:
             return self._alma().job(job_id)

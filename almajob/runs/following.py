@@ -10,9 +10,9 @@ from datetime import datetime
 
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.calls import for_run
+from almajob.alma.http.error_responses import NO_SUCH_INSTANCE
 from almajob.alma.instances import Instance
 from almajob.alma.models import Job
-from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import (
     AlmaError,
     AlmajobError,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from almajob.alma.api import Alma
-from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.config.environments import KINDS
 from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused
 from almajob.store.ledger import Ledger

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from almajob.alma.api import ANY_JOB, Alma
 from almajob.alma.calls import for_run
+from almajob.alma.http.error_responses import NO_SUCH_INSTANCE
 from almajob.alma.instances import Instance, parse_time
 from almajob.alma.models import Job, Parameter
-from almajob.alma.refusals import NO_SUCH_INSTANCE
 from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.runs.catalogue import JOB_ID
 from almajob.runs.followed import Displaying, Followed, WaitOptions, lines

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from almajob.alma.calls import of_start
-from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice

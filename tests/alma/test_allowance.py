@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from almajob.alma import allowance
 from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp, Wait
-from almajob.alma.timelimits import Pace
+from almajob.alma.http.timeouts import Pace
 
 PACE = Pace()
 BOOTED, NOW = 5000.0, 1_790_000_000.0

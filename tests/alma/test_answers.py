@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from almajob.alma.answers import DateCheck, came_from_cache
+from almajob.alma.http.response import DateCheck, came_from_cache
 
 NOON = 1_760_000_000.0
 

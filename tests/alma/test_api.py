@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from almajob.alma.api import Alma
+from almajob.alma.http.session import Session
 from almajob.alma.key import Key
 from almajob.alma.models import Parameter
-from almajob.alma.session import Session
 from almajob.errors import NotAlma, ReadOnly
 from tests.fake_alma import KEY, FakeAlma, instance, job, started
 
@@ -142,7 +142,7 @@ def test_a_run_of_another_job_is_none(
 def test_an_old_answer_is_no_end(alma: FakeAlma, connection: Alma, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that by its own Date is older than an answer before it; that a run goes on may be told by it."""
     hours = iter((12, 11, 11, 13))
-    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (next(hours) * 3600.0, 0.5))
+    monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (next(hours) * 3600.0, 0.5))
     going, ended = instance("77", ERP, "RUNNING"), instance("77", ERP, "COMPLETED_SUCCESS")
     alma.on("GET /jobs/ALL/instances/77", going, ended, going, ended)
     assert not connection.instance("77").has_ended

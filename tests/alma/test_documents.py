@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.documents import Unreadable, parse
+from almajob.alma.http.body_parser import Unreadable, parse
 from almajob.alma.key import Key
 from tests.canary import key_in
 

@@ -11,7 +11,15 @@ import requests
 import requests.exceptions as kinds
 import urllib3
 
-from almajob.alma.failures import SIZE_LIMIT, failure, not_begun, not_in_time, prevented, too_large, too_late
+from almajob.alma.http.transport_errors import (
+    SIZE_LIMIT,
+    failure,
+    not_begun,
+    not_in_time,
+    prevented,
+    too_large,
+    too_late,
+)
 from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Refused, Unreachable
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")

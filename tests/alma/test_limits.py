@@ -15,8 +15,8 @@ import pytest
 from almajob.alma import calls
 from almajob.alma.account import Account
 from almajob.alma.allowance import Known
+from almajob.alma.http.timeouts import Pace
 from almajob.alma.limits import Limits
-from almajob.alma.timelimits import Pace
 from almajob.errors import (
     AlmajobError,
     AlmaRefused,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.refusals import ADVICE, Refusal, error_in, refusal_in
+from almajob.alma.http.error_responses import ADVICE, Refusal, error_in, refusal_in
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
 from almajob.runs.outcome import REFUSAL_CODES
 from almajob.text.redaction import Secret

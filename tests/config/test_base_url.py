@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from almajob.alma.connection import is_loopback
+from almajob.alma.http.connection import is_loopback
 from almajob.config import settings
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError

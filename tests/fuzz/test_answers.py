@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob.alma import documents, pages
-from almajob.alma.answers import Reading, clock_of
+from almajob.alma import pages
 from almajob.alma.api import Alma
+from almajob.alma.http import body_parser
+from almajob.alma.http.error_responses import error_in
+from almajob.alma.http.response import Reading, clock_of
+from almajob.alma.http.session import Session
 from almajob.alma.instances import Instance, Submission
 from almajob.alma.models import JobFilter
-from almajob.alma.refusals import error_in
-from almajob.alma.session import Session
 from almajob.errors import AlmajobError
 from almajob.runs import conditions
 from almajob.runs.outcome import judge
@@ -84,7 +85,7 @@ class _Answering:
         found = error_in(self.status, self.body, "alma.invalid")
         if found is not None:
             raise found
-        return Reading(documents.parse(self.body), *clock_of("Sun, 05 Oct 2025 09:11:32 GMT", 0.1))
+        return Reading(body_parser.parse(self.body), *clock_of("Sun, 05 Oct 2025 09:11:32 GMT", 0.1))
 
     def get(self, *_asked: object, **_how: object) -> dict[str, Any]:
         return self.read().document

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from almajob.alma import documents
+from almajob.alma.http import body_parser
+from almajob.alma.http.error_responses import error_in
 from almajob.alma.payloads import to_xml
-from almajob.alma.refusals import error_in
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import payload
 from tests.fuzz.choices import NASTY, Choices
@@ -104,8 +104,8 @@ def test_any_xml_is_an_answer_or_unreadable(data: bytes) -> None:
     status = choices.one_of((200, 400, 401, 302, 429, 500, 503, 599))
     body = _body(choices)
     try:
-        assert isinstance(documents.parse(body), dict)
-    except documents.Unreadable as unreadable:
+        assert isinstance(body_parser.parse(body), dict)
+    except body_parser.Unreadable as unreadable:
         assert len(str(unreadable)) < 60
     found = error_in(status, body, "alma.invalid")
     assert found is None or isinstance(found, AlmajobError)

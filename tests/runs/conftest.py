@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from almajob.alma.api import Alma
+from almajob.alma.http.session import Session
+from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.key import Key
-from almajob.alma.session import Session
-from almajob.alma.timelimits import TimeLimits
 from almajob.runs.intention import Means, Place
 from almajob.runs.locks import Locks
 from almajob.store.ledger import Ledger

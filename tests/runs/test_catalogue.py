@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from almajob.alma.api import Alma
+from almajob.alma.http.session import Session
 from almajob.alma.key import Key
 from almajob.alma.models import Job, JobFilter
-from almajob.alma.session import Session
 from almajob.errors import Refused, Unreachable
 from almajob.runs.catalogue import Catalogue, matches, named_like
 from almajob.store.cache import Cache

@@ -9,9 +9,9 @@ import pytest
 from werkzeug import Response
 
 from almajob.alma.api import Alma
+from almajob.alma.http.session import Session
 from almajob.alma.key import Key
 from almajob.alma.models import Code
-from almajob.alma.session import Session
 from almajob.errors import Refused
 from almajob.runs.catalogue import Catalogue
 from almajob.runs.runs import Runs

@@ -63,7 +63,7 @@ def _jobs(alma: FakeAlma) -> Iterator[None]:
 @pytest.fixture
 def alma_keeps_time(monkeypatch: pytest.MonkeyPatch, time: FastClock) -> None:
     """What Alma's Date header says moves on as this machine's time does."""
-    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now(), 0.5))
+    monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now(), 0.5))
 
 
 def _start(
@@ -538,7 +538,7 @@ def test_after_an_hour_an_absent_start_counts_as_not_made(
     with pytest.raises(OutcomeUnknown):
         _start(means, run_key="a")
     # From now on it moves as ours does.
-    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now(), 0.5))
+    monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now(), 0.5))
     assert _start(means, run_key="a").instance_id == "78"
     states = [record.state for record in ledger.records()]
     assert states == [State.NOT_STARTED, State.STARTED]
@@ -874,7 +874,7 @@ def test_a_machine_that_does_not_know_how_long_it_stood_still_asks_for_almas_day
 ) -> None:
     """Its clock has not gone on while it was paused, and Alma's has, by days: the run is listed there."""
     paused: list[float] = []
-    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (time.now() + sum(paused), 0.5))
+    monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now() + sum(paused), 0.5))
     sent: list[str] = []
 
     def accept(request: Request) -> Response:
@@ -1002,7 +1002,7 @@ def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch:
     monkeypatch.setenv("TZ", "America/Los_Angeles")
     system.tzset()
     evening = datetime(2026, 12, 1, 3, 0, tzinfo=UTC).timestamp()
-    monkeypatch.setattr("almajob.alma.session.clock_of", lambda *_: (None, 0.0))
+    monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (None, 0.0))
     alma.on("POST /jobs/S1", started(ERP, "77"))
     try:
         found = _start(replace(means, clock=Clock(lambda: evening)), once_per="month")

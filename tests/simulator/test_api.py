@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from almajob.alma.documents import parse
+from almajob.alma.http.body_parser import parse
 from almajob.alma.statuses import STATUSES
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution

@@ -15,7 +15,7 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from almajob.alma.documents import parse
+from almajob.alma.http.body_parser import parse
 from almajob.simulator import webhooks as webhooks_module
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution

@@ -15,7 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from almajob.alma.session import Session
+from almajob.alma.http.session import Session
 from almajob.app import main
 from almajob.simulator.server import Simulator
 from almajob.store.ledger import Ledger

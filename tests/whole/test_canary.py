@@ -243,7 +243,7 @@ def test_a_server_that_echoes_the_key_in_an_error_gets_it_nowhere(
 ) -> None:
     """In bodies, escapes and entities, headers, the reason and where it leads; read, started, looked at."""
     # Nobody waits to see that a read is tried again.
-    monkeypatch.setattr("almajob.alma.session.nap", lambda _seconds: None)
+    monkeypatch.setattr("almajob.alma.http.session.nap", lambda _seconds: None)
     log = cage.directory / "almajob.log"
     calls = cage.directory / "calls.json"
     told = ("--log-file", str(log), "--log-json", str(calls), *DEBUG, "--env", "sandbox")
@@ -385,9 +385,9 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
         "almajob.config.environments.from_section",
         "almajob.connections.Connections.cache",
         "almajob.runs.catalogue.Catalogue.jobs",
-        "almajob.alma.session.Session._send",
-        "almajob.alma.session.connect",
-        "almajob.alma.documents.parse",
+        "almajob.alma.http.session.Session._send",
+        "almajob.alma.http.session.connect",
+        "almajob.alma.http.body_parser.parse",
         "almajob.alma.pages._pages",
         "almajob.command.Lister.produce_output",
         "almajob.context.Context.told",

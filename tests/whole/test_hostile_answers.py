@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from almajob.alma.api import Alma
+from almajob.alma.http.session import Session
+from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.key import Key
-from almajob.alma.session import Session
-from almajob.alma.timelimits import TimeLimits
 from almajob.errors import AlmajobError
 from almajob.runs.outcome import judge
 from almajob.store.record import State
@@ -70,7 +70,7 @@ def test_a_start(answer: bytes) -> None:
 MEASURE = """
 import sys
 from almajob.alma.key import Key
-from almajob.alma.session import Session
+from almajob.alma.http.session import Session
 from almajob.errors import Unreachable
 
 def peak():

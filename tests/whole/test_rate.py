@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+from almajob.alma.http.timeouts import Pace
 from almajob.alma.models import JobFilter
-from almajob.alma.timelimits import Pace
 from almajob.config.settings import Options
 from almajob.context import Context
 from almajob.simulator.server import Simulator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import random
 
-from almajob.alma.answers import Answer
-from almajob.alma.refusals import PER_SECOND_THRESHOLD
+from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
+from almajob.alma.http.response import Answer
 from almajob.errors import AlmaError, AlmajobError, BrokenOff
 
 LOG = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from almajob.alma import documents, refusals
+from almajob.alma.http import body_parser, error_responses
 from almajob.errors import BrokenOff, NotAlma
 from almajob.text.redaction import redact
 
@@ -117,7 +117,7 @@ class _NotFollowed(Exception):
 def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> None:
     status, again = response.status_code, "Try again in a few minutes."
     if status != 200:
-        error = refusals.error_in(status, start, host)
+        error = error_responses.error_in(status, start, host)
         raise error or NotAlma(f"{host} answered HTTP {status} and no file.", cure=again)
     if not start:
         raise NotAlma(f"{host} answered with an empty file.", cure=again)
@@ -126,8 +126,8 @@ def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> Non
         # Where it is cut, nothing of what unpacks it would tell.
         raise NotAlma(f"{host} answered with a file that is packed ({redact(packed)[:20]}).", cure=again)
     is_error = any(sign in start[:_SIGNS] for sign in (b"web_service_result", b'"errorList"'))
-    if is_error or documents.is_web_page(start):
-        error = refusals.error_in(status, start, host)
+    if is_error or body_parser.is_web_page(start):
+        error = error_responses.error_in(status, start, host)
         raise error or NotAlma(f"{host} answered with an error and no file.", cure=again)
 
 

@@ -13,8 +13,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import breaking, calls, failures, files, refusals
-from almajob.alma.answers import (
+from almajob.alma import calls
+from almajob.alma.http import abortable_connection, error_responses, file_download, transport_errors
+from almajob.alma.http.connection import connect, is_loopback
+from almajob.alma.http.file_download import Write
+from almajob.alma.http.response import (
     CALLS_LEFT,
     Answer,
     DateCheck,
@@ -24,11 +27,9 @@ from almajob.alma.answers import (
     came_from_cache,
     clock_of,
 )
-from almajob.alma.connection import connect, is_loopback
-from almajob.alma.files import Write
+from almajob.alma.http.retry import ATTEMPTS, retry_pause
+from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.key import Key
-from almajob.alma.retries import ATTEMPTS, retry_pause
-from almajob.alma.timelimits import TimeLimits
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, NotBegun, nap
 
@@ -225,11 +226,11 @@ class Session:
                 proxies=self._proxies,
             ) as response:
                 call.status = response.status_code
-                call.size = files.receive(response, self.host, write)
+                call.size = file_download.receive(response, self.host, write)
                 self._learn(None, response.headers.get(CALLS_LEFT), response.status_code)
                 return call.size
         except (OSError, ValueError) as broken:
-            raise failures.failure(broken, self.host) from None
+            raise transport_errors.failure(broken, self.host) from None
 
     def close(self) -> None:
         """Close the connections; only what was opened."""
@@ -265,7 +266,7 @@ class Session:
             except AlmajobError as broken:
                 self._learn(broken, is_post=method == "POST")
                 raise
-            found = refusals.read_answer(answer.status, answer.body, self.host)
+            found = error_responses.read_answer(answer.status, answer.body, self.host)
             error = found if isinstance(found, AlmajobError) else None
             call.note(answer, error)
             self._learn(error, answer.calls_left, answer.status, is_post=method == "POST")
@@ -279,18 +280,18 @@ class Session:
                 if before_sending is not None:
                     before_sending()
             except Exception as error:
-                raise failures.prevented(self.host, error) from error
+                raise transport_errors.prevented(self.host, error) from error
 
         try:
-            return breaking.within(deadline - time.monotonic(), exchange, check)
+            return abortable_connection.within(deadline - time.monotonic(), exchange, check)
         except DeadlinePassed as passed:
-            too_late = failures.too_late if passed.was_permitted else failures.not_in_time
+            too_late = transport_errors.too_late if passed.was_permitted else transport_errors.not_in_time
             raise too_late(self.host) from None
         except NotBegun:
-            raise failures.not_begun(self.host) from None
+            raise transport_errors.not_begun(self.host) from None
         except (OSError, ValueError) as broken:
             # requests' own exceptions are OSErrors.
-            raise failures.failure(broken, self.host) from None
+            raise transport_errors.failure(broken, self.host) from None
 
     def _admit(self, deadline: float, *, is_start: bool = False) -> None:
         self._learn_of_post()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from almajob.alma import failures
+from almajob.alma.http import transport_errors
 
 if TYPE_CHECKING:
     import requests
@@ -116,11 +116,11 @@ def body_of(response: requests.Response, host: str) -> bytes:
     try:
         for chunk in response.iter_content(_CHUNK):
             received += chunk
-            if len(received) > failures.SIZE_LIMIT:
-                raise failures.too_large(host)
+            if len(received) > transport_errors.SIZE_LIMIT:
+                raise transport_errors.too_large(host)
     except ValueError as error:
         # http.client's, such as of a chunk of negative length; its text is of no use to anybody.
-        raise failures.damaged(host) from error
+        raise transport_errors.damaged(host) from error
     return bytes(received)
 
 

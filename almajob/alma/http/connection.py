@@ -20,7 +20,7 @@ def connect(key: Key) -> requests.Session:
     """Make a session; ``requests`` is imported here and not before."""
     import http.cookiejar
 
-    from almajob.alma import breaking
+    from almajob.alma.http import abortable_connection
 
     session = _one_hop_session()
     session.auth = _authorization(key)
@@ -34,7 +34,7 @@ def connect(key: Key) -> requests.Session:
     )
     # A Session is promised to be thread-safe only as long as nothing in it changes.
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    made = breaking.adapter(AT_ONCE)
+    made = abortable_connection.adapter(AT_ONCE)
     session.mount("https://", made)
     session.mount("http://", made)
     return session

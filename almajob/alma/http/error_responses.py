@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from almajob.alma import documents
+from almajob.alma.http import body_parser
 from almajob.errors import (
     AlmaError,
     AlmaFailed,
@@ -146,8 +146,8 @@ def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | Al
         host: the name of the host that answered, for the message.
     """
     try:
-        document = documents.parse(body)
-    except documents.Unreadable as unreadable:
+        document = body_parser.parse(body)
+    except body_parser.Unreadable as unreadable:
         return _unreadable(http_status, body, str(unreadable), host)
     refusal = refusal_in(document)
     if refusal is None:
