@@ -13,11 +13,11 @@ from almajob.errors import Refused
 from almajob.system.private_files import make_private, refuse_link
 
 if TYPE_CHECKING:
-    from almajob.alma.account import Account
     from almajob.alma.api import Alma
     from almajob.alma.key import Key
-    from almajob.alma.limits import Limits
-    from almajob.alma.quota import Quota
+    from almajob.alma.rate_limit.limiter import Limits
+    from almajob.alma.rate_limit.quota import Quota
+    from almajob.alma.rate_limit.shared_state import Account
     from almajob.config.environments import Environment
     from almajob.config.settings import Settings
     from almajob.store.belongings import Belongings
@@ -150,8 +150,8 @@ class Connections:
             environment: one of its environments.
             state_dir: where all of this user's processes find them.
         """
-        from almajob.alma.account import Account
-        from almajob.alma.limits import Limits
+        from almajob.alma.rate_limit.limiter import Limits
+        from almajob.alma.rate_limit.shared_state import Account
         from almajob.system import clock
 
         if environment.base_url is None:
@@ -162,7 +162,7 @@ class Connections:
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
         """Say what is known of the calls of the institutions of environments, each once."""
-        from almajob.alma.quota import quota_of
+        from almajob.alma.rate_limit.quota import quota_of
 
         together: dict[str, list[Environment]] = {}
         for environment in environments:

@@ -30,9 +30,12 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/store/failures.py": ["tests/store/test_failures.py"],
     },
     "limiter": {
-        "almajob/alma/allowance.py": ["tests/alma/test_allowance.py"],
-        "almajob/alma/limits.py": ["tests/alma/test_limits.py"],
-        "almajob/alma/account.py": ["tests/alma/test_account.py", "tests/alma/test_limits.py"],
+        "almajob/alma/rate_limit/decisions.py": ["tests/alma/test_allowance.py"],
+        "almajob/alma/rate_limit/limiter.py": ["tests/alma/test_limits.py"],
+        "almajob/alma/rate_limit/shared_state.py": [
+            "tests/alma/test_account.py",
+            "tests/alma/test_limits.py",
+        ],
     },
     "secrets": {
         "almajob/text/redaction.py": ["tests/test_secret.py"],

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma import account as accounts
-from almajob.alma.account import Account
-from almajob.alma.allowance import Known
+from almajob.alma.rate_limit import shared_state as accounts
+from almajob.alma.rate_limit.decisions import Known
+from almajob.alma.rate_limit.shared_state import Account
 
 KNOWN = Known(free_at=12.0, left=7, left_at=99.0, failures=3, failed_at=11.0)
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma import allowance
-from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp, Wait
 from almajob.alma.http.timeouts import Pace
+from almajob.alma.rate_limit import decisions
+from almajob.alma.rate_limit.decisions import Down, Go, Known, Moment, UsedUp, Wait
 
 PACE = Pace()
 BOOTED, NOW = 5000.0, 1_790_000_000.0
@@ -26,7 +26,7 @@ def _at(seconds: float) -> Moment:
 
 
 def _ask(known: Known, seconds: float = 0.0, **kwargs: Any) -> tuple[Known, Any]:
-    return allowance.asked(known, PACE, _at(seconds), HOST, **kwargs)
+    return decisions.asked(known, PACE, _at(seconds), HOST, **kwargs)
 
 
 def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list[float]:
@@ -35,7 +35,7 @@ def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list
     made: list[float] = []
     seconds = 0.0
     while len(made) < count:
-        known, verdict = allowance.asked(known, pace, _at(seconds), HOST)
+        known, verdict = decisions.asked(known, pace, _at(seconds), HOST)
         if isinstance(verdict, Go):
             made.append(seconds)
         else:
@@ -100,7 +100,7 @@ def test_no_second_has_more_calls_than_rate_and_burst(
     window: deque[float] = deque()
     for pause, is_start in asked:
         seconds += pause
-        known, verdict = allowance.asked(known, Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
+        known, verdict = decisions.asked(known, Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
         if isinstance(verdict, Go):
             window.append(seconds)
             while window[0] <= seconds - 1:
@@ -110,18 +110,18 @@ def test_no_second_has_more_calls_than_rate_and_burst(
 
 def test_a_threshold_slows_all_calls_for_a_minute() -> None:
     """To 70 per cent; once for calls that were told together; again for a later one; down to a tenth."""
-    known = allowance.slowed(Known(), AT)
+    known = decisions.slowed(Known(), AT)
     assert (known.share, known.slowed_until) == (0.7, BOOTED + 60)
-    assert allowance.slowed(known, _at(0.5)) == known
-    assert allowance.rate(known, PACE, BOOTED + 59.9) == pytest.approx(10.5)
-    assert allowance.rate(known, PACE, BOOTED + 60) == 15.0
-    twice = allowance.slowed(known, _at(1.0))
+    assert decisions.slowed(known, _at(0.5)) == known
+    assert decisions.rate(known, PACE, BOOTED + 59.9) == pytest.approx(10.5)
+    assert decisions.rate(known, PACE, BOOTED + 60) == 15.0
+    twice = decisions.slowed(known, _at(1.0))
     assert twice.share == pytest.approx(0.49)
     assert twice.slowed_until == BOOTED + 61
     for second in range(2, 20):
-        twice = allowance.slowed(twice, _at(second))
+        twice = decisions.slowed(twice, _at(second))
     assert twice.share == 0.1
-    assert allowance.slowed(known, _at(60.0)).share == 0.7
+    assert decisions.slowed(known, _at(60.0)).share == 0.7
 
 
 def test_slowed_calls_keep_the_pace() -> None:
@@ -132,7 +132,7 @@ def test_slowed_calls_keep_the_pace() -> None:
 
 def test_nobody_calls_once_the_day_is_used_up() -> None:
     """Until midnight UTC; what is said tells since when, until when, and when a probe is due."""
-    known = allowance.used_up(Known(left=17), AT)
+    known = decisions.used_up(Known(left=17), AT)
     midnight = 1_790_035_200.0
     assert (known.left, known.left_at, known.used_up_at) == (0, NOW, NOW)
     assert (known.used_up_until, known.probe_at) == (midnight, BOOTED + 3600)
@@ -148,29 +148,29 @@ def test_nobody_calls_once_the_day_is_used_up() -> None:
 
 def test_one_probe_an_hour_finds_out_for_all() -> None:
     """The one who comes first makes it; the others wait for another hour, unless it was served."""
-    known = allowance.used_up(Known(), AT)
+    known = decisions.used_up(Known(), AT)
     known, verdict = _ask(known, 3600.0)
     assert verdict == Go()
     assert known.probe_at == BOOTED + 7200
     assert isinstance(_ask(known, 3600.0)[1], UsedUp)
-    again = allowance.used_up(known, _at(3601.0))
+    again = decisions.used_up(known, _at(3601.0))
     assert (again.used_up_at, again.probe_at) == (NOW, BOOTED + 7201)
-    served = allowance.answered(known, _at(3601.0), HOST, 5, is_served=True)
+    served = decisions.answered(known, _at(3601.0), HOST, 5, is_served=True)
     assert (served.used_up_at, served.used_up_until) == (0.0, 0.0)
     assert _ask(served, 3601.0)[1] == Go()
 
 
 def test_an_error_does_not_prove_that_calls_are_left() -> None:
     """Only what was asked for does; but it is an answer."""
-    known = allowance.used_up(Known(failures=3, failed_host=HOST, failed_as="x"), AT)
-    refused = allowance.answered(known, _at(1.0), HOST, None, is_served=False)
+    known = decisions.used_up(Known(failures=3, failed_host=HOST, failed_as="x"), AT)
+    refused = decisions.answered(known, _at(1.0), HOST, None, is_served=False)
     assert isinstance(_ask(refused, 1.0)[1], UsedUp)
     assert (refused.failures, refused.failed_as, refused.left) == (0, "", 0)
 
 
 def test_a_person_may_ask_before() -> None:
     """And then counts as the hour's probe."""
-    known = allowance.used_up(Known(), AT)
+    known = decisions.used_up(Known(), AT)
     known, verdict = _ask(known, 10.0, ignores_quota=True)
     assert verdict == Go()
     assert known.probe_at == BOOTED + 3610
@@ -178,7 +178,7 @@ def test_a_person_may_ask_before() -> None:
 
 def test_a_probe_that_has_to_wait_is_not_spent() -> None:
     """It is made a moment later."""
-    known = allowance.used_up(Known(free_at=BOOTED + 3600.5), AT)
+    known = decisions.used_up(Known(free_at=BOOTED + 3600.5), AT)
     same, verdict = _ask(known, 3600.0)
     assert isinstance(verdict, Wait)
     assert verdict.seconds == pytest.approx(0.5 - 2 * INTERVAL)
@@ -187,20 +187,20 @@ def test_a_probe_that_has_to_wait_is_not_spent() -> None:
 
 def test_a_day_that_is_over_by_the_clock_is_over() -> None:
     """A jump of the clock costs a call at most."""
-    known = allowance.used_up(Known(), AT)
+    known = decisions.used_up(Known(), AT)
     assert _ask(known, known.used_up_until - NOW + 1)[1] == Go()
 
 
 def test_few_calls_slow_all_but_starts() -> None:
     """Below the floor, one call a second; at the floor, none is slowed."""
     low = Known(left=4999, left_at=NOW)
-    assert allowance.is_low(low, PACE)
-    assert not allowance.is_low(Known(left=5000), PACE)
-    assert not allowance.is_low(Known(), PACE)
-    assert allowance.rate(low, PACE, BOOTED) == 1.0
-    assert allowance.rate(low, PACE, BOOTED, is_start=True) == 15.0
-    assert allowance.rate(low, Pace(rate=0.5), BOOTED) == 0.5
-    assert allowance.rate(Known(left=5000), PACE, BOOTED) == 15.0
+    assert decisions.is_low(low, PACE)
+    assert not decisions.is_low(Known(left=5000), PACE)
+    assert not decisions.is_low(Known(), PACE)
+    assert decisions.rate(low, PACE, BOOTED) == 1.0
+    assert decisions.rate(low, PACE, BOOTED, is_start=True) == 15.0
+    assert decisions.rate(low, Pace(rate=0.5), BOOTED) == 0.5
+    assert decisions.rate(Known(left=5000), PACE, BOOTED) == 15.0
     made = _times(4, known=low)
     assert made[3] - made[2] == pytest.approx(15 / 14)
 
@@ -208,27 +208,27 @@ def test_few_calls_slow_all_but_starts() -> None:
 def test_few_calls_are_warned_of_once_an_hour() -> None:
     """By one process for all; a clock that went back does not silence it."""
     low = Known(left=10)
-    told, is_due = allowance.warned(low, PACE, AT)
+    told, is_due = decisions.warned(low, PACE, AT)
     assert is_due
     assert told == low._replace(warned_at=NOW)
-    assert allowance.warned(told, PACE, AT) == (told, False)
-    assert allowance.warned(told, PACE, _at(3599.9)) == (told, False)
-    assert allowance.warned(told, PACE, _at(3600.0))[1]
-    assert allowance.warned(told, PACE, _at(-1.0))[1]
-    assert allowance.warned(allowance.used_up(low, AT), PACE, AT)[1] is False
-    assert allowance.warned(Known(left=5000), PACE, AT) == (Known(left=5000), False)
+    assert decisions.warned(told, PACE, AT) == (told, False)
+    assert decisions.warned(told, PACE, _at(3599.9)) == (told, False)
+    assert decisions.warned(told, PACE, _at(3600.0))[1]
+    assert decisions.warned(told, PACE, _at(-1.0))[1]
+    assert decisions.warned(decisions.used_up(low, AT), PACE, AT)[1] is False
+    assert decisions.warned(Known(left=5000), PACE, AT) == (Known(left=5000), False)
 
 
 def test_an_answer_tells_how_many_calls_are_left() -> None:
     """With its time; one that does not tell leaves what was known."""
-    known = allowance.answered(Known(), AT, HOST, 300, is_served=True)
+    known = decisions.answered(Known(), AT, HOST, 300, is_served=True)
     assert (known.left, known.left_at) == (300, NOW)
-    assert allowance.answered(known, _at(9.0), HOST, None, is_served=True) == known
+    assert decisions.answered(known, _at(9.0), HOST, None, is_served=True) == known
 
 
 def _failed(known: Known, times: int, seconds: float = 0.0, how: str = "no answer") -> Known:
     for _time in range(times):
-        known = allowance.failed(known, _at(seconds), HOST, how)
+        known = decisions.failed(known, _at(seconds), HOST, how)
     return known
 
 
@@ -251,7 +251,7 @@ def test_one_call_finds_out_for_all_whether_alma_is_back() -> None:
     assert verdict == Go()
     assert known.probed_at == BOOTED + 30
     assert _ask(known, 31.0)[1] == Down(29.0, 10, "no answer", is_probed=True)
-    back = allowance.answered(known, _at(31.5), HOST, None, is_served=False)
+    back = decisions.answered(known, _at(31.5), HOST, None, is_served=False)
     assert (back.failures, back.failed_at, back.probed_at, back.failed_host, back.failed_as) == (
         0,
         0,
@@ -260,7 +260,7 @@ def test_one_call_finds_out_for_all_whether_alma_is_back() -> None:
         "",
     )
     assert _ask(back, 31.5)[1] == Go()
-    worse = allowance.failed(known, _at(32.0), HOST, "again")
+    worse = decisions.failed(known, _at(32.0), HOST, "again")
     assert _ask(worse, 33.0)[1] == Down(29.0, 11, "again", is_probed=False)
     assert _ask(known, 60.0)[1] == Go()
 
@@ -275,44 +275,44 @@ def test_the_ninth_failure_is_not_the_tenth() -> None:
 def test_another_host_is_not_down() -> None:
     """Nor do its answers say that this one is back; a failure of its own begins the count anew."""
     known = _failed(Known(), 10)
-    asked, verdict = allowance.asked(known, PACE, AT, "other.example")
+    asked, verdict = decisions.asked(known, PACE, AT, "other.example")
     assert verdict == Go()
     assert asked.probed_at == 0.0
-    assert allowance.answered(known, AT, "other.example", None, is_served=True).failures == 10
-    other = allowance.failed(known, AT, "other.example", "x")
+    assert decisions.answered(known, AT, "other.example", None, is_served=True).failures == 10
+    other = decisions.failed(known, AT, "other.example", "x")
     assert (other.failures, other.failed_host) == (1, "other.example")
 
 
 def test_what_failed_long_ago_says_nothing() -> None:
     """After five minutes without a call nobody is a probe, and nobody waits for one."""
     known = _failed(Known(), 10)
-    assert allowance.sane(known, _at(299.9)).failures == 10
-    forgotten = allowance.sane(known, _at(300))
+    assert decisions.sane(known, _at(299.9)).failures == 10
+    forgotten = decisions.sane(known, _at(300))
     assert (forgotten.failures, forgotten.failed_at) == (0, 0.0)
     assert _ask(known, 1000.0)[1] == Go()
     assert _ask(known, 1000.0)[0].probed_at == 0.0
-    assert allowance.sane(known, _at(-1)).failures == 0
+    assert decisions.sane(known, _at(-1)).failures == 0
 
 
 def test_times_that_nobody_made_are_forgotten() -> None:
     """Nobody waits for a moment that is days away; what may be, is kept."""
     before = Known(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5)
-    found = allowance.sane(before, Moment(100.0, NOW))
+    found = decisions.sane(before, Moment(100.0, NOW))
     assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, probed_at=0.0)
     edge = Known(3700.0, 160.0, probe_at=3700.0, failures=2, failed_at=100.0, probed_at=100.0)
-    assert allowance.sane(edge, Moment(100.0, NOW)) == edge
-    assert allowance.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW), HOST)[1] == Go()
+    assert decisions.sane(edge, Moment(100.0, NOW)) == edge
+    assert decisions.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW), HOST)[1] == Go()
 
 
 def test_another_pace_does_not_forget_what_this_one_made() -> None:
     """Environments of one institution may each have its own: a slow one stays slow beside a quick one."""
     slow = Pace(rate=0.1, burst=1)
-    known, verdict = allowance.asked(Known(), slow, AT, HOST)
+    known, verdict = decisions.asked(Known(), slow, AT, HOST)
     assert verdict == Go()
-    assert allowance.asked(known, PACE, _at(0.2), HOST)[0] == known
-    assert isinstance(allowance.asked(known, slow, _at(0.2), HOST)[1], Wait)
+    assert decisions.asked(known, PACE, _at(0.2), HOST)[0] == known
+    assert isinstance(decisions.asked(known, slow, _at(0.2), HOST)[1], Wait)
     slowest = known._replace(share=0.1, slowed_until=BOOTED + 60)
-    assert isinstance(allowance.asked(slowest, slow, _at(0.2), HOST)[1], Wait)
+    assert isinstance(decisions.asked(slowest, slow, _at(0.2), HOST)[1], Wait)
 
 
 def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
@@ -320,15 +320,15 @@ def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
     known = Known(left=3, left_at=NOW)
     midnight = 1_790_035_200.0
     last = Moment(BOOTED, midnight - 0.1)
-    assert allowance.sane(known, last) == known
-    assert allowance.sane(known, Moment(BOOTED, midnight)) == Known()
-    used_up = allowance.used_up(Known(), AT)
-    assert allowance.sane(used_up, last) == used_up
-    assert allowance.sane(used_up, _at(-3600.0)).used_up_at == NOW
+    assert decisions.sane(known, last) == known
+    assert decisions.sane(known, Moment(BOOTED, midnight)) == Known()
+    used_up = decisions.used_up(Known(), AT)
+    assert decisions.sane(used_up, last) == used_up
+    assert decisions.sane(used_up, _at(-3600.0)).used_up_at == NOW
     for wrong in (midnight, NOW - 3600.1, NOW - 86400, NOW + 86400):
-        assert allowance.sane(used_up, Moment(BOOTED, wrong)).used_up_at == 0.0
-    year_2038 = allowance.used_up(Known(), Moment(BOOTED, 2_147_483_648.0))
-    assert allowance.asked(year_2038, PACE, AT, HOST)[1] == Go()
+        assert decisions.sane(used_up, Moment(BOOTED, wrong)).used_up_at == 0.0
+    year_2038 = decisions.used_up(Known(), Moment(BOOTED, 2_147_483_648.0))
+    assert decisions.asked(year_2038, PACE, AT, HOST)[1] == Go()
 
 
 @pytest.mark.parametrize(
@@ -336,32 +336,32 @@ def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
 )
 def test_a_share_that_cannot_be_is_none(kept: float, share: float) -> None:
     """Nothing divides by nothing."""
-    assert allowance.sane(Known(share=kept), AT).share == share
+    assert decisions.sane(Known(share=kept), AT).share == share
 
 
 def test_alma_that_answers_with_a_number_serves_again() -> None:
     """Also where the answer itself is a refusal, as of a wrong id; a 0 is no such number."""
-    known = allowance.used_up(Known(), AT)
-    assert allowance.answered(known, _at(5.0), HOST, 9, is_served=False).used_up_at == 0.0
-    assert allowance.answered(known, _at(5.0), HOST, 0, is_served=False).used_up_at == NOW
+    known = decisions.used_up(Known(), AT)
+    assert decisions.answered(known, _at(5.0), HOST, 9, is_served=False).used_up_at == 0.0
+    assert decisions.answered(known, _at(5.0), HOST, 0, is_served=False).used_up_at == NOW
 
 
 def test_a_probe_that_nobody_heard_is_made_again_soon() -> None:
     """After a minute, and not after an hour; no later than it was due."""
-    known = allowance.used_up(Known(), AT)
+    known = decisions.used_up(Known(), AT)
     known, verdict = _ask(known, 3600.0)
     assert verdict == Go()
-    lost = allowance.failed(known, _at(3601.0), HOST, "no answer")
+    lost = decisions.failed(known, _at(3601.0), HOST, "no answer")
     assert lost.probe_at == BOOTED + 3661
     assert _ask(lost, 3661.0)[1] == Go()
-    assert allowance.failed(lost, _at(3600.5), HOST, "x").probe_at == BOOTED + 3660.5
-    assert allowance.failed(lost, _at(3602.0), HOST, "x").probe_at == BOOTED + 3661
+    assert decisions.failed(lost, _at(3600.5), HOST, "x").probe_at == BOOTED + 3660.5
+    assert decisions.failed(lost, _at(3602.0), HOST, "x").probe_at == BOOTED + 3661
 
 
 def test_a_machine_that_was_started_anew_has_another_clock() -> None:
     """What is of day and hour is kept."""
     known = KNOWN._replace(failures=11)
-    assert allowance.rebooted(known) == known._replace(
+    assert decisions.rebooted(known) == known._replace(
         free_at=0.0, slowed_until=0.0, probe_at=0.0, failures=0, failed_at=0.0, probed_at=0.0
     )
 
@@ -372,7 +372,7 @@ KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "i
 def test_what_is_kept_comes_back() -> None:
     """As it was, through JSON."""
     for known in (KNOWN, Known(), Known(left=None, failed_as="ü")):
-        assert allowance.from_json(json.loads(json.dumps(known._asdict()))) == known
+        assert decisions.from_json(json.loads(json.dumps(known._asdict()))) == known
 
 
 NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 2.5e11, [])
@@ -395,15 +395,15 @@ WRONG: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("name", "wrong"), WRONG)
 def test_what_is_no_such_thing_is_nothing_known(name: str, wrong: object) -> None:
     """A damaged file is as good as none: it is a hint."""
-    assert allowance.from_json({**KNOWN._asdict(), name: wrong}) == Known()
+    assert decisions.from_json({**KNOWN._asdict(), name: wrong}) == Known()
 
 
 def test_other_documents_are_nothing_known() -> None:
     """Too little, too much, or something else."""
     fields = KNOWN._asdict()
-    assert allowance.from_json({**fields, "more": 1}) == Known()
-    assert allowance.from_json({name: fields[name] for name in list(fields)[1:]}) == Known()
+    assert decisions.from_json({**fields, "more": 1}) == Known()
+    assert decisions.from_json({name: fields[name] for name in list(fields)[1:]}) == Known()
     documents: tuple[object, ...] = (None, [], "x", 5, {})
     for document in documents:
-        assert allowance.from_json(document) == Known()
-    assert allowance.from_json({**fields, "free_at": 0, "left": 0, "failures": 0}).left == 0
+        assert decisions.from_json(document) == Known()
+    assert decisions.from_json({**fields, "free_at": 0, "left": 0, "failures": 0}).left == 0

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from almajob.alma import calls
-from almajob.alma.account import Account
-from almajob.alma.allowance import Known
 from almajob.alma.http.timeouts import Pace
-from almajob.alma.limits import Limits
+from almajob.alma.rate_limit.decisions import Known
+from almajob.alma.rate_limit.limiter import Limits
+from almajob.alma.rate_limit.shared_state import Account
 from almajob.errors import (
     AlmajobError,
     AlmaRefused,

@@ -36,7 +36,7 @@ from almajob.system.deadline import DeadlinePassed, NotBegun, nap
 if TYPE_CHECKING:
     import requests
 
-    from almajob.alma.limits import Limits
+    from almajob.alma.rate_limit.limiter import Limits
 
 LOG = logging.getLogger(__name__)
 

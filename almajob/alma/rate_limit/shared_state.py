@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from almajob.alma import allowance
-from almajob.alma.allowance import Known
+from almajob.alma.rate_limit import decisions
+from almajob.alma.rate_limit.decisions import Known
 from almajob.system.private_files import make_private, open_own, refuse_link, refuse_open_directory
 
 LOG = logging.getLogger(__name__)
@@ -111,8 +111,8 @@ def _read(descriptor: int) -> Known | None:
     except (ValueError, RecursionError):
         return Known()
     boot = document.pop("boot", None) if isinstance(document, dict) else None
-    found = allowance.from_json(document)
-    return found if boot == _boot() else allowance.rebooted(found)
+    found = decisions.from_json(document)
+    return found if boot == _boot() else decisions.rebooted(found)
 
 
 def _write(descriptor: int, known: Known) -> bool:

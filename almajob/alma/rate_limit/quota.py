@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from almajob.alma import allowance
-from almajob.alma.allowance import Known
-from almajob.alma.limits import Limits
+from almajob.alma.rate_limit import decisions
+from almajob.alma.rate_limit.decisions import Known
+from almajob.alma.rate_limit.limiter import Limits
 
 
 class Quota(NamedTuple):
@@ -53,7 +53,7 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
         as_of=_time(known.left_at),
         next_call=_time(moment.now + seconds) if seconds > 0 else None,
         counts_anew=_time(known.used_up_until) if state == "used up" else None,
-        calls_per_second=round(allowance.rate(known, pace, moment.booted), 2),
+        calls_per_second=round(decisions.rate(known, pace, moment.booted), 2),
         burst=pace.burst,
         quota_floor=pace.floor,
         why=known.failed_as,
@@ -63,14 +63,14 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
 def _state(known: Known, limits: Limits) -> tuple[str, float]:
     """Give the word for it, and the seconds until the next call may be made."""
     pace, moment = limits.pace, limits.moment()
-    _known, verdict = allowance.asked(known, pace, moment, known.failed_host)
-    if isinstance(verdict, allowance.UsedUp):
+    _known, verdict = decisions.asked(known, pace, moment, known.failed_host)
+    if isinstance(verdict, decisions.UsedUp):
         return "used up", verdict.probe_in
-    if isinstance(verdict, allowance.Down):
+    if isinstance(verdict, decisions.Down):
         return "down", verdict.seconds
     if moment.booted < known.slowed_until:
         return "slowed", 0.0
-    if allowance.is_low(known, pace):
+    if decisions.is_low(known, pace):
         return "low", 0.0
     return ("unknown" if known.left is None else "enough"), 0.0
 

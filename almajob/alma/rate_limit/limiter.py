@@ -10,11 +10,12 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from almajob.alma import allowance, calls
-from almajob.alma.account import Account
-from almajob.alma.allowance import Down, Go, Known, Moment, UsedUp
+from almajob.alma import calls
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.http.timeouts import Pace
+from almajob.alma.rate_limit import decisions
+from almajob.alma.rate_limit.decisions import Down, Go, Known, Moment, UsedUp
+from almajob.alma.rate_limit.shared_state import Account
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
 from almajob.text import time_format
 
@@ -78,7 +79,7 @@ class Limits:
         begun, waited = self._clock().booted(), 0.0
         while True:
             with self._account.held(_LONGEST_LOCK) as held:
-                held.known, verdict = allowance.asked(
+                held.known, verdict = decisions.asked(
                     held.known,
                     self.pace,
                     self.moment(),
@@ -91,8 +92,8 @@ class Limits:
                 return
             # Who has waited longer comes first, and not all at the same time.
             pause = random.random() / self.pace.rate / (1 + waited)  # noqa: S311  # no secret
-            pause += verdict.seconds if isinstance(verdict, allowance.Wait) else _PROBE_PAUSE
-            may_wait = isinstance(verdict, allowance.Wait) or (
+            pause += verdict.seconds if isinstance(verdict, decisions.Wait) else _PROBE_PAUSE
+            may_wait = isinstance(verdict, decisions.Wait) or (
                 isinstance(verdict, Down) and verdict.is_probed
             )
             if not may_wait or waited + pause > seconds:
@@ -114,7 +115,7 @@ class Limits:
         moment = self.moment()
         with self._account.held(_SHORTEST_LOCK) as held:
             held.known = _learnt(held.known, moment, host, error, _count(left), status)
-            held.known, is_due = allowance.warned(held.known, self.pace, moment)
+            held.known, is_due = decisions.warned(held.known, self.pace, moment)
             known = held.known
         if isinstance(error, QuotaUsedUp):
             error.cure = self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
@@ -128,20 +129,20 @@ class Limits:
     @property
     def is_low(self) -> bool:
         """Whether few calls are left for the day."""
-        return allowance.is_low(self.known(), self.pace)
+        return decisions.is_low(self.known(), self.pace)
 
     def known(self) -> Known:
         """Give what is known, without asking or changing anything."""
-        return allowance.sane(self._account.known(), self.moment())
+        return decisions.sane(self._account.known(), self.moment())
 
     def moment(self) -> Moment:
         """Give this moment."""
         clock = self._clock()
         return Moment(clock.booted(), clock.now())
 
-    def _refusal(self, verdict: allowance.Wait | UsedUp | Down, host: str, seconds: float) -> AlmajobError:
+    def _refusal(self, verdict: decisions.Wait | UsedUp | Down, host: str, seconds: float) -> AlmajobError:
         now = self._clock().now()
-        if isinstance(verdict, allowance.Wait):
+        if isinstance(verdict, decisions.Wait):
             return NotSent(
                 f"{host} was not called: other calls took all the room for {seconds:.0f} s.",
                 why="All almajob processes of this user together keep to so many calls a second.",
@@ -172,20 +173,20 @@ def _learnt(
     known: Known, moment: Moment, host: str, error: AlmajobError | None, left: int | None, status: int
 ) -> Known:
     if isinstance(error, QuotaUsedUp):
-        return allowance.used_up(known, moment)
+        return decisions.used_up(known, moment)
     if isinstance(error, AlmaError) and error.code == PER_SECOND_THRESHOLD:
-        return allowance.slowed(known, moment)
+        return decisions.slowed(known, moment)
     if isinstance(error, OwnFault):
         # It says nothing of Alma.
         return known
     if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
         how = f"{error.what} {error.why}".strip() if error else ""
-        return allowance.failed(known, moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
+        return decisions.failed(known, moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
     if not status and error is not None and not isinstance(error, AlmaError):
         return known
     # Of what is no answer of Alma's the header says nothing.
     is_alma = error is None or isinstance(error, AlmaError)
-    return allowance.answered(known, moment, host, left if is_alma else None, is_served=error is None)
+    return decisions.answered(known, moment, host, left if is_alma else None, is_served=error is None)
 
 
 def _count(left: str | None) -> int | None:
