@@ -14,7 +14,7 @@ from almajob.text import time_format
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.alma.instances import Counter
+    from almajob.alma.job_instances import Counter
     from almajob.runs.parameters import Given
     from almajob.store.record import Candidate, Step
 
@@ -249,7 +249,7 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _candidate(item: Candidate) -> dict[str, Any]:
-    from almajob.alma.instances import parse_time
+    from almajob.alma.job_instances import parse_time
 
     return {
         "instance_id": item.id,

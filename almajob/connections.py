@@ -13,8 +13,8 @@ from almajob.errors import Refused
 from almajob.system.private_files import make_private, refuse_link
 
 if TYPE_CHECKING:
-    from almajob.alma.api import Alma
-    from almajob.alma.key import Key
+    from almajob.alma.api_key import Key
+    from almajob.alma.client import Alma
     from almajob.alma.rate_limit.limiter import Limits
     from almajob.alma.rate_limit.quota import Quota
     from almajob.alma.rate_limit.shared_state import Account
@@ -121,7 +121,7 @@ class Connections:
         Raises:
             ConfigurationError: it has no key, or none that can be had.
         """
-        from almajob.alma.api import Alma
+        from almajob.alma.client import Alma
         from almajob.alma.http.session import Session
 
         wanted = (environment, read_only)
@@ -180,7 +180,7 @@ class Connections:
         return self._demos[state_dir]
 
     def _start_demo(self, path: Path) -> tuple[str, Key]:
-        from almajob.alma.key import Key
+        from almajob.alma.api_key import Key
         from almajob.simulator.institution import demo
         from almajob.simulator.server import Simulator
 

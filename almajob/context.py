@@ -22,7 +22,7 @@ from almajob.system.terminal import is_attended
 
 # A command loads what it uses: the rest is imported where it is made.
 if TYPE_CHECKING:
-    from almajob.alma.api import Alma
+    from almajob.alma.client import Alma
     from almajob.alma.rate_limit.quota import Quota
     from almajob.config.environments import Environment
     from almajob.config.keyplace import KeyWish

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from almajob import logs
-from almajob.alma.statuses import Meaning, meaning
+from almajob.alma.status_codes import Meaning, meaning
 from almajob.errors import CallsUsedUp
 from almajob.runs.followed import Display, Followed, Lines
 from almajob.system.signals import held

@@ -23,7 +23,7 @@ _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _OF_THE_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")
 """Where /dev/stderr is, and what a shell makes of >(…)."""
 _LOGGER = logging.getLogger("almajob")
-_CALLS = logging.getLogger("almajob.alma.calls")
+_CALLS = logging.getLogger("almajob.alma.call_log")
 
 
 class HarmlessRecord(logging.LogRecord):

@@ -15,7 +15,7 @@ from io import UnsupportedOperation
 from pathlib import Path
 from typing import NamedTuple
 
-from almajob.alma.key import Key
+from almajob.alma.api_key import Key
 from almajob.config import keyplace, keyrings
 from almajob.config.ini import digest_of
 from almajob.config.keyplace import KeyPlace, KeyWish

@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "alma.api": ("Alma",),
+    "alma.client": ("Alma",),
     "alma.models": ("Job", "JobFilter", "Parameter"),
-    "alma.payloads": ("to_plain_json", "to_xml"),
-    "alma.reports": ("Event", "Match"),
+    "alma.request_body": ("to_plain_json", "to_xml"),
+    "alma.run_reports": ("Event", "Match"),
     "columns": (
         "Alerts",
         "Body",

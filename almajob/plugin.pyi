@@ -1,13 +1,13 @@
 """Whence each name of the kit comes, for type checkers; ``plugin.py`` imports them when they are used."""
 
-from almajob.alma.api import Alma as Alma
+from almajob.alma.client import Alma as Alma
 from almajob.alma.models import Job as Job
 from almajob.alma.models import JobFilter as JobFilter
 from almajob.alma.models import Parameter as Parameter
-from almajob.alma.payloads import to_plain_json as to_plain_json
-from almajob.alma.payloads import to_xml as to_xml
-from almajob.alma.reports import Event as Event
-from almajob.alma.reports import Match as Match
+from almajob.alma.request_body import to_plain_json as to_plain_json
+from almajob.alma.request_body import to_xml as to_xml
+from almajob.alma.run_reports import Event as Event
+from almajob.alma.run_reports import Match as Match
 from almajob.columns import Alerts as Alerts
 from almajob.columns import Body as Body
 from almajob.columns import Counters as Counters

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from almajob.alma.statuses import code_problem, codes_in, end_problem, in_capitals
+from almajob.alma.status_codes import code_problem, codes_in, end_problem, in_capitals
 from almajob.context import Context
 from almajob.options import duration, non_empty, seconds
 from almajob.runs import conditions

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from almajob.alma.instances import Instance, parse_time
+from almajob.alma.job_instances import Instance, parse_time
 from almajob.alma.models import Job
-from almajob.alma.statuses import meaning
+from almajob.alma.status_codes import meaning
 from almajob.columns import (
     Alerts,
     Candidates,

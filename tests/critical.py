@@ -39,7 +39,7 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "secrets": {
         "almajob/text/redaction.py": ["tests/test_secret.py"],
-        "almajob/alma/key.py": ["tests/alma/test_key.py"],
+        "almajob/alma/api_key.py": ["tests/alma/test_key.py"],
         "almajob/system/key_variables.py": ["tests/test_variables.py"],
         "almajob/lastwords.py": ["tests/test_lastwords.py"],
     },

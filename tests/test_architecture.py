@@ -104,7 +104,7 @@ def test_imports_point_from_higher_ranks_to_lower() -> None:
             if not other or other == own or other == "__version__" or own == "__main__":
                 continue
             if own == "simulator":
-                allowed = imported.startswith("almajob.alma.statuses") or imported == "almajob.alma"
+                allowed = imported.startswith("almajob.alma.status_codes") or imported == "almajob.alma"
             elif other == "simulator":
                 allowed = name in SIMULATOR_USERS
             else:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.instances import Counter, Instance
+from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code
 from almajob.columns import (
     Alerts,

@@ -55,7 +55,7 @@ def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) ->
         "runs.catalogue"
     }
     assert {name for name in modules if name.startswith("almajob.alma.")} == {
-        *("almajob.alma.key", "almajob.alma.models", "almajob.alma.http.timeouts"),
+        *("almajob.alma.api_key", "almajob.alma.models", "almajob.alma.http.timeouts"),
         # It checks that http:// goes nowhere but to this machine.
         "almajob.alma.http.connection",
     }

@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from almajob import live
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
 from almajob.runs.followed import Followed, Lines
 from almajob.simulator.clock import Clock

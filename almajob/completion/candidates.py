@@ -80,13 +80,13 @@ def _values(value: Value, said: Said, beginning: str, environ: Mapping[str, str]
 
 
 def _statuses() -> Found:
-    from almajob.alma.statuses import STATUSES
+    from almajob.alma.status_codes import STATUSES
 
     return [(code, description) for code, (description, _meaning) in STATUSES.items()]
 
 
 def _ends() -> Found:
-    from almajob.alma.statuses import end_problem
+    from almajob.alma.status_codes import end_problem
 
     return [(code, what) for code, what in _statuses() if not end_problem(code)]
 

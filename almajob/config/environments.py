@@ -149,11 +149,11 @@ def accepted(given: Sourced) -> frozenset[str]:
     Raises:
         ConfigurationError: one of them cannot.
     """
-    from almajob.alma import statuses
+    from almajob.alma import status_codes
 
-    codes = statuses.codes_in(given.text)
+    codes = status_codes.codes_in(given.text)
     for code in codes:
-        problem = statuses.end_problem(code)
+        problem = status_codes.end_problem(code)
         if problem:
             raise ConfigurationError(
                 f"{given.source}: accept: {problem}.", cure="Write, for example: accept = COMPLETED_FAILED"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from almajob.alma.key import Key
+from almajob.alma.api_key import Key
 from almajob.config.environments import Environment, Sourced, is_gateway
 from almajob.config.ini import refuse_open_file
 from almajob.config.places import expanded

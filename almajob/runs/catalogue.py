@@ -11,7 +11,7 @@ from almajob.errors import AlmaRefused, Refused
 from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
-    from almajob.alma.api import Alma
+    from almajob.alma.client import Alma
     from almajob.store.cache import Cache
 
 JOB_ID = re.compile(r"[MSO][0-9]+")
@@ -103,7 +103,7 @@ class Catalogue:
 
     def _fetch(self, wanted: JobFilter) -> tuple[list[Job], bool]:
         # Where the cache has the list, nothing of what fetches it is imported.
-        from almajob.alma.pages import all_jobs
+        from almajob.alma.pagination import all_jobs
 
         jobs, complete = all_jobs(self._alma(), wanted)
         # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from almajob.alma.api import ANY_JOB
-from almajob.alma.instances import Instance
+from almajob.alma.client import ANY_JOB
+from almajob.alma.job_instances import Instance
 from almajob.errors import AlmajobError
 
 LOG = logging.getLogger(__name__)

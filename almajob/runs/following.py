@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.calls import for_run
+from almajob.alma.call_log import for_run
+from almajob.alma.client import ANY_JOB, Alma
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job
 from almajob.errors import (
     AlmaError,

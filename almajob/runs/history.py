@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from almajob.alma.api import Alma
-from almajob.alma.instances import Instance
-from almajob.alma.pages import PAGE, every
-from almajob.alma.reports import Page
+from almajob.alma.client import Alma
+from almajob.alma.job_instances import Instance
+from almajob.alma.pagination import PAGE, every
+from almajob.alma.run_reports import Page
 
 _DAY = timedelta(days=1)
 _LENGTH = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)

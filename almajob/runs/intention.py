@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.models import Job
 from almajob.errors import UsageError
 from almajob.runs.locks import LOCK_WAIT, Locks

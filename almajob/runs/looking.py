@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from almajob.alma.instances import Instance
-from almajob.alma.pages import Listing
+from almajob.alma.job_instances import Instance
+from almajob.alma.pagination import Listing
 from almajob.runs.runkey import TAG
 from almajob.store.record import Candidate, Certainty, Record, State
 

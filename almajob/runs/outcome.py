@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-from almajob.alma.instances import Submission
+from almajob.alma.job_instances import Submission
 from almajob.errors import AlmaError, AlmajobError, CallsUsedUp, NotSent, ReadOnly
 from almajob.store.record import State
 

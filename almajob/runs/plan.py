@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from almajob.alma.api import StartRequest
+from almajob.alma.client import StartRequest
 from almajob.runs import prior
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from almajob.alma import statuses
-from almajob.alma.instances import Instance
-from almajob.alma.statuses import STATUSES, Meaning
+from almajob.alma import status_codes
+from almajob.alma.job_instances import Instance
+from almajob.alma.status_codes import STATUSES, Meaning
 from almajob.errors import JobEndedBadly
 from almajob.runs.conditions import CannotJudge, Condition
 
@@ -60,7 +60,7 @@ class Policy:
         """
         code = instance.status.value
         shown = f"{code or 'no status'}{f' ({description})' if description else ''}"
-        is_good = statuses.is_good(code)
+        is_good = status_codes.is_good(code)
         if not is_good and code not in self.accepted(instance):
             alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
             why = f"{alerts} {_unknown(self.accepted(instance))}".strip()
@@ -71,7 +71,7 @@ class Policy:
                 return found
         if not is_good:
             return Judgement(remark=f"Run {instance.id} ended with {shown}, which is accepted here.")
-        if statuses.meaning(code) is Meaning.WARNING:
+        if status_codes.meaning(code) is Meaning.WARNING:
             return Judgement(remark=f"Run {instance.id} ended with warnings: see its report in Alma.")
         return Judgement()
 

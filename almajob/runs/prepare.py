@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
-from almajob.alma.pages import Listing, all_instances
+from almajob.alma.pagination import Listing, all_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import lastpayload, prior, proof, runkey, sets, settle, slots

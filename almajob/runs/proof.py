@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.config.environments import KINDS
 from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused

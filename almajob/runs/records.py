@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from almajob.alma.statuses import is_good
+from almajob.alma.status_codes import is_good
 from almajob.errors import AlmajobError, Refused
 from almajob.runs.doubt import in_doubt
 from almajob.runs.runkey import key_in, normal_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
 from almajob.store.record import Record
 

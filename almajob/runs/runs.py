@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from almajob.alma.api import ANY_JOB, Alma
-from almajob.alma.calls import for_run
+from almajob.alma.call_log import for_run
+from almajob.alma.client import ANY_JOB, Alma
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE
-from almajob.alma.instances import Instance, parse_time
+from almajob.alma.job_instances import Instance, parse_time
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.runs.catalogue import JOB_ID

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from almajob.alma.models import Job, Parameter
-from almajob.alma.payloads import to_plain_json
+from almajob.alma.request_body import to_plain_json
 from almajob.config import ini
 from almajob.config import saved as saved_settings
 from almajob.config.ini import quoted

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.models import Job
-from almajob.alma.pages import PAGE, every
+from almajob.alma.pagination import PAGE, every
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
 from almajob.runs.runkey import takes_tag

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from almajob.alma.calls import for_run
-from almajob.alma.instances import Instance
-from almajob.alma.pages import Listing, all_instances
+from almajob.alma.call_log import for_run
+from almajob.alma.job_instances import Instance
+from almajob.alma.pagination import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import looking, prior
 from almajob.runs.intention import Means, Place

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.errors import Refused
 from almajob.runs.looking import is_by_api
 from almajob.store.record import Record

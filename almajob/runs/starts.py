@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
-from almajob.alma.api import Alma
-from almajob.alma.instances import Instance
+from almajob.alma.client import Alma
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.models import Code
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.errors import AlmajobError
 from almajob.store.cache import Cache
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
-from almajob.alma.calls import of_start
+from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs import lastpayload, prior, settle, slots

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, CallsUsedUp, NotAlma, Unreachable
 from almajob.runs import pace
 from almajob.runs.followed import Display, Followed, Lines, Over, WaitOptions

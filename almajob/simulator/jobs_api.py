@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import Any
 
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.simulator import reports
 from almajob.simulator.catalogue import SimulatedJob
 from almajob.simulator.refusals import Refusal

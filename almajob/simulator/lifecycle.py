@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 
 ORDER = ("QUEUED", "INITIALIZING", "RUNNING", "FINALIZING")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.simulator import reports
 from almajob.simulator.catalogue import PROFILES
 from almajob.simulator.jobs_api import Document, Exchange, page, page_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
-from almajob.alma.key import Key
 from almajob.alma.models import Parameter
 from almajob.errors import NotAlma, ReadOnly
 from tests.fake_alma import KEY, FakeAlma, instance, job, started

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 import trustme
 
+from almajob.alma.api_key import Key
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.errors import BrokenOff, NotSent, Refused
 from tests.fake_alma import KEY
 from tests.raw_server import RawServer, saying

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from almajob.alma.key import Key
+from almajob.alma.api_key import Key
 from almajob.text.redaction import redact
 
 TEXT = "l7xx0123456789abcdef0123456789abcdef"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from almajob.alma import calls
+from almajob.alma import call_log
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.decisions import Known
 from almajob.alma.rate_limit.limiter import Limits
@@ -76,7 +76,7 @@ def test_what_a_start_needs_need_not_wait(limits: Limits, time: FastClock) -> No
     """Its reads neither, while it is prepared."""
     for _call in range(3):
         limits.admit(HOST, 1.0)
-    with calls.of_start("nightly"):
+    with call_log.of_start("nightly"):
         limits.admit(HOST, 0.0)
     with pytest.raises(NotSent):
         limits.admit(HOST, 0.0)

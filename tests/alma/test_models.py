@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.instances import Instance, Submission, parse_time
+from almajob.alma.job_instances import Instance, Submission, parse_time
 from almajob.alma.models import Code, General, Job, JobsPage, Parameter, code_table_from_json
 
 PUBLISHING = {

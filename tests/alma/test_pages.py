@@ -9,11 +9,11 @@ from datetime import date
 import pytest
 from werkzeug import Request, Response
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
-from almajob.alma.key import Key
 from almajob.alma.models import JobFilter
-from almajob.alma.pages import all_instances, all_jobs
+from almajob.alma.pagination import all_instances, all_jobs
 from almajob.errors import AlmaRefused
 from tests.fake_alma import KEY, FakeAlma, answer, error, instance, job
 

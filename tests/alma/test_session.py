@@ -16,12 +16,12 @@ import trustme
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
+from almajob.alma.api_key import Key
 from almajob.alma.http.connection import is_loopback
 from almajob.alma.http.response import Answer
 from almajob.alma.http.retry import retry_pause
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
 from tests.fake_alma import KEY, FakeAlma, answer, error
 from tests.raw_server import RawServer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from almajob.alma.statuses import (
+from almajob.alma.status_codes import (
     STATUSES,
     Meaning,
     code_problem,

@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Mapping
 
-from almajob.alma import payloads
+from almajob.alma import request_body
 from almajob.errors import Refused
 from almajob.runs import payload
 from tests.runs.realpayloads import PAYLOADS
@@ -31,8 +31,8 @@ def cases() -> Mapping[str, bytes]:
     attributes = " ".join(f"a{number}=''" for number in range(90_000))
     names = ",\n".join(f'"p{number}": "v"' for number in range(4_999))
     return {
-        "M18, 171 parameters, XML": payloads.to_xml(PAYLOADS["M18"]).encode(),
-        "M18, JSON": payloads.to_plain_json(PAYLOADS["M18"]).encode(),
+        "M18, 171 parameters, XML": request_body.to_xml(PAYLOADS["M18"]).encode(),
+        "M18, JSON": request_body.to_plain_json(PAYLOADS["M18"]).encode(),
         "5,000 parameters, the last null": f'{{{names},\n"x": null}}'.encode(),
         "5,000 parameters, a bad end": f"<job><parameters>{many[:260_000]}".encode(),
         "17,000 parameters, 1 MiB": f"<job><parameters>{many}</parameters></job>".encode(),

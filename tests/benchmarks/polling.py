@@ -11,7 +11,7 @@ import random
 import statistics
 from dataclasses import dataclass
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.runs.followed import Followed, WaitOptions
 from almajob.runs.wait import Wait

@@ -15,10 +15,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
-from almajob.alma.instances import Instance
-from almajob.alma.key import Key
+from almajob.alma.job_instances import Instance
 from almajob.runs.followed import Followed, WaitOptions
 from almajob.runs.wait import LOOKS_PER_SECOND, Wait
 from almajob.simulator.clock import Clock

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.simulator.lifecycle import ENDS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.statuses import STATUSES, end_problem
+from almajob.alma.status_codes import STATUSES, end_problem
 from almajob.store.cache import Cache
 from almajob.testing import SimulatedAlma
 from tests.completion.conftest import Complete, Keep

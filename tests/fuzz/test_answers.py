@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob.alma import pages
-from almajob.alma.api import Alma
+from almajob.alma import pagination
+from almajob.alma.client import Alma
 from almajob.alma.http import body_parser
 from almajob.alma.http.error_responses import error_in
 from almajob.alma.http.response import Reading, clock_of
 from almajob.alma.http.session import Session
-from almajob.alma.instances import Instance, Submission
+from almajob.alma.job_instances import Instance, Submission
 from almajob.alma.models import JobFilter
 from almajob.errors import AlmajobError
 from almajob.runs import conditions
@@ -97,19 +97,21 @@ DAY = date(2025, 10, 5)
 ASKED: Sequence[Callable[[Alma], Any]] = (
     lambda alma: alma.job("M44"),
     lambda alma: alma.jobs_page(JobFilter(), offset=0, limit=100),
-    lambda alma: pages.all_jobs(alma, JobFilter()),
+    lambda alma: pagination.all_jobs(alma, JobFilter()),
     lambda alma: alma.instance("77"),
     lambda alma: alma.look("77", patience=1.0)[0],
     lambda alma: alma.instances_page("M44", offset=0, limit=100),
-    lambda alma: pages.all_instances(alma, "M44", since=DAY, until=DAY),
+    lambda alma: pagination.all_instances(alma, "M44", since=DAY, until=DAY),
     lambda alma: alma.submit("M44"),
     lambda alma: alma.general(),
     lambda alma: alma.code_table("systemJobStatus"),
     lambda alma: alma.set("1"),
     lambda alma: alma.sets_page("", offset=0, limit=10),
-    lambda alma: list(pages.every(lambda offset: alma.events_page("77", offset=offset, limit=100), "events")),
     lambda alma: list(
-        pages.every(lambda offset: alma.matches_page("7", "x", offset=offset, limit=9), "matches")
+        pagination.every(lambda offset: alma.events_page("77", offset=offset, limit=100), "events")
+    ),
+    lambda alma: list(
+        pagination.every(lambda offset: alma.matches_page("7", "x", offset=offset, limit=9), "matches")
     ),
     lambda alma: alma.test_read(),
 )
@@ -148,7 +150,7 @@ def test_any_answer_is_what_was_asked_for_or_an_error(data: bytes) -> None:
         return
     if isinstance(found, Instance):
         _check_run(found)
-    elif isinstance(found, pages.Listing):
+    elif isinstance(found, pagination.Listing):
         for run in found.instances:
             assert run.id.isdigit()
             _check_run(run)

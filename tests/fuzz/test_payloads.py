@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from almajob.alma.payloads import to_document, to_plain_json
+from almajob.alma.request_body import to_document, to_plain_json
 from almajob.errors import Refused
 from almajob.runs import payload
 from almajob.runs.parameters import problem_with

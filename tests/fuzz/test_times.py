@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from almajob import options, runoptions
 from almajob.alma.http.response import Answer, clock_of
 from almajob.alma.http.retry import retry_pause
-from almajob.alma.instances import Submission, parse_time
+from almajob.alma.job_instances import Submission, parse_time
 from almajob.errors import BrokenOff, NotAlma, Refused
 from almajob.runs import runkey
 from almajob.runs.expansion import expanded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from almajob.alma.http import body_parser
 from almajob.alma.http.error_responses import error_in
-from almajob.alma.payloads import to_xml
+from almajob.alma.request_body import to_xml
 from almajob.errors import AlmajobError, Refused
 from almajob.runs import payload
 from tests.fuzz.choices import NASTY, Choices

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.runs.intention import Means, Place
 from almajob.runs.locks import Locks
 from almajob.store.ledger import Ledger

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob.alma.api import Alma, StartRequest
+from almajob.alma.client import Alma, StartRequest
 from almajob.alma.http.response import Reading
-from almajob.alma.instances import Instance, InstancesPage, Submission
+from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, Parameter
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.intention import Means

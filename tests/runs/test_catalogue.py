@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
-from almajob.alma.key import Key
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import Refused, Unreachable
 from almajob.runs.catalogue import Catalogue, matches, named_like

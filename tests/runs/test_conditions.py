@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.instances import Counter
+from almajob.alma.job_instances import Counter
 from almajob.alma.models import Code
 from almajob.runs.conditions import CannotJudge, parse
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.http.response import Reading
-from almajob.alma.instances import Instance, InstancesPage
+from almajob.alma.job_instances import Instance, InstancesPage
 from almajob.alma.models import Code
 from almajob.runs.history import Period, history, since, until
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
-from almajob.alma.pages import Listing
+from almajob.alma.pagination import Listing
 from almajob.runs.looking import Finding, Trust, clocks_disagree, is_ahead, judge
 from almajob.store.record import Certainty, Record, State, Step
 from tests.store.test_record import new

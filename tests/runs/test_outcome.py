@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.instances import Submission
+from almajob.alma.job_instances import Submission
 from almajob.errors import (
     AlmaError,
     AlmaFailed,

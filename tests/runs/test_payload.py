@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from almajob.alma import payloads
+from almajob.alma import request_body
 from almajob.alma.models import Parameter
 from almajob.errors import Refused
 from almajob.runs import payload
@@ -104,13 +104,13 @@ def test_real_payloads_go_round(job_id: str) -> None:
     """XML and every form of JSON of one payload give the same names, values, order and fingerprint."""
     sent = PAYLOADS[job_id]
     forms = (
-        payloads.to_xml(sent),
-        f"POST /almaws/v1/conf/jobs/{job_id}?op=run\n{payloads.to_xml(sent)}",
-        json.dumps(payloads.to_document(sent)),
+        request_body.to_xml(sent),
+        f"POST /almaws/v1/conf/jobs/{job_id}?op=run\n{request_body.to_xml(sent)}",
+        json.dumps(request_body.to_document(sent)),
         json.dumps({"parameters": {"parameter": [item.to_json() for item in sent]}}, indent=1),
         json.dumps([{"name": item.name, "value": item.value} for item in sent]),
-        payloads.to_plain_json(sent),
-        json.dumps(payloads.to_document(sent), indent=2),
+        request_body.to_plain_json(sent),
+        json.dumps(request_body.to_document(sent), indent=2),
     )
     read = [_read(form) for form in forms]
     assert [found.sent for found in read] == [sent] * len(forms)
@@ -141,7 +141,11 @@ FINGERPRINTS: dict[str, str] = {
 @given(sent=ANY_PARAMETERS)
 def test_any_parameters_go_round(sent: tuple[Parameter, ...]) -> None:
     """Through XML and through both forms of JSON, whatever is in the values."""
-    for form in (payloads.to_xml(sent), payloads.to_plain_json(sent), json.dumps(payloads.to_document(sent))):
+    for form in (
+        request_body.to_xml(sent),
+        request_body.to_plain_json(sent),
+        json.dumps(request_body.to_document(sent)),
+    ):
         found = _read(form)
         assert found.sent == sent
         assert found.fingerprint == Parameters.of(sent).fingerprint
@@ -216,7 +220,7 @@ def _is_value_or_error(raw: bytes) -> None:
         assert len(refused.what) < 400
     else:
         assert all(item.name for item in found.given)
-        json.dumps(payloads.to_document(found.sent)).encode()
+        json.dumps(request_body.to_document(found.sent)).encode()
 
 
 WRAPPED = "<job><parameters>\n<parameter>{}</parameter>\n</parameters></job>"
@@ -405,7 +409,7 @@ def test_a_job_file_of_another_runner_is_read(tmp_path: Path) -> None:
     file = tmp_path / "titles.conf"
     file.write_text(
         f"Add titles to collection\n\n45 23 * * *\n\nPOST /almaws/v1/conf/jobs/M50215?op=run\n\n"
-        f"{payloads.to_xml(PAYLOADS['M50215'])}\n"
+        f"{request_body.to_xml(PAYLOADS['M50215'])}\n"
     )
     found = payload.read(str(file))
     assert (found.job_id, found.sent) == ("M50215", PAYLOADS["M50215"])
@@ -444,7 +448,7 @@ def test_long_texts_may_have_signs_in_them(text: str) -> None:
 
 def test_a_part_of_a_payload_is_one() -> None:
     """Another library sends four of the 170."""
-    assert _read(payloads.to_xml(PART_OF_M18)).sent == PART_OF_M18
+    assert _read(request_body.to_xml(PART_OF_M18)).sent == PART_OF_M18
 
 
 def test_a_job_without_parameters_is_no_plain_object() -> None:
@@ -462,9 +466,13 @@ def test_one_parameter_need_not_be_a_list() -> None:
 def test_more_than_any_job_takes_is_refused() -> None:
     """Five thousand parameters, in both forms."""
     many = tuple(Parameter(f"n{number}", "") for number in range(5001))
-    for form in (payloads.to_xml(many), payloads.to_plain_json(many), json.dumps(payloads.to_document(many))):
+    for form in (
+        request_body.to_xml(many),
+        request_body.to_plain_json(many),
+        json.dumps(request_body.to_document(many)),
+    ):
         assert "more than 5000 parameters" in _refused(form.encode())
-    assert len(_read(payloads.to_xml(many[1:])).given) == 5000
+    assert len(_read(request_body.to_xml(many[1:])).given) == 5000
 
 
 def test_a_job_as_alma_gives_it_is_a_payload() -> None:

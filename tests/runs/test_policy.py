@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from almajob.alma.instances import Counter, Instance
+from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code, Job
-from almajob.alma.statuses import GOING_ON, STATUSES
+from almajob.alma.status_codes import GOING_ON, STATUSES
 from almajob.runs.conditions import parse
 from almajob.runs.policy import Policy
 

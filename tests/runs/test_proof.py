@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug import Response
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused, NotAlma
 from almajob.runs.proof import Proof, current, refuse_contradiction
 from almajob.store.ledger import Ledger

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from werkzeug import Response
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
-from almajob.alma.key import Key
 from almajob.alma.models import Code
 from almajob.errors import Refused
 from almajob.runs.catalogue import Catalogue
@@ -91,7 +91,7 @@ def test_a_start_is_told_even_where_the_work_on_it_breaks_off(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("almajob.alma.api.Alma.instance", interrupted)
+    monkeypatch.setattr("almajob.alma.client.Alma.instance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.start("S1")
     assert "Resume: almajob --env lab wait --id 77" in caplog.text

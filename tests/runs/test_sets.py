@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from werkzeug import Response
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.models import Code, Job
 from almajob.errors import KeyRefused, Refused, Unreachable
 from almajob.runs import sets

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from werkzeug import Response
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.runs import starts as starts_module
 from almajob.runs.catalogue import Catalogue

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from werkzeug import Request, Response
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.models import Code, Job, Parameter
 from almajob.errors import (
     AlmajobError,
@@ -224,7 +224,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
         raise TypeError
 
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    monkeypatch.setattr("almajob.alma.api.Submission.from_json", buggy)
+    monkeypatch.setattr("almajob.alma.client.Submission.from_json", buggy)
     with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
         _start(means)
     assert "TypeError" in caught.value.why
@@ -1189,7 +1189,7 @@ def test_looks_that_take_long_do_not_add_up(
     alma: FakeAlma, means: Means, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those whose time has passed are left out; the last is made."""
-    from almajob.alma.pages import Listing, all_instances
+    from almajob.alma.pagination import Listing, all_instances
 
     def slow(*args: Any, **kwargs: Any) -> Listing:
         time.slept += 20

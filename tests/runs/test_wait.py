@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, QuotaUsedUp, Unreachable
 from almajob.runs.followed import OUTAGE, Followed, Over, WaitOptions

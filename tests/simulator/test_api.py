@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from almajob.alma.http.body_parser import parse
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator

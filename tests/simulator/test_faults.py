@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.errors import AlmajobError
 from almajob.simulator.clock import Clock
 from almajob.simulator.faults import NAMES, Faults

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from almajob.alma.statuses import STATUSES
+from almajob.alma.status_codes import STATUSES
 from almajob.simulator import reports
 from almajob.simulator.catalogue import PRODUCTION, SANDBOX, built_in_jobs, jobs
 from almajob.simulator.clock import Clock

@@ -388,7 +388,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
         "almajob.alma.http.session.Session._send",
         "almajob.alma.http.session.connect",
         "almajob.alma.http.body_parser.parse",
-        "almajob.alma.pages._pages",
+        "almajob.alma.pagination._pages",
         "almajob.command.Lister.produce_output",
         "almajob.context.Context.told",
     ],

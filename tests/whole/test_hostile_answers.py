@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.api import Alma
+from almajob.alma.api_key import Key
+from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.errors import AlmajobError
 from almajob.runs.outcome import judge
 from almajob.store.record import State
@@ -69,7 +69,7 @@ def test_a_start(answer: bytes) -> None:
 # In a process of its own, as that of the tests has been larger before.
 MEASURE = """
 import sys
-from almajob.alma.key import Key
+from almajob.alma.api_key import Key
 from almajob.alma.http.session import Session
 from almajob.errors import Unreachable
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from almajob import __version__
-from almajob.alma.key import Key
+from almajob.alma.api_key import Key
 
 if TYPE_CHECKING:
     import requests

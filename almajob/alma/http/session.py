@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from almajob.alma import calls
+from almajob.alma import call_log
+from almajob.alma.api_key import Key
 from almajob.alma.http import abortable_connection, error_responses, file_download, transport_errors
 from almajob.alma.http.connection import connect, is_loopback
 from almajob.alma.http.file_download import Write
@@ -29,7 +30,6 @@ from almajob.alma.http.response import (
 )
 from almajob.alma.http.retry import ATTEMPTS, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.key import Key
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, NotBegun, nap
 
@@ -206,14 +206,14 @@ class Session:
             NotWritten: a piece cannot be written.
         """
         self._admit(time.monotonic() + self._limits.total)
-        with calls.told(self._environment, "GET", path) as call:
+        with call_log.told(self._environment, "GET", path) as call:
             try:
                 return self._received(path, params, write, call)
             except AlmajobError as error:
                 self._learn(error)
                 raise
 
-    def _received(self, path: str, params: Mapping[str, str | int], write: Write, call: calls.Call) -> int:
+    def _received(self, path: str, params: Mapping[str, str | int], write: Write, call: call_log.Call) -> int:
         limits = (self._limits.connect, self._limits.read)
         try:
             with self._http.get(
@@ -260,7 +260,7 @@ class Session:
         def exchange() -> Answer:
             return self._exchange(method, path, params, body)
 
-        with calls.told(self._environment, method, path, attempt) as call:
+        with call_log.told(self._environment, method, path, attempt) as call:
             try:
                 answer = self._answer(deadline, exchange, before_sending)
             except AlmajobError as broken:

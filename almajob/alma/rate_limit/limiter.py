@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from almajob.alma import calls
+from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit import decisions
@@ -84,7 +84,7 @@ class Limits:
                     self.pace,
                     self.moment(),
                     host,
-                    is_start=is_start or calls.are_of_start(),
+                    is_start=is_start or call_log.are_of_start(),
                     ignores_quota=self._ignores_quota,
                 )
             if isinstance(verdict, Go):

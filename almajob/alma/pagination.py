@@ -10,12 +10,12 @@ from datetime import date
 from itertools import islice, takewhile
 from typing import TypeVar
 
-from almajob.alma.api import Alma
+from almajob.alma.client import Alma
 from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.response import Reading
-from almajob.alma.instances import Instance
+from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, JobFilter, JobsPage
-from almajob.alma.reports import Page
+from almajob.alma.run_reports import Page
 from almajob.system.deadline import SLICE
 
 LOG = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ from datetime import date
 from typing import ClassVar, NoReturn
 from urllib.parse import urlencode
 
-from almajob.alma import payloads
+from almajob.alma import request_body
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import Reading
 from almajob.alma.http.session import Body, Session
-from almajob.alma.instances import Instance, InstancesPage, Submission
+from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, JobFilter, JobsPage, Parameter, code_table_from_json
-from almajob.alma.reports import Event, Match, Page
+from almajob.alma.run_reports import Event, Match, Page
 from almajob.alma.sets import Set
 from almajob.errors import NotAlma
 
@@ -56,8 +56,8 @@ class StartRequest:
     def body(self) -> Body:
         """What is sent."""
         if self.as_xml:
-            return payloads.to_xml(self.parameters).encode()
-        return payloads.to_document(self.parameters)
+            return request_body.to_xml(self.parameters).encode()
+        return request_body.to_document(self.parameters)
 
 
 class Alma:

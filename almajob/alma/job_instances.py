@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from almajob.alma import statuses
+from almajob.alma import status_codes
 from almajob.alma.models import NO_CODE, Code, Job, Json, items, text, whole_number
 
 
@@ -88,7 +88,7 @@ class Instance:
     @property
     def has_ended(self) -> bool:
         """Whether it is over, by its status; by its end time only where the status is not known."""
-        return statuses.has_ended(self.status.value, has_end_time=isinstance(self.end_time, datetime))
+        return status_codes.has_ended(self.status.value, has_end_time=isinstance(self.end_time, datetime))
 
     @classmethod
     def from_json(cls, raw: Json) -> Instance:
