@@ -16,7 +16,7 @@ from almajob.text.sanitize import visible
 if TYPE_CHECKING:
     from almajob.alma.job_instances import Counter
     from almajob.runs.parameters import Given
-    from almajob.store.record import Candidate, Step
+    from almajob.store.ledger_record import Candidate, Step
 
 Moment = datetime | str | None
 T = TypeVar("T")

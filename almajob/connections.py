@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from almajob.alma.rate_limit.shared_state import Account
     from almajob.config.environments import Environment
     from almajob.config.settings import Settings
-    from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
+    from almajob.store.plugin_store import Belongings
 
 LOG = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Connections:
             state_dir: where all of them are kept.
             owner: the distribution's name.
         """
-        from almajob.store.belongings import Belongings
+        from almajob.store.plugin_store import Belongings
 
         wanted = (state_dir, owner)
         if wanted not in self._belongings:

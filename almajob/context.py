@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from almajob.runs.runs import Runs
     from almajob.runs.saving import SavedRuns
     from almajob.runs.starts import Starts
-    from almajob.store.belongings import Belongings
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
-    from almajob.store.record import Record
+    from almajob.store.ledger_record import Record
+    from almajob.store.plugin_store import Belongings
 
 
 class Context:
@@ -283,7 +283,7 @@ class Context:
 
     def called_for(self, record: Record) -> Context:
         """Return the context of the Alma in which a start was made, though its section was renamed since."""
-        from almajob.store.record import alma_of
+        from almajob.store.ledger_record import alma_of
 
         sections = [] if record.environment in self.settings.environment_names() else self.settings.sections
         for name in sections:

@@ -12,7 +12,7 @@ from almajob.text.redaction import redact
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.store.record import Record
+    from almajob.store.ledger_record import Record
 
 _LONGEST_LINE = 600
 

@@ -100,7 +100,7 @@ _HOMES = {
         "wait_as_splayed",
         "wish_of",
     ),
-    "store.record": ("Record",),
+    "store.ledger_record": ("Record",),
     "system.terminal": ("asker", "confirmer"),
     "views": (
         "BRIEF_COLUMNS",

@@ -108,7 +108,7 @@ from almajob.startoptions import saved_name as saved_name
 from almajob.startoptions import settings_of as settings_of
 from almajob.startoptions import wait_as_splayed as wait_as_splayed
 from almajob.startoptions import wish_of as wish_of
-from almajob.store.record import Record as Record
+from almajob.store.ledger_record import Record as Record
 from almajob.system.terminal import asker as asker
 from almajob.system.terminal import confirmer as confirmer
 from almajob.views import BRIEF_COLUMNS as BRIEF_COLUMNS

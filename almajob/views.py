@@ -21,7 +21,7 @@ from almajob.columns import (
 )
 from almajob.errors import AlmajobError
 from almajob.runs.run import Run
-from almajob.store.record import Certainty, Record, State
+from almajob.store.ledger_record import Certainty, Record, State
 
 RUN_COLUMNS = (
     *("environment", "job_id", "job_name", "instance_id", "submit_time", "status", "description"),

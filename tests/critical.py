@@ -22,12 +22,12 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/alma/http/transport_errors.py": ["tests/alma/test_failures.py"],
     },
     "ledger": {
-        "almajob/store/record.py": ["tests/store/test_record.py"],
-        "almajob/store/rows.py": ["tests/store/test_rows.py"],
+        "almajob/store/ledger_record.py": ["tests/store/test_record.py"],
+        "almajob/store/ledger_rows.py": ["tests/store/test_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
         "almajob/system/file_lock.py": ["tests/store/test_locks.py"],
         "almajob/store/schema.py": ["tests/store/test_schema.py"],
-        "almajob/store/failures.py": ["tests/store/test_failures.py"],
+        "almajob/store/errors.py": ["tests/store/test_failures.py"],
     },
     "limiter": {
         "almajob/alma/rate_limit/decisions.py": ["tests/alma/test_allowance.py"],

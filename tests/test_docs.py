@@ -27,7 +27,7 @@ from almajob.simulator import control
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.gateway import KEYS
 from almajob.store.ledger import Ledger
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 from tests.generated_docs import (

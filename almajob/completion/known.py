@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 
-from almajob.store import glimpse
+from almajob.store import quick_read
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
@@ -143,7 +143,7 @@ def _drawers(places: Places, environment: str) -> list[str]:
 
 def _job_list(drawer: str) -> Iterator[dict[str, str]]:
     # The key of the whole list ends with its three filters, which are empty.
-    for document in glimpse.newest(drawer, "1:jobs:%:::", limit=1):
+    for document in quick_read.newest(drawer, "1:jobs:%:::", limit=1):
         for job in document if isinstance(document, list) else ():
             if isinstance(job, dict) and isinstance(job.get("id"), str) and isinstance(job.get("name"), str):
                 yield job
@@ -180,7 +180,7 @@ def run_keys(places: Places, environment: str) -> Found:
 def _records(places: Places, environment: str) -> Iterator[dict[str, Any]]:
     ledger = os.path.join(places.state, "ledger")
     for group in ("open", "done"):
-        for document in glimpse.newest(ledger, f"1:{group}:%", limit=_MOST_RUNS, by_key=True):
+        for document in quick_read.newest(ledger, f"1:{group}:%", limit=_MOST_RUNS, by_key=True):
             record = document.get("value") if isinstance(document, dict) else None
             if isinstance(record, dict) and environment in ("", record.get("environment")):
                 yield record

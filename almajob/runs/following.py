@@ -31,7 +31,7 @@ from almajob.runs.policy import Policy
 from almajob.runs.run import Run, several
 from almajob.runs.starts import Starts
 from almajob.runs.wait import Wait
-from almajob.store.record import Record, State
+from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
 from almajob.system.signals import held
 from almajob.text import time_format

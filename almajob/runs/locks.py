@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from almajob.errors import Refused
-from almajob.store.record import alma_of, checksum
+from almajob.store.ledger_record import alma_of, checksum
 from almajob.system.file_lock import Held, is_locked, locked
 from almajob.system.private_files import NotPrivate, refuse_link
 from almajob.text import time_format

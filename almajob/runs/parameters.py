@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from almajob.alma.models import Parameter
 from almajob.errors import UsageError
-from almajob.store.record import checksum
+from almajob.store.ledger_record import checksum
 
 SET_ID = "set_id"
 """The parameter that names the set a manual job works on."""

@@ -9,7 +9,7 @@ from almajob.runs import prior
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.runs.submit import earlier, read
-from almajob.store.record import Record, State
+from almajob.store.ledger_record import Record, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.looking import candidate, is_by_api
 from almajob.runs.parameters import SET_ID, Parameters
 from almajob.store.ledger import LONGEST_MEMORY, Gap
-from almajob.store.record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Step
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)

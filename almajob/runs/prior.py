@@ -9,8 +9,8 @@ from almajob.errors import Refused
 from almajob.runs.runkey import key_in
 from almajob.runs.slots import HOUR
 from almajob.store.ledger import Wanted
-from almajob.store.record import Record, alma_of
-from almajob.store.rows import RowKey, key_hash
+from almajob.store.ledger_record import Record, alma_of
+from almajob.store.ledger_rows import RowKey, key_hash
 
 # An ordinary start lists the job's runs since yesterday: up to two days of them, whose records must be there.
 _READ_BACK = 72 * HOUR

@@ -11,8 +11,8 @@ from almajob.errors import AlmajobError, Refused
 from almajob.runs.doubt import in_doubt
 from almajob.runs.runkey import key_in, normal_key
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.record import Record, alma_of
-from almajob.store.rows import key_hash
+from almajob.store.ledger_record import Record, alma_of
+from almajob.store.ledger_rows import key_hash
 
 LOG = logging.getLogger(__name__)
 

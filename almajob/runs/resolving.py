@@ -13,7 +13,7 @@ from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters
 from almajob.runs.prepare import with_key
 from almajob.store.ledger import Ledger
-from almajob.store.record import checksum
+from almajob.store.ledger_record import checksum
 from almajob.text.redaction import is_shown_in
 
 LOG = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from almajob.alma.job_instances import Instance
 from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
-from almajob.store.record import Record
+from almajob.store.ledger_record import Record
 
 # What became of some runs matters more than that others go on: the whole has the first of these codes.
 _RANKS = {code: rank for rank, code in enumerate((3, 7, 10, 4, 5, 6, 9, 8))}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
-from almajob.store.record import Record, checksum
+from almajob.store.ledger_record import Record, checksum
 from almajob.text.sanitize import visible
 
 PERIODS = ("hour", "day", "week", "month")

@@ -22,7 +22,7 @@ from almajob.runs.run import Run
 from almajob.runs.starts import Starts
 from almajob.runs.statustable import StatusTable
 from almajob.runs.wait import SPACING
-from almajob.store.record import Record
+from almajob.store.ledger_record import Record
 from almajob.system import clock as clocks
 
 LOG = logging.getLogger(__name__)

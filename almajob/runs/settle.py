@@ -16,7 +16,7 @@ from almajob.runs import looking, prior
 from almajob.runs.intention import Means, Place
 from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.store.ledger import LedgerUnusable
-from almajob.store.record import Certainty, Record, State, alma_of
+from almajob.store.ledger_record import Certainty, Record, State, alma_of
 
 LOG = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from almajob.runs.prepare import check_payload
 from almajob.runs.records import SHORT_WAIT, Known, is_of, kept_key, known, process_id, recall
 from almajob.runs.runkey import key_in
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.record import Record, State
-from almajob.store.rows import key_hash
+from almajob.store.ledger_record import Record, State
+from almajob.store.ledger_rows import key_hash
 from almajob.system import clock as clocks
 from almajob.text.sanitize import visible
 

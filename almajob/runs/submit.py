@@ -26,7 +26,7 @@ from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.runs.runkey import key_in
 from almajob.store.ledger import LedgerUnusable
-from almajob.store.record import Certainty, Record, State
+from almajob.store.ledger_record import Certainty, Record, State
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)

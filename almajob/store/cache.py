@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import diskcache
 
-from almajob.store.drawers import Drawer, open_drawer, remove_drawer
-from almajob.store.failures import Damaged, Failures, cause, is_damage, reason
+from almajob.store.diskcache_directory import Drawer, open_drawer, remove_drawer
+from almajob.store.errors import Damaged, Failures, cause, is_damage, reason
 from almajob.system.private_files import NotPrivate
 
 LOG = logging.getLogger(__name__)

@@ -23,11 +23,11 @@ import diskcache
 from diskcache.core import DBNAME
 
 from almajob.errors import Refused
-from almajob.store import rows
-from almajob.store.drawers import Drawer, Manner, open_drawer
-from almajob.store.failures import Damaged, cause, is_damage, is_locked, reason
-from almajob.store.record import Record
-from almajob.store.rows import FACT, FORMAT, NewerFormat, RowKey
+from almajob.store import ledger_rows
+from almajob.store.diskcache_directory import Drawer, Manner, open_drawer
+from almajob.store.errors import Damaged, cause, is_damage, is_locked, reason
+from almajob.store.ledger_record import Record
+from almajob.store.ledger_rows import FACT, FORMAT, NewerFormat, RowKey
 from almajob.system.file_lock import Held, locked
 from almajob.system.private_files import NotPrivate, open_own, read_own
 
@@ -59,7 +59,7 @@ class LedgerUnusable(Refused):
 
 Wanted = Callable[[RowKey], bool]
 """Decides by a row's key whether its record is wanted."""
-_GAP = rows.checked_key(FACT, "gap")
+_GAP = ledger_rows.checked_key(FACT, "gap")
 # Longer than from one day's command to the next day's, and less than a start looks back anyway.
 _USUAL_PAUSE = 26 * 60 * 60.0
 LONGEST_MEMORY = 31 * 24 * 60 * 60.0
@@ -143,8 +143,10 @@ class Ledger:
             LedgerUnusable: it cannot be read, or is not as it was written.
         """
         with self._opened(wait) as drawer:
-            wanted_keys = [key for key in rows.keys(drawer) if (row := rows.row_key(key)) and wanted(row)]
-            found = [rows.read(drawer, key) for key in wanted_keys]
+            wanted_keys = [
+                key for key in ledger_rows.keys(drawer) if (row := ledger_rows.row_key(key)) and wanted(row)
+            ]
+            found = [ledger_rows.read(drawer, key) for key in wanted_keys]
         return sorted(found, key=lambda record: (record.created, record.id))
 
     def has(self, wanted: Wanted, *, wait: float | None = None) -> bool:
@@ -154,7 +156,7 @@ class Ledger:
             LedgerUnusable: it cannot be read.
         """
         with self._opened(wait) as drawer:
-            return any((row := rows.row_key(key)) and wanted(row) for key in rows.keys(drawer))
+            return any((row := ledger_rows.row_key(key)) and wanted(row) for key in ledger_rows.keys(drawer))
 
     def write(self, record: Record) -> None:
         """Keep a record; it is on disk when this returns.
@@ -163,15 +165,15 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened() as drawer:
-            before = rows.kept(drawer, record)
+            before = ledger_rows.kept(drawer, record)
             if before is not None:
                 _refuse_fork(before, record)
             gap = self._gap(drawer, record.created) if before is None else None
-            key, other = rows.keys_of(record)
+            key, other = ledger_rows.keys_of(record)
             with drawer.transact():
                 if gap is not None:
-                    drawer.set(_GAP, rows.sealed(_GAP, gap.to_json()))
-                drawer.set(key, rows.sealed(key, record.to_json()))
+                    drawer.set(_GAP, ledger_rows.sealed(_GAP, gap.to_json()))
+                drawer.set(key, ledger_rows.sealed(key, record.to_json()))
                 drawer.delete(other)
             if before is None:
                 self._note_newest(record)
@@ -188,10 +190,10 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened(wait) as drawer:
-            kept = rows.kept(drawer, record)
+            kept = ledger_rows.kept(drawer, record)
             if kept is not None:
-                key, _other = rows.keys_of(kept)
-                drawer.set(key, rows.sealed(key, replace(kept, **changes).to_json()))
+                key, _other = ledger_rows.keys_of(kept)
+                drawer.set(key, ledger_rows.sealed(key, replace(kept, **changes).to_json()))
 
     def fact(self, name: str, *, wait: float | None = None) -> Any:
         """Give a fact that was kept, or None; ``wait`` as for ``records``.
@@ -199,9 +201,9 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        key = rows.checked_key(FACT, name)
+        key = ledger_rows.checked_key(FACT, name)
         with self._opened(wait) as drawer:
-            return rows.unsealed(drawer, key) if key in rows.keys(drawer) else None
+            return ledger_rows.unsealed(drawer, key) if key in ledger_rows.keys(drawer) else None
 
     def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:
         """Keep a fact that starts rely on, in the form of JSON; ``wait`` as for ``records``.
@@ -209,9 +211,9 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        key = rows.checked_key(FACT, name)
+        key = ledger_rows.checked_key(FACT, name)
         with self._opened(wait) as drawer:
-            drawer.set(key, rows.sealed(key, fact))
+            drawer.set(key, ledger_rows.sealed(key, fact))
 
     def gap(self, now: float) -> Gap:
         """Find out which records may be missing: it was idle, began anew, or was restored from a backup.
@@ -232,16 +234,20 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened() as drawer:
-            drawer.set(_GAP, rows.sealed(_GAP, gap.joined(self._kept_gap(drawer)).to_json()))
+            drawer.set(_GAP, ledger_rows.sealed(_GAP, gap.joined(self._kept_gap(drawer)).to_json()))
 
     def _gap(self, drawer: Drawer, now: float) -> Gap | None:
         """Find the time before ``now`` for which records may be missing; None for less than a day."""
-        kept = {row.id: row.created / 1000 for key in rows.keys(drawer) if (row := rows.row_key(key))}
+        kept = {
+            row.id: row.created / 1000
+            for key in ledger_rows.keys(drawer)
+            if (row := ledger_rows.row_key(key))
+        }
         return find_gap(kept, self._read_newest(), self._kept_gap(drawer), now)
 
     @staticmethod
     def _kept_gap(drawer: Drawer) -> Gap | None:
-        return Gap(**rows.unsealed(drawer, _GAP)) if _GAP in drawer else None
+        return Gap(**ledger_rows.unsealed(drawer, _GAP)) if _GAP in drawer else None
 
     def _read_newest(self) -> str:
         """Return the id of the record that was written last; empty where that is not known."""

@@ -15,7 +15,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from almajob.store.ledger import Ledger
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 from tests.store.test_record import new
 
 PROCESS_COUNT = 50

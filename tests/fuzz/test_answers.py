@@ -19,7 +19,7 @@ from almajob.alma.models import JobFilter
 from almajob.errors import AlmajobError
 from almajob.runs import conditions
 from almajob.runs.outcome import judge
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 from almajob.text import time_format
 from tests.fake_alma import STATUS_TABLE, error, instance, job, started
 from tests.fuzz.choices import NASTY, Choices

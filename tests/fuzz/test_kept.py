@@ -9,9 +9,9 @@ import shlex
 from almajob.completion import typed
 from almajob.completion.candidates import candidates
 from almajob.completion.installed import core
-from almajob.store import rows
-from almajob.store.failures import Damaged
-from almajob.store.record import Candidate, Certainty, Record, State, Step, is_lawful
+from almajob.store import ledger_rows
+from almajob.store.errors import Damaged
+from almajob.store.ledger_record import Candidate, Certainty, Record, State, Step, is_lawful
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 from tests.store.test_record import new
@@ -60,7 +60,7 @@ def test_any_key_of_a_row_is_read_or_damaged(data: bytes) -> None:
         ("open", "done", "fact", "0000000001000", "sandbox", "M44", "k", "r1", ":", *NASTY[:-2]), 8
     )
     with contextlib.suppress(Damaged):
-        found = rows.row_key(rows.checked_key(*(parts or [""])))
+        found = ledger_rows.row_key(ledger_rows.checked_key(*(parts or [""])))
         assert (found is None) == (parts[0] == "fact")
 
 

@@ -17,7 +17,7 @@ from almajob.runs.expansion import expanded
 from almajob.runs.history import since, until
 from almajob.runs.outcome import judge
 from almajob.runs.parameters import Given, Parameters
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 from almajob.text import time_format
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried

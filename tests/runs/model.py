@@ -20,8 +20,8 @@ from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAl
 from almajob.runs.intention import Means
 from almajob.runs.locks import Locks
 from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
-from almajob.store.record import Record
-from almajob.store.rows import RowKey, key_hash
+from almajob.store.ledger_record import Record
+from almajob.store.ledger_rows import RowKey, key_hash
 from tests.clocks import FastClock
 
 DAY = 86_400.0

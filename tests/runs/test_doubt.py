@@ -10,7 +10,7 @@ import pytest
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
 from almajob.runs.looking import ABSENT_FOR_GOOD
-from almajob.store.record import Candidate, Record, State, Step
+from almajob.store.ledger_record import Candidate, Record, State, Step
 from tests.store.test_record import new
 
 SENT = 1_760_000_000.0

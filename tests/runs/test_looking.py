@@ -14,7 +14,7 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.pagination import Listing
 from almajob.runs.looking import Finding, Trust, clocks_disagree, is_ahead, judge
-from almajob.store.record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.store.test_record import new
 
 SENT = 1_000_000.0

@@ -12,7 +12,7 @@ from almajob.errors import AlmajobError
 from almajob.runs import settle
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.submit import start
-from almajob.store.record import Record, State, is_lawful
+from almajob.store.ledger_record import Record, State, is_lawful
 from tests.clocks import FastClock
 from tests.runs.model import (
     BEHAVIOURS,

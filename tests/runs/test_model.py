@@ -15,7 +15,7 @@ from almajob.alma.models import Job
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.runs.intention import Intention, Place, StartOptions
 from almajob.runs.submit import start
-from almajob.store.record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.clocks import FastClock
 from tests.runs.model import (
     BEHAVIOURS,

@@ -26,7 +26,7 @@ from almajob.errors import (
     Unreachable,
 )
 from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_perhaps_a_copys, is_threshold, judge
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 
 
 def _said(code: str, http_status: int = 400, kind: type[AlmaError] = AlmaRefused) -> AlmaError:

@@ -22,7 +22,7 @@ from almajob.runs.records import find_record, listed
 from almajob.runs.starts import Starts
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
-from almajob.store.record import Certainty, Record, State, checksum
+from almajob.store.ledger_record import Certainty, Record, State, checksum
 from almajob.system.file_lock import locked
 from tests.fake_alma import FakeAlma, error, instance, job, started
 from tests.runs.conftest import LAB

@@ -37,7 +37,7 @@ from almajob.runs.prepare import with_key
 from almajob.runs.runkey import tags_of
 from almajob.runs.slots import NoSlot
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.clocks import FastClock
 from tests.fake_alma import FakeAlma, answer, error, instance, job, started
 from tests.runs.conftest import LAB

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from almajob.store.ledger import Ledger
-from almajob.store.record import Record, State
+from almajob.store.ledger_record import Record, State
 
 
 def write_many(directory: Path, like: Record, number: int, times: int) -> None:

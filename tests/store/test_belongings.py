@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from almajob.errors import Refused
-from almajob.store.belongings import Belongings
+from almajob.store.plugin_store import Belongings
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_planted_pickle_is_not_run(store: Belongings) -> None:
 def test_many_processes_keep_their_values(store: Belongings, tmp_path: Path) -> None:
     """Eight at once, fifty values each, and none is lost."""
     program = (
-        "import sys; from pathlib import Path; from almajob.store.belongings import Belongings\n"
+        "import sys; from pathlib import Path; from almajob.store.plugin_store import Belongings\n"
         "store = Belongings(Path(sys.argv[1]), 'almajob-good-one')\n"
         "for number in range(50): store.set(f'{sys.argv[2]}-{number}', number)\n"
     )

@@ -19,9 +19,9 @@ import diskcache
 import pytest
 
 from almajob.store.cache import LIFETIME, Cache
-from almajob.store.disk import JsonDisk
-from almajob.store.drawers import CACHE, Drawer, open_drawer
-from almajob.store.failures import Damaged
+from almajob.store.diskcache_directory import CACHE, Drawer, open_drawer
+from almajob.store.errors import Damaged
+from almajob.store.json_disk import JsonDisk
 
 DRAWER = "jobs.sandbox"
 

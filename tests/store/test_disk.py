@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.store.disk import JsonDisk
-from almajob.store.failures import UnsafeEntry
+from almajob.store.errors import UnsafeEntry
+from almajob.store.json_disk import JsonDisk
 
 MODE_TEXT, MODE_PICKLE = 3, 4
 

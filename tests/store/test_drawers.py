@@ -12,9 +12,9 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from almajob.store.disk import SIZE_LIMIT
-from almajob.store.drawers import CACHE, Drawer, open_drawer
-from almajob.store.failures import Damaged
+from almajob.store.diskcache_directory import CACHE, Drawer, open_drawer
+from almajob.store.errors import Damaged
+from almajob.store.json_disk import SIZE_LIMIT
 from almajob.store.ledger import LEDGER
 from tests.processes import PROCESSES
 

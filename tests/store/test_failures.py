@@ -9,7 +9,7 @@ from contextlib import closing
 import diskcache
 import pytest
 
-from almajob.store.failures import Damaged, UnsafeEntry, cause, is_damage, is_locked, reason
+from almajob.store.errors import Damaged, UnsafeEntry, cause, is_damage, is_locked, reason
 
 
 def _of_sqlite(statement: str) -> Exception:

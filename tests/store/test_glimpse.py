@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.store import glimpse
-from almajob.store.drawers import open_drawer
+from almajob.store import quick_read
+from almajob.store.diskcache_directory import open_drawer
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def _sql(drawer: Path, statement: str, *values: object) -> None:
 
 def test_the_newest_come_first(drawer: Path) -> None:
     """By the time at which they were kept, or by their keys; packed or not; no more than were asked for."""
-    assert glimpse.newest(str(drawer), "1:jobs:%", limit=9) == [["new" * 5000], ["old"]]
-    assert glimpse.newest(str(drawer), "1:jobs:%", limit=1) == [["new" * 5000]]
-    assert glimpse.newest(str(drawer), "%", limit=1, by_key=True) == [7]
-    assert glimpse.newest(str(drawer), "2:%", limit=9) == []
+    assert quick_read.newest(str(drawer), "1:jobs:%", limit=9) == [["new" * 5000], ["old"]]
+    assert quick_read.newest(str(drawer), "1:jobs:%", limit=1) == [["new" * 5000]]
+    assert quick_read.newest(str(drawer), "%", limit=1, by_key=True) == [7]
+    assert quick_read.newest(str(drawer), "2:%", limit=9) == []
 
 
 def _link(path: Path) -> None:
@@ -75,7 +75,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def test_what_is_not_ours_is_not_there(drawer: Path, change: Callable[[Path], object]) -> None:
     """Nothing is read, nothing fails."""
     change(drawer)
-    assert glimpse.newest(str(drawer), "%", limit=9) == []
+    assert quick_read.newest(str(drawer), "%", limit=9) == []
 
 
 def test_all_together_are_bounded(drawer: Path) -> None:
@@ -83,7 +83,7 @@ def test_all_together_are_bounded(drawer: Path) -> None:
     megabyte = zlib.compress(json.dumps("x" * 2**20).encode())
     for number in range(20):
         _sql(drawer, "INSERT INTO Cache (key, raw, mode, value) VALUES (?, 1, 1, ?)", f"2:{number}", megabyte)
-    assert len(glimpse.newest(str(drawer), "2:%", limit=20)) == 7
+    assert len(quick_read.newest(str(drawer), "2:%", limit=20)) == 7
 
 
 def test_nobody_is_waited_for(drawer: Path) -> None:
@@ -92,15 +92,15 @@ def test_nobody_is_waited_for(drawer: Path) -> None:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("UPDATE Settings SET value = 0 WHERE key = 'hits'")
         begun = time.monotonic()
-        assert glimpse.newest(str(drawer), "%", limit=9) == []
+        assert quick_read.newest(str(drawer), "%", limit=9) == []
         assert time.monotonic() - begun < 5
 
 
 def test_nothing_is_written(drawer: Path) -> None:
     """Not to what is kept, and not where nothing is kept."""
     before = (drawer / "cache.db").read_bytes()
-    assert len(glimpse.newest(str(drawer), "%", limit=9)) == 3
+    assert len(quick_read.newest(str(drawer), "%", limit=9)) == 3
     assert (drawer / "cache.db").read_bytes() == before
     nowhere = drawer.with_name("nowhere")
-    assert glimpse.newest(str(nowhere), "%", limit=9) == []
+    assert quick_read.newest(str(nowhere), "%", limit=9) == []
     assert not nowhere.exists()

@@ -17,12 +17,12 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from almajob.store import rows
-from almajob.store.disk import SIZE_LIMIT, JsonDisk
-from almajob.store.drawers import open_drawer
+from almajob.store import ledger_rows
+from almajob.store.diskcache_directory import open_drawer
+from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
 from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
-from almajob.store.record import Record, State, Step
-from almajob.store.rows import FORMAT, key_hash
+from almajob.store.ledger_record import Record, State, Step
+from almajob.store.ledger_rows import FORMAT, key_hash
 from almajob.system.file_lock import locked
 from tests.processes import PROCESSES, exit_codes
 from tests.store.crowd import write_many
@@ -158,10 +158,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "no count": lambda database: _sql(database, "DELETE FROM Settings WHERE key = 'count'"),
     "a key of bytes": lambda database: _sql(database, "UPDATE Cache SET key = x'31' WHERE rowid = 1"),
     "a key with too few parts": lambda database: _sql(
-        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=rows.checked_key("open", "1")
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=ledger_rows.checked_key("open", "1")
     ),
     "a key with a time that is none": lambda database: _sql(
-        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=rows.checked_key("open", *"abcde")
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=ledger_rows.checked_key("open", *"abcde")
     ),
     "no record": lambda database: _replace_first(database.parent, {"no": "record"}),
     "no text": lambda database: _sql(database, "UPDATE Cache SET value = CAST(x'ff' AS TEXT)"),
@@ -213,7 +213,7 @@ def _replace_first(directory: Path, value: object) -> None:
     """Put something else, with the right check, in the place of a record."""
     with open_drawer(directory, LEDGER) as drawer:
         key = next(iter(drawer))
-        drawer.set(key, rows.sealed(key, value))
+        drawer.set(key, ledger_rows.sealed(key, value))
 
 
 def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:
@@ -254,7 +254,7 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
 
 def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is whole, and must not be moved away."""
-    monkeypatch.setattr("almajob.store.rows.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("almajob.store.ledger_rows.FORMAT", FORMAT + 1)
     _filled(ledger)
     monkeypatch.undo()
     with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.store.record import (
+from almajob.store.ledger_record import (
     FINAL,
     FIRST,
     NEXT,

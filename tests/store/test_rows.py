@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from almajob.store import rows
-from almajob.store.drawers import Drawer
-from almajob.store.failures import Damaged, UnsafeEntry
-from almajob.store.record import State, Step, checksum
-from almajob.store.rows import NewerFormat, RowKey, checked_key, sealed
+from almajob.store import ledger_rows
+from almajob.store.diskcache_directory import Drawer
+from almajob.store.errors import Damaged, UnsafeEntry
+from almajob.store.ledger_record import State, Step, checksum
+from almajob.store.ledger_rows import NewerFormat, RowKey, checked_key, sealed
 from tests.store.test_record import new
 
 RECORD = new(id="r7", trail=(Step(State.PREPARED, 2.5, "meant"),))
@@ -48,13 +48,13 @@ def _drawer(*found: tuple[str, Any], **more: Any) -> Drawer:
 
 def test_the_key_of_a_row_says_what_its_record_is() -> None:
     """Format, group, milliseconds, environment, job, run key and id; as released almajobs wrote it."""
-    key, other = rows.keys_of(RECORD)
+    key, other = ledger_rows.keys_of(RECORD)
     text, _, check = key.rpartition(":")
     assert text == f"1:open:0000000002500:sandbox:S1:{KEY_HASH}:r7"
     assert (len(check), other.split(":")[1]) == (8, "done")
-    assert rows.row_key(key) == RowKey("open", 2500, "sandbox", "S1", KEY_HASH, "r7")
+    assert ledger_rows.row_key(key) == RowKey("open", 2500, "sandbox", "S1", KEY_HASH, "r7")
     ended = RECORD.moved(State.NOT_STARTED, 3.0, "no")
-    assert rows.keys_of(ended) == (other, key)
+    assert ledger_rows.keys_of(ended) == (other, key)
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_the_key_of_a_row_says_what_its_record_is() -> None:
 )
 def test_only_what_is_called_open_is_open(group: str, is_open: bool) -> None:
     """By its key."""
-    row = rows.row_key(checked_key(group, "1", "sandbox", "S1", "k", "r1"))
+    row = ledger_rows.row_key(checked_key(group, "1", "sandbox", "S1", "k", "r1"))
     assert row is not None
     assert row.is_open is is_open
 
 
 def test_a_fact_is_no_record() -> None:
     """Whatever it is called."""
-    assert rows.row_key(checked_key("fact", "place:a:b")) is None
+    assert ledger_rows.row_key(checked_key("fact", "place:a:b")) is None
 
 
 @pytest.mark.parametrize(
@@ -78,21 +78,21 @@ def test_a_fact_is_no_record() -> None:
 def test_a_key_of_other_parts_is_damage(parts: list[str]) -> None:
     """Too few, too many, or no number."""
     with pytest.raises(Damaged, match="one of its keys is not as it was written"):
-        rows.row_key(checked_key(*parts))
+        ledger_rows.row_key(checked_key(*parts))
 
 
 def test_all_keys_are_listed() -> None:
     """Three hundred, and none."""
     found = [checked_key("fact", str(number)) for number in range(300)]
-    assert rows.keys(_drawer(*((key, 1) for key in found))) == found
-    assert rows.keys(_drawer()) == []
+    assert ledger_rows.keys(_drawer(*((key, 1) for key in found))) == found
+    assert ledger_rows.keys(_drawer()) == []
 
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_count_that_is_another_is_damage(count: int) -> None:
     """More or fewer than there are."""
     with pytest.raises(Damaged, match="rows are missing, or there twice"):
-        rows.keys(_drawer((checked_key("fact", "a"), 1), count=count))
+        ledger_rows.keys(_drawer((checked_key("fact", "a"), 1), count=count))
 
 
 def test_a_key_that_is_there_twice_is_damage() -> None:
@@ -100,38 +100,38 @@ def test_a_key_that_is_there_twice_is_damage() -> None:
     key = checked_key("fact", "a")
     twice: Any = [key, key]
     with pytest.raises(Damaged, match="there twice"):
-        rows.keys(twice)
+        ledger_rows.keys(twice)
 
 
 @pytest.mark.parametrize("check", ["00000000", "ffffffff", ""])
 def test_a_key_with_another_check_is_damage(check: str) -> None:
     """Whether it is less or more; and nobody takes it for a newer format."""
     with pytest.raises(Damaged, match="one of its keys") as caught:
-        rows.keys(_drawer((f"1:fact:a:{check}", 1)))
+        ledger_rows.keys(_drawer((f"1:fact:a:{check}", 1)))
     assert not isinstance(caught.value, NewerFormat)
 
 
 def test_a_key_of_another_format_is_that_of_a_newer_almajob(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its check is right."""
-    monkeypatch.setattr(rows, "FORMAT", 2)
+    monkeypatch.setattr(ledger_rows, "FORMAT", 2)
     key = checked_key("fact", "a")
     monkeypatch.undo()
     with pytest.raises(NewerFormat):
-        rows.keys(_drawer((key, 1)))
+        ledger_rows.keys(_drawer((key, 1)))
 
 
 @pytest.mark.parametrize("error", [UnsafeEntry("x"), TypeError(), ValueError(), AttributeError(), KeyError()])
 def test_what_cannot_be_listed_is_damage(error: Exception) -> None:
     """Whatever diskcache falls over."""
     with pytest.raises(Damaged, match="it cannot be listed"):
-        rows.keys(_drawer(error=error))
+        ledger_rows.keys(_drawer(error=error))
 
 
 def test_a_value_is_read_as_it_was_sealed() -> None:
     """Under its own key."""
     key = checked_key("fact", "a")
-    assert rows.unsealed(_drawer((key, sealed(key, {"x": 1}))), key) == {"x": 1}
-    assert rows.unsealed(_drawer((key, sealed(key, None))), key) is None
+    assert ledger_rows.unsealed(_drawer((key, sealed(key, {"x": 1}))), key) == {"x": 1}
+    assert ledger_rows.unsealed(_drawer((key, sealed(key, None))), key) is None
 
 
 @pytest.mark.parametrize(
@@ -152,15 +152,15 @@ def test_a_value_that_is_not_as_it_was_sealed_is_damage(value: Any) -> None:
     """Another value, another check, or that of another key."""
     key = checked_key("fact", "a")
     with pytest.raises(Damaged, match="a record is not as it was written"):
-        rows.unsealed(_drawer((key, value)), key)
+        ledger_rows.unsealed(_drawer((key, value)), key)
 
 
 def test_a_record_is_found_whether_it_is_open_or_not() -> None:
     """And is none where it is not there, or nothing that was one."""
-    key, other = rows.keys_of(RECORD)
+    key, other = ledger_rows.keys_of(RECORD)
     ended = RECORD.moved(State.NOT_STARTED, 3.0, "no")
-    assert rows.kept(_drawer(), RECORD) is None
-    assert rows.kept(_drawer((key, sealed(key, RECORD.to_json()))), ended) == RECORD
-    assert rows.kept(_drawer((other, sealed(other, ended.to_json()))), RECORD) == ended
+    assert ledger_rows.kept(_drawer(), RECORD) is None
+    assert ledger_rows.kept(_drawer((key, sealed(key, RECORD.to_json()))), ended) == RECORD
+    assert ledger_rows.kept(_drawer((other, sealed(other, ended.to_json()))), RECORD) == ended
     with pytest.raises(Damaged, match="a record cannot be read: it is no record"):
-        rows.read(_drawer((key, sealed(key, {}))), key)
+        ledger_rows.read(_drawer((key, sealed(key, {}))), key)

@@ -11,9 +11,9 @@ import diskcache
 import pytest
 
 from almajob.store import schema
-from almajob.store.belongings import Belongings
-from almajob.store.drawers import CACHE, Manner
+from almajob.store.diskcache_directory import CACHE, Manner
 from almajob.store.ledger import LEDGER
+from almajob.store.plugin_store import Belongings
 
 
 @pytest.fixture

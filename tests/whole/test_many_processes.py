@@ -20,7 +20,7 @@ from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules
 from almajob.simulator.server import Simulator
-from almajob.store.record import checksum
+from almajob.store.ledger_record import checksum
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 from tests.processes import PROCESSES, exit_codes

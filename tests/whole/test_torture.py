@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from almajob.runs.outcome import Outcome
-from almajob.store.record import State
+from almajob.store.ledger_record import State
 from tests.whole.torture import KINDS, Step, Torture
 from tests.whole.tortured import SUBJECTS, Bench, bench, play, steps_of
 

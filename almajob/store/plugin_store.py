@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from almajob.errors import Refused
-from almajob.store.drawers import Drawer, Manner, open_drawer
-from almajob.store.failures import Damaged, Failures, cause, reason
+from almajob.store.diskcache_directory import Drawer, Manner, open_drawer
+from almajob.store.errors import Damaged, Failures, cause, reason
 from almajob.system.private_files import NotPrivate, refuse_link
 
 FORMAT = 1

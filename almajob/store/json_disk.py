@@ -14,7 +14,7 @@ from typing import Any
 import diskcache
 from diskcache.core import MODE_RAW, UNKNOWN
 
-from almajob.store.failures import UnsafeEntry
+from almajob.store.errors import UnsafeEntry
 
 SIZE_LIMIT = 16 * 2**20
 """Bytes that a value may have as JSON. What unpacks to more was made to fill the memory."""

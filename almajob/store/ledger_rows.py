@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import Any, NamedTuple
 
-from almajob.store.drawers import Drawer
-from almajob.store.failures import Damaged, UnsafeEntry
-from almajob.store.record import Record, checksum
+from almajob.store.diskcache_directory import Drawer
+from almajob.store.errors import Damaged, UnsafeEntry
+from almajob.store.ledger_record import Record, checksum
 
 FORMAT = 1
 """The first part of every key. What a newer almajob wrote is refused; a reader of older ones comes with 2."""

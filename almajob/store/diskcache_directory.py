@@ -23,8 +23,8 @@ import diskcache
 from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
 
 from almajob.store import schema
-from almajob.store.disk import SIZE_LIMIT, JsonDisk
-from almajob.store.failures import Damaged
+from almajob.store.errors import Damaged
+from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
 from almajob.system.private_files import (
     give_to_owner,
     make_private,
