@@ -93,10 +93,10 @@ class Connections:
         Raises:
             ConfigurationError: it has none, or none that can be had.
         """
-        from almajob.config import keys
+        from almajob.config.keys import api_keys
 
         if environment not in self._keys:
-            self._keys[environment] = keys.find(environment, self._environ)
+            self._keys[environment] = api_keys.find(environment, self._environ)
         return self._keys[environment]
 
     def identity(self, environment: Environment) -> str:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from almajob.alma.client import Alma
     from almajob.alma.rate_limit.quota import Quota
     from almajob.config.environments import Environment
-    from almajob.config.keyplace import KeyWish
-    from almajob.config.keys import KeySource
-    from almajob.config.trust import TrustedFiles
-    from almajob.newkey import NewKey
+    from almajob.config.keys.api_keys import KeySource
+    from almajob.config.keys.key_location import KeyWish
+    from almajob.config.keys.set_key import NewKey
+    from almajob.config.trusted_files import TrustedFiles
     from almajob.runs.conditions import Condition
     from almajob.runs.intention import Place
     from almajob.runs.parameters import Parameters
@@ -311,13 +311,13 @@ class Context:
 
     def key_source(self, environment: Environment) -> KeySource | None:
         """Say where an environment's key will come from, without fetching it; None where there is none."""
-        from almajob.config import keys
+        from almajob.config.keys import api_keys
 
-        return keys.source(environment, self._environ)
+        return api_keys.source(environment, self._environ)
 
     def new_key(self, wish: KeyWish) -> NewKey:
         """Give what puts a new key of an environment where it belongs."""
-        from almajob.newkey import NewKey
+        from almajob.config.keys.set_key import NewKey
 
         return NewKey(partial(self._load, may_be_new=True), self._environ, wish)
 

@@ -28,11 +28,11 @@ from almajob.completion.script import completion_script as completion_script
 from almajob.config.environments import KINDS as KINDS
 from almajob.config.environments import REGIONS as REGIONS
 from almajob.config.environments import Environment as Environment
-from almajob.config.keyplace import KeyWish as KeyWish
-from almajob.config.saved import Saved as Saved
-from almajob.config.sections import JOB_HEADING as JOB_HEADING
-from almajob.config.sections import RUN_HEADING as RUN_HEADING
-from almajob.config.trust import Trusted as Trusted
+from almajob.config.ini_sections import JOB_HEADING as JOB_HEADING
+from almajob.config.ini_sections import RUN_HEADING as RUN_HEADING
+from almajob.config.keys.key_location import KeyWish as KeyWish
+from almajob.config.saved_runs import Saved as Saved
+from almajob.config.trusted_files import Trusted as Trusted
 from almajob.conformance import check_claims as check_claims
 from almajob.conformance import violations as violations
 from almajob.context import Context as Context

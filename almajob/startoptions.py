@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from almajob.config.sections import run_name_problem
+from almajob.config.ini_sections import run_name_problem
 from almajob.context import Context
 from almajob.options import duration, non_empty, run_key
 from almajob.runoptions import policy_of

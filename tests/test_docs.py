@@ -19,7 +19,7 @@ import pytest
 from almajob.alma.models import Parameter
 from almajob.config import settings
 from almajob.config.environments import ENVIRONMENT_SETTINGS
-from almajob.config.sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
+from almajob.config.ini_sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
 from almajob.config.settings import Options
 from almajob.context import Context
 from almajob.runs import payload

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from almajob.config import keys
+from almajob.config.keys import api_keys
 from almajob.system import key_variables
 from almajob.text.redaction import redact
 
@@ -90,4 +90,4 @@ def test_every_key_of_a_variable_is_hidden(monkeypatch: pytest.MonkeyPatch) -> N
 def test_these_are_the_variables_that_are_read() -> None:
     """Every environment's begins so."""
     assert key_variables.KEY_VARIABLES == "ALMAJOB_API_KEY_"
-    assert keys.variable("network-zone") == "ALMAJOB_API_KEY_NETWORK_ZONE"
+    assert api_keys.variable("network-zone") == "ALMAJOB_API_KEY_NETWORK_ZONE"

@@ -11,7 +11,7 @@ from almajob.alma.http.timeouts import Pace, TimeLimits
 from almajob.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from almajob.config.trust import UntrustedFile
+    from almajob.config.trusted_files import UntrustedFile
 
 DEMO = "demo"
 KINDS = ("sandbox", "production")

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from almajob.config import environments, places, sections
-from almajob.config import ini as ini_file
+from almajob.config import environments, paths
+from almajob.config import ini_reader as ini_file
+from almajob.config import ini_sections as sections
 from almajob.config.environments import DEMO, Environment, Sourced
-from almajob.config.ini import Ini
-from almajob.config.trust import TrustedFiles, UntrustedFile
+from almajob.config.ini_reader import Ini
+from almajob.config.trusted_files import TrustedFiles, UntrustedFile
 from almajob.errors import ConfigurationError, UsageError
 from almajob.text.suggestions import nearest
 
@@ -162,11 +163,11 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
     named = options.ini_file if by_option else environ.get("ALMAJOB_INI")
     if named:
         named_by = "--ini-file" if by_option else "ALMAJOB_INI"
-        path = places.expanded(named)
+        path = paths.expanded(named)
         is_new = may_be_new and _is_missing(path)
         return (_new_ini(path, named_by) if is_new else ini_file.read(path, named_by)), False
-    own = places.own_inis(environ)
-    for candidate in (*places.inis_here(own), *own):
+    own = paths.own_inis(environ)
+    for candidate in (*paths.inis_here(own), *own):
         try:
             is_there = candidate.exists()
         except OSError as error:
@@ -228,8 +229,8 @@ def state_dir(environ: Mapping[str, str]) -> Sourced:
     """
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
-        return Sourced(str(places.expanded(named)), "ALMAJOB_STATE_DIR")
-    return Sourced(str(places.state_dir(environ)), "default")
+        return Sourced(str(paths.expanded(named)), "ALMAJOB_STATE_DIR")
+    return Sourced(str(paths.state_dir(environ)), "default")
 
 
 def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
@@ -240,7 +241,7 @@ def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
     """
     found = state_dir(environ)
     # A relative one may have come with what somebody unpacked.
-    is_anywhere = found.source != "default" and not places.is_absolute(environ[found.source])
+    is_anywhere = found.source != "default" and not paths.is_absolute(environ[found.source])
     return TrustedFiles(None if is_anywhere else Path(found.text, "trusted"))
 
 
@@ -252,17 +253,17 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
     elif "cache_dir" in general:
         named = general["cache_dir"]
     else:
-        return Sourced(str(places.cache_dir(environ)), "default")
+        return Sourced(str(paths.cache_dir(environ)), "default")
     if not named.text:
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", cure="Name a directory."
         )
-    return named._replace(text=str(places.expanded(named.text)))
+    return named._replace(text=str(paths.expanded(named.text)))
 
 
 def _config_dir(environ: Mapping[str, str]) -> Path | None:
     try:
-        return places.config_dir(environ)
+        return paths.config_dir(environ)
     except ConfigurationError:
         return None
 

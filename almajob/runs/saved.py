@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from almajob.config import environments, places
+from almajob.config import environments, paths
 from almajob.config.environments import Sourced
-from almajob.config.ini import digest_of, refuse_open_file
-from almajob.config.saved import WHAT_IS_STARTED, Saved
-from almajob.config.sections import PARAM
-from almajob.config.trust import UntrustedFile
+from almajob.config.ini_reader import digest_of, refuse_open_file
+from almajob.config.ini_sections import PARAM
+from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
+from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError
 from almajob.runs import conditions, payload
 from almajob.runs.conditions import Condition
@@ -110,11 +110,11 @@ def _parameters(
             cure=f"Add params@{environment} = FILE there; without a file where it takes none.",
         )
     if "params" in here and here["params"].text:
-        path = places.beside(saved.path, here["params"].text)
+        path = paths.beside(saved.path, here["params"].text)
         # That it cannot be read is told by whoever reads it.
         with suppress(OSError):
             refuse_open_file(path, path.stat(), holds_key=False, why=WHAT_IS_STARTED)
-        is_beside = places.without_links(path).parent == places.without_links(saved.path.parent)
+        is_beside = paths.without_links(path).parent == paths.without_links(saved.path.parent)
         if saved.untrusted and not is_beside:
             saved.untrusted.refuse(
                 f"It would send what is in {path} as parameters ({here['params'].source})."

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from almajob.alma.models import Job, Parameter
 from almajob.alma.request_body import to_plain_json
-from almajob.config import ini
-from almajob.config import saved as saved_settings
-from almajob.config.ini import quoted
-from almajob.config.saved import Saved
-from almajob.config.sections import RUN_HEADING, of_runs, run_name_problem
+from almajob.config import ini_reader
+from almajob.config import saved_runs as saved_settings
+from almajob.config.ini_reader import quoted
+from almajob.config.ini_sections import RUN_HEADING, of_runs, run_name_problem
+from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.runs import saved
@@ -193,7 +193,7 @@ def _text_with(path: Path, name: str, lines: str) -> str:
     old = path.read_text("utf-8-sig") if path.is_file() else heading
     text = f"{old.rstrip()}\n{lines}"
     try:
-        found = of_runs(ini.parsed(path, text))
+        found = of_runs(ini_reader.parsed(path, text))
     except ConfigurationError as error:
         raise Refused(f"{path} cannot be added to; nothing was changed.", why=error.what) from None
     if set(found) != {name}:

@@ -10,7 +10,7 @@ import pytest
 
 from almajob.completion.known import Places
 from almajob.config import settings
-from almajob.config.saved import every
+from almajob.config.saved_runs import every
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError
 

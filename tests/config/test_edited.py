@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from almajob.config import ini as ini_file
-from almajob.config.edited import with_setting
-from almajob.config.ini import TOP, Ini
+from almajob.config import ini_reader as ini_file
+from almajob.config.ini_reader import TOP, Ini
+from almajob.config.ini_writer import with_setting
 from almajob.errors import ConfigurationError
 
 PATH = Path("almajob.ini")

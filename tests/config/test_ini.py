@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.config import ini
-from almajob.config.ini import TOP, Ini
+from almajob.config import ini_reader
+from almajob.config.ini_reader import TOP, Ini
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import redact
 from tests.conftest import Run
@@ -31,7 +31,7 @@ def _texts(found: Ini) -> dict[str, dict[str, str]]:
 
 def test_sections_comments_and_line_numbers(write_ini: Write) -> None:
     """Both comment signs, at the start or after a blank; every value knows its line."""
-    found = ini.read(
+    found = ini_reader.read(
         write_ini(
             "; first\n[almajob]\nenv = sandbox   ; used when --env is not given\n\n# second\n"
             "[sandbox] ; the [copy]\nAPI_KEY = l7xx;0#1 # mine\n  region=na\nbase_url = http://127.0.0.1:1/#x\n"
@@ -48,7 +48,7 @@ def test_sections_comments_and_line_numbers(write_ini: Write) -> None:
 
 def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Write) -> None:
     """As PHP reads it: quotes around a value, a byte order mark, Windows line ends."""
-    found = ini.read(write_ini(f"\ufeffapi_key_sandbox = \"{KEY}\"\r\ndomain = 'na'\r\n"))
+    found = ini_reader.read(write_ini(f"\ufeffapi_key_sandbox = \"{KEY}\"\r\ndomain = 'na'\r\n"))
     assert _texts(found)[TOP] == {"api_key_sandbox": KEY, "domain": "na"}
 
 
@@ -68,12 +68,12 @@ def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Writ
 )
 def test_in_quotes_a_comments_sign_is_a_part_of_the_value(write_ini: Write, line: str, value: str) -> None:
     """Where the quotes are around all of it; elsewhere it is read as it always was."""
-    assert _texts(ini.read(write_ini(f'[a]\n; y = "z"\n{line}\n')))["a"] == {"x": value}
+    assert _texts(ini_reader.read(write_ini(f'[a]\n; y = "z"\n{line}\n')))["a"] == {"x": value}
 
 
 def test_a_long_line_of_blanks_is_read_at_once(write_ini: Write) -> None:
     """In a time that grows with its length alone, or this would take an hour."""
-    assert _texts(ini.read(write_ini(f"[a]\n{' ' * 500_000}x{' ' * 500_000}= 1\n")))["a"] == {"x": "1"}
+    assert _texts(ini_reader.read(write_ini(f"[a]\n{' ' * 500_000}x{' ' * 500_000}= 1\n")))["a"] == {"x": "1"}
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_long_line_of_blanks_is_read_at_once(write_ini: Write) -> None:
 def test_what_is_no_ini_is_refused_with_its_line(write_ini: Write, text: str, message: str) -> None:
     """File, line and the setting's name; never the content of the line."""
     with pytest.raises(ConfigurationError) as caught:
-        ini.read(write_ini(text))
+        ini_reader.read(write_ini(text))
     assert message in str(caught.value)
     assert "almajob.ini" in str(caught.value)
     assert KEY not in str(caught.value)
@@ -116,7 +116,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "almajob.ini"
     path.write_bytes(b"[sandbox]\napi_key = \xe9\n")
     with pytest.raises(ConfigurationError, match="UTF-8"):
-        ini.read(path)
+        ini_reader.read(path)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_every_key_that_is_read_is_hidden_from_then_on(line: str, is_hidden: boo
     """Whichever environment's, in whichever section, and where the file turns out to be no ini."""
     key = "odd-Canary.of~an/ini"
     with contextlib.suppress(ConfigurationError):
-        ini.parsed(Path("x.ini"), line.replace("{}", key))
+        ini_reader.parsed(Path("x.ini"), line.replace("{}", key))
     assert redact(f"<{key}>") == ("<(hidden)>" if is_hidden else f"<{key}>")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(ConfigurationError, match="cannot be read") as caught:
-        ini.read(tmp_path / "nowhere.ini")
+        ini_reader.read(tmp_path / "nowhere.ini")
     assert "No such file" in str(caught.value)
 
 
@@ -157,7 +157,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_file_with_a_key_that_others_can_use_is_refused(write_ini: Write, mode: int) -> None:
     """As ssh does, with the chmod that cures it."""
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}") as caught:
-        ini.read(write_ini(f"[sandbox]\napi_key = {KEY}\n", mode))
+        ini_reader.read(write_ini(f"[sandbox]\napi_key = {KEY}\n", mode))
     assert "chmod 600" in caught.value.cure
 
 
@@ -172,16 +172,16 @@ def test_a_file_without_a_key_may_be_read_but_not_changed(
     path = write_ini(f"[sandbox]\n{line}\n", mode)
     if refused:
         with pytest.raises(ConfigurationError, match="chmod go-w"):
-            ini.read(path)
+            ini_reader.read(path)
     else:
-        assert list(_texts(ini.read(path))["sandbox"]) == [line.partition(" ")[0]]
+        assert list(_texts(ini_reader.read(path))["sandbox"]) == [line.partition(" ")[0]]
 
 
 @pytest.mark.parametrize("setting", ["api_key_sandbox", "api_key_production"])
 def test_the_older_scripts_settings_hold_a_key(write_ini: Write, setting: str) -> None:
     """Others may not read them."""
     with pytest.raises(ConfigurationError, match="It holds an API key"):
-        ini.read(write_ini(f"{setting} = {KEY}\n", 0o644))
+        ini_reader.read(write_ini(f"{setting} = {KEY}\n", 0o644))
 
 
 def test_a_file_of_somebody_else_is_refused(write_ini: Write) -> None:
@@ -192,9 +192,9 @@ def test_a_file_of_somebody_else_is_refused(write_ini: Write) -> None:
         found[stat.ST_UID] = owner
         if refused:
             with pytest.raises(ConfigurationError, match="another user"):
-                ini.refuse_open_file(path, os.stat_result(found), holds_key=False)
+                ini_reader.refuse_open_file(path, os.stat_result(found), holds_key=False)
         else:
-            ini.refuse_open_file(path, os.stat_result(found), holds_key=False)
+            ini_reader.refuse_open_file(path, os.stat_result(found), holds_key=False)
 
 
 @given(
@@ -209,7 +209,7 @@ def test_any_text_is_an_ini_or_an_error(tmp_path_factory: pytest.TempPathFactory
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     path.chmod(0o600)
     try:
-        found = ini.read(path)
+        found = ini_reader.read(path)
     except ConfigurationError:
         return
     for section in found.sections.values():

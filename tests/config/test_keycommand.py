@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.config import keycommand
-from almajob.config.keycommand import CommandFailed, read_first_line
+from almajob.config.keys import key_command
+from almajob.config.keys.key_command import CommandFailed, read_first_line
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result
 from tests.terminals import Terminal
@@ -182,7 +182,7 @@ def test_one_that_does_not_end_is_ended_with_all_that_it_started(
 
     # The time is over at its second look, and the program lives by then.
     lifelines = [True, False]
-    monkeypatch.setattr(keycommand, "time", Clock)
+    monkeypatch.setattr(key_command, "time", Clock)
     before = (len(os.listdir("/dev/fd")), threading.active_count())
     with pytest.raises(CommandFailed, match=r"had not ended after 60 s, and was stopped"):
         read_first_line(_program(f"echo $$ >pid; {lifeline.program} & {ending}"))

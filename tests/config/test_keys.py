@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.config import keys
 from almajob.config.environments import Environment, Sourced
+from almajob.config.keys import api_keys
 from almajob.errors import ConfigurationError
 from tests.fake_alma import KEY
 
@@ -41,20 +41,20 @@ def test_the_sources_have_an_order(key_file: Callable[..., Path], tmp_path: Path
         "api_key_file": str(key_file("from-file\n")),
         "api_key": "from-ini",
     }
-    assert keys.find(_environment(**settings), environ).reveal() == "from-command"
+    assert api_keys.find(_environment(**settings), environ).reveal() == "from-command"
     del settings["api_key_command"]
-    assert keys.find(_environment(**settings), environ).reveal() == "from-file"
+    assert api_keys.find(_environment(**settings), environ).reveal() == "from-file"
     del settings["api_key_file"]
-    assert keys.find(_environment(**settings), environ).reveal() == "from-credential"
+    assert api_keys.find(_environment(**settings), environ).reveal() == "from-credential"
     del environ["CREDENTIALS_DIRECTORY"]
-    assert keys.find(_environment(**settings), environ).reveal() == "from-variable"
-    assert keys.find(_environment(**settings), {}).reveal() == "from-ini"
+    assert api_keys.find(_environment(**settings), environ).reveal() == "from-variable"
+    assert api_keys.find(_environment(**settings), {}).reveal() == "from-ini"
 
 
 def test_no_key_is_an_error_that_says_how_to_give_one() -> None:
     """In the ini, or in the variable of that environment."""
     with pytest.raises(ConfigurationError, match="no API key for my-lab") as caught:
-        keys.find(_environment(), {})
+        api_keys.find(_environment(), {})
     assert "ALMAJOB_API_KEY_MY_LAB" in caught.value.cure
 
 
@@ -62,13 +62,13 @@ def test_no_key_is_an_error_that_says_how_to_give_one() -> None:
 def test_a_key_file_that_others_can_use_is_refused(key_file: Callable[..., Path], mode: int) -> None:
     """As ssh does."""
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        keys.find(_environment(api_key_file=str(key_file(mode=mode))), {})
+        api_keys.find(_environment(api_key_file=str(key_file(mode=mode))), {})
 
 
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     """With the system's reason."""
     with pytest.raises(ConfigurationError, match=r"nowhere\.key cannot be read"):
-        keys.find(_environment(api_key_file=str(tmp_path / "nowhere.key")), {})
+        api_keys.find(_environment(api_key_file=str(tmp_path / "nowhere.key")), {})
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
 def test_a_command_that_gives_no_key_is_an_error(command: str, why: str) -> None:
     """Its exit code or the kind of failure is told, never its output."""
     with pytest.raises(ConfigurationError, match="gave no key") as caught:
-        keys.find(_environment(api_key_command=command), {})
+        api_keys.find(_environment(api_key_command=command), {})
     assert why in caught.value.why
     assert "without a shell" in caught.value.cure
 
 
 def test_the_command_is_run_without_a_shell() -> None:
     """What a shell would expand stays as it is."""
-    assert keys.find(_environment(api_key_command="echo $HOME;id"), {}).reveal() == "$HOME;id"
+    assert api_keys.find(_environment(api_key_command="echo $HOME;id"), {}).reveal() == "$HOME;id"
 
 
 @pytest.mark.parametrize("text", ["two words", "tab\tbed", "é"])
 def test_a_key_with_blanks_is_refused_without_being_quoted(text: str) -> None:
     """It would break the header that carries it, and the error that quotes it."""
     with pytest.raises(ConfigurationError, match="has a blank") as caught:
-        keys.find(_environment(api_key=text), {})
+        api_keys.find(_environment(api_key=text), {})
     assert text not in str(caught.value)

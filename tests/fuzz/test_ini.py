@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from almajob.config import ini, sections
+from almajob.config import ini_reader, ini_sections
 from almajob.config.environments import Sourced
-from almajob.config.ini import Ini
+from almajob.config.ini_reader import Ini
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError
 from tests.fuzz.choices import NASTY, Choices
@@ -101,7 +101,7 @@ def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
     text = _text(data)
     found = None
     try:
-        found = ini.parsed(PATH, text)
+        found = ini_reader.parsed(PATH, text)
         lines = len(text.splitlines())
         assert all(0 < value.line <= lines for values in found.sections.values() for value in values.values())
         settings = _settings(found)
@@ -114,7 +114,7 @@ def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
 
 
 def _settings(found: Ini) -> Settings:
-    sorted_ = sections.sort(found)
+    sorted_ = ini_sections.sort(found)
     nowhere = Sourced("/nowhere", "default")
     return Settings(found, None, nowhere, nowhere, sorted_.environments, sorted_.jobs, sorted_.runs)
 
@@ -123,10 +123,10 @@ def _settings(found: Ini) -> Settings:
 def test_any_text_is_a_file_of_saved_runs_or_an_error(data: bytes) -> None:
     """As those of runs.d."""
     try:
-        runs = sections.of_runs(ini.parsed(PATH, _text(data)))
+        runs = ini_sections.of_runs(ini_reader.parsed(PATH, _text(data)))
     except ConfigurationError:
         return
-    assert not any(sections.run_name_problem(name) for name in runs)
+    assert not any(ini_sections.run_name_problem(name) for name in runs)
 
 
 @tried(3000)
@@ -134,7 +134,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
     """Any value that a line can hold, beside others; what none can hold is refused, and only that."""
     choices = Choices(data)
     text = choices.text((*NASTY, ";", "#", " ;", " #", "'", '"', "a", "b", "=", "]", "[x]"))
-    written = ini.quoted(text)
+    written = ini_reader.quoted(text)
     if written is None:
         needs_quotes = text != text.strip() or text[:1] in "\"'" or any(sign in text for sign in ";#")
         assert (
@@ -143,9 +143,9 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
             or (needs_quotes and {*"\"'"} <= {*text})
         )
         return
-    found = ini.parsed(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
+    found = ini_reader.parsed(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
     assert {name: {key: value.text for key, value in values.items()} for name, values in found.items()} == {
-        ini.TOP: {},
+        ini_reader.TOP: {},
         "a": {"x": text},
         "b": {"x": "1"},
     }

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
-from almajob.config import ini
-from almajob.config.saved import directory, named
+from almajob.config import ini_reader
+from almajob.config.saved_runs import directory, named
 from almajob.config.settings import Options, load
 from almajob.context import Context
 from almajob.errors import AlmajobError, ConfigurationError, Refused
@@ -172,14 +172,14 @@ def test_a_value_that_can_be_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, value: str
 ) -> None:
     """Blanks, comment signs and quotes included; what cannot is not written."""
-    text = ini.quoted(value)
+    text = ini_reader.quoted(value)
     if text is None:
         assert {"'", '"'} <= set(value) or value.splitlines() != [value]
         return
     file = tmp_path_factory.mktemp("x") / "x.ini"
     file.touch(0o600)
     file.write_text(f"[run:a]\nset@sandbox = {text} ; a comment\n", "utf-8")
-    assert ini.read(file).sections["run:a"]["set@sandbox"].text == value
+    assert ini_reader.read(file).sections["run:a"]["set@sandbox"].text == value
 
 
 @pytest.mark.parametrize(

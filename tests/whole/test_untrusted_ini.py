@@ -17,7 +17,8 @@ from pathlib import Path
 import keyring
 import pytest
 
-from almajob.config import keys, settings
+from almajob.config import settings
+from almajob.config.keys import api_keys
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError
 from almajob.simulator.gateway import KEYS
@@ -205,10 +206,10 @@ def test_what_is_harmless_needs_no_trust(text: str, variables: tuple[str, ...], 
     found = settings.load(Options(), environ)
     environment = found.environment(next(iter(found.sections)))
     if not part:
-        assert keys.find(environment, environ).reveal() == (OURS if variables else THEIRS)
+        assert api_keys.find(environment, environ).reveal() == (OURS if variables else THEIRS)
         return
     with pytest.raises(ConfigurationError, match="is not trusted") as caught:
-        keys.find(environment, environ)
+        api_keys.find(environment, environ)
     assert part in caught.value.why
 
 

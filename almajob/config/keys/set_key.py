@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.alma.api_key import Key
-from almajob.config import keyplace, keyrings
-from almajob.config.ini import digest_of
-from almajob.config.keyplace import KeyPlace, KeyWish
+from almajob.config.ini_reader import digest_of
+from almajob.config.keys import key_location, keyring_store
+from almajob.config.keys.key_location import KeyPlace, KeyWish
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.system.atomic_write import AlreadyThere, new_file
@@ -69,11 +69,11 @@ class NewKey:
         Raises:
             ConfigurationError: there is no place for it, or not a safe one; no keyring, where that is it.
         """
-        place = keyplace.find(self._load(), self._environ, self._wish)
+        place = key_location.find(self._load(), self._environ, self._wish)
         if place.path is not None:
             _refuse_unsafe(place.path)
         if place.in_keyring:
-            keyrings.check(self._wish.environment)
+            keyring_store.check(self._wish.environment)
 
     def ask(self, *, may_be_piped: bool) -> Key:
         """Read the key: at a terminal without showing it, else from the first line of stdin.
@@ -115,7 +115,7 @@ class NewKey:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
             settings = self._load()
-            place = keyplace.find(settings, self._environ, self._wish)
+            place = key_location.find(settings, self._environ, self._wish)
             return _kept(place, self._wish.environment, key.reveal(), settings)
 
 
@@ -181,9 +181,9 @@ def _kept(place: KeyPlace, environment: str, key: str, settings: Settings) -> Ke
         return Kept(str(place.path), is_new)
     is_new = False
     if place.in_keyring:
-        is_new = keyrings.get(environment) != key
+        is_new = keyring_store.get(environment) != key
         if is_new:
-            keyrings.put(environment, key)
+            keyring_store.put(environment, key)
     if place.path is None:
         return Kept("the keyring", is_new)
     raw, text, line = _edited(place, key)
@@ -212,7 +212,7 @@ def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
         raw = place.path.read_bytes() if place.path.exists() else b""
     except OSError as error:
         raise _not_written(place.path, error) from None
-    text, line = keyplace.edited(place, place.path, raw.decode("utf-8-sig"), key)
+    text, line = key_location.edited(place, place.path, raw.decode("utf-8-sig"), key)
     mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
     return raw, mark + text.encode(), line
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from almajob.alma.api_key import Key
 from almajob.config.environments import Environment, Sourced, is_gateway
-from almajob.config.ini import refuse_open_file
-from almajob.config.places import expanded
+from almajob.config.ini_reader import refuse_open_file
+from almajob.config.paths import expanded
 from almajob.errors import ConfigurationError
 from almajob.system.input_files import read_given
 from almajob.system.key_variables import KEY_VARIABLES
@@ -164,9 +164,9 @@ def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
 
 
 def _from_keyring(name: str) -> str:
-    from almajob.config import keyrings
+    from almajob.config.keys import keyring_store
 
-    text = keyrings.get(name)
+    text = keyring_store.get(name)
     if not text:
         raise ConfigurationError(
             f"The keyring has no key for {name}.", cure=f"Put it in: almajob config set-key {name}"
@@ -176,7 +176,7 @@ def _from_keyring(name: str) -> str:
 
 def _from_command(environment: Environment) -> str:
     # Most keys come from elsewhere.
-    from almajob.config.keycommand import CommandFailed, read_first_line
+    from almajob.config.keys.key_command import CommandFailed, read_first_line
 
     try:
         return read_first_line(_given(environment.api_key_command))

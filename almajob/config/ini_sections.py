@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from almajob.config import ini as ini_file
+from almajob.config import ini_reader as ini_file
 from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
-from almajob.config.ini import Ini, Value
+from almajob.config.ini_reader import Ini, Value
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import is_shown_in
 from almajob.text.suggestions import nearest

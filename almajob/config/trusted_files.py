@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from almajob.config import ini as ini_file
-from almajob.config.places import without_links
+from almajob.config import ini_reader as ini_file
+from almajob.config.paths import without_links
 from almajob.errors import ConfigurationError, Refused
 from almajob.system.input_files import read_given
 from almajob.system.private_files import (

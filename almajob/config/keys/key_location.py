@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from almajob.config import ini as ini_file
-from almajob.config import keys
-from almajob.config.edited import with_setting
+from almajob.config import ini_reader as ini_file
 from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, keys_of
-from almajob.config.ini import TOP
-from almajob.config.places import expanded
-from almajob.config.sections import environment_name_problem
+from almajob.config.ini_reader import TOP
+from almajob.config.ini_sections import environment_name_problem
+from almajob.config.ini_writer import with_setting
+from almajob.config.keys import api_keys
+from almajob.config.paths import expanded
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.text.redaction import is_shown_in
@@ -78,7 +78,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     section = settings.sections.get(name)
     others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
     environment = keys_of(name, section or {})
-    found = keys.source(environment, environ)
+    found = api_keys.source(environment, environ)
     way = found.way if found else "api_key"
     _refuse_untrusted(settings, name, way)
     if way == "api_key_file" and environment.api_key_file and not wish.in_keyring:

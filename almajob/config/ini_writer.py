@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from almajob.config import ini as ini_file
-from almajob.config.ini import Ini
+from almajob.config import ini_reader as ini_file
+from almajob.config.ini_reader import Ini
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from almajob.config import ini as ini_file
-from almajob.config import sections
+from almajob.config import ini_reader as ini_file
+from almajob.config import ini_sections
 from almajob.config.environments import Sourced
-from almajob.config.ini import Ini
-from almajob.config.sections import RUN_HEADING, Section
+from almajob.config.ini_reader import Ini
+from almajob.config.ini_sections import RUN_HEADING, Section
 from almajob.config.settings import Settings
-from almajob.config.trust import UntrustedFile
+from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError, Refused
 from almajob.text.suggestions import nearest
 
@@ -83,7 +83,7 @@ def every(settings: Settings) -> dict[str, Saved]:
         _add(found, settings.ini, settings.runs, settings)
     for path in _files(settings):
         ini = ini_file.read(path, why=WHAT_IS_STARTED)
-        _add(found, ini, sections.of_runs(ini), settings)
+        _add(found, ini, ini_sections.of_runs(ini), settings)
     for saved in found.values():
         _refuse_unknown_environment(saved, settings)
     return found
