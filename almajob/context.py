@@ -16,7 +16,7 @@ from almajob.config import settings
 from almajob.config.settings import Options, Settings
 from almajob.connections import Connections
 from almajob.errors import AlmajobError, UsageError
-from almajob.runs.catalogue import Catalogue
+from almajob.jobs.job_lookup import Catalogue
 from almajob.system import key_variables
 from almajob.system.terminal import is_attended
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from almajob.config.keys.key_location import KeyWish
     from almajob.config.keys.set_key import NewKey
     from almajob.config.trusted_files import TrustedFiles
-    from almajob.runs.conditions import Condition
+    from almajob.jobs.counter_conditions import Condition
+    from almajob.jobs.success_policy import Policy
     from almajob.runs.intention import Place
     from almajob.runs.parameters import Parameters
-    from almajob.runs.policy import Policy
     from almajob.runs.runs import Runs
     from almajob.runs.saving import SavedRuns
     from almajob.runs.starts import Starts
@@ -164,8 +164,8 @@ class Context:
     @cached_property
     def runs(self) -> Runs:
         """The chosen environment's runs."""
+        from almajob.jobs.status_descriptions import StatusTable
         from almajob.runs.runs import Runs
-        from almajob.runs.statustable import StatusTable
 
         table = StatusTable(
             lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
@@ -186,7 +186,7 @@ class Context:
             accept: statuses that pass besides; those of the ini where none are given.
             fail_if: conditions on counters, of which none may be true.
         """
-        from almajob.runs.policy import Policy
+        from almajob.jobs.success_policy import Policy
 
         if accept:
             return Policy(frozenset(accept), fail_if=tuple(fail_if))

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from almajob.alma.status_codes import code_problem, codes_in, end_problem, in_capitals
 from almajob.context import Context
+from almajob.jobs import counter_conditions
+from almajob.jobs.counter_conditions import Condition
+from almajob.jobs.success_policy import Policy
 from almajob.options import duration, non_empty, seconds
-from almajob.runs import conditions
-from almajob.runs.conditions import Condition
 from almajob.runs.followed import WaitOptions
-from almajob.runs.policy import Policy
 from almajob.system import clock as clocks
 
 _WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"
@@ -144,7 +144,7 @@ def accepted(text: str) -> list[str]:
 def condition(text: str) -> Condition:
     """Take a condition on counters; for ``type=``."""
     try:
-        return conditions.parse(non_empty(text))
+        return counter_conditions.parse(non_empty(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

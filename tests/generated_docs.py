@@ -18,7 +18,7 @@ from almajob.app import AlmaJob
 from almajob.completion import installed
 from almajob.completion.describing import of_core
 from almajob.errors import EXIT_CODES
-from almajob.runs.policy import Policy
+from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES
 from tests import commandspage, manpage
 from tests.benchmarks import polling

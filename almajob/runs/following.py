@@ -25,9 +25,9 @@ from almajob.errors import (
     StillRunning,
     Unreachable,
 )
+from almajob.jobs.success_policy import Policy
 from almajob.runs.doubt import goes_on
 from almajob.runs.followed import Displaying, Followed, Over, WaitOptions
-from almajob.runs.policy import Policy
 from almajob.runs.run import Run, several
 from almajob.runs.starts import Starts
 from almajob.runs.wait import Wait

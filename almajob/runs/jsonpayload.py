@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from almajob.runs.catalogue import JOB_ID
+from almajob.jobs.job_lookup import JOB_ID
 from almajob.runs.parameters import Given, Parameters, problem_with
 from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 

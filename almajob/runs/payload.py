@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from almajob.errors import Refused
+from almajob.jobs.job_lookup import JOB_ID
 from almajob.runs import jsonpayload, xmlpayload
-from almajob.runs.catalogue import JOB_ID
 from almajob.runs.parameters import Given, Parameters, problem_with
 from almajob.runs.payloaderror import PayloadError
 from almajob.system.input_files import read_given

@@ -14,8 +14,8 @@ from almajob.alma.models import Job, Parameter
 from almajob.alma.pagination import Listing, all_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
+from almajob.jobs.job_lookup import reread
 from almajob.runs import lastpayload, prior, proof, runkey, sets, settle, slots
-from almajob.runs.catalogue import reread
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.looking import candidate, is_by_api
 from almajob.runs.parameters import SET_ID, Parameters

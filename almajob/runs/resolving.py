@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmaError, CallsUsedUp, Refused, Unreachable, UsageError
+from almajob.jobs.job_lookup import Catalogue
 from almajob.runs import sets
-from almajob.runs.catalogue import Catalogue
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.parameters import SET_ID, Given, Parameters
 from almajob.runs.prepare import with_key

@@ -12,15 +12,15 @@ from almajob.alma.http.error_responses import NO_SUCH_INSTANCE
 from almajob.alma.job_instances import Instance, parse_time
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, AlmaRefused, Refused
-from almajob.runs.catalogue import JOB_ID
+from almajob.jobs.job_lookup import JOB_ID
+from almajob.jobs.status_descriptions import StatusTable
+from almajob.jobs.success_policy import Policy
 from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
 from almajob.runs.following import Following, about_run, of_job
 from almajob.runs.intention import StartOptions
 from almajob.runs.parameters import Parameters
-from almajob.runs.policy import Policy
 from almajob.runs.run import Run
 from almajob.runs.starts import Starts
-from almajob.runs.statustable import StatusTable
 from almajob.runs.wait import SPACING
 from almajob.store.ledger_record import Record
 from almajob.system import clock as clocks

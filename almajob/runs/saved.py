@@ -15,8 +15,9 @@ from almajob.config.ini_sections import PARAM
 from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
 from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError
-from almajob.runs import conditions, payload
-from almajob.runs.conditions import Condition
+from almajob.jobs import counter_conditions
+from almajob.jobs.counter_conditions import Condition
+from almajob.runs import payload
 from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.runkey import PERIODS
 
@@ -145,7 +146,7 @@ def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -
 
 def _conditions(given: Sourced) -> tuple[Condition, ...]:
     try:
-        return tuple(conditions.parse(text) for text in _OR.split(given.text.strip()))
+        return tuple(counter_conditions.parse(text) for text in _OR.split(given.text.strip()))
     except ValueError as error:
         raise ConfigurationError(
             f"{given.source}: fail_if: {error}.",

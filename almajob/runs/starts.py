@@ -13,8 +13,8 @@ from almajob.alma.client import Alma
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
+from almajob.jobs.job_lookup import Catalogue, reread
 from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit
-from almajob.runs.catalogue import Catalogue, reread
 from almajob.runs.guard import Unconfirmed, refuse_typed
 from almajob.runs.intention import Intention, Means, Place, StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks, job_locks

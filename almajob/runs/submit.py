@@ -16,13 +16,13 @@ from typing import Any
 from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
+from almajob.jobs.success_policy import Policy
 from almajob.runs import lastpayload, prior, settle, slots
 from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
 from almajob.runs.guard import refuse_unagreed
 from almajob.runs.intention import Intention, Means, Place
 from almajob.runs.locks import job_locks, key_locks
 from almajob.runs.outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
-from almajob.runs.policy import Policy
 from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
 from almajob.runs.runkey import key_in
 from almajob.store.ledger import LedgerUnusable

@@ -17,7 +17,7 @@ from almajob.alma.http.session import Session
 from almajob.alma.job_instances import Instance, Submission
 from almajob.alma.models import JobFilter
 from almajob.errors import AlmajobError
-from almajob.runs import conditions
+from almajob.jobs import counter_conditions
 from almajob.runs.outcome import judge
 from almajob.store.ledger_record import State
 from almajob.text import time_format
@@ -166,8 +166,8 @@ def _check_run(run: Instance) -> None:
             assert time_format.human(moment, now=_NOW)
     for condition in ("bib > 0", "Bib == x"):
         try:
-            assert conditions.parse(condition).holds(run.counters) in (True, False)
-        except conditions.CannotJudge as why:
+            assert counter_conditions.parse(condition).holds(run.counters) in (True, False)
+        except counter_conditions.CannotJudge as why:
             assert str(why)
 
 

@@ -12,9 +12,9 @@ from almajob.alma.http.response import Answer, clock_of
 from almajob.alma.http.retry import retry_pause
 from almajob.alma.job_instances import Submission, parse_time
 from almajob.errors import BrokenOff, NotAlma, Refused
+from almajob.jobs.history import since, until
 from almajob.runs import runkey
 from almajob.runs.expansion import expanded
-from almajob.runs.history import since, until
 from almajob.runs.outcome import judge
 from almajob.runs.parameters import Given, Parameters
 from almajob.store.ledger_record import State

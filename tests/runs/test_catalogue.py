@@ -13,7 +13,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import Refused, Unreachable
-from almajob.runs.catalogue import Catalogue, matches, named_like
+from almajob.jobs.job_lookup import Catalogue, matches, named_like
 from almajob.store.cache import Cache
 from tests.fake_alma import KEY, FakeAlma, answer, error, job
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.job_instances import Counter
 from almajob.alma.models import Code
-from almajob.runs.conditions import CannotJudge, parse
+from almajob.jobs.counter_conditions import CannotJudge, parse
 
 COUNTERS = (
     Counter(Code("import_research_assets_files.asset_failed", "Number of assets failed"), "1"),

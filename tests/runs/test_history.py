@@ -13,7 +13,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, InstancesPage
 from almajob.alma.models import Code
-from almajob.runs.history import Period, history, since, until
+from almajob.jobs.history import Period, history, since, until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

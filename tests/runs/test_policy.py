@@ -9,8 +9,8 @@ import pytest
 from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code, Job
 from almajob.alma.status_codes import GOING_ON, STATUSES
-from almajob.runs.conditions import parse
-from almajob.runs.policy import Policy
+from almajob.jobs.counter_conditions import parse
+from almajob.jobs.success_policy import Policy
 
 GOOD = {"COMPLETED_SUCCESS", "COMPLETED_WARNING", "COMPLETED_NO_BULKS"}
 ENDS = sorted(set(STATUSES) - GOING_ON)

@@ -13,10 +13,10 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import Code
 from almajob.errors import Refused
-from almajob.runs.catalogue import Catalogue
+from almajob.jobs.job_lookup import Catalogue
+from almajob.jobs.status_descriptions import StatusTable
 from almajob.runs.runs import Runs
 from almajob.runs.starts import Starts
-from almajob.runs.statustable import StatusTable
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started

@@ -13,8 +13,8 @@ from werkzeug import Response
 
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
+from almajob.jobs.job_lookup import Catalogue
 from almajob.runs import starts as starts_module
-from almajob.runs.catalogue import Catalogue
 from almajob.runs.doubt import is_twice
 from almajob.runs.intention import StartOptions
 from almajob.runs.locks import LOCK_WAIT, Locks, job_locks

@@ -384,7 +384,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
         "almajob.command.options_in",
         "almajob.config.environments.from_section",
         "almajob.connections.Connections.cache",
-        "almajob.runs.catalogue.Catalogue.jobs",
+        "almajob.jobs.job_lookup.Catalogue.jobs",
         "almajob.alma.http.session.Session._send",
         "almajob.alma.http.session.connect",
         "almajob.alma.http.body_parser.parse",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs.history import since, until
+from almajob.jobs.history import since, until
 from almajob.runs.runkey import period_key
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution

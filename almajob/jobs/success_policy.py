@@ -10,7 +10,7 @@ from almajob.alma import status_codes
 from almajob.alma.job_instances import Instance
 from almajob.alma.status_codes import STATUSES, Meaning
 from almajob.errors import JobEndedBadly
-from almajob.runs.conditions import CannotJudge, Condition
+from almajob.jobs.counter_conditions import CannotJudge, Condition
 
 _REPORT = "Its report is in Alma, Admin > Monitor Jobs, History."
 
