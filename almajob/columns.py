@@ -15,7 +15,7 @@ from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
     from almajob.alma.job_instances import Counter
-    from almajob.runs.parameters import Given
+    from almajob.runs.parameters.parameters import Given
     from almajob.store.ledger_record import Candidate, Step
 
 Moment = datetime | str | None

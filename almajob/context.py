@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from almajob.config.trusted_files import TrustedFiles
     from almajob.jobs.counter_conditions import Condition
     from almajob.jobs.success_policy import Policy
-    from almajob.runs.intention import Place
-    from almajob.runs.parameters import Parameters
-    from almajob.runs.runs import Runs
-    from almajob.runs.saving import SavedRuns
-    from almajob.runs.starts import Starts
+    from almajob.runs.parameters.parameters import Parameters
+    from almajob.runs.run_service import Runs
+    from almajob.runs.save_run import SavedRuns
+    from almajob.runs.start.start_service import Starts
+    from almajob.runs.start_request import Place
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
     from almajob.store.ledger_record import Record
@@ -132,7 +132,7 @@ class Context:
     @cached_property
     def starts(self) -> Starts:
         """The chosen environment's starts."""
-        from almajob.runs.starts import Starts
+        from almajob.runs.start.start_service import Starts
 
         starts = Starts(
             lambda: self.alma,
@@ -150,7 +150,7 @@ class Context:
         Raises:
             Refused: they do not.
         """
-        from almajob.runs.locks import Locks
+        from almajob.runs.job_lock import Locks
 
         directory = Path(self.settings.state_dir.text) / "locks"
         Locks(directory).check()
@@ -165,7 +165,7 @@ class Context:
     def runs(self) -> Runs:
         """The chosen environment's runs."""
         from almajob.jobs.status_descriptions import StatusTable
-        from almajob.runs.runs import Runs
+        from almajob.runs.run_service import Runs
 
         table = StatusTable(
             lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
@@ -205,7 +205,7 @@ class Context:
         return shlex.join(["almajob", *ini, "--env", environment])
 
     def _place(self) -> Place:
-        from almajob.runs.intention import Place
+        from almajob.runs.start_request import Place
 
         environment = self.environment
         return Place(
@@ -229,7 +229,7 @@ class Context:
     @cached_property
     def saved_runs(self) -> SavedRuns:
         """The saved runs: what ``almajob run NAME`` stands for."""
-        from almajob.runs.saving import SavedRuns
+        from almajob.runs.save_run import SavedRuns
 
         return SavedRuns(
             self.settings, lambda: self.environment.name, lambda: self.starts, self._may_skip_confirmation
@@ -251,7 +251,7 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
-        from almajob.runs.expansion import expanded
+        from almajob.runs.parameters.placeholders import expanded
         from almajob.system import clock as clocks
         from almajob.text import time_format
 
@@ -303,7 +303,7 @@ class Context:
 
     def recall(self, error: AlmajobError, run_key: str) -> None:
         """Add to an error what the ledger knows of a run key; needs neither an API key nor a good ini."""
-        from almajob.runs.records import recall
+        from almajob.runs.ledger_queries import recall
         from almajob.store.ledger import Ledger
 
         ledger = Ledger(Path(settings.state_dir(self._environ).text) / "ledger")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from almajob.errors import UsageError
-from almajob.runs import payload
-from almajob.runs.intention import StartOptions
-from almajob.runs.parameters import SET_ID
+from almajob.runs.parameters import payload_file
+from almajob.runs.parameters.parameters import SET_ID
+from almajob.runs.start_request import StartOptions
 from almajob.startoptions import FROM_FILE
 
 # Options of run with what they are where they are not given; those of no one run first.
@@ -98,5 +98,5 @@ def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
             "Which job?", cure="Add --job NAME or ID (almajob list shows them), or name a saved run."
         )
     files = [value[1:] for _name, value in parsed_args.overrides if value.startswith(FROM_FILE)]
-    if [parsed_args.params, *files].count(payload.STDIN) > 1:
+    if [parsed_args.params, *files].count(payload_file.STDIN) > 1:
         raise UsageError("Standard input can be read once only.", cure="Name a file for one of the two.")

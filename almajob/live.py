@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 from almajob import logs
 from almajob.alma.status_codes import Meaning, meaning
 from almajob.errors import CallsUsedUp
-from almajob.runs.followed import Display, Followed, Lines
+from almajob.runs.wait.watched_run import Display, Followed, Lines
 from almajob.system.signals import held
 from almajob.text import time_format
 from almajob.text.sanitize import visible

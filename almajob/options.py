@@ -213,7 +213,7 @@ def duration(text: str) -> float:
 
 def run_key(text: str) -> str:
     """Take a name for a run; for ``type=``."""
-    from almajob.runs.runkey import key_problem
+    from almajob.runs.run_key import key_problem
 
     problem = key_problem(text)
     if problem:

@@ -12,7 +12,7 @@ from almajob.jobs import counter_conditions
 from almajob.jobs.counter_conditions import Condition
 from almajob.jobs.success_policy import Policy
 from almajob.options import duration, non_empty, seconds
-from almajob.runs.followed import WaitOptions
+from almajob.runs.wait.watched_run import WaitOptions
 from almajob.system import clock as clocks
 
 _WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"

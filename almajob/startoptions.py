@@ -10,11 +10,11 @@ from almajob.config.ini_sections import run_name_problem
 from almajob.context import Context
 from almajob.options import duration, non_empty, run_key
 from almajob.runoptions import policy_of
-from almajob.runs import payload
-from almajob.runs.intention import IF_RUNNING, StartOptions
-from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
-from almajob.runs.runkey import PERIODS
-from almajob.runs.saved import SavedRun
+from almajob.runs.parameters import payload_file
+from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
+from almajob.runs.run_key import PERIODS
+from almajob.runs.saved_run import SavedRun
+from almajob.runs.start_request import IF_RUNNING, StartOptions
 from almajob.system import clock as clocks
 from almajob.system.terminal import has_keyboard
 
@@ -155,7 +155,7 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
 def wait_as_splayed(parsed_args: argparse.Namespace, wish: Wish, context: Context) -> None:
     """Wait as ``--splay`` says, before anything is asked of Alma; not at all where it is not there."""
     if parsed_args.splay:
-        from almajob.runs import splay
+        from almajob.runs.start import splay
 
         job = parsed_args.saved or wish.job or wish.parameters.job_id
         splay.wait(context.environment.name, job, parsed_args.splay)
@@ -195,7 +195,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
     saved = (
         context.saved_runs.read(parsed_args.saved) if parsed_args.saved else SavedRun(parsed_args.job or "")
     )
-    written = payload.read(parsed_args.params) if parsed_args.params else saved.parameters
+    written = payload_file.read(parsed_args.params) if parsed_args.params else saved.parameters
     overrides = [_given(name, value) for name, value in parsed_args.overrides]
     written = written.overridden(overrides)
     expands = parsed_args.expand or saved.expands
@@ -215,7 +215,7 @@ def _given(name: str, value: str) -> Given:
     """Read a value; one that begins with ``@`` is in a file, with ``@@`` it begins with one."""
     if not value.startswith(FROM_FILE) or value.startswith(FROM_FILE * 2):
         return Given(name, value.removeprefix(FROM_FILE), "--param")
-    return payload.value_from(value.removeprefix(FROM_FILE), name)
+    return payload_file.value_from(value.removeprefix(FROM_FILE), name)
 
 
 def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: bool) -> StartOptions:

@@ -15,9 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "classifier": {
-        "almajob/runs/outcome.py": ["tests/runs/test_outcome.py"],
-        "almajob/runs/doubt.py": ["tests/runs/test_doubt.py"],
-        "almajob/runs/proof.py": ["tests/runs/test_proof.py"],
+        "almajob/runs/evidence/start_outcome.py": ["tests/runs/test_outcome.py"],
+        "almajob/runs/evidence/unknown_outcome.py": ["tests/runs/test_doubt.py"],
+        "almajob/runs/start/environment_check.py": ["tests/runs/test_proof.py"],
         "almajob/alma/http/error_responses.py": ["tests/alma/test_refusals.py"],
         "almajob/alma/http/transport_errors.py": ["tests/alma/test_failures.py"],
     },

@@ -25,7 +25,7 @@ from almajob.columns import (
     Words,
     Yes,
 )
-from almajob.runs.parameters import Given
+from almajob.runs.parameters.parameters import Given
 from almajob.runs.run import Run
 from almajob.views import RUN_COLUMNS, run_values
 

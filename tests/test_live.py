@@ -19,7 +19,7 @@ from rich.console import Console
 from almajob import live
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
-from almajob.runs.followed import Followed, Lines
+from almajob.runs.wait.watched_run import Followed, Lines
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.runs import Ending

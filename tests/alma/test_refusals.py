@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.http.error_responses import ADVICE, Refusal, error_in, refusal_in
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
-from almajob.runs.outcome import REFUSAL_CODES
+from almajob.runs.evidence.start_outcome import REFUSAL_CODES
 from almajob.text.redaction import Secret
 from tests.fake_alma import error
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 
 from almajob.alma import request_body
 from almajob.errors import Refused
-from almajob.runs import payload
+from almajob.runs.parameters import payload_file
 from tests.runs.realpayloads import PAYLOADS
 
 _ROUNDS = 15
-_LARGEST = payload.SIZE_LIMIT
+_LARGEST = payload_file.SIZE_LIMIT
 _ENTITIES = "".join(f'<!ENTITY e{level} "{f"&e{level - 1};" * 10}">' for level in range(1, 30))
 _ONE = "<parameter><name>n{}</name><value>v</value></parameter>"
 
@@ -75,7 +75,7 @@ def _timed(call: Callable[[], object]) -> float:
 
 def _outcome(raw: bytes) -> str:
     try:
-        payload.parsed(raw, "x")
+        payload_file.parsed(raw, "x")
     except Refused:
         return "refused"
     return "read"

@@ -19,8 +19,8 @@ from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.job_instances import Instance
-from almajob.runs.followed import Followed, WaitOptions
-from almajob.runs.wait import LOOKS_PER_SECOND, Wait
+from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
+from almajob.runs.wait.watched_run import Followed, WaitOptions
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.rules import Rules

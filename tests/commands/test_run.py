@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs import splay
-from almajob.runs.locks import Locks
+from almajob.runs.job_lock import Locks
+from almajob.runs.start import splay
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text.time_format import length
@@ -65,7 +65,9 @@ def older(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
 
     def run(*argv: str) -> Result:
         with monkeypatch.context() as patched:
-            patched.setattr("almajob.runs.starts.kept_key", lambda _ledger, key, _environment: key)
+            patched.setattr(
+                "almajob.runs.start.start_service.kept_key", lambda _ledger, key, _environment: key
+            )
             return almajob(*argv)
 
     return run
@@ -399,7 +401,7 @@ def naps(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[tupl
 
     But for the tenths of a second by which the limits keep calls apart.
     """
-    monkeypatch.setattr("almajob.runs.splay.this_host", lambda: "alma-cron-2")
+    monkeypatch.setattr("almajob.runs.start.splay.this_host", lambda: "alma-cron-2")
     found: list[tuple[float, int]] = []
     clock = clocks.system()
 

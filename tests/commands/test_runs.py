@@ -77,7 +77,7 @@ def test_a_start_that_appears_later_is_settled_by_cron(
 ) -> None:
     """In whichever environment it was made; the command that made it still shows the run."""
     simulated.institution.rules.checks_parameters = False
-    monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
+    monkeypatch.setattr("almajob.runs.start.recover.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
     command = ("--env", "production", "run", "--yes", "--allow-unknown", "--job", "M44", "-f", "json")
@@ -102,7 +102,7 @@ def test_a_start_of_a_section_that_was_renamed_is_settled_all_the_same(
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
     start = ("run", "--yes", "--allow-unknown", "--job", "M44", "--run-key", "may", "-f", "json")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("almajob.runs.settle.LOOKS", (2.0,))
+        patched.setattr("almajob.runs.start.recover.LOOKS", (2.0,))
         assert almajob("--env", "production", *start).code == 9
     write_ini(simulated.ini.replace("[production]", "[accounts]\nkind = production"))
     simulated.clock.advance(120)
@@ -134,7 +134,7 @@ def test_two_runs_of_one_start_are_told_by_settle_too(
     """Exit code 9, with both."""
     simulated.institution.rules.checks_parameters = False
     simulated.institution.rules.thresholds = False
-    monkeypatch.setattr("almajob.runs.settle.LOOKS", (2.0,))
+    monkeypatch.setattr("almajob.runs.start.recover.LOOKS", (2.0,))
     simulated.faults.add("reset-after", START)
     simulated.faults.add("listing-lag", "GET /conf/jobs/*", times=None)
     almajob("--env", "sandbox", "run", "--allow-unknown", "--job", "M44", "--run-key", "k")

@@ -453,7 +453,7 @@ def test_a_signal_between_the_start_and_its_result_names_the_run(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("almajob.runs.locks.Locks.hold", interrupted)
+    monkeypatch.setattr("almajob.runs.job_lock.Locks.hold", interrupted)
     done = almajob(*ENV, "-q", "run", "--job", ERP, "--wait")
     run_id = simulated.institution.sandbox.runs()[-1].id
     assert (done.code, done.out) == (130, "")

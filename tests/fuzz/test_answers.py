@@ -18,7 +18,7 @@ from almajob.alma.job_instances import Instance, Submission
 from almajob.alma.models import JobFilter
 from almajob.errors import AlmajobError
 from almajob.jobs import counter_conditions
-from almajob.runs.outcome import judge
+from almajob.runs.evidence.start_outcome import judge
 from almajob.store.ledger_record import State
 from almajob.text import time_format
 from tests.fake_alma import STATUS_TABLE, error, instance, job, started

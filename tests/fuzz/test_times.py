@@ -13,10 +13,10 @@ from almajob.alma.http.retry import retry_pause
 from almajob.alma.job_instances import Submission, parse_time
 from almajob.errors import BrokenOff, NotAlma, Refused
 from almajob.jobs.history import since, until
-from almajob.runs import runkey
-from almajob.runs.expansion import expanded
-from almajob.runs.outcome import judge
-from almajob.runs.parameters import Given, Parameters
+from almajob.runs import run_key
+from almajob.runs.evidence.start_outcome import judge
+from almajob.runs.parameters.parameters import Given, Parameters
+from almajob.runs.parameters.placeholders import expanded
 from almajob.store.ledger_record import State
 from almajob.text import time_format
 from tests.fuzz.choices import NASTY, Choices
@@ -110,11 +110,11 @@ def test_any_parts_make_a_key_that_can_be_a_key(data: bytes) -> None:
     """Of a period, and given by somebody; and a tag that is found by its form."""
     choices = Choices(data)
     text = _text(choices)
-    key = runkey.period_key(choices.one_of(runkey.PERIODS), "lab", "M44", text, _NOW)
-    assert key == runkey.period_key(key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW)
+    key = run_key.period_key(choices.one_of(run_key.PERIODS), "lab", "M44", text, _NOW)
+    assert key == run_key.period_key(key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW)
     try:
         assert options.run_key(text) == text
     except argparse.ArgumentTypeError:
         return
-    assert not runkey.key_problem(text)
-    assert runkey.TAG.fullmatch(runkey.tag_of(text, 1 + choices.below(3), key))
+    assert not run_key.key_problem(text)
+    assert run_key.TAG.fullmatch(run_key.tag_of(text, 1 + choices.below(3), key))

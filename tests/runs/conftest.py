@@ -11,8 +11,8 @@ from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.runs.intention import Means, Place
-from almajob.runs.locks import Locks
+from almajob.runs.job_lock import Locks
+from almajob.runs.start_request import Means, Place
 from almajob.store.ledger import Ledger
 from tests.clocks import FastClock
 from tests.fake_alma import KEY, FakeAlma

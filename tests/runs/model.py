@@ -17,8 +17,8 @@ from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, Parameter
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
-from almajob.runs.intention import Means
-from almajob.runs.locks import Locks
+from almajob.runs.job_lock import Locks
+from almajob.runs.start_request import Means
 from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
 from almajob.store.ledger_record import Record
 from almajob.store.ledger_rows import RowKey, key_hash

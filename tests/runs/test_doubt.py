@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from almajob.errors import OutcomeUnknown, Refused
-from almajob.runs.doubt import earlier_in_doubt, goes_on, in_doubt, is_twice
-from almajob.runs.looking import ABSENT_FOR_GOOD
+from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
+from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, goes_on, in_doubt, is_twice
 from almajob.store.ledger_record import Candidate, Record, State, Step
 from tests.store.test_record import new
 

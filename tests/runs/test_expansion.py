@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Parameter
 from almajob.errors import Refused
-from almajob.runs.expansion import expanded
-from almajob.runs.parameters import Parameters
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.parameters.placeholders import expanded
 
 NOW = datetime(2026, 11, 22, 5, 15, 30, 250_000, tzinfo=timezone(timedelta(hours=1)))
 ENVIRON = {"SET": "9563", "BRACES": "{date:%Y}", "EMPTY": "", "BAD": "a\x1bb", "STRANGE": "\udcff"}

@@ -9,9 +9,9 @@ import pytest
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.errors import Refused
-from almajob.runs import lastpayload
-from almajob.runs.lastpayload import KnownPayload
-from almajob.runs.parameters import Parameters
+from almajob.runs.parameters import payload_history
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.parameters.payload_history import KnownPayload
 from almajob.store.ledger import Ledger
 from tests.runs.realpayloads import PAYLOADS
 
@@ -23,34 +23,34 @@ def _known(*payloads: tuple[Parameter, ...]) -> KnownPayload:
     with tempfile.TemporaryDirectory() as directory:
         ledger = Ledger(Path(directory) / "ledger")
         for sent in payloads:
-            lastpayload.remember(ledger, "sandbox", "M44", sent)
-        found = lastpayload.recall(ledger, "sandbox", "M44")
+            payload_history.remember(ledger, "sandbox", "M44", sent)
+        found = payload_history.recall(ledger, "sandbox", "M44")
     assert found is not None
     return found
 
 
 def _refuse(parameters: tuple[Parameter, ...], *earlier: tuple[Parameter, ...], job: Job = EXPORT) -> None:
     known = _known(*earlier) if earlier else None
-    lastpayload.refuse_unlike(Parameters.of(parameters, "x.xml"), known, job, "almajob --env sandbox")
+    payload_history.refuse_unlike(Parameters.of(parameters, "x.xml"), known, job, "almajob --env sandbox")
 
 
 @pytest.mark.parametrize("job_id", PAYLOADS)
 def test_what_was_kept_is_given_back(ledger: Ledger, job_id: str) -> None:
     """Whole and in order, for each environment and job; of another, nothing."""
-    lastpayload.remember(ledger, "sandbox", job_id, PAYLOADS[job_id])
-    found = lastpayload.recall(ledger, "sandbox", job_id)
+    payload_history.remember(ledger, "sandbox", job_id, PAYLOADS[job_id])
+    found = payload_history.recall(ledger, "sandbox", job_id)
     assert found is not None
     assert found.last == PAYLOADS[job_id]
-    assert lastpayload.recall(ledger, "production", job_id) is None
-    assert lastpayload.recall(ledger, "sandbox", f"{job_id}0") is None
+    assert payload_history.recall(ledger, "production", job_id) is None
+    assert payload_history.recall(ledger, "sandbox", f"{job_id}0") is None
     _refuse(PAYLOADS[job_id], PAYLOADS[job_id])
 
 
 def test_a_start_without_parameters_says_nothing_of_them(ledger: Ledger) -> None:
     """What was known stays known."""
-    lastpayload.remember(ledger, "sandbox", "M44", LAST)
-    lastpayload.remember(ledger, "sandbox", "M44", ())
-    found = lastpayload.recall(ledger, "sandbox", "M44")
+    payload_history.remember(ledger, "sandbox", "M44", LAST)
+    payload_history.remember(ledger, "sandbox", "M44", ())
+    found = payload_history.recall(ledger, "sandbox", "M44")
     assert found is not None
     assert found.last == LAST
 
@@ -58,7 +58,7 @@ def test_a_start_without_parameters_says_nothing_of_them(ledger: Ledger) -> None
 def test_a_ledger_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     """The start stands."""
     (tmp_path / "file").write_text("")
-    lastpayload.remember(Ledger(tmp_path / "file" / "ledger"), "sandbox", "M44", LAST)
+    payload_history.remember(Ledger(tmp_path / "file" / "ledger"), "sandbox", "M44", LAST)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_a_ledger_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_not_known(ledger: Ledger, kept: object) -> None:
     """As another almajob may have kept it; the next start puts it right."""
     ledger.keep_fact("payload:sandbox:M44", kept)
-    assert lastpayload.recall(ledger, "sandbox", "M44") is None
-    lastpayload.remember(ledger, "sandbox", "M44", LAST)
-    found = lastpayload.recall(ledger, "sandbox", "M44")
+    assert payload_history.recall(ledger, "sandbox", "M44") is None
+    payload_history.remember(ledger, "sandbox", "M44", LAST)
+    found = payload_history.recall(ledger, "sandbox", "M44")
     assert found is not None
     assert found.last == LAST
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.pagination import Listing
-from almajob.runs.looking import Finding, Trust, clocks_disagree, is_ahead, judge
+from almajob.runs.evidence.match_instance import Finding, Trust, clocks_disagree, is_ahead, judge
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.store.test_record import new
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from almajob.errors import AlmajobError
-from almajob.runs import settle
-from almajob.runs.intention import Intention, Means, Place, StartOptions
-from almajob.runs.submit import start
+from almajob.runs.start import recover
+from almajob.runs.start.submit import start
+from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger_record import Record, State, is_lawful
 from tests.clocks import FastClock
 from tests.runs.model import (
@@ -102,7 +102,7 @@ class _Starts(RuleBasedStateMachine):
     @rule()
     def cron_looks_again(self) -> None:
         for record in self.ledger.records(lambda row: row.is_open):
-            settle.settle(record, self.place, self._means())
+            recover.settle(record, self.place, self._means())
 
     @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
     @rule(data=st.data())
@@ -114,7 +114,7 @@ class _Starts(RuleBasedStateMachine):
             for item in self.alma.shown
             if self.key_of.get(item.instance.id) == record.run_key and item.instance.id not in taken
         ]
-        settle.resolve(record, self._means(), found=ours[0] if ours else None, by="a person")
+        recover.resolve(record, self._means(), found=ours[0] if ours else None, by="a person")
 
     @invariant()
     def nothing_is_started_twice(self) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from almajob.alma.models import Job
 from almajob.errors import AlmajobError, OutcomeUnknown
-from almajob.runs.intention import Intention, Place, StartOptions
-from almajob.runs.submit import start
+from almajob.runs.start.submit import start
+from almajob.runs.start_request import Intention, Place, StartOptions
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.clocks import FastClock
 from tests.runs.model import (
@@ -317,7 +317,7 @@ def test_a_command_without_a_key_finds_out_what_the_dead_one_did() -> None:
 
 def test_the_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that counts as not made too early is made twice, and the model sees it."""
-    monkeypatch.setattr("almajob.runs.settle.ABSENT_FOR_GOOD", 60.0)
+    monkeypatch.setattr("almajob.runs.start.recover.ABSENT_FOR_GOOD", 60.0)
     late = next(item for item in BEHAVIOURS if item.name == "accepted, dropped, listed after 10 min")
     world = World(late, STRANGERS[0], MANUAL, PRODUCTION, tags_known=True)
     history = _history(world, None)

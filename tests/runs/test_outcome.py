@@ -25,7 +25,13 @@ from almajob.errors import (
     ReadOnly,
     Unreachable,
 )
-from almajob.runs.outcome import REFUSAL_CODES, THRESHOLD_CODES, is_perhaps_a_copys, is_threshold, judge
+from almajob.runs.evidence.start_outcome import (
+    REFUSAL_CODES,
+    THRESHOLD_CODES,
+    is_perhaps_a_copys,
+    is_threshold,
+    judge,
+)
 from almajob.store.ledger_record import State
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.runs.pace import pause, retry_pause
+from almajob.runs.wait.poll_interval import pause, retry_pause
 
 AGES = st.floats(0, 1e7)
 CHANCES = st.floats(0, 1)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from almajob.alma import request_body
 from almajob.alma.models import Parameter
 from almajob.errors import Refused
-from almajob.runs import payload
-from almajob.runs.parameters import Parameters
+from almajob.runs.parameters import payload_file
+from almajob.runs.parameters.parameters import Parameters
 from tests.runs.realpayloads import PART_OF_M18, PAYLOADS
 
 XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
@@ -86,12 +86,12 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
 
 
 def _read(text: str) -> Parameters:
-    return payload.parsed(text.encode(), "x.xml")
+    return payload_file.parsed(text.encode(), "x.xml")
 
 
 def _refused(raw: bytes) -> str:
     with pytest.raises(Refused) as caught:
-        payload.parsed(raw, "x.xml")
+        payload_file.parsed(raw, "x.xml")
     assert caught.value.exit_code == 5
     return caught.value.what
 
@@ -190,7 +190,7 @@ def test_these_texts_reach_every_corner() -> None:
     @given(text=damaged(JOBS))
     def collect(text: str) -> None:
         try:
-            found = payload.parsed(text.encode(), "x")
+            found = payload_file.parsed(text.encode(), "x")
         except Refused as refused:
             counts["refused"] += 1
             said.add(refused.what.partition(": ")[2])
@@ -213,7 +213,7 @@ def test_these_texts_reach_every_corner() -> None:
 
 def _is_value_or_error(raw: bytes) -> None:
     try:
-        found = payload.parsed(raw, "x.xml")
+        found = payload_file.parsed(raw, "x.xml")
     except Refused as refused:
         assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.what), refused.what
         assert "Nothing was sent." in refused.what
@@ -359,14 +359,14 @@ def test_a_prolog_decides_nothing(encoding: str) -> None:
 def test_a_file_without_an_end_is_refused() -> None:
     """No more is read than a payload may have."""
     with pytest.raises(Refused, match="larger than 1 MiB"):
-        payload.read("/dev/zero")
+        payload_file.read("/dev/zero")
 
 
 @pytest.mark.parametrize("name", ["missing.xml", ".", "a\0b"])
 def test_a_file_that_cannot_be_read_is_named(name: str) -> None:
     """With the reason."""
     with pytest.raises(Refused, match="cannot be read; nothing was sent") as caught:
-        payload.read(name)
+        payload_file.read(name)
     assert caught.value.why
 
 
@@ -375,7 +375,7 @@ def test_a_pipe_is_read_as_a_file() -> None:
     reader, writer = os.pipe()
     os.write(writer, b'{"set_id": "7"}')
     os.close(writer)
-    assert payload.read(f"/dev/fd/{reader}").get("set_id") == "7"
+    assert payload_file.read(f"/dev/fd/{reader}").get("set_id") == "7"
     os.close(reader)
 
 
@@ -392,13 +392,13 @@ def test_a_value_that_cannot_be_sent_is_refused(raw: bytes, message: str) -> Non
     """--param note=@x.txt."""
     Path("x.txt").write_bytes(raw)
     with pytest.raises(Refused, match=re.escape(message)):
-        payload.value_from("x.txt", "note")
+        payload_file.value_from("x.txt", "note")
 
 
 def test_a_value_is_the_file_without_its_last_line_break() -> None:
     """One of them; those of Windows become those of Unix."""
     Path("x.txt").write_bytes(b"\xef\xbb\xbf a\r\nb\n\n")
-    assert payload.value_from("x.txt", "note").value == " a\nb\n"
+    assert payload_file.value_from("x.txt", "note").value == " a\nb\n"
 
 
 # --- what stands above, and what is passed over ---
@@ -411,7 +411,7 @@ def test_a_job_file_of_another_runner_is_read(tmp_path: Path) -> None:
         f"Add titles to collection\n\n45 23 * * *\n\nPOST /almaws/v1/conf/jobs/M50215?op=run\n\n"
         f"{request_body.to_xml(PAYLOADS['M50215'])}\n"
     )
-    found = payload.read(str(file))
+    found = payload_file.read(str(file))
     assert (found.job_id, found.sent) == ("M50215", PAYLOADS["M50215"])
     assert found.job_source == f"{file}, line 5"
     assert found.given[0].source == f"{file}, line 9"

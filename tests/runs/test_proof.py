@@ -11,7 +11,7 @@ from werkzeug import Response
 
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused, NotAlma
-from almajob.runs.proof import Proof, current, refuse_contradiction
+from almajob.runs.start.environment_check import Proof, current, refuse_contradiction
 from almajob.store.ledger import Ledger
 from tests.fake_alma import FakeAlma, answer, error
 

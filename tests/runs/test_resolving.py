@@ -7,9 +7,9 @@ from werkzeug import Response
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused, Unreachable, UsageError
-from almajob.runs.intention import Intention, Means, StartOptions
-from almajob.runs.parameters import Parameters
-from almajob.runs.resolving import intention
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.start.resolve_request import intention
+from almajob.runs.start_request import Intention, Means, StartOptions
 from tests.fake_alma import FakeAlma
 from tests.runs.conftest import LAB
 

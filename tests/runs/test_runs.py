@@ -15,8 +15,8 @@ from almajob.alma.models import Code
 from almajob.errors import Refused
 from almajob.jobs.job_lookup import Catalogue
 from almajob.jobs.status_descriptions import StatusTable
-from almajob.runs.runs import Runs
-from almajob.runs.starts import Starts
+from almajob.runs.run_service import Runs
+from almajob.runs.start.start_service import Starts
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
@@ -134,7 +134,7 @@ def test_an_interrupted_wait_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("almajob.runs.wait.Wait.follow", interrupted)
+    monkeypatch.setattr("almajob.runs.wait.poller.Wait.follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.follow(run)
     assert "The job goes on in Alma. Resume: almajob --env lab wait --id 77" in caplog.text

@@ -17,8 +17,8 @@ from almajob.config.saved_runs import directory, named
 from almajob.config.settings import Options, load
 from almajob.context import Context
 from almajob.errors import AlmajobError, ConfigurationError, Refused
-from almajob.runs import saved
-from almajob.runs.saving import write
+from almajob.runs import saved_run
+from almajob.runs.save_run import write
 from almajob.system.private_files import make_private
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
@@ -29,7 +29,7 @@ THESES = "Theses without a call number"
 SAVE = ("--env", "sandbox", "run", "--job", "M44", "--set", THESES)
 
 
-def _read(environment: str = "sandbox", name: str = "a") -> saved.SavedRun:
+def _read(environment: str = "sandbox", name: str = "a") -> saved_run.SavedRun:
     with Context(Options(env=environment)) as context:
         return context.saved_runs.read(name)
 
@@ -204,7 +204,7 @@ def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
     sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("parameter", "\u202e'\""))
     said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
     path = write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), parameters=sent, said=said)
-    found = saved.read(named(settings, "n"), "sandbox", settings.check_trust)
+    found = saved_run.read(named(settings, "n"), "sandbox", settings.check_trust)
     assert (found.job, found.parameters.sent) == ("M44", sent)
     assert found.job_name in (name, "")
     assert bool(found.job_name) is (name not in (" a ", "é\u202ex"))

@@ -8,7 +8,7 @@ from werkzeug import Response
 from almajob.alma.client import Alma
 from almajob.alma.models import Code, Job
 from almajob.errors import KeyRefused, Refused, Unreachable
-from almajob.runs import sets
+from almajob.runs.parameters import set_check
 from tests.fake_alma import FakeAlma, answer, error
 
 EXPORT = Job("M44", "Export records", Code("MANUAL"), content=Code("BIB_MMS", "All Titles"))
@@ -27,7 +27,7 @@ def _set(content: str = "BIB_MMS", members: object = 3) -> dict[str, object]:
 def test_a_set_that_fits_is_given(connection: Alma, alma: FakeAlma, content: str, members: object) -> None:
     """Titles of any kind fit a job on titles; what nobody knows is not held against it."""
     alma.on("GET /sets/7", _set(content, members))
-    found = sets.check(connection, EXPORT, "7")
+    found = set_check.check(connection, EXPORT, "7")
     assert found is not None
     assert (found.name, found.members) == ("Theses", int(str(members)) if members else None)
 
@@ -37,14 +37,14 @@ def test_a_set_of_other_records_is_refused(connection: Alma, alma: FakeAlma, con
     """With what it is of, and what the job works on."""
     alma.on("GET /sets/7", _set(content))
     with pytest.raises(Refused, match=r"The set 'Theses' \(7\) does not fit") as caught:
-        sets.check(connection, EXPORT, "7")
+        set_check.check(connection, EXPORT, "7")
     assert f"It is of Kind ({content}); 'Export records' works on All Titles (BIB_MMS)." in caught.value.why
 
 
 def test_a_job_with_a_content_of_its_own_takes_any_set(connection: Alma, alma: FakeAlma) -> None:
     """Real jobs have such contents; they say nothing about sets."""
     alma.on("GET /sets/7", _set("ITEM"))
-    assert sets.check(connection, IMPORT, "7")
+    assert set_check.check(connection, IMPORT, "7")
 
 
 @pytest.mark.parametrize("members", [0, "0"])
@@ -52,33 +52,33 @@ def test_an_empty_set_is_refused(connection: Alma, alma: FakeAlma, members: obje
     """Zero as a number, or as text."""
     alma.on("GET /sets/7", _set(members=members))
     with pytest.raises(Refused, match="has no members; nothing was sent"):
-        sets.check(connection, EXPORT, "7")
+        set_check.check(connection, EXPORT, "7")
 
 
 @pytest.mark.parametrize("set_id", ["", "Null", " 7", "7\n", "../users/1", "\uff17"])
 def test_what_is_no_id_is_not_asked_for(connection: Alma, set_id: str) -> None:
     """Nothing crosses the wire."""
     with pytest.raises(Refused, match="set_id is"):
-        sets.check(connection, EXPORT, set_id)
+        set_check.check(connection, EXPORT, set_id)
 
 
 def test_a_job_on_a_set_is_not_started_without_one() -> None:
     """Where Alma says what kind of set; of others nobody can tell."""
     with pytest.raises(Refused, match=r"works on a set of All Titles \(BIB_MMS\)") as caught:
-        sets.refuse_missing(EXPORT)
+        set_check.refuse_missing(EXPORT)
     assert "--set NAME" in caught.value.cure
-    sets.refuse_missing(IMPORT)
-    sets.refuse_missing(Job("S1", "ERP", Code("SCHEDULED"), content=Code("BIB_MMS")))
+    set_check.refuse_missing(IMPORT)
+    set_check.refuse_missing(Job("S1", "ERP", Code("SCHEDULED"), content=Code("BIB_MMS")))
 
 
 def test_a_set_that_is_not_there_is_refused(connection: Alma, alma: FakeAlma) -> None:
     """With Alma's own words; another failure of the call is that failure."""
     alma.on("GET /sets/7", answer(error("60107", "Invalid set ID."), 400), answer(error("FORBIDDEN"), 403))
     with pytest.raises(Refused, match="There is no set 7 here") as caught:
-        sets.check(connection, EXPORT, "7")
+        set_check.check(connection, EXPORT, "7")
     assert "60107" in str(caught.value)
     with pytest.raises(KeyRefused):
-        sets.check(connection, EXPORT, "7")
+        set_check.check(connection, EXPORT, "7")
 
 
 def _listed(*names: str) -> dict[str, object]:
@@ -91,7 +91,7 @@ def _listed(*names: str) -> dict[str, object]:
 def test_a_set_is_found_by_exactly_its_name(connection: Alma, alma: FakeAlma) -> None:
     """Alma finds words; blanks are asked for as underscores."""
     alma.on("GET /sets", _listed("My sets", "My set", "Not my set"))
-    assert sets.find(connection, "My set").id == "1"
+    assert set_check.find(connection, "My set").id == "1"
     assert alma.requests[0].args["q"] == "name~My_set"
 
 
@@ -99,24 +99,24 @@ def test_a_set_is_found_by_exactly_its_name(connection: Alma, alma: FakeAlma) ->
 def test_a_name_with_other_signs_is_looked_for_in_all(connection: Alma, alma: FakeAlma, name: str) -> None:
     """Nobody says how Alma's query takes them."""
     alma.on("GET /sets", _listed("other", name))
-    assert sets.find(connection, name).id == "1"
+    assert set_check.find(connection, name).id == "1"
     assert "q=" not in alma.calls("GET")[0]
 
 
 def test_where_the_words_find_nothing_all_are_looked_through(connection: Alma, alma: FakeAlma) -> None:
     """An answer without the set, and a query that Alma refuses."""
     alma.on("GET /sets", _listed(), _listed("My set"), answer(error("60106"), 400), _listed("My set"))
-    assert [sets.find(connection, "My set").id for _ in range(2)] == ["0", "0"]
+    assert [set_check.find(connection, "My set").id for _ in range(2)] == ["0", "0"]
 
 
 def test_no_set_and_several_sets_are_refused(connection: Alma, alma: FakeAlma) -> None:
     """With the nearest names, or the ids."""
     alma.on("GET /sets", _listed("My sets"), _listed("My sets"), _listed("My set", "My set"))
     with pytest.raises(Refused, match="There is no set 'My set'") as caught:
-        sets.find(connection, "My set")
+        set_check.find(connection, "My set")
     assert "'My sets'" in caught.value.why
     with pytest.raises(Refused, match="2 sets are called 'My set'") as caught:
-        sets.find(connection, "My set")
+        set_check.find(connection, "My set")
     assert "0 (ITEM); 1 (ITEM)" in caught.value.why
 
 
@@ -124,4 +124,4 @@ def test_an_alma_that_is_away_is_not_a_missing_set(connection: Alma, alma: FakeA
     """Exit code 6: nothing was started."""
     alma.on("GET /sets/7", Response("<html>", 502))
     with pytest.raises(Unreachable):
-        sets.check(connection, EXPORT, "7")
+        set_check.check(connection, EXPORT, "7")

@@ -9,7 +9,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.runs import splay
+from almajob.runs.start import splay
 
 SECONDS = st.just(0.0) | st.floats(0.001, 10 * 366 * 86400)
 
@@ -45,7 +45,7 @@ def test_names_are_not_run_together() -> None:
 
 def test_the_host_is_the_same_in_every_process() -> None:
     """Python's own hash is not."""
-    program = "from almajob.runs.splay import *; h = this_host(); print(splay(h, 'lab', 'M44', 300))"
+    program = "from almajob.runs.start.splay import *; h = this_host(); print(splay(h, 'lab', 'M44', 300))"
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True

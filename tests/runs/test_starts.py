@@ -14,12 +14,12 @@ from werkzeug import Response
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import Catalogue
-from almajob.runs import starts as starts_module
-from almajob.runs.doubt import is_twice
-from almajob.runs.intention import StartOptions
-from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
-from almajob.runs.records import find_record, listed
-from almajob.runs.starts import Starts
+from almajob.runs.evidence.unknown_outcome import is_twice
+from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
+from almajob.runs.ledger_queries import find_record, listed
+from almajob.runs.start import start_service as starts_module
+from almajob.runs.start.start_service import Starts
+from almajob.runs.start_request import StartOptions
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Certainty, Record, State, checksum
@@ -206,7 +206,7 @@ def test_a_run_is_held_though_somebody_asks_at_that_moment(
             os.close(asking)
         flock(descriptor, operation)
 
-    monkeypatch.setattr("almajob.runs.locks._GLANCE", 30.0)
+    monkeypatch.setattr("almajob.runs.job_lock._GLANCE", 30.0)
     monkeypatch.setattr(fcntl, "flock", until_it_is_answered)
     locks.hold("run")
     assert locks.is_held("run")

@@ -27,15 +27,15 @@ from almajob.errors import (
     Refused,
     Unreachable,
 )
-from almajob.runs import settle, submit
-from almajob.runs.intention import Intention, Means, Place, StartOptions
-from almajob.runs.outcome import REFUSAL_CODES
-from almajob.runs.parameters import Parameters
-from almajob.runs.plan import Plan
-from almajob.runs.plan import plan as plan_of
-from almajob.runs.prepare import with_key
-from almajob.runs.runkey import tags_of
-from almajob.runs.slots import NoSlot
+from almajob.runs.evidence.start_outcome import REFUSAL_CODES
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.run_key import tags_of
+from almajob.runs.start import recover, submit
+from almajob.runs.start.dry_run import Plan
+from almajob.runs.start.dry_run import plan as plan_of
+from almajob.runs.start.preflight import with_key
+from almajob.runs.start.start_limits import NoSlot
+from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.clocks import FastClock
@@ -409,7 +409,7 @@ def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
     assert "Candidates: 77 of" in caught.value.why
     assert len(alma.calls("POST")) == 1
     (record,) = ledger.records(lambda row: row.is_open)
-    settle.resolve(record, means, found=None, by="a person")
+    recover.resolve(record, means, found=None, by="a person")
     assert _start(means, run_key="k").instance_id == "78"
 
 
@@ -1195,7 +1195,7 @@ def test_looks_that_take_long_do_not_add_up(
         time.slept += 20
         return all_instances(*args, **kwargs)
 
-    monkeypatch.setattr("almajob.runs.settle.all_instances", slow)
+    monkeypatch.setattr("almajob.runs.start.recover.all_instances", slow)
     alma.on("POST /jobs/S1", Response("<html>", 502))
     begun = time.elapsed()
     with pytest.raises(OutcomeUnknown):

@@ -14,8 +14,8 @@ import pytest
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, QuotaUsedUp, Unreachable
-from almajob.runs.followed import OUTAGE, Followed, Over, WaitOptions
-from almajob.runs.wait import LOOKS_PER_SECOND, Wait
+from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
+from almajob.runs.wait.watched_run import OUTAGE, Followed, Over, WaitOptions
 from almajob.system.clock import Clock
 from tests.benchmarks.polling import cost
 from tests.clocks import FastClock

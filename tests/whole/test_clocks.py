@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from almajob.jobs.history import since, until
-from almajob.runs.runkey import period_key
+from almajob.runs.run_key import period_key
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator

@@ -16,7 +16,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmajobError
-from almajob.runs.outcome import judge
+from almajob.runs.evidence.start_outcome import judge
 from almajob.store.ledger_record import State
 from tests.conftest import Run
 from tests.fake_alma import KEY

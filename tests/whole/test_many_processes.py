@@ -14,7 +14,7 @@ from pathlib import Path
 from almajob.app import main
 from almajob.config.settings import Options
 from almajob.context import Context
-from almajob.runs.intention import StartOptions
+from almajob.runs.start_request import StartOptions
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs.outcome import Outcome
+from almajob.runs.evidence.start_outcome import Outcome
 from almajob.store.ledger_record import State
 from tests.whole.torture import KINDS, Step, Torture
 from tests.whole.tortured import SUBJECTS, Bench, bench, play, steps_of
@@ -126,7 +126,8 @@ def test_the_torture_can_fail(walks: Walks, monkeypatch: pytest.MonkeyPatch) -> 
     """A start without an answer that counts as not made is denied, and then made twice."""
     assert walks.steps("run")
     monkeypatch.setattr(
-        "almajob.runs.submit.judge", lambda _job, error: Outcome(State.NOT_STARTED, "no answer", error=error)
+        "almajob.runs.start.submit.judge",
+        lambda _job, error: Outcome(State.NOT_STARTED, "no answer", error=error),
     )
     with pytest.raises(AssertionError):
         walks.walk("run", "receive")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from almajob.alma.job_instances import Instance
 from almajob.alma.pagination import Listing
-from almajob.runs.runkey import TAG
+from almajob.runs.run_key import TAG
 from almajob.store.ledger_record import Candidate, Certainty, Record, State
 
 LOOKS = (2.0, 5.0, 10.0, 18.0, 31.0, 51.0, 81.0, 120.0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from almajob.errors import ReadOnly, Refused
-from almajob.runs.intention import Place, StartOptions
-from almajob.runs.parameters import Given
-from almajob.runs.prepare import Ready
+from almajob.runs.parameters.parameters import Given
+from almajob.runs.start.preflight import Ready
+from almajob.runs.start_request import Place, StartOptions
 from almajob.text.sanitize import visible
 
 _LONGEST_VALUE = 200

@@ -15,13 +15,13 @@ from almajob.errors import AlmajobError, AlmaRefused, Refused
 from almajob.jobs.job_lookup import JOB_ID
 from almajob.jobs.status_descriptions import StatusTable
 from almajob.jobs.success_policy import Policy
-from almajob.runs.followed import Displaying, Followed, WaitOptions, lines
-from almajob.runs.following import Following, about_run, of_job
-from almajob.runs.intention import StartOptions
-from almajob.runs.parameters import Parameters
+from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run import Run
-from almajob.runs.starts import Starts
-from almajob.runs.wait import SPACING
+from almajob.runs.start.start_service import Starts
+from almajob.runs.start_request import StartOptions
+from almajob.runs.wait.follower import Following, about_run, of_job
+from almajob.runs.wait.poller import SPACING
+from almajob.runs.wait.watched_run import Displaying, Followed, WaitOptions, lines
 from almajob.store.ledger_record import Record
 from almajob.system import clock as clocks
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from almajob.errors import Refused
 from almajob.jobs.job_lookup import JOB_ID
-from almajob.runs import jsonpayload, xmlpayload
-from almajob.runs.parameters import Given, Parameters, problem_with
-from almajob.runs.payloaderror import PayloadError
+from almajob.runs.parameters import payload_json, payload_xml
+from almajob.runs.parameters.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters.payload_error import PayloadError
 from almajob.system.input_files import read_given
 
 LOG = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def _parsed(text: str, source: str) -> Parameters:
     heading = _heading(text[: first.start()].split("\n"), source)
     # The lines above stay, empty, so that those of the payload keep their numbers.
     payload = "\n" * begin + text[first.start() :]
-    read_one = xmlpayload.parsed if first[0].endswith("<") else jsonpayload.parsed
+    read_one = payload_xml.parsed if first[0].endswith("<") else payload_json.parsed
     found = read_one(payload, source)
     if heading.job_id and found.job_id and heading.job_id != found.job_id:
         raise PayloadError(

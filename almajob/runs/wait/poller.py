@@ -15,8 +15,8 @@ from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.alma.job_instances import Instance
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, CallsUsedUp, NotAlma, Unreachable
-from almajob.runs import pace
-from almajob.runs.followed import Display, Followed, Lines, Over, WaitOptions
+from almajob.runs.wait import poll_interval
+from almajob.runs.wait.watched_run import Display, Followed, Lines, Over, WaitOptions
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from almajob.system.deadline import SLICE
@@ -199,11 +199,11 @@ class Wait:
 
     def _pause(self, run: Followed) -> float:
         if run.failures:
-            return pace.retry_pause(run.failures, self.chance)
+            return poll_interval.retry_pause(run.failures, self.chance)
         if self.options.interval is not None:
             return self.options.interval
-        usual = pace.pause(run.age, self.chance, run.earlier)
-        return pace.thrifty(usual) if self.is_thrifty() else usual
+        usual = poll_interval.pause(run.age, self.chance, run.earlier)
+        return poll_interval.thrifty(usual) if self.is_thrifty() else usual
 
     def _plan(self, run: Followed, due: float) -> None:
         """Put a run on the schedule; the last look is at the time limit itself."""

@@ -15,10 +15,12 @@ from almajob.alma.pagination import Listing, all_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
 from almajob.jobs.job_lookup import reread
-from almajob.runs import lastpayload, prior, proof, runkey, sets, settle, slots
-from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.looking import candidate, is_by_api
-from almajob.runs.parameters import SET_ID, Parameters
+from almajob.runs import run_key
+from almajob.runs.evidence.match_instance import candidate, is_by_api
+from almajob.runs.parameters import payload_history, set_check
+from almajob.runs.parameters.parameters import SET_ID, Parameters
+from almajob.runs.start import environment_check, idempotency, recover, start_limits
+from almajob.runs.start_request import Intention, Means, Place
 from almajob.store.ledger import LONGEST_MEMORY, Gap
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from almajob.text import time_format
@@ -26,7 +28,7 @@ from almajob.text import time_format
 LOG = logging.getLogger(__name__)
 
 _UNKNOWN_OFFSET = 3600.0
-_DAY = 24 * slots.HOUR
+_DAY = 24 * start_limits.HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,10 @@ def drafted(intention: Intention, place: Place, means: Means) -> Record:
         ConfigurationError: the key leads to another environment.
     """
     now = means.clock.now()
-    found = proof.current(means.alma, means.ledger, place.identity, now)
-    proof.refuse_contradiction(found, place.environment, place.kind)
+    found = environment_check.current(means.alma, means.ledger, place.identity, now)
+    environment_check.refuse_contradiction(found, place.environment, place.kind)
     return Record(
-        id=runkey.record_id(time_format.local(now)),
+        id=run_key.record_id(time_format.local(now)),
         environment=place.environment,
         institution=found.institution,
         job_id=intention.job.id,
@@ -91,9 +93,9 @@ def with_key(intention: Intention, place: Place, now: float) -> Intention:
     if options.run_key:
         return replace(intention, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(intention, run_key=runkey.random_key(job_id, time_format.local(now)))
+        return replace(intention, run_key=run_key.random_key(job_id, time_format.local(now)))
     hashed = intention.parameters.fingerprint
-    key = runkey.period_key(options.once_per, place.environment, job_id, hashed, time_format.local(now))
+    key = run_key.period_key(options.once_per, place.environment, job_id, hashed, time_format.local(now))
     return replace(intention, run_key=key, is_named=True)
 
 
@@ -109,8 +111,8 @@ def prepared(
         AlmajobError: something speaks against it; nothing was started.
     """
     job = reread(means.alma, intention.job, place.environment)
-    has_tag = place.has_tags and runkey.takes_tag(job)
-    tag, earlier_tag = runkey.tags_of(draft) if has_tag else ("", "")
+    has_tag = place.has_tags and run_key.takes_tag(job)
+    tag, earlier_tag = run_key.tags_of(draft) if has_tag else ("", "")
     draft = replace(draft, tag=tag)
     before = means.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
@@ -128,7 +130,7 @@ def prepared(
     found_set = check_payload(intention, job, place, means)
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
-    sent = runkey.tagged(job, intention.parameters.sent, tag)
+    sent = run_key.tagged(job, intention.parameters.sent, tag)
     return Ready(record, intention.parameters, sent, found_set, recent, alma_now, elapsed)
 
 
@@ -148,8 +150,10 @@ def refuse_if_full(ready: Ready, place: Place, means: Means, records: Sequence[R
         NoSlot: one of Alma's limits is reached; another time it may go.
     """
     if place.has_limits:
-        others = slots.perhaps_running(records, ready.record.job_id, means.clock.now())
-        slots.refuse_if_full(ready.instances, others, ready.clock, lambda record: _is_running(record, means))
+        others = start_limits.perhaps_running(records, ready.record.job_id, means.clock.now())
+        start_limits.refuse_if_full(
+            ready.instances, others, ready.clock, lambda record: _is_running(record, means)
+        )
 
 
 def check_payload(intention: Intention, job: Job, place: Place, means: Means) -> Set | None:
@@ -167,11 +171,11 @@ def check_payload(intention: Intention, job: Job, place: Place, means: Means) ->
     parameters = intention.parameters
     set_id = parameters.get(SET_ID)
     if not intention.options.allow_unknown:
-        known = lastpayload.recall(means.ledger, place.environment, job.id)
-        lastpayload.refuse_unlike(parameters, known, job, place.program)
+        known = payload_history.recall(means.ledger, place.environment, job.id)
+        payload_history.refuse_unlike(parameters, known, job, place.program)
         if set_id is None:
-            sets.refuse_missing(job)
-    return None if set_id is None else sets.check(means.alma, job, set_id)
+            set_check.refuse_missing(job)
+    return None if set_id is None else set_check.check(means.alma, job, set_id)
 
 
 def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listing, bool]:
@@ -184,7 +188,7 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listin
     may_be_lost = bool(draft.tag) and draft.is_named
     since = _may_lack_since(draft, means, now) if may_be_lost else now
     listing = _listed(intention, means, now, since)
-    if listing.clock is not None and abs(listing.clock - now) > slots.HOUR:
+    if listing.clock is not None and abs(listing.clock - now) > start_limits.HOUR:
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
         LOG.warning("This machine's clock is %s %s Alma's.", time_format.length(abs(off)), direction)
@@ -226,9 +230,9 @@ def _may_lack_since(draft: Record, means: Means, now: float) -> float:
 def _has_unknown_tag(draft: Record, listing: Listing, means: Means) -> bool:
     """Whether a run was started by almajob of which this ledger knows nothing."""
     tagged = {
-        item.id for item in listing.instances if runkey.TAG.search(item.name.replace(draft.job_name, ""))
+        item.id for item in listing.instances if run_key.TAG.search(item.name.replace(draft.job_name, ""))
     }
-    return bool(tagged) and not tagged <= {other.instance_id for other in settle.others_of(draft, means)}
+    return bool(tagged) and not tagged <= {other.instance_id for other in recover.others_of(draft, means)}
 
 
 def _listed(intention: Intention, means: Means, now: float, since: float) -> Listing:
@@ -236,7 +240,7 @@ def _listed(intention: Intention, means: Means, now: float, since: float) -> Lis
     options, today = intention.options, time_format.local(now).date()
     waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
     wished = time_format.local(now - waited).date()
-    first = min(runkey.first_day(options.once_per, wished), time_format.local(since).date())
+    first = min(run_key.first_day(options.once_per, wished), time_format.local(since).date())
     return all_instances(means.alma, intention.job.id, since=first, until=today + timedelta(days=2))
 
 
@@ -244,7 +248,7 @@ def _begin(intention: Intention, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
     wished = intention.options.wished_at
     today = time_format.local(now if wished is None else wished).date()
-    first = runkey.first_day(intention.options.once_per, today) + timedelta(days=1)
+    first = run_key.first_day(intention.options.once_per, today) + timedelta(days=1)
     return datetime(first.year, first.month, first.day).timestamp()
 
 
@@ -263,13 +267,13 @@ def _lost(
     gap = means.ledger.gap(draft.created)
     if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
         return None
-    if draft.tag and settle.tags_shown(draft.job_id, place, means):
+    if draft.tag and recover.tags_shown(draft.job_id, place, means):
         return None
     slack = _DAY + off
     if intention.options.once_per and _begin(intention, draft.created) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
-    if any(record.created >= gap.lost_until for record in prior.of_same_key(draft, records)):
+    if any(record.created >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
         return None
     since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slack
     until = gap.lost_until + slack
@@ -278,7 +282,7 @@ def _lost(
         time_format.local(until).date() + timedelta(days=1),
     )
     listing = _complete(all_instances(means.alma, draft.job_id, since=days[0], until=days[1]))
-    known = {record.instance_id for record in settle.others_of(draft, means)}
+    known = {record.instance_id for record in recover.others_of(draft, means)}
     found = [
         item
         for item in listing.instances

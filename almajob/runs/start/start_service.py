@@ -14,15 +14,16 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import Catalogue, reread
-from almajob.runs import lastpayload, plan, prior, proof, resolving, settle, submit
-from almajob.runs.guard import Unconfirmed, refuse_typed
-from almajob.runs.intention import Intention, Means, Place, StartOptions
-from almajob.runs.locks import LOCK_WAIT, Locks, job_locks
-from almajob.runs.parameters import Parameters
-from almajob.runs.plan import Plan
-from almajob.runs.prepare import check_payload
-from almajob.runs.records import SHORT_WAIT, Known, is_of, kept_key, known, process_id, recall
-from almajob.runs.runkey import key_in
+from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
+from almajob.runs.ledger_queries import SHORT_WAIT, Known, is_of, kept_key, known, process_id, recall
+from almajob.runs.parameters import payload_history
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.run_key import key_in
+from almajob.runs.start import dry_run, environment_check, idempotency, recover, resolve_request, submit
+from almajob.runs.start.confirmation import Unconfirmed, refuse_typed
+from almajob.runs.start.dry_run import Plan
+from almajob.runs.start.preflight import check_payload
+from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, State
 from almajob.store.ledger_rows import key_hash
@@ -102,7 +103,7 @@ class Starts:
             AlmajobError: it would be refused.
         """
         options = self._under_kept_key(options)
-        return plan.plan(self._intention(job, parameters, options), self._place, self._means)
+        return dry_run.plan(self._intention(job, parameters, options), self._place, self._means)
 
     def check(self, job: str, parameters: _Wanted, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
@@ -118,7 +119,7 @@ class Starts:
     def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
         """Find a job, and with which parameters it was started from here last; None if that is not known."""
         found = self._find(job)
-        known = lastpayload.recall(self._ledger, self._environment, found.id)
+        known = payload_history.recall(self._ledger, self._environment, found.id)
         return found, None if known is None else known.last
 
     def settle(self, record: Record) -> Record:
@@ -132,7 +133,7 @@ class Starts:
             found = self._current(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
-                found = settle.settle(found, self._place, self._means)
+                found = recover.settle(found, self._place, self._means)
         return found
 
     def resolve(self, record: Record, *, instance_id: str = "", by: str) -> Record:
@@ -158,12 +159,12 @@ class Starts:
             found = None
             if instance_id:
                 self._refuse_elsewhere(current)
-                found = settle.run_for(current, instance_id, self._means)
-            return settle.resolve(current, self._means, found=found, by=by)
+                found = recover.run_for(current, instance_id, self._means)
+            return recover.resolve(current, self._means, found=found, by=by)
 
     def learn(self, record: Record, instance: Instance) -> None:
         """Learn from a run whether Alma shows tags."""
-        settle.learn_tags(record, instance, self._place, self._means)
+        recover.learn_tags(record, instance, self._place, self._means)
 
     def process_id(self, text: str) -> str:
         """Give the Process ID that a text stands for, as ``records.process_id``."""
@@ -256,7 +257,7 @@ class Starts:
             intention = replace(intention, options=agreed)
 
     def _intention(self, job: str, parameters: _Wanted, options: StartOptions) -> Intention:
-        return resolving.intention(job, parameters, options, self._find, self._place, self._means)
+        return resolve_request.intention(job, parameters, options, self._find, self._place, self._means)
 
     def _under_kept_key(self, options: StartOptions) -> StartOptions:
         if not options.run_key:
@@ -264,7 +265,7 @@ class Starts:
         return replace(options, run_key=kept_key(self._ledger, options.run_key, self._environment))
 
     def _find(self, text: str) -> Job:
-        return resolving.find_job(text, self._make_catalogue, self._ledger, self._environment)
+        return resolve_request.find_job(text, self._make_catalogue, self._ledger, self._environment)
 
     def _under(self, run_key: str) -> list[Record]:
         """Give what the ledger has under a run key, oldest first; nothing where it cannot be read."""
@@ -278,8 +279,8 @@ class Starts:
 
     def _refuse_elsewhere(self, record: Record) -> None:
         means = self._means
-        found = proof.current(means.alma, means.ledger, self._place.identity, means.clock.now())
-        prior.refuse_elsewhere(record, self._called(record, found.institution))
+        found = environment_check.current(means.alma, means.ledger, self._place.identity, means.clock.now())
+        idempotency.refuse_elsewhere(record, self._called(record, found.institution))
 
     def _refuse_other_alma(self, record: Record) -> None:
         """Refuse to look here for a run that was started elsewhere; asks nothing of Alma.
@@ -289,8 +290,8 @@ class Starts:
         """
         if not self._identity:
             return
-        known = proof.recall(self._ledger, self._identity)
-        if not prior.is_here(record, self._called(record, known.institution if known else "")):
+        known = environment_check.recall(self._ledger, self._identity)
+        if not idempotency.is_here(record, self._called(record, known.institution if known else "")):
             raise Refused(
                 f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
                 f"of [{record.environment}], perhaps in another institution.",

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from almajob.alma.job_instances import Instance
 from almajob.errors import Refused
-from almajob.runs.looking import is_by_api
+from almajob.runs.evidence.match_instance import is_by_api
 from almajob.store.ledger_record import Record
 from almajob.text import time_format
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from almajob.runs.parameters import Given, Parameters, problem_with
-from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
+from almajob.runs.parameters.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters.payload_error import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 
 # All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")

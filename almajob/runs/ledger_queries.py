@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from almajob.alma.status_codes import is_good
 from almajob.errors import AlmajobError, Refused
-from almajob.runs.doubt import in_doubt
-from almajob.runs.runkey import key_in, normal_key
+from almajob.runs.evidence.unknown_outcome import in_doubt
+from almajob.runs.run_key import key_in, normal_key
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, alma_of
 from almajob.store.ledger_rows import key_hash

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmaError, CallsUsedUp, Refused, Unreachable, UsageError
 from almajob.jobs.job_lookup import Catalogue
-from almajob.runs import sets
-from almajob.runs.intention import Intention, Means, Place, StartOptions
-from almajob.runs.parameters import SET_ID, Given, Parameters
-from almajob.runs.prepare import with_key
+from almajob.runs.parameters import set_check
+from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
+from almajob.runs.start.preflight import with_key
+from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import checksum
 from almajob.text.redaction import is_shown_in
@@ -121,7 +121,7 @@ def _set_id(name: str, means: Means, environment: str) -> str:
     """
     fact = f"set:{environment}:{checksum(name)[:16]}"
     try:
-        found = sets.find(means.alma, name).id
+        found = set_check.find(means.alma, name).id
     except _NO_ANSWER as error:
         kept = means.ledger.fact(fact)
         if not isinstance(kept, str):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from almajob.alma.client import StartRequest
-from almajob.runs import prior
-from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
-from almajob.runs.submit import earlier, read
+from almajob.runs.start import idempotency
+from almajob.runs.start.preflight import Ready, drafted, prepared, refuse_if_full
+from almajob.runs.start.submit import earlier, read
+from almajob.runs.start_request import Intention, Means, Place
 from almajob.store.ledger_record import Record, State
 
 
@@ -39,7 +39,7 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
     # A ledger that cannot be written would stop the start.
     means.ledger.keep_fact("planned", draft.created)
     records = read(draft, means)
-    for record in prior.open_of_job(draft, records):
+    for record in idempotency.open_of_job(draft, records):
         if record.state is not State.PREPARED:
             return Plan("look first for an earlier start of the job that is in doubt", record)
     same, attempt = earlier(intention, draft, records, place, means)

@@ -26,11 +26,11 @@ from almajob.errors import (
     Unreachable,
 )
 from almajob.jobs.success_policy import Policy
-from almajob.runs.doubt import goes_on
-from almajob.runs.followed import Displaying, Followed, Over, WaitOptions
+from almajob.runs.evidence.unknown_outcome import goes_on
 from almajob.runs.run import Run, several
-from almajob.runs.starts import Starts
-from almajob.runs.wait import Wait
+from almajob.runs.start.start_service import Starts
+from almajob.runs.wait.poller import Wait
+from almajob.runs.wait.watched_run import Displaying, Followed, Over, WaitOptions
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
 from almajob.system.signals import held

@@ -8,9 +8,9 @@ from almajob.alma.client import Alma
 from almajob.alma.models import Job
 from almajob.errors import UsageError
 from almajob.jobs.success_policy import Policy
-from almajob.runs.locks import LOCK_WAIT, Locks
-from almajob.runs.parameters import Parameters
-from almajob.runs.runkey import PERIODS, key_problem
+from almajob.runs.job_lock import LOCK_WAIT, Locks
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.run_key import PERIODS, key_problem
 from almajob.store.ledger import Ledger
 from almajob.system import clock as clocks
 

@@ -14,11 +14,11 @@ from almajob.config.ini_sections import RUN_HEADING, of_runs, run_name_problem
 from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
-from almajob.runs import saved
-from almajob.runs.intention import StartOptions
-from almajob.runs.parameters import Parameters
-from almajob.runs.saved import ID_AND_NAME, SavedRun
-from almajob.runs.starts import Starts
+from almajob.runs import saved_run
+from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.saved_run import ID_AND_NAME, SavedRun
+from almajob.runs.start.start_service import Starts
+from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
 from almajob.system.file_lock import Held, locked
 from almajob.text.sanitize import visible
@@ -56,7 +56,7 @@ class SavedRuns:
             ConfigurationError: it is wrong, says no job for this environment, or is not to be trusted.
         """
         found = saved_settings.named(self._settings, name)
-        run = saved.read(found, self._environment(), self._settings.check_trust)
+        run = saved_run.read(found, self._environment(), self._settings.check_trust)
         if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
             found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
         return run
@@ -91,7 +91,7 @@ class SavedRuns:
         """
         found = self.listed()
         for each, environment in found:
-            saved.read(each, environment, self._settings.check_trust)
+            saved_run.read(each, environment, self._settings.check_trust)
         return len({each.name for each, _environment in found})
 
     def save(

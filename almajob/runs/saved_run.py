@@ -17,9 +17,9 @@ from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError
 from almajob.jobs import counter_conditions
 from almajob.jobs.counter_conditions import Condition
-from almajob.runs import payload
-from almajob.runs.parameters import SET_ID, Given, Parameters, problem_with
-from almajob.runs.runkey import PERIODS
+from almajob.runs.parameters import payload_file
+from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
+from almajob.runs.run_key import PERIODS
 
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
@@ -120,8 +120,8 @@ def _parameters(
             saved.untrusted.refuse(
                 f"It would send what is in {path} as parameters ({here['params'].source})."
             )
-        raw = payload.read_bytes(str(path))
-        found = payload.parsed(raw, str(path))
+        raw = payload_file.read_bytes(str(path))
+        found = payload_file.parsed(raw, str(path))
         _refuse_variables(found.given, check_trust(path, digest_of(raw)))
     overrides = []
     for setting, given in here.items():

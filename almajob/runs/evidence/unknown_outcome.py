@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from almajob.errors import OutcomeUnknown, Refused
-from almajob.runs.looking import ABSENT_FOR_GOOD
+from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
 from almajob.store.ledger_record import Record, State
 from almajob.text import time_format
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from almajob.jobs.job_lookup import JOB_ID
-from almajob.runs.parameters import Given, Parameters, problem_with
-from almajob.runs.payloaderror import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
+from almajob.runs.parameters.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters.payload_error import JOB_MEMBERS, MOST_PARAMETERS, PayloadError
 
 _MOST_COMMAS = 100_000
 _WRAPPERS = ("parameters", "parameter")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from almajob.errors import Refused
-from almajob.runs.runkey import key_in
-from almajob.runs.slots import HOUR
+from almajob.runs.run_key import key_in
+from almajob.runs.start.start_limits import HOUR
 from almajob.store.ledger import Wanted
 from almajob.store.ledger_record import Record, alma_of
 from almajob.store.ledger_rows import RowKey, key_hash

@@ -12,9 +12,10 @@ from almajob.alma.call_log import for_run
 from almajob.alma.job_instances import Instance
 from almajob.alma.pagination import Listing, all_instances
 from almajob.errors import AlmajobError, Refused
-from almajob.runs import looking, prior
-from almajob.runs.intention import Means, Place
-from almajob.runs.looking import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
+from almajob.runs.evidence import match_instance
+from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
+from almajob.runs.start import idempotency
+from almajob.runs.start_request import Means, Place
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, alma_of
 
@@ -71,7 +72,7 @@ def look_for(record: Record, place: Place, means: Means) -> Record:
         except AlmajobError as error:
             LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
             continue
-        finding = looking.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
+        finding = match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
         if finding.is_missing and record.missing_at is None and listing.clock is not None:
             at_alma = listing.clock + listing.clock_error
             record = replace(record, missing_at=means.clock.now(), missing_at_alma=at_alma)
@@ -95,20 +96,22 @@ def look_once(record: Record, place: Place, means: Means) -> Finding:
     trust, claimed = _known_before(record, place, means)
     means.clock.sleep(LOOKS[0])
     listing = list_around(record, means)
-    return looking.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
+    return match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
 
 
 def _known_before(record: Record, place: Place, means: Means) -> tuple[Trust, set[str]]:
     """Read what may be relied on, and the runs that are other starts'."""
     others = others_of(record, means)
-    trust = Trust(tags_shown(record.job_id, place, means), place.may_infer, looking.clocks_disagree(others))
+    trust = Trust(
+        tags_shown(record.job_id, place, means), place.may_infer, match_instance.clocks_disagree(others)
+    )
     return trust, {other.instance_id for other in others if other.instance_id}
 
 
 def others_of(record: Record, means: Means) -> list[Record]:
     """Read the other starts of a job in the same Alma, whatever its section is called."""
     found = means.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
-    return [other for other in found if prior.is_here(other, record) is not False]
+    return [other for other in found if idempotency.is_here(other, record) is not False]
 
 
 def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
@@ -214,10 +217,10 @@ def _step(record: Record, finding: Finding, means: Means) -> Record:
         return record
     changes: dict[str, Any] = {"certainty": finding.certainty, "candidates": finding.candidates}
     if finding.instances:
-        first = looking.candidate(finding.instances[0])
+        first = match_instance.candidate(finding.instances[0])
         changes |= {"instance_id": first.id, "submit_time": first.submit_time}
         if len(finding.instances) > 1:
-            changes["candidates"] = tuple(looking.candidate(item) for item in finding.instances)
+            changes["candidates"] = tuple(match_instance.candidate(item) for item in finding.instances)
     return keep(record.moved(finding.state, means.clock.now(), finding.reason, **changes), means)
 
 
@@ -240,10 +243,10 @@ def _absent_for_good(
     except AlmajobError as error:
         LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
         return record
-    finding = looking.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
+    finding = match_instance.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
     if not finding.is_missing:
         return _step(record, finding, means)
-    if trust.clocks_disagree or looking.is_ahead(wide):
+    if trust.clocks_disagree or match_instance.is_ahead(wide):
         LOG.info("Alma's own clocks do not agree; so nothing follows from how long ago it was.")
         return record
     reason = "an hour after it was first looked for, Alma's complete list still does not show it"
@@ -268,7 +271,7 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
             now,
             f"{by} says that it is run {found.id}",
             instance_id=found.id,
-            submit_time=looking.candidate(found).submit_time,
+            submit_time=match_instance.candidate(found).submit_time,
             certainty=Certainty.CONFIRMED,
             # They were what it could have been; of a run that is known they would be its copies.
             candidates=(),

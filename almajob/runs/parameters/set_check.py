@@ -13,7 +13,7 @@ from almajob.alma.models import Job
 from almajob.alma.pagination import PAGE, every
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
-from almajob.runs.runkey import takes_tag
+from almajob.runs.run_key import takes_tag
 from almajob.text.suggestions import nearest
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records

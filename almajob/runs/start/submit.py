@@ -17,14 +17,15 @@ from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.jobs.success_policy import Policy
-from almajob.runs import lastpayload, prior, settle, slots
-from almajob.runs.doubt import earlier_in_doubt, in_doubt, is_twice
-from almajob.runs.guard import refuse_unagreed
-from almajob.runs.intention import Intention, Means, Place
-from almajob.runs.locks import job_locks, key_locks
-from almajob.runs.outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
-from almajob.runs.prepare import Ready, drafted, prepared, refuse_if_full
-from almajob.runs.runkey import key_in
+from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
+from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, in_doubt, is_twice
+from almajob.runs.job_lock import job_locks, key_locks
+from almajob.runs.parameters import payload_history
+from almajob.runs.run_key import key_in
+from almajob.runs.start import idempotency, recover, start_limits
+from almajob.runs.start.confirmation import refuse_unagreed
+from almajob.runs.start.preflight import Ready, drafted, prepared, refuse_if_full
+from almajob.runs.start_request import Intention, Means, Place
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State
 from almajob.text import time_format
@@ -96,8 +97,8 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
     if same is not None:
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
-    for record in prior.open_of_job(draft, records):
-        if record.state is not State.PREPARED and prior.is_this_run(draft, record):
+    for record in idempotency.open_of_job(draft, records):
+        if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
             raise in_doubt(record)
     busy.what = f"{busy.what} Nothing was sent."
     raise busy
@@ -105,7 +106,7 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
 
 def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:
     records = read(draft, means)
-    for record in prior.open_of_job(draft, records):
+    for record in idempotency.open_of_job(draft, records):
         settled = _settled(draft, record, place, means)
         records[records.index(record)] = settled
     same, attempt = earlier(intention, draft, records, place, means)
@@ -136,8 +137,8 @@ def read(draft: Record, means: Means) -> list[Record]:
     Raises:
         Refused: the run key stands for something else.
     """
-    records = prior.of_here(draft, means.ledger.records(prior.rows_for(draft, means.clock.now())))
-    prior.refuse_other_use(draft, records)
+    records = idempotency.of_here(draft, means.ledger.records(idempotency.rows_for(draft, means.clock.now())))
+    idempotency.refuse_other_use(draft, records)
     return records
 
 
@@ -145,7 +146,7 @@ def earlier(
     intention: Intention, draft: Record, records: Sequence[Record], place: Place, means: Means
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
-    same = prior.same_run(draft, records, means.locks.is_held)
+    same = idempotency.same_run(draft, records, means.locks.is_held)
     if same is None:
         return None, 1
     if intention.options.rerun_failed and _has_failed(same, intention.options.policy or place.policy, means):
@@ -160,10 +161,10 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
         try:
             return start(intention, place, means)
         except AlmajobError as error:
-            if not (isinstance(error, slots.NoSlot) or is_threshold(error)):
+            if not (isinstance(error, start_limits.NoSlot) or is_threshold(error)):
                 raise
             rest = end - means.clock.elapsed()
-            free_in = error.free_in if isinstance(error, slots.NoSlot) else None
+            free_in = error.free_in if isinstance(error, start_limits.NoSlot) else None
             # A slot that is known to be free too late is not waited for.
             if rest <= 0 or (free_in or 0.0) > rest:
                 raise
@@ -182,9 +183,9 @@ def _settled(draft: Record, record: Record, place: Place, means: Means) -> Recor
     if record.state is not State.PREPARED:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
     was_sent = record.state is not State.PREPARED
-    record = settle.settle(record, place, means)
+    record = recover.settle(record, place, means)
     if record.is_open or is_twice(record):
-        raise in_doubt(record) if prior.is_this_run(draft, record) else earlier_in_doubt(record)
+        raise in_doubt(record) if idempotency.is_this_run(draft, record) else earlier_in_doubt(record)
     if was_sent:
         LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
     return record
@@ -209,7 +210,7 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
 def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
     record, clock = ready.record, means.clock
-    others = settle.others_of(record, means)
+    others = recover.others_of(record, means)
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
     means.alma.make_room()
@@ -242,7 +243,7 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
         raise outcome.error
     if not record.has_run or is_twice(record):
         raise in_doubt(record)
-    lastpayload.remember(means.ledger, record.environment, record.job_id, ready.given.sent)
+    payload_history.remember(means.ledger, record.environment, record.job_id, ready.given.sent)
     found = "Started" if outcome.state is State.STARTED else "Found"
     LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
@@ -268,10 +269,10 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> 
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
     """
     try:
-        settle.keep(record, means)
+        recover.keep(record, means)
         if outcome.state is State.UNKNOWN:
             LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
-            record = settle.look_for(record, place, means)
+            record = recover.look_for(record, place, means)
     except Exception as error:
         LOG.debug("It could not be looked for.", exc_info=True)
         if not record.has_run and outcome.state is not State.NOT_STARTED:
@@ -347,11 +348,11 @@ def _keep_interrupted(record: Record, means: Means, *, may_have_left: bool) -> N
     """Keep what is certain of a request that was interrupted: that it never leaves, or nothing."""
     if may_have_left:
         reason = "almajob was interrupted before the answer came"
-        record = settle.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
+        record = recover.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
         LOG.warning("%s", in_doubt(record))
     else:
         reason = "almajob was interrupted before anything was sent"
-        settle.keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+        recover.keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
         LOG.warning("%s was not started: %s.", record.job_name, reason)
 
 
@@ -362,7 +363,7 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
     answer is the one that comes back.
     """
     try:
-        finding = settle.look_once(record, place, means)
+        finding = recover.look_once(record, place, means)
     except Exception as error:  # whatever it is, Alma has been asked to start the job
         LOG.debug("It could not be looked for.", exc_info=True)
         if isinstance(error, AlmaError) and PER_SECOND_THRESHOLD in error.codes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from almajob.errors import Refused
-from almajob.runs.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters.parameters import Given, Parameters, problem_with
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<word>[^{}]*)\}|[{}]")
 _MOST_BRACES = 1000
