@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import cliff.app
 from cliff.commandmanager import EntryPointWrapper
 
-from almajob import __version__, columns, lastwords, legacy, logs
+from almajob import __version__, lastwords, legacy, logs
 from almajob.discovery import Commands, Installed, is_core
 from almajob.errors import AlmajobError, UsageError
 from almajob.helppage import HelpAction, HelpCommand
 from almajob.names import origin
 from almajob.options import add_global_options, add_output_options, shorten_errors
+from almajob.output import columns
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, raised
 from almajob.system.terminal import is_attended

@@ -18,10 +18,7 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob.columns import shown
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
-from almajob.formatters.choice import Formatters
-from almajob.formatters.written import writing
 from almajob.names import LIST, SHOW
 from almajob.options import (
     add_global_options,
@@ -30,6 +27,9 @@ from almajob.options import (
     shorten_errors,
     tell_lost_help,
 )
+from almajob.output.columns import shown
+from almajob.output.format_registry import Formatters
+from almajob.output.stream_writer import writing
 from almajob.system import stdio
 from almajob.system.signals import Terminated, held
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from almajob.command import description_of
 from almajob.discovery import Commands, Installed, is_core, loaded
 from almajob.errors import ConfigurationError
-from almajob.formatters.choice import foreign_formats, is_own
-from almajob.formatters.foreign import LOAD
 from almajob.names import distribution_of, is_contested, origin
+from almajob.output.format_registry import foreign_formats, is_own
+from almajob.output.plugin_format import LOAD
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 OK, BROKEN, CLASH, REFUSED = "ok", "broken", "clash", "refused"

@@ -14,7 +14,7 @@ _HOMES = {
     "alma.models": ("Job", "JobFilter", "Parameter"),
     "alma.request_body": ("to_plain_json", "to_xml"),
     "alma.run_reports": ("Event", "Match"),
-    "columns": (
+    "output.columns": (
         "Alerts",
         "Body",
         "Counters",
@@ -102,7 +102,7 @@ _HOMES = {
     ),
     "store.ledger_record": ("Record",),
     "system.terminal": ("asker", "confirmer"),
-    "views": (
+    "output.run_views": (
         "BRIEF_COLUMNS",
         "LEDGER_COLUMNS",
         "RECORD_COLUMNS",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code
-from almajob.columns import (
+from almajob.output.columns import (
     Alerts,
     Body,
     Counters,
@@ -25,9 +25,9 @@ from almajob.columns import (
     Words,
     Yes,
 )
+from almajob.output.run_views import RUN_COLUMNS, run_values
 from almajob.runs.parameters.parameters import Given
 from almajob.runs.run import Run
-from almajob.views import RUN_COLUMNS, run_values
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from almajob.formatters.cells import human, is_number
+from almajob.output.cell_values import human, is_number
 
 
 def drawn(

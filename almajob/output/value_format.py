@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 
-from almajob.formatters.cells import text
-from almajob.formatters.written import OfOne, OfSeveral, Row
+from almajob.output.cell_values import text
+from almajob.output.stream_writer import OfOne, OfSeveral, Row
 from almajob.text.sanitize import visible
 
 

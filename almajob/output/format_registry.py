@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cliff.formatters.base import Formatter, ListFormatter, SingleFormatter
 
-from almajob.formatters.delimited import Csv
-from almajob.formatters.documents import Json, Yaml
-from almajob.formatters.lines import Values
-from almajob.formatters.shell import Shell
-from almajob.formatters.tables import Table
 from almajob.names import LIST, SHOW
+from almajob.output.csv_format import Csv
+from almajob.output.json_yaml_format import Json, Yaml
+from almajob.output.shell_format import Shell
+from almajob.output.table_format import Table
+from almajob.output.value_format import Values
 
 if TYPE_CHECKING:
-    from almajob.formatters.foreign import Foreign
+    from almajob.output.plugin_format import Foreign
 
 _OWN: dict[str, Callable[[], Formatter]] = {
     "csv": Csv,
@@ -105,7 +105,7 @@ def _make_foreign(claims: Mapping[str, Sequence[EntryPoint]], groups: Collection
     if not claims:
         return {}
     # Most have none.
-    from almajob.formatters.foreign import Foreign
+    from almajob.output.plugin_format import Foreign
 
     return {
         name: Foreign(name, points, groups)

@@ -6,8 +6,8 @@ import argparse
 import re
 from collections.abc import Iterator, Sequence
 
-from almajob.formatters.cells import text
-from almajob.formatters.written import OfOne, Row
+from almajob.output.cell_values import text
+from almajob.output.stream_writer import OfOne, Row
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 

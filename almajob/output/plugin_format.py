@@ -15,13 +15,13 @@ from typing import Any, TextIO
 from cliff.columns import FormattableColumn
 
 from almajob.errors import ConfigurationError, ResultLost, name_error
-from almajob.formatters.cells import human, machine
 from almajob.names import LIST, SHOW, is_contested, origin
+from almajob.output.cell_values import human, machine
 from almajob.system.isolated_process import Ended, Failed, Process
 from almajob.text.sanitize import visible
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
-LOAD, _PARSE, _EMIT = (f"almajob.formatters.hosted:{name}" for name in ("load", "parse", "emit"))
+LOAD, _PARSE, _EMIT = (f"almajob.output.plugin_format_process:{name}" for name in ("load", "parse", "emit"))
 """What its process is asked for."""
 
 

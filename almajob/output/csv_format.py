@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal
 
-from almajob.formatters.cells import is_number, machine, text
-from almajob.formatters.written import OfSeveral, Row
+from almajob.output.cell_values import is_number, machine, text
+from almajob.output.stream_writer import OfSeveral, Row
 
 # Spreadsheets take a cell that begins so for a formula, and a formula can start programs:
 # https://owasp.org/www-community/attacks/CSV_Injection

@@ -7,7 +7,8 @@ from typing import Any
 from almajob.alma.job_instances import Instance, parse_time
 from almajob.alma.models import Job
 from almajob.alma.status_codes import meaning
-from almajob.columns import (
+from almajob.errors import AlmajobError
+from almajob.output.columns import (
     Alerts,
     Candidates,
     Counters,
@@ -19,7 +20,6 @@ from almajob.columns import (
     Yes,
     moment,
 )
-from almajob.errors import AlmajobError
 from almajob.runs.run import Run
 from almajob.store.ledger_record import Certainty, Record, State
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from cliff.formatters.base import ListFormatter, SingleFormatter
 
-from almajob.formatters.drawing import drawn, room
+from almajob.output.table_drawing import drawn, room
 
 LOG = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.formatters.cells import machine
-from almajob.formatters.written import OfOne, OfSeveral, Row
+from almajob.output.cell_values import machine
+from almajob.output.stream_writer import OfOne, OfSeveral, Row
 
 
 class Json(OfSeveral, OfOne):
