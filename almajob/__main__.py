@@ -19,11 +19,11 @@ def _at_once(words: list[str]) -> str | None:
     if words[:1] == ["__complete"]:
         if len(words) < 3:
             return "words\n"
-        from almajob.completion.answer import answer
+        from almajob.completion.protocol import answer
 
         return answer(words[1], words[2:], _describe_plugins)
     if words[:1] == ["completion"] and len(words) == 2:
-        from almajob.completion.script import SHELLS, completion_script
+        from almajob.completion.shell_scripts import SHELLS, completion_script
 
         return completion_script(words[1]) if words[1] in SHELLS else None
     return None

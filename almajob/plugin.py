@@ -33,7 +33,7 @@ _HOMES = {
     "config.saved_runs": ("Saved",),
     "config.ini_sections": ("JOB_HEADING", "RUN_HEADING"),
     "config.trusted_files": ("Trusted",),
-    "completion.script": ("SHELLS", "completion_script"),
+    "completion.shell_scripts": ("SHELLS", "completion_script"),
     "conformance": ("check_claims", "violations"),
     "context": ("Context",),
     "overview": ("format_claims", "installed_claims"),

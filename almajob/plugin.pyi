@@ -12,8 +12,8 @@ from almajob.command import Command as Command
 from almajob.command import Lister as Lister
 from almajob.command import ShowOne as ShowOne
 from almajob.command import ShowSome as ShowSome
-from almajob.completion.script import SHELLS as SHELLS
-from almajob.completion.script import completion_script as completion_script
+from almajob.completion.shell_scripts import SHELLS as SHELLS
+from almajob.completion.shell_scripts import completion_script as completion_script
 from almajob.config.environments import KINDS as KINDS
 from almajob.config.environments import REGIONS as REGIONS
 from almajob.config.environments import Environment as Environment

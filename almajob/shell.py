@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import cmd2
 from cliff.interactive import InteractiveApp
 
-from almajob.completion import installed, typed
+from almajob.completion import grammar_cache, quoting
 from almajob.completion.candidates import FILES, candidates
 from almajob.completion.describing import of_plugins
 from almajob.completion.grammar import Grammar
@@ -273,9 +273,9 @@ class Shell(InteractiveApp):
         self, text: str, line: str, begidx: int, endidx: int, custom_settings: Any = None
     ) -> cmd2.Completions:
         """Complete as the scripts for other shells do, from the same words and the same store."""
-        found = typed.read(line[:endidx], text)
+        found = quoting.read(line[:endidx], text)
         if self._grammar is None:
-            self._grammar = installed.grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
+            self._grammar = grammar_cache.grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
         environment = self._environment()[0]
         kind, values = candidates(self._grammar, found.words, found.beginning, os.environ, environment)
         if not found.words:
@@ -287,7 +287,7 @@ class Shell(InteractiveApp):
         items = [
             cmd2.CompletionItem(
                 value,
-                text=typed.in_quotes(value.removeprefix(found.head), found.quote),
+                text=quoting.in_quotes(value.removeprefix(found.head), found.quote),
                 display=value,
                 display_meta=what,
             )

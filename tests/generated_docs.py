@@ -15,7 +15,7 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.status_codes import STATUSES
 from almajob.app import AlmaJob
-from almajob.completion import installed
+from almajob.completion import grammar_cache
 from almajob.completion.describing import of_core
 from almajob.errors import EXIT_CODES
 from almajob.jobs.success_policy import Policy
@@ -93,7 +93,7 @@ def grammar() -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
-    Path(installed.CORE): grammar,
+    Path(grammar_cache.CORE): grammar,
     ROOT / "docs" / "commands.md": commandspage.text,
     MAN_PAGE: manpage.text,
 }

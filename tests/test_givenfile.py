@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion.known import Places
+from almajob.completion.local_values import Places
 from almajob.system.input_files import read_given
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run

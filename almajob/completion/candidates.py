@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from almajob.completion import known
+from almajob.completion import local_values
 from almajob.completion.grammar import Grammar, Value
-from almajob.completion.known import Found, Places
-from almajob.completion.said import Said
+from almajob.completion.local_values import Found, Places
+from almajob.completion.parsed_words import Said
 
 WORDS, FILES = "words", "files"
 """The two kinds of answers: candidates, or that the shell itself knows best which files there are."""
@@ -15,10 +15,10 @@ WORDS, FILES = "words", "files"
 Answer = tuple[str, Found]
 
 _FIND: dict[str, Callable[[Places, str], Found]] = {
-    "JOB": known.jobs,
-    "PROCESS_ID": known.instances,
-    "RUN": known.runs,
-    "KEY": known.run_keys,
+    "JOB": local_values.jobs,
+    "PROCESS_ID": local_values.instances,
+    "RUN": local_values.runs,
+    "KEY": local_values.run_keys,
     "ENVIRONMENT": lambda places, _: [(name, "environment") for name in places.environments],
     "STATUS": lambda _places, _: _statuses(),
     "END_STATUS": lambda _places, _: _ends(),

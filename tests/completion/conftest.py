@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion.answer import answer
+from almajob.completion.protocol import answer
 from almajob.store.cache import Cache
 
 Complete = Callable[..., list[str]]

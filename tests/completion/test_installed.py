@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from almajob.app import AlmaJob
-from almajob.completion import installed
+from almajob.completion import grammar_cache
 from almajob.completion.describing import of_core
 from almajob.discovery import is_core
 from tests.conftest import Run
@@ -47,13 +47,13 @@ def test_our_own_grammar_is_up_to_date() -> None:
     """It is generated from the parsers."""
     app = AlmaJob()
     now = of_core(app)
-    kept = json.loads(Path(installed.CORE).read_text("utf-8"))
+    kept = json.loads(Path(grammar_cache.CORE).read_text("utf-8"))
     assert kept == now, "run python -m tests.generated_docs"
 
 
 def test_our_own_grammar_has_every_command() -> None:
     """Each with a summary and at least the global options."""
-    commands = json.loads(Path(installed.CORE).read_text("utf-8"))["commands"]
+    commands = json.loads(Path(grammar_cache.CORE).read_text("utf-8"))["commands"]
     core = [each.name for each in AlmaJob().command_manager.installed if is_core(each.claims[0])]
     assert sorted(commands) == sorted([*core, "help"])
     assert all(command["summary"] for command in commands.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion.known import Places
+from almajob.completion.local_values import Places
 from almajob.config import settings
 from almajob.config.saved_runs import every
 from almajob.config.settings import Options

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.completion import typed
+from almajob.completion import quoting
 
 QUOTES = ("", "'", '"')
 HOSTILE = (
@@ -63,7 +63,7 @@ VALUES = st.text(
 )
 def test_a_line_is_read_as_far_as_it_goes(line: str, words: list[str], beginning: str, quote: str) -> None:
     """The words before the cursor, what the next begins with, and the quote that is open there."""
-    found = typed.read(line)
+    found = quoting.read(line)
     assert (found.words, found.beginning, found.quote) == (words, beginning, quote)
 
 
@@ -83,11 +83,11 @@ def test_a_line_is_read_as_far_as_it_goes(line: str, words: list[str], beginning
 )
 def test_what_lies_before_the_piece_that_is_replaced(line: str, piece: str, head: str) -> None:
     """Bash breaks words at ``=`` and ``:``, and replaces only what is behind."""
-    assert typed.read(line, piece).head == head
+    assert quoting.read(line, piece).head == head
 
 
 def _written(text: str, quote: str) -> str:
-    return quote + typed.in_backslashes(text, quote)
+    return quote + quoting.in_backslashes(text, quote)
 
 
 @pytest.mark.parametrize("quote", QUOTES)
@@ -98,7 +98,7 @@ def test_whatever_is_typed_is_read_back(
     """A value cut anywhere, in each of the quotes: words and beginning are what was meant."""
     cut = data.draw(st.integers(0, len(value)))
     words = [f"{_written(word, quote)}{quote}" for word in before]
-    found = typed.read(" ".join(["almajob", *words, _written(value[:cut], quote)]))
+    found = quoting.read(" ".join(["almajob", *words, _written(value[:cut], quote)]))
     assert found.words == ["almajob", *before]
     assert found.beginning == value[:cut]
     assert found.quote == quote
@@ -109,7 +109,7 @@ def test_any_cut_of_a_line_is_read(value: str, data: st.DataObject) -> None:
     """Also behind a backslash, or within what is escaped: what is typed then is how the value begins."""
     quote = data.draw(st.sampled_from(QUOTES))
     line = _written(value, quote)
-    found = typed.read(f"almajob show {line[: data.draw(st.integers(0, len(line)))]}")
+    found = quoting.read(f"almajob show {line[: data.draw(st.integers(0, len(line)))]}")
     assert found.words == ["almajob", "show"]
     assert value.startswith(found.beginning)
 
@@ -144,7 +144,7 @@ def test_readline_closes_what_bash_is_given() -> None:
     written = []
     for text in texts:
         for quote in QUOTES:
-            put = typed.for_bash(text, quote)
+            put = quoting.for_bash(text, quote)
             written.append(f"{quote}{put}{'' if put.endswith(quote) else quote}")
     assert _in_bash(written) == [text for text in texts for _quote in QUOTES]
 
@@ -152,7 +152,7 @@ def test_readline_closes_what_bash_is_given() -> None:
 def test_quotes_are_closed_as_bash_and_shlex_read_them() -> None:
     """In almajob's own shell a candidate stands in quotes; what it puts there means the same in bash."""
     # in_quotes goes on behind a quote that is typed already.
-    written = [f"{quote}{typed.in_quotes(text, quote)}" for text in HOSTILE for quote in QUOTES]
+    written = [f"{quote}{quoting.in_quotes(text, quote)}" for text in HOSTILE for quote in QUOTES]
     expected = [text for text in HOSTILE for _quote in QUOTES]
     assert _in_bash(written) == expected
     assert [shlex.split(each) for each in written] == [[text] for text in expected]
@@ -162,4 +162,4 @@ def test_quotes_are_closed_as_bash_and_shlex_read_them() -> None:
 def test_what_is_put_into_a_line_is_one_word(value: str) -> None:
     """Also for the reader of almajob's own shell."""
     for quote in QUOTES:
-        assert shlex.split(f"{quote}{typed.in_quotes(value, quote)}") == [value]
+        assert shlex.split(f"{quote}{quoting.in_quotes(value, quote)}") == [value]

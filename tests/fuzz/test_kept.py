@@ -6,9 +6,9 @@ import contextlib
 import json
 import shlex
 
-from almajob.completion import typed
+from almajob.completion import quoting
 from almajob.completion.candidates import candidates
-from almajob.completion.installed import core
+from almajob.completion.grammar_cache import core
 from almajob.store import ledger_rows
 from almajob.store.errors import Damaged
 from almajob.store.ledger_record import Candidate, Certainty, Record, State, Step, is_lawful
@@ -76,7 +76,7 @@ def test_any_line_can_be_completed(data: bytes) -> None:
     choices = Choices(data)
     line = "almajob " + choices.text(_TYPED, 10)
     piece = line[len(line) - choices.below(8) :]
-    said = typed.read(line, piece)
+    said = quoting.read(line, piece)
     kind, found = candidates(core(), said.words[1:], said.beginning, {"HOME": "/nowhere"})
     assert kind in ("words", "files")
     assert all(text.isprintable() and text for text, _what in found)
@@ -88,6 +88,6 @@ def test_what_is_quoted_for_a_shell_is_read_back(data: bytes) -> None:
     choices = Choices(data)
     text = choices.text(_TYPED, 8).replace("\n", " ")
     quote = choices.one_of(("", "'", '"'))
-    assert shlex.split(quote + typed.in_quotes(text, quote)) == [text]
+    assert shlex.split(quote + quoting.in_quotes(text, quote)) == [text]
     if text:
-        assert typed.read(quote + typed.in_backslashes(text, quote)).beginning == text
+        assert quoting.read(quote + quoting.in_backslashes(text, quote)).beginning == text

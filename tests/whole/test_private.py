@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion import installed
+from almajob.completion import grammar_cache
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
@@ -81,7 +81,7 @@ def test_all_that_is_made_is_private_under_any_umask(quick: Simulator, umask: in
     _almajob(["--env", "sandbox", "shell", "--errexit"], SESSION.format(ERP=ERP, run=run.id), umask)
     before = os.umask(umask)
     try:
-        installed.grammar(str(Path.home() / ".cache/almajob"), dict)
+        grammar_cache.grammar(str(Path.home() / ".cache/almajob"), dict)
     finally:
         os.umask(before)
     found = {str(path.relative_to(Path.home())): path for path in Path.home().rglob("*")}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion.answer import answer
+from almajob.completion.protocol import answer
 from almajob.names import GROUP
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run

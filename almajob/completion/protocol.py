@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from almajob.completion import installed, typed
+from almajob.completion import grammar_cache, quoting
 from almajob.completion.candidates import candidates
-from almajob.completion.known import Places
+from almajob.completion.local_values import Places
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from almajob.completion.installed import Describe
+    from almajob.completion.grammar_cache import Describe
 
 _LONGEST_HELP = 60
 
@@ -30,18 +30,22 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
             others the words without their quotes, the one at the cursor last.
         describe: asks the plugins, where that is needed.
     """
-    line = typed.read(*arguments[:2]) if shell == "bash" else typed.Typed(list(arguments[:-1]), arguments[-1])
+    line = (
+        quoting.read(*arguments[:2])
+        if shell == "bash"
+        else quoting.Typed(list(arguments[:-1]), arguments[-1])
+    )
     if not line.words:
         return "words\n"
-    grammar = installed.grammar(Places(os.environ).cache, describe)
+    grammar = grammar_cache.grammar(Places(os.environ).cache, describe)
     try:
         kind, found = candidates(grammar, line.words[1:], line.beginning, os.environ)
     except (TypeError, AttributeError, LookupError, ValueError):
         # What is kept of the plugins was tampered with; our own commands go on.
-        kind, found = candidates(installed.core(), line.words[1:], line.beginning, os.environ)
+        kind, found = candidates(grammar_cache.core(), line.words[1:], line.beginning, os.environ)
     if shell == "bash":
         lines = [
-            typed.for_bash(text.removeprefix(line.head), line.quote)
+            quoting.for_bash(text.removeprefix(line.head), line.quote)
             for text, _what in found
             if text.startswith(line.head)
         ]
