@@ -30,16 +30,16 @@ def _at_once(words: list[str]) -> str | None:
 
 
 def _describe_plugins() -> dict[str, object]:
-    from almajob.app import AlmaJob
-    from almajob.completion.describing import of_plugins
+    from almajob.cli.app import AlmaJob
+    from almajob.cli.plugins.completion_grammar import of_plugins
 
     return of_plugins(AlmaJob())
 
 
 def _escaped(_kind: object, error: BaseException, _trace: object) -> None:
-    from almajob import lastwords
+    from almajob.cli.console import excepthook
 
-    lastwords.tell(error)
+    excepthook.tell(error)
 
 
 def main() -> int:
@@ -55,13 +55,13 @@ def main() -> int:
     try:
         import signal
 
-        from almajob import lastwords
+        from almajob.cli.console import excepthook
         from almajob.text.redaction import forbid_core_dumps
 
         # A variable may hold a key from the beginning.
         forbid_core_dumps()
-        lastwords.install()
-        from almajob.app import main as run
+        excepthook.install()
+        from almajob.cli.app import main as run
     except KeyboardInterrupt:
         return 130
     code = run()

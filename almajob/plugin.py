@@ -27,17 +27,22 @@ _HOMES = {
         "Words",
         "Yes",
     ),
-    "command": ("Command", "Lister", "ShowOne", "ShowSome"),
+    "cli.command": ("Command", "Lister", "ShowOne", "ShowSome"),
     "config.environments": ("KINDS", "REGIONS", "Environment"),
     "config.keys.key_location": ("KeyWish",),
     "config.saved_runs": ("Saved",),
     "config.ini_sections": ("JOB_HEADING", "RUN_HEADING"),
     "config.trusted_files": ("Trusted",),
     "completion.shell_scripts": ("SHELLS", "completion_script"),
-    "conformance": ("check_claims", "violations"),
-    "context": ("Context",),
-    "overview": ("format_claims", "installed_claims"),
-    "contradictions": ("is_bare_start", "refuse_all_options", "refuse_odd_start", "refuse_what_is_not_saved"),
+    "cli.plugins.conformance": ("check_claims", "violations"),
+    "cli.context": ("Context",),
+    "cli.plugins.plugin_status": ("format_claims", "installed_claims"),
+    "cli.options.option_conflicts": (
+        "is_bare_start",
+        "refuse_all_options",
+        "refuse_odd_start",
+        "refuse_what_is_not_saved",
+    ),
     "errors": (
         "AlmaError",
         "AlmaRefused",
@@ -51,8 +56,8 @@ _HOMES = {
         "Unreachable",
         "UsageError",
     ),
-    "live": ("display",),
-    "options": (
+    "cli.console.progress": ("display",),
+    "cli.options.global_options": (
         "add_limit_option",
         "add_run_argument",
         "duration",
@@ -63,7 +68,7 @@ _HOMES = {
         "seconds",
         "whole_number",
     ),
-    "runoptions": (
+    "cli.options.run_options": (
         "add_id_option",
         "add_ids_option",
         "add_policy_options",
@@ -87,8 +92,8 @@ _HOMES = {
     "jobs.run_reports": ("LINE_TYPE", "POPULATIONS", "Download", "download", "events", "matches"),
     "runs.run": ("Run",),
     "runs.run_key": ("PERIODS",),
-    "shell": ("run_shell",),
-    "startoptions": (
+    "cli.shell": ("run_shell",),
+    "cli.options.start_options": (
         "Wish",
         "add_guard_options",
         "add_job_options",

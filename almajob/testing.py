@@ -144,7 +144,7 @@ def almajob(
     monkeypatch.setattr("almajob.system.clock.SYSTEM", alma_time)
 
     def run(*argv: str) -> Result:
-        from almajob.app import main
+        from almajob.cli.app import main
 
         capfd.readouterr()
         code = main(list(argv))
@@ -163,8 +163,8 @@ def check_command(command: type, name: str = "") -> None:
     Raises:
         AssertionError: it does not keep them; the message names each.
     """
-    from almajob.app import AlmaJob
-    from almajob.conformance import violations
+    from almajob.cli.app import AlmaJob
+    from almajob.cli.plugins.conformance import violations
 
     app = AlmaJob()
     target = f"{command.__module__}:{command.__qualname__}"

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from almajob.app import main
+from almajob.cli.app import main
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution
 from almajob.simulator.server import Simulator

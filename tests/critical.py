@@ -41,7 +41,7 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/text/redaction.py": ["tests/test_secret.py"],
         "almajob/alma/api_key.py": ["tests/alma/test_key.py"],
         "almajob/system/key_variables.py": ["tests/test_variables.py"],
-        "almajob/lastwords.py": ["tests/test_lastwords.py"],
+        "almajob/cli/console/excepthook.py": ["tests/test_lastwords.py"],
     },
 }
 """By what they are called in the documentation: each module, and its tests."""

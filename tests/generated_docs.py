@@ -14,9 +14,9 @@ from pathlib import Path
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.status_codes import STATUSES
-from almajob.app import AlmaJob
+from almajob.cli.app import AlmaJob
+from almajob.cli.plugins.completion_grammar import of_core
 from almajob.completion import grammar_cache
-from almajob.completion.describing import of_core
 from almajob.errors import EXIT_CODES
 from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from almajob import __version__
-from almajob.app import _SHORT_HELP
+from almajob.cli.app import _SHORT_HELP
 from almajob.errors import EXIT_CODES
 from tests.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
 

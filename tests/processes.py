@@ -25,7 +25,9 @@ class _Processes(ForkServerContext):
 
 
 PROCESSES = _Processes()
-PROCESSES.set_forkserver_preload(["almajob.app", "almajob.commands.run", "requests", "tests.whole.mortal"])
+PROCESSES.set_forkserver_preload(
+    ["almajob.cli.app", "almajob.commands.run", "requests", "tests.whole.mortal"]
+)
 
 
 def exit_codes(target: Callable[..., object], arguments: Iterable[tuple[object, ...]]) -> list[int | None]:

@@ -18,7 +18,7 @@ import pytest
 from werkzeug import Request, Response
 
 from almajob import __version__
-from almajob.app import main
+from almajob.cli.app import main
 from tests.conftest import Run
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
 

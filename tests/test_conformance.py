@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import cliff.command
 import pytest
 
-from almajob.discovery import Commands, is_core
+from almajob.cli.plugins.command_manager import Commands, is_core
 from almajob.names import GROUP
 from almajob.plugin import Command, Lister
 from almajob.testing import check_command

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.app import main
-from almajob.discovery import Commands
+from almajob.cli.app import main
+from almajob.cli.plugins.command_manager import Commands
 from almajob.errors import ConfigurationError
 from almajob.names import GROUP
 from tests.conftest import Run
@@ -364,7 +364,7 @@ def test_commands_that_cannot_be_listed_are_not_called_unknown(
     monkeypatch: pytest.MonkeyPatch, almajob: Run
 ) -> None:
     """What this Python tells of installed packages cannot be read: no slip of whoever typed the command."""
-    monkeypatch.setattr("almajob.discovery.distributions", tuple)
+    monkeypatch.setattr("almajob.cli.plugins.command_manager.distributions", tuple)
     result = almajob("--env", "demo", "list")
     assert result.code == 7
     assert result.err.startswith("almajob: almajob's own commands cannot be found.\n")

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from almajob.alma.models import Parameter
+from almajob.cli.context import Context
 from almajob.config import settings
 from almajob.config.environments import ENVIRONMENT_SETTINGS
 from almajob.config.ini_sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
 from almajob.config.settings import Options
-from almajob.context import Context
 from almajob.runs.parameters import payload_file
 from almajob.simulator import control
 from almajob.simulator.catalogue import built_in_jobs

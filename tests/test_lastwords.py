@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from almajob import lastwords, logs
+from almajob.cli.console import excepthook, log_setup
 from almajob.errors import UsageError
 from almajob.system.signals import Terminated
 from almajob.text.redaction import Secret
@@ -43,7 +43,7 @@ def _hooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(sys, "argv", ["almajob", "list"])
     factory = logging.getLogRecordFactory()
-    lastwords.install()
+    excepthook.install()
     yield
     logging.setLogRecordFactory(factory)
 
@@ -56,7 +56,7 @@ def told(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> I
     kept = list(logger.handlers)
     logger.handlers[:] = []
     if request.param == "later":
-        logs.configure(stream, 0, None)
+        log_setup.configure(stream, 0, None)
     yield lambda: stream.getvalue() + capfd.readouterr().err
     logger.handlers[:] = kept
 
@@ -136,7 +136,7 @@ def test_a_warning_goes_where_messages_go(told: Callable[[], str]) -> None:
     """In Python's words, without the key."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        lastwords.install()
+        excepthook.install()
         warnings.warn_explicit(f"{KEY} is deprecated", UserWarning, "plugin.py", 3)
     assert told().startswith("plugin.py:3: UserWarning: (hidden) is deprecated\n")
 
@@ -149,7 +149,7 @@ def test_where_nobody_listens_nothing_is_told(gone: Any, monkeypatch: pytest.Mon
     if gone is not None:
         gone.close()
     monkeypatch.setattr(sys, "stderr", gone)
-    lastwords.tell(ValueError("x"))
+    excepthook.tell(ValueError("x"))
 
 
 @pytest.mark.parametrize(
@@ -164,14 +164,14 @@ def test_where_nobody_listens_nothing_is_told(gone: Any, monkeypatch: pytest.Mon
 )
 def test_a_bug_is_told_in_three_lines_whatever_it_says(error: BaseException, told: str) -> None:
     """Nothing, something that fails itself, or a page of text: cut where the key is out of it."""
-    lines = lastwords.bug(error)
+    lines = excepthook.bug(error)
     assert lines.startswith(f"almajob: {told}")
     assert len(lines.splitlines()) == 3
 
 
 def test_a_plugins_bug_is_its_authors() -> None:
     """Who is to be told is told."""
-    assert lastwords.bug(OSError("x"), "the command 'y'", "  Tell z.") == (
+    assert excepthook.bug(OSError("x"), "the command 'y'", "  Tell z.") == (
         "almajob: a bug in the command 'y': OSError: x\n  Tell z."
     )
 

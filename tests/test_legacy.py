@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.app import AlmaJob
+from almajob.cli.app import AlmaJob
 from almajob.legacy import translate
 
 JOB = "ERP export using profile FINANCE"

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from almajob import live
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
+from almajob.cli.console import progress as live
 from almajob.runs.wait.watched_run import Followed, Lines
 from almajob.simulator.clock import Clock
 from almajob.simulator.institution import Institution
@@ -149,7 +149,7 @@ def test_without_rich_a_terminal_gets_the_lines(monkeypatch: pytest.MonkeyPatch)
             return True
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("almajob.logs.tells_what_happens_only", lambda: True)
+    monkeypatch.setattr("almajob.cli.console.log_setup.tells_what_happens_only", lambda: True)
     monkeypatch.setattr(sys, "stderr", Screen())
     assert live._can_draw(sys.stderr)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob import logs
+from almajob.cli.console import log_setup
 from almajob.text.redaction import Secret
 
 KEY = "an-odd-key-of-a-test"
@@ -38,7 +38,7 @@ def _own_logging() -> Iterator[None]:
 @pytest.fixture
 def foreign() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     """A library's logger, with a handler and a format of its own."""
-    logs.configure(io.StringIO(), 0, None)
+    log_setup.configure(io.StringIO(), 0, None)
     logger, stream = logging.getLogger("some.library"), io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
@@ -78,7 +78,7 @@ def test_a_librarys_traceback_has_no_key(foreign: tuple[logging.Logger, io.Strin
 
 def test_without_an_error_there_is_no_traceback() -> None:
     """Of a record that was made for one."""
-    record = logs.HarmlessRecord("x", logging.INFO, "", 0, "text", (), None)
+    record = log_setup.HarmlessRecord("x", logging.INFO, "", 0, "text", (), None)
     assert (record.getMessage(), record.exc_text) == ("text", None)
 
 
@@ -90,7 +90,7 @@ def test_a_factory_of_others_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
     logging.setLogRecordFactory(Theirs)
     stream = io.StringIO()
-    logs.configure(stream, 0, None)
+    log_setup.configure(stream, 0, None)
     assert logging.getLogRecordFactory() is Theirs
     logging.getLogger("almajob").warning("%s", KEY)
     assert stream.getvalue() == "(hidden)\n"
@@ -103,7 +103,7 @@ def test_what_nobody_listens_to_goes_where_our_messages_go(
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     stream = io.StringIO()
     log = tmp_path / "almajob.log"
-    logs.configure(stream, 0, str(log))
+    log_setup.configure(stream, 0, str(log))
     logging.getLogger("some.library").warning("%s \x1b", KEY)
     logging.getLogger("some.library").info("quiet")
     assert stream.getvalue() == "(hidden) \\x1b\n"
@@ -117,8 +117,8 @@ def test_before_there_is_a_place_for_messages_a_librarys_is_dropped(
     """It does not come back to itself for ever."""
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     monkeypatch.setattr(logging.getLogger("almajob"), "handlers", [])
-    logs.hide_keys()
-    assert not logs.is_configured()
+    log_setup.hide_keys()
+    assert not log_setup.is_configured()
     logging.getLogger("some.library").warning("x")
     assert capfd.readouterr() == ("", "")
 
@@ -126,7 +126,7 @@ def test_before_there_is_a_place_for_messages_a_librarys_is_dropped(
 def test_our_own_handlers_clean_the_finished_line(tmp_path: Path) -> None:
     """Whatever is in it besides the message."""
     log = tmp_path / "almajob.log"
-    logs.configure(io.StringIO(), 0, str(log))
+    log_setup.configure(io.StringIO(), 0, str(log))
     logging.getLogger(f"almajob.{KEY}").warning("%s", "x")
     assert log.read_text("utf-8").endswith(" WARNING almajob.(hidden) x\n")
 
@@ -134,6 +134,6 @@ def test_our_own_handlers_clean_the_finished_line(tmp_path: Path) -> None:
 def test_what_cannot_be_formatted_is_dropped_in_silence(capfd: pytest.CaptureFixture[str]) -> None:
     """Not told with a traceback on stderr."""
     stream = io.StringIO()
-    logs.configure(stream, 0, None)
+    log_setup.configure(stream, 0, None)
     logging.getLogger("almajob").warning("%s", Unspeakable())
     assert (stream.getvalue(), capfd.readouterr().err) == ("", "")

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from almajob.app import AlmaJob
+from almajob.cli.app import AlmaJob
 from almajob.plugin import Command
 from tests import commandspage, manpage, reference
 

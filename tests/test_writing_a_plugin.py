@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from almajob import plugin
+from almajob.cli.context import Context
 from almajob.completion import candidates
-from almajob.context import Context
 from tests.environments import PLUGINS, ROOT, VirtualEnvironment
 
 PAGE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")

@@ -14,7 +14,15 @@ from tests.conftest import Run
 
 HEAVY = {
     *("cliff", "stevedore", "cmd2", "argparse", "requests", "urllib3", "http", "ssl", "socket", "diskcache"),
-    *("importlib.metadata", "pathlib", "dataclasses", "typing", "subprocess", "configparser", "almajob.app"),
+    *(
+        "importlib.metadata",
+        "pathlib",
+        "dataclasses",
+        "typing",
+        "subprocess",
+        "configparser",
+        "almajob.cli.app",
+    ),
 }
 # It says on stderr what was loaded, which sockets there were, and what was written to.
 PROGRAM = """

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from almajob.app import AlmaJob
+from almajob.cli.app import AlmaJob
+from almajob.cli.plugins.command_manager import is_core
+from almajob.cli.plugins.completion_grammar import of_core
 from almajob.completion import grammar_cache
-from almajob.completion.describing import of_core
-from almajob.discovery import is_core
 from tests.conftest import Run
 from tests.fake_alma import KEY
 from tests.test_discovery import GOOD as WITH_A_KEY

@@ -18,7 +18,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.app import AlmaJob
+from almajob.cli.app import AlmaJob
 from almajob.output import csv_format, shell_format
 from almajob.output.cell_values import text
 from almajob.output.columns import shown

@@ -8,8 +8,9 @@ import functools
 import io
 from collections.abc import Callable, Sequence
 
-from almajob import legacy, options, runoptions, startoptions
-from almajob.app import AlmaJob
+from almajob import legacy
+from almajob.cli.app import AlmaJob
+from almajob.cli.options import global_options, run_options, start_options
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 
@@ -107,9 +108,15 @@ def test_any_words_are_a_command_line_or_a_wrong_one(data: bytes) -> None:
 
 
 _TYPES: Sequence[Callable[[str], object]] = (
-    *(options.non_empty, options.process_id, options.whole_number, options.run_key, startoptions.parameter),
-    *(startoptions.saved_name, runoptions.run_id, runoptions.status, runoptions.accepted),
-    *(runoptions.condition,),
+    *(
+        global_options.non_empty,
+        global_options.process_id,
+        global_options.whole_number,
+        global_options.run_key,
+        start_options.parameter,
+    ),
+    *(start_options.saved_name, run_options.run_id, run_options.status, run_options.accepted),
+    *(run_options.condition,),
 )
 _VALUES = (
     *("77", "M44", "RUNNING", "Completed with Errors", "completed_failed", "COMPLETED_FAIL", ",", "a.b > 0"),

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
+from almajob.cli.context import Context
 from almajob.config import ini_reader
 from almajob.config.saved_runs import directory, named
 from almajob.config.settings import Options, load
-from almajob.context import Context
 from almajob.errors import AlmajobError, ConfigurationError, Refused
 from almajob.runs import saved_run
 from almajob.runs.save_run import write

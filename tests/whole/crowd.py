@@ -7,7 +7,7 @@ import sys
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from almajob.app import main
+from almajob.cli.app import main
 
 LIST = ("--env", "sandbox", "list", "-f", "json")
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from almajob.app import main
+from almajob.cli.app import main
 from tests.processes import PROCESSES
 from tests.whole.mortal import Ended
 

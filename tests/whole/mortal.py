@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from almajob.alma.http.session import Session
-from almajob.app import main
+from almajob.cli.app import main
 from almajob.simulator.server import Simulator
 from almajob.store.ledger import Ledger
 from almajob.system import clock

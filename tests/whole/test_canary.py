@@ -20,7 +20,7 @@ from urllib.parse import quote
 import pytest
 from werkzeug import Response
 
-from almajob.app import main
+from almajob.cli.app import main
 from tests.canary import assert_no_key_below, key_in, spellings
 from tests.conftest import Result
 from tests.fake_alma import FakeAlma, error, instance, job, started
@@ -380,17 +380,17 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "almajob.app.AlmaJob.context_of",
-        "almajob.command.options_in",
+        "almajob.cli.app.AlmaJob.context_of",
+        "almajob.cli.command.options_in",
         "almajob.config.environments.from_section",
-        "almajob.connections.Connections.cache",
+        "almajob.cli.connections.Connections.cache",
         "almajob.jobs.job_lookup.Catalogue.jobs",
         "almajob.alma.http.session.Session._send",
         "almajob.alma.http.session.connect",
         "almajob.alma.http.body_parser.parse",
         "almajob.alma.pagination._pages",
-        "almajob.command.Lister.produce_output",
-        "almajob.context.Context.told",
+        "almajob.cli.command.Lister.produce_output",
+        "almajob.cli.context.Context.told",
     ],
 )
 def test_a_bug_anywhere_shows_no_key(

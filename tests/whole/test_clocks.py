@@ -35,7 +35,7 @@ HOUR = 3600.0
 _COMMANDS = """
 import contextlib, io, json, select, sys, time
 time.sleep = lambda seconds: select.select([], [], [], max(seconds, 0)) and None
-from almajob.app import main
+from almajob.cli.app import main
 for words in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
         code = main(["--env", "sandbox", *words])

@@ -11,9 +11,9 @@ import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from almajob.app import main
+from almajob.cli.app import main
+from almajob.cli.context import Context
 from almajob.config.settings import Options
-from almajob.context import Context
 from almajob.runs.start_request import StartOptions
 from almajob.simulator.catalogue import built_in_jobs
 from almajob.simulator.clock import Clock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.models import JobFilter
+from almajob.cli.context import Context
 from almajob.config.settings import Options
-from almajob.context import Context
 from almajob.simulator.server import Simulator
 from tests.processes import PROCESSES, exit_codes
 

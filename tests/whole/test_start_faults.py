@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from almajob.alma.http.session import Session
-from almajob.app import main
+from almajob.cli.app import main
 from almajob.simulator.faults import NAMES
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma

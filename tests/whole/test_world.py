@@ -170,7 +170,7 @@ NAMES = (
 )
 _BOTH = """
 import sys
-from almajob.app import main
+from almajob.cli.app import main
 codes = [main(["--env", "sandbox", "list", "-f", form]) for form in ("json", "csv", "table")]
 codes.append(main(["--env", "sandbox", "run", "--job", "S0", "-f", "json", "--noindent"]))
 sys.exit(max(codes))

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from almajob.app import main
+from almajob.cli.app import main
 from almajob.errors import EXIT_CODES
 from almajob.simulator.clock import Clock as SimulatorClock
 from almajob.simulator.institution import Institution

@@ -6,13 +6,13 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from almajob.app import AlmaJob
-from almajob.completion.describing import describe_options
-from almajob.conformance import violations
-from almajob.discovery import loaded
+from almajob.cli.app import AlmaJob
+from almajob.cli.plugins.command_manager import loaded
+from almajob.cli.plugins.completion_grammar import describe_options
+from almajob.cli.plugins.conformance import violations
+from almajob.cli.plugins.plugin_status import summary_of
 from almajob.errors import ConfigurationError
 from almajob.names import GROUP
-from almajob.overview import summary_of
 
 
 @cache

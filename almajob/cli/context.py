@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from almajob.cli.connections import Connections
 from almajob.config import settings
 from almajob.config.settings import Options, Settings
-from almajob.connections import Connections
 from almajob.errors import AlmajobError, UsageError
 from almajob.jobs.job_lookup import Catalogue
 from almajob.system import key_variables

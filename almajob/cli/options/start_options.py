@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from almajob.cli.context import Context
+from almajob.cli.options.global_options import duration, non_empty, run_key
+from almajob.cli.options.run_options import policy_of
 from almajob.config.ini_sections import run_name_problem
-from almajob.context import Context
-from almajob.options import duration, non_empty, run_key
-from almajob.runoptions import policy_of
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.run_key import PERIODS

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from almajob import logs
 from almajob.alma.status_codes import Meaning, meaning
+from almajob.cli.console import log_setup
 from almajob.errors import CallsUsedUp
 from almajob.runs.wait.watched_run import Display, Followed, Lines
 from almajob.system.signals import held
@@ -43,7 +43,7 @@ def display() -> Iterator[Display]:
         yield Lines()
         return
     bars = Bars(sys.stderr)
-    with bars.drawn(), logs.beside(bars.aside):
+    with bars.drawn(), log_setup.beside(bars.aside):
         yield bars
 
 
@@ -52,7 +52,9 @@ def _can_draw(stream: TextIO) -> bool:
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     except (AttributeError, ValueError):
         return False
-    return is_terminal and logs.tells_what_happens_only() and importlib.util.find_spec("rich") is not None
+    return (
+        is_terminal and log_setup.tells_what_happens_only() and importlib.util.find_spec("rich") is not None
+    )
 
 
 class Bars:

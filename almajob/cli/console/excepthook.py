@@ -11,7 +11,8 @@ import warnings
 from types import TracebackType
 from typing import TextIO
 
-from almajob import __version__, logs
+from almajob import __version__
+from almajob.cli.console import log_setup
 from almajob.errors import name_error
 from almajob.system.signals import Terminated
 from almajob.text.redaction import redact
@@ -29,7 +30,7 @@ def install() -> None:
     """Take over from Python what it would write to stderr by itself; for a process that is almajob's own."""
     # Its way with a message that cannot be written is a traceback, with the message's arguments.
     logging.raiseExceptions = False
-    logs.hide_keys()
+    log_setup.hide_keys()
     sys.excepthook = _escaped
     threading.excepthook = _escaped_in_thread
     sys.unraisablehook = _escaped_in_passing
@@ -58,7 +59,7 @@ def tell(error: BaseException) -> None:
 
 
 def _say(text: str, level: int = logging.ERROR) -> None:
-    if logs.is_configured():
+    if log_setup.is_configured():
         LOG.log(level, "%s", text)
         return
     try:

@@ -18,15 +18,15 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
-from almajob.names import LIST, SHOW
-from almajob.options import (
+from almajob.cli.options.global_options import (
     add_global_options,
     add_output_options,
     options_in,
     shorten_errors,
     tell_lost_help,
 )
+from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
+from almajob.names import LIST, SHOW
 from almajob.output.columns import shown
 from almajob.output.format_registry import Formatters
 from almajob.output.stream_writer import writing
@@ -34,10 +34,10 @@ from almajob.system import stdio
 from almajob.system.signals import Terminated, held
 
 if TYPE_CHECKING:
-    from almajob.app import AlmaJob
-    from almajob.context import Context
+    from almajob.cli.app import AlmaJob
+    from almajob.cli.context import Context
 
-_BASES = ("almajob.command.", "cliff.", "builtins.", "abc.", "typing.")
+_BASES = ("almajob.cli.command.", "cliff.", "builtins.", "abc.", "typing.")
 
 
 class _HelpFormatter(SmartHelpFormatter, argparse.RawDescriptionHelpFormatter):

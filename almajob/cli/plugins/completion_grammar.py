@@ -8,12 +8,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from almajob.discovery import is_core
+from almajob.cli.plugins.command_manager import is_core
 from almajob.names import distribution_of
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
-    from almajob.app import AlmaJob
+    from almajob.cli.app import AlmaJob
 
 _MOST_CHOICES = 1000
 _COLUMNS = {"columns", "sort_columns"}
@@ -40,7 +40,7 @@ def of_plugins(app: AlmaJob) -> dict[str, Any]:
         for name, point in points.items():
             with suppress(Ended, Failed):
                 commands[name] = processes.call(
-                    distribution_of(point)[0], "almajob.trial:describe_command", name, point.value
+                    distribution_of(point)[0], "almajob.cli.plugins.probe:describe_command", name, point.value
                 )
     return _document(app, commands)
 

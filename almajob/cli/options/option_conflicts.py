@@ -6,11 +6,11 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from almajob.cli.options.start_options import FROM_FILE
 from almajob.errors import UsageError
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID
 from almajob.runs.start_request import StartOptions
-from almajob.startoptions import FROM_FILE
 
 # Options of run with what they are where they are not given; those of no one run first.
 _OF_ONE_RUN: Mapping[str, Any] = {

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import cliff.app
 from cliff.commandmanager import EntryPointWrapper
 
-from almajob import __version__, lastwords, legacy, logs
-from almajob.discovery import Commands, Installed, is_core
+from almajob import __version__, legacy
+from almajob.cli.console import excepthook, log_setup
+from almajob.cli.help import HelpAction, HelpCommand
+from almajob.cli.options.global_options import add_global_options, add_output_options, shorten_errors
+from almajob.cli.plugins.command_manager import Commands, Installed, is_core
 from almajob.errors import AlmajobError, UsageError
-from almajob.helppage import HelpAction, HelpCommand
 from almajob.names import origin
-from almajob.options import add_global_options, add_output_options, shorten_errors
 from almajob.output import columns
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, raised
@@ -25,9 +26,9 @@ from almajob.system.terminal import is_attended
 from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
+    from almajob.cli.connections import Connections
+    from almajob.cli.context import Context
     from almajob.config.settings import Options
-    from almajob.connections import Connections
-    from almajob.context import Context
 
 LOG = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class AlmaJob(cliff.app.App):
         self.options.debug = bool(self.options.almajob_debug)
         columns.show_utc(bool(self.options.almajob_utc))
         verbosity = self.options.almajob_verbosity
-        logs.configure(
+        log_setup.configure(
             self.stderr,
             1 if verbosity is None else verbosity,
             self.options.almajob_log_file,
@@ -144,7 +145,7 @@ class AlmaJob(cliff.app.App):
         """Run one command line and give its exit code."""
         # For what is told before the options are known.
         self.options = argparse.Namespace(debug=False)
-        logs.configure(self.stderr, 1, None)
+        log_setup.configure(self.stderr, 1, None)
         parser = self.parser
         assert isinstance(parser, _OptionParser)
         words = legacy.translate(argv, parser.takes_value)
@@ -215,7 +216,7 @@ class AlmaJob(cliff.app.App):
             options: what the command line says of the settings.
             cmd_name: whose it is.
         """
-        from almajob.context import Context
+        from almajob.cli.context import Context
 
         installed = self.command_manager.commands.get(cmd_name or "")
         return Context(
@@ -249,8 +250,8 @@ class AlmaJob(cliff.app.App):
         if isinstance(installed, Installed) and not is_core(installed.claims[0]):
             whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"
             whom = "  Please tell its authors, with the output of the same command and --debug."
-            return lastwords.bug(error, whose, whom)
-        return lastwords.bug(error)
+            return excepthook.bug(error, whose, whom)
+        return excepthook.bug(error)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from almajob.alma.status_codes import code_problem, codes_in, end_problem, in_capitals
-from almajob.context import Context
+from almajob.cli.context import Context
+from almajob.cli.options.global_options import duration, non_empty, seconds
 from almajob.jobs import counter_conditions
 from almajob.jobs.counter_conditions import Condition
 from almajob.jobs.success_policy import Policy
-from almajob.options import duration, non_empty, seconds
 from almajob.runs.wait.watched_run import WaitOptions
 from almajob.system import clock as clocks
 

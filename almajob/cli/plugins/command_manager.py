@@ -17,7 +17,7 @@ from typing import Any
 import cliff.command
 from cliff.commandmanager import CommandManager
 
-from almajob.command import Command, Lister, ShowOne
+from almajob.cli.command import Command, Lister, ShowOne
 from almajob.errors import ConfigurationError, name_error
 from almajob.names import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
 from almajob.names import is_core as is_core_name

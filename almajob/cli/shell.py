@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import cmd2
 from cliff.interactive import InteractiveApp
 
+from almajob.cli.connections import Connections
+from almajob.cli.options.global_options import options_in
+from almajob.cli.plugins.completion_grammar import of_plugins
 from almajob.completion import grammar_cache, quoting
 from almajob.completion.candidates import FILES, candidates
-from almajob.completion.describing import of_plugins
 from almajob.completion.grammar import Grammar
 from almajob.config import settings
 from almajob.config.settings import Settings
-from almajob.connections import Connections
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
-from almajob.options import options_in
 from almajob.system import key_variables
 from almajob.system.private_files import make_private, open_own, refuse_open_directory
 from almajob.system.signals import rearm
@@ -36,7 +36,7 @@ from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.app import AlmaJob
+    from almajob.cli.app import AlmaJob
 
 INTRO = "almajob's shell: Tab completes, help lists the commands, env NAME switches, Ctrl-D leaves."
 _HISTORY = "shell-history"

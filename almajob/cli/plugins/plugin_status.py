@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
-from almajob.command import description_of
-from almajob.discovery import Commands, Installed, is_core, loaded
+from almajob.cli.command import description_of
+from almajob.cli.plugins.command_manager import Commands, Installed, is_core, loaded
 from almajob.errors import ConfigurationError
 from almajob.names import distribution_of, is_contested, origin
 from almajob.output.format_registry import foreign_formats, is_own
@@ -75,7 +75,9 @@ def _tried(name: str, point: EntryPoint, processes: Processes) -> Claim:
             summary = summary_of(point)
         else:
             party = distribution_of(point)[0]
-            problem, summary = processes.call(party, "almajob.trial:load_command", point.name, point.value)
+            problem, summary = processes.call(
+                party, "almajob.cli.plugins.probe:load_command", point.name, point.value
+            )
             if problem:
                 return _claim(name, point, BROKEN, problem)
     except ConfigurationError as error:

@@ -17,15 +17,15 @@ from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from almajob.command import Command, Lister, ShowOne
-from almajob.discovery import is_core, loaded
+from almajob.cli.command import Command, Lister, ShowOne
+from almajob.cli.options.global_options import add_global_options, add_output_options
+from almajob.cli.plugins.command_manager import is_core, loaded
+from almajob.cli.plugins.plugin_status import COMMAND, Claim
 from almajob.errors import ConfigurationError, name_error
-from almajob.options import add_global_options, add_output_options
-from almajob.overview import COMMAND, Claim
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
-    from almajob.app import AlmaJob
+    from almajob.cli.app import AlmaJob
 
 EXAMPLES = "Examples:"
 PROCESS_ID = "PROCESS_ID"
@@ -66,7 +66,7 @@ def _problems(claim: Claim, app: AlmaJob, processes: Processes) -> list[str]:
         return violations(loaded(_point(claim, app)), claim.name, app)
     try:
         found: list[str] = processes.call(
-            claim.distribution, "almajob.trial:check_command", claim.name, claim.target
+            claim.distribution, "almajob.cli.plugins.probe:check_command", claim.name, claim.target
         )
     except Failed as error:
         return [f"it cannot be described: {error}"]

@@ -13,8 +13,8 @@ from almajob.system import stdio
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.app import AlmaJob
-    from almajob.overview import Claim
+    from almajob.cli.app import AlmaJob
+    from almajob.cli.plugins.plugin_status import Claim
 
 
 class HelpCommand(cliff.command.Command):
@@ -60,7 +60,7 @@ class HelpAction(argparse.Action):
 
 def page(app: AlmaJob) -> str:
     """Write the page."""
-    from almajob.overview import installed_claims
+    from almajob.cli.plugins.plugin_status import installed_claims
 
     found = installed_claims(app.command_manager)
     return "\n".join([app.parser.format_help(), *_commands(found), *_unusable(found), ""])
