@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from almajob.simulator.clock import Clock
     from almajob.simulator.faults import Faults
+    from almajob.simulator.http.request_log import RequestLog
+    from almajob.simulator.http.server import Simulator
     from almajob.simulator.institution import Institution
-    from almajob.simulator.requestlog import RequestLog
-    from almajob.simulator.server import Simulator
+    from almajob.simulator.world.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class SimulatedAlma:
         Raises:
             ValueError: no run can go so.
         """
-        from almajob.simulator.runs import Ending
+        from almajob.simulator.world.run import Ending
 
         self.institution.rules.endings[job] = Ending(status, seconds, progress)
 
@@ -106,9 +106,9 @@ def alma_begins() -> datetime:
 @pytest.fixture
 def alma(alma_begins: datetime) -> Iterator[SimulatedAlma]:
     """Run a simulator for one test; ``check`` is called at its end."""
-    from almajob.simulator.clock import Clock
+    from almajob.simulator.http.server import Simulator
     from almajob.simulator.institution import Institution
-    from almajob.simulator.server import Simulator
+    from almajob.simulator.world.clock import Clock
 
     with Simulator(Institution(Clock(speed=0, start=alma_begins.timestamp()))) as simulator:
         running = SimulatedAlma(simulator)

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from almajob.cli.app import main
-from almajob.simulator.clock import Clock as SimulatorClock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock as SimulatorClock
 from almajob.system.clock import Clock
 from almajob.testing import SimulatedAlma
 from almajob.text.redaction import _Known

@@ -23,9 +23,9 @@ from almajob.config.environments import ENVIRONMENT_SETTINGS
 from almajob.config.ini_sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
 from almajob.config.settings import Options
 from almajob.runs.parameters import payload_file
-from almajob.simulator import control
-from almajob.simulator.catalogue import built_in_jobs
+from almajob.simulator import admin_api
 from almajob.simulator.gateway import KEYS
+from almajob.simulator.world.job_data import built_in_jobs
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import State
 from almajob.testing import SimulatedAlma
@@ -125,7 +125,7 @@ def test_the_page_on_the_simulator_is_right(
     (suite,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     pytester.makepyfile(suite)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
-    for method, path in control.ROUTES:
+    for method, path in admin_api.ROUTES:
         assert f"/simulator/{path}`" in text, (method, path)
     for key in KEYS:
         assert f"| `{key.text}` |" in text

@@ -20,10 +20,10 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
 from almajob.cli.console import progress as live
 from almajob.runs.wait.watched_run import Followed, Lines
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.runs import Ending
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.run import Ending
 from tests.conftest import Run
 from tests.terminals import Terminal
 

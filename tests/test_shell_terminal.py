@@ -16,9 +16,9 @@ import pytest
 from cmd2.history import History, HistoryItem
 from cmd2.parsing import StatementParser
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 from tests.fake_alma import KEY

@@ -181,8 +181,8 @@ class Connections:
 
     def _start_demo(self, path: Path) -> tuple[str, Key]:
         from almajob.alma.api_key import Key
+        from almajob.simulator.http.server import Simulator
         from almajob.simulator.institution import demo
-        from almajob.simulator.server import Simulator
 
         try:
             make_private(path.parent)

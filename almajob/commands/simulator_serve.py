@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from almajob.plugin import Command, Refused, UsageError, non_empty, seconds, whole_number
 
 if TYPE_CHECKING:
-    from almajob.simulator.server import Simulator
+    from almajob.simulator.http.server import Simulator
 
 LOG = logging.getLogger(__name__)
 
@@ -137,11 +137,11 @@ def speed(text: str) -> float:
 
 
 def _simulator(parsed_args: argparse.Namespace) -> Simulator:
-    from almajob.simulator.certificate import tls_context
-    from almajob.simulator.clock import Clock
+    from almajob.simulator.http.server import Simulator
+    from almajob.simulator.http.tls import tls_context
     from almajob.simulator.institution import Institution
-    from almajob.simulator.rules import Rules
-    from almajob.simulator.server import Simulator
+    from almajob.simulator.world.clock import Clock
+    from almajob.simulator.world.rules import Rules
 
     rules = Rules(seconds=parsed_args.run_seconds, activity=parsed_args.activity)
     institution = Institution(

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from almajob.simulator.catalogue import PRODUCTION, SANDBOX
-from almajob.simulator.refusals import GatewayRefusal
-from almajob.simulator.wire import Call
+from almajob.simulator.errors import GatewayRefusal
+from almajob.simulator.http.messages import Call
+from almajob.simulator.world.job_data import PRODUCTION, SANDBOX
 
 CALLS_A_DAY = 100_000
 _DAY = 86400

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from almajob.simulator.catalogue import PRODUCTION, SANDBOX
-from almajob.simulator.clock import Clock
 from almajob.simulator.faults import Faults
 from almajob.simulator.gateway import Gateway
-from almajob.simulator.journal import FileJournal
-from almajob.simulator.requestlog import RequestLog
-from almajob.simulator.rules import Rules
+from almajob.simulator.http.request_log import RequestLog
 from almajob.simulator.webhooks import Webhooks
-from almajob.simulator.world import World
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.job_data import PRODUCTION, SANDBOX
+from almajob.simulator.world.journal import FileJournal
+from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import World
 
 
 class Institution:

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from almajob.simulator.clock import Clock
-from almajob.simulator.host_check import is_loopback
-from almajob.simulator.lifecycle import instant
-from almajob.simulator.runs import Run
-from almajob.simulator.wire import to_xml
-from almajob.simulator.world import INSTITUTION, World
+from almajob.simulator.http.host_check import is_loopback
+from almajob.simulator.http.messages import to_xml
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.lifecycle import instant
+from almajob.simulator.world.run import Run
+from almajob.simulator.world.world import INSTITUTION, World
 
 SECONDS = 5.0
 """A listener that takes longer has failed."""

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from almajob.simulator.effects import Delivery
+from almajob.simulator.fault_effects import Delivery
+from almajob.simulator.http.messages import Call
+from almajob.simulator.http.server import Simulator
+from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
-from almajob.simulator.wire import Call
-from almajob.simulator.wsgi import Application
 
 SECONDS = 0.1
 ROUNDS = 5

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import requests
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
 
 HEADERS = {"Authorization": "apikey simulator-sandbox-key", "Accept": "application/json"}
 ERP = "S9563600010000561"

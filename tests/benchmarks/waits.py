@@ -21,10 +21,10 @@ from almajob.alma.http.session import Session
 from almajob.alma.job_instances import Instance
 from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
 from almajob.runs.wait.watched_run import Followed, WaitOptions
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
 from tests.clocks import FastClock
 
 CROWD = 300

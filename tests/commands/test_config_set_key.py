@@ -18,7 +18,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 from keyring.backends.null import Keyring as NothingKept
 
 from almajob.simulator.gateway import KEYS
-from almajob.simulator.server import Simulator
+from almajob.simulator.http.server import Simulator
 from tests.conftest import Result, Run
 from tests.memory_keyring import KEPT, MemoryKeyring
 from tests.terminals import Terminal

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator.lifecycle import ENDS
+from almajob.simulator.world.lifecycle import ENDS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.fake_alma import STATUS_TABLE, FakeAlma, answer, instance, job, started

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
 
 pytestmark = pytest.mark.peers
 

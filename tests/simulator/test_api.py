@@ -12,9 +12,9 @@ import requests
 
 from almajob.alma.http.body_parser import parse
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 
 START = 1_760_000_000.0
 ERP = "S9563600010000561"

@@ -12,10 +12,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 from werkzeug.test import Client, TestResponse
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.wsgi import Application
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
 from tests.simulator import openapi
 
 ERP = "S9563600010000561"

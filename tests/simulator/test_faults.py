@@ -15,10 +15,10 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmajobError
-from almajob.simulator.clock import Clock
 from almajob.simulator.faults import NAMES, Faults
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 
 ERP = "S9563600010000561"
 KEY = "simulator-sandbox-key"

@@ -11,11 +11,11 @@ import pytest
 import requests
 from werkzeug.test import Client as WsgiClient
 
-from almajob.simulator.certificate import tls_context
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
+from almajob.simulator.http.tls import tls_context
+from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
-from almajob.simulator.wsgi import Application
+from almajob.simulator.world.clock import Clock
 
 ERP = "S9563600010000561"
 HEADERS = {"Authorization": "apikey simulator-sandbox-key", "Accept": "application/json"}
@@ -130,7 +130,7 @@ def test_a_bug_of_the_simulators_is_an_answer(
     def buggy(*_: object, **__: object) -> None:
         raise TypeError
 
-    monkeypatch.setattr("almajob.simulator.world.World.job", buggy)
+    monkeypatch.setattr("almajob.simulator.world.world.World.job", buggy)
     answer = requests.get(f"{simulator.base_url}/almaws/v1/conf/jobs/M44", headers=HEADERS, timeout=5)
     assert (answer.status_code, "GENERAL_ERROR" in answer.text) == (500, True)
     assert "The simulator failed on GET jobs/M44" in caplog.text

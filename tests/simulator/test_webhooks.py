@@ -17,9 +17,9 @@ from werkzeug import Request, Response
 
 from almajob.alma.http.body_parser import parse
 from almajob.simulator import webhooks as webhooks_module
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 
 ERP = "ERP export using profile FINANCE"
 SECRET = "itsasecret"

@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator import reports
-from almajob.simulator.catalogue import PRODUCTION, SANDBOX, built_in_jobs, jobs
-from almajob.simulator.clock import Clock
-from almajob.simulator.jobs_api import Exchange, instance_list
-from almajob.simulator.journal import FileJournal
-from almajob.simulator.lifecycle import ENDS, ORDER, cut, members, spread
-from almajob.simulator.refusals import Refusal
-from almajob.simulator.rules import Rules
-from almajob.simulator.runs import API, STAFF, SYSTEM, Ending, Run
-from almajob.simulator.wire import Call
-from almajob.simulator.world import World
+from almajob.simulator.api.jobs import Exchange, instance_list
+from almajob.simulator.errors import Refusal
+from almajob.simulator.http.messages import Call
+from almajob.simulator.world import reports
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.job_data import PRODUCTION, SANDBOX, built_in_jobs, jobs
+from almajob.simulator.world.journal import FileJournal
+from almajob.simulator.world.lifecycle import ENDS, ORDER, cut, members, spread
+from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.run import API, STAFF, SYSTEM, Ending, Run
+from almajob.simulator.world.world import World
 
 ERP = "ERP export using profile FINANCE"
 START = 1_760_000_000.0

@@ -17,7 +17,7 @@ from typing import Any
 
 from almajob.alma.http.session import Session
 from almajob.cli.app import main
-from almajob.simulator.server import Simulator
+from almajob.simulator.http.server import Simulator
 from almajob.store.ledger import Ledger
 from almajob.system import clock
 from tests.clocks import FastClock

@@ -17,9 +17,9 @@ import pytest
 
 from almajob.jobs.history import since, until
 from almajob.runs.run_key import period_key
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text import time_format

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.simulator.server import Simulator
+from almajob.simulator.http.server import Simulator
 from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
-from almajob.simulator.world import World
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import World
 from tests.whole.mortal import Ended, Site
 
 START = "POST /conf/jobs/*"

@@ -15,11 +15,11 @@ from almajob.cli.app import main
 from almajob.cli.context import Context
 from almajob.config.settings import Options
 from almajob.runs.start_request import StartOptions
-from almajob.simulator.catalogue import built_in_jobs
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.job_data import built_in_jobs
+from almajob.simulator.world.rules import Rules
 from almajob.store.ledger_record import checksum
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import pytest
 
-from almajob.simulator.catalogue import SANDBOX
 from almajob.simulator.faults import NAMES, SHAPES, Fault
-from almajob.simulator.world import World
+from almajob.simulator.world.job_data import SANDBOX
+from almajob.simulator.world.world import World
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 

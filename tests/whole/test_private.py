@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from almajob.completion import grammar_cache
-from almajob.simulator.catalogue import built_in_jobs
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.job_data import built_in_jobs
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 

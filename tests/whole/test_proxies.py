@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
 from tests.conftest import Run
 from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, job, started
 from tests.raw_server import RawServer, Talk, saying

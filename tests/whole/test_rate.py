@@ -10,7 +10,7 @@ from almajob.alma.http.timeouts import Pace
 from almajob.alma.models import JobFilter
 from almajob.cli.context import Context
 from almajob.config.settings import Options
-from almajob.simulator.server import Simulator
+from almajob.simulator.http.server import Simulator
 from tests.processes import PROCESSES, exit_codes
 
 PROCESS_COUNT = 50

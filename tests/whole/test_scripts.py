@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
 from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
 from tests.conftest import Run
 from tests.raw_server import RawServer, saying
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.processes import PROCESSES

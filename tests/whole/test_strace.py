@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 
 STRACE = shutil.which("strace")

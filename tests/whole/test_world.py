@@ -17,10 +17,10 @@ from typing import TextIO
 
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.runs import Ending
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.run import Ending
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.fake_alma import STATUS_TABLE, FakeAlma, instance, job, started

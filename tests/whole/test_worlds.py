@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from almajob.simulator.clock import Clock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.rules import Rules
 from tests.relay import Relay, relay_to
 from tests.whole.mortal import Ended, Site
 

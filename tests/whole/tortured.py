@@ -21,10 +21,10 @@ import pytest
 
 from almajob.cli.app import main
 from almajob.errors import EXIT_CODES
-from almajob.simulator.clock import Clock as SimulatorClock
+from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
-from almajob.simulator.rules import Rules
-from almajob.simulator.server import Simulator
+from almajob.simulator.world.clock import Clock as SimulatorClock
+from almajob.simulator.world.rules import Rules
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from tests.whole.torture import Moment, Step, Torture

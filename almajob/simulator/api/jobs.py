@@ -13,12 +13,12 @@ from email.utils import formatdate
 from typing import Any
 
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator import reports
-from almajob.simulator.catalogue import SimulatedJob
-from almajob.simulator.refusals import Refusal
-from almajob.simulator.runs import Run
-from almajob.simulator.wire import Call, Reply, document_in, text_of
-from almajob.simulator.world import World
+from almajob.simulator.errors import Refusal
+from almajob.simulator.http.messages import Call, Reply, document_in, text_of
+from almajob.simulator.world import reports
+from almajob.simulator.world.job_data import SimulatedJob
+from almajob.simulator.world.run import Run
+from almajob.simulator.world.world import World
 
 Document = dict[str, Any]
 # For how long a run cannot be seen under the faults of that name, in seconds.

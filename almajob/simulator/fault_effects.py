@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from almajob.simulator.errors import GatewayRefusal
 from almajob.simulator.faults import Fault
-from almajob.simulator.refusals import GatewayRefusal
-from almajob.simulator.wire import JSON, Reply, refuse_at_gateway
+from almajob.simulator.http.messages import JSON, Reply, refuse_at_gateway
 
 HUGE = 50_000_000
 DRIP_SECONDS = 0.2

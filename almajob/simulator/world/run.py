@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from almajob.simulator import lifecycle, reports
-from almajob.simulator.catalogue import SimulatedJob
-from almajob.simulator.journal import Event
-from almajob.simulator.lifecycle import Plan
+from almajob.simulator.world import lifecycle, reports
+from almajob.simulator.world.job_data import SimulatedJob
+from almajob.simulator.world.journal import Event
+from almajob.simulator.world.lifecycle import Plan
 
 API = ("exl_api", "Ex Libris, API")
 SYSTEM = ("System", "")

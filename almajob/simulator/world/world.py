@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from almajob.simulator import lifecycle
-from almajob.simulator.catalogue import PRODUCTION, SANDBOX, SimulatedJob, jobs
-from almajob.simulator.clock import Clock
-from almajob.simulator.journal import Event, Journal
-from almajob.simulator.refusals import Refusal
-from almajob.simulator.rules import Rules
-from almajob.simulator.runs import API, STAFF, SYSTEM, Ending, Run, run_of
-from almajob.simulator.sets import Sets
+from almajob.simulator.errors import Refusal
+from almajob.simulator.world import lifecycle
+from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.job_data import PRODUCTION, SANDBOX, SimulatedJob, jobs
+from almajob.simulator.world.journal import Event, Journal
+from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.run import API, STAFF, SYSTEM, Ending, Run, run_of
+from almajob.simulator.world.sets import Sets
 
 INSTITUTION = "01SIM_INST"
 _ID_STEP = 10_000

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from xml.etree import ElementTree
 
-from almajob.simulator.refusals import GatewayRefusal, Refusal
+from almajob.simulator.errors import GatewayRefusal, Refusal
 
 BODY_LIMIT = 2**20
 _PROLOG = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from almajob.simulator.runs import Ending
+from almajob.simulator.world.run import Ending
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from almajob.simulator.catalogue import SimulatedJob
-from almajob.simulator.lifecycle import Plan, spread
+from almajob.simulator.world.job_data import SimulatedJob
+from almajob.simulator.world.lifecycle import Plan, spread
 
 Counter = tuple[str, str, str]
 

@@ -6,15 +6,15 @@ import re
 from typing import Any
 
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator import reports
-from almajob.simulator.catalogue import PROFILES
-from almajob.simulator.jobs_api import Document, Exchange, page, page_of
-from almajob.simulator.journal import Event
-from almajob.simulator.refusals import Refusal
-from almajob.simulator.runs import API
-from almajob.simulator.sets import CONTENTS, SimulatedSet
-from almajob.simulator.wire import Reply, document_in, text_of
-from almajob.simulator.world import INSTITUTION
+from almajob.simulator.api.jobs import Document, Exchange, page, page_of
+from almajob.simulator.errors import Refusal
+from almajob.simulator.http.messages import Reply, document_in, text_of
+from almajob.simulator.world import reports
+from almajob.simulator.world.job_data import PROFILES
+from almajob.simulator.world.journal import Event
+from almajob.simulator.world.run import API
+from almajob.simulator.world.sets import CONTENTS, SimulatedSet
+from almajob.simulator.world.world import INSTITUTION
 
 _MOST_MEMBERS = 1000
 _FIXED_TABLES: dict[str, dict[str, str]] = {

@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from almajob.simulator.effects import Reset
+from almajob.simulator.fault_effects import Reset
 from almajob.simulator.gateway import KEYS
-from almajob.simulator.host_check import WILDCARDS, HostCheck, is_loopback
+from almajob.simulator.http.host_check import WILDCARDS, HostCheck, is_loopback
+from almajob.simulator.http.messages import BODY_LIMIT
+from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
-from almajob.simulator.wire import BODY_LIMIT
-from almajob.simulator.wsgi import Application
 
 _IDLE_SECONDS = 60.0
 _TICK_SECONDS = 0.1

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from almajob.simulator.errors import GatewayRefusal
 from almajob.simulator.faults import NAMES
+from almajob.simulator.http.messages import JSON, Call, Reply
 from almajob.simulator.institution import Institution
-from almajob.simulator.lifecycle import instant
-from almajob.simulator.refusals import GatewayRefusal
-from almajob.simulator.runs import Ending
-from almajob.simulator.wire import JSON, Call, Reply
+from almajob.simulator.world.lifecycle import instant
+from almajob.simulator.world.run import Ending
 
 _JSON = (("Content-Type", JSON),)
 _HTML = (("Content-Type", "text/html;charset=UTF-8"),)

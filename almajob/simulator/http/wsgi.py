@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from almajob.simulator import control, effects, jobs_api, other_apis
-from almajob.simulator.effects import Delivery, Reset
+from almajob.simulator import admin_api, fault_effects
+from almajob.simulator.api import configuration, jobs
+from almajob.simulator.api.jobs import Document, Exchange
+from almajob.simulator.errors import GatewayRefusal, Refusal
+from almajob.simulator.fault_effects import Delivery, Reset
 from almajob.simulator.faults import Fault, seen_by_api
-from almajob.simulator.host_check import HostCheck, is_from_elsewhere
+from almajob.simulator.http.host_check import HostCheck, is_from_elsewhere
+from almajob.simulator.http.messages import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
 from almajob.simulator.institution import Institution
-from almajob.simulator.jobs_api import Document, Exchange
-from almajob.simulator.refusals import GatewayRefusal, Refusal
-from almajob.simulator.wire import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
 
 LOG = logging.getLogger(__name__)
 
@@ -31,27 +32,27 @@ PREFIX = "/almaws/v1"
 Handled = tuple[str, Document] | Reply
 # "{}" stands for one segment of the path, which becomes an argument.
 _ROUTES: tuple[tuple[str, str, Callable[..., Handled]], ...] = (
-    ("GET", "jobs", jobs_api.job_list),
-    ("GET", "jobs/{}", jobs_api.job_get),
-    ("POST", "jobs/{}", jobs_api.job_submit),
-    ("GET", "jobs/{}/instances", jobs_api.instance_list),
-    ("GET", "jobs/{}/instances/{}", jobs_api.instance_get),
-    ("GET", "jobs/{}/instances/{}/download", jobs_api.instance_download),
-    ("GET", "jobs/{}/instances/{}/events", jobs_api.instance_events),
-    ("GET", "jobs/{}/instances/{}/matches", jobs_api.instance_matches),
-    ("GET", "code-tables", other_apis.table_list),
-    ("GET", "code-tables/{}", other_apis.table_get),
-    ("GET", "test", other_apis.test_read),
-    ("POST", "test", other_apis.test_write),
-    ("GET", "general", other_apis.general),
-    ("GET", "integration-profiles", other_apis.profile_list),
-    ("GET", "integration-profiles/{}", other_apis.profile_get),
-    ("GET", "sets", other_apis.set_list),
-    ("POST", "sets", other_apis.set_create),
-    ("GET", "sets/{}", other_apis.set_get),
-    ("POST", "sets/{}", other_apis.set_change),
-    ("DELETE", "sets/{}", other_apis.set_delete),
-    ("GET", "sets/{}/members", other_apis.set_members),
+    ("GET", "jobs", jobs.job_list),
+    ("GET", "jobs/{}", jobs.job_get),
+    ("POST", "jobs/{}", jobs.job_submit),
+    ("GET", "jobs/{}/instances", jobs.instance_list),
+    ("GET", "jobs/{}/instances/{}", jobs.instance_get),
+    ("GET", "jobs/{}/instances/{}/download", jobs.instance_download),
+    ("GET", "jobs/{}/instances/{}/events", jobs.instance_events),
+    ("GET", "jobs/{}/instances/{}/matches", jobs.instance_matches),
+    ("GET", "code-tables", configuration.table_list),
+    ("GET", "code-tables/{}", configuration.table_get),
+    ("GET", "test", configuration.test_read),
+    ("POST", "test", configuration.test_write),
+    ("GET", "general", configuration.general),
+    ("GET", "integration-profiles", configuration.profile_list),
+    ("GET", "integration-profiles/{}", configuration.profile_get),
+    ("GET", "sets", configuration.set_list),
+    ("POST", "sets", configuration.set_create),
+    ("GET", "sets/{}", configuration.set_get),
+    ("POST", "sets/{}", configuration.set_change),
+    ("DELETE", "sets/{}", configuration.set_delete),
+    ("GET", "sets/{}/members", configuration.set_members),
 )
 
 
@@ -79,10 +80,10 @@ class Application:
         is_control = f"{path}/".startswith("/simulator/")
         if wrong := self._wrong_sender(environ, base, is_control=is_control):
             # Before anything is counted, logged or goes wrong: to the world behind it, it did not happen.
-            delivery = _plain(control.refuse(wrong) if is_control else refuse_at_gateway(wrong))
+            delivery = _plain(admin_api.refuse(wrong) if is_control else refuse_at_gateway(wrong))
         elif is_control:
             call = _call(environ, path.removeprefix("/simulator").lstrip("/"))
-            delivery = _plain(control.answer(self.institution, call))
+            delivery = _plain(admin_api.answer(self.institution, call))
         else:
             delivery = self._serve(_call(environ, _below(path)), path.removeprefix(PREFIX), base)
         if delivery.wait:
@@ -129,11 +130,13 @@ class Application:
         return delivery
 
     def _deliver(self, call: Call, base: str, faults: dict[str, Fault]) -> Delivery:
-        before = effects.instead(faults)
-        delivery = _plain(before) if before else effects.afterwards(faults, self._answer(call, base, faults))
-        if effects.can_be_misshapen(delivery.reply):
+        before = fault_effects.instead(faults)
+        delivery = (
+            _plain(before) if before else fault_effects.afterwards(faults, self._answer(call, base, faults))
+        )
+        if fault_effects.can_be_misshapen(delivery.reply):
             shapes = self.institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
-            delivery = _plain(effects.misshapen(shapes, delivery.reply)) if shapes else delivery
+            delivery = _plain(fault_effects.misshapen(shapes, delivery.reply)) if shapes else delivery
         late = 3600 if "clock-off" in faults else 0
         headers = (*delivery.reply.headers, *self._common_headers(late))
         changed = Reply(delivery.reply.status, delivery.reply.body, headers)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from almajob.simulator.journal import Event
-from almajob.simulator.lifecycle import instant
+from almajob.simulator.world.journal import Event
+from almajob.simulator.world.lifecycle import instant
 
 CONTENTS: dict[str, str] = {
     "AUTHORITY_MMS": "Authorities",
