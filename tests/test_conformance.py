@@ -11,7 +11,7 @@ import cliff.command
 import pytest
 
 from almajob.cli.plugins.command_manager import Commands, is_core
-from almajob.names import GROUP
+from almajob.entry_points import GROUP
 from almajob.plugin import Command, Lister
 from almajob.testing import check_command
 

@@ -11,8 +11,8 @@ import pytest
 
 from almajob.cli.app import main
 from almajob.cli.plugins.command_manager import Commands
+from almajob.entry_points import GROUP
 from almajob.errors import ConfigurationError
-from almajob.names import GROUP
 from tests.conftest import Run
 
 GOOD = """

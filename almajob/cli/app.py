@@ -17,8 +17,8 @@ from almajob.cli.console import excepthook, log_setup
 from almajob.cli.help import HelpAction, HelpCommand
 from almajob.cli.options.global_options import add_global_options, add_output_options, shorten_errors
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core
+from almajob.entry_points import origin
 from almajob.errors import AlmajobError, UsageError
-from almajob.names import origin
 from almajob.output import columns
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, raised

@@ -25,8 +25,8 @@ from almajob.cli.options.global_options import (
     shorten_errors,
     tell_lost_help,
 )
+from almajob.entry_points import LIST, SHOW
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
-from almajob.names import LIST, SHOW
 from almajob.output.columns import shown
 from almajob.output.format_registry import Formatters
 from almajob.output.stream_writer import writing

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from almajob import __version__
 from almajob.completion.grammar import Grammar
-from almajob.names import GROUP, is_core
+from almajob.entry_points import GROUP, is_core
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False

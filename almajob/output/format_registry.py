@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cliff.formatters.base import Formatter, ListFormatter, SingleFormatter
 
-from almajob.names import LIST, SHOW
+from almajob.entry_points import LIST, SHOW
 from almajob.output.csv_format import Csv
 from almajob.output.json_yaml_format import Json, Yaml
 from almajob.output.shell_format import Shell

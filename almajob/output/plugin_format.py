@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 from cliff.columns import FormattableColumn
 
+from almajob.entry_points import LIST, SHOW, is_contested, origin
 from almajob.errors import ConfigurationError, ResultLost, name_error
-from almajob.names import LIST, SHOW, is_contested, origin
 from almajob.output.cell_values import human, machine
 from almajob.system.isolated_process import Ended, Failed, Process
 from almajob.text.sanitize import visible

@@ -16,7 +16,7 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 
-from almajob.names import LIST
+from almajob.entry_points import LIST
 
 
 class _Parser(argparse.ArgumentParser):

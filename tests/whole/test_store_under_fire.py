@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from almajob.completion.protocol import answer
-from almajob.names import GROUP
+from almajob.entry_points import GROUP
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.environments import PLUGINS

@@ -18,9 +18,9 @@ import cliff.command
 from cliff.commandmanager import CommandManager
 
 from almajob.cli.command import Command, Lister, ShowOne
+from almajob.entry_points import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
+from almajob.entry_points import is_core as is_core_name
 from almajob.errors import ConfigurationError, name_error
-from almajob.names import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
-from almajob.names import is_core as is_core_name
 from almajob.system.signals import exception_of, notice_signals
 
 LOG = logging.getLogger(__name__)

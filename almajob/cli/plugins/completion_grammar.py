@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.plugins.command_manager import is_core
-from almajob.names import distribution_of
+from almajob.entry_points import distribution_of
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from almajob.cli.command import description_of
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core, loaded
+from almajob.entry_points import distribution_of, is_contested, origin
 from almajob.errors import ConfigurationError
-from almajob.names import distribution_of, is_contested, origin
 from almajob.output.format_registry import foreign_formats, is_own
 from almajob.output.plugin_format import LOAD
 from almajob.system.isolated_process import Ended, Failed, Processes

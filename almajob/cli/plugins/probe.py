@@ -11,8 +11,8 @@ from almajob.cli.plugins.command_manager import loaded
 from almajob.cli.plugins.completion_grammar import describe_options
 from almajob.cli.plugins.conformance import violations
 from almajob.cli.plugins.plugin_status import summary_of
+from almajob.entry_points import GROUP
 from almajob.errors import ConfigurationError
-from almajob.names import GROUP
 
 
 @cache
