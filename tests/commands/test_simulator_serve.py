@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from almajob.commands.simulator_serve import speed
+from almajob.commands.simulator.serve import speed
 from tests.conftest import Run
 
 
