@@ -23,9 +23,9 @@ from almajob.simulator.world.clock import Clock as SimulatorClock
 from almajob.system.clock import Clock
 from almajob.testing import SimulatedAlma
 from almajob.text.redaction import _Known
-from tests.canary import assert_no_key_below, key_in
-from tests.clocks import FastClock
-from tests.fake_alma import KEY, FakeAlma
+from tests.support.canary import assert_no_key_below, key_in
+from tests.support.clocks import FastClock
+from tests.support.fake_alma import KEY, FakeAlma
 
 # A busy machine is no reason to fail.
 hypothesis_settings.register_profile(

@@ -20,7 +20,7 @@ from werkzeug import Request, Response
 from almajob import __version__
 from almajob.cli.app import main
 from tests.conftest import Run
-from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
 
 ERP = job("S1", "ERP export using profile FINANCE")
 JOBS = [job("M1", "first", "MANUAL"), ERP]

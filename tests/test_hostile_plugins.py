@@ -14,7 +14,7 @@ import pytest
 
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result
-from tests.environments import PLUGINS, VirtualEnvironment
+from tests.support.environments import PLUGINS, VirtualEnvironment
 
 JOB = "ERP export using profile FINANCE"
 RUN = ("--env", "sandbox", "run", "--job", JOB)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.fake_alma import FakeAlma, job
+from tests.support.fake_alma import FakeAlma, job
 
 HEAVY = {
     *("requests", "urllib3", "cmd2", "rich", "yaml", "prompt_toolkit", "http.client", "ssl", "prettytable"),

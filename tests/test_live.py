@@ -25,7 +25,7 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.run import Ending
 from tests.conftest import Run
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 ERP = "ERP export using profile FINANCE"
 JOBS = (ERP, "Users SYNCHRONIZE using profile SIS", "Publishing Platform Job FTP Dump")

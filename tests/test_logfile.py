@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.fake_alma import FakeAlma
+from tests.support.fake_alma import FakeAlma
 
 
 @pytest.mark.parametrize(

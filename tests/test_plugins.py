@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from almajob.testing import SimulatedAlma
-from tests.clocks import FAKETIME, fake_time
 from tests.conftest import Result
-from tests.environments import PLUGINS, VirtualEnvironment
+from tests.support.clocks import FAKETIME, fake_time
+from tests.support.environments import PLUGINS, VirtualEnvironment
 
 JOB = "ERP export using profile FINANCE"
 # Each with what is told of it: distribution, version, module and cause.

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.text.redaction import HIDDEN, Secret, is_shown_in, redact, redact_all
-from tests.canary import key_in
+from tests.support.canary import key_in
 
 TEXT = "an-unusual-key-of-a-test"
 ALMAS = "l7xx5ec4e7ca4a4115ec4e7cb9d0113f7a62"

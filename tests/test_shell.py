@@ -12,7 +12,7 @@ import pytest
 
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 from tests.test_discovery import GOOD, _install
 
 JOB = "ERP export using profile FINANCE"

@@ -21,8 +21,8 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.fake_alma import KEY
-from tests.terminals import Terminal
+from tests.support.fake_alma import KEY
+from tests.support.terminals import Terminal
 from tests.test_shell import JOB
 
 

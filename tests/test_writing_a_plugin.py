@@ -11,7 +11,7 @@ import pytest
 from almajob import plugin
 from almajob.cli.context import Context
 from almajob.completion import candidates
-from tests.environments import PLUGINS, ROOT, VirtualEnvironment
+from tests.support.environments import PLUGINS, ROOT, VirtualEnvironment
 
 PAGE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
 # A paragraph that begins with a file's name, and the block below it.

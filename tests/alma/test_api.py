@@ -11,7 +11,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import Parameter
 from almajob.errors import NotAlma, ReadOnly
-from tests.fake_alma import KEY, FakeAlma, instance, job, started
+from tests.support.fake_alma import KEY, FakeAlma, instance, job, started
 
 ERP = job("S1", "ERP export")
 

@@ -22,8 +22,8 @@ from almajob.alma.api_key import Key
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import BrokenOff, NotSent, Refused
-from tests.fake_alma import KEY
-from tests.raw_server import RawServer, saying
+from tests.support.fake_alma import KEY
+from tests.support.raw_server import RawServer, saying
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 # What comes at first, what comes again and again, and the seconds in between.

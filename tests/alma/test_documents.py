@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.api_key import Key
 from almajob.alma.http.body_parser import Unreadable, parse
-from tests.canary import key_in
+from tests.support.canary import key_in
 
 KEY = "l7xx5ec4e7ca4a4115ec4e7cb9d0113f7a62"
 

@@ -29,7 +29,7 @@ from almajob.errors import (
     QuotaUsedUp,
     Unreachable,
 )
-from tests.clocks import FastClock
+from tests.support.clocks import FastClock
 
 HOST = "alma.example"
 NOW = 1_790_000_000.0

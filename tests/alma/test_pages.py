@@ -15,7 +15,7 @@ from almajob.alma.http.session import Session
 from almajob.alma.models import JobFilter
 from almajob.alma.pagination import all_instances, all_jobs
 from almajob.errors import AlmaRefused
-from tests.fake_alma import KEY, FakeAlma, answer, error, instance, job
+from tests.support.fake_alma import KEY, FakeAlma, answer, error, instance, job
 
 JOBS = [job(f"S{number}", f"Job {number}") for number in range(1, 1001)]
 

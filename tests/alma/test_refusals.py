@@ -14,7 +14,7 @@ from almajob.alma.http.error_responses import ADVICE, Refusal, error_in, refusal
 from almajob.errors import AlmaError, AlmaFailed, AlmaRefused, KeyRefused, NotAlma, QuotaUsedUp
 from almajob.runs.evidence.start_outcome import REFUSAL_CODES
 from almajob.text.redaction import Secret
-from tests.fake_alma import error
+from tests.support.fake_alma import error
 
 HOST = "api-na.hosted.exlibrisgroup.com"
 XML_ERROR = (

@@ -23,8 +23,8 @@ from almajob.alma.http.retry import retry_pause
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, NotSent, QuotaUsedUp, Unreachable
-from tests.fake_alma import KEY, FakeAlma, answer, error
-from tests.raw_server import RawServer
+from tests.support.fake_alma import KEY, FakeAlma, answer, error
+from tests.support.raw_server import RawServer
 
 SHORT = TimeLimits(connect=2, read=2, total=2)
 

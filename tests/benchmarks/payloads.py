@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from almajob.alma import request_body
 from almajob.errors import Refused
 from almajob.runs.parameters import payload_file
-from tests.runs.realpayloads import PAYLOADS
+from tests.support.real_payloads import PAYLOADS
 
 _ROUNDS = 15
 _LARGEST = payload_file.SIZE_LIMIT

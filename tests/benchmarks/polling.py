@@ -15,7 +15,7 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.runs.wait.poller import Wait
 from almajob.runs.wait.watched_run import Followed, WaitOptions
-from tests.clocks import FastClock
+from tests.support.clocks import FastClock
 
 LENGTHS = {"30 min": 1800.0, "8 h": 28_800.0, "24 h": 86_400.0}
 TRIALS = 40

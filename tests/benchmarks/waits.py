@@ -25,7 +25,7 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.rules import Rules
-from tests.clocks import FastClock
+from tests.support.clocks import FastClock
 
 CROWD = 300
 LOOKS = 5000

@@ -13,7 +13,7 @@ import pytest
 
 from almajob.config.environments import ENVIRONMENT_SETTINGS
 from tests.conftest import Run
-from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, error, instance, job, started
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, error, instance, job, started
 
 ERP = job("S1", "ERP export using profile FINANCE")
 JOBS = [job("M1", "00806748 test", "MANUAL"), ERP, job("M3", "gift", "MANUAL"), job("M4", "gift", "MANUAL")]

@@ -20,8 +20,8 @@ from keyring.backends.null import Keyring as NothingKept
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.http.server import Simulator
 from tests.conftest import Result, Run
-from tests.memory_keyring import KEPT, MemoryKeyring
-from tests.terminals import Terminal
+from tests.support.memory_keyring import KEPT, MemoryKeyring
+from tests.support.terminals import Terminal
 
 NEW = "l8xx00112233445566778899aabbccddeeff"
 INI = """\

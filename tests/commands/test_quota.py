@@ -11,7 +11,7 @@ import pytest
 
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 ENV = ("--env", "sandbox")
 

@@ -12,7 +12,7 @@ from werkzeug import Response
 
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.fake_alma import FakeAlma
+from tests.support.fake_alma import FakeAlma
 
 ENV = ("--env", "sandbox")
 ERP = "ERP export using profile FINANCE"

@@ -13,7 +13,7 @@ from almajob.alma.status_codes import STATUSES
 from almajob.simulator.world.lifecycle import ENDS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.fake_alma import STATUS_TABLE, FakeAlma, answer, instance, job, started
+from tests.support.fake_alma import STATUS_TABLE, FakeAlma, answer, instance, job, started
 
 ERP = "ERP export using profile FINANCE"
 ERP_ID = "S9563600010000561"

@@ -10,7 +10,7 @@ from types import TracebackType
 
 import pytest
 
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 PROMPT = "READY>"
 # The commands that are typed are not run but recorded, with the arguments as they arrive.

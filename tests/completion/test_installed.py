@@ -16,7 +16,7 @@ from almajob.cli.plugins.command_manager import is_core
 from almajob.cli.plugins.completion_grammar import of_core
 from almajob.completion import grammar_cache
 from tests.conftest import Run
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 from tests.test_discovery import GOOD as WITH_A_KEY
 from tests.test_discovery import _install
 

@@ -13,7 +13,7 @@ from almajob.alma.http.connection import is_loopback
 from almajob.config import settings
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]
 

@@ -17,7 +17,7 @@ from almajob.config.ini_reader import TOP, Ini
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import redact
 from tests.conftest import Run
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]
 

@@ -19,7 +19,7 @@ from almajob.config.keys import key_command
 from almajob.config.keys.key_command import CommandFailed, read_first_line
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 KEY = "simulator-sandbox-key"
 CONFIG_CHECK = ("--env", "sandbox", "config", "check", "-f", "csv")

@@ -10,7 +10,7 @@ import pytest
 from almajob.config.environments import Environment, Sourced
 from almajob.config.keys import api_keys
 from almajob.errors import ConfigurationError
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 
 
 def _environment(**settings: str) -> Environment:

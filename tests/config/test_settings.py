@@ -12,7 +12,7 @@ from almajob.config import settings
 from almajob.config.environments import Sourced
 from almajob.config.settings import Options, Settings
 from almajob.errors import ConfigurationError, UsageError
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]
 TWO = f"[sandbox]\napi_key = {KEY}\nregion = na\n[production]\napi_key = {KEY}\nregion = eu\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.fake_alma import FakeAlma, job
-from tests.terminals import Terminal
+from tests.support.fake_alma import FakeAlma, job
+from tests.support.terminals import Terminal
 
 GOOD = """
 import os, sys

@@ -24,8 +24,8 @@ from almajob.output.cell_values import text
 from almajob.output.columns import shown
 from almajob.text.sanitize import visible
 from tests.conftest import Run
-from tests.fake_alma import FakeAlma, job
-from tests.terminals import Terminal
+from tests.support.fake_alma import FakeAlma, job
+from tests.support.terminals import Terminal
 
 HOSTILE = "$(touch PWNED) `touch PWNED` ';touch PWNED;' \" \\ \x1b[31m \n \t #"
 JOBS = [job("S1", HOSTILE), job("S2", "=cmd|'/c calc'!A1"), job("M3", "作業 -5")]

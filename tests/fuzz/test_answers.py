@@ -21,9 +21,9 @@ from almajob.jobs import counter_conditions
 from almajob.runs.evidence.start_outcome import judge
 from almajob.store.ledger_record import State
 from almajob.text import time_format
-from tests.fake_alma import STATUS_TABLE, error, instance, job, started
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
+from tests.support.fake_alma import STATUS_TABLE, error, instance, job, started
 
 JOB = job("M44", "Export")
 RUN = instance(

@@ -14,8 +14,8 @@ from almajob.alma.http.timeouts import TimeLimits
 from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Means, Place
 from almajob.store.ledger import Ledger
-from tests.clocks import FastClock
-from tests.fake_alma import KEY, FakeAlma
+from tests.support.clocks import FastClock
+from tests.support.fake_alma import KEY, FakeAlma
 
 LAB = Place("lab", "sandbox", "lab:key")
 

@@ -22,7 +22,7 @@ from almajob.runs.start_request import Means
 from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
 from almajob.store.ledger_record import Record
 from almajob.store.ledger_rows import RowKey, key_hash
-from tests.clocks import FastClock
+from tests.support.clocks import FastClock
 
 DAY = 86_400.0
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()

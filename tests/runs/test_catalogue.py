@@ -15,7 +15,7 @@ from almajob.alma.models import Job, JobFilter
 from almajob.errors import Refused, Unreachable
 from almajob.jobs.job_lookup import Catalogue, matches, named_like
 from almajob.store.cache import Cache
-from tests.fake_alma import KEY, FakeAlma, answer, error, job
+from tests.support.fake_alma import KEY, FakeAlma, answer, error, job
 
 JOBS = [
     job("M1", "00806748 test", "MANUAL"),

@@ -13,7 +13,7 @@ from almajob.runs.parameters import payload_history
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.parameters.payload_history import KnownPayload
 from almajob.store.ledger import Ledger
-from tests.runs.realpayloads import PAYLOADS
+from tests.support.real_payloads import PAYLOADS
 
 EXPORT = Job("M44", "Export records", Code("MANUAL"))
 LAST = PAYLOADS["M44"]

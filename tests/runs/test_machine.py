@@ -13,7 +13,6 @@ from almajob.runs.start import recover
 from almajob.runs.start.submit import start
 from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger_record import Record, State, is_lawful
-from tests.clocks import FastClock
 from tests.runs.model import (
     BEHAVIOURS,
     MANUAL,
@@ -27,6 +26,7 @@ from tests.runs.model import (
     Switch,
     means_of,
 )
+from tests.support.clocks import FastClock
 
 PLACE = Place("production", "production", "model")
 KEYS = ("a", "b")

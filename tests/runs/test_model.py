@@ -16,7 +16,6 @@ from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.runs.start.submit import start
 from almajob.runs.start_request import Intention, Place, StartOptions
 from almajob.store.ledger_record import Certainty, Record, State, Step
-from tests.clocks import FastClock
 from tests.runs.model import (
     BEHAVIOURS,
     DAY,
@@ -33,6 +32,7 @@ from tests.runs.model import (
     Switch,
     means_of,
 )
+from tests.support.clocks import FastClock
 
 PRODUCTION = Place("production", "production", "model")
 SOLE_STARTER = Place("production", "production", "model", may_infer=True)

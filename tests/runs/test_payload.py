@@ -17,7 +17,7 @@ from almajob.alma.models import Parameter
 from almajob.errors import Refused
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import Parameters
-from tests.runs.realpayloads import PART_OF_M18, PAYLOADS
+from tests.support.real_payloads import PART_OF_M18, PAYLOADS
 
 XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ .-]{0,10}[a-z0-9]", fullmatch=True)

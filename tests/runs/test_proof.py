@@ -13,7 +13,7 @@ from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused, NotAlma
 from almajob.runs.start.environment_check import Proof, current, refuse_contradiction
 from almajob.store.ledger import Ledger
-from tests.fake_alma import FakeAlma, answer, error
+from tests.support.fake_alma import FakeAlma, answer, error
 
 NOW = 1_760_000_000.0
 DAY = 86400.0

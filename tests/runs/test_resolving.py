@@ -10,8 +10,8 @@ from almajob.errors import Refused, Unreachable, UsageError
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.start.resolve_request import intention
 from almajob.runs.start_request import Intention, Means, StartOptions
-from tests.fake_alma import FakeAlma
 from tests.runs.conftest import LAB
+from tests.support.fake_alma import FakeAlma
 
 EXPORT = Job("M44", "Export records")
 THESES = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}}

@@ -19,8 +19,8 @@ from almajob.runs.run_service import Runs
 from almajob.runs.start.start_service import Starts
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
-from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
 from tests.runs.conftest import LAB
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
 
 ERP = job("S1", "ERP export")
 

@@ -9,7 +9,7 @@ from almajob.alma.client import Alma
 from almajob.alma.models import Code, Job
 from almajob.errors import KeyRefused, Refused, Unreachable
 from almajob.runs.parameters import set_check
-from tests.fake_alma import FakeAlma, answer, error
+from tests.support.fake_alma import FakeAlma, answer, error
 
 EXPORT = Job("M44", "Export records", Code("MANUAL"), content=Code("BIB_MMS", "All Titles"))
 IMPORT = Job(

@@ -24,8 +24,8 @@ from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Certainty, Record, State, checksum
 from almajob.system.file_lock import locked
-from tests.fake_alma import FakeAlma, error, instance, job, started
 from tests.runs.conftest import LAB
+from tests.support.fake_alma import FakeAlma, error, instance, job, started
 
 ERP = job("S1", "ERP export")
 APPEARED = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")

@@ -18,7 +18,7 @@ from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
 from almajob.runs.wait.watched_run import OUTAGE, Followed, Over, WaitOptions
 from almajob.system.clock import Clock
 from tests.benchmarks.polling import cost
-from tests.clocks import FastClock
+from tests.support.clocks import FastClock
 
 Answer = Instance | Exception
 

@@ -16,7 +16,7 @@ from almajob.store.diskcache_directory import CACHE, Drawer, open_drawer
 from almajob.store.errors import Damaged
 from almajob.store.json_disk import SIZE_LIMIT
 from almajob.store.ledger import LEDGER
-from tests.processes import PROCESSES
+from tests.support.processes import PROCESSES
 
 
 def _foreign_application(path: Path) -> None:

@@ -24,9 +24,9 @@ from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusab
 from almajob.store.ledger_record import Record, State, Step
 from almajob.store.ledger_rows import FORMAT, key_hash
 from almajob.system.file_lock import locked
-from tests.processes import PROCESSES, exit_codes
 from tests.store.crowd import write_many
 from tests.store.test_record import new
+from tests.support.processes import PROCESSES, exit_codes
 
 FORMATS = Path(__file__).parent / "formats"
 _NOBODY = 65534

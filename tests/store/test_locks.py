@@ -17,7 +17,7 @@ import pytest
 
 from almajob.system.deadline import NotBegun
 from almajob.system.file_lock import Held, is_locked, locked
-from tests.processes import exit_codes
+from tests.support.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")
 

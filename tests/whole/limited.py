@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from almajob.cli.app import main
-from tests.processes import PROCESSES
+from tests.support.processes import PROCESSES
 from tests.whole.mortal import Ended
 
 _NOBODY = 65534

@@ -20,8 +20,8 @@ from almajob.cli.app import main
 from almajob.simulator.http.server import Simulator
 from almajob.store.ledger import Ledger
 from almajob.system import clock
-from tests.clocks import FastClock
-from tests.processes import PROCESSES
+from tests.support.clocks import FastClock
+from tests.support.processes import PROCESSES
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from werkzeug import Response
 
 from tests.conftest import Run
-from tests.fake_alma import KEY, FakeAlma, answer, error, instance, job, started
+from tests.support.fake_alma import KEY, FakeAlma, answer, error, instance, job, started
 
 ERP = job("S1", "ERP export")
 COMMANDS = {

@@ -21,9 +21,9 @@ import pytest
 from werkzeug import Response
 
 from almajob.cli.app import main
-from tests.canary import assert_no_key_below, key_in, spellings
 from tests.conftest import Result
-from tests.fake_alma import FakeAlma, error, instance, job, started
+from tests.support.canary import assert_no_key_below, key_in, spellings
+from tests.support.fake_alma import FakeAlma, error, instance, job, started
 from tests.test_discovery import _install, site_packages
 
 __all__ = ["site_packages"]

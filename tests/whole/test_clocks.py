@@ -23,8 +23,8 @@ from almajob.simulator.world.clock import Clock
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text import time_format
-from tests.clocks import FAKETIME, fake_time
 from tests.conftest import Run
+from tests.support.clocks import FAKETIME, fake_time
 
 ERP = "ERP export using profile FINANCE"
 ENV = ("--env", "sandbox")

@@ -19,7 +19,7 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 ERP = "ERP export using profile FINANCE"
 EXPORT = "Export Bibliographic records"

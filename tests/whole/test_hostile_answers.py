@@ -19,9 +19,9 @@ from almajob.errors import AlmajobError
 from almajob.runs.evidence.start_outcome import judge
 from almajob.store.ledger_record import State
 from tests.conftest import Run
-from tests.fake_alma import KEY
-from tests.hostile_answers import ANSWERS, BOMBS
-from tests.raw_server import RawServer, saying
+from tests.support.fake_alma import KEY
+from tests.support.hostile_answers import ANSWERS, BOMBS
+from tests.support.raw_server import RawServer, saying
 
 
 @pytest.mark.parametrize(("code", "answer"), ANSWERS.values(), ids=ANSWERS)

@@ -23,7 +23,7 @@ from almajob.simulator.world.rules import Rules
 from almajob.store.ledger_record import checksum
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.processes import PROCESSES, exit_codes
+from tests.support.processes import PROCESSES, exit_codes
 
 JOBS = [
     job.id for job in built_in_jobs() if job.type == "MANUAL" and job.may_be_submitted and not job.is_chain

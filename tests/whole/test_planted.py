@@ -16,7 +16,7 @@ from almajob.completion import grammar_cache
 from almajob.simulator.gateway import KEYS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.terminals import Terminal
+from tests.support.terminals import Terminal
 
 SANDBOX_KEY = KEYS[0].text
 JOB = "ERP export using profile FINANCE"

@@ -17,8 +17,8 @@ import trustme
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from tests.conftest import Run
-from tests.fake_alma import KEY, STATUS_TABLE, FakeAlma, job, started
-from tests.raw_server import RawServer, Talk, saying
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, job, started
+from tests.support.raw_server import RawServer, Talk, saying
 
 ERP = "ERP export using profile FINANCE"
 SIMULATORS_KEY = "simulator-sandbox-key"

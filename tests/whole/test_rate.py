@@ -11,7 +11,7 @@ from almajob.alma.models import JobFilter
 from almajob.cli.context import Context
 from almajob.config.settings import Options
 from almajob.simulator.http.server import Simulator
-from tests.processes import PROCESSES, exit_codes
+from tests.support.processes import PROCESSES, exit_codes
 
 PROCESS_COUNT = 50
 CALL_COUNT = 6

@@ -9,8 +9,8 @@ import pytest
 from werkzeug import Response
 
 from tests.conftest import Run
-from tests.fake_alma import BASE, FakeAlma, job
-from tests.raw_server import RawServer, saying
+from tests.support.fake_alma import BASE, FakeAlma, job
+from tests.support.raw_server import RawServer, saying
 
 ERP = job("S1", "ERP export")
 STATUSES = (301, 302, 303, 307, 308)

@@ -15,7 +15,7 @@ import trustme
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from tests.conftest import Run
-from tests.raw_server import RawServer, saying
+from tests.support.raw_server import RawServer, saying
 
 ERP = "ERP export using profile FINANCE"
 KEY = "simulator-sandbox-key"

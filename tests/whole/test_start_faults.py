@@ -20,9 +20,9 @@ from almajob.cli.app import main
 from almajob.simulator.faults import NAMES
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
-from tests.clocks import FastClock
 from tests.conftest import Run
-from tests.processes import exit_codes
+from tests.support.clocks import FastClock
+from tests.support.processes import exit_codes
 
 ERP = "ERP export using profile FINANCE"
 EXPORT = "Export Bibliographic records"

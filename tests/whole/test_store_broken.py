@@ -22,7 +22,7 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.processes import PROCESSES
+from tests.support.processes import PROCESSES
 from tests.whole.crowd import LIST, list_twice
 from tests.whole.limited import place_for_anybody, run_limited
 

@@ -13,7 +13,7 @@ from almajob.completion.protocol import answer
 from almajob.entry_points import GROUP
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.environments import PLUGINS
+from tests.support.environments import PLUGINS
 from tests.whole.planted import (
     ROWS,
     SCHEMAS,

@@ -24,8 +24,8 @@ from almajob.errors import ConfigurationError
 from almajob.simulator.gateway import KEYS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.memory_keyring import KEPT, MemoryKeyring
-from tests.raw_server import RawServer, saying
+from tests.support.memory_keyring import KEPT, MemoryKeyring
+from tests.support.raw_server import RawServer, saying
 
 OURS = "a-key-of-our-own"
 THEIRS = "a-key-of-the-ini"

@@ -23,7 +23,7 @@ from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.run import Ending
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
-from tests.fake_alma import STATUS_TABLE, FakeAlma, instance, job, started
+from tests.support.fake_alma import STATUS_TABLE, FakeAlma, instance, job, started
 
 PROGRAM = (sys.executable, "-m", "almajob", "--env", "sandbox")
 ERP = "ERP export using profile FINANCE"

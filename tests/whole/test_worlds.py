@@ -17,7 +17,7 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.rules import Rules
-from tests.relay import Relay, relay_to
+from tests.support.relay import Relay, relay_to
 from tests.whole.mortal import Ended, Site
 
 START = "POST /conf/jobs/*"

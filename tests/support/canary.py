@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from tests.fake_alma import KEY
+from tests.support.fake_alma import KEY
 
 KEYS = (KEY, "simulator-sandbox-key", "simulator-production-key")
 """The keys of the whole suite, of which no byte may be written anywhere."""

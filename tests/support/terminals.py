@@ -13,7 +13,7 @@ from types import TracebackType
 import pexpect.fdpexpect
 import pyte
 
-from tests.canary import key_in
+from tests.support.canary import key_in
 
 ROWS, COLUMNS = 20, 110
 _PATIENCE = 30.0
