@@ -30,7 +30,8 @@ from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.generated_docs import (
+from tests.store.test_record import new
+from tests.tools.generated_docs import (
     FOLLOWING,
     MAN_PAGE,
     PAGES,
@@ -41,7 +42,6 @@ from tests.generated_docs import (
     SIMULATOR,
     with_generated_part,
 )
-from tests.store.test_record import new
 
 pytest_plugins = ["pytester"]
 
@@ -76,7 +76,7 @@ def test_the_quick_start_is_two_commands_of_one_line() -> None:
     ],
 )
 def test_generated_parts_are_up_to_date(name: str, part: str) -> None:
-    """python -m tests.generated_docs writes them."""
+    """python -m tests.tools.generated_docs writes them."""
     text = PARTS[name][0].read_text("utf-8")
     assert with_generated_part(name, text) == text
     assert part in text
@@ -85,7 +85,7 @@ def test_generated_parts_are_up_to_date(name: str, part: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_generated_pages_are_up_to_date(page: Path) -> None:
     """They tell of all commands and options as the parsers have them."""
-    assert page.read_text("utf-8") == PAGES[page](), "run python -m tests.generated_docs"
+    assert page.read_text("utf-8") == PAGES[page](), "run python -m tests.tools.generated_docs"
 
 
 # Small images have a man that only says that it is none; it comes without groff.

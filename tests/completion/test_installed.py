@@ -48,7 +48,7 @@ def test_our_own_grammar_is_up_to_date() -> None:
     app = AlmaJob()
     now = of_core(app)
     kept = json.loads(Path(grammar_cache.CORE).read_text("utf-8"))
-    assert kept == now, "run python -m tests.generated_docs"
+    assert kept == now, "run python -m tests.tools.generated_docs"
 
 
 def test_our_own_grammar_has_every_command() -> None:

@@ -116,7 +116,7 @@ def test_no_operation_is_left_out(walks: Walks, name: str) -> None:
 
 
 def test_the_docs_tell_how_many_there_are(walks: Walks) -> None:
-    """python -m tests.generated_docs counts them; a quarter more or less is other versions' doing."""
+    """python -m tests.tools.generated_docs counts them; a quarter more or less is other versions' doing."""
     part = RELIABILITY.read_text("utf-8").split("<!-- torture: ")[1].split("<!-- end of torture -->")[0]
     told = {name: int(count) for name, count in re.findall(r"^\| `([^|]+)` \| (\d+) \|", part, re.MULTILINE)}
     assert told == {name: pytest.approx(len(walks.steps(name)), rel=0.25) for name in SUBJECTS}

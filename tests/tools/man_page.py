@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from almajob import __version__
 from almajob.cli.app import _SHORT_HELP
 from almajob.errors import EXIT_CODES
-from tests.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
+from tests.tools.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
 
 _DESCRIPTION = (
     "almajob lists, runs and follows the jobs of Ex Libris Alma (exports, publishing, ERP and bursar feeds, "
@@ -73,7 +73,7 @@ def text() -> str:
         "SEE ALSO": _paragraphs([_SEE_ALSO]),
     }
     lines = [
-        ".\\\" Generated from the commands' help by python -m tests.generated_docs",
+        ".\\\" Generated from the commands' help by python -m tests.tools.generated_docs",
         # Words are not divided, not even after a synopsis, which brings that back; lines are not stretched.
         ".nr HY 0",
         f'.TH ALMAJOB 1 "" "almajob {__version__}" "User Commands"',

@@ -1,6 +1,6 @@
 """The modules on which "at most once" and the keys rest, each covered whole by the tests of its own alone.
 
-``python -m tests.critical`` runs those tests, and fails where a line or a branch of a module is not run.
+``python -m tests.critical.__main__`` runs those tests, and fails where a line or a branch of a module is not run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the tests of the critical modules notice an error: each is made, one at a time, and the tests run.
 
-``python -m tests.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a copy
+``python -m tests.tools.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a copy
 of the code, prints how many of them the module's own tests notice, and shows the others. ``JOBS=2`` tries two
 modules at once.
 """
@@ -26,7 +26,7 @@ import pytest
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-from tests.critical import CRITICAL, OPTIONS, QUICK, ROOT, modules
+from tests.critical.__main__ import CRITICAL, OPTIONS, QUICK, ROOT, modules
 
 # Seconds of their own, for each error.
 _SLOW = ("test_fifty_processes_share_one_ledger", "test_flipped_bytes_are_never_read_as_something_else")

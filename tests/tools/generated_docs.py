@@ -1,6 +1,6 @@
 """The parts of the docs that the program knows better, and whole pages.
 
-``python -m tests.generated_docs`` writes them.
+``python -m tests.tools.generated_docs`` writes them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from almajob.completion import grammar_cache
 from almajob.errors import EXIT_CODES
 from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES
-from tests import commandspage, manpage
 from tests.benchmarks import polling
 from tests.runs.test_model import figures
+from tests.tools import commands_page, man_page
 from tests.whole import test_torture as torture
 
 ROOT = Path(__file__).parents[1]
@@ -94,8 +94,8 @@ def grammar() -> str:
 
 PAGES: dict[Path, Callable[[], str]] = {
     Path(grammar_cache.CORE): grammar,
-    ROOT / "docs" / "commands.md": commandspage.text,
-    MAN_PAGE: manpage.text,
+    ROOT / "docs" / "commands.md": commands_page.text,
+    MAN_PAGE: man_page.text,
 }
 
 

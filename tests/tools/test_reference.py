@@ -8,7 +8,7 @@ import pytest
 
 from almajob.cli.app import AlmaJob
 from almajob.plugin import Command
-from tests import commandspage, manpage, reference
+from tests.tools import commands_page, man_page, reference
 
 
 class _Odd(Command):
@@ -81,7 +81,7 @@ def test_only_our_own_commands_are_told_of() -> None:
 )
 def test_text_is_text_in_roff(plain: str, roff: str) -> None:
     """Nothing of it becomes a request or another sign."""
-    assert manpage.escaped(plain) == roff
+    assert man_page.escaped(plain) == roff
 
 
 @pytest.mark.parametrize(
@@ -94,4 +94,4 @@ def test_text_is_text_in_roff(plain: str, roff: str) -> None:
 )
 def test_text_is_text_in_markdown(plain: str, markdown: str) -> None:
     """But for the names of options, which are code."""
-    assert commandspage.escaped(plain) == markdown
+    assert commands_page.escaped(plain) == markdown

@@ -6,12 +6,12 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from tests.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
+from tests.tools.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
 
 _HEAD = """\
 # Commands
 
-<!-- generated from the commands' help by python -m tests.generated_docs -->
+<!-- generated from the commands' help by python -m tests.tools.generated_docs -->
 
 `almajob COMMAND --help` shows the same in a terminal, and `man almajob` all of it.
 [Exit codes](../README.md#exit-codes) are the same for all commands.
