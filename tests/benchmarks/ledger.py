@@ -16,7 +16,7 @@ from pathlib import Path
 
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import State
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 PROCESS_COUNT = 50
 ROUNDS = 8

@@ -15,33 +15,33 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     "classifier": {
-        "almajob/runs/evidence/start_outcome.py": ["tests/runs/test_outcome.py"],
-        "almajob/runs/evidence/unknown_outcome.py": ["tests/runs/test_doubt.py"],
-        "almajob/runs/start/environment_check.py": ["tests/runs/test_proof.py"],
-        "almajob/alma/http/error_responses.py": ["tests/alma/test_refusals.py"],
-        "almajob/alma/http/transport_errors.py": ["tests/alma/test_failures.py"],
+        "almajob/runs/evidence/start_outcome.py": ["tests/runs/evidence/test_start_outcome.py"],
+        "almajob/runs/evidence/unknown_outcome.py": ["tests/runs/evidence/test_unknown_outcome.py"],
+        "almajob/runs/start/environment_check.py": ["tests/runs/start/test_environment_check.py"],
+        "almajob/alma/http/error_responses.py": ["tests/alma/http/test_error_responses.py"],
+        "almajob/alma/http/transport_errors.py": ["tests/alma/http/test_transport_errors.py"],
     },
     "ledger": {
-        "almajob/store/ledger_record.py": ["tests/store/test_record.py"],
-        "almajob/store/ledger_rows.py": ["tests/store/test_rows.py"],
+        "almajob/store/ledger_record.py": ["tests/store/test_ledger_record.py"],
+        "almajob/store/ledger_rows.py": ["tests/store/test_ledger_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
-        "almajob/system/file_lock.py": ["tests/store/test_locks.py"],
+        "almajob/system/file_lock.py": ["tests/system/test_file_lock.py"],
         "almajob/store/schema.py": ["tests/store/test_schema.py"],
-        "almajob/store/errors.py": ["tests/store/test_failures.py"],
+        "almajob/store/errors.py": ["tests/store/test_errors.py"],
     },
     "limiter": {
-        "almajob/alma/rate_limit/decisions.py": ["tests/alma/test_allowance.py"],
-        "almajob/alma/rate_limit/limiter.py": ["tests/alma/test_limits.py"],
+        "almajob/alma/rate_limit/decisions.py": ["tests/alma/rate_limit/test_decisions.py"],
+        "almajob/alma/rate_limit/limiter.py": ["tests/alma/rate_limit/test_limiter.py"],
         "almajob/alma/rate_limit/shared_state.py": [
-            "tests/alma/test_account.py",
-            "tests/alma/test_limits.py",
+            "tests/alma/rate_limit/test_shared_state.py",
+            "tests/alma/rate_limit/test_limiter.py",
         ],
     },
     "secrets": {
-        "almajob/text/redaction.py": ["tests/test_secret.py"],
-        "almajob/alma/api_key.py": ["tests/alma/test_key.py"],
-        "almajob/system/key_variables.py": ["tests/test_variables.py"],
-        "almajob/cli/console/excepthook.py": ["tests/test_lastwords.py"],
+        "almajob/text/redaction.py": ["tests/text/test_redaction.py"],
+        "almajob/alma/api_key.py": ["tests/alma/test_api_key.py"],
+        "almajob/system/key_variables.py": ["tests/system/test_key_variables.py"],
+        "almajob/cli/console/excepthook.py": ["tests/cli/console/test_excepthook.py"],
     },
 }
 """By what they are called in the documentation: each module, and its tests."""

@@ -14,7 +14,7 @@ from almajob.store.errors import Damaged
 from almajob.store.ledger_record import Candidate, Certainty, Record, State, Step, is_lawful
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 _NAMES = (
     *("trail", "state", "at", "reason", "baseline", "certainty", "candidates", "id", "attempt", "sent_at"),

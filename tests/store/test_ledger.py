@@ -25,7 +25,7 @@ from almajob.store.ledger_record import Record, State, Step
 from almajob.store.ledger_rows import FORMAT, key_hash
 from almajob.system.file_lock import locked
 from tests.store.crowd import write_many
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 from tests.support.processes import PROCESSES, exit_codes
 
 FORMATS = Path(__file__).parent / "formats"

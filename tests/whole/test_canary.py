@@ -21,10 +21,10 @@ import pytest
 from werkzeug import Response
 
 from almajob.cli.app import main
+from tests.cli.plugins.test_command_manager import _install, site_packages
 from tests.conftest import Result
 from tests.support.canary import assert_no_key_below, key_in, spellings
 from tests.support.fake_alma import FakeAlma, error, instance, job, started
-from tests.test_discovery import _install, site_packages
 
 __all__ = ["site_packages"]
 

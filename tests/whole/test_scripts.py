@@ -22,8 +22,8 @@ from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.rules import Rules
 from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
+from tests.cli.plugins.test_command_manager import _install
 from tests.conftest import Result, Run
-from tests.test_discovery import _install
 from tests.whole.test_many_processes import JOBS
 
 SHELL = (sys.executable, "-m", "almajob", "--env", "sandbox", "shell")

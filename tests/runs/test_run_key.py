@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.runs import run_key
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
 

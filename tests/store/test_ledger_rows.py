@@ -12,7 +12,7 @@ from almajob.store.diskcache_directory import Drawer
 from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.store.ledger_record import State, Step, checksum
 from almajob.store.ledger_rows import NewerFormat, RowKey, checked_key, sealed
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 RECORD = new(id="r7", trail=(Step(State.PREPARED, 2.5, "meant"),))
 KEY_HASH = checksum("k")[:16]

@@ -39,7 +39,7 @@ from almajob.runs.start_request import Intention, Means, Place, StartOptions
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.runs.conftest import LAB
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 from tests.support.clocks import FastClock
 from tests.support.fake_alma import FakeAlma, answer, error, instance, job, started
 

@@ -20,10 +20,10 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
+from tests.cli.test_shell import JOB
 from tests.conftest import Run
 from tests.support.fake_alma import KEY
 from tests.support.terminals import Terminal
-from tests.test_shell import JOB
 
 
 @pytest.fixture

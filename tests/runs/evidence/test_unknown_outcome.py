@@ -11,7 +11,7 @@ from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
 from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, goes_on, in_doubt, is_twice
 from almajob.store.ledger_record import Candidate, Record, State, Step
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 SENT = 1_760_000_000.0
 """2025-10-09T08:53:20Z"""

@@ -15,10 +15,10 @@ from almajob.cli.app import AlmaJob
 from almajob.cli.plugins.command_manager import is_core
 from almajob.cli.plugins.completion_grammar import of_core
 from almajob.completion import grammar_cache
+from tests.cli.plugins.test_command_manager import GOOD as WITH_A_KEY
+from tests.cli.plugins.test_command_manager import _install
 from tests.conftest import Run
 from tests.support.fake_alma import KEY
-from tests.test_discovery import GOOD as WITH_A_KEY
-from tests.test_discovery import _install
 
 GOOD = WITH_A_KEY.replace(KEY, "")
 # Each time that it is imported it says so.

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from almajob.testing import SimulatedAlma
+from tests.cli.plugins.test_command_manager import GOOD, _install
 from tests.conftest import Result, Run
 from tests.support.fake_alma import KEY
-from tests.test_discovery import GOOD, _install
 
 JOB = "ERP export using profile FINANCE"
 _connects: list[object] = []

@@ -30,7 +30,7 @@ from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import State
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 from tests.tools.generated_docs import (
     FOLLOWING,
     MAN_PAGE,

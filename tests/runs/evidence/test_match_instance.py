@@ -15,7 +15,7 @@ from almajob.alma.models import Code
 from almajob.alma.pagination import Listing
 from almajob.runs.evidence.match_instance import Finding, Trust, clocks_disagree, is_ahead, judge
 from almajob.store.ledger_record import Certainty, Record, State, Step
-from tests.store.test_record import new
+from tests.store.test_ledger_record import new
 
 SENT = 1_000_000.0
 TAG = "[aj:ABCDEFGH23]"
