@@ -17,13 +17,13 @@ RESERVED = ("help", "env", "exit", "quit")
 
 
 def is_core(name: str, value: str) -> bool:
-    """Whether an entry point is one of our own commands: each is in the module of its name, with _ for -.
+    """Whether an entry point is one of our own commands: each is in the module of its name, a folder a word.
 
     Args:
         name: of the entry point.
         value: the class that it names, as ``module:Class``.
     """
-    return value.startswith(f"{GROUP}.{name.replace('-', '_')}:")
+    return value.startswith(f"{GROUP}.{name.replace('_', '.').replace('-', '_')}:")
 
 
 def distribution_of(claim: EntryPoint) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.conftest import Result
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "tests" / "plugins"
 
 

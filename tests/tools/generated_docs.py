@@ -25,7 +25,7 @@ from tests.runs.test_model import figures
 from tests.tools import commands_page, man_page
 from tests.whole import test_torture as torture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 RELIABILITY = ROOT / "docs" / "reliability.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"

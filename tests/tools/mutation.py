@@ -26,7 +26,7 @@ import pytest
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
-from tests.critical.__main__ import CRITICAL, OPTIONS, QUICK, ROOT, modules
+from tests.critical.modules import CRITICAL, OPTIONS, QUICK, ROOT, modules
 
 # Seconds of their own, for each error.
 _SLOW = ("test_fifty_processes_share_one_ledger", "test_flipped_bytes_are_never_read_as_something_else")

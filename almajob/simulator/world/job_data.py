@@ -108,7 +108,7 @@ class SimulatedJob:
 @cache
 def built_in_jobs(environment: str = SANDBOX) -> tuple[SimulatedJob, ...]:
     """Read the catalogue that comes with almajob, in the order in which Alma lists it."""
-    text = files("almajob.simulator").joinpath("jobs.csv").read_text("utf-8")
+    text = files("almajob.simulator.world").joinpath("jobs.csv").read_text("utf-8")
     return tuple(_job(row, environment) for row in csv.DictReader(text.splitlines()))
 
 
