@@ -42,9 +42,9 @@ class AlmajobError(Exception):
     """An end that was foreseen.
 
     Args:
-        what: one sentence, what happened.
-        why: what is known of the reason; may be empty.
-        cure: what to do or to type next; may be empty.
+        message: one sentence, what happened.
+        reason: what is known of the reason; may be empty.
+        hint: what to do or to type next; may be empty.
         alma: what Alma itself said (code, text, tracking id), shown in brackets.
 
     Attributes:
@@ -56,14 +56,14 @@ class AlmajobError(Exception):
     is_retry_safe: bool = True
     record: Record | None = None
 
-    def __init__(self, what: str, *, why: str = "", cure: str = "", alma: str = "") -> None:
+    def __init__(self, message: str, *, reason: str = "", hint: str = "", alma: str = "") -> None:
         # Here, before anything is cut: half a key would not be known as one.
-        self.what, self.why, self.cure, self.alma = map(redact, (what, why, cure, alma))
-        super().__init__(self.what)
+        self.message, self.reason, self.hint, self.alma = map(redact, (message, reason, hint, alma))
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         alma = f"[Alma: {self.alma}]" if self.alma else ""
-        lines = [one_line(self.what), one_line(self.why), *self.cure.splitlines()[:3], one_line(alma)]
+        lines = [one_line(self.message), one_line(self.reason), *self.hint.splitlines()[:3], one_line(alma)]
         return "\n  ".join(line for line in lines if line)
 
 
@@ -98,8 +98,8 @@ class KeyOnCommandLine(UsageError):
     def __init__(self) -> None:
         super().__init__(
             "A key does not stand on the command line.",
-            why="Others can see it there, and the shell's history keeps it.",
-            cure="Type almajob config set-key sandbox, and enter it when asked.\n"
+            reason="Others can see it there, and the shell's history keeps it.",
+            hint="Type almajob config set-key sandbox, and enter it when asked.\n"
             "Consider making a new key: https://developers.exlibrisgroup.com/manage/keys/",
         )
 
@@ -126,8 +126,8 @@ class ReadOnly(Refused):
     def __init__(self, source: str) -> None:
         super().__init__(
             "This environment is read-only here; nothing was sent.",
-            why=f"It is made so by {source}.",
-            cure="Take that away, or set it to no, to let something be sent.",
+            reason=f"It is made so by {source}.",
+            hint="Take that away, or set it to no, to let something be sent.",
         )
 
 
@@ -197,18 +197,18 @@ class AlmaError(AlmajobError):
 
     def __init__(
         self,
-        what: str,
+        message: str,
         *,
         code: str,
         text: str,
         tracking_id: str,
         http_status: int,
-        why: str = "",
-        cure: str = "",
+        reason: str = "",
+        hint: str = "",
     ) -> None:
         said = " ".join(part for part in (code, text) if part) or "no text"
         tracking = f"; tracking id {tracking_id}" if tracking_id else ""
-        super().__init__(what, why=why, cure=cure, alma=f"{said}; HTTP {http_status}{tracking}")
+        super().__init__(message, reason=reason, hint=hint, alma=f"{said}; HTTP {http_status}{tracking}")
         self.code = code
         self.codes = (code,)
         self.text = text

@@ -91,7 +91,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
+    """Return each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
     monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
     monkeypatch.setattr("almajob.text.redaction._known", _Known())

@@ -85,7 +85,7 @@ class Call:
         self.instance_id = named[1].decode() if named else ""
 
     def fields(self) -> dict[str, Any]:
-        """Give what a line of the log says."""
+        """Return what a line of the log says."""
         about = _ABOUT.fullmatch(self.path)
         job_id, instance_id = about.groups() if about else (None, None)
         error = self.error

@@ -79,7 +79,7 @@ class Alma:
     def start_request(
         self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
     ) -> StartRequest:
-        """Give what ``submit`` sends, without sending it."""
+        """Return what ``submit`` sends, without sending it."""
         path = f"/conf/jobs/{_segment(job_id)}"
         return StartRequest(self._session.url, path, tuple(parameters), as_xml)
 
@@ -242,8 +242,8 @@ def _as_wanted(reading: Reading, instance_id: str, job_id: str) -> Instance:
     if reading.is_replayed and found.has_ended:
         raise NotAlma(
             f"The answer about run {instance_id} is an old one.",
-            why="A proxy answered with what Alma said before; that proves no end.",
-            cure="Have the proxy pass Alma's answers on as they are; then try again.",
+            reason="A proxy answered with what Alma said before; that proves no end.",
+            hint="Have the proxy pass Alma's answers on as they are; then try again.",
         )
     return found
 
@@ -254,16 +254,16 @@ def _segment(text: str) -> str:
     Quoting would not do: requests takes ``%2E%2E`` for ``..``.
     """
     if not re.fullmatch(r"\w+", text, re.ASCII):
-        raise NotAlma(f"{text!r} is not an id of Alma's.", cure="Check region or base_url in the ini.")
+        raise NotAlma(f"{text!r} is not an id of Alma's.", hint="Check region or base_url in the ini.")
     return text
 
 
-def _raise_other(what: str, wanted: str, found: str) -> NoReturn:
+def _raise_other(message: str, wanted: str, found: str) -> NoReturn:
     raise NotAlma(
-        f"The answer about {what} {wanted} is about {what} {found}."
+        f"The answer about {message} {wanted} is about {message} {found}."
         if found
-        else f"The answer about {what} {wanted} has no {what} in it.",
-        cure="Try again; if it stays, check region or base_url in the ini.",
+        else f"The answer about {message} {wanted} has no {message} in it.",
+        hint="Try again; if it stays, check region or base_url in the ini.",
     )
 
 

@@ -84,7 +84,7 @@ class Job(NamedTuple):
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give the four members that a list has, to be kept."""
+        """Return the four members that a list has, to be kept."""
         return {
             "id": self.id,
             "name": self.name,
@@ -107,7 +107,7 @@ class JobFilter(NamedTuple):
     profile_id: str = ""
 
     def to_params(self) -> dict[str, str]:
-        """Give the query parameters; an empty one is left out, as Alma would answer unrelated jobs."""
+        """Return the query parameters; an empty one is left out, as Alma would answer unrelated jobs."""
         named = {"type": self.type, "category": self.category, "profile_id": self.profile_id}
         return {name: value for name, value in named.items() if value}
 
@@ -142,7 +142,7 @@ def code_table_from_json(raw: Json) -> dict[str, str]:
 
 
 def items(raw: Json, name: str) -> list[Json]:
-    """Give the array under a name: absent when empty, a lone object where Alma sends just one."""
+    """Return the array under a name: absent when empty, a lone object where Alma sends just one."""
     found = raw.get(name)
     listed = found if isinstance(found, list) else [] if found is None else [found]
     return [item if isinstance(item, Mapping) else {"value": item} for item in listed]

@@ -117,12 +117,12 @@ def all_instances(
     return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error, is_cached)
 
 
-def every(page_at: Callable[[int], Page[T]], what: str) -> Iterator[T]:
+def every(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
     """Read a list page by page, and give each item as soon as it is there.
 
     Args:
         page_at: reads the page that begins at an offset.
-        what: is listed, for the message where fewer came than Alma counts.
+        message: is listed, for the message where fewer came than Alma counts.
     """
     offset = 0
     total: int | None = None
@@ -135,7 +135,7 @@ def every(page_at: Callable[[int], Page[T]], what: str) -> Iterator[T]:
         if not page.items or offset == total:
             break
     if total is not None and offset < total:
-        LOG.warning("Alma counts %d %s and listed %d.", total, what, offset)
+        LOG.warning("Alma counts %d %s and listed %d.", total, message, offset)
 
 
 def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:

@@ -14,12 +14,12 @@ _OF_A_JOB = {"id", "parameter", "parameters"}
 
 
 def to_document(parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Give a start's body for JSON; without parameters an empty object, as scheduled jobs take it."""
+    """Return a start's body for JSON; without parameters an empty object, as scheduled jobs take it."""
     return {"parameter": [item.to_json() for item in parameters]} if parameters else {}
 
 
 def to_xml(parameters: Sequence[Parameter]) -> str:
-    """Give a start's body as the panel shows it: no prolog, indented by tabs.
+    """Return a start's body as the panel shows it: no prolog, indented by tabs.
 
     What could not be seen in it, such as a mark that turns the reading order, is a character reference.
     """
@@ -34,7 +34,7 @@ def to_xml(parameters: Sequence[Parameter]) -> str:
 
 
 def to_plain_json(parameters: Sequence[Parameter]) -> str:
-    """Give parameters as a plain object, a line each, to be edited; what cannot be seen is escaped.
+    """Return parameters as a plain object, a line each, to be edited; what cannot be seen is escaped.
 
     Where a name would make it look like a whole job, it is a list of names and values.
     """

@@ -199,7 +199,7 @@ class AlmaJob(cliff.app.App):
         near = longer or nearest(words[0], names, count=3)
         meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
         return UsageError(
-            f"There is no command {words[0]!r}.", cure=f"{meant}almajob --help lists the commands."
+            f"There is no command {words[0]!r}.", hint=f"{meant}almajob --help lists the commands."
         )
 
     def _exit_code(self, end: SystemExit) -> int:
@@ -210,7 +210,7 @@ class AlmaJob(cliff.app.App):
         return 1
 
     def context_of(self, options: Options, cmd_name: str | None) -> Context:
-        """Give what a command works with, for the length of that command.
+        """Return what a command works with, for the length of that command.
 
         Args:
             options: what the command line says of the settings.

@@ -45,7 +45,7 @@ class _HelpFormatter(SmartHelpFormatter, argparse.RawDescriptionHelpFormatter):
 
 
 def description_of(command: type) -> str:
-    """Give a command's description: its docstring, or that of a class of its author's that it comes from.
+    """Return a command's description: its docstring, or that of a class of its author's that it comes from.
 
     cliff would take the docstring of one of ours where a command has none.
     """
@@ -159,7 +159,7 @@ class _Almajob(cliff.command.Command):
         if getattr(parsed_args, "sort_direction", None) and not parsed_args.sort_columns:
             raise UsageError(
                 "--sort-ascending and --sort-descending say in which order.",
-                cure="Say by which column: --sort-column COLUMN",
+                hint="Say by which column: --sort-column COLUMN",
             )
         asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
         if columns:
@@ -170,7 +170,7 @@ def _refuse_unknown(columns: Sequence[str], asked_for: Iterable[str]) -> None:
     known = set(map(_normalised, columns))
     for asked in asked_for:
         if _normalised(asked) not in known:
-            raise UsageError(f"There is no column {asked!r}.", cure=f"There are: {', '.join(columns)}.")
+            raise UsageError(f"There is no column {asked!r}.", hint=f"There are: {', '.join(columns)}.")
 
 
 def _normalised(column: str) -> str:
@@ -268,7 +268,7 @@ class ShowSome(Lister):
         formatter = self._formatter_plugins[parsed_args.formatter].obj
         if not self.is_one(parsed_args) and not hasattr(formatter, "emit_list"):
             raise UsageError(
-                f"-f {parsed_args.formatter} has a form for one thing only.", cure="Use -f json, or name one."
+                f"-f {parsed_args.formatter} has a form for one thing only.", hint="Use -f json, or name one."
             )
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:

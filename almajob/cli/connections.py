@@ -64,7 +64,7 @@ class Connections:
             LOG.warning("%s is not trusted. %s", settings.ini.path, problem)
 
     def cache(self, directory: str) -> Cache:
-        """Give the cache of a directory."""
+        """Return the cache of a directory."""
         from almajob.store.cache import Cache
 
         if directory not in self._caches:
@@ -73,7 +73,7 @@ class Connections:
         return self._caches[directory]
 
     def belongings(self, state_dir: str, owner: str) -> Belongings:
-        """Give what a distribution's commands keep.
+        """Return what a distribution's commands keep.
 
         Args:
             state_dir: where all of them are kept.
@@ -111,7 +111,7 @@ class Connections:
         return f"{environment.name}:{address}:{self.key(environment).fingerprint}"
 
     def alma(self, environment: Environment, *, read_only: str, state_dir: str) -> Alma:
-        """Give the session with an environment; its first call connects.
+        """Return the session with an environment; its first call connects.
 
         Args:
             environment: which.
@@ -144,7 +144,7 @@ class Connections:
         return self._almas[wanted]
 
     def limits(self, environment: Environment, state_dir: str) -> Limits | None:
-        """Give the limits of the institution that an environment belongs to; the demo has none.
+        """Return the limits of the institution that an environment belongs to; the demo has none.
 
         Args:
             environment: one of its environments.
@@ -191,8 +191,8 @@ class Connections:
         except (OSError, ValueError) as error:
             raise Refused(
                 f"The demo's world {path} cannot be used.",
-                why=f"{getattr(error, 'strerror', None) or error}.",
-                cure="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
+                reason=f"{getattr(error, 'strerror', None) or error}.",
+                hint="Remove it, or set ALMAJOB_STATE_DIR to a directory that you can write to.",
             ) from None
         self._closing.enter_context(simulator)
         return simulator.base_url, Key(simulator.key)

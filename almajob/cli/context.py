@@ -271,7 +271,7 @@ class Context:
         return self._options.env or ""
 
     def of(self, environment: str) -> Context:
-        """Give the context of another environment, closed with this one."""
+        """Return the context of another environment, closed with this one."""
         env = self.settings.env
         if env is not None and env.text == environment:
             return self
@@ -316,13 +316,13 @@ class Context:
         return api_keys.source(environment, self._environ)
 
     def new_key(self, wish: KeyWish) -> NewKey:
-        """Give what puts a new key of an environment where it belongs."""
+        """Return what puts a new key of an environment where it belongs."""
         from almajob.config.keys.set_key import NewKey
 
         return NewKey(partial(self._load, may_be_new=True), self._environ, wish)
 
     def connect(self, environment: Environment) -> Alma:
-        """Give the session with an environment.
+        """Return the session with an environment.
 
         Raises:
             ConfigurationError: it has no key, or none that can be had.
@@ -334,7 +334,7 @@ class Context:
         if self.settings.ignores_quota and not is_attended():
             raise UsageError(
                 "--ignore-quota is for a person at a terminal.",
-                cure="Leave it out: almajob itself tries one call an hour.",
+                hint="Leave it out: almajob itself tries one call an hour.",
             )
         alma.ignore_quota_once(is_wanted=self.settings.ignores_quota)
         return alma

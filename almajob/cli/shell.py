@@ -135,7 +135,9 @@ class Shell(InteractiveApp):
     def pexcept(self, exception: BaseException, **_given: Any) -> None:
         """Tell of output that could not be written to where it was sent; cmd2 would show how to debug it."""
         if isinstance(exception, OSError):
-            exception = ResultLost("The output cannot be written.", why=f"{exception.strerror or exception}.")
+            exception = ResultLost(
+                "The output cannot be written.", reason=f"{exception.strerror or exception}."
+            )
         self.exit_code = self.app.report(exception)
 
     def onecmd(self, statement: cmd2.Statement | str, *, add_to_history: bool = True) -> bool:
@@ -215,7 +217,7 @@ class Shell(InteractiveApp):
         # In a script, what comes next would go to another environment than was meant.
         self._must_end = len(words) > 1
         if len(words) > 2:
-            raise UsageError("env takes one environment.", cure="env NAME switches to it.")
+            raise UsageError("env takes one environment.", hint="env NAME switches to it.")
         for name in words[1:]:
             # Refuses a name that is not there.
             self._settings.environment(name)
@@ -312,7 +314,7 @@ def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -
         UsageError: this is the shell already, or a line of the script is damaged.
     """
     if app.lasting is not None:
-        raise UsageError("This is almajob's shell already.", cure="env NAME switches to another environment.")
+        raise UsageError("This is almajob's shell already.", hint="env NAME switches to another environment.")
     given = {name: value for name, value in vars(parsed_args).items() if name.startswith("almajob_")}
     app.lasting = argparse.Namespace(**{**vars(app.options), **given})
     app.connections = Connections(key_variables.environ())

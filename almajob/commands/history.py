@@ -61,7 +61,7 @@ class History(Lister):
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         first, last = parsed_args.since, parsed_args.until
         if first and last and first >= last:
-            raise UsageError("--since is not before --until.", cure="Swap the two.")
+            raise UsageError("--since is not before --until.", hint="Swap the two.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         job = self.context.catalogue.find(parsed_args.job)

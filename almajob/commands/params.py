@@ -31,8 +31,8 @@ class Params(Command):
         if parameters is None:
             raise Refused(
                 f"No parameters of {job.name!r} ({job.id}) are known here.",
-                why="Alma lists none; those of the last start from here are kept.",
-                cure="Alma shows them once: Admin > Run a Job, last step, panel API Information.\n"
+                reason="Alma lists none; those of the last start from here are kept.",
+                hint="Alma shows them once: Admin > Run a Job, last step, panel API Information.\n"
                 "Save its URL line and its XML in a file, then: almajob run --params FILE",
             )
         text = to_plain_json(parameters) if parsed_args.json else _as_in_the_panel(job.id, to_xml(parameters))

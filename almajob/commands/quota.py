@@ -39,7 +39,7 @@ class Quota(Lister):
                 quota.calls_per_second,
                 quota.burst,
                 quota.quota_floor,
-                Text(quota.why),
+                Text(quota.reason),
             )
             for quota in self.context.quotas()
         ]

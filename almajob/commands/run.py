@@ -116,10 +116,10 @@ class Run(ShowSome):
             refuse_what_is_not_saved(parsed_args)
         refuse_odd_start(parsed_args)
         if wait_options_given(parsed_args) and not parsed_args.wait:
-            raise UsageError("--timeout, --interval and --outage say how to wait.", cure="Add --wait.")
+            raise UsageError("--timeout, --interval and --outage say how to wait.", hint="Add --wait.")
         judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
         if (parsed_args.accept or parsed_args.fail_if) and not judges:
-            raise UsageError("--accept and --fail-if judge the end of a run.", cure="Add --wait.")
+            raise UsageError("--accept and --fail-if judge the end of a run.", hint="Add --wait.")
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         if parsed_args.save or parsed_args.list_saved:

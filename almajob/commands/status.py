@@ -64,7 +64,7 @@ class Status(ShowSome):
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         if wait_options_given(parsed_args) and not parsed_args.watch:
-            raise UsageError("--timeout, --interval and --outage say how to watch.", cure="Add --watch.")
+            raise UsageError("--timeout, --interval and --outage say how to watch.", hint="Add --watch.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         runs, policy = self.context.runs, policy_of(parsed_args, self.context)

@@ -65,7 +65,7 @@ class Grammar:
         return {name: self._homes[name]["commands"][name]["summary"] for name in sorted(self._homes)}
 
     def command(self, name: str) -> Command | None:
-        """Give the command of a name; None where there is none."""
+        """Return the command of a name; None where there is none."""
         home = self._homes.get(name)
         if home is None:
             return None

@@ -32,7 +32,7 @@ _NONE: dict[str, Any] = {"options": [], "general": [], "commands": {}}
 
 
 def grammar(cache: str, describe: Describe) -> Grammar:
-    """Give all that can be typed.
+    """Return all that can be typed.
 
     Args:
         cache: the cache directory.
@@ -42,7 +42,7 @@ def grammar(cache: str, describe: Describe) -> Grammar:
 
 
 def core() -> Grammar:
-    """Give what can be typed without any plugin."""
+    """Return what can be typed without any plugin."""
     return Grammar(_core())
 
 
@@ -70,7 +70,7 @@ def _of_plugins(path: str, describe: Describe) -> Mapping[str, Any]:
 
 
 def _state() -> list[Any]:
-    """Give what changes when something is installed or removed: the times of the directories of packages."""
+    """Return the times of the package directories, which change when something is installed or removed."""
     found: list[Any] = [__version__, sys.version]
     for path in sys.path[1:]:
         try:

@@ -150,7 +150,7 @@ def _job_list(drawer: str) -> Iterator[dict[str, str]]:
 
 
 def instances(places: Places, environment: str) -> Found:
-    """Give the Process IDs of what was started from here, newest first."""
+    """Return the Process IDs of what was started from here, newest first."""
     found = [
         (str(record["instance_id"]), f"{record.get('job_name', '')} ({record.get('environment', '')})")
         for record in _records(places, environment)
@@ -160,7 +160,7 @@ def instances(places: Places, environment: str) -> Found:
 
 
 def runs(places: Places, environment: str) -> Found:
-    """Give what names a run of the ledger: run keys, then ids; newest first."""
+    """Return what names a run of the ledger: run keys, then ids; newest first."""
     found = [
         (str(record.get("id", "")), str(record.get("job_name", "")))
         for record in _records(places, environment)
@@ -169,7 +169,7 @@ def runs(places: Places, environment: str) -> Found:
 
 
 def run_keys(places: Places, environment: str) -> Found:
-    """Give the run keys that were used, newest first."""
+    """Return the run keys that were used, newest first."""
     return [
         (str(record["run_key"]), str(record.get("job_name", "")))
         for record in _records(places, environment)

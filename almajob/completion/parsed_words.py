@@ -51,11 +51,11 @@ class Said:
         return next((option for option in (*self.options, *older) if name in option.names), None)
 
     def value_of(self, *names: str) -> str:
-        """Give what was said with an option; empty where nothing was."""
+        """Return what was said with an option; empty where nothing was."""
         return next((self._values[name] for name in names if name in self._values), "")
 
     def argument(self) -> Value | None:
-        """Give the argument that comes next, or one more value of an option; None where none does."""
+        """Return the argument that comes next, or one more value of an option; None where none does."""
         if self._many:
             return self._many
         arguments = self.command.arguments if self.command else ()
@@ -64,11 +64,11 @@ class Said:
         return arguments[-1] if arguments and arguments[-1].is_many else None
 
     def next_words(self) -> list[tuple[str, str]]:
-        """Give the words with which the command's name can go on, each with what it leads to."""
+        """Return the words with which the command's name can go on, each with what it leads to."""
         return [] if self._arguments or self._many else self._words_after(self.name)
 
     def commands(self) -> list[tuple[str, str]]:
-        """Give the words with which the name of a command goes on that is an argument."""
+        """Return the words with which the name of a command goes on that is an argument."""
         return self._words_after(self._arguments)
 
     def _words_after(self, words: Sequence[str]) -> list[tuple[str, str]]:

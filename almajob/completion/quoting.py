@@ -48,7 +48,7 @@ def read(line: str, piece: str = "") -> Typed:
 
 
 def _split(line: str) -> tuple[list[str], str]:
-    """Give the words without their quotes, the one at the cursor last, and the quote that is open there."""
+    """Return the words without their quotes, the one at the cursor last, and the quote that is open there."""
     words, quote = [""], ""
     is_between = True
     for piece in _PIECE.finditer(line):

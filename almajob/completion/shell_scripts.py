@@ -9,6 +9,6 @@ _DIRECTORY = os.path.join(os.path.dirname(__file__), "scripts")
 
 
 def completion_script(shell: str) -> str:
-    """Give the script of one of SHELLS."""
+    """Return the script of one of SHELLS."""
     with open(os.path.join(_DIRECTORY, f"almajob.{shell}"), encoding="utf-8") as file:
         return file.read()

@@ -117,14 +117,14 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
     kind = section.get("kind", Sourced(name, "built in"))
     if name in KINDS and kind.text != name:
         raise ConfigurationError(
-            f"{kind.source}: {name} cannot be a {kind.text} environment.", cure="Take the line out."
+            f"{kind.source}: {name} cannot be a {kind.text} environment.", hint="Take the line out."
         )
     if kind.text not in KINDS:
         where = kind.source if "kind" in section else f"[{name}]"
         raise ConfigurationError(
             f"{where}: is {name} a sandbox or production?",
-            why="It decides what protects its records.",
-            cure=f"Write in [{name}]: kind = sandbox, or kind = production",
+            reason="It decides what protects its records.",
+            hint=f"Write in [{name}]: kind = sandbox, or kind = production",
         )
     return keys_of(name, section)._replace(
         kind=kind,
@@ -156,7 +156,7 @@ def accepted(given: Sourced) -> frozenset[str]:
         problem = status_codes.end_problem(code)
         if problem:
             raise ConfigurationError(
-                f"{given.source}: accept: {problem}.", cure="Write, for example: accept = COMPLETED_FAILED"
+                f"{given.source}: accept: {problem}.", hint="Write, for example: accept = COMPLETED_FAILED"
             )
     return frozenset(codes)
 
@@ -172,7 +172,7 @@ def is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
     given = section[name]
     words = configparser.ConfigParser.BOOLEAN_STATES
     if given.text.lower() not in words:
-        raise ConfigurationError(f"{given.source}: {name} is yes or no.", cure=f"Write {name} = yes, or no.")
+        raise ConfigurationError(f"{given.source}: {name} is yes or no.", hint=f"Write {name} = yes, or no.")
     return words[given.text.lower()]
 
 
@@ -181,16 +181,16 @@ def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
         return _checked_url(section["base_url"])
     if "region" in section and "domain" in section and section["region"].text != section["domain"].text:
         raise ConfigurationError(
-            f"{section['domain'].source}: domain is another than region.", cure="Keep one of the two."
+            f"{section['domain'].source}: domain is another than region.", hint="Keep one of the two."
         )
     region = section.get("region") or section.get("domain")
     if region is None:
         raise ConfigurationError(
-            f"Where is {name}?", cure=f"Write in [{name}]: region = one of {', '.join(REGIONS)}"
+            f"Where is {name}?", hint=f"Write in [{name}]: region = one of {', '.join(REGIONS)}"
         )
     if region.text.lower() not in REGIONS:
         raise ConfigurationError(
-            f"{region.source}: there is no region of that name.", cure=f"There are: {', '.join(REGIONS)}."
+            f"{region.source}: there is no region of that name.", hint=f"There are: {', '.join(REGIONS)}."
         )
     return Sourced(REGIONS[region.text.lower()], region.source)
 
@@ -212,7 +212,7 @@ def _checked_url(given: Sourced) -> Sourced:
     ):
         raise ConfigurationError(
             f"{given.source}: base_url is not the address of a server.",
-            cure="Write it as https://HOST or https://HOST:PORT",
+            hint="Write it as https://HOST or https://HOST:PORT",
         )
     if parts.scheme == "http":
         _refuse_open_network(parts.hostname or "", given)
@@ -236,7 +236,7 @@ def _refuse_open_network(host: str, given: Sourced) -> None:
     if not is_loopback(host):
         raise ConfigurationError(
             f"{given.source}: base_url would send the key over the network in the clear.",
-            cure="Use https://; http:// is for a server on this machine (127.0.0.1).",
+            hint="Use https://; http:// is for a server on this machine (127.0.0.1).",
         )
 
 
@@ -265,7 +265,7 @@ def _pace(section: Mapping[str, Sourced]) -> Pace:
 
 
 def _number(
-    section: Mapping[str, Sourced], name: str, default: float, least: float, most: float, what: str
+    section: Mapping[str, Sourced], name: str, default: float, least: float, most: float, message: str
 ) -> float:
     if name not in section:
         return default
@@ -273,9 +273,10 @@ def _number(
         value = float(section[name].text)
     except ValueError:
         value = -1.0
-    if not least <= value <= most or ("whole" in what and not value.is_integer()):
+    if not least <= value <= most or ("whole" in message and not value.is_integer()):
         raise ConfigurationError(
-            f"{section[name].source}: {name} is not {what}.", cure=f"Write a number from {least} to {most}."
+            f"{section[name].source}: {name} is not {message}.",
+            hint=f"Write a number from {least} to {most}.",
         )
     return value
 

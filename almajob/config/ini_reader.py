@@ -58,14 +58,14 @@ class Ini(NamedTuple):
         return f"{self.path}, line {value.line}"
 
 
-def read(path: Path, named_by: str = "", *, why: str = "It says where keys are sent.") -> Ini:
+def read(path: Path, named_by: str = "", *, reason: str = "It says where keys are sent.") -> Ini:
     """Read and check one ini file.
 
     Args:
         path: of the file.
         named_by: the option or variable that named it, for the message; empty where it was found, and then a
             pipe is none.
-        why: it matters who may change it.
+        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: not readable, not an ini, open to others although it holds a key, or where they
@@ -76,8 +76,8 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read.",
-            why=f"{error.strerror}." + (f" It was named by {named_by}." if named_by else ""),
-            cure="Name another with --ini-file.",
+            reason=f"{error.strerror}." + (f" It was named by {named_by}." if named_by else ""),
+            hint="Name another with --ini-file.",
         ) from None
     try:
         text = raw.decode("utf-8-sig")
@@ -85,12 +85,14 @@ def read(path: Path, named_by: str = "", *, why: str = "It says where keys are s
         text = "\0"
     if len(raw) > SIZE_LIMIT or "\0" in text:
         raise ConfigurationError(
-            f"{path} is not an ini file.", why="It is not UTF-8 text, or larger than 1 MiB.", cure=_SEE_SAMPLE
+            f"{path} is not an ini file.",
+            reason="It is not UTF-8 text, or larger than 1 MiB.",
+            hint=_SEE_SAMPLE,
         )
     ini = parsed(path, text)._replace(digest=digest_of(raw))
-    refuse_open_file(path, mode, holds_key=_holds_key(ini), why=why)
+    refuse_open_file(path, mode, holds_key=_holds_key(ini), reason=reason)
     if stat.S_ISREG(mode.st_mode):
-        refuse_open_place(path, why)
+        refuse_open_place(path, reason)
     return ini
 
 
@@ -120,7 +122,7 @@ def refuse_open_file(
     *,
     holds_key: bool,
     group_may_read: bool = False,
-    why: str = "It says where keys are sent.",
+    reason: str = "It says where keys are sent.",
 ) -> None:
     """Refuse a file that others can write to, or read while it holds a key; as ssh does.
 
@@ -129,7 +131,7 @@ def refuse_open_file(
         mode: of the open file.
         holds_key: then others may not read it either.
         group_may_read: the group's bits are the mask of an access control list, and mean nothing.
-        why: it matters who may change it.
+        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: with the chmod that cures it.
@@ -140,24 +142,24 @@ def refuse_open_file(
     if mode.st_uid not in {os.geteuid(), 0}:
         raise ConfigurationError(
             f"{path} belongs to another user.",
-            why=f"{why} Whoever owns it can change that.",
-            cure="Copy it, and name your own.",
+            reason=f"{reason} Whoever owns it can change that.",
+            hint="Copy it, and name your own.",
         )
     if mode.st_mode & forbidden:
         risk = "can be read or changed" if holds_key else "can be changed"
         raise ConfigurationError(
             f"{path} {risk} by other users of this machine (mode {stat.S_IMODE(mode.st_mode):04o}).",
-            why="It holds an API key." if holds_key else why,
-            cure=f"Type: chmod {'600' if holds_key else 'go-w'} {path}",
+            reason="It holds an API key." if holds_key else reason,
+            hint=f"Type: chmod {'600' if holds_key else 'go-w'} {path}",
         )
 
 
-def refuse_open_place(path: Path, why: str) -> None:
+def refuse_open_place(path: Path, reason: str) -> None:
     """Refuse a file that others can exchange: where it is, and where a link to it is.
 
     Args:
         path: for the message.
-        why: it matters who may change it.
+        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: they can.
@@ -167,10 +169,10 @@ def refuse_open_place(path: Path, why: str) -> None:
             refuse_open_directory(place)
     except NotPrivate as error:
         raise ConfigurationError(
-            f"{path} can be exchanged: {error.strerror}.", why=why, cure=error.cure
+            f"{path} can be exchanged: {error.strerror}.", reason=reason, hint=error.hint
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be checked.", why=f"{error.strerror}.") from None
+        raise ConfigurationError(f"{path} cannot be checked.", reason=f"{error.strerror}.") from None
 
 
 class _Parser(configparser.RawConfigParser):
@@ -221,8 +223,8 @@ def _refuse_half_lines(path: Path, text: str) -> None:
             raise ConfigurationError(
                 f"{path}, line {number} has a character (U+{ord(ends):04X}) that only some programs take "
                 "for the end of the line.",
-                why="So the rest of what looks like a comment could count as a setting.",
-                cure=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
+                reason="So the rest of what looks like a comment could count as a setting.",
+                hint=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
             )
 
 
@@ -247,13 +249,13 @@ def uncommented(line: str) -> str:
 
 
 def heading(line: str) -> str | None:
-    """Give the name of the section that a line begins, without its comment; None where it begins none."""
+    """Return the name of the section that a line begins, without its comment; None where it begins none."""
     found = configparser.RawConfigParser.SECTCRE.match(line)
     return found["header"] if found else None
 
 
 def _setting(name: str) -> str:
-    """Give a setting's name as it is known here: in small letters, but for names of others.
+    """Return a setting's name as it is known here: in small letters, but for names of others.
 
     These are Alma's of a parameter, and that of an environment behind an ``@``.
     """
@@ -274,13 +276,13 @@ def quoted(text: str) -> str | None:
     return f"{sign}{text}{sign}" if sign else None
 
 
-def _wrong(path: Path, line: int | None, what: str, cure: str) -> ConfigurationError:
+def _wrong(path: Path, line: int | None, message: str, hint: str) -> ConfigurationError:
     # One line less: the heading that _sections puts before the file's first line.
-    return ConfigurationError(f"{path}, line {(line or 2) - 1} {what}.", cure=f"{cure} {_SEE_SAMPLE}")
+    return ConfigurationError(f"{path}, line {(line or 2) - 1} {message}.", hint=f"{hint} {_SEE_SAMPLE}")
 
 
 def shown(name: str, known: Iterable[str]) -> str:
-    """Give a setting's name for a message, unless it may be a key on the wrong side of the '='."""
+    """Return a setting's name for a message, unless it may be a key on the wrong side of the '='."""
     return name if nearest(name, known) else "what stands there"
 
 

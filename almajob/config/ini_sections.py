@@ -44,7 +44,7 @@ class Sections(NamedTuple):
 
 
 def empty() -> Sections:
-    """Give what there is without an ini."""
+    """Return what there is without an ini."""
     return Sections({}, {}, {}, {})
 
 
@@ -64,7 +64,7 @@ def sort(ini: Ini) -> Sections:
 
 
 def of_runs(ini: Ini) -> Mapping[str, Section]:
-    """Give the saved runs of a file that has nothing else in it.
+    """Return the saved runs of a file that has nothing else in it.
 
     Raises:
         ConfigurationError: it has, or a setting is not known.
@@ -74,7 +74,7 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
             continue
         raise ConfigurationError(
             f"{ini.path} has more in it than saved runs.",
-            cure="A file in runs.d has sections [run:NAME], and no others.",
+            hint="A file in runs.d has sections [run:NAME], and no others.",
         )
     _refuse_unknown(ini)
     return _headed(ini, RUN_HEADING, "run")
@@ -92,14 +92,14 @@ def run_name_problem(name: str) -> str:
     return "" if _RUN_NAME.fullmatch(name) else "may have only letters, digits, -, _ and ., 64 at most"
 
 
-def _headed(ini: Ini, heading: str, what: str) -> dict[str, Section]:
+def _headed(ini: Ini, heading: str, message: str) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for section in ini.sections:
         if section.startswith(heading):
             name = section.removeprefix(heading).strip()
             if name in found:
                 raise ConfigurationError(
-                    f"{ini.path} has two sections of the {what} {name!r}.", cure="Join the two."
+                    f"{ini.path} has two sections of the {message} {name!r}.", hint="Join the two."
                 )
             found[name] = _sourced(ini, section)
     return found
@@ -126,13 +126,13 @@ def _refuse_unknown(ini: Ini) -> None:
         if section in _NO_ENVIRONMENT or (section != _GENERAL and section.lower() == _GENERAL):
             raise ConfigurationError(
                 f"{ini.path} has a section [{section}].",
-                cure=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
+                hint=_NO_ENVIRONMENT.get(section, "Write [almajob], in small letters."),
             )
         known = _known_in(section)
         if known is None:
             raise ConfigurationError(
                 f"{ini.path} has a section whose heading cannot name an environment.",
-                cure="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id; "
+                hint="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id; "
                 "or [run:NAME] for a saved run.",
             )
         for name, value in values.items():
@@ -174,5 +174,5 @@ def _unknown_setting(
     near = nearest(setting, known)
     return ConfigurationError(
         f"{ini.at(value)}: {ini_file.shown(setting, known)} is not a setting in [{section}].",
-        cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
+        hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
     )

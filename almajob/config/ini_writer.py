@@ -62,7 +62,7 @@ def _heading_line(lines: list[str], section: str) -> int:
 
 
 def _ended(lines: list[str], end: str) -> list[str]:
-    """Give lines of which the last one ends, too."""
+    """Return lines of which the last one ends, too."""
     if not lines or lines[-1].endswith("\n"):
         return lines
     return [*lines[:-1], f"{lines[-1]}{end}"]

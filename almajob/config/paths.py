@@ -23,14 +23,14 @@ def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
     if not home.startswith("/"):
         raise ConfigurationError(
             "There is no home directory to keep things in.",
-            why=f"Neither HOME nor {variable} is set.",
-            cure="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
+            reason=f"Neither HOME nor {variable} is set.",
+            hint="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
         )
     return Path(home, below_home)
 
 
 def _passwd_home() -> str:
-    """Give the home directory of the user database: a systemd service has no HOME."""
+    """Return the home directory of the user database: a systemd service has no HOME."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:
@@ -43,22 +43,22 @@ def expanded(text: str) -> Path:
 
 
 def beside(file: Path, text: str) -> Path:
-    """Give the path that a file names: absolute, from a home directory, or beside that file."""
+    """Return the path that a file names: absolute, from a home directory, or beside that file."""
     return file.parent / os.path.expanduser(text)  # noqa: PTH111  # as above
 
 
 def cache_dir(environ: Mapping[str, str]) -> Path:
-    """Give the cache directory where nobody named one."""
+    """Return the cache directory where nobody named one."""
     return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
-    """Give the directory of what must not be lost, where nobody named one."""
+    """Return the directory of what must not be lost, where nobody named one."""
     return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
 
 
 def config_dir(environ: Mapping[str, str]) -> Path:
-    """Give the directory of the user's own ini."""
+    """Return the directory of the user's own ini."""
     return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob"
 
 

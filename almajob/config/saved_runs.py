@@ -41,7 +41,7 @@ class Saved:
     untrusted: UntrustedFile | None = None
 
     def of(self, environment: str) -> dict[str, Sourced]:
-        """Give what counts in an environment: what is said for it, else what is said for all."""
+        """Return what counts in an environment: what is said for it, else what is said for all."""
         suffix = f"@{environment}"
         everywhere = {name: value for name, value in self.section.items() if "@" not in name}
         here = {
@@ -58,7 +58,7 @@ class Saved:
 
 
 def directory(settings: Settings) -> Path:
-    """Give the directory that saved runs are in, besides the ini.
+    """Return the directory that saved runs are in, besides the ini.
 
     Raises:
         ConfigurationError: there is no place for it.
@@ -66,8 +66,8 @@ def directory(settings: Settings) -> Path:
     if settings.config_dir is None:
         raise ConfigurationError(
             "There is no place for saved runs.",
-            why="Neither HOME nor XDG_CONFIG_HOME is set.",
-            cure="Set HOME.",
+            reason="Neither HOME nor XDG_CONFIG_HOME is set.",
+            hint="Set HOME.",
         )
     return settings.config_dir / DIRECTORY
 
@@ -82,7 +82,7 @@ def every(settings: Settings) -> dict[str, Saved]:
     if settings.ini is not None:
         _add(found, settings.ini, settings.runs, settings)
     for path in _files(settings):
-        ini = ini_file.read(path, why=WHAT_IS_STARTED)
+        ini = ini_file.read(path, reason=WHAT_IS_STARTED)
         _add(found, ini, ini_sections.of_runs(ini), settings)
     for saved in found.values():
         _refuse_unknown_environment(saved, settings)
@@ -102,8 +102,8 @@ def named(settings: Settings, name: str) -> Saved:
     near = nearest(name, found)
     raise Refused(
         f"There is no saved run {name!r}; nothing was started.",
-        why=f"Looked in {_looked_in(settings)}.",
-        cure=(f"Did you mean {near[0]}? " if near else "")
+        reason=f"Looked in {_looked_in(settings)}.",
+        hint=(f"Did you mean {near[0]}? " if near else "")
         + f"almajob run --list-saved shows what there is.\nA job is named by --job {shlex.quote(name)}",
     )
 
@@ -118,12 +118,14 @@ def _files(settings: Settings) -> list[Path]:
         return []
     try:
         found = directory(settings)
-        ini_file.refuse_open_file(found, found.stat(), holds_key=False, why=WHAT_IS_STARTED)
+        ini_file.refuse_open_file(found, found.stat(), holds_key=False, reason=WHAT_IS_STARTED)
         return sorted(path for path in found.iterdir() if path.suffix == ".ini" and path.is_file())
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigurationError(f"{directory(settings)} cannot be read.", why=f"{error.strerror}.") from None
+        raise ConfigurationError(
+            f"{directory(settings)} cannot be read.", reason=f"{error.strerror}."
+        ) from None
 
 
 def _add(found: dict[str, Saved], ini: Ini, runs: Mapping[str, Section], settings: Settings) -> None:
@@ -131,7 +133,7 @@ def _add(found: dict[str, Saved], ini: Ini, runs: Mapping[str, Section], setting
     for name, section in runs.items():
         if name in found:
             raise ConfigurationError(
-                f"{ini.path} and {found[name].path} both have a saved run {name}.", cure="Rename one of them."
+                f"{ini.path} and {found[name].path} both have a saved run {name}.", hint="Rename one of them."
             )
         found[name] = Saved(name, ini.path, section, untrusted)
 
@@ -144,7 +146,7 @@ def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:
             near = nearest(environment, known)
             raise ConfigurationError(
                 f"{value.source}: there is no environment {environment!r}.",
-                cure=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
+                hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
             )
 
 
@@ -160,7 +162,7 @@ def lines(name: str, environment: str, given: Mapping[str, str]) -> str:
         if text is None:
             raise Refused(
                 f"{setting} cannot be saved: an ini has no way to write its value.",
-                cure=f"Write a section [{RUN_HEADING}{name}] yourself.",
+                hint=f"Write a section [{RUN_HEADING}{name}] yourself.",
             )
         written.append(f"{setting}@{environment} = {text}\n")
     return "".join(written)

@@ -64,7 +64,7 @@ class Settings(NamedTuple):
     ignores_quota: bool = False
 
     def accept_of_jobs(self) -> dict[str, frozenset[str]]:
-        """Give the statuses that count as a good end of certain jobs, by id or exact name.
+        """Return the statuses that count as a good end of certain jobs, by id or exact name.
 
         Raises:
             ConfigurationError: one of them cannot.
@@ -91,7 +91,7 @@ class Settings(NamedTuple):
         return [*self.sections, DEMO]
 
     def environment(self, name: str | None = None) -> Environment:
-        """Give the chosen environment, or the one named.
+        """Return the chosen environment, or the one named.
 
         Raises:
             UsageError: none was chosen.
@@ -101,7 +101,7 @@ class Settings(NamedTuple):
             if self.env is None:
                 raise UsageError(
                     "Which environment?",
-                    cure=f"Add --env NAME (here: {', '.join(self.environment_names())}), "
+                    hint=f"Add --env NAME (here: {', '.join(self.environment_names())}), "
                     "or set ALMAJOB_ENV, or env in [almajob] of the ini.",
                 )
             name = self.env.text
@@ -115,7 +115,7 @@ class Settings(NamedTuple):
         if self.ini is None:
             return ConfigurationError(
                 f"There is no almajob.ini, so nothing is known of the environment {name!r}.",
-                cure="Make the directory ~/.config/almajob, copy almajob.ini.sample to almajob.ini in it, "
+                hint="Make the directory ~/.config/almajob, copy almajob.ini.sample to almajob.ini in it, "
                 "and put your key in; or name a file with --ini-file.\n"
                 "To try almajob without a key: almajob --env demo list",
             )
@@ -124,7 +124,7 @@ class Settings(NamedTuple):
         meant = f"Did you mean {known[near[0]]}? " if near else ""
         return ConfigurationError(
             f"{self.ini.path} has no environment {name!r}.",
-            cure=f"{meant}There are: {', '.join(self.environment_names())}.",
+            hint=f"{meant}There are: {', '.join(self.environment_names())}.",
         )
 
 
@@ -191,12 +191,12 @@ def _is_missing(path: Path) -> bool:
 
 
 def _new_ini(path: Path, named_by: str) -> Ini:
-    """Give an empty ini that is to be made."""
+    """Return an empty ini that is to be made."""
     if not path.parent.is_dir():
         raise ConfigurationError(
             f"{path} cannot be made.",
-            why=f"There is no directory {path.parent}. It was named by {named_by}.",
-            cure="Make the directory, or name another.",
+            reason=f"There is no directory {path.parent}. It was named by {named_by}.",
+            hint="Make the directory, or name another.",
         )
     return Ini(path, {})
 
@@ -215,8 +215,8 @@ def _chosen_environment(
     if chosen and environments.kind_of(chosen.text, sections.get(chosen.text, {})) == "production":
         raise ConfigurationError(
             f"{chosen.source}: env = {chosen.text} would make production the default.",
-            why="Nothing starts in production unless it is said so each time.",
-            cure=f"Take that line out and say --env {chosen.text}, or set ALMAJOB_ENV in the script.",
+            reason="Nothing starts in production unless it is said so each time.",
+            hint=f"Take that line out and say --env {chosen.text}, or set ALMAJOB_ENV in the script.",
         )
     return chosen
 
@@ -256,7 +256,7 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
         return Sourced(str(paths.cache_dir(environ)), "default")
     if not named.text:
         raise ConfigurationError(
-            f"{named.source}: the cache directory has no name.", cure="Name a directory."
+            f"{named.source}: the cache directory has no name.", hint="Name a directory."
         )
     return named._replace(text=str(paths.expanded(named.text)))
 

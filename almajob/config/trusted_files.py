@@ -47,7 +47,7 @@ class UntrustedFile(NamedTuple):
     problem: str = ""
     ini: Path = Path()
 
-    def refuse(self, what: str) -> NoReturn:
+    def refuse(self, message: str) -> NoReturn:
         """Refuse what only a trusted file may do.
 
         Args:
@@ -61,8 +61,8 @@ class UntrustedFile(NamedTuple):
         path, ini = shlex.quote(str(self.path)), shlex.quote(str(self.ini))
         raise ConfigurationError(
             f"{self.path} is not trusted; nothing was run and nothing was sent.",
-            why=f"{what} It was found in the current directory, and may be somebody else's.",
-            cure=f"Look at the file, then type: almajob config trust {path}\n"
+            reason=f"{message} It was found in the current directory, and may be somebody else's.",
+            hint=f"Look at the file, then type: almajob config trust {path}\n"
             f"Or name the configuration file yourself: --ini-file {ini}, or ALMAJOB_INI.",
         )
 
@@ -134,7 +134,7 @@ class TrustedFiles:
             Refused: that cannot be kept.
         """
         raw, mode = _read(path)
-        ini_file.refuse_open_file(path, mode, holds_key=False, why=WHAT_IT_MAY)
+        ini_file.refuse_open_file(path, mode, holds_key=False, reason=WHAT_IT_MAY)
         ini_file.refuse_open_place(path, WHAT_IT_MAY)
         return self.keep(path, ini_file.digest_of(raw), now)
 
@@ -148,7 +148,7 @@ class TrustedFiles:
         from almajob.system.atomic_write import new_file
 
         if self._directory is None:
-            raise Refused(f"{path} was not trusted.", why=_RELATIVE, cure="Set it to an absolute path.")
+            raise Refused(f"{path} was not trusted.", reason=_RELATIVE, hint="Set it to an absolute path.")
         found = without_links(path)
         kept = _Kept(str(found), digest, now)
         try:
@@ -177,7 +177,7 @@ class TrustedFiles:
         except FileNotFoundError:
             raise Refused(
                 f"{found} is not trusted; nothing was changed.",
-                cure="almajob config trust --list shows the files that are.",
+                hint="almajob config trust --list shows the files that are.",
             ) from None
         except OSError as error:
             raise _not_kept(f"{found} is still trusted", self._directory, error) from None
@@ -229,7 +229,7 @@ def _read(path: Path) -> tuple[bytes, os.stat_result]:
         raw, mode = read_given(path, ini_file.SIZE_LIMIT + 1, may_be_pipe=False)
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read; it was not trusted.", why=f"{error.strerror}."
+            f"{path} cannot be read; it was not trusted.", reason=f"{error.strerror}."
         ) from None
     if len(raw) > ini_file.SIZE_LIMIT:
         raise ConfigurationError(f"{path} is larger than 1 MiB; it was not trusted.")
@@ -263,9 +263,9 @@ def _parse(raw: bytes) -> _Kept:
     return kept
 
 
-def _not_kept(what: str, directory: Path | None, error: OSError) -> Refused:
+def _not_kept(message: str, directory: Path | None, error: OSError) -> Refused:
     return Refused(
-        f"{what}: {directory} cannot be used.",
-        why=f"{error.strerror}.",
-        cure=error.cure if isinstance(error, NotPrivate) else "ALMAJOB_STATE_DIR names another place.",
+        f"{message}: {directory} cannot be used.",
+        reason=f"{error.strerror}.",
+        hint=error.hint if isinstance(error, NotPrivate) else "ALMAJOB_STATE_DIR names another place.",
     )

@@ -79,7 +79,7 @@ class Catalogue:
         if found and not complete:
             raise Refused(
                 f"Alma's list has gaps, so it cannot be told whether only one job is called {text!r}.",
-                cure="Try again in a minute, or name the job by its id: --job ID",
+                hint="Try again in a minute, or name the job by its id: --job ID",
             )
         if len(found) == 1:
             return found[0], False
@@ -125,20 +125,20 @@ def reread(alma: Alma, found: Job, environment: str) -> Job:
     if current.name != found.name:
         raise Refused(
             f"{found.id} is not the job that was asked for.",
-            why=f"The list says {found.name!r}; Alma says {current.name!r}.",
-            cure=f"almajob --env {environment} list --refresh fetches a new list; then name it by its id.",
+            reason=f"The list says {found.name!r}; Alma says {current.name!r}.",
+            hint=f"almajob --env {environment} list --refresh fetches a new list; then name it by its id.",
         )
     return current
 
 
 def matches(jobs: Iterable[Job], text: str) -> list[Job]:
-    """Give the job of this id, or else the jobs of exactly this name, each once."""
+    """Return the job of this id, or else the jobs of exactly this name, each once."""
     by_id = {job.id: job for job in jobs}
     return [by_id[text]] if text in by_id else [job for job in by_id.values() if job.name == text]
 
 
 def named_like(jobs: Iterable[Job], pattern: str) -> list[Job]:
-    """Give the jobs whose name matches a shell-style pattern, whatever the case."""
+    """Return the jobs whose name matches a shell-style pattern, whatever the case."""
     import fnmatch
 
     pattern = pattern.casefold()
@@ -153,8 +153,8 @@ def _no_such_job(text: str, jobs: Sequence[Job], environment: str) -> Refused:
     shown = "; ".join(f"{job.name!r} ({job.id})" for job in [*by_id, *near][:3])
     return Refused(
         f"No job has the name or id {text!r}.",
-        why=f"Nearest: {shown}" if shown else "The environment lists no jobs.",
-        cure=f"almajob --env {environment} list --name '*WORD*' searches; --refresh asks Alma anew.",
+        reason=f"Nearest: {shown}" if shown else "The environment lists no jobs.",
+        hint=f"almajob --env {environment} list --name '*WORD*' searches; --refresh asks Alma anew.",
     )
 
 
@@ -163,6 +163,6 @@ def _ambiguous(text: str, found: Sequence[Job]) -> Refused:
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Refused(
         f"{len(found)} jobs have the name or id {text!r}.",
-        why=f"They are: {shown}{more}",
-        cure="Say which by its id: --job ID",
+        reason=f"They are: {shown}{more}",
+        hint="Say which by its id: --job ID",
     )

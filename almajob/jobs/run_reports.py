@@ -59,12 +59,12 @@ def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
 
 
 @contextmanager
-def _only_imports(what: str) -> Iterator[None]:
+def _only_imports(message: str) -> Iterator[None]:
     """Say what Alma does not: it calls the run of another job's no run, or an error in general."""
     try:
         yield
     except AlmaRefused as refused:
-        refused.cure = f"Only runs of metadata imports have {what}. {refused.cure}"
+        refused.hint = f"Only runs of metadata imports have {message}. {refused.hint}"
         raise
 
 
@@ -85,15 +85,15 @@ def download(alma: Alma, wanted: Download) -> int:
         with new_file(wanted.path, overwrite=wanted.overwrite) as file:
             return _received(alma, wanted, file)
     except AlreadyThere:
-        raise Refused(f"{wanted.path} is there already.", cure="--overwrite replaces it.") from None
+        raise Refused(f"{wanted.path} is there already.", hint="--overwrite replaces it.") from None
     except NotWritten as failed:
         why = f"{failed.cause.strerror or failed.cause}."
-        raise ResultLost(f"{wanted.path} cannot be written.", why=why, cure="Make room for it.") from None
+        raise ResultLost(f"{wanted.path} cannot be written.", reason=why, hint="Make room for it.") from None
     except OSError as error:
         raise Refused(
             f"{wanted.path} cannot be written.",
-            why=f"{error.strerror or error}.",
-            cure="Name another place with --output.",
+            reason=f"{error.strerror or error}.",
+            hint="Name another place with --output.",
         ) from None
 
 
@@ -109,7 +109,7 @@ def _received(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
             if attempt == ATTEMPTS:
                 raise
             came = file.tell()
-            LOG.warning("%s %s bytes had come; it begins anew.", broken.what, f"{came:,}")
+            LOG.warning("%s %s bytes had come; it begins anew.", broken.message, f"{came:,}")
             file.seek(0)
             file.truncate()
             clocks.system().sleep(_PAUSE * attempt)

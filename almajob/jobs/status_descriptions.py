@@ -48,7 +48,7 @@ class StatusTable:
         try:
             rows = self._alma().code_table(TABLE)
         except AlmajobError as error:
-            LOG.debug("The code table %s cannot be read: %s", TABLE, error.what)
+            LOG.debug("The code table %s cannot be read: %s", TABLE, error.message)
             return {}
         if rows:
             self._cache.put(drawer, key, rows)

@@ -47,7 +47,7 @@ class Policy:
     is_of_ini: bool = False
 
     def accepted(self, instance: Instance) -> frozenset[str]:
-        """Give the statuses that pass besides, for the job of a run."""
+        """Return the statuses that pass besides, for the job of a run."""
         names = (instance.job.id, instance.job.name) if instance.job else ()
         return next((self.accept_of[name] for name in names if name in self.accept_of), self.accept)
 
@@ -64,7 +64,9 @@ class Policy:
         if not is_good and code not in self.accepted(instance):
             alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
             why = f"{alerts} {_unknown(self.accepted(instance))}".strip()
-            return Judgement(JobEndedBadly(f"Run {instance.id} ended with {shown}.", why=why, cure=_REPORT))
+            return Judgement(
+                JobEndedBadly(f"Run {instance.id} ended with {shown}.", reason=why, hint=_REPORT)
+            )
         for condition in self.fail_if:
             found = _judged(condition, instance, shown)
             if found is not None:
@@ -76,7 +78,7 @@ class Policy:
         return Judgement()
 
     def words(self) -> str:
-        """Give the options that say the same on a command line; what the ini says needs none."""
+        """Return the options that say the same on a command line; what the ini says needs none."""
         words = [word for condition in self.fail_if for word in ("--fail-if", str(condition))]
         if self.accept and not self.is_of_ini:
             words += ["--accept", *sorted(self.accept)]
@@ -98,9 +100,9 @@ def _judged(condition: Condition, instance: Instance, shown: str) -> Judgement |
     except CannotJudge as problem:
         error = JobEndedBadly(
             f"{ended} --fail-if '{condition}' cannot be judged.",
-            why=f"The condition does not fit: {problem}.",
-            cure="Correct the condition; the job itself need not run again.",
+            reason=f"The condition does not fit: {problem}.",
+            hint="Correct the condition; the job itself need not run again.",
         )
         return Judgement(error, is_certain=False)
     why = f"--fail-if '{condition}' says that this is no success."
-    return Judgement(JobEndedBadly(f"{ended} {condition}.", why=why, cure=_REPORT))
+    return Judgement(JobEndedBadly(f"{ended} {condition}.", reason=why, hint=_REPORT))

@@ -11,17 +11,17 @@ Number = int | float
 
 
 def machine(value: Any) -> Any:
-    """Give the value for programs: what JSON has a form for."""
+    """Return the value for programs: what JSON has a form for."""
     return value.machine_readable() if isinstance(value, FormattableColumn) else value
 
 
 def human(value: Any) -> str:
-    """Give the value as people see it in a table."""
+    """Return the value as people see it in a table."""
     return value.human_readable() if isinstance(value, FormattableColumn) else str(value)
 
 
 def text(value: Any) -> str:
-    """Give the value as one text: empty for none, ``true`` and ``false``, JSON for what has parts."""
+    """Return the value as one text: empty for none, ``true`` and ``false``, JSON for what has parts."""
     plain = machine(value)
     if isinstance(plain, str):
         return plain

@@ -78,7 +78,7 @@ class Time(_Column[Any]):
 
 
 def show_utc(is_wanted: bool) -> None:
-    """Say whether times are shown in UTC to people, too."""
+    """Return whether times are shown in UTC to people, too."""
     Time.in_utc = is_wanted
 
 
@@ -203,7 +203,7 @@ class Alerts(_Column[Any]):
 
 
 def shown(value: Any) -> Any:
-    """Give a value of a result one of the forms above, or let it be a number."""
+    """Return a value of a result one of the forms above, or let it be a number."""
     if isinstance(value, FormattableColumn) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     forms: dict[type, type[_Column[Any]]] = {str: Text, bool: Yes, datetime: Time}

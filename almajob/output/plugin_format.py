@@ -147,12 +147,12 @@ class Foreign:
 
     def _refusal(self, cause: str) -> ConfigurationError:
         return ConfigurationError(
-            f"The format {self._name!r} cannot be used.", why=self._blame(cause), cure=_REPAIR
+            f"The format {self._name!r} cannot be used.", reason=self._blame(cause), hint=_REPAIR
         )
 
     def _loss(self, cause: str) -> ResultLost:
         return ResultLost(
-            f"The format {self._name!r} could not print the result.", why=self._blame(cause), cure=_REPAIR
+            f"The format {self._name!r} could not print the result.", reason=self._blame(cause), hint=_REPAIR
         )
 
     def _blame(self, cause: str) -> str:

@@ -33,7 +33,7 @@ BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "seconds", "pa
 
 
 def run_values(run: Run) -> tuple[Any, ...]:
-    """Give a run's values in the order of RUN_COLUMNS."""
+    """Return a run's values in the order of RUN_COLUMNS."""
     instance = run.instance
     return (
         run.environment,
@@ -69,12 +69,12 @@ RECORD_COLUMNS = (
 
 
 def start_values(run: Run) -> tuple[Any, ...]:
-    """Give the values of a start in the order of START_COLUMNS."""
+    """Return the values of a start in the order of START_COLUMNS."""
     return (*_of_start(run.record), *run_values(run))
 
 
 def not_started(environment: str, error: AlmajobError, run_key: str) -> tuple[Any, ...]:
-    """Give the values of a start that led to no run, in the order of START_COLUMNS.
+    """Return the values of a start that led to no run, in the order of START_COLUMNS.
 
     Args:
         environment: its name.
@@ -105,7 +105,7 @@ def _of_start(record: Record | None) -> tuple[Any, ...]:
 
 
 def ledger_values(record: Record) -> tuple[Any, ...]:
-    """Give a record's values in the order of LEDGER_COLUMNS."""
+    """Return a record's values in the order of LEDGER_COLUMNS."""
     return (
         record.id,
         record.environment,
@@ -121,7 +121,7 @@ def ledger_values(record: Record) -> tuple[Any, ...]:
 
 
 def record_values(record: Record) -> tuple[Any, ...]:
-    """Give a record's values in the order of RECORD_COLUMNS."""
+    """Return a record's values in the order of RECORD_COLUMNS."""
     return (
         *ledger_values(record),
         moment(record.sent_at),

@@ -46,6 +46,6 @@ def prefix(written: str) -> str:
 
 
 def variable(column: str, beginning: str = "") -> str:
-    """Give the name of the variable for a column, in small letters but for what it begins with."""
+    """Return the name of the variable for a column, in small letters but for what it begins with."""
     name = beginning + re.sub(r"[^A-Za-z0-9_]", "_", column).lower()
     return name if re.fullmatch(_NAME, name) else f"_{name}"

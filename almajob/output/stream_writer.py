@@ -31,7 +31,7 @@ def writing(stream: TextIO) -> Iterator[None]:
         raise
     except OSError as error:
         stdout.drop(stream)
-        raise ResultLost("The result cannot be written.", why=f"{stdout.reason(error)}.") from None
+        raise ResultLost("The result cannot be written.", reason=f"{stdout.reason(error)}.") from None
 
 
 class OfSeveral(ListFormatter):
@@ -44,7 +44,7 @@ class OfSeveral(ListFormatter):
     def several(
         self, column_names: Sequence[str], rows: Iterable[Row], options: argparse.Namespace
     ) -> Iterable[str]:
-        """Give the texts of which the result is made."""
+        """Return the texts of which the result is made."""
 
     def emit_list(
         self,
@@ -64,7 +64,7 @@ class OfOne(SingleFormatter):
 
     @abstractmethod
     def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> Iterable[str]:
-        """Give the texts of which the result is made."""
+        """Return the texts of which the result is made."""
 
     def emit_one(
         self, column_names: Sequence[str], data: Row, stdout: TextIO, parsed_args: argparse.Namespace

@@ -58,7 +58,7 @@ class Locks:
         self,
         name: str,
         wait: float,
-        cure: str = "Try again when it has ended.",
+        hint: str = "Try again when it has ended.",
         *,
         remove: bool = False,
     ) -> Iterator[None]:
@@ -84,14 +84,15 @@ class Locks:
             except Held as held:
                 raise Refused(
                     "Another almajob is busy with this job or run key.",
-                    why=f"It is {held.holder}." if held.holder else "",
-                    cure=cure,
+                    reason=f"It is {held.holder}." if held.holder else "",
+                    hint=hint,
                 ) from None
             except OSError as error:
                 raise Refused(
                     f"No lock can be made in {self._directory}.",
-                    why=f"{error.strerror}. Without locks a job could be started twice, so none is started.",
-                    cure=error.cure if isinstance(error, NotPrivate) else _ELSEWHERE,
+                    reason=f"{error.strerror}. "
+                    "Without locks a job could be started twice, so none is started.",
+                    hint=error.hint if isinstance(error, NotPrivate) else _ELSEWHERE,
                 ) from None
             if not is_effective:
                 raise self._without_effect()
@@ -142,8 +143,8 @@ class Locks:
         state = self._directory.parent
         return Refused(
             f"Locks have no effect in {self._directory}; nothing was sent.",
-            why="This file system lets two processes hold the same lock, so a job could be started twice.",
-            cure=f"Move {state} to a local disk, and name its new place in ALMAJOB_STATE_DIR.",
+            reason="This file system lets two processes hold the same lock, so a job could be started twice.",
+            hint=f"Move {state} to a local disk, and name its new place in ALMAJOB_STATE_DIR.",
         )
 
     def _path(self, name: str) -> Path:

@@ -82,7 +82,7 @@ def known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, no
             wait=SHORT_WAIT,
         )
     except LedgerUnusable as error:
-        LOG.debug("The ledger cannot be read: %s", error.why)
+        LOG.debug("The ledger cannot be read: %s", error.reason)
         records = []
     of_runs = {record.instance_id: record for record in records if record.instance_id in instance_ids}
     return Known(of_runs, durations(records))
@@ -119,7 +119,7 @@ def process_id(
     identity: str = "",
     refuse: Callable[[Record], None] = lambda _record: None,
 ) -> str:
-    """Give the Process ID that a text stands for.
+    """Return the Process ID that a text stands for.
 
     Args:
         ledger: of all environments; it is read only where it is needed.
@@ -142,7 +142,7 @@ def process_id(
         if not records:
             raise Refused(
                 f"Nothing was started in {environment} from here yet.",
-                cure=f"Name it by its Process ID; almajob --env {environment} history --job JOB lists runs.",
+                hint=f"Name it by its Process ID; almajob --env {environment} history --job JOB lists runs.",
             )
         # What comes from the future was started before the clock was put right.
         record = sorted(records, key=lambda record: record.created <= now)[-1]
@@ -154,7 +154,7 @@ def process_id(
     if record.is_retry_safe:
         raise Refused(
             f"The run {record.run_key!r} was not started: {record.trail[-1].reason}.",
-            cure=f"almajob runs show {record.id} tells more.",
+            hint=f"almajob runs show {record.id} tells more.",
         )
     raise in_doubt(record)
 
@@ -196,24 +196,24 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: s
     if not found:
         raise Refused(
             f"The ledger has no run {text!r}.",
-            cure="almajob runs list shows what there is.\n"
+            hint="almajob runs list shows what there is.\n"
             "What was started elsewhere is known to Alma only: name it by its Process ID (digits only).",
         )
     shown = "; ".join(f"{record.id} ({record.environment}, {record.state})" for record in found[-10:])
     raise Refused(
         f"{len(found)} runs in the ledger are called {text!r}.",
-        why=f"They are: {shown}",
-        cure="Say which by the first of these.",
+        reason=f"They are: {shown}",
+        hint="Say which by the first of these.",
     )
 
 
 def _newest(records: list[Record]) -> list[Record]:
-    """Give the newest record of each environment."""
+    """Return the newest record of each environment."""
     return list({record.environment: record for record in records}.values())
 
 
 def kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
-    """Give a run key in the form in which the ledger has it, else in its normal form.
+    """Return a run key in the form in which the ledger has it, else in its normal form.
 
     An almajob before this one kept run keys as they were typed; what was started under such a key must be
     found under it. Of several forms that are there, the one that was typed counts, then the normal one.

@@ -56,8 +56,8 @@ def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) ->
     told = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
     made = AlmajobError(
         f"Of {len(runs)} runs: {told.replace('1 not ended', '1 has not ended')}.",
-        why=" ".join(error.what for error in errors[:_SHOWN]),
-        cure="\n".join(filter(None, ("" if isinstance(worst, StillRunning) else worst.cure, resume))),
+        reason=" ".join(error.message for error in errors[:_SHOWN]),
+        hint="\n".join(filter(None, ("" if isinstance(worst, StillRunning) else worst.hint, resume))),
         alma=" | ".join(error.alma for error in errors[:_SHOWN] if error.alma),
     )
     made.exit_code = worst.exit_code

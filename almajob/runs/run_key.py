@@ -83,7 +83,7 @@ def key_in(run_key: str, environment: str) -> str:
 
 
 def first_day(period: str, today: date) -> date:
-    """Give the day before which no run of this period can have been started."""
+    """Return the day before which no run of this period can have been started."""
     begins = {
         "week": today - timedelta(days=today.weekday()),
         "month": today.replace(day=1),
@@ -108,7 +108,7 @@ def tags_of(record: Record) -> tuple[str, str]:
 
 
 def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
-    """Give the tag by which a run is found in Alma, also from another host or without the ledger.
+    """Return the tag by which a run is found in Alma, also from another host or without the ledger.
 
     Args:
         run_key: the run's key.

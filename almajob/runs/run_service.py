@@ -136,7 +136,7 @@ class Runs:
                 yield replace(self.named(instance_id), verdict=error)
 
     def named(self, instance_id: str) -> Run:
-        """Give a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
+        """Return a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
         return Run(Instance(instance_id), "", self._environment)
 
     def overall(
@@ -164,7 +164,7 @@ class Runs:
         return self._following.judged(run, policy or self.policy)
 
     def process_id(self, text: str) -> str:
-        """Give the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
+        """Return the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
 
         Raises:
             Refused: there is no such run, or it was not started.
@@ -186,8 +186,8 @@ class Runs:
         elif job is not None and found is not None and job not in (found.id, found.name):
             raise Refused(
                 f"Run {instance_id} is not of the job {job!r}.",
-                why=f"It is of {found.name!r} ({found.id}).",
-                cure="Leave --job out, or correct it.",
+                reason=f"It is of {found.name!r} ({found.id}).",
+                hint="Leave --job out, or correct it.",
             )
         return self.described(instance)
 
@@ -204,7 +204,7 @@ class Runs:
             with for_run(record.run_key):
                 instance = self._alma().instance(record.instance_id, record.job_id, patience=_SEEN_PATIENCE)
         except AlmajobError as error:
-            LOG.warning("The job was started; its status cannot be seen just now: %s", error.what)
+            LOG.warning("The job was started; its status cannot be seen just now: %s", error.message)
             return self._unseen(record)
         self.starts.learn(record, instance)
         return replace(self.described(of_job(instance, job)), record=record)

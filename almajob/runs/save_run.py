@@ -125,10 +125,10 @@ class SavedRuns:
                 write(self._settings, name, self._environment(), found, parameters=written.sent, said=said)
         except Held:
             raise Refused(
-                f"Another process is saving in {directory} all the time.", cure="Try again."
+                f"Another process is saving in {directory} all the time.", hint="Try again."
             ) from None
         except OSError as error:
-            raise Refused(f"{directory} cannot be written.", why=f"{error.strerror}.") from None
+            raise Refused(f"{directory} cannot be written.", reason=f"{error.strerror}.") from None
         return saved_settings.named(self._settings, name)
 
 
@@ -165,7 +165,7 @@ def write(
     if before is not None and (before.path != path or "job" in before.of(environment)):
         raise Refused(
             f"There is a saved run {name} for {environment}; nothing was changed.",
-            cure=f"Change it in {before.path}, or take another name.",
+            hint=f"Change it in {before.path}, or take another name.",
         )
     try:
         text = _text_with(path, name, saved_settings.lines(name, environment, given))
@@ -175,16 +175,16 @@ def write(
     except AlreadyThere:
         raise Refused(
             f"In {path.parent} there is a file of this name that is no part of a saved run.",
-            why=f"{payload_file.name} or {path.name}.",
-            cure="Move it away, or take another name.",
+            reason=f"{payload_file.name} or {path.name}.",
+            hint="Move it away, or take another name.",
         ) from None
     except OSError as error:
-        raise Refused(f"{path} cannot be written.", why=f"{error.strerror}.") from None
+        raise Refused(f"{path} cannot be written.", reason=f"{error.strerror}.") from None
     return path
 
 
 def _text_with(path: Path, name: str, lines: str) -> str:
-    """Give what the file will have in it, once it is certain that it can be read back.
+    """Return what the file will have in it, once it is certain that it can be read back.
 
     Raises:
         Refused: it could not, or the lines would be those of another run.
@@ -195,11 +195,11 @@ def _text_with(path: Path, name: str, lines: str) -> str:
     try:
         found = of_runs(ini_reader.parsed(path, text))
     except ConfigurationError as error:
-        raise Refused(f"{path} cannot be added to; nothing was changed.", why=error.what) from None
+        raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
     if set(found) != {name}:
         raise Refused(
             f"{path} has more in it than the saved run {name}; nothing was changed.",
-            cure="Add this environment there yourself, or take another name.",
+            hint="Add this environment there yourself, or take another name.",
         )
     return text
 

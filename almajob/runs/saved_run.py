@@ -71,13 +71,13 @@ def read(
     here = saved.of(environment)
     if "set" in here and f"{PARAM}{SET_ID}" in here:
         raise ConfigurationError(
-            f"{here['set'].source}: set and {PARAM}{SET_ID} name a set, both.", cure="Keep one of them."
+            f"{here['set'].source}: set and {PARAM}{SET_ID} name a set, both.", hint="Keep one of them."
         )
     if "job" not in here:
         raise ConfigurationError(
             f"The saved run {saved.name} says no job for {environment}.",
-            why=f"It stands in {saved.path}.",
-            cure="Ids differ between environments. Save it for this one, too, with its parameters:\n"
+            reason=f"It stands in {saved.path}.",
+            hint="Ids differ between environments. Save it for this one, too, with its parameters:\n"
             f"almajob --env {environment} run --job JOB --params FILE --save {saved.name}",
         )
     job = here["job"].text
@@ -107,14 +107,14 @@ def _parameters(
     if "params" not in here and elsewhere is not None:
         raise ConfigurationError(
             f"The saved run {saved.name} says no parameters for {environment}.",
-            why=f"It has {elsewhere}, in {saved.path}.",
-            cure=f"Add params@{environment} = FILE there; without a file where it takes none.",
+            reason=f"It has {elsewhere}, in {saved.path}.",
+            hint=f"Add params@{environment} = FILE there; without a file where it takes none.",
         )
     if "params" in here and here["params"].text:
         path = paths.beside(saved.path, here["params"].text)
         # That it cannot be read is told by whoever reads it.
         with suppress(OSError):
-            refuse_open_file(path, path.stat(), holds_key=False, why=WHAT_IS_STARTED)
+            refuse_open_file(path, path.stat(), holds_key=False, reason=WHAT_IS_STARTED)
         is_beside = paths.without_links(path).parent == paths.without_links(saved.path.parent)
         if saved.untrusted and not is_beside:
             saved.untrusted.refuse(
@@ -150,7 +150,7 @@ def _conditions(given: Sourced) -> tuple[Condition, ...]:
     except ValueError as error:
         raise ConfigurationError(
             f"{given.source}: fail_if: {error}.",
-            cure="Write, for example: fail_if = asset_failed > 0 or invoices == 0",
+            hint="Write, for example: fail_if = asset_failed > 0 or invoices == 0",
         ) from None
 
 

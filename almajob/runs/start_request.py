@@ -69,7 +69,7 @@ class StartOptions:
         if self.rerun_failed and not (self.run_key or self.once_per):
             raise UsageError(
                 "--rerun-failed needs to know which run failed.",
-                cure="Add --run-key NAME or --once-per PERIOD.",
+                hint="Add --run-key NAME or --once-per PERIOD.",
             )
 
 

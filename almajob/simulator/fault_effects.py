@@ -38,7 +38,7 @@ class Delivery:
     drips: bool = False
 
     def body(self, sleep: Callable[[float], object]) -> Iterator[bytes]:
-        """Give the body as it is sent."""
+        """Return the body as it is sent."""
         if not self.drips:
             yield self.reply.body
             return
@@ -48,7 +48,7 @@ class Delivery:
 
 
 def instead(faults: dict[str, Fault]) -> Reply | None:
-    """Give what is answered without the API having seen the call; None where it is to see it.
+    """Return what is answered without the API having seen the call; None where it is to see it.
 
     Raises:
         Reset: the connection is to be reset.

@@ -134,7 +134,7 @@ class Faults:
         return fault
 
     def take(self, method: str, path: str, *, further_page: bool = False) -> dict[str, Fault]:
-        """Give the faults that happen to this call, and count them: only those that can have an effect on it.
+        """Return and count the faults that happen to this call: only those that can have an effect on it.
 
         Args:
             method: of the call.
@@ -154,7 +154,7 @@ class Faults:
         return found
 
     def take_shapes(self, method: str, path: str) -> dict[str, Fault]:
-        """Give the faults that happen to this error body, and count them."""
+        """Return the faults that happen to this error body, and count them."""
         found: dict[str, Fault] = {}
         with self._lock:
             for fault in self._planned:
@@ -169,7 +169,7 @@ class Faults:
             found[fault.name] = fault
 
     def take_refused(self) -> bool:
-        """Say whether a connection is to be reset before anything of it is read, and count it."""
+        """Return whether a connection is to be reset before anything of it is read, and count it."""
         with self._lock:
             for fault in self._planned:
                 if fault.name == REFUSED and not fault.is_spent and self._random.random() < fault.probability:
@@ -178,12 +178,12 @@ class Faults:
             return False
 
     def planned(self) -> list[Fault]:
-        """Give all that were planned, spent ones too."""
+        """Return all that were planned, spent ones too."""
         with self._lock:
             return list(self._planned)
 
     def unused(self) -> list[Fault]:
-        """Give those that were to happen and never did."""
+        """Return those that were to happen and never did."""
         return [fault for fault in self.planned() if not fault.fired]
 
     def clear(self) -> None:
@@ -193,5 +193,5 @@ class Faults:
 
 
 def seen_by_api(names: dict[str, Fault]) -> frozenset[str]:
-    """Give the names of the faults that change what the API itself answers."""
+    """Return the names of the faults that change what the API itself answers."""
     return frozenset(names) & _SEEN_BY_API

@@ -191,11 +191,13 @@ class Cache:
         else:
             self._warn(name, f"cannot be read ({reason(error)}); it was moved to {aside.name}")
 
-    def _warn(self, name: str, what: str) -> None:
+    def _warn(self, name: str, message: str) -> None:
         # One for a cause: a directory that cannot be used concerns all its drawers.
-        if what not in self._warned:
-            self._warned.add(what)
-            LOG.warning("The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", what)
+        if message not in self._warned:
+            self._warned.add(message)
+            LOG.warning(
+                "The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", message
+            )
 
 
 def _is_fresh(expires: object) -> bool:
@@ -217,7 +219,7 @@ def _set(drawer: Drawer, key: str, value: Any) -> None:
 
 
 def _why(error: Exception) -> str:
-    return f"{reason(error)}; {error.cure}" if isinstance(error, NotPrivate) else reason(error)
+    return f"{reason(error)}; {error.hint}" if isinstance(error, NotPrivate) else reason(error)
 
 
 def _size(path: Path) -> int:

@@ -56,9 +56,9 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     def remove(self, file_path: object) -> None:
         """Remove nothing: no value of this store has a file of its own."""
 
-    def _unsafe(self, why: str) -> UnsafeEntry:
+    def _unsafe(self, reason: str) -> UnsafeEntry:
         self.refused += 1
-        return UnsafeEntry(why)
+        return UnsafeEntry(reason)
 
 
 def _inflated(value: bytes) -> bytes:

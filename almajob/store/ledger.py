@@ -133,7 +133,7 @@ class Ledger:
         self._newest = directory.with_name(f"{directory.name}.newest")
 
     def records(self, wanted: Wanted = lambda _key: True, *, wait: float | None = None) -> list[Record]:
-        """Give the records that are wanted, oldest first.
+        """Return the records that are wanted, oldest first.
 
         Args:
             wanted: decides by the row's key alone.
@@ -196,7 +196,7 @@ class Ledger:
                 drawer.set(key, ledger_rows.sealed(key, replace(kept, **changes).to_json()))
 
     def fact(self, name: str, *, wait: float | None = None) -> Any:
-        """Give a fact that was kept, or None; ``wait`` as for ``records``.
+        """Return a fact that was kept, or None; ``wait`` as for ``records``.
 
         Raises:
             LedgerUnusable: it cannot be read.
@@ -278,8 +278,8 @@ class Ledger:
         except NewerFormat:
             raise LedgerUnusable(
                 f"The ledger {self.directory} was written by a newer almajob.",
-                why=f"This one knows formats up to {FORMAT}; nothing is started.",
-                cure="Use the almajob that wrote it, or a newer one.",
+                reason=f"This one knows formats up to {FORMAT}; nothing is started.",
+                hint="Use the almajob that wrote it, or a newer one.",
             ) from None
         except (Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
             first = cause(error)
@@ -287,27 +287,28 @@ class Ledger:
                 reason(first),
                 is_damaged=is_damage(first),
                 is_in_use=is_locked(first),
-                cure=first.cure if isinstance(first, NotPrivate) else _GIVE_IT_ROOM,
+                hint=first.hint if isinstance(first, NotPrivate) else _GIVE_IT_ROOM,
             ) from error
 
     def _unusable(
-        self, why: str, *, is_damaged: bool = False, is_in_use: bool = False, cure: str = _GIVE_IT_ROOM
+        self, reason: str, *, is_damaged: bool = False, is_in_use: bool = False, hint: str = _GIVE_IT_ROOM
     ) -> LedgerUnusable:
         if is_damaged:
-            cure = (
+            hint = (
                 "Look in Alma (Admin > Monitor Jobs) what was started lately; then restore a backup, or\n"
                 f"mv {self.directory} {self.directory}.damaged\n"
                 "What either lacks is searched for by its tag; runs of scheduled jobs have none."
             )
         elif is_in_use:
-            cure = (
+            hint = (
                 "Try again. If it stays so, this names the process:\n"
                 f"fuser -v {self._lock} {self.directory / DBNAME}"
             )
         return LedgerUnusable(
             f"The ledger {self.directory} cannot be used.",
-            why=f"{why[:1].upper()}{why[1:]}. Without it a job could start twice, so nothing is started.",
-            cure=cure,
+            reason=f"{reason[:1].upper()}{reason[1:]}. "
+            "Without it a job could start twice, so nothing is started.",
+            hint=hint,
         )
 
 

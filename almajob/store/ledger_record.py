@@ -182,7 +182,7 @@ class Record:
         return replace(self, trail=(*self.trail, Step(state, at, reason)), **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Give it in the form in which it is kept."""
+        """Return it in the form in which it is kept."""
         return asdict(self)
 
     @classmethod
@@ -222,6 +222,6 @@ def alma_of(identity: str) -> str:
 
 
 def checksum(document: Any) -> str:
-    """Give the SHA-256 of a JSON document, whatever the order of its members."""
+    """Return the SHA-256 of a JSON document, whatever the order of its members."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -41,7 +41,7 @@ class RowKey(NamedTuple):
 
 
 def keys(drawer: Drawer) -> list[str]:
-    """Give the keys of all rows.
+    """Return the keys of all rows.
 
     Raises:
         Damaged: one is not as it was written, or they are not all there; NewerFormat, if one is newer.
@@ -74,7 +74,7 @@ def row_key(key: str) -> RowKey | None:
 
 
 def keys_of(record: Record) -> tuple[str, str]:
-    """Give the key of a record, and the one that it has when it is open, or not any more."""
+    """Return the key of a record, and the one that it has when it is open, or not any more."""
     rest = (f"{round(record.created * 1000):013d}", record.environment, record.job_id)
     both = [
         checked_key(group, *rest, key_hash(record.run_key), record.id)
@@ -84,12 +84,12 @@ def keys_of(record: Record) -> tuple[str, str]:
 
 
 def kept(drawer: Drawer, record: Record) -> Record | None:
-    """Give a record as it is kept now."""
+    """Return a record as it is kept now."""
     return next((read(drawer, key) for key in keys_of(record) if key in drawer), None)
 
 
 def key_hash(run_key: str) -> str:
-    """Give what stands for a run key in the keys of rows."""
+    """Return what stands for a run key in the keys of rows."""
     return checksum(run_key)[:16]
 
 
@@ -104,7 +104,7 @@ def _check(text: str) -> str:
 
 
 def sealed(key: str, value: Any) -> dict[str, Any]:
-    """Give a value with its check, which says under which key it belongs."""
+    """Return a value with its check, which says under which key it belongs."""
     return {"value": value, "sum": checksum([key, value])}
 
 

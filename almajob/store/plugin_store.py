@@ -42,7 +42,7 @@ class Belongings:
         self._drawer: Drawer | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Give the value under a key, or the default where there is none.
+        """Return the value under a key, or the default where there is none.
 
         Raises:
             Refused: the store cannot be read.
@@ -97,8 +97,8 @@ class Belongings:
         except (Damaged, *Failures) as error:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",
-                why=f"{reason(cause(error))}.",
-                cure=error.cure
+                reason=f"{reason(cause(error))}.",
+                hint=error.hint
                 if isinstance(error, NotPrivate)
                 else "Make it writable; or remove it, and the plugin begins anew.",
             ) from None

@@ -86,7 +86,7 @@ def _put(part: Path, path: Path, *, overwrite: bool) -> None:
 
 
 def _mode(path: Path) -> int:
-    """Give the mode of the file that is replaced, else that of any file that its user makes."""
+    """Return the mode of the file that is replaced, else that of any file that its user makes."""
     try:
         return stat.S_IMODE(path.lstat().st_mode)
     except OSError:

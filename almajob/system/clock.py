@@ -10,7 +10,7 @@ from almajob.system.deadline import nap
 
 
 def booted() -> float:
-    """Give the seconds since this machine was started, as all its processes count them; never jumps."""
+    """Return the seconds since this machine was started, as all its processes count them; never jumps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -35,5 +35,5 @@ SYSTEM = Clock()
 
 
 def system() -> Clock:
-    """Give the clock to use; looked up when it is needed, so that tests can put another in its place."""
+    """Return the clock to use; looked up when it is needed, so that tests can put another in its place."""
     return SYSTEM

@@ -46,5 +46,5 @@ def keys_taken_out() -> Iterator[None]:
 
 
 def environ() -> Mapping[str, str]:
-    """Give the variables of this process, as it was started: also those that were taken out."""
+    """Return the variables of this process, as it was started: also those that were taken out."""
     return ChainMap(_taken, os.environ)

@@ -22,12 +22,12 @@ class NotPrivate(PermissionError):
     """Others could exchange what is in a directory.
 
     Attributes:
-        cure: what to do.
+        hint: what to do.
     """
 
-    def __init__(self, why: str, cure: str) -> None:
-        super().__init__(errno.EPERM, why)
-        self.cure = cure
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(errno.EPERM, reason)
+        self.hint = hint
 
 
 def make_private(directory: Place) -> None:

@@ -54,8 +54,8 @@ class Script:
         if raw and not raw.endswith(b"\n"):
             raise self._refuse(
                 "ends without a line break",
-                why="The script may have been cut off in the middle of it.",
-                cure="Send the whole script, or end its last line with a line break.",
+                reason="The script may have been cut off in the middle of it.",
+                hint="Send the whole script, or end its last line with a line break.",
             )
         if b"\0" in raw:
             raise self._refuse("has a NUL character")
@@ -64,11 +64,11 @@ class Script:
         except UnicodeDecodeError:
             raise self._refuse(f"is not {self._encoding.upper()} text") from None
 
-    def _refuse(self, problem: str, *, why: str = "", cure: str = "") -> UsageError:
+    def _refuse(self, problem: str, *, reason: str = "", hint: str = "") -> UsageError:
         return UsageError(
             f"Line {self._number} of the script {problem}; neither it nor what follows was run.",
-            why=why,
-            cure=cure or "A script is text with one command on each line.",
+            reason=reason,
+            hint=hint or "A script is text with one command on each line.",
         )
 
 
@@ -84,7 +84,7 @@ class _StdinOfCommand(io.TextIOBase):
         """Refuse to be read."""
         raise UsageError(
             "Standard input is the script here; a command in it cannot read from there.",
-            cure="Put the input into a file and name that file, or run this command outside the script.",
+            hint="Put the input into a file and name that file, or run this command outside the script.",
         )
 
     def readline(self, size: int = -1, /) -> NoReturn:  # type: ignore[override]  # no bytes, no text

@@ -18,7 +18,7 @@ _STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr"
 
 
 def ready() -> None:
-    """Give a process something to write to, and to which every character can be written.
+    """Return a process something to write to, and to which every character can be written.
 
     What is written to a stdout that is closed fails as it would on a full disk: it opens for reading only.
     Nothing is ever read from a stdin that is closed, and what is written to such a stderr is gone.

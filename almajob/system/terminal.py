@@ -41,12 +41,12 @@ def in_colour(text: str, codes: str) -> str:
 
 
 def asker() -> Callable[[str], bool] | None:
-    """Give what asks a person yes or no; None where nobody can answer."""
+    """Return what asks a person yes or no; None where nobody can answer."""
     return _ask if is_attended() else None
 
 
 def confirmer() -> Callable[[str], str] | None:
-    """Give what shows a start to a person and reads what is typed; None where nobody can answer."""
+    """Return what shows a start to a person and reads what is typed; None where nobody can answer."""
     return _read_id if is_attended() else None
 
 

@@ -91,7 +91,7 @@ class Secret:
             _known.add(text)
 
     def reveal(self) -> str:
-        """Give the text itself; for the one place that needs it."""
+        """Return the text itself; for the one place that needs it."""
         return self._text
 
     def __eq__(self, other: object) -> bool:

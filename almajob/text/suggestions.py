@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(written: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
-    """Give the known names that are most like what was written, best first.
+    """Return the known names that are most like what was written, best first.
 
     Args:
         written: the wrong name.

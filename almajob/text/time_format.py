@@ -13,7 +13,7 @@ def machine(moment: datetime) -> str:
 
 
 def local(seconds: float) -> datetime:
-    """Give this machine's local time, with its offset; UTC where TZ is a day or more off, as nothing is.
+    """Return this machine's local time, with its offset; UTC where TZ is a day or more off, as nothing is.
 
     Args:
         seconds: since the epoch.

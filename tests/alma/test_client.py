@@ -82,7 +82,7 @@ def test_a_read_only_session_sends_no_post(alma: FakeAlma) -> None:
     for call in (lambda: made.submit("S1"), made.test_write):
         with pytest.raises(ReadOnly) as caught:
             call()
-        assert (caught.value.exit_code, caught.value.why) == (5, "It is made so by almajob.ini, line 4.")
+        assert (caught.value.exit_code, caught.value.reason) == (5, "It is made so by almajob.ini, line 4.")
     assert made.instance("77").id == "77"
     made.close()
     assert [request.method for request in alma.requests] == ["GET"]

@@ -26,7 +26,7 @@ def _filled(begin: str, piece: str, end: str = "") -> bytes:
 
 
 def cases() -> Mapping[str, bytes]:
-    """Give what is read: a real payload, and what somebody would send who means harm."""
+    """Return what is read: a real payload, and what somebody would send who means harm."""
     many = "".join(_ONE.format(number) for number in range(17_000))
     attributes = " ".join(f"a{number}=''" for number in range(90_000))
     names = ",\n".join(f'"p{number}": "v"' for number in range(4_999))

@@ -58,7 +58,7 @@ def cost(length: float, *, interval: float | None = None, trials: int = TRIALS) 
 
 
 def table() -> str:
-    """Give the figures as a table in Markdown."""
+    """Return the figures as a table in Markdown."""
     rows = [
         "| a run of | looks, at most | end noticed after, on average | at most | looks every 15 s |",
         "|---|---:|---:|---:|---:|",

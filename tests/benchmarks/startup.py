@@ -69,7 +69,7 @@ ROWS: tuple[tuple[Process, Process, float | None], ...] = (
 
 
 def _environ(home: Path) -> dict[str, str]:
-    """Give what every process sees: little, so that nobody's settings are measured."""
+    """Return what every process sees: little, so that nobody's settings are measured."""
     return {"HOME": str(home), "PATH": os.environ["PATH"], "LANG": os.environ.get("LANG", "C.UTF-8")}
 
 
@@ -79,7 +79,7 @@ def _is_for_pip(variable: str) -> bool:
 
 
 def _source(work: Path) -> Path:
-    """Give the project's files without what was built or installed in their midst."""
+    """Return the project's files without what was built or installed in their midst."""
     source = work / "source"
     if (ROOT / ".git").exists() and shutil.which("git"):
         archive = work / "source.tar"
@@ -149,7 +149,7 @@ def _seconds(work: Path, process: Process) -> float:
 
 
 def _measured(rounds: int) -> dict[Process, float]:
-    """Give the seconds of each process, the fastest of some rounds."""
+    """Return the seconds of each process, the fastest of some rounds."""
     with (
         tempfile.TemporaryDirectory() as directory,
         Simulator(Institution()) as sandbox,

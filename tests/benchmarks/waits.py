@@ -33,12 +33,12 @@ SECONDS = 60.0
 
 
 def _peak() -> int:
-    """Give the most memory that this process ever had, in KiB."""
+    """Return the most memory that this process ever had, in KiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _resident() -> int:
-    """Give the memory that this process has now, in KiB."""
+    """Return the memory that this process has now, in KiB."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * (os.sysconf("SC_PAGE_SIZE") // 1024)
 

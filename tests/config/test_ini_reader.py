@@ -158,7 +158,7 @@ def test_a_file_with_a_key_that_others_can_use_is_refused(write_ini: Write, mode
     """As ssh does, with the chmod that cures it."""
     with pytest.raises(ConfigurationError, match=f"mode {mode:04o}") as caught:
         ini_reader.read(write_ini(f"[sandbox]\napi_key = {KEY}\n", mode))
-    assert "chmod 600" in caught.value.cure
+    assert "chmod 600" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_not_well_configured_is_refused_with_a_cure(
         write_ini(text)
     with pytest.raises(ConfigurationError, match=message) as caught:
         _load(env=env).environment()
-    assert caught.value.cure
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

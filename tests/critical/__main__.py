@@ -1,4 +1,4 @@
-"""``python -m tests.critical``: run the critical modules' own tests, and fail where a line or branch is not run."""
+"""``python -m tests.critical``: run the critical tests; fail where one misses a line or branch."""
 
 from __future__ import annotations
 

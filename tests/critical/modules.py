@@ -48,5 +48,5 @@ QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 def modules() -> dict[str, Sequence[str]]:
-    """Give every module with its tests."""
+    """Return every module with its tests."""
     return {module: tests for part in CRITICAL.values() for module, tests in part.items()}

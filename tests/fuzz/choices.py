@@ -57,7 +57,7 @@ class Choices:
         return {self.one_of(names): self.document(names, scalars, depth - 1) for _ in range(self.below(5))}
 
     def changed(self, document: Any, names: Sequence[str], scalars: Sequence[Any]) -> Any:
-        """Give a copy in which something is another, is missing, is there twice, or is a list."""
+        """Return a copy in which something is another, is missing, is there twice, or is a list."""
         found = copy.deepcopy(document)
         for _change in range(self.below(4)):
             home = found

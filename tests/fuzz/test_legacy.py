@@ -48,7 +48,7 @@ def _takes_value(option: str) -> bool | None:
 
 
 def _parsed(parse: Callable[[], object]) -> object | None:
-    """Give what a parser makes of its words; None where it ends the program, in two lines and with 2."""
+    """Return what a parser makes of its words; None where it ends the program, in two lines and with 2."""
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):

@@ -138,7 +138,7 @@ def test_a_list_that_names_another_job_leads_nowhere(alma: FakeAlma, make: Make)
     alma.on("GET /jobs/S6", job("S6", "Delete all records"))
     with pytest.raises(Refused, match="S6 is not the job that was asked for") as caught:
         make().current("ERP export using profile FINANCE")
-    assert "ERP export" in caught.value.why
+    assert "ERP export" in caught.value.reason
 
 
 def test_a_name_in_a_list_with_gaps_is_not_believed(alma: FakeAlma, make: Make) -> None:

@@ -423,6 +423,6 @@ class NoLocks:
 
 
 def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Means:
-    """Give one process its means; it dies where the switch says."""
+    """Return one process its means; it dies where the switch says."""
     alma.switch = ledger.switch = switch
     return Means(cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)

@@ -134,7 +134,7 @@ def test_a_directory_that_others_can_change_is_refused(write_ini: Write) -> None
     file.parent.chmod(0o777)
     with pytest.raises(ConfigurationError, match="It says what is started") as caught:
         _read()
-    assert f"chmod go-w {file.parent}" in caught.value.cure
+    assert f"chmod go-w {file.parent}" in caught.value.hint
 
 
 def test_a_set_is_named_once(write_ini: Write) -> None:
@@ -159,7 +159,7 @@ def test_a_saved_run_that_is_not_there_names_the_nearest(write_ini: Write) -> No
     write_ini(f"{ENVIRONMENTS}[run:nightly]\njob = M1\n")
     with pytest.raises(Refused, match="There is no saved run 'nigthly'") as caught:
         _read(name="nigthly")
-    assert "Did you mean nightly?" in caught.value.cure
+    assert "Did you mean nightly?" in caught.value.hint
 
 
 # --- saving ---

@@ -224,7 +224,7 @@ DEVIATIONS: dict[str, tuple[str, ...]] = {
 
 
 def document() -> dict[str, Any]:
-    """Give the OpenAPI document."""
+    """Return the OpenAPI document."""
     paths: dict[str, Any] = {}
     for method, path, parameters, answer, codes in CALLS:
         in_path = [part.strip("{}") for part in path.split("/") if part.startswith("{")]

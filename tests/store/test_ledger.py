@@ -88,9 +88,9 @@ def test_a_ledger_that_somebody_keeps_is_not_damaged(ledger: Ledger) -> None:
     with locked(ledger.directory.with_name("ledger.lock"), wait=0), pytest.raises(LedgerUnusable) as caught:
         ledger.records(wait=0)
     assert caught.value.is_retry_safe is False
-    assert "Another process has kept it locked" in caught.value.why
-    assert "fuser -v" in caught.value.cure
-    assert ".damaged" not in caught.value.cure
+    assert "Another process has kept it locked" in caught.value.reason
+    assert "fuser -v" in caught.value.hint
+    assert ".damaged" not in caught.value.hint
 
 
 def test_a_ledger_that_is_a_link_is_not_followed(ledger: Ledger, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_a_ledger_that_is_a_link_is_not_followed(ledger: Ledger, tmp_path: Path)
     ledger.directory.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(LedgerUnusable) as caught:
         ledger.records()
-    assert caught.value.why.startswith("It is a symbolic link. ")
-    assert ".damaged" not in caught.value.cure
+    assert caught.value.reason.startswith("It is a symbolic link. ")
+    assert ".damaged" not in caught.value.hint
 
 
 def test_a_record_cannot_be_written_over_by_another_story(ledger: Ledger) -> None:
@@ -134,8 +134,8 @@ def test_the_ledger_is_private(ledger: Ledger) -> None:
     ledger.directory.chmod(0o770)
     with pytest.raises(LedgerUnusable, match="cannot be used") as caught:
         ledger.records()
-    assert caught.value.why.startswith("Other users can write to the directory")
-    assert caught.value.cure == f"Type: chmod go-w {ledger.directory}"
+    assert caught.value.reason.startswith("Other users can write to the directory")
+    assert caught.value.hint == f"Type: chmod go-w {ledger.directory}"
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -221,8 +221,8 @@ def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:
     _filled(ledger)
     with pytest.raises(LedgerUnusable) as caught:
         ledger.keep_fact("large", "x" * SIZE_LIMIT)
-    assert "larger than 16 MiB" in caught.value.why
-    assert ".damaged" not in caught.value.cure
+    assert "larger than 16 MiB" in caught.value.reason
+    assert ".damaged" not in caught.value.hint
     assert len(ledger.records()) == 5
 
 
@@ -232,8 +232,8 @@ def test_another_process_may_have_the_ledger(ledger: Ledger) -> None:
     with locked(ledger.directory.with_name("ledger.lock"), wait=0):
         with pytest.raises(LedgerUnusable) as caught:
             ledger.has(lambda row: row.is_open, wait=0.05)
-        assert "Another process has kept it locked all the time" in caught.value.why
-        assert "fuser -v" in caught.value.cure
+        assert "Another process has kept it locked all the time" in caught.value.reason
+        assert "fuser -v" in caught.value.hint
     assert ledger.has(lambda row: row.is_open)
     assert not ledger.has(lambda row: row.environment == "production")
     assert not ledger.has(lambda row: row.id == "no such")
@@ -247,8 +247,8 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
     with pytest.raises(LedgerUnusable) as caught:
         ledger.records()
     assert caught.value.exit_code == 5
-    assert "nothing is started" in caught.value.why
-    assert f"mv {ledger.directory} {ledger.directory}.damaged" in caught.value.cure
+    assert "nothing is started" in caught.value.reason
+    assert f"mv {ledger.directory} {ledger.directory}.damaged" in caught.value.hint
     assert ledger.directory.exists()
 
 
@@ -259,7 +259,7 @@ def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: 
     monkeypatch.undo()
     with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:
         ledger.records()
-    assert ".damaged" not in caught.value.cure
+    assert ".damaged" not in caught.value.hint
 
 
 def test_flipped_bytes_are_never_read_as_something_else(ledger: Ledger, tmp_path: Path) -> None:
@@ -298,8 +298,8 @@ def test_a_full_disk_is_no_damage(ledger: Ledger) -> None:
             ledger.write(new(id="large", job_name="x" * size))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "ALMAJOB_STATE_DIR" in caught.value.cure
-    assert ".damaged" not in caught.value.cure
+    assert "ALMAJOB_STATE_DIR" in caught.value.hint
+    assert ".damaged" not in caught.value.hint
     assert len(ledger.records()) == 5
 
 
@@ -317,7 +317,7 @@ def _write_where_nobody_may(directory: Path, answer: Connection) -> None:
     try:
         ledger.write(new(id="another"))
     except LedgerUnusable as error:
-        answer.send((error.why, error.cure))
+        answer.send((error.reason, error.hint))
     else:
         answer.send(None)
 

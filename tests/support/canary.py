@@ -23,7 +23,7 @@ _UNPACKERS: dict[bytes, Callable[[bytes], bytes]] = {b"x": zlib.decompress, b"\x
 
 
 def spellings(key: str) -> Iterator[bytes]:
-    """Give the forms in which a key could be written: as it is, in an address, in hex, in base64 anywhere."""
+    """Return the forms a key could be written in: as it is, in an address, in hex, in base64 anywhere."""
     yield key.encode()
     yield quote(key, "").encode()
     yield key.encode().hex().encode()
@@ -59,7 +59,7 @@ def _disguised(key: str) -> Iterator[bytes]:
 
 
 def _readings(data: bytes) -> Iterator[bytes]:
-    """Give what was written, and how it reads when its escapes are undone, once, twice and three times."""
+    """Return what was written, and how it reads when its escapes are undone, once, twice and three times."""
     yield data
     # Of text in UTF-16.
     data = data.replace(b"\0", b"")
@@ -110,7 +110,7 @@ def _parts(path: Path) -> Iterator[bytes]:
 
 
 def _cells(path: Path) -> Iterator[bytes]:
-    """Give what a database holds: its pages have long values in pieces."""
+    """Return what a database holds: its pages have long values in pieces."""
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as database,

@@ -115,7 +115,7 @@ def _request(connection: socket.socket) -> bytes:
 
 
 def saying(answer: bytes) -> Talk:
-    """Give what answers every request with these bytes, and hangs up."""
+    """Return what answers every request with these bytes, and hangs up."""
 
     def talk(connection: socket.socket, _request: bytes) -> None:
         connection.sendall(answer)

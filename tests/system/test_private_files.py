@@ -92,7 +92,7 @@ def test_a_directory_that_others_can_write_to_is_refused(
     else:
         with pytest.raises(NotPrivate, match=r"other users can write to the directory") as caught:
             refuse_open_directory(named)
-        assert caught.value.cure == f"Type: {cure.format(tmp_path)}"
+        assert caught.value.hint == f"Type: {cure.format(tmp_path)}"
 
 
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

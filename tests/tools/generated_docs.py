@@ -88,7 +88,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
 
 
 def grammar() -> str:
-    """Give what completions know of our own commands."""
+    """Return what completions know of our own commands."""
     return json.dumps(of_core(AlmaJob()), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 

@@ -119,7 +119,7 @@ def _items(meanings: Mapping[str, str]) -> list[str]:
 
 
 def _examples() -> Iterator[str]:
-    """Give those that almajob shows without a command."""
+    """Return those that almajob shows without a command."""
     for example, what in re.findall(r"^  (almajob .*?)  +(.+)$", _SHORT_HELP, re.MULTILINE):
         yield from _paragraphs([f"{what[0].upper()}{what[1:]}:"])
         yield from _verbatim([example])

@@ -1,8 +1,8 @@
 """Whether the tests of the critical modules notice an error: each is made, one at a time, and the tests run.
 
-``python -m tests.tools.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a copy
-of the code, prints how many of them the module's own tests notice, and shows the others. ``JOBS=2`` tries two
-modules at once.
+``python -m tests.tools.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a
+copy of the code, prints how many of them the module's own tests notice, and shows the others. ``JOBS=2`` tries
+two modules at once.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def tried(module: str) -> tuple[int, list[str]]:
 
 
 def _errors(code: str) -> Iterator[tuple[str, str]]:
-    """Give each error once, and the code with it; none that Python cannot read or that is of types alone."""
+    """Return each error once, with its code; none that Python cannot read or that is of types alone."""
     known = {_meant(code), None}
     for name in operator_names():
         kind = get_operator(name)
@@ -88,7 +88,7 @@ def _errors(code: str) -> Iterator[tuple[str, str]]:
 
 
 def _meant(code: str) -> str | None:
-    """Give what a module does, whatever its types say; None where it cannot be read."""
+    """Return what a module does, whatever its types say; None where it cannot be read."""
     try:
         tree = ast.parse(code)
     except SyntaxError:

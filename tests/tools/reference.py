@@ -119,12 +119,12 @@ def read() -> Reference:
 
 
 def split_at_options(text: str) -> Iterator[tuple[bool, str]]:
-    """Give the pieces of a text, and whether each is the name of an option."""
+    """Return the pieces of a text, and whether each is the name of an option."""
     return ((number % 2 == 1, piece) for number, piece in enumerate(_OPTION.split(text)) if piece)
 
 
 def keys(parser: argparse.ArgumentParser) -> set[_Key]:
-    """Give what tells each of a parser's options from others."""
+    """Return what tells each of a parser's options from others."""
     return {_key(action) for action in parser._actions}
 
 
@@ -240,7 +240,7 @@ def _value(action: argparse.Action) -> str:
 
 
 def _usage(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> Iterator[str]:
-    """Give the pieces of the usage line; options that exclude each other are one piece."""
+    """Return the pieces of the usage line; options that exclude each other are one piece."""
     for action in actions:
         groups = [group for group in parser._mutually_exclusive_groups if action in group._group_actions]
         if not groups:

@@ -25,8 +25,8 @@ def test_an_error_is_at_most_six_lines_and_ends_with_almas_words() -> None:
     shown = str(
         AlmaRefused(
             "What.",
-            why="Why.",
-            cure="Do this.\nOr that.",
+            reason="Why.",
+            hint="Do this.\nOr that.",
             code="402216",
             text="Invalid job id.",
             tracking_id="E01-x",
@@ -44,8 +44,8 @@ def test_an_error_has_no_key_in_any_part() -> None:
     """Taken out before a line is cut, as half a key is not known as one; also for who reads the parts."""
     key = "odd-Canary.of~a/test"
     Secret(key)
-    error = AlmajobError(f"a{key}", why=f"b{key}", cure=f"c{key}\nd{key}", alma=f"e{key}")
-    assert (error.what, error.why, error.cure) == ("a(hidden)", "b(hidden)", "c(hidden)\nd(hidden)")
+    error = AlmajobError(f"a{key}", reason=f"b{key}", hint=f"c{key}\nd{key}", alma=f"e{key}")
+    assert (error.message, error.reason, error.hint) == ("a(hidden)", "b(hidden)", "c(hidden)\nd(hidden)")
     assert (error.alma, error.args) == ("e(hidden)", ("a(hidden)",))
     assert str(AlmajobError("x" * 596 + key)) == "x" * 596 + "(hid …"
 
@@ -53,7 +53,7 @@ def test_an_error_has_no_key_in_any_part() -> None:
 def test_what_comes_from_elsewhere_cannot_stretch_an_error() -> None:
     """An alert of many lines, or of many characters, or with escapes."""
     shown = str(
-        Refused("What\x1b[2J", why="a\nb\n" * 10 + "c" * 10_000, cure="1\n2\n3\n4", alma="x\ny" * 999)
+        Refused("What\x1b[2J", reason="a\nb\n" * 10 + "c" * 10_000, hint="1\n2\n3\n4", alma="x\ny" * 999)
     )
     assert len(shown.splitlines()) <= 6
     assert len(shown) < 2500

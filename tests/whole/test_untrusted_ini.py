@@ -210,7 +210,7 @@ def test_what_is_harmless_needs_no_trust(text: str, variables: tuple[str, ...], 
         return
     with pytest.raises(ConfigurationError, match="is not trusted") as caught:
         api_keys.find(environment, environ)
-    assert part in caught.value.why
+    assert part in caught.value.reason
 
 
 @pytest.mark.parametrize("words", [("--env", "sandbox", "list"), ("--env", "sandbox", "--cmd", "list")])

@@ -19,7 +19,7 @@ FILE = re.compile(r"^`(\w+\.(?:cfg|py))`(?:(?!```).)*?\n\n```\w+\n(.*?)^```$", r
 
 
 def _typed() -> Iterator[tuple[str, str]]:
-    """Give each command that is to be typed, with what it prints."""
+    """Return each command that is to be typed, with what it prints."""
     (block,) = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")

@@ -169,7 +169,7 @@ def _typed(http_status: int, refusal: Refusal) -> AlmaError:
     advice = ADVICE.get(refusal.code, "")
     error = kind(
         what,
-        cure=advice,
+        hint=advice,
         code=refusal.code,
         text=refusal.text,
         tracking_id=refusal.tracking_id,
@@ -196,7 +196,7 @@ def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> Al
     if http_status == 400 and body.strip() == b"Invalid API Key":
         return KeyRefused(
             "Alma does not accept the API key for this call.",
-            cure=_KEY_ADVICE,
+            hint=_KEY_ADVICE,
             code="",
             text="Invalid API Key",
             tracking_id="",
@@ -206,8 +206,8 @@ def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> Al
     if http_status == 401:
         return KeyRefused(
             f"{host} does not take API keys.",
-            why=f"It answered with {looks_like}, as Alma's own host does.",
-            cure="The API lives at the regional gateway: set region in the ini, or correct base_url.",
+            reason=f"It answered with {looks_like}, as Alma's own host does.",
+            hint="The API lives at the regional gateway: set region in the ini, or correct base_url.",
             code="",
             text="Unauthorized",
             tracking_id="",
@@ -215,8 +215,8 @@ def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> Al
         )
     return NotAlma(
         f"{host} did not answer as Alma does.",
-        why=f"HTTP {http_status} with {looks_like}.",
-        cure="A proxy or a sign-in page may be in between, or base_url may be wrong; "
+        reason=f"HTTP {http_status} with {looks_like}.",
+        hint="A proxy or a sign-in page may be in between, or base_url may be wrong; "
         "if not, try again in a few minutes.",
     )
 
@@ -225,15 +225,15 @@ def _no_alma_error(http_status: int, host: str) -> AlmajobError:
     if 300 <= http_status < 400:
         return NotAlma(
             f"{host} sends the request elsewhere (HTTP {http_status}).",
-            why="Alma does not redirect, and the key must not follow.",
-            cure="Check region or base_url in the ini.",
+            reason="Alma does not redirect, and the key must not follow.",
+            hint="Check region or base_url in the ini.",
         )
     if 200 <= http_status < 300:
         return NotAlma(
             f"{host} answered HTTP {http_status}, which is no whole answer of Alma's.",
-            cure="Try again in a few minutes; a proxy or a cache may be in between.",
+            hint="Try again in a few minutes; a proxy or a cache may be in between.",
         )
     return NotAlma(
         f"{host} answered HTTP {http_status} without one of Alma's error codes.",
-        cure="Try again in a few minutes; if it stays, check region or base_url in the ini.",
+        hint="Try again in a few minutes; if it stays, check region or base_url in the ini.",
     )

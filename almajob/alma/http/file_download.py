@@ -69,7 +69,7 @@ def receive(response: requests.Response, host: str, write: Write) -> int:
         xml.feed(piece)
     if xml.breaks_off():
         # Whoever says how long it is may have got half of it, too.
-        raise BrokenOff(f"{host} did not answer completely.", why="The XML breaks off.", cure="Try again.")
+        raise BrokenOff(f"{host} did not answer completely.", reason="The XML breaks off.", hint="Try again.")
     if not _is_counted(response):
         LOG.warning("%s did not say how long the file is: whether it is all there cannot be told.", host)
     return received
@@ -118,17 +118,17 @@ def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> Non
     status, again = response.status_code, "Try again in a few minutes."
     if status != 200:
         error = error_responses.error_in(status, start, host)
-        raise error or NotAlma(f"{host} answered HTTP {status} and no file.", cure=again)
+        raise error or NotAlma(f"{host} answered HTTP {status} and no file.", hint=again)
     if not start:
-        raise NotAlma(f"{host} answered with an empty file.", cure=again)
+        raise NotAlma(f"{host} answered with an empty file.", hint=again)
     packed = response.headers.get("Content-Encoding", "identity")
     if packed != "identity":
         # Where it is cut, nothing of what unpacks it would tell.
-        raise NotAlma(f"{host} answered with a file that is packed ({redact(packed)[:20]}).", cure=again)
+        raise NotAlma(f"{host} answered with a file that is packed ({redact(packed)[:20]}).", hint=again)
     is_error = any(sign in start[:_SIGNS] for sign in (b"web_service_result", b'"errorList"'))
     if is_error or body_parser.is_web_page(start):
         error = error_responses.error_in(status, start, host)
-        raise error or NotAlma(f"{host} answered with an error and no file.", cure=again)
+        raise error or NotAlma(f"{host} answered with an error and no file.", hint=again)
 
 
 def _is_counted(response: requests.Response) -> bool:

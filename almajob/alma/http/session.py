@@ -124,7 +124,7 @@ class Session:
             pause = retry_pause(attempt, error, answer)
             if pause is None or attempt == attempts or time.monotonic() + pause > deadline:
                 raise error
-            LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.what, pause)
+            LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.message, pause)
             nap(pause)
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
 

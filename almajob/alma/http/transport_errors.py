@@ -33,7 +33,7 @@ def too_large(host: str) -> NotAlma:
     """Say that an answer is no answer of Alma's."""
     return NotAlma(
         f"The answer of {host} is larger than {SIZE_LIMIT >> 20} MiB.",
-        cure="Alma does not answer so: check region or base_url in the ini.",
+        hint="Alma does not answer so: check region or base_url in the ini.",
     )
 
 
@@ -41,7 +41,7 @@ def damaged(host: str) -> NotAlma:
     """Say that an answer cannot be unpacked, or put together."""
     return NotAlma(
         f"The answer of {host} is damaged.",
-        cure="A proxy may be in between; if not, check region or base_url in the ini.",
+        hint="A proxy may be in between; if not, check region or base_url in the ini.",
     )
 
 
@@ -49,8 +49,8 @@ def too_late(host: str) -> BrokenOff:
     """Say that the deadline passed."""
     return BrokenOff(
         f"{host} did not answer completely.",
-        why="The time limit was reached.",
-        cure="Try again; if it stays, Alma may be down.",
+        reason="The time limit was reached.",
+        hint="Try again; if it stays, Alma may be down.",
     )
 
 
@@ -58,8 +58,8 @@ def not_in_time(host: str) -> NotSent:
     """Return the error of a request that was given up before its first byte, and is never sent."""
     return NotSent(
         f"{host} was not reached in time; nothing was sent.",
-        why="The time limit passed before there was a connection.",
-        cure="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
+        reason="The time limit passed before there was a connection.",
+        hint="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
         "or try again later.",
     )
 
@@ -69,15 +69,15 @@ def prevented(host: str, error: Exception) -> NotSent:
     if isinstance(error, NotSent):
         return error
     if isinstance(error, AlmajobError):
-        return OwnFault(error.what, why=error.why, cure=error.cure)
-    return OwnFault(f"Nothing was sent to {host}.", why=f"almajob failed before: {type(error).__name__}.")
+        return OwnFault(error.message, reason=error.reason, hint=error.hint)
+    return OwnFault(f"Nothing was sent to {host}.", reason=f"almajob failed before: {type(error).__name__}.")
 
 
 def not_begun(host: str) -> OwnFault:
     """Say that a call was not even begun."""
     return OwnFault(
         f"{host} was not called: this machine gives almajob no more threads.",
-        cure="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
+        hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
     )
 
 
@@ -97,20 +97,20 @@ def failure(broken: Exception, host: str) -> Unreachable:
         certain = isinstance(broken, requests.RequestException)
         return (OwnFault if certain else Unreachable)(
             f"{host} cannot be called with the proxy or certificate settings of this machine.",
-            cure="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE; base_url in the ini too.",
+            hint="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE; base_url in the ini too.",
         )
     if isinstance(broken, requests.exceptions.SSLError):
         return _no_secure_connection(cause, host)
     if kind == "NameResolutionError":
         return NotSent(
             f"There is no host {host}, or no name server answers.",
-            cure="Check region or base_url in the ini, and this machine's network.",
+            hint="Check region or base_url in the ini, and this machine's network.",
         )
     through_proxy = _never_got_through(cause)
     if through_proxy or kind in {"NewConnectionError", "ConnectTimeoutError"}:
         return (OwnFault if through_proxy else NotSent)(
             f"No connection to {host} could be made.",
-            cure="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
+            hint="Check this machine's network and proxy settings (HTTPS_PROXY), or try again later; "
             "for a server of your own, whether it is running.",
         )
     if isinstance(broken, requests.exceptions.ContentDecodingError):
@@ -119,8 +119,8 @@ def failure(broken: Exception, host: str) -> Unreachable:
         return too_late(host)
     return BrokenOff(
         f"{host} did not answer completely.",
-        why="The connection broke.",
-        cure="Try again; if it stays, Alma may be down.",
+        reason="The connection broke.",
+        hint="Try again; if it stays, Alma may be down.",
     )
 
 
@@ -151,17 +151,17 @@ def _no_secure_connection(cause: object, host: str) -> Unreachable:
     if isinstance(first, ssl.SSLCertVerificationError):
         return OwnFault(
             f"{host} could not prove that it is {host}.",
-            why=_UNTRUSTED.get(getattr(first, "verify_code", 0), _UNTRUSTED[0]),
-            cure="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
+            reason=_UNTRUSTED.get(getattr(first, "verify_code", 0), _UNTRUSTED[0]),
+            hint="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
         )
     if getattr(first, "library", "") in _OF_FILES:
         return OwnFault(
             f"No secure connection to {host} came about.",
-            why="The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has none.",
-            cure="Name a file of certificates in PEM format.",
+            reason="The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has none.",
+            hint="Name a file of certificates in PEM format.",
         )
     return BrokenOff(
         f"No secure connection to {host} came about.",
-        why="It may not speak TLS, or none newer than 1.1, or ask for a certificate of this machine.",
-        cure="Check region, base_url and any proxy.",
+        reason="It may not speak TLS, or none newer than 1.1, or ask for a certificate of this machine.",
+        hint="Check region, base_url and any proxy.",
     )

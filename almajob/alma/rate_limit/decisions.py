@@ -222,7 +222,7 @@ def _leave_alone(known: Known) -> float:
 
 
 def rate(known: Known, pace: Pace, booted: float, *, is_start: bool = False) -> float:
-    """Give the calls a second that are made just now."""
+    """Return the calls a second that are made just now."""
     allowed = pace.rate * (known.share if booted < known.slowed_until else 1.0)
     return allowed if is_start or not is_low(known, pace) else min(allowed, LOW_RATE)
 

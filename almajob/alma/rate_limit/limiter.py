@@ -118,7 +118,7 @@ class Limits:
             held.known, is_due = decisions.warned(held.known, self.pace, moment)
             known = held.known
         if isinstance(error, QuotaUsedUp):
-            error.cure = self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
+            error.hint = self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
         if is_due:
             LOG.warning(
                 "Alma has %s API calls left for today, for all programs of the institution: "
@@ -132,11 +132,11 @@ class Limits:
         return decisions.is_low(self.known(), self.pace)
 
     def known(self) -> Known:
-        """Give what is known, without asking or changing anything."""
+        """Return what is known, without asking or changing anything."""
         return decisions.sane(self._account.known(), self.moment())
 
     def moment(self) -> Moment:
-        """Give this moment."""
+        """Return this moment."""
         clock = self._clock()
         return Moment(clock.booted(), clock.now())
 
@@ -145,19 +145,19 @@ class Limits:
         if isinstance(verdict, decisions.Wait):
             return NotSent(
                 f"{host} was not called: other calls took all the room for {seconds:.0f} s.",
-                why="All almajob processes of this user together keep to so many calls a second.",
-                cure="Try again when they have ended; calls_per_second in the ini allows more.",
+                reason="All almajob processes of this user together keep to so many calls a second.",
+                hint="Try again when they have ended; calls_per_second in the ini allows more.",
             )
         if isinstance(verdict, Down):
             return NotSent(
                 f"{host} did not answer the last {verdict.failures} calls, and is not asked just now.",
-                why=f"The last one: {verdict.failed_as}",
-                cure=f"It is tried again from {_time(now + verdict.seconds)} on; do so then.",
+                reason=f"The last one: {verdict.failed_as}",
+                hint=f"It is tried again from {_time(now + verdict.seconds)} on; do so then.",
             )
         return CallsUsedUp(
             "The institution's API calls for today are used up.",
-            why=f"Alma said so at {_time(verdict.since)}; it was not asked again.",
-            cure=self._used_up_until(verdict.probe_in, verdict.until),
+            reason=f"Alma said so at {_time(verdict.since)}; it was not asked again.",
+            hint=self._used_up_until(verdict.probe_in, verdict.until),
         )
 
     def _used_up_until(self, probe_in: float, until: float) -> str:
@@ -180,7 +180,7 @@ def _learnt(
         # It says nothing of Alma.
         return known
     if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
-        how = f"{error.what} {error.why}".strip() if error else ""
+        how = f"{error.message} {error.reason}".strip() if error else ""
         return decisions.failed(known, moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
     if not status and error is not None and not isinstance(error, AlmaError):
         return known

@@ -24,7 +24,7 @@ class Quota(NamedTuple):
         calls_per_second: that are made at most just now.
         burst: calls at once.
         quota_floor: calls left below which what can wait does.
-        why: how the last call failed, where Alma is down.
+        reason: how the last call failed, where Alma is down.
     """
 
     environments: tuple[str, ...]
@@ -36,7 +36,7 @@ class Quota(NamedTuple):
     calls_per_second: float
     burst: int
     quota_floor: int
-    why: str
+    reason: str
 
 
 def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
@@ -56,12 +56,12 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
         calls_per_second=round(decisions.rate(known, pace, moment.booted), 2),
         burst=pace.burst,
         quota_floor=pace.floor,
-        why=known.failed_as,
+        reason=known.failed_as,
     )
 
 
 def _state(known: Known, limits: Limits) -> tuple[str, float]:
-    """Give the word for it, and the seconds until the next call may be made."""
+    """Return the word for it, and the seconds until the next call may be made."""
     pace, moment = limits.pace, limits.moment()
     _known, verdict = decisions.asked(known, pace, moment, known.failed_host)
     if isinstance(verdict, decisions.UsedUp):

@@ -68,7 +68,7 @@ class Account:
                 self._is_kept = _write(descriptor, held.known)
 
     def known(self) -> Known:
-        """Give what is known, without waiting, and without making a file where there is none."""
+        """Return what is known, without waiting, and without making a file where there is none."""
         if self.path is None or not self._is_kept:
             return self._own
         try:

@@ -186,8 +186,8 @@ def _refuse_same(log_file: str, call_log: str) -> None:
     if os.path.realpath(log_file) == os.path.realpath(call_log):
         raise UsageError(
             "--log-file and --log-json cannot be the same file.",
-            why="A program that reads the calls would stumble over the messages.",
-            cure="Name two.",
+            reason="A program that reads the calls would stumble over the messages.",
+            hint="Name two.",
         )
 
 
@@ -222,8 +222,8 @@ def _file_handler(path: str, formatter: logging.Formatter) -> logging.Handler:
         why = "it is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
         raise UsageError(
             f"The log file {path} cannot be written.",
-            why=f"{why[:1].upper()}{why[1:]}.",
-            cure="Name another.",
+            reason=f"{why[:1].upper()}{why[1:]}.",
+            hint="Name another.",
         ) from None
     handler.setFormatter(formatter)
     return handler

@@ -38,7 +38,7 @@ _WIDE, _NARROW = 100, 70
 
 @contextmanager
 def display() -> Iterator[Display]:
-    """Give what shows a wait on this process's stderr, and take it away again."""
+    """Return what shows a wait on this process's stderr, and take it away again."""
     if not _can_draw(sys.stderr):
         yield Lines()
         return
@@ -185,7 +185,7 @@ def _job(run: Followed, _now: float) -> RenderableType:
 
 
 def progress(run: Followed) -> float | None:
-    """Give the progress in per cent where it can be believed: of a run that is running, from 0 to 100.
+    """Return the progress in per cent where it can be believed: of a run that is running, from 0 to 100.
 
     Alma's stays 0 where a run fails, and 101.3 has been seen.
     """

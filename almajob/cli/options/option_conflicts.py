@@ -68,12 +68,14 @@ def _given(parsed_args: argparse.Namespace, known: Mapping[str, Any]) -> list[st
     return [name for name, default in known.items() if getattr(parsed_args, name) != default]
 
 
-def _refuse_given(parsed_args: argparse.Namespace, known: Mapping[str, Any], option: str, why: str) -> None:
+def _refuse_given(
+    parsed_args: argparse.Namespace, known: Mapping[str, Any], option: str, reason: str
+) -> None:
     given = _given(parsed_args, known)
     if given:
         named = {"saved": "SAVED", "overrides": "--param", "set_name": "--set"}
         first = named.get(given[0], f"--{given[0].replace('_', '-')}")
-        raise UsageError(f"{option} does not go with {first}: it {why}.", cure=f"Leave {first} out.")
+        raise UsageError(f"{option} does not go with {first}: it {reason}.", hint=f"Leave {first} out.")
 
 
 def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
@@ -85,18 +87,18 @@ def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
     names = [name for name, _value in parsed_args.overrides]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"--param {twice} is given twice.", cure="Keep one of them.")
+        raise UsageError(f"--param {twice} is given twice.", hint="Keep one of them.")
     if parsed_args.set_name and SET_ID in names:
-        raise UsageError("--set and --param set_id name a set, both.", cure="Keep one of them.")
+        raise UsageError("--set and --param set_id name a set, both.", hint="Keep one of them.")
     if parsed_args.saved and (parsed_args.job or parsed_args.params):
         raise UsageError(
             "A saved run names its job and its parameters.",
-            cure="Leave --job and --params out; --param NAME=VALUE changes single parameters.",
+            hint="Leave --job and --params out; --param NAME=VALUE changes single parameters.",
         )
     if not (parsed_args.saved or parsed_args.job or parsed_args.params):
         raise UsageError(
-            "Which job?", cure="Add --job NAME or ID (almajob list shows them), or name a saved run."
+            "Which job?", hint="Add --job NAME or ID (almajob list shows them), or name a saved run."
         )
     files = [value[1:] for _name, value in parsed_args.overrides if value.startswith(FROM_FILE)]
     if [parsed_args.params, *files].count(payload_file.STDIN) > 1:
-        raise UsageError("Standard input can be read once only.", cure="Name a file for one of the two.")
+        raise UsageError("Standard input can be read once only.", hint="Name a file for one of the two.")

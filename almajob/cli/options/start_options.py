@@ -251,7 +251,7 @@ def _is_changed(parsed_args: argparse.Namespace, saved: SavedRun) -> bool:
 
 
 def settings_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:
-    """Give what a saved run keeps of the options, besides job and parameters, as settings of the ini."""
+    """Return what a saved run keeps of the options, besides job and parameters, as settings of the ini."""
     accept: Sequence[str] = [code for codes in parsed_args.accept for code in codes]
     said = {
         "set": parsed_args.set_name or "",

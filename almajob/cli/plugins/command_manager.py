@@ -77,16 +77,16 @@ class Installed:
         if self.problem:
             raise ConfigurationError(
                 f"The command {self.name!r} cannot be used.",
-                why=f"Its name {self.problem}.",
-                cure="Uninstall all but one of the plugins; almajob plugin list shows all.",
+                reason=f"Its name {self.problem}.",
+                hint="Uninstall all but one of the plugins; almajob plugin list shows all.",
             )
         try:
             return loaded(self.claims[0])
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"The command {self.name!r} cannot be loaded, from {origin(self.claims[0])}.",
-                why=error.why,
-                cure=error.cure,
+                reason=error.reason,
+                hint=error.hint,
             ) from error
 
 
@@ -106,14 +106,14 @@ def loaded(claim: EntryPoint) -> type[cliff.command.Command]:
             if came:
                 raise exception_of(came[0]) from error
             raise ConfigurationError(
-                f"{origin(claim)} cannot be loaded.", why=name_error(error), cure=_REPAIR
+                f"{origin(claim)} cannot be loaded.", reason=name_error(error), hint=_REPAIR
             ) from error
     if not (isinstance(found, type) and issubclass(found, (Command, Lister, ShowOne))) or isabstract(found):
         raise ConfigurationError(
             f"{origin(claim)} is not a command.",
-            why="It is no subclass of Command, Lister, ShowOne or ShowSome of almajob.plugin, "
+            reason="It is no subclass of Command, Lister, ShowOne or ShowSome of almajob.plugin, "
             "or has no take_action.",
-            cure=_REPAIR,
+            hint=_REPAIR,
         )
     return found
 
@@ -210,13 +210,13 @@ class Commands(CommandManager):
                 raise
             raise ConfigurationError(
                 "almajob's own commands cannot be found.",
-                why="What this Python tells of installed packages cannot be read.",
-                cure="Try again; if it stays, install almajob again.",
+                reason="What this Python tells of installed packages cannot be read.",
+                hint="Try again; if it stays, install almajob again.",
             ) from None
         return self.commands[name].load(), name, argv[len(name.split()) :]
 
     def name_in(self, argv: list[str]) -> str:
-        """Give the longest name that the words begin with, without importing its command.
+        """Return the longest name that the words begin with, without importing its command.
 
         Raises:
             ValueError: there is none.

@@ -113,6 +113,6 @@ def _value(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
 
 
 def _help(action: argparse.Action) -> str:
-    """Give the help up to its first colon or semicolon: there is little room beside a candidate."""
+    """Return the help up to its first colon or semicolon: there is little room beside a candidate."""
     text = (action.help or "").partition(";")[0].partition(":")[0]
     return "" if "%(" in text else text

@@ -81,7 +81,7 @@ def _tried(name: str, point: EntryPoint, processes: Processes) -> Claim:
             if problem:
                 return _claim(name, point, BROKEN, problem)
     except ConfigurationError as error:
-        return _claim(name, point, BROKEN, error.why)
+        return _claim(name, point, BROKEN, error.reason)
     except Failed as error:
         return _claim(name, point, BROKEN, str(error))
     except Ended as end:

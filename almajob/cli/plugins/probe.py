@@ -33,7 +33,7 @@ def load_command(name: str, value: str) -> tuple[str, str]:
     try:
         return "", summary_of(EntryPoint(name, value, GROUP))
     except ConfigurationError as error:
-        return error.why, ""
+        return error.reason, ""
 
 
 def check_command(name: str, value: str) -> list[str]:

@@ -30,5 +30,5 @@ class CacheClear(Command):
         if left:
             raise Refused(
                 f"{', '.join(path.name for path in left)} cannot be removed.",
-                cure=f"Look at the owner and the mode of {cache.directory}.",
+                hint=f"Look at the owner and the mode of {cache.directory}.",
             )

@@ -40,7 +40,9 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
             rows.append((name, ask(), ""))
         except AlmajobError as error:
             errors.append(error)
-            rows.append((name, f"failed: {error.what} {error.why}".strip(), error.cure.partition("\n")[0]))
+            rows.append(
+                (name, f"failed: {error.message} {error.reason}".strip(), error.hint.partition("\n")[0])
+            )
             return False
         return True
 
@@ -77,7 +79,7 @@ def _locks(context: Context) -> str:
     try:
         return f"usable: {context.check_locks()}"
     except Refused as refused:
-        raise ConfigurationError(refused.what, why=refused.why, cure=refused.cure) from None
+        raise ConfigurationError(refused.message, reason=refused.reason, hint=refused.hint) from None
 
 
 def _environment(environment: Environment) -> str:
@@ -106,7 +108,7 @@ def _leads_to(alma: Alma, environment: Environment) -> str:
     if found in {"sandbox", "production"} and found != environment.kind.text:
         raise ConfigurationError(
             f"This key leads to {found}, not to {environment.kind.text}.",
-            cure=f"Put the key of {environment.name} there; keys are made per environment.",
+            hint=f"Put the key of {environment.name} there; keys are made per environment.",
         )
     return " ".join(part for part in (general.environment_type, general.institution) if part) or "no answer"
 

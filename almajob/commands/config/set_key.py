@@ -48,7 +48,7 @@ class ConfigSetKey(Command):
         if named not in ("", parsed_args.environment):
             # The other name may be a key that was typed in its place.
             raise UsageError(
-                f"Whose key is it? --env says {named}, and then another is named.", cure="Leave out --env."
+                f"Whose key is it? --env says {named}, and then another is named.", hint="Leave out --env."
             )
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:

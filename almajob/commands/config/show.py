@@ -75,7 +75,7 @@ def _saved(context: Context) -> list[_Row]:
     try:
         listed = context.saved_runs.listed(context.named_environment)
     except ConfigurationError as error:
-        return [("(wrong)", error.what, "almajob config check")]
+        return [("(wrong)", error.message, "almajob config check")]
     found = {saved.name: saved for saved, _environment in listed}
     return [
         (f"{RUN_HEADING}{name}.{setting}", value.text, value.source)
@@ -89,7 +89,7 @@ def _of(context: Context, name: str) -> list[_Row]:
     try:
         environment = settings.environment(name)
     except ConfigurationError as error:
-        return [("(wrong)", error.what, "almajob config check")]
+        return [("(wrong)", error.message, "almajob config check")]
     url, key = environment.base_url, context.key_source(environment)
     if url is None:
         return [("base_url", "the built-in simulator", "built in")]

@@ -56,7 +56,7 @@ class ConfigTrust(Lister):
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         if parsed_args.file and (parsed_args.lists or parsed_args.remove):
             raise UsageError(
-                "--list and --remove trust no file.", cure="Leave out FILE, or leave out the option."
+                "--list and --remove trust no file.", hint="Leave out FILE, or leave out the option."
             )
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
@@ -76,7 +76,7 @@ class ConfigTrust(Lister):
         ini = self.context.settings.ini
         if ini is None:
             raise ConfigurationError(
-                "There is no almajob.ini to trust.", cure="Name it: almajob config trust FILE"
+                "There is no almajob.ini to trust.", hint="Name it: almajob config trust FILE"
             )
         return ini.path
 

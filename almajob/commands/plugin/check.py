@@ -49,14 +49,14 @@ class PluginCheck(Lister):
         wanted = " ".join(parsed_args.name)
         claims = [*installed_claims(commands, wanted), *format_claims(commands, wanted)]
         if not claims:
-            raise UsageError(f"There is no command {wanted!r}.", cure="almajob plugin list shows all.")
+            raise UsageError(f"There is no command {wanted!r}.", hint="almajob plugin list shows all.")
         found = check_claims(claims, self.app)
         self.note_if_empty = f"{len(claims)} checked, no problems found."
         if found:
             names = {(claim.kind, claim.name) for claim, _problem in found}
             self.verdict = ConfigurationError(
                 f"{len(names)} of {len(claims)} checked need attention.",
-                cure="Tell their authors, or uninstall them.",
+                hint="Tell their authors, or uninstall them.",
             )
         return self.columns, [
             (claim.name, claim.distribution, problem, claim.version, claim.kind) for claim, problem in found

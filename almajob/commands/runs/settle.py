@@ -65,8 +65,8 @@ def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
         return None
     return OutcomeUnknown(
         f"{len(still)} of {len(records)} starts are in doubt, or were made twice.",
-        why="; ".join(f"{record.id} {record.state}" for record in still[:10]),
-        cure="almajob runs show RUN tells more; almajob runs resolve RUN settles it by your word.",
+        reason="; ".join(f"{record.id} {record.state}" for record in still[:10]),
+        hint="almajob runs show RUN tells more; almajob runs resolve RUN settles it by your word.",
     )
 
 

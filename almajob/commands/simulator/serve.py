@@ -90,13 +90,13 @@ class SimulatorServe(Command):
             simulator = _simulator(parsed_args)
         except (ValueError, OverflowError) as error:
             raise UsageError(
-                f"{error}.", cure="almajob simulator serve --help shows what there is."
+                f"{error}.", hint="almajob simulator serve --help shows what there is."
             ) from None
         except OSError as error:
             raise Refused(
                 f"{parsed_args.host}, port {parsed_args.port} cannot be listened on.",
-                why=f"{error.strerror}.",
-                cure="Name another port with --port (0 for a free one), or another address with --host.",
+                reason=f"{error.strerror}.",
+                hint="Name another port with --port (0 for a free one), or another address with --host.",
             ) from None
         with simulator:
             LOG.info(

@@ -84,8 +84,8 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
     except ValueError as error:
         raise ConfigurationError(
             f"The API key of {environment.name} {error}.",
-            why=f"It comes from {found.place} ({found.way}).",
-            cure="A key is one word, such as l7xx0123… A command that makes it is run without a shell.",
+            reason=f"It comes from {found.place} ({found.way}).",
+            hint="A key is one word, such as l7xx0123… A command that makes it is run without a shell.",
         ) from None
 
 
@@ -139,7 +139,7 @@ def _given(setting: Sourced | None) -> str:
 def _missing(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key for {name}.",
-        cure=f"Type: almajob config set-key {name}\n"
+        hint=f"Type: almajob config set-key {name}\n"
         f"Or set {variable(name)}; almajob.ini.sample shows all ways.\n"
         "Keys are made at https://developers.exlibrisgroup.com/manage/keys/ (area Configuration).",
     )
@@ -156,7 +156,7 @@ def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
         raw, mode = read_given(path, 4096)
     except OSError as error:
         raise ConfigurationError(
-            f"The key file {path} cannot be read.", why=f"{error.strerror}.", cure=f"Check {setting}."
+            f"The key file {path} cannot be read.", reason=f"{error.strerror}.", hint=f"Check {setting}."
         ) from None
     # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
     refuse_open_file(path, mode, holds_key=True, group_may_read=by_systemd)
@@ -169,7 +169,7 @@ def _from_keyring(name: str) -> str:
     text = keyring_store.get(name)
     if not text:
         raise ConfigurationError(
-            f"The keyring has no key for {name}.", cure=f"Put it in: almajob config set-key {name}"
+            f"The keyring has no key for {name}.", hint=f"Put it in: almajob config set-key {name}"
         )
     return text
 
@@ -183,8 +183,8 @@ def _from_command(environment: Environment) -> str:
     except CommandFailed as failed:
         raise ConfigurationError(
             f"The api_key_command of {environment.name} gave no key.",
-            why=failed.why,
-            cure=failed.cure or _ADVICE,
+            reason=failed.reason,
+            hint=failed.hint or _ADVICE,
         ) from None
 
 

@@ -29,13 +29,13 @@ class CommandFailed(Exception):
     """The program gave no line that can be a key.
 
     Args:
-        why: what it did instead.
-        cure: what to do about it; empty where nothing particular.
+        reason: what it did instead.
+        hint: what to do about it; empty where nothing particular.
     """
 
-    def __init__(self, why: str, cure: str = "") -> None:
-        super().__init__(why)
-        self.why, self.cure = why, cure
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.hint = reason, hint
 
 
 def read_first_line(command: str) -> str:
@@ -66,7 +66,7 @@ def read_first_line(command: str) -> str:
     if is_open and not line_break:
         raise CommandFailed(
             "It ended without printing a whole line, and left a program behind that may still print.",
-            cure="It must print the key and a line break before it ends.\n"
+            hint="It must print the key and a line break before it ends.\n"
             "Send the output of what it starts in the background elsewhere: PROGRAM >/dev/null 2>&1 &",
         )
     return line.decode("utf-8", "replace")

@@ -72,9 +72,9 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     """
     name = wish.environment
     if name == DEMO:
-        raise UsageError("The demo needs no key.", cure="almajob --env demo list shows it.")
+        raise UsageError("The demo needs no key.", hint="almajob --env demo list shows it.")
     if name in KINDS and wish.kind not in ("", name):
-        raise UsageError(f"{name} cannot be a {wish.kind} environment.", cure="Leave out --kind.")
+        raise UsageError(f"{name} cannot be a {wish.kind} environment.", hint="Leave out --kind.")
     section = settings.sections.get(name)
     others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
     environment = keys_of(name, section or {})
@@ -88,8 +88,8 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     if found and (way in ("api_key_command", "api_key_file") or (way != "api_key" and not wish.in_keyring)):
         raise ConfigurationError(
             f"The key of {name} is not kept in the ini: it comes from {found.place} ({way}).",
-            why="A key in the ini would not be used.",
-            cure="Change it there; or take that away, and type this again.",
+            reason="A key in the ini would not be used.",
+            hint="Change it there; or take that away, and type this again.",
         )
     return _in_the_ini(settings, wish, others)
 
@@ -115,7 +115,7 @@ def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple
     for name, text in given.items():
         if text and any(each in section for each in there[name]):
             raise UsageError(
-                f"The ini says already of which {name} {wish.environment} is.", cure=f"Leave out --{name}."
+                f"The ini says already of which {name} {wish.environment} is.", hint=f"Leave out --{name}."
             )
     return tuple((name, text) for name, text in given.items() if text)
 
@@ -129,8 +129,8 @@ def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], .
         # It may be a key, too.
         raise UsageError(
             "What was typed names no environment.",
-            why=f"A name {problem}.",
-            cure="A key is not typed there: almajob config set-key sandbox asks for it.",
+            reason=f"A name {problem}.",
+            hint="A key is not typed there: almajob config set-key sandbox asks for it.",
         )
     needs_kind = name not in KINDS and not wish.kind
     needs_region = not wish.region and not _has_flat_domain(settings, name)
@@ -143,7 +143,7 @@ def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], .
     ini = settings.ini.path if settings.ini else "No almajob.ini was found; it"
     raise ConfigurationError(
         f"{ini} has no environment {name!r}.",
-        cure=(f"Did you mean {known[near[0]]}?\n" if near else "")
+        hint=(f"Did you mean {known[near[0]]}?\n" if near else "")
         + f"To make it, say where it is: almajob config set-key {name} {kind}--region REGION\n"
         f"REGION is one of {', '.join(REGIONS)}" + (f"; KIND is {' or '.join(KINDS)}." if kind else "."),
     )
@@ -163,7 +163,7 @@ def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str]
         if wish.in_keyring:
             raise ConfigurationError(
                 f"{path} has the form of the older script, which knows no keyring.",
-                cure=f"Put api_key_{name} and domain into a section: [{name}], with api_key and region.",
+                hint=f"Put api_key_{name} and domain into a section: [{name}], with api_key and region.",
             )
         return KeyPlace("api_key", path, TOP, f"api_key_{name}")
     if wish.in_keyring:
@@ -178,13 +178,15 @@ def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str]
 def _new_path(settings: Settings) -> Path:
     if settings.config_dir is None:
         raise ConfigurationError(
-            "There is no place for an ini.", why="Neither HOME nor XDG_CONFIG_HOME is set.", cure="Set HOME."
+            "There is no place for an ini.",
+            reason="Neither HOME nor XDG_CONFIG_HOME is set.",
+            hint="Set HOME.",
         )
     return settings.config_dir / "almajob.ini"
 
 
 def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
-    """Give the text of the ini with the key in it, or with the word that the keyring has it; and the line.
+    """Return the text of the ini with the key in it, or with the word that the keyring has it; and the line.
 
     Args:
         place: where in it.
@@ -197,7 +199,7 @@ def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
     """
     value = "yes" if place.in_keyring else ini_file.quoted(key)
     if value is None:
-        raise ConfigurationError("No ini can hold this key.", cure="Keep it in a file: api_key_file = FILE")
+        raise ConfigurationError("No ini can hold this key.", hint="Keep it in a file: api_key_file = FILE")
     text = text or _NEW_INI
     for setting, written in ((place.setting, value), *place.others):
         instead_of = place.instead_of if setting == place.setting else None

@@ -17,7 +17,7 @@ SERVICE = "almajob"
 
 
 def get(environment: str) -> str:
-    """Give what the keyring has for an environment; empty where it has nothing.
+    """Return what the keyring has for an environment; empty where it has nothing.
 
     Raises:
         ConfigurationError: there is no keyring, or it is locked.
@@ -62,11 +62,11 @@ def put(environment: str, key: str) -> None:
 
 
 def _not_kept() -> ConfigurationError:
-    return ConfigurationError("The keyring did not keep the key; nothing was changed.", cure=_CURE)
+    return ConfigurationError("The keyring did not keep the key; nothing was changed.", hint=_CURE)
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _told(message: str) -> Iterator[None]:
     """Word the errors of the library and of its backends, whatever these are."""
     try:
         # Some backends start programs, such as pass, to which stdin does not belong.
@@ -76,15 +76,15 @@ def _told(what: str) -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
             raise ConfigurationError(
                 "api_key_keyring needs the library keyring, which is not installed.",
-                cure="Type: pip install 'almajob[keyring]'",
+                hint="Type: pip install 'almajob[keyring]'",
             ) from None
         kind = type(error).__name__
         if kind == "NoKeyringError":
             raise ConfigurationError(
-                "There is no keyring for this user on this machine.", cure=_CURE
+                "There is no keyring for this user on this machine.", hint=_CURE
             ) from None
         raise ConfigurationError(
-            f"The keyring {what}.", why=_WHY.get(kind, f"It failed with {kind}."), cure=_CURE
+            f"The keyring {message}.", reason=_WHY.get(kind, f"It failed with {kind}."), hint=_CURE
         ) from None
 
 

@@ -86,7 +86,7 @@ class NewKey:
         """
         if not has_keyboard() and not may_be_piped:
             raise UsageError(
-                "A script has no place for a key.", cure="Type almajob config set-key outside of the shell."
+                "A script has no place for a key.", hint="Type almajob config set-key outside of the shell."
             )
         try:
             text = _typed(self._wish.environment) if has_keyboard() else _piped()
@@ -110,7 +110,7 @@ class NewKey:
             try:
                 turn.enter_context(locked(lock, wait=_TURN_SECONDS))
             except Held:
-                raise Refused("Another process is setting a key all the time.", cure="Try again.") from None
+                raise Refused("Another process is setting a key all the time.", hint="Try again.") from None
             except OSError as error:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
@@ -131,7 +131,7 @@ def _typed(environment: str) -> str:
         return ""
     except GetPassWarning:
         raise ConfigurationError(
-            "This terminal would show the key.", cure="Pipe it in: almajob config set-key ENVIRONMENT < FILE"
+            "This terminal would show the key.", hint="Pipe it in: almajob config set-key ENVIRONMENT < FILE"
         ) from None
 
 
@@ -149,8 +149,8 @@ def _piped() -> str:
     except OSError as error:
         raise ConfigurationError(
             "No key came; nothing was changed.",
-            why=f"{error.strerror}.",
-            cure="Pipe it in: almajob config set-key ENVIRONMENT < FILE",
+            reason=f"{error.strerror}.",
+            hint="Pipe it in: almajob config set-key ENVIRONMENT < FILE",
         ) from None
 
 
@@ -166,7 +166,7 @@ def _key_of(text: str) -> Key:
     except ValueError as error:
         raise ConfigurationError(
             f"The key that was given {error}; nothing was changed.",
-            cure="A key is one word, such as l7xx0123… Keys are shown at\n"
+            hint="A key is one word, such as l7xx0123… Keys are shown at\n"
             "https://developers.exlibrisgroup.com/manage/keys/",
         ) from None
     return key
@@ -206,7 +206,7 @@ def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:
 
 
 def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
-    """Give the ini as it is, as it will be, and the line of the setting."""
+    """Return the ini as it is, as it will be, and the line of the setting."""
     assert place.path is not None
     try:
         raw = place.path.read_bytes() if place.path.exists() else b""
@@ -235,8 +235,8 @@ def _refuse_unsafe(path: Path) -> None:
         if path.is_symlink():
             raise ConfigurationError(
                 f"{path} is a link; no key is written through it.",
-                why=f"It leads to {path.resolve()}, where a key may not be meant to be.",
-                cure="Where it is, name that file itself with --ini-file.\n"
+                reason=f"It leads to {path.resolve()}, where a key may not be meant to be.",
+                hint="Where it is, name that file itself with --ini-file.\n"
                 "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
             )
         _refuse_of_others(path)
@@ -250,11 +250,11 @@ def _refuse_of_others(path: Path) -> None:
     except FileNotFoundError:
         return
     if not path.is_file():
-        raise ConfigurationError(f"{path} is no file.", cure="Name one with --ini-file.")
+        raise ConfigurationError(f"{path} is no file.", hint="Name one with --ini-file.")
     if found.st_uid != os.geteuid():
         raise ConfigurationError(
             f"{path} belongs to another user, so no key is written into it.",
-            cure="Let its owner do it; or copy it, and name your own with --ini-file.",
+            hint="Let its owner do it; or copy it, and name your own with --ini-file.",
         )
 
 
@@ -265,7 +265,7 @@ def _write(path: Path, content: bytes) -> None:
         with new_file(path, overwrite=path.exists(), mode=0o600) as file:
             file.write(content)
     except AlreadyThere:
-        raise ConfigurationError(f"{path} was made by somebody else just now.", cure="Try again.") from None
+        raise ConfigurationError(f"{path} was made by somebody else just now.", hint="Try again.") from None
     except OSError as error:
         raise _not_written(path, error) from None
 
@@ -273,6 +273,6 @@ def _write(path: Path, content: bytes) -> None:
 def _not_written(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
         f"{path} cannot be written; the key is as it was.",
-        why=f"{error.strerror}.",
-        cure=error.cure if isinstance(error, NotPrivate) else "",
+        reason=f"{error.strerror}.",
+        hint=error.hint if isinstance(error, NotPrivate) else "",
     )

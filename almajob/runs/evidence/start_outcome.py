@@ -62,7 +62,7 @@ def judge(job_id: str, answer: Submission | AlmajobError, known: Collection[str]
             reason = f"Alma named run {answer.instance_id}"
             return Outcome(State.STARTED, reason, answer.instance_id, _time_in(answer.sentence))
         return Outcome(State.UNKNOWN, "Alma accepted the request without naming the run")
-    reason = " ".join(f"{answer.what} {answer.why}".split()).rstrip(".")
+    reason = " ".join(f"{answer.message} {answer.reason}".split()).rstrip(".")
     state = State.NOT_STARTED if is_refusal(answer) else State.UNKNOWN
     return Outcome(state, f"{reason} [{answer.alma}]" if answer.alma else reason, error=answer)
 

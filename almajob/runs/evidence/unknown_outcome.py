@@ -22,8 +22,8 @@ def earlier_in_doubt(record: Record) -> Refused:
     doubt = in_doubt(record)
     return Refused(
         f"An earlier start of {_name(record)} is in doubt; this one was not sent.",
-        why=f"Its run key is {record.run_key!r}. {doubt.why}",
-        cure=doubt.cure.replace("The same command again", "Its command again"),
+        reason=f"Its run key is {record.run_key!r}. {doubt.reason}",
+        hint=doubt.hint.replace("The same command again", "Its command again"),
     )
 
 
@@ -45,8 +45,8 @@ def _twice(record: Record) -> OutcomeUnknown:
     runs = ", ".join(candidate.id for candidate in record.candidates)
     return OutcomeUnknown(
         f"Alma started {_name(record)} more than once from one request: runs {runs}.",
-        why=f"Run {record.instance_id} is taken for this one.",
-        cure="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
+        reason=f"Run {record.instance_id} is taken for this one.",
+        hint="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
     )
 
 
@@ -56,8 +56,8 @@ def _ambiguous(record: Record) -> OutcomeUnknown:
     more = f"; and {len(record.candidates) - _SHOWN} more" if len(record.candidates) > _SHOWN else ""
     return OutcomeUnknown(
         f"It cannot be told whether {_name(record)} was started.",
-        why=f"{_story(record)} Candidates: {fit}{more}.",
-        cure="Look at them in Alma, Admin > Monitor Jobs. If one of them is it:\n"
+        reason=f"{_story(record)} Candidates: {fit}{more}.",
+        hint="Look at them in Alma, Admin > Monitor Jobs. If one of them is it:\n"
         f"{resolve} --adopt PROCESS_ID\n"
         f"If none is: {resolve} --not-started",
     )
@@ -67,8 +67,8 @@ def _unseen(record: Record) -> OutcomeUnknown:
     env = f"almajob --env {record.environment}"
     return OutcomeUnknown(
         f"It cannot be told whether {_name(record)} was started.",
-        why=f"{_story(record)} {_until(record)}".strip(),
-        cure="The same command again looks for it, and starts nothing before that is settled.\n"
+        reason=f"{_story(record)} {_until(record)}".strip(),
+        hint="The same command again looks for it, and starts nothing before that is settled.\n"
         f"So does: {env} runs settle {record.id}\n"
         f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
     )

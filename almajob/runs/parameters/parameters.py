@@ -93,7 +93,7 @@ class Parameters:
         return checksum(json.loads(self.canonical))
 
     def get(self, name: str) -> str | None:
-        """Give a value by its name, or None."""
+        """Return a value by its name, or None."""
         return next((item.value for item in self.given if item.name == name), None)
 
     def overridden(self, overrides: Sequence[Given]) -> Parameters:

@@ -18,10 +18,10 @@ class PayloadError(ValueError):
 
     Args:
         line: from 1.
-        what: is wrong, without a full stop.
+        message: is wrong, without a full stop.
     """
 
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
         self.line = line
-        self.what = what
+        self.message = message

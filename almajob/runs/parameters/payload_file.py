@@ -64,7 +64,7 @@ def read_bytes(name: str) -> bytes:
             raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Refused(f"{_called(name)} cannot be read; nothing was sent.", why=f"{why}.") from None
+        raise Refused(f"{_called(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
     return raw
 
 
@@ -77,12 +77,12 @@ def value_from(name: str, parameter: str) -> Given:
     try:
         value = _text(read_bytes(name)).removesuffix("\n")
     except PayloadError as wrong:
-        raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.what}. Nothing was sent.") from None
+        raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
     if not value:
         raise Refused(
             f"{_called(name)} is empty, so there is no value for {parameter}; nothing was sent.",
-            why="The program that was to write it may have failed.",
-            cure=f"To send an empty value on purpose: --param {parameter}=",
+            reason="The program that was to write it may have failed.",
+            hint=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:
@@ -103,7 +103,9 @@ def parsed(raw: bytes, source: str) -> Parameters:
     try:
         found = _parsed(_text(raw), source)
     except PayloadError as wrong:
-        raise Refused(f"{source}, line {wrong.line}: {wrong.what}. Nothing was sent.", cure=_ADVICE) from None
+        raise Refused(
+            f"{source}, line {wrong.line}: {wrong.message}. Nothing was sent.", hint=_ADVICE
+        ) from None
     for note in found.notes:
         LOG.info("%s: %s", source, note)
     return found

@@ -48,12 +48,12 @@ class KnownPayload:
         return cls(last, {str(name): bool(empty) for name, empty in dict(raw["may_be_empty"]).items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Give it in the form in which it is kept."""
+        """Return it in the form in which it is kept."""
         return {"last": [[item.name, item.value] for item in self.last], "may_be_empty": self.may_be_empty}
 
 
 def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None:
-    """Give what is known of a job's parameters; None where it was never started from here with any.
+    """Return what is known of a job's parameters; None where it was never started from here with any.
 
     Raises:
         LedgerUnusable: it cannot be read.
@@ -99,7 +99,7 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
         if parameters.given:
             raise Refused(
                 f"{job.name!r} is no manual job, and takes no parameters; nothing was sent.",
-                cure="Leave them out, or add --allow-unknown.",
+                hint="Leave them out, or add --allow-unknown.",
             )
         return
     if known is None:
@@ -116,13 +116,13 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Refused(
             f"No earlier payload of {job.id} had a parameter of {_these(len(unknown))}; nothing was sent.",
-            why=f"{told}{more}",
-            cure=cure,
+            reason=f"{told}{more}",
+            hint=cure,
         )
     _refuse_emptied(parameters, known, job, cure)
 
 
-def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, cure: str) -> None:
+def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint: str) -> None:
     emptied = [
         item.name
         for item in parameters.given
@@ -131,14 +131,14 @@ def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, cure:
     if emptied:
         raise Refused(
             f"Earlier payloads of {job.id} had a value for {', '.join(emptied[:_SHOWN])}; nothing was sent.",
-            why="In this one it is empty.",
-            cure=cure,
+            reason="In this one it is empty.",
+            hint=hint,
         )
     if parameters.get(SET_ID) is None and not known.may_be_empty.get(SET_ID, True):
         raise Refused(
             f"Earlier payloads of {job.id} had a set, and this one has none; nothing was sent.",
-            why="Add --set NAME, or --param set_id=ID.",
-            cure=cure,
+            reason="Add --set NAME, or --param set_id=ID.",
+            hint=hint,
         )
 
 

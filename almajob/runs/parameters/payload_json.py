@@ -191,14 +191,14 @@ def _no_constant(word: str) -> str:
 
 
 def _lines(text: str, *, depth: int, of_keys: bool, begin: int = 0) -> Iterator[int]:
-    """Give the lines of the names, or of the objects, that stand at a depth, in their order."""
+    """Return the lines of the names, or of the objects, that stand at a depth, in their order."""
     for found, line in _tokens(text, depth=depth, begin=begin):
         if found["key"] if of_keys else found[0] == "{":
             yield line
 
 
 def _tokens(text: str, *, depth: int, begin: int = 0) -> Iterator[tuple[re.Match[str], int]]:
-    """Give the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
+    """Return the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
 
     Args:
         text: the whole of it.

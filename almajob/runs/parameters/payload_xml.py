@@ -55,7 +55,7 @@ def parsed(text: str, source: str) -> Parameters:
         why = expat.ErrorString(error.code)
         raise PayloadError(error.lineno + above, f"the XML is not well-formed: {why}") from None
     except PayloadError as wrong:
-        raise PayloadError(wrong.line + above, wrong.what) from None
+        raise PayloadError(wrong.line + above, wrong.message) from None
     finally:
         # Its handlers hold the reader, and they hold the parser.
         parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None

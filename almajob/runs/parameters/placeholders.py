@@ -80,6 +80,6 @@ def _moment(item: Given, found: re.Match[str], now: datetime) -> str:
     return now.strftime(form)
 
 
-def _wrong(item: Given, why: str) -> Refused:
+def _wrong(item: Given, reason: str) -> Refused:
     where = f"{item.source}: " if item.source else ""
-    return Refused(f"{where}the value of {item.name} cannot be expanded: {why}.", cure=_ADVICE)
+    return Refused(f"{where}the value of {item.name} cannot be expanded: {reason}.", hint=_ADVICE)

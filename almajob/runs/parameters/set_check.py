@@ -42,15 +42,15 @@ def find(alma: Alma, name: str) -> Set:
         shown = "; ".join(f"{item.id} ({item.content.value})" for item in found[:_SHOWN])
         raise Refused(
             f"{len(found)} sets are called {name!r}; nothing was sent.",
-            why=f"They are: {shown}",
-            cure="Say which by its id: --param set_id=ID",
+            reason=f"They are: {shown}",
+            hint="Say which by its id: --param set_id=ID",
         )
     names = {item.name.casefold(): item for item in listed}
     near = nearest(name.casefold(), names, count=3, cutoff=0.4)
     raise Refused(
         f"There is no set {name!r}; nothing was sent.",
-        why="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",
-        cure=_ADVICE,
+        reason="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",
+        hint=_ADVICE,
     )
 
 
@@ -83,7 +83,7 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
     """
     if not re.fullmatch("[0-9]+", set_id):
         what = f"set_id is {set_id!r}, which is no id of a set" if set_id else "set_id is empty"
-        raise Refused(f"{what}; nothing was sent.", cure=_ADVICE)
+        raise Refused(f"{what}; nothing was sent.", hint=_ADVICE)
     try:
         found = alma.set(set_id)
     except AlmaRefused as refused:
@@ -91,8 +91,8 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
             raise
         raise Refused(
             f"There is no set {set_id} here; nothing was sent.",
-            why="Ids of sets differ between environments.",
-            cure=_ADVICE,
+            reason="Ids of sets differ between environments.",
+            hint=_ADVICE,
             alma=refused.alma,
         ) from None
     wanted, content = job.content.value, found.content.value
@@ -101,12 +101,12 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
     if wanted in _CONTENTS and content in _CONTENTS and not fits:
         raise Refused(
             f"The set {found.name!r} ({set_id}) does not fit the job; nothing was sent.",
-            why=f"It is of {_named(found.content.desc, content)}; {job.name!r} works on "
+            reason=f"It is of {_named(found.content.desc, content)}; {job.name!r} works on "
             f"{_named(job.content.desc, wanted)}.",
-            cure=_ADVICE,
+            hint=_ADVICE,
         )
     if found.members == 0:
-        raise Refused(f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", cure=_ADVICE)
+        raise Refused(f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", hint=_ADVICE)
     return found
 
 
@@ -121,7 +121,7 @@ def refuse_missing(job: Job) -> None:
         raise Refused(
             f"{job.name!r} works on a set of {_named(wanted.desc, wanted.value)}, and none is named; "
             "nothing was sent.",
-            cure=f"{_ADVICE}\n--allow-unknown sends it without one.",
+            hint=f"{_ADVICE}\n--allow-unknown sends it without one.",
         )
 
 

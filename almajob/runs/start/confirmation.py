@@ -27,8 +27,8 @@ class Unconfirmed(Refused):
         super().__init__(
             f"{record.job_name!r} ({record.job_id}) in {place.environment} was not confirmed; "
             "nothing was sent.",
-            why="A start in production is confirmed by a person at a terminal, or by --yes.",
-            cure="Look at it with --dry-run; then add --yes to the same command.\n"
+            reason="A start in production is confirmed by a person at a terminal, or by --yes.",
+            hint="Look at it with --dry-run; then add --yes to the same command.\n"
             "A saved run may have confirm = no instead.",
         )
         self.question = question
@@ -61,7 +61,7 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
         return
     told = f"{typed.strip()[:80]!r} is not {asked.job_id}" if typed.strip() else "Nothing was typed"
     refused = Refused(
-        f"{told}; nothing was sent.", cure=f"The same command asks again; the id to type is {asked.job_id}."
+        f"{told}; nothing was sent.", hint=f"The same command asks again; the id to type is {asked.job_id}."
     )
     refused.record = asked.record
     raise refused

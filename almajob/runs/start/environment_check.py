@@ -33,13 +33,13 @@ class Proof:
 
 
 def recall(ledger: Ledger, key: str) -> Proof | None:
-    """Give what was said of a key last, however long ago."""
+    """Return what was said of a key last, however long ago."""
     kept = ledger.fact(_name(key))
     return Proof(**kept) if isinstance(kept, dict) else None
 
 
 def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
-    """Give what is known of a key: Alma is asked once a day; what it said before counts where it is silent.
+    """Return what is known of a key: Alma is asked once a day; what it said before counts where it is silent.
 
     Args:
         alma: is asked with that key.
@@ -58,7 +58,7 @@ def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     except AlmajobError as error:
         if known is None:
             raise
-        LOG.info("Where the key leads cannot be asked just now: %s", error.what)
+        LOG.info("Where the key leads cannot be asked just now: %s", error.message)
         return known
 
 
@@ -95,8 +95,8 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
     if found in KINDS and found != kind:
         raise ConfigurationError(
             f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",
-            why=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",
-            cure=f"Put the key of {environment} there; keys are made per environment.\n"
+            reason=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",
+            hint=f"Put the key of {environment} there; keys are made per environment.\n"
             f"almajob --env {environment} config check shows where a key leads.",
         )
 

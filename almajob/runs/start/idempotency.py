@@ -108,16 +108,16 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
         error = Refused(
             f"The run key {record.run_key!r} was used before, and it cannot be told whether "
             f"{record.job_name!r} was started here; nothing was sent.",
-            why=why,
-            cure=f"To see that run: almajob runs show {record.id}\n"
+            reason=why,
+            hint=f"To see that run: almajob runs show {record.id}\n"
             "To start the job here: the same command with another --run-key.\n"
             "For later starts: a line institution = NAME in the section of each ini keeps them apart.",
         )
     else:
         error = Refused(
             f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
-            why=why,
-            cure="Use the ini with which it was started. Only if Monitor Jobs there does not show it:\n"
+            reason=why,
+            hint="Use the ini with which it was started. Only if Monitor Jobs there does not show it:\n"
             f"almajob --env {record.environment} runs resolve {record.id} --not-started",
         )
     # Nor can it be told that nothing was started, where it is the same run that is asked for.
@@ -164,8 +164,8 @@ def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
             )
             raise Refused(
                 f"The run key {draft.run_key!r} was used {what}.",
-                why="A run key stands for one start: one job, with one set of parameters.",
-                cure=f"Choose another key; almajob runs show {record.id} shows that run.",
+                reason="A run key stands for one start: one job, with one set of parameters.",
+                hint=f"Choose another key; almajob runs show {record.id} shows that run.",
             )
 
 

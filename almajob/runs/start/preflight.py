@@ -207,13 +207,13 @@ def _complete(listing: Listing) -> Listing:
     if listing.is_cached:
         raise Refused(
             "A proxy answered with an old list of the job's runs; nothing was started.",
-            why="Without today's a start that gets no answer could not be found again.",
-            cure="Have the proxy pass Alma's answers on as they are; then try again.",
+            reason="Without today's a start that gets no answer could not be found again.",
+            hint="Have the proxy pass Alma's answers on as they are; then try again.",
         )
     raise Refused(
         "Alma's list of the job's runs has gaps; nothing was started.",
-        why="Without it a start that gets no answer could not be found again.",
-        cure="Try again in a minute.",
+        reason="Without it a start that gets no answer could not be found again.",
+        hint="Try again in a minute.",
     )
 
 
@@ -337,7 +337,7 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance], pr
         since = f" since {time_format.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
-        cure=f"To follow it: {program} wait --id {first.id}\n"
+        hint=f"To follow it: {program} wait --id {first.id}\n"
         "--if-running attach takes it for this run; --if-running start sends another start all the same,\n"
         "which Alma refuses for most jobs while they run.",
     )

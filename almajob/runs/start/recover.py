@@ -70,7 +70,7 @@ def look_for(record: Record, place: Place, means: Means) -> Record:
         try:
             listing = list_around(record, means)
         except AlmajobError as error:
-            LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
+            LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
             continue
         finding = match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
         if finding.is_missing and record.missing_at is None and listing.clock is not None:
@@ -133,7 +133,7 @@ def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -
             return
         means.ledger.keep_fact(_tags_fact(record.job_id, alma_of(place.identity)), show)
     except LedgerUnusable as error:
-        LOG.debug("It cannot be kept whether tags show: %s", error.why)
+        LOG.debug("It cannot be kept whether tags show: %s", error.reason)
     if not show:
         LOG.warning(
             "Alma does not show the tag %s in the name of run %s. Without tags a start that gets no answer "
@@ -182,7 +182,7 @@ def keep(record: Record, means: Means) -> Record:
             record.run_key,
             record.state,
             # Not what it means for a start to come.
-            f"{error.why.partition('. ')[0]}.",
+            f"{error.reason.partition('. ')[0]}.",
         )
     return record
 
@@ -241,7 +241,7 @@ def _absent_for_good(
     try:
         wide = list_around(record, means, _MONTH)
     except AlmajobError as error:
-        LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.what)
+        LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
         return record
     finding = match_instance.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
     if not finding.is_missing:
@@ -297,12 +297,12 @@ def run_for(record: Record, instance_id: str, means: Means) -> Instance:
     if instance_id in record.baseline:
         raise Refused(
             f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
-            cure=f"almajob runs show {record.id} shows what may be it.",
+            hint=f"almajob runs show {record.id} shows what may be it.",
         )
     for other in others_of(record, means):
         if other.instance_id == instance_id:
             raise Refused(
                 f"Run {instance_id} is the one of another start: {other.id}.",
-                cure=f"almajob runs show {other.id} tells more.",
+                hint=f"almajob runs show {other.id} tells more.",
             )
     return found

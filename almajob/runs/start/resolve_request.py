@@ -47,7 +47,7 @@ def intention(
     if not (job or given.job_id):
         raise UsageError(
             "Which job?",
-            cure="Add --job NAME or ID; almajob list shows them. A payload can name it in its first line:\n"
+            hint="Add --job NAME or ID; almajob list shows them. A payload can name it in its first line:\n"
             "POST /almaws/v1/conf/jobs/M44?op=run",
         )
     _refuse_keys(given, options)
@@ -73,7 +73,7 @@ def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, envi
         }
         if len(found) != 1:
             raise
-        LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.what)
+        LOG.info("Alma cannot be asked for the job list: %s The ledger knows the job.", error.message)
         return next(iter(found.values()))
 
 
@@ -88,8 +88,8 @@ def _refuse_keys(parameters: Parameters, options: StartOptions) -> None:
         if is_shown_in(text):
             raise Refused(
                 f"The {what} has an API key in it; nothing was sent.",
-                why="The ledger would keep it, and Alma would.",
-                cure="Keys belong in the ini; for one that others may have seen, make another.",
+                reason="The ledger would keep it, and Alma would.",
+                hint="Keys belong in the ini; for one that others may have seen, make another.",
             )
 
 
@@ -103,14 +103,14 @@ def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions,
         raise Refused(
             f"The payload is of the job {parameters.job_id}, and {found.name!r} is {found.id} in "
             f"{place.environment}; nothing was sent.",
-            why=f"{parameters.job_source} says so.",
-            cure="Correct --job, or take the payload of this job; ids differ between environments.",
+            reason=f"{parameters.job_source} says so.",
+            hint="Correct --job, or take the payload of this job; ids differ between environments.",
         )
     if options.job_name not in ("", found.name):
         raise Refused(
             f"{found.id} is not the job that was saved; nothing was sent.",
-            why=f"It was {options.job_name!r}; Alma calls it {found.name!r} now.",
-            cure=f"{place.program} list --refresh shows today's ids; then save the run anew.",
+            reason=f"It was {options.job_name!r}; Alma calls it {found.name!r} now.",
+            hint=f"{place.program} list --refresh shows today's ids; then save the run anew.",
         )
 
 
@@ -126,7 +126,7 @@ def _set_id(name: str, means: Means, environment: str) -> str:
         kept = means.ledger.fact(fact)
         if not isinstance(kept, str):
             raise
-        LOG.info("Alma cannot be asked for the set: %s The ledger knows it.", error.what)
+        LOG.info("Alma cannot be asked for the set: %s The ledger knows it.", error.message)
         return kept
     if means.ledger.fact(fact) != found:
         means.ledger.keep_fact(fact, found)

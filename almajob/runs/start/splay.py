@@ -33,7 +33,7 @@ def splay(host: str, environment: str, job: str, most: float) -> float:
 
 
 def this_host() -> str:
-    """Give what tells this host from others: its name and its id, as clones may share one of them."""
+    """Return what tells this host from others: its name and its id, as clones may share one of them."""
     try:
         machine_id = _MACHINE_ID.read_text("ascii").strip()
     except (OSError, ValueError):

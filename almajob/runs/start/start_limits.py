@@ -33,12 +33,12 @@ class NoSlot(Refused):
         free_in: seconds until then.
     """
 
-    def __init__(self, what: str, *, why: str, now: float, free_at: float | None) -> None:
+    def __init__(self, message: str, *, reason: str, now: float, free_at: float | None) -> None:
         when = "when one of them has ended"
         if free_at is not None:
             when = f"at {time_format.local(free_at):%H:%M:%S (%z)}"
         cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
-        super().__init__(what, why=why, cure=cure)
+        super().__init__(message, reason=reason, hint=cure)
         self.free_in = None if free_at is None else free_at - now
 
 
@@ -63,7 +63,7 @@ def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
 
 
 def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[Record]:
-    """Give the runs of other jobs in the ledger that may still be running: the newest of the last day.
+    """Return the runs of other jobs in the ledger that may still be running: the newest of the last day.
 
     A few only: each costs a call, and Alma itself refuses what is too much.
     """
@@ -97,7 +97,7 @@ def refuse_if_full(
     if free_at is not None:
         raise NoSlot(
             f"The job was started {MOST_STARTS} times by the API within the last hour.",
-            why="Alma takes no more of one job.",
+            reason="Alma takes no more of one job.",
             now=now,
             free_at=free_at,
         )
@@ -110,7 +110,7 @@ def refuse_if_full(
     if len(running) >= MOST_RUNNING:
         raise NoSlot(
             f"{MOST_RUNNING} jobs that were started by the API are running.",
-            why=f"Alma takes no more at once; they are the runs {', '.join(running)}.",
+            reason=f"Alma takes no more at once; they are the runs {', '.join(running)}.",
             now=now,
             free_at=None,
         )

@@ -153,8 +153,8 @@ class Starts:
                 raise Refused(
                     f"The outcome of {current.id} is known: "
                     + ("nothing was started." if current.is_retry_safe else f"run {current.instance_id}."),
-                    why=f"{current.trail[-1].reason}.",
-                    cure=f"almajob runs show {current.id} tells more.",
+                    reason=f"{current.trail[-1].reason}.",
+                    hint=f"almajob runs show {current.id} tells more.",
                 )
             found = None
             if instance_id:
@@ -167,7 +167,7 @@ class Starts:
         recover.learn_tags(record, instance, self._place, self._means)
 
     def process_id(self, text: str) -> str:
-        """Give the Process ID that a text stands for, as ``records.process_id``."""
+        """Return the Process ID that a text stands for, as ``records.process_id``."""
         now = clocks.system().now()
         environment, identity = self._environment, self._identity
         return process_id(
@@ -268,7 +268,7 @@ class Starts:
         return resolve_request.find_job(text, self._make_catalogue, self._ledger, self._environment)
 
     def _under(self, run_key: str) -> list[Record]:
-        """Give what the ledger has under a run key, oldest first; nothing where it cannot be read."""
+        """Return what the ledger has under a run key, oldest first; nothing where it cannot be read."""
         try:
             found = self._ledger.records(
                 lambda row: row.key_hash == key_hash(key_in(run_key, row.environment)), wait=SHORT_WAIT
@@ -295,7 +295,7 @@ class Starts:
             raise Refused(
                 f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
                 f"of [{record.environment}], perhaps in another institution.",
-                cure="Use the ini with which it was started. If it is the same institution, name the run by\n"
+                hint="Use the ini with which it was started. If it is the same institution, name the run by\n"
                 f"its Process ID: {self._place.program} wait --id {record.instance_id}",
             )
 
@@ -351,6 +351,6 @@ class Starts:
         found = self._ledger.records(lambda row: row.id == record.id)
         if not found:
             raise Refused(
-                f"The ledger has no run {record.id} any more.", cure="almajob runs list shows what it has."
+                f"The ledger has no run {record.id} any more.", hint="almajob runs list shows what it has."
             )
         return found[0]

@@ -61,7 +61,7 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
-                error.record = draft.moved(State.NOT_STARTED, means.clock.now(), error.what)
+                error.record = draft.moved(State.NOT_STARTED, means.clock.now(), error.message)
             raise
         # Until this process has told of it, or is dead.
         means.locks.hold(record.id)
@@ -100,7 +100,7 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
     for record in idempotency.open_of_job(draft, records):
         if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
             raise in_doubt(record)
-    busy.what = f"{busy.what} Nothing was sent."
+    busy.message = f"{busy.message} Nothing was sent."
     raise busy
 
 
@@ -174,7 +174,7 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
                 if free_in
                 else min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
             )
-            LOG.info("%s Waiting for a slot, for %.0f s at most.", error.what, rest)
+            LOG.info("%s Waiting for a slot, for %.0f s at most.", error.message, rest)
             means.clock.sleep(min(max(pause, 1.0), rest))
 
 
@@ -203,7 +203,7 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
     judgement = policy.judge(seen)
     if judgement.error is not None and not judgement.is_certain:
         error = judgement.error
-        raise Refused(error.what, why=error.why, cure=error.cure)
+        raise Refused(error.message, reason=error.reason, hint=error.hint)
     return judgement.error is not None
 
 
@@ -239,7 +239,7 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     record = _found_out(record, outcome, place, means)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         outcome.error.record = record
-        outcome.error.why = outcome.error.why or "Nothing was started."
+        outcome.error.reason = outcome.error.reason or "Nothing was started."
         raise outcome.error
     if not record.has_run or is_twice(record):
         raise in_doubt(record)
@@ -286,7 +286,7 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> 
 
 
 def _named(outcome: Outcome) -> dict[str, Any]:
-    """Give what is known of a run that Alma named."""
+    """Return what is known of a run that Alma named."""
     if outcome.state is not State.STARTED:
         return {}
     when = outcome.submit_time.isoformat() if outcome.submit_time else ""
@@ -323,10 +323,10 @@ def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *,
 def _not_sent(error: Exception) -> AlmajobError:
     """Return an error that says what is certain, where not one byte has left."""
     if isinstance(error, BrokenOff | NotAlma):
-        return NotSent(error.what, why=error.why, cure=error.cure)
+        return NotSent(error.message, reason=error.reason, hint=error.hint)
     if isinstance(error, AlmajobError):
         return error
-    return OwnFault("Nothing was sent.", why=f"almajob failed before: {type(error).__name__}.")
+    return OwnFault("Nothing was sent.", reason=f"almajob failed before: {type(error).__name__}.")
 
 
 def _refuse_stale(record: Record, means: Means) -> None:
@@ -339,8 +339,8 @@ def _refuse_stale(record: Record, means: Means) -> None:
     if stood > _LONGEST_PAUSE:
         raise OwnFault(
             f"{record.job_name!r} was not started: this machine stood still for {time_format.length(stood)}.",
-            why="All that was checked before the start may have changed meanwhile.",
-            cure="Give the same command again.",
+            reason="All that was checked before the start may have changed meanwhile.",
+            hint="Give the same command again.",
         )
 
 
@@ -369,7 +369,7 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
         if isinstance(error, AlmaError) and PER_SECOND_THRESHOLD in error.codes:
             # The institution's programs do call too often: no copy of ours need explain it.
             return refused
-        why = error.what if isinstance(error, AlmajobError) else type(error).__name__
+        why = error.message if isinstance(error, AlmajobError) else type(error).__name__
         return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {why}")
     except BaseException:
         _keep_interrupted(record, means, may_have_left=True)

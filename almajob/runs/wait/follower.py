@@ -106,7 +106,7 @@ class Following:
             raise
 
     def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
-        """Give the line that goes on waiting."""
+        """Return the line that goes on waiting."""
         words = (self.program, "wait --id", *instance_ids, options.words(), policy.words())
         return f"Resume: {' '.join(filter(None, words))}"
 
@@ -117,7 +117,7 @@ class Following:
         if not run.instance.has_ended:
             status = run.instance.status.value or "no status yet"
             cure = f"{goes_on()} {self._resume([run.instance.id], WaitOptions(), policy)}"
-            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", cure=cure)
+            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", hint=cure)
             return replace(run, verdict=running)
         judgement = policy.judge(run.instance, run.description)
         return replace(run, verdict=judgement.error, remark=judgement.remark)
@@ -137,7 +137,7 @@ class Following:
     def _as_seen_last(
         self, run: Run, item: Followed, record: Record | None, options: WaitOptions, policy: Policy
     ) -> Run:
-        """Give a run as it was seen last, with its verdict."""
+        """Return a run as it was seen last, with its verdict."""
         job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
         instance = of_job(item.instance or run.instance, job)
         found = replace(self.described(instance), record=run.record)
@@ -158,18 +158,18 @@ class Following:
         if item.over is Over.REFUSED and last is not None:
             return about_run(last, item.instance_id)
         name, resume = f"Run {item.instance_id}", self._resume([item.instance_id], options, policy)
-        why = f"The last look failed: {last.what}" if last else ""
+        why = f"The last look failed: {last.message}" if last else ""
         alma = last.alma if last else ""
         how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
         if item.instance is None and last is None:
             # There were too many of them for the time.
             what = f"{name} was not looked at within {time_format.length(how_long)}."
-            return StillRunning(what, cure=resume)
+            return StillRunning(what, hint=resume)
         if item.instance is None and not item.is_ours:
             if isinstance(last, (KeyRefused, QuotaUsedUp, CallsUsedUp)):
                 return about_run(last, item.instance_id)
             what = f"{name} could not be seen for {time_format.length(how_long)}."
-            return Unreachable(what, why=why, cure=resume, alma=alma)
+            return Unreachable(what, reason=why, hint=resume, alma=alma)
         cure = f"{goes_on()} {resume}"
         if item.over is Over.OUT_OF_TIME:
             what = f"{name} had not ended after {time_format.length(how_long)}."
@@ -177,8 +177,8 @@ class Following:
             what = f"{name} was started and cannot be seen any more."
         else:
             what = f"{name} could not be seen any more for {time_format.length(how_long)}."
-            return Unreachable(what, why=why, cure=cure, alma=alma)
-        return StillRunning(what, why=why, cure=cure, alma=alma)
+            return Unreachable(what, reason=why, hint=cure, alma=alma)
+        return StillRunning(what, reason=why, hint=cure, alma=alma)
 
 
 def _look(alma: Alma) -> Callable[[Followed, float], tuple[Instance, float | None]]:
@@ -212,9 +212,9 @@ def _prepare(item: Followed, run: Run, record: Record | None) -> None:
 def about_run(error: AlmajobError, instance_id: str) -> AlmajobError:
     """Let an error of Alma's say which run it is about."""
     if isinstance(error, AlmaRefused) and error.code == NO_SUCH_INSTANCE:
-        error.what = f"Alma knows no run {instance_id}."
-    elif isinstance(error, AlmaError) and instance_id not in error.what:
-        error.what = f"Run {instance_id}: {error.what}"
+        error.message = f"Alma knows no run {instance_id}."
+    elif isinstance(error, AlmaError) and instance_id not in error.message:
+        error.message = f"Run {instance_id}: {error.message}"
     return error
 
 

@@ -118,7 +118,7 @@ class Wait:
             self._answers.put((run, error))
 
     def _drop_the_rest(self) -> None:
-        """Give up those that there is no time to look at again."""
+        """Return up those that there is no time to look at again."""
         for _due, _order, run in self._schedule:
             run.over = Over.OUT_OF_TIME
         self._schedule.clear()
@@ -176,10 +176,10 @@ class Wait:
         run.over = None if is_hidden else self._given_up(run, failure, now)
         if run.over is not None:
             if len(self.runs) > 1:
-                self.display.changed(run, f"Run {run.instance_id} is given up: {failure.what}")
+                self.display.changed(run, f"Run {run.instance_id} is given up: {failure.message}")
         elif run.failures == 1:
-            until = failure.cure.partition("\n")[0] if failure.exit_code == CallsUsedUp.exit_code else ""
-            what = f"Run {run.instance_id} cannot be seen just now: {failure.what} {until}"
+            until = failure.hint.partition("\n")[0] if failure.exit_code == CallsUsedUp.exit_code else ""
+            what = f"Run {run.instance_id} cannot be seen just now: {failure.message} {until}"
             self.display.changed(run, what.rstrip())
 
     def _given_up(self, run: Followed, failure: AlmajobError, now: float) -> Over | None:

@@ -34,7 +34,7 @@ class WaitOptions:
     outage: float = OUTAGE
 
     def words(self) -> str:
-        """Give the options that say the same on a command line; not the time limit, which is over."""
+        """Return the options that say the same on a command line; not the time limit, which is over."""
         interval = "" if self.interval is None else f"--interval {_plain(self.interval)}s"
         outage = "" if self.outage == OUTAGE else f"--outage {_plain(self.outage)}s"
         return " ".join(filter(None, (interval, outage)))

@@ -221,7 +221,7 @@ def page_of(call: Call) -> tuple[int, int]:
 
 
 def page(name: str, items: list[Document], total: int) -> Document:
-    """Give one page; Alma leaves the array out where it is empty."""
+    """Return one page; Alma leaves the array out where it is empty."""
     return ({name: items} if items else {}) | {"total_record_count": total}
 
 

@@ -54,7 +54,7 @@ class RequestLog:
             self._entries.append(Entry(number=self.total, body=body, **fields))
 
     def entries(self, pattern: str = "*") -> list[Entry]:
-        """Give the calls whose method and path match, such as ``POST /conf/jobs/*``, oldest first."""
+        """Return the calls whose method and path match, such as ``POST /conf/jobs/*``, oldest first."""
         with self._lock:
             return [
                 entry
@@ -67,7 +67,7 @@ class RequestLog:
         return len(self.entries(pattern))
 
     def unexpected(self) -> list[Entry]:
-        """Give the calls that Alma does not have."""
+        """Return the calls that Alma does not have."""
         return [entry for entry in self.entries() if entry.unexpected]
 
     def clear(self) -> None:
@@ -77,5 +77,5 @@ class RequestLog:
             self.total = 0
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Give all as JSON takes it."""
+        """Return all as JSON takes it."""
         return [asdict(entry) for entry in self.entries()]

@@ -77,7 +77,7 @@ class SimulatedJob:
         return self.type == "MANUAL" or bool(_SUBMITTABLE.search(self.name))
 
     def listed(self, base: str) -> dict[str, Any]:
-        """Give it as the list shows it; ``base`` is put before the path of its link."""
+        """Return it as the list shows it; ``base`` is put before the path of its link."""
         return {
             "id": self.id,
             "name": self.name,
@@ -87,7 +87,7 @@ class SimulatedJob:
         }
 
     def detailed(self, base: str) -> dict[str, Any]:
-        """Give it as a single job's answer shows it."""
+        """Return it as a single job's answer shows it."""
         listed = self.listed(base)
         link = listed.pop("link")
         publishing = self.name.startswith("Publishing")
@@ -113,7 +113,7 @@ def built_in_jobs(environment: str = SANDBOX) -> tuple[SimulatedJob, ...]:
 
 
 def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]:
-    """Give the jobs of an environment: the built-in ones, or as many as are asked for."""
+    """Return the jobs of an environment: the built-in ones, or as many as are asked for."""
     if count is not None and not 0 <= count <= _MOST_JOBS:
         raise ValueError(f"an institution has from 0 to {_MOST_JOBS:,} jobs")
     built_in = built_in_jobs(environment)
@@ -155,7 +155,7 @@ def _content(name: str) -> tuple[str, str]:
 
 
 def _id_in(environment: str, job_id: str) -> str:
-    """Give delivered jobs the same id everywhere, and an institution's own another in each environment."""
+    """Return delivered jobs the same id everywhere, and an institution's own another in each environment."""
     if environment == SANDBOX or len(job_id) < 12:
         return job_id
     return f"{job_id[0]}{int(job_id[1:]) + 7_000_000_000_000}"

@@ -22,7 +22,7 @@ class Journal:
     """A journal in memory, for one process."""
 
     def new_events(self) -> list[Event]:
-        """Give what was written since the last call by others: nothing."""
+        """Return what was written since the last call by others: nothing."""
         return []
 
     @contextmanager
@@ -62,7 +62,7 @@ class FileJournal(Journal):
         return open(descriptor, "rb" if flags == os.O_RDONLY else "r+b")
 
     def new_events(self) -> list[Event]:
-        """Give what was written since the last call.
+        """Return what was written since the last call.
 
         Raises:
             ValueError: the file is not a journal.

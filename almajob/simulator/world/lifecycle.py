@@ -84,7 +84,7 @@ def cut(plan: Plan, age: float, status: str, progress: float | None = None) -> P
 
 
 def members(plan: Plan, submitted: float, now: float) -> dict[str, Any]:
-    """Give the members of an instance that change with time, as Alma writes them.
+    """Return the members of an instance that change with time, as Alma writes them.
 
     Args:
         plan: of the run.

@@ -129,7 +129,7 @@ def plan_of(job: SimulatedJob, seconds: float | None = None) -> Plan:
 
 
 def report(job: SimulatedJob, run_id: str, status: str, base: str) -> dict[str, Any]:
-    """Give the members of an ended instance that tell what it did."""
+    """Return the members of an ended instance that tell what it did."""
     alert = SUCCESS if status in _GOOD else ERROR
     found: dict[str, Any] = {
         "alert": [{"value": alert[0], "desc": alert[1]}],

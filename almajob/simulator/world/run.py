@@ -48,7 +48,7 @@ class Run:
         return dict(self.parameters).get("set_id", "")
 
     def instance(self, base: str, now: float) -> dict[str, Any]:
-        """Give it as Alma shows it at a time, its members in Alma's order.
+        """Return it as Alma shows it at a time, its members in Alma's order.
 
         Args:
             base: is put before the paths of its links.

@@ -52,7 +52,7 @@ class SimulatedSet:
     description: str = ""
 
     def document(self, base: str, *, whole: bool = True) -> dict[str, Any]:
-        """Give it as Alma does; the list leaves out how many members it has."""
+        """Return it as Alma does; the list leaves out how many members it has."""
         link = f"{base}/almaws/v1/conf/sets/{self.id}"
         kind = ("LOGICAL", "Logical") if self.logical else ("ITEMIZED", "Itemized")
         count = {"number_of_members": {"value": len(self.members), "link": f"{link}/members"}}
@@ -114,7 +114,7 @@ class Sets:
         return self._sets.get(set_id)
 
     def next_id(self) -> str:
-        """Give the id of the set that is made next."""
+        """Return the id of the set that is made next."""
         return self._id(self._made)
 
     def apply(self, event: Event) -> None:

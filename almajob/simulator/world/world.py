@@ -95,7 +95,7 @@ class World:
             return self._runs.get(run_id)
 
     def runs(self, job_id: str | None = None) -> list[Run]:
-        """Give the runs of a job, or all, oldest first."""
+        """Return the runs of a job, or all, oldest first."""
         with self._lock:
             self._look()
             return list(self._runs.values()) if job_id is None else list(self._by_job.get(job_id, ()))
@@ -136,7 +136,7 @@ class World:
             write(event)
 
     def instance(self, run: Run, base: str, at: float | None = None) -> dict[str, Any]:
-        """Give a run as Alma shows it now, or at a time; ``base`` is put before the paths of its links."""
+        """Return a run as Alma shows it now, or at a time; ``base`` is put before the paths of its links."""
         return run.instance(base, self.clock() if at is None else at)
 
     def _refuse_start(self, job: SimulatedJob, parameters: Mapping[str, str]) -> None:

@@ -269,7 +269,7 @@ def test_whoever_is_asked_can_keep_it_from_being_sent(error: Exception, what: st
             session.post(*START, before_sending=refuse)
         session.close()
         assert _received(server, server.url, before) == [b""]
-    assert caught.value.what.startswith(what)
+    assert caught.value.message.startswith(what)
 
 
 def test_who_is_interrupted_before_it_was_sent_has_sent_nothing() -> None:

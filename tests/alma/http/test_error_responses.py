@@ -143,7 +143,7 @@ def test_what_did_not_come_from_alma_is_told_so(status: int, body: bytes) -> Non
     found = error_in(status, body, HOST)
     assert isinstance(found, NotAlma)
     assert HOST in str(found)
-    assert found.cure
+    assert found.hint
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_every_documented_code_carries_advice() -> None:
     for code in ADVICE:
         found = error_in(400, _json(error(code)), HOST)
         assert found is not None
-        assert found.cure
+        assert found.hint
         assert len(str(found).splitlines()) <= 6
 
 
@@ -231,8 +231,8 @@ def test_why_it_is_not_almas_is_told(status: int, body: bytes, what: str) -> Non
     """A redirect, something that cannot be read, or no code: each has its own cure."""
     found = error_in(status, body, HOST)
     assert found is not None
-    assert found.what.startswith(HOST)
-    assert what in found.what
+    assert found.message.startswith(HOST)
+    assert what in found.message
 
 
 @pytest.mark.parametrize("status", [201, 203, 204, 206, 299])
@@ -241,7 +241,7 @@ def test_only_200_is_an_answer_of_almas(status: int) -> None:
     assert error_in(200, b"{}", HOST) is None
     found = error_in(status, b"{}", HOST)
     assert isinstance(found, NotAlma)
-    assert f"HTTP {status}, which is no whole answer" in found.what
+    assert f"HTTP {status}, which is no whole answer" in found.message
 
 
 @pytest.mark.parametrize(

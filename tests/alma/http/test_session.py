@@ -215,7 +215,7 @@ def test_whatever_drips_ends_with_the_deadline(first: bytes, then: bytes, method
         took = time.monotonic() - begun
         stop.set()
     assert took < 1 + 2
-    assert "time limit" in caught.value.why
+    assert "time limit" in caught.value.reason
 
 
 def test_a_read_whose_connection_breaks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +285,7 @@ def test_a_wrong_setting_of_the_environment_is_an_error_that_names_it(
     with pytest.raises(Unreachable) as caught:
         Session("https://alma.invalid", Key(KEY), SHORT).get("/conf/test")
     assert time.monotonic() - begun < 1
-    assert variable in caught.value.cure
+    assert variable in caught.value.hint
     assert not isinstance(caught.value, BrokenOff)
 
 

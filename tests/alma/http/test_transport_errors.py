@@ -72,7 +72,7 @@ def _behind(reason: Exception, kind: type[requests.ConnectionError] = requests.C
 
 
 def _untrusted(code: int | None) -> Exception:
-    """Give what the check of a certificate raises."""
+    """Return what the check of a certificate raises."""
     error: Any = ssl.SSLCertVerificationError("certificate verify failed")
     if code is not None:
         error.verify_code = code
@@ -80,7 +80,7 @@ def _untrusted(code: int | None) -> Exception:
 
 
 def _not_read(library: str) -> Exception:
-    """Give what a part of OpenSSL raises."""
+    """Return what a part of OpenSSL raises."""
     error: Any = ssl.SSLError("no certificate or crl found")
     error.library = library
     return _behind(urllib3.exceptions.SSLError(error), kinds.SSLError)
@@ -127,9 +127,9 @@ def test_what_is_raised_proves_what_it_proves(broken: Exception, kind: type[Unre
     """Exactly this kind, as a start is sent again only where it is certain that nothing arrived."""
     found = failure(broken, HOST)
     assert type(found) is kind
-    assert what in found.what
-    assert HOST in found.what
-    assert found.cure
+    assert what in found.message
+    assert HOST in found.message
+    assert found.hint
     assert len(str(found).splitlines()) <= 6
 
 
@@ -148,8 +148,8 @@ def test_the_first_argument_tells_why() -> None:
 
 def test_the_reason_of_a_broken_answer_is_told() -> None:
     """A connection that breaks is not one that is late."""
-    assert failure(requests.ConnectionError(), HOST).why == "The connection broke."
-    assert failure(requests.Timeout(), HOST).why == too_late(HOST).why == "The time limit was reached."
+    assert failure(requests.ConnectionError(), HOST).reason == "The connection broke."
+    assert failure(requests.Timeout(), HOST).reason == too_late(HOST).reason == "The time limit was reached."
 
 
 @pytest.mark.parametrize(
@@ -167,38 +167,38 @@ def test_the_reason_of_a_broken_answer_is_told() -> None:
 )
 def test_why_a_certificate_is_not_trusted_is_told(code: int | None, why: str) -> None:
     """By OpenSSL's number; where that is another or none, all that may be."""
-    assert why in failure(_untrusted(code), HOST).why
+    assert why in failure(_untrusted(code), HOST).reason
 
 
 def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
     """The limit is told in MiB, and is one that every real answer keeps to."""
     assert SIZE_LIMIT == 8_388_608
-    assert too_large(HOST).what == f"The answer of {HOST} is larger than {SIZE_LIMIT // 1_048_576} MiB."
+    assert too_large(HOST).message == f"The answer of {HOST} is larger than {SIZE_LIMIT // 1_048_576} MiB."
 
 
 def test_a_call_that_was_not_begun_sent_nothing() -> None:
     """This machine gives no more threads; the host is not to blame."""
     found = not_begun(HOST)
     assert type(found) is OwnFault
-    assert found.what.startswith(f"{HOST} was not called")
-    assert "ulimit -u" in found.cure
+    assert found.message.startswith(f"{HOST} was not called")
+    assert "ulimit -u" in found.hint
 
 
 def test_a_call_that_came_too_late_to_be_sent_sent_nothing() -> None:
     """Which is told, with what may have taken so long."""
     found = not_in_time(HOST)
     assert type(found) is NotSent
-    assert found.what == f"{HOST} was not reached in time; nothing was sent."
-    assert "name servers and proxy settings" in found.cure
+    assert found.message == f"{HOST} was not reached in time; nothing was sent."
+    assert "name servers and proxy settings" in found.hint
 
 
 def test_what_keeps_a_call_from_being_sent_is_told_in_its_own_words() -> None:
     """It is a fault of this machine; another error's name is enough, as its text may be anything."""
     own = NotSent("Too old.")
     assert prevented(HOST, own) is own
-    refused = prevented(HOST, Refused("The ledger cannot be used.", why="It is full.", cure="Make room."))
+    refused = prevented(HOST, Refused("The ledger cannot be used.", reason="It is full.", hint="Make room."))
     assert type(refused) is OwnFault
-    assert (refused.what, refused.why, refused.cure) == (
+    assert (refused.message, refused.reason, refused.hint) == (
         "The ledger cannot be used.",
         "It is full.",
         "Make room.",

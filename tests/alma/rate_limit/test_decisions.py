@@ -30,7 +30,7 @@ def _ask(known: Known, seconds: float = 0.0, **kwargs: Any) -> tuple[Known, Any]
 
 
 def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list[float]:
-    """Give when so many calls are made by somebody who always waits as long as he is told."""
+    """Return when so many calls are made by somebody who always waits as long as he is told."""
     known = known or Known()
     made: list[float] = []
     seconds = 0.0

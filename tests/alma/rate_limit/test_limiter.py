@@ -97,7 +97,7 @@ def test_who_would_wait_too_long_is_told_so(limits: Limits, time: FastClock) -> 
     with pytest.raises(NotSent) as told:
         limits.admit(HOST, 0.01)
     assert "alma.example was not called: other calls took all the room for 0 s." in str(told.value)
-    assert "calls_per_second" in told.value.cure
+    assert "calls_per_second" in told.value.hint
     assert time.naps == []
 
 
@@ -274,7 +274,7 @@ def test_what_counts_as_no_answer(
     limits.answered(HOST, error, None, status)
     known = limits.known()
     assert known.failures == (10 if counts else 0)
-    assert known.failed_as == (error.what if error and counts else "")
+    assert known.failed_as == (error.message if error and counts else "")
 
 
 def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limits) -> None:

@@ -50,7 +50,7 @@ def _hooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(params=["before the first message", "later"])
 def told(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
-    """Give what people read, whether or not almajob's own messages go there already."""
+    """Return what people read, whether or not almajob's own messages go there already."""
     stream = io.StringIO()
     logger = logging.getLogger("almajob")
     kept = list(logger.handlers)

@@ -55,7 +55,7 @@ def test_no_key_is_an_error_that_says_how_to_give_one() -> None:
     """In the ini, or in the variable of that environment."""
     with pytest.raises(ConfigurationError, match="no API key for my-lab") as caught:
         api_keys.find(_environment(), {})
-    assert "ALMAJOB_API_KEY_MY_LAB" in caught.value.cure
+    assert "ALMAJOB_API_KEY_MY_LAB" in caught.value.hint
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
@@ -85,8 +85,8 @@ def test_a_command_that_gives_no_key_is_an_error(command: str, why: str) -> None
     """Its exit code or the kind of failure is told, never its output."""
     with pytest.raises(ConfigurationError, match="gave no key") as caught:
         api_keys.find(_environment(api_key_command=command), {})
-    assert why in caught.value.why
-    assert "without a shell" in caught.value.cure
+    assert why in caught.value.reason
+    assert "without a shell" in caught.value.hint
 
 
 def test_the_command_is_run_without_a_shell() -> None:

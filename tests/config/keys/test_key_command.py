@@ -157,7 +157,7 @@ def test_half_a_line_is_no_key_where_more_may_come(lifeline: Lifeline, printed: 
     """What is in the background may be what prints the key: that is told, and not a time-out."""
     with pytest.raises(CommandFailed, match="without printing a whole line, and left a program") as caught:
         read_first_line(_program(f"{lifeline.program} & {printed}"))
-    assert ">/dev/null" in caught.value.cure
+    assert ">/dev/null" in caught.value.hint
     assert lifeline.is_alive()
 
 

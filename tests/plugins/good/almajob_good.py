@@ -85,7 +85,7 @@ class Remember(ShowOne):
             self.context.store.set(name, word)
         found = self.context.store.get(name)
         if found is None:
-            raise Refused(f"Nothing is remembered as {name!r}.", cure=f"almajob remember {name} WORD")
+            raise Refused(f"Nothing is remembered as {name!r}.", hint=f"almajob remember {name} WORD")
         return self.columns, (name, found)
 
 

@@ -124,7 +124,8 @@ def test_what_is_known_of_an_outcome_is_told_in_one_sentence() -> None:
     assert judge("S1", Submission("77", "S1", "")).reason == "Alma named run 77"
     assert judge("S1", Submission("", "", "")).reason == "Alma accepted the request without naming the run"
     assert (
-        judge("S1", BrokenOff("It broke.", why="The  line\nwas cut.")).reason == "It broke. The line was cut"
+        judge("S1", BrokenOff("It broke.", reason="The  line\nwas cut.")).reason
+        == "It broke. The line was cut"
     )
     assert judge("S1", _said("402216")).reason == "No [402216 Some text.; HTTP 400; tracking id E01]"
 

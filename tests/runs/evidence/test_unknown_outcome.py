@@ -55,7 +55,7 @@ def test_what_stays_absent_is_told_with_its_end(berlin: None, after: float, at: 
     """An hour after the first list without it, and a minute, by the local clock."""
     assert ABSENT_FOR_GOOD == 3600
     assert ABSENT.sent_at is not None
-    assert in_doubt(replace(ABSENT, missing_at=ABSENT.sent_at + after)).why == (
+    assert in_doubt(replace(ABSENT, missing_at=ABSENT.sent_at + after)).reason == (
         "It was sent; HTTP 502; Alma shows none. "
         f"If it still does not at {at} +0200, the run counts as not started."
     )
@@ -64,12 +64,12 @@ def test_what_stays_absent_is_told_with_its_end(berlin: None, after: float, at: 
 def test_no_end_is_told_of_a_start_whose_time_is_not_known() -> None:
     """Or that is not known to be absent."""
     never_sent = _record((State.UNKNOWN, "x"), (State.ABSENT, "Alma shows none"))
-    assert in_doubt(never_sent).why == "It was sent; x; Alma shows none."
+    assert in_doubt(never_sent).reason == "It was sent; x; Alma shows none."
 
 
 def test_a_start_of_which_nothing_is_known_is_told_so() -> None:
     """Its process died while it was sent."""
-    assert in_doubt(_record()).why == "It was sent; what then happened is not known."
+    assert in_doubt(_record()).reason == "It was sent; what then happened is not known."
 
 
 def test_what_fits_is_told_to_a_person() -> None:
@@ -91,14 +91,14 @@ def test_only_some_of_many_are_shown(count: int, shown: int, more: str) -> None:
     """Five, and how many there are besides."""
     told = in_doubt(_record((State.AMBIGUOUS, "many fit"), candidates=_candidates(count)))
     listed = "; ".join(f"7{number} of 2025-10-09T09:0{number}" for number in range(shown))
-    assert told.why == f"It was sent; many fit. Candidates: {listed}{more}."
+    assert told.reason == f"It was sent; many fit. Candidates: {listed}{more}."
 
 
 def test_two_runs_of_one_request_are_told() -> None:
     """Which one is taken for ours, and that the other may have to be undone."""
     told = in_doubt(TWICE)
-    assert told.what == "Alma started 'ERP' (S1) more than once from one request: runs 70, 71."
-    assert told.why == "Run 70 is taken for this one."
+    assert told.message == "Alma started 'ERP' (S1) more than once from one request: runs 70, 71."
+    assert told.reason == "Run 70 is taken for this one."
     assert told.record is TWICE
 
 
@@ -120,9 +120,9 @@ def test_another_start_of_the_job_is_refused() -> None:
     """Nothing of it was sent, and it is the earlier one's command that looks."""
     told = earlier_in_doubt(UNSEEN)
     assert (type(told), told.exit_code, told.record) == (Refused, 5, None)
-    assert told.what == "An earlier start of 'ERP' (S1) is in doubt; this one was not sent."
-    assert told.why == "Its run key is 'k'. It was sent; HTTP 502."
-    assert told.cure.startswith("Its command again looks for it")
+    assert told.message == "An earlier start of 'ERP' (S1) is in doubt; this one was not sent."
+    assert told.reason == "Its run key is 'k'. It was sent; HTTP 502."
+    assert told.hint.startswith("Its command again looks for it")
 
 
 def test_a_job_goes_on() -> None:

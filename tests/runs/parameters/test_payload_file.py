@@ -72,7 +72,7 @@ HEADINGS = st.lists(LINES, max_size=4).map(lambda lines: "".join(f"{line}\n" for
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
-    """Give a text as it is, or with a piece of it cut out, doubled, or put elsewhere."""
+    """Return a text as it is, or with a piece of it cut out, doubled, or put elsewhere."""
     text = draw(whole)
     begin, end = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
     match draw(st.sampled_from(["whole", "whole", "cut", "doubled", "moved"])):
@@ -93,7 +93,7 @@ def _refused(raw: bytes) -> str:
     with pytest.raises(Refused) as caught:
         payload_file.parsed(raw, "x.xml")
     assert caught.value.exit_code == 5
-    return caught.value.what
+    return caught.value.message
 
 
 # --- real payloads ---
@@ -193,7 +193,7 @@ def test_these_texts_reach_every_corner() -> None:
             found = payload_file.parsed(text.encode(), "x")
         except Refused as refused:
             counts["refused"] += 1
-            said.add(refused.what.partition(": ")[2])
+            said.add(refused.message.partition(": ")[2])
         else:
             counts["read"] += 1
             counts["with parameters"] += bool(found.given)
@@ -215,9 +215,9 @@ def _is_value_or_error(raw: bytes) -> None:
     try:
         found = payload_file.parsed(raw, "x.xml")
     except Refused as refused:
-        assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.what), refused.what
-        assert "Nothing was sent." in refused.what
-        assert len(refused.what) < 400
+        assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.message), refused.message
+        assert "Nothing was sent." in refused.message
+        assert len(refused.message) < 400
     else:
         assert all(item.name for item in found.given)
         json.dumps(request_body.to_document(found.sent)).encode()
@@ -367,7 +367,7 @@ def test_a_file_that_cannot_be_read_is_named(name: str) -> None:
     """With the reason."""
     with pytest.raises(Refused, match="cannot be read; nothing was sent") as caught:
         payload_file.read(name)
-    assert caught.value.why
+    assert caught.value.reason
 
 
 def test_a_pipe_is_read_as_a_file() -> None:

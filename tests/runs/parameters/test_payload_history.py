@@ -79,9 +79,9 @@ def test_a_misspelled_name_is_told_with_what_was_meant() -> None:
     for name in ("task_ExportBibParams_outputFromat_string", "TASK_exportbibparams_outputformat_string"):
         with pytest.raises(Refused, match="had a parameter of this name; nothing was sent") as caught:
             _refuse((LAST[0]._replace(name=name), *LAST[1:]), LAST)
-        assert caught.value.why == f"{name}, did you mean {LAST[0].name}?"
-        assert "almajob --env sandbox params M44" in caught.value.cure
-        assert "--allow-unknown" in caught.value.cure
+        assert caught.value.reason == f"{name}, did you mean {LAST[0].name}?"
+        assert "almajob --env sandbox params M44" in caught.value.hint
+        assert "--allow-unknown" in caught.value.hint
 
 
 def test_many_names_are_counted() -> None:
@@ -89,7 +89,7 @@ def test_many_names_are_counted() -> None:
     many = tuple(Parameter(f"other_{number}", "") for number in range(12))
     with pytest.raises(Refused, match="of these 12 names") as caught:
         _refuse((*LAST, *many), LAST)
-    assert "and 9 more" in caught.value.why
+    assert "and 9 more" in caught.value.reason
 
 
 def test_a_payload_that_lost_its_set_is_refused() -> None:

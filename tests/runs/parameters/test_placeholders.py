@@ -71,8 +71,8 @@ def test_anything_else_in_braces_is_refused(written: str, why: str) -> None:
     """With the file and line of the value, and what there is."""
     with pytest.raises(Refused, match=r"x\.xml, line 4: the value of x cannot be expanded") as caught:
         _filled(written)
-    assert why in caught.value.what
-    assert "{date:FORMAT}" in caught.value.cure
+    assert why in caught.value.message
+    assert "{date:FORMAT}" in caught.value.hint
 
 
 @given(value=st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])))

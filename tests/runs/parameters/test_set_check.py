@@ -38,7 +38,9 @@ def test_a_set_of_other_records_is_refused(connection: Alma, alma: FakeAlma, con
     alma.on("GET /sets/7", _set(content))
     with pytest.raises(Refused, match=r"The set 'Theses' \(7\) does not fit") as caught:
         set_check.check(connection, EXPORT, "7")
-    assert f"It is of Kind ({content}); 'Export records' works on All Titles (BIB_MMS)." in caught.value.why
+    assert (
+        f"It is of Kind ({content}); 'Export records' works on All Titles (BIB_MMS)." in caught.value.reason
+    )
 
 
 def test_a_job_with_a_content_of_its_own_takes_any_set(connection: Alma, alma: FakeAlma) -> None:
@@ -66,7 +68,7 @@ def test_a_job_on_a_set_is_not_started_without_one() -> None:
     """Where Alma says what kind of set; of others nobody can tell."""
     with pytest.raises(Refused, match=r"works on a set of All Titles \(BIB_MMS\)") as caught:
         set_check.refuse_missing(EXPORT)
-    assert "--set NAME" in caught.value.cure
+    assert "--set NAME" in caught.value.hint
     set_check.refuse_missing(IMPORT)
     set_check.refuse_missing(Job("S1", "ERP", Code("SCHEDULED"), content=Code("BIB_MMS")))
 
@@ -114,10 +116,10 @@ def test_no_set_and_several_sets_are_refused(connection: Alma, alma: FakeAlma) -
     alma.on("GET /sets", _listed("My sets"), _listed("My sets"), _listed("My set", "My set"))
     with pytest.raises(Refused, match="There is no set 'My set'") as caught:
         set_check.find(connection, "My set")
-    assert "'My sets'" in caught.value.why
+    assert "'My sets'" in caught.value.reason
     with pytest.raises(Refused, match="2 sets are called 'My set'") as caught:
         set_check.find(connection, "My set")
-    assert "0 (ITEM); 1 (ITEM)" in caught.value.why
+    assert "0 (ITEM); 1 (ITEM)" in caught.value.reason
 
 
 def test_an_alma_that_is_away_is_not_a_missing_set(connection: Alma, alma: FakeAlma) -> None:

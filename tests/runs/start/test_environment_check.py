@@ -157,15 +157,15 @@ def test_only_a_clear_contradiction_is_refused(found: str, kind: str, is_refused
         return
     with pytest.raises(ConfigurationError) as caught:
         refuse_contradiction(proof, "lab", kind)
-    assert caught.value.what == (
+    assert caught.value.message == (
         f"The key of [lab] leads to {found.lower()}, not to {kind}. Nothing was started."
     )
-    assert "of the institution 01X" in caught.value.why
-    assert "almajob --env lab config check" in caught.value.cure
+    assert "of the institution 01X" in caught.value.reason
+    assert "almajob --env lab config check" in caught.value.hint
 
 
 def test_a_contradiction_of_an_unnamed_institution() -> None:
     """Alma may leave its code out."""
     with pytest.raises(ConfigurationError) as caught:
         refuse_contradiction(Proof("", "PRODUCTION", NOW), "lab", "sandbox")
-    assert caught.value.why == "Alma says so of the institution that it belongs to."
+    assert caught.value.reason == "Alma says so of the institution that it belongs to."

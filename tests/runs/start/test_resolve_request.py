@@ -52,7 +52,7 @@ def test_a_payload_can_name_the_job(means: Means) -> None:
         _intention(means, "")
     with pytest.raises(Refused, match="The payload is of the job M45") as caught:
         _intention(means, given=Parameters((), "M45", "x.xml, line 1"))
-    assert caught.value.why == "x.xml, line 1 says so."
+    assert caught.value.reason == "x.xml, line 1 says so."
     with pytest.raises(Refused, match="M44 is not the job that was saved"):
         _intention(means, options=StartOptions(job_name="Delete records"))
 

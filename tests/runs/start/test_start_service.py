@@ -144,7 +144,7 @@ def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, starts: Starts, ledger: L
     with locked(path, wait=0, note="process 7 on a-host"):
         with pytest.raises(Refused, match="Another almajob is busy") as caught:
             starts.start("S1", (), StartOptions(lock_wait=0.05))
-        assert caught.value.why == "It is process 7 on a-host."
+        assert caught.value.reason == "It is process 7 on a-host."
     assert alma.calls("POST") == []
     assert LOCK_WAIT == 60
 
@@ -166,7 +166,7 @@ def test_a_lock_that_keeps_nobody_out_starts_nothing(
     with pytest.raises(Refused, match="Locks have no effect in") as caught:
         starts.start("S1", (), StartOptions(run_key="k"))
     assert caught.value.exit_code == 5
-    assert "ALMAJOB_STATE_DIR" in caught.value.cure
+    assert "ALMAJOB_STATE_DIR" in caught.value.hint
     assert alma.calls("POST") == []
 
 
@@ -244,7 +244,7 @@ def test_a_start_whose_process_is_busy_keeps_no_other_from_being_looked_for(
     path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
     with locked(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
         starts.settle(record)
-    assert (caught.value.what, caught.value.why) == (
+    assert (caught.value.message, caught.value.reason) == (
         "Another almajob is busy with this job or run key.",
         "It is process 7 on a-host.",
     )
@@ -278,7 +278,7 @@ def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, starts: Starts, ledg
     ledger.write(replace(second, id="other", environment="production"))
     with pytest.raises(Refused, match="2 runs in the ledger are called 'k'") as caught:
         find_record(ledger, "k")
-    assert second.id in caught.value.why
+    assert second.id in caught.value.reason
     assert find_record(ledger, "k", environment="production").id == "other"
 
 

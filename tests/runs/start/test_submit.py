@@ -227,7 +227,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     monkeypatch.setattr("almajob.alma.client.Submission.from_json", buggy)
     with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
         _start(means)
-    assert "TypeError" in caught.value.why
+    assert "TypeError" in caught.value.reason
 
 
 @pytest.mark.parametrize(
@@ -406,7 +406,7 @@ def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
     time.slept += 600
     with pytest.raises(OutcomeUnknown) as caught:
         _start(means, run_key="k")
-    assert "Candidates: 77 of" in caught.value.why
+    assert "Candidates: 77 of" in caught.value.reason
     assert len(alma.calls("POST")) == 1
     (record,) = ledger.records(lambda row: row.is_open)
     recover.resolve(record, means, found=None, by="a person")
@@ -520,7 +520,7 @@ def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, means: Means) 
         _start(means, run_key="a")
     with pytest.raises(Refused, match=r"An earlier start .* is in doubt; this one was not sent") as caught:
         _start(means, run_key="b")
-    assert "Its run key is 'a'" in caught.value.why
+    assert "Its run key is 'a'" in caught.value.reason
     assert caught.value.record is not None
     assert (caught.value.record.run_key, caught.value.record.state) == ("b", State.NOT_STARTED)
     assert len(alma.calls("POST")) == 1
@@ -554,7 +554,7 @@ def test_a_running_job_is_not_started_beside_itself(alma: FakeAlma, means: Means
     alma.on("POST /jobs/S1", started(ERP, "77"))
     with pytest.raises(Refused, match="is running already: run 70 since 2025-10-05 09:11:32") as caught:
         _start(means)
-    assert "--if-running attach" in caught.value.cure
+    assert "--if-running attach" in caught.value.hint
     attached = _start(means, if_running="attach")
     assert attached.tag == ""
     assert (attached.instance_id, attached.certainty) == ("70", Certainty.INFERRED)
@@ -682,7 +682,7 @@ def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, means
     with pytest.raises(Refused, match=r"cannot be told whether .* was started here") as caught:
         _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
     assert caught.value.exit_code == 5
-    assert "institution = NAME" in caught.value.cure
+    assert "institution = NAME" in caught.value.hint
     assert len(alma.calls("POST")) == 1
 
 
@@ -731,7 +731,7 @@ def test_an_old_list_starts_nothing(alma: FakeAlma, means: Means) -> None:
     alma.on("GET /jobs/S1/instances", answer(_listed(), headers={"Age": "60"}))
     with pytest.raises(Refused, match="A proxy answered with an old list") as caught:
         _start(means)
-    assert "pass Alma's answers on" in caught.value.cure
+    assert "pass Alma's answers on" in caught.value.hint
     assert alma.calls("POST") == []
 
 
@@ -956,7 +956,7 @@ def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
         _start(means, run_key="k")
     with pytest.raises(Refused, match="cannot be looked for with this key") as caught:
         _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
-    assert "runs resolve" in caught.value.cure
+    assert "runs resolve" in caught.value.hint
     assert [record.state for record in ledger.records()] == [State.ABSENT]
 
 
@@ -1037,7 +1037,7 @@ def test_the_sixth_start_within_an_hour_is_not_sent(alma: FakeAlma, means: Means
         _start(means)
     assert caught.value.free_in is not None
     assert 60 < caught.value.free_in < 110
-    assert "The next slot is free at " in caught.value.cure
+    assert "The next slot is free at " in caught.value.hint
     assert alma.calls("POST") == []
     with pytest.raises(NoSlot):
         _start(means, wait_for_slot=60.0)
@@ -1157,7 +1157,7 @@ def test_after_a_confirmed_start_a_full_disk_is_a_warning(
 
     def failing(self: Ledger, record: Record) -> None:
         if record.state is State.STARTED:
-            raise LedgerUnusable("The ledger cannot be used.", why="No space left on device.")
+            raise LedgerUnusable("The ledger cannot be used.", reason="No space left on device.")
         write(self, record)
 
     monkeypatch.setattr(Ledger, "write", failing)

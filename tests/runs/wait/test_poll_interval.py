@@ -16,7 +16,7 @@ CHANCES = st.floats(0, 1)
 
 @given(AGES, CHANCES)
 def test_the_pause_is_a_tenth_of_the_age(age: float, chance: float) -> None:
-    """Give or take a tenth, from 5 seconds, and never above 300."""
+    """Return or take a tenth, from 5 seconds, and never above 300."""
     found = pause(age, lambda: chance)
     wanted = min(max(age / 10, 5), 300)
     assert wanted * 0.9 <= found <= min(wanted * 1.1, 300) + 1e-9
