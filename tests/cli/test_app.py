@@ -187,7 +187,7 @@ def test_debug_shows_where_an_error_arose(site: FakeAlma, capfd: pytest.CaptureF
     assert main(["--env", "sandbox", "--debug", "run", "--job", "nobody"]) == 5
     err = capfd.readouterr().err
     assert "Traceback" in err
-    assert "catalogue.py" in err
+    assert "job_lookup.py" in err
     assert KEY not in err
 
 

@@ -15,8 +15,8 @@ from almajob.system import stdio
 # What the descriptors are after ready(), and what becomes of a file that is opened then.
 _READY = """
 import json, os, stat, sys
-from almajob import stdout
-stdout.ready()
+from almajob.system import stdio
+stdio.ready()
 null = os.stat(os.devnull).st_rdev
 with open(sys.argv[1], "w") as file:
     json.dump({

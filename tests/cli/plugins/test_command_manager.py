@@ -352,12 +352,12 @@ def test_a_claim_without_a_distribution_is_named_as_such() -> None:
 
 
 def test_every_core_command_is_an_entry_point_of_its_own() -> None:
-    """One file a command, named after it."""
+    """One file a command, named after it, and one folder a group."""
     core = [point for point in entry_points(group=GROUP) if point.dist and point.dist.name == "almajob"]
     assert len(core) >= 8
     for point in core:
         # A word of a command's name may have a hyphen, and a module's name may not.
-        assert point.module == f"almajob.commands.{point.name.replace('-', '_')}"
+        assert point.module == f"almajob.commands.{point.name.replace('_', '.').replace('-', '_')}"
 
 
 def test_commands_that_cannot_be_listed_are_not_called_unknown(

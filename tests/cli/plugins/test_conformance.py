@@ -221,6 +221,7 @@ def test_several_breaches_are_told_at_once() -> None:
 def test_a_command_that_is_not_installed_is_told_so() -> None:
     """Its name is that of its entry point, so there must be one, or a name must be given."""
     with pytest.raises(
-        AssertionError, match=r"tests\.test_conformance:Keeps is no entry point .* install the package"
+        AssertionError,
+        match=r"tests\.cli\.plugins\.test_conformance:Keeps is no entry point .* install the package",
     ):
         check_command(Keeps)
