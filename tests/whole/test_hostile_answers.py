@@ -84,7 +84,7 @@ for bomb in bombs:
     try:
         Session(bomb, Key("k" * 16)).read("/conf/test", attempts=1)
     except Unreachable as error:
-        print(peak() - before, error.what)
+        print(peak() - before, error.message)
 """
 MEGABYTES = 100
 
