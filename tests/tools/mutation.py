@@ -1,8 +1,8 @@
 """Whether the tests of the critical modules notice an error: each is made, one at a time, and the tests run.
 
 ``python -m tests.tools.mutation [MODULE ...]`` makes the errors with cosmic-ray (the extra ``mutation``) in a
-copy of the code, prints how many of them the module's own tests notice, and shows the others. ``JOBS=2`` tries
-two modules at once.
+copy of the code, prints how many of them the module's own tests notice, and shows the others.
+``JOBS=2`` tries two modules at once.
 """
 
 from __future__ import annotations
