@@ -34,7 +34,7 @@ from almajob.system import stdio
 from almajob.system.signals import Terminated, held
 
 if TYPE_CHECKING:
-    from almajob.cli.app import AlmaJob
+    from almajob.cli.application import Application
     from almajob.cli.context import Context
 
 _BASES = ("almajob.cli.command.", "cliff.", "builtins.", "abc.", "typing.")
@@ -65,7 +65,7 @@ class _Almajob(cliff.command.Command):
     conflict_handler = "resolve"
     columns: ClassVar[Sequence[str]] = ()
 
-    app: AlmaJob
+    app: Application  # type: ignore[assignment]  # cliff's App, and what is ours
     context: Context
     verdict: AlmajobError | None = None
 

@@ -13,7 +13,7 @@ from almajob.system import stdio
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.cli.app import AlmaJob
+    from almajob.cli.application import Application
     from almajob.cli.plugins.plugin_status import Claim
 
 
@@ -33,7 +33,7 @@ class HelpCommand(cliff.command.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        app = cast("AlmaJob", self.app)
+        app = cast("Application", self.app)
         if parsed_args.words:
             return app.run_subcommand([*parsed_args.words, "--help"])
         stdio.write(page(app), app.stdout)
@@ -53,12 +53,12 @@ class HelpAction(argparse.Action):
         values: str | Sequence[Any] | None,
         option_string: str | None = None,
     ) -> None:
-        app: AlmaJob = self.default
+        app: Application = self.default
         stdio.write(page(app), app.stdout)
         raise HelpExit
 
 
-def page(app: AlmaJob) -> str:
+def page(app: Application) -> str:
     """Write the page."""
     from almajob.cli.plugins.plugin_status import installed_claims
 

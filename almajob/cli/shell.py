@@ -36,7 +36,7 @@ from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.cli.app import AlmaJob
+    from almajob.cli.application import Application
 
 INTRO = "almajob's shell: Tab completes, help lists the commands, env NAME switches, Ctrl-D leaves."
 _HISTORY = "shell-history"
@@ -63,9 +63,10 @@ class Shell(InteractiveApp):
         is_attended: somebody types the lines.
     """
 
-    def __init__(self, app: AlmaJob, lines: TextIO | Script, *, errexit: bool = False) -> None:
+    def __init__(self, app: Application, lines: TextIO | Script, *, errexit: bool = False) -> None:
         self.app = app
-        self.parent_app, self.command_manager = app, app.command_manager
+        self.parent_app = app  # type: ignore[assignment]  # as in command.py
+        self.command_manager = app.command_manager
         self._lasting = app.lasting or argparse.Namespace()
         self.errexit = errexit
         self.is_attended = lines.isatty() and app.stdout.isatty()
@@ -299,7 +300,7 @@ class Shell(InteractiveApp):
         return cmd2.Completions(items=items, is_sorted=True)
 
 
-def run_shell(app: AlmaJob, parsed_args: argparse.Namespace, *, errexit: bool) -> int:
+def run_shell(app: Application, parsed_args: argparse.Namespace, *, errexit: bool) -> int:
     """Read and run lines until they end.
 
     Args:

@@ -13,13 +13,13 @@ from almajob.entry_points import distribution_of
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
-    from almajob.cli.app import AlmaJob
+    from almajob.cli.application import Application
 
 _MOST_CHOICES = 1000
 _COLUMNS = {"columns", "sort_columns"}
 
 
-def of_core(app: AlmaJob) -> dict[str, Any]:
+def of_core(app: Application) -> dict[str, Any]:
     """Describe our own commands, and help."""
     core = [each for each in app.command_manager.installed if is_core(each.claims[0])]
     commands = {each.name: describe_options(each.load(), each.name, app) for each in core}
@@ -28,7 +28,7 @@ def of_core(app: AlmaJob) -> dict[str, Any]:
     return _document(app, dict(sorted(commands.items())))
 
 
-def of_plugins(app: AlmaJob) -> dict[str, Any]:
+def of_plugins(app: Application) -> dict[str, Any]:
     """Describe the commands of all other distributions; what cannot be used is left out."""
     points = {
         each.name: each.claims[0]
@@ -45,7 +45,7 @@ def of_plugins(app: AlmaJob) -> dict[str, Any]:
     return _document(app, commands)
 
 
-def _document(app: AlmaJob, commands: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _document(app: Application, commands: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Put descriptions into the form that ``grammar.Grammar`` reads."""
     table = _Table()
     general = table.places(_options(app.parser, ()))
@@ -69,7 +69,7 @@ class _Table:
         return self.rows.index(row)
 
 
-def describe_options(command: Any, name: str, app: AlmaJob) -> dict[str, Any]:
+def describe_options(command: Any, name: str, app: Application) -> dict[str, Any]:
     """Describe a command, and what can be typed after its name.
 
     Args:

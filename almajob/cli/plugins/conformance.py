@@ -25,7 +25,7 @@ from almajob.errors import ConfigurationError, name_error
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
-    from almajob.cli.app import AlmaJob
+    from almajob.cli.application import Application
 
 EXAMPLES = "Examples:"
 PROCESS_ID = "PROCESS_ID"
@@ -37,7 +37,7 @@ _GIVEN_BY_CLIFF = {"-h", "-f", "-c", "--cache_dir"}
 _SHORTEST_SUMMARY = 2
 
 
-def check_claims(claims: Iterable[Claim], app: AlmaJob) -> list[tuple[Claim, str]]:
+def check_claims(claims: Iterable[Claim], app: Application) -> list[tuple[Claim, str]]:
     """Return the problems of what is installed: it cannot be used, or does not keep a rule.
 
     Args:
@@ -49,17 +49,17 @@ def check_claims(claims: Iterable[Claim], app: AlmaJob) -> list[tuple[Claim, str
         return [(claim, problem) for claim in claims for problem in _problems(claim, app, processes)]
 
 
-def _is_tried(claim: Claim, app: AlmaJob) -> bool:
+def _is_tried(claim: Claim, app: Application) -> bool:
     """Whether it is another distribution's command that can be used."""
     return claim.kind == COMMAND and not claim.problem and not is_core(_point(claim, app))
 
 
-def _point(claim: Claim, app: AlmaJob) -> EntryPoint:
+def _point(claim: Claim, app: Application) -> EntryPoint:
     found: EntryPoint = app.command_manager.commands[claim.name].claims[0]
     return found
 
 
-def _problems(claim: Claim, app: AlmaJob, processes: Processes) -> list[str]:
+def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]:
     if claim.problem or claim.kind != COMMAND:
         return [claim.problem] if claim.problem else []
     if not _is_tried(claim, app):
@@ -75,7 +75,7 @@ def _problems(claim: Claim, app: AlmaJob, processes: Processes) -> list[str]:
     return found
 
 
-def violations(command: Any, name: str, app: AlmaJob) -> list[str]:
+def violations(command: Any, name: str, app: Application) -> list[str]:
     """Say which rules a command does not keep; nothing of it is run.
 
     Args:
@@ -88,7 +88,7 @@ def violations(command: Any, name: str, app: AlmaJob) -> list[str]:
     if inspect.isabstract(command):
         return ["it has no take_action"]
     try:
-        made = command(app, None, cmd_name=name)
+        made = command(app, None, cmd_name=name)  # type: ignore[arg-type]  # as in command.py
         parser = made.get_parser(f"almajob {name}")
         return [
             *_of_name(name),
@@ -148,7 +148,7 @@ def _of_columns(command: type[Command | Lister | ShowOne]) -> Iterator[str]:
         yield f"brief names columns that it has not: {', '.join(unknown)}"
 
 
-def _of_description(text: str, name: str, app: AlmaJob) -> Iterator[str]:
+def _of_description(text: str, name: str, app: Application) -> Iterator[str]:
     summary = text.partition("\n")[0]
     if len(summary.split()) < _SHORTEST_SUMMARY or not summary.endswith("."):
         yield "its docstring does not begin with a sentence on one line that says what it does"
@@ -159,7 +159,7 @@ def _of_description(text: str, name: str, app: AlmaJob) -> Iterator[str]:
         yield from _of_example(example, name, app)
 
 
-def _of_example(example: str, name: str, app: AlmaJob) -> Iterable[str]:
+def _of_example(example: str, name: str, app: Application) -> Iterable[str]:
     """Parse an example with the command's own parser."""
     try:
         program, *words = _words(example.replace(PROCESS_ID, _SOME_ID))
@@ -178,7 +178,7 @@ def _of_example(example: str, name: str, app: AlmaJob) -> Iterable[str]:
 
 
 @contextmanager
-def _aside(app: AlmaJob) -> Iterator[None]:
+def _aside(app: Application) -> Iterator[None]:
     """Let nothing reach the application's stdout: a help page would stand among the results."""
     kept, app.stdout = app.stdout, StringIO()
     try:
