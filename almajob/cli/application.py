@@ -1,4 +1,4 @@
-"""What a command, the shell and the checks need of the application, named here so that none of them imports it."""
+"""What commands, the shell and the checks need of the application: named here, so that none imports it."""
 
 from __future__ import annotations
 
