@@ -251,11 +251,11 @@ class Context:
         Raises:
             Refused: there is something else in braces, or a variable is not set.
         """
-        from almajob.runs.parameters.placeholders import expanded
+        from almajob.runs.parameters.placeholders import expand
         from almajob.system import clock as clocks
         from almajob.text import time_format
 
-        return expanded(parameters, time_format.local(clocks.system().now()), self._environ)
+        return expand(parameters, time_format.local(clocks.system().now()), self._environ)
 
     @property
     def environment_name(self) -> str:

@@ -86,6 +86,12 @@ def is_gateway(base_url: str) -> bool:
     return base_url.rstrip("/").removesuffix("/almaws/v1") in REGIONS.values()
 
 
+def other_kind(environment_type: str, kind: str) -> str:
+    """Return the kind that Alma says a key leads to, where the ini says another; empty where it does not."""
+    found = environment_type.lower()
+    return found if found in KINDS and found != kind else ""
+
+
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
     """Say which kind of environment a section describes, unchecked."""
     return section["kind"].text if "kind" in section and name not in KINDS else name

@@ -121,7 +121,7 @@ def _parameters(
                 f"It would send what is in {path} as parameters ({here['params'].source})."
             )
         raw = payload_file.read_bytes(str(path))
-        found = payload_file.parsed(raw, str(path))
+        found = payload_file.parse(raw, str(path))
         _refuse_variables(found.given, check_trust(path, digest_of(raw)))
     overrides = []
     for setting, given in here.items():

@@ -75,7 +75,7 @@ def _timed(call: Callable[[], object]) -> float:
 
 def _outcome(raw: bytes) -> str:
     try:
-        payload_file.parsed(raw, "x")
+        payload_file.parse(raw, "x")
     except Refused:
         return "refused"
     return "read"

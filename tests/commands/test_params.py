@@ -32,7 +32,7 @@ def test_what_is_printed_can_be_given_back(
     """With the job's line where it is XML; the same names and values, in order, without a tag."""
     done = almajob("--env", "sandbox", "params", *words)
     assert (done.code, done.err) == (0, "")
-    found = payload_file.parsed(done.out.encode(), "x")
+    found = payload_file.parse(done.out.encode(), "x")
     assert found.sent == tuple(Parameter(name, value) for name, value in SENT.items())
     assert found.job_id == ("" if "--json" in words else "M44")
     assert "\u202e" not in done.out

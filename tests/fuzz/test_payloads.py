@@ -69,14 +69,14 @@ def test_any_json_is_a_payload_or_refused(data: bytes) -> None:
     """What is read can be sent, and is the same in Alma's form and in the plain one."""
     choices = Choices(data)
     try:
-        found = payload_file.parsed(choices.damaged(_text(choices).encode("utf-8", "replace")), "x.json")
+        found = payload_file.parse(choices.damaged(_text(choices).encode("utf-8", "replace")), "x.json")
     except Refused as refused:
         assert str(refused).startswith("x.json, line ")
         assert len(str(refused).splitlines()) <= 6
         return
     assert not any(problem_with(item.name, item.value) for item in found.sent)
     assert len({item.name for item in found.sent}) == len(found.sent)
-    again = payload_file.parsed(json.dumps(to_document(found.sent)).encode(), "x.json")
+    again = payload_file.parse(json.dumps(to_document(found.sent)).encode(), "x.json")
     assert again.sent == found.sent
-    assert payload_file.parsed(to_plain_json(found.sent).encode(), "x.json").sent == found.sent
+    assert payload_file.parse(to_plain_json(found.sent).encode(), "x.json").sent == found.sent
     assert again.fingerprint == found.fingerprint

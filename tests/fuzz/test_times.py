@@ -16,7 +16,7 @@ from almajob.jobs.history import since, until
 from almajob.runs import run_key
 from almajob.runs.evidence.start_outcome import judge
 from almajob.runs.parameters.parameters import Given, Parameters
-from almajob.runs.parameters.placeholders import expanded
+from almajob.runs.parameters.placeholders import expand
 from almajob.store.ledger_record import State
 from almajob.text import time_format
 from tests.fuzz.choices import NASTY, Choices
@@ -97,7 +97,7 @@ def test_any_value_is_expanded_or_refused(data: bytes) -> None:
     choices = Choices(data)
     given = Parameters((Given("x", _text(choices)),))
     try:
-        first, second = (expanded(given, _NOW, {"X": "{1}", "Y": "\0"}) for _ in range(2))
+        first, second = (expand(given, _NOW, {"X": "{1}", "Y": "\0"}) for _ in range(2))
     except Refused as refused:
         assert "cannot be expanded" in str(refused)
         return

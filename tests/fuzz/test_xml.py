@@ -86,7 +86,7 @@ def test_any_xml_is_a_payload_or_refused(data: bytes) -> None:
     """What is read can be sent, has each name once, and is the same when it is written and read again."""
     body = _body(Choices(data))
     try:
-        found = payload_file.parsed(body, "x.xml")
+        found = payload_file.parse(body, "x.xml")
     except Refused as refused:
         assert str(refused).startswith("x.xml, line ")
         assert len(str(refused).splitlines()) <= 6
@@ -94,7 +94,7 @@ def test_any_xml_is_a_payload_or_refused(data: bytes) -> None:
     names = [item.name for item in found.sent]
     assert len(set(names)) == len(names)
     if names:
-        assert payload_file.parsed(to_xml(found.sent).encode(), "x.xml").sent == found.sent
+        assert payload_file.parse(to_xml(found.sent).encode(), "x.xml").sent == found.sent
 
 
 @tried()

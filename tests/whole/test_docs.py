@@ -267,7 +267,7 @@ def test_the_saved_run_of_the_page_on_parameters_is_read(write_ini: Callable[...
 @pytest.mark.parametrize("form", re.findall(r"\| `(\[?\{\".*?)` \|", PARAMETERS.read_text("utf-8")))
 def test_the_forms_of_the_page_on_parameters_are_read(form: str) -> None:
     """Those that are written in one line."""
-    assert payload_file.parsed(form.encode(), "x").get("set_id") == "9563211250000561"
+    assert payload_file.parse(form.encode(), "x").get("set_id") == "9563211250000561"
 
 
 def test_the_sample_ini_shows_every_setting_and_is_read(tmp_path: Path) -> None:

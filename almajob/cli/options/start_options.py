@@ -215,7 +215,7 @@ def _given(name: str, value: str) -> Given:
     """Read a value; one that begins with ``@`` is in a file, with ``@@`` it begins with one."""
     if not value.startswith(FROM_FILE) or value.startswith(FROM_FILE * 2):
         return Given(name, value.removeprefix(FROM_FILE), "--param")
-    return payload_file.value_from(value.removeprefix(FROM_FILE), name)
+    return payload_file.read_value(value.removeprefix(FROM_FILE), name)
 
 
 def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: bool) -> StartOptions:

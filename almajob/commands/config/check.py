@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from almajob.config.environments import other_kind
 from almajob.plugin import Alma, AlmajobError, ConfigurationError, Context, Environment, Lister, Refused
 
 _Row = tuple[str, str, str]
@@ -104,8 +105,8 @@ def _writes(alma: Alma, context: Context) -> str:
 
 def _leads_to(alma: Alma, environment: Environment) -> str:
     general = alma.general()
-    found = general.environment_type.lower()
-    if found in {"sandbox", "production"} and found != environment.kind.text:
+    found = other_kind(general.environment_type, environment.kind.text)
+    if found:
         raise ConfigurationError(
             f"This key leads to {found}, not to {environment.kind.text}.",
             hint=f"Put the key of {environment.name} there; keys are made per environment.",

@@ -6,18 +6,19 @@ error says in which file and line it is.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from xml.parsers import expat
 
 from almajob.errors import Refused
 from almajob.jobs.job_lookup import JOB_ID
-from almajob.runs.parameters import payload_json, payload_xml
 from almajob.runs.parameters.parameters import Given, Parameters, problem_with
-from almajob.runs.parameters.payload_error import PayloadError
 from almajob.system.input_files import read_given
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +26,15 @@ LOG = logging.getLogger(__name__)
 SIZE_LIMIT = 2**20
 """Bytes of a payload; the largest real one has some 30,000."""
 STDIN = "-"
+# What a job has besides its parameters, as Alma gives it. It is passed over, as Alma does when given it.
+_JOB_MEMBERS = frozenset(
+    {
+        *("id", "name", "description", "type", "category", "content", "schedule", "creator", "next_run"),
+        *("related_profile", "additional_info", "link"),
+    }
+)
+# The largest real payload has some 180.
+_MOST_PARAMETERS = 5000
 _CALL = re.compile(
     r"(?:(?P<method>[A-Z]+)\s+)?(?:https?://[^/\s]+)?/almaws/v1/conf/jobs/(?P<job>[^/?\s]+)/?(?P<query>\?\S*)?"
 )
@@ -34,6 +44,57 @@ _LONGEST_HEADING = 100
 _CRON = re.compile(r"@[a-z]+|[-0-9*/,]+\s+[-0-9*/,]+\s+[-0-9*/,?LW]+(\s+[-0-9*/,?LW#A-Za-z]+){2,4}")
 _SHOWN = 80
 _ADVICE = "Alma shows a payload in its 'Run a job' wizard, last step, panel API Information."
+_MOST_COMMAS = 100_000
+_WRAPPERS = ("parameters", "parameter")
+# In well-formed JSON every quote is the sign of a string.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?|[{}\[\]]')
+# All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
+_DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
+_LONGEST_TAG = 4096
+_DEEPEST = 16
+# Begins and ends of elements, comments and CDATA.
+_MOST_SIGNS = 10 * _MOST_PARAMETERS
+_OPAQUE = {"<!--": "-->", "<![CDATA[": "]]>"}
+_PARAMETER = ["job", "parameters", "parameter"]
+
+
+class _PayloadError(ValueError):
+    """A payload that cannot be read.
+
+    Args:
+        line: from 1.
+        message: is wrong, without a full stop.
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+class _Collected(dict[str, Given]):
+    """The parameters of one payload, by their names, as they are read."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source = source
+
+    def add(self, name: str, value: str, line: int) -> None:
+        problem = problem_with(name, value)
+        if not problem and name in self:
+            problem = f"the parameter {name} is there twice"
+        if not problem and len(self) == _MOST_PARAMETERS:
+            problem = f"it has more than {_MOST_PARAMETERS} parameters"
+        if problem:
+            raise _PayloadError(line, problem)
+        self[name] = Given(name, value, f"{self.source}, line {line}")
+
+    def of_job(self, job_id: str, line: int, ignored: Iterable[str]) -> Parameters:
+        names = ", ".join(dict.fromkeys(ignored))
+        notes = (f"of the job only the parameters count; ignored: {names}.",) if names else ()
+        return Parameters(
+            tuple(self.values()), job_id, f"{self.source}, line {line}" if job_id else "", notes
+        )
 
 
 def read(name: str) -> Parameters:
@@ -42,10 +103,10 @@ def read(name: str) -> Parameters:
     Raises:
         Refused: it cannot be read, or is none.
     """
-    return parsed(read_bytes(name), _called(name))
+    return parse(read_bytes(name), _shown(name))
 
 
-def _called(name: str) -> str:
+def _shown(name: str) -> str:
     return "standard input" if name == STDIN else name
 
 
@@ -64,11 +125,11 @@ def read_bytes(name: str) -> bytes:
             raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Refused(f"{_called(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
+        raise Refused(f"{_shown(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
     return raw
 
 
-def value_from(name: str, parameter: str) -> Given:
+def read_value(name: str, parameter: str) -> Given:
     """Read one parameter's value from a file; the line break at its end is not a part of it.
 
     Raises:
@@ -76,21 +137,21 @@ def value_from(name: str, parameter: str) -> Given:
     """
     try:
         value = _text(read_bytes(name)).removesuffix("\n")
-    except PayloadError as wrong:
-        raise Refused(f"{_called(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
+    except _PayloadError as wrong:
+        raise Refused(f"{_shown(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
     if not value:
         raise Refused(
-            f"{_called(name)} is empty, so there is no value for {parameter}; nothing was sent.",
+            f"{_shown(name)} is empty, so there is no value for {parameter}; nothing was sent.",
             reason="The program that was to write it may have failed.",
             hint=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:
-        raise Refused(f"{_called(name)}: {problem}. Nothing was sent.")
-    return Given(parameter, value, _called(name))
+        raise Refused(f"{_shown(name)}: {problem}. Nothing was sent.")
+    return Given(parameter, value, _shown(name))
 
 
-def parsed(raw: bytes, source: str) -> Parameters:
+def parse(raw: bytes, source: str) -> Parameters:
     """Read a payload.
 
     Args:
@@ -101,8 +162,8 @@ def parsed(raw: bytes, source: str) -> Parameters:
         Refused: it is none; the message names file and line.
     """
     try:
-        found = _parsed(_text(raw), source)
-    except PayloadError as wrong:
+        found = _parse(_text(raw), source)
+    except _PayloadError as wrong:
         raise Refused(
             f"{source}, line {wrong.line}: {wrong.message}. Nothing was sent.", hint=_ADVICE
         ) from None
@@ -114,30 +175,29 @@ def parsed(raw: bytes, source: str) -> Parameters:
 def _text(raw: bytes) -> str:
     """Read bytes as UTF-8; nothing else, as another encoding is how a DOCTYPE is smuggled past a reader."""
     if len(raw) > SIZE_LIMIT:
-        raise PayloadError(1, "it is larger than 1 MiB")
+        raise _PayloadError(1, "it is larger than 1 MiB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PayloadError(raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from None
+        raise _PayloadError(raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text") from None
     if "\0" in text:
-        raise PayloadError(text.count("\n", 0, text.index("\0")) + 1, "it has a NUL character")
+        raise _PayloadError(text.count("\n", 0, text.index("\0")) + 1, "it has a NUL character")
     return text.replace("\r\n", "\n")
 
 
-def _parsed(text: str, source: str) -> Parameters:
+def _parse(text: str, source: str) -> Parameters:
     first = _BEGIN.search(text)
     if first is None:
-        raise PayloadError(1, "it has no payload" if text.strip() else "it is empty")
+        raise _PayloadError(1, "it has no payload" if text.strip() else "it is empty")
     begin = text.count("\n", 0, first.start())
     if begin > _LONGEST_HEADING:
-        raise PayloadError(_LONGEST_HEADING, "there is too much above the payload")
+        raise _PayloadError(_LONGEST_HEADING, "there is too much above the payload")
     heading = _heading(text[: first.start()].split("\n"), source)
     # The lines above stay, empty, so that those of the payload keep their numbers.
     payload = "\n" * begin + text[first.start() :]
-    read_one = payload_xml.parsed if first[0].endswith("<") else payload_json.parsed
-    found = read_one(payload, source)
+    found = (_parse_xml if first[0].endswith("<") else _parse_json)(payload, source)
     if heading.job_id and found.job_id and heading.job_id != found.job_id:
-        raise PayloadError(
+        raise _PayloadError(
             begin + 1, f"the payload is of {found.job_id}, the line above it of {heading.job_id}"
         )
     named = heading if heading.job_id else found
@@ -160,16 +220,16 @@ def _heading(lines: Sequence[str], source: str) -> Parameters:
         call = _CALL.fullmatch(line)
         if call is not None:
             if job_id:
-                raise PayloadError(number, "a second line names a job")
+                raise _PayloadError(number, "a second line names a job")
             job_id, where = _job_in(call, number), f"{source}, line {number}"
         elif _CRON.fullmatch(line):
             notes.append(f"the cron line {line[:_SHOWN]!r} is ignored: almajob has no schedule of its own.")
         elif "almaws" in line or re.match(r"(GET|POST|PUT|DELETE|PATCH)\b", line):
-            raise PayloadError(
+            raise _PayloadError(
                 number, "the call is not that of a start: POST /almaws/v1/conf/jobs/M44?op=run"
             )
         elif names:
-            raise PayloadError(number, "it is no part of a payload")
+            raise _PayloadError(number, "it is no part of a payload")
         else:
             names += 1
             notes.append(f"the name {line[:_SHOWN]!r} is ignored: Alma knows jobs by their ids.")
@@ -178,9 +238,294 @@ def _heading(lines: Sequence[str], source: str) -> Parameters:
 
 def _job_in(call: re.Match[str], number: int) -> str:
     if call["method"] not in (None, "POST"):
-        raise PayloadError(number, f"a start is a POST, not a {call['method']}")
+        raise _PayloadError(number, f"a start is a POST, not a {call['method']}")
     if not JOB_ID.fullmatch(call["job"]):
-        raise PayloadError(number, f"{call['job'][:_SHOWN]!r} is no job id, which is M, S or O and digits")
+        raise _PayloadError(number, f"{call['job'][:_SHOWN]!r} is no job id, which is M, S or O and digits")
     if call["query"] not in (None, "?", "?op=run"):
-        raise PayloadError(number, "behind the job's id a start has ?op=run, and nothing else")
+        raise _PayloadError(number, "behind the job's id a start has ?op=run, and nothing else")
     return call["job"]
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def _parse_json(text: str, source: str) -> Parameters:
+    """Parse JSON in Alma's form, a list of names and values, or a plain object of them."""
+    if text.count("[") + text.count("{") > 4 * _MOST_PARAMETERS or text.count(",") > _MOST_COMMAS:
+        raise _PayloadError(1, "it has more parts than a payload")
+    document = _load_json(text)
+    if _is_job(document):
+        return _of_job(text, source, document)
+    if isinstance(document, Mapping):
+        found = _collect(source, _lines(text, depth=1, of_keys=True), document.items())
+        return Parameters(tuple(found.values()))
+    return Parameters(tuple(_listed(text, source, document, depth=1).values()))
+
+
+def _load_json(text: str) -> Any:
+    twice = False
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal twice
+        found = dict(pairs)
+        twice = twice or len(found) != len(pairs)
+        return found
+
+    try:
+        document = json.loads(
+            text,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_no_constant,
+            object_pairs_hook=members,
+        )
+    except json.JSONDecodeError as error:
+        raise _PayloadError(error.lineno, f"the JSON is not well-formed: {error.msg}") from None
+    except RecursionError:
+        raise _PayloadError(1, "it is nested too deep") from None
+    except ValueError as error:
+        raise _PayloadError(1, str(error)) from None
+    if twice:
+        _refuse_twice(text)
+    return document
+
+
+def _refuse_twice(text: str) -> None:
+    """Refuse a name that an object has twice, with the line of the second one."""
+    names: list[set[str]] = []
+    for found in _TOKEN.finditer(text):
+        if found[0] in ("{", "["):
+            names.append(set())
+        elif found[0] in ("}", "]"):
+            names.pop()
+        elif found["key"]:
+            name = json.loads(found[0].removesuffix(found["key"]))
+            if name in names[-1]:
+                line = text.count("\n", 0, found.start()) + 1
+                raise _PayloadError(line, f"{name[:80]!r} is there twice")
+            names[-1].add(name)
+
+
+def _is_job(document: Any) -> bool:
+    """Whether it is a job as Alma has it, with or without parameters, and not a plain object of them."""
+    if not isinstance(document, Mapping):
+        return False
+    is_whole = set(document) <= _JOB_MEMBERS and JOB_ID.fullmatch(str(document.get("id", "")))
+    return bool(is_whole) or any(name in document for name in _WRAPPERS)
+
+
+def _of_job(text: str, source: str, document: Mapping[str, Any]) -> Parameters:
+    """Read the parameters of a job, and its id."""
+    lines = dict(zip(document, _lines(text, depth=1, of_keys=True), strict=False))
+    others = [name for name in document if name not in (*_WRAPPERS, "id")]
+    for name in others:
+        if name not in _JOB_MEMBERS:
+            what = f"{name[:80]!r} stands beside the parameters; is it one of them?"
+            raise _PayloadError(lines[name], what)
+    if all(name in document for name in _WRAPPERS):
+        raise _PayloadError(lines["parameter"], "it has parameters twice")
+    job_id = document.get("id", "")
+    if not isinstance(job_id, str) or isinstance(job_id, _Number):
+        raise _PayloadError(lines["id"], "the id of a job is text")
+    listed, depth = document.get("parameter", []), 2
+    if "parameters" in document:
+        listed = document["parameters"]
+        if isinstance(listed, Mapping) and set(listed) == {"parameter"}:
+            listed, depth = listed["parameter"], 3
+    if isinstance(listed, Mapping):
+        # XML of one parameter, made into JSON.
+        listed, depth = [listed], depth - 1
+    found = _listed(text, source, listed, depth=depth, begin=_begin(text))
+    return found.of_job(job_id, lines.get("id", 1), others)
+
+
+def _begin(text: str) -> int:
+    """Find where the parameters of a job begin: other members may have objects in them, too."""
+    keys = (found for found, _line in _tokens(text, depth=1) if found["key"])
+    return next((key.start() for key in keys if json.loads(key[0].removesuffix(key["key"])) in _WRAPPERS), 0)
+
+
+def _listed(text: str, source: str, listed: Any, *, depth: int, begin: int = 0) -> _Collected:
+    """Read a list of names and values; ``depth`` is that of its objects, which come after ``begin``."""
+    if not isinstance(listed, list):
+        raise _PayloadError(1, "the parameters are no list")
+    first, again = (_lines(text, depth=depth, of_keys=False, begin=begin) for _ in range(2))
+    return _collect(source, first, _pairs(listed, again))
+
+
+def _collect(source: str, lines: Iterator[int], pairs: Iterable[tuple[str, Any]]) -> _Collected:
+    found = _Collected(source)
+    for name, raw in pairs:
+        line = next(lines, 1)
+        found.add(name, _value(name, raw, line), line)
+    return found
+
+
+def _pairs(items: list[Any], lines: Iterator[int]) -> Iterator[tuple[str, Any]]:
+    for number, item in enumerate(items, start=1):
+        line = next(lines, 1)
+        if not isinstance(item, Mapping) or set(item) != {"name", "value"}:
+            raise _PayloadError(line, f"parameter {number} of the list is not of a name and a value")
+        # Alma's own form: the name is a code, the value a bare word.
+        name = _bare(item["name"])
+        if not isinstance(name, str) or isinstance(name, _Number):
+            raise _PayloadError(line, f"the name of parameter {number} of the list is no text")
+        yield name, item["value"]
+
+
+def _bare(raw: Any) -> Any:
+    """Take a value out of ``{"value": …, "desc": …}``."""
+    if isinstance(raw, Mapping) and "value" in raw and set(raw) <= {"value", "desc"}:
+        return raw["value"] if isinstance(raw.get("desc", ""), str) else raw
+    return raw
+
+
+def _value(name: str, raw: Any, line: int) -> str:
+    raw = _bare(raw)
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    if isinstance(raw, str):
+        return str(raw)
+    if raw is None:
+        what = f'the value of {name[:80]} is null; write "" or "Null", as Alma\'s wizard does'
+        raise _PayloadError(line, what)
+    raise _PayloadError(line, f"the value of {name[:80]} is neither text nor a number, true or false")
+
+
+def _no_constant(word: str) -> str:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _lines(text: str, *, depth: int, of_keys: bool, begin: int = 0) -> Iterator[int]:
+    """Return the lines of the names, or of the objects, that stand at a depth, in their order."""
+    for found, line in _tokens(text, depth=depth, begin=begin):
+        if found["key"] if of_keys else found[0] == "{":
+            yield line
+
+
+def _tokens(text: str, *, depth: int, begin: int = 0) -> Iterator[tuple[re.Match[str], int]]:
+    """Return the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
+
+    Args:
+        text: the whole of it.
+        depth: 1 is within the outermost.
+        begin: 0, or where a member of the outermost begins.
+    """
+    level, line, at = int(begin > 0), 1, 0
+    for found in _TOKEN.finditer(text, begin):
+        if found[0] in ("}", "]"):
+            level -= 1
+            continue
+        if level == depth:
+            line += text.count("\n", at, found.start())
+            at = found.start()
+            yield found, line
+        if found[0] in ("{", "["):
+            level += 1
+
+
+def _parse_xml(text: str, source: str) -> Parameters:
+    """Parse the XML of Alma's API Information panel: ``<job><parameters><parameter><name>…</name><value>…``.
+
+    A declaration is refused before the parser sees a byte: no entity is ever expanded, nothing is fetched.
+    """
+    declared = _DECLARATION.search(text)
+    if declared:
+        line = text.count("\n", 0, declared.start()) + 1
+        raise _PayloadError(line, "a payload has no DOCTYPE and no declarations")
+    _refuse_crowded(text)
+    body = text.lstrip()
+    above = text.count("\n", 0, len(text) - len(body))
+    reader = _Reader(source)
+    # The text is decoded already: what its prolog says of an encoding must not decide again.
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda tag, _attributes: reader.begin(tag, parser.CurrentLineNumber + above)
+    parser.EndElementHandler = lambda _tag: reader.end()
+    parser.CharacterDataHandler = lambda data: reader.text(data, parser.CurrentLineNumber + above)
+    try:
+        parser.Parse(body.encode(), True)
+    except expat.ExpatError as error:
+        why = expat.ErrorString(error.code)
+        raise _PayloadError(error.lineno + above, f"the XML is not well-formed: {why}") from None
+    finally:
+        # Its handlers hold the reader, and they hold the parser.
+        parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = None
+    job_id, line = reader.job_id
+    return reader.given.of_job(job_id.strip(), line, reader.ignored)
+
+
+def _refuse_crowded(text: str) -> None:
+    """Refuse what would cost the parser more than a payload may: too many elements, or attributes of one."""
+    at, signs = text.find("<"), 0
+    while at >= 0:
+        signs += 1
+        begin = next((sign for sign in _OPAQUE if text.startswith(sign, at)), None)
+        end = text.find(_OPAQUE[begin] if begin else ">", at)
+        # What does not end is for the parser to refuse.
+        end = len(text) if end < 0 else end
+        if signs > _MOST_SIGNS or (begin is None and end - at > _LONGEST_TAG):
+            line = text.count("\n", 0, at) + 1
+            raise _PayloadError(line, "it has too many elements, or an element too many attributes")
+        at = text.find("<", end)
+
+
+class _Reader:
+    """What has been read so far of one payload in XML."""
+
+    def __init__(self, source: str) -> None:
+        self.given = _Collected(source)
+        self.ignored: list[str] = []
+        self.job_id = ("", 0)
+        self._path: list[str] = []
+        self._members: dict[str, str] = {}
+        self._begun = 0
+
+    def begin(self, tag: str, line: int) -> None:
+        tag = tag.rpartition(":")[2]
+        if len(self._path) >= _DEEPEST:
+            raise _PayloadError(line, "its elements are nested too deep")
+        problem = self._problem_with(tag[:40])
+        if problem:
+            raise _PayloadError(line, problem)
+        self._path.append(tag)
+        if self._path == _PARAMETER:
+            self._members, self._begun = {}, line
+        elif self._path[:-1] == _PARAMETER:
+            self._members[tag] = ""
+        elif self._path[:-1] == ["job"] and tag in _JOB_MEMBERS and tag != "id":
+            self.ignored.append(tag)
+
+    def _problem_with(self, tag: str) -> str:
+        """Say why an element cannot stand where it does; empty where it can."""
+        if not self._path:
+            return "" if tag == "job" else f"a payload begins with <job>, not with <{tag}>"
+        if self._path == ["job"]:
+            is_known = tag == "parameters" or tag in _JOB_MEMBERS
+            return "" if is_known else f"<job> has <parameters> in it, not <{tag}>"
+        if self._path == _PARAMETER[:2]:
+            return "" if tag == "parameter" else f"<parameters> has <parameter>s in it, not <{tag}>"
+        if self._path == _PARAMETER:
+            if tag not in ("name", "value"):
+                return f"a parameter has a name and a value, and no {tag!r}"
+            return f"a parameter has one {tag}" if tag in self._members else ""
+        return f"<{tag}> stands within a {self._path[3]}" if self._path[:3] == _PARAMETER else ""
+
+    def text(self, data: str, line: int) -> None:
+        if self._path[:3] == _PARAMETER and len(self._path) == 4:
+            self._members[self._path[3]] += data
+        elif self._path == ["job", "id"]:
+            self.job_id = (self.job_id[0] + data, line)
+        elif (self._path == ["job"] or self._path[:2] == _PARAMETER[:2]) and data.strip():
+            raise _PayloadError(line, "there is text outside of a name and a value")
+
+    def end(self) -> None:
+        if self._path == _PARAMETER:
+            for member in ("name", "value"):
+                if member not in self._members:
+                    raise _PayloadError(self._begun, f"a parameter has no <{member}>")
+            self.given.add(self._members["name"].strip(), self._members["value"], self._begun)
+        self._path.pop()

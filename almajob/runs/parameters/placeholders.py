@@ -21,7 +21,7 @@ _ADVICE = (
 )
 
 
-def expanded(parameters: Parameters, now: datetime, environ: Mapping[str, str]) -> Parameters:
+def expand(parameters: Parameters, now: datetime, environ: Mapping[str, str]) -> Parameters:
     """Fill in what stands in braces in the values; names stay as they are.
 
     What a variable holds is a part of what is meant. The time of the start is not: the same run, asked for

@@ -8,7 +8,7 @@ from typing import Any
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
-from almajob.config.environments import KINDS
+from almajob.config.environments import KINDS, other_kind
 from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused
 from almajob.store.ledger import Ledger
 
@@ -91,8 +91,8 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
     Raises:
         ConfigurationError: it does.
     """
-    found = proof.environment_type.lower()
-    if found in KINDS and found != kind:
+    found = other_kind(proof.environment_type, kind)
+    if found:
         raise ConfigurationError(
             f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",
             reason=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",

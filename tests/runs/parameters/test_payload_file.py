@@ -86,12 +86,12 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
 
 
 def _read(text: str) -> Parameters:
-    return payload_file.parsed(text.encode(), "x.xml")
+    return payload_file.parse(text.encode(), "x.xml")
 
 
 def _refused(raw: bytes) -> str:
     with pytest.raises(Refused) as caught:
-        payload_file.parsed(raw, "x.xml")
+        payload_file.parse(raw, "x.xml")
     assert caught.value.exit_code == 5
     return caught.value.message
 
@@ -190,7 +190,7 @@ def test_these_texts_reach_every_corner() -> None:
     @given(text=damaged(JOBS))
     def collect(text: str) -> None:
         try:
-            found = payload_file.parsed(text.encode(), "x")
+            found = payload_file.parse(text.encode(), "x")
         except Refused as refused:
             counts["refused"] += 1
             said.add(refused.message.partition(": ")[2])
@@ -213,7 +213,7 @@ def test_these_texts_reach_every_corner() -> None:
 
 def _is_value_or_error(raw: bytes) -> None:
     try:
-        found = payload_file.parsed(raw, "x.xml")
+        found = payload_file.parse(raw, "x.xml")
     except Refused as refused:
         assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.message), refused.message
         assert "Nothing was sent." in refused.message
@@ -392,13 +392,13 @@ def test_a_value_that_cannot_be_sent_is_refused(raw: bytes, message: str) -> Non
     """--param note=@x.txt."""
     Path("x.txt").write_bytes(raw)
     with pytest.raises(Refused, match=re.escape(message)):
-        payload_file.value_from("x.txt", "note")
+        payload_file.read_value("x.txt", "note")
 
 
 def test_a_value_is_the_file_without_its_last_line_break() -> None:
     """One of them; those of Windows become those of Unix."""
     Path("x.txt").write_bytes(b"\xef\xbb\xbf a\r\nb\n\n")
-    assert payload_file.value_from("x.txt", "note").value == " a\nb\n"
+    assert payload_file.read_value("x.txt", "note").value == " a\nb\n"
 
 
 # --- what stands above, and what is passed over ---

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from almajob.alma.models import Parameter
 from almajob.errors import Refused
 from almajob.runs.parameters.parameters import Parameters
-from almajob.runs.parameters.placeholders import expanded
+from almajob.runs.parameters.placeholders import expand
 
 NOW = datetime(2026, 11, 22, 5, 15, 30, 250_000, tzinfo=timezone(timedelta(hours=1)))
 ENVIRON = {"SET": "9563", "BRACES": "{date:%Y}", "EMPTY": "", "BAD": "a\x1bb", "STRANGE": "\udcff"}
@@ -22,7 +22,7 @@ def _of(value: str) -> Parameters:
 
 
 def _filled(value: str, now: datetime = NOW) -> str | None:
-    return expanded(_of(value), now, ENVIRON).get("x")
+    return expand(_of(value), now, ENVIRON).get("x")
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_the_time_is_no_part_of_what_makes_a_run_the_same() -> None:
     """What a variable holds is, and so is what is written around the time."""
     later = NOW + timedelta(days=3)
     for written in ("{epoch_ms}", "{date:%Y-%m-%d} of {env:SET}"):
-        one, other = (expanded(_of(written), now, ENVIRON) for now in (NOW, later))
+        one, other = (expand(_of(written), now, ENVIRON) for now in (NOW, later))
         assert one.sent != other.sent
         assert one.fingerprint == other.fingerprint
-    other = expanded(_of("{date:%Y-%m-%d} of {env:SET}"), NOW, {"SET": "1"})
+    other = expand(_of("{date:%Y-%m-%d} of {env:SET}"), NOW, {"SET": "1"})
     assert other.fingerprint != one.fingerprint
-    assert expanded(_of("{env:SET}"), NOW, ENVIRON).fingerprint == _of("9563").fingerprint
+    assert expand(_of("{env:SET}"), NOW, ENVIRON).fingerprint == _of("9563").fingerprint
     # Braces that are meant have no time in them.
-    assert expanded(_of("{{epoch_ms}}"), NOW, ENVIRON).fingerprint == _of("{epoch_ms}").fingerprint
+    assert expand(_of("{{epoch_ms}}"), NOW, ENVIRON).fingerprint == _of("{epoch_ms}").fingerprint
     # Sent as it stands, it is another payload.
-    assert expanded(_of("{date:%Y}"), NOW, ENVIRON).fingerprint != _of("{date:%Y}").fingerprint
+    assert expand(_of("{date:%Y}"), NOW, ENVIRON).fingerprint != _of("{date:%Y}").fingerprint
