@@ -6,7 +6,7 @@ kept in brackets at the end, because Ex Libris Support asks for the tracking id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from almajob.text.redaction import redact
 from almajob.text.sanitize import visible
@@ -60,6 +60,16 @@ class AlmajobError(Exception):
         # Here, before anything is cut: half a key would not be known as one.
         self.message, self.reason, self.hint, self.alma = map(redact, (message, reason, hint, alma))
         super().__init__(self.message)
+
+    def reword(self, *, message: str = "", reason: str = "", hint: str = "") -> Self:
+        """Return the same error with other parts; an empty one stays as it is."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.message = redact(message) or self.message
+        other.reason = redact(reason) or self.reason
+        other.hint = redact(hint) or self.hint
+        other.args = (other.message,)
+        return other
 
     def __str__(self) -> str:
         alma = f"[Alma: {self.alma}]" if self.alma else ""

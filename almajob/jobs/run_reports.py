@@ -60,12 +60,12 @@ def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
 
 @contextmanager
 def _only_imports(message: str) -> Iterator[None]:
-    """Say what Alma does not: it calls the run of another job's no run, or an error in general."""
+    """Add to an error what Alma leaves out: it calls the run of another job no run, or just fails."""
     try:
         yield
     except AlmaRefused as refused:
-        refused.hint = f"Only runs of metadata imports have {message}. {refused.hint}"
-        raise
+        hint = f"Only runs of metadata imports have {message}. {refused.hint}"
+        raise refused.reword(hint=hint) from None
 
 
 def download(alma: Alma, wanted: Download) -> int:

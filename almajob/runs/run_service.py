@@ -19,9 +19,9 @@ from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run import Run
 from almajob.runs.start.start_service import Starts
 from almajob.runs.start_request import StartOptions
-from almajob.runs.wait.follower import Following, about_run, of_job
+from almajob.runs.wait.follower import Follower, name_run, with_job
 from almajob.runs.wait.poller import SPACING
-from almajob.runs.wait.watched_run import Displaying, Followed, WaitOptions, lines
+from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, lines
 from almajob.store.ledger_record import Record
 from almajob.system import clock as clocks
 
@@ -58,7 +58,7 @@ class Runs:
         self._table = table
         self._environment = environment
         self.policy = policy or Policy()
-        self._following = Following(alma, starts, self.described, program or f"almajob --env {environment}")
+        self._follower = Follower(alma, starts, self.described, program or f"almajob --env {environment}")
 
     def start(
         self,
@@ -88,9 +88,9 @@ class Runs:
             AlmajobError: nothing was started; the error has the record, if there is one.
         """
         record = self.starts.start(job, parameters, options or StartOptions(), ask, confirm)
-        started = Followed(record.instance_id)
+        started = WatchedRun(record.instance_id)
         policy = options.policy if options and options.policy else self.policy
-        with self._following.not_lost([started], WaitOptions(), policy):
+        with self._follower.name_unended([started], WaitOptions(), policy):
             return self._seen(record) if look else self._unseen(record)
 
     def follow(
@@ -99,7 +99,7 @@ class Runs:
         options: WaitOptions | None = None,
         *,
         policy: Policy | None = None,
-        display: Displaying = lines,
+        display: OpenDisplay = lines,
     ) -> Run:
         """Follow a run to its end and judge it; as ``follow_all``."""
         return self.follow_all([run], options, policy=policy, display=display)[0]
@@ -110,7 +110,7 @@ class Runs:
         options: WaitOptions | None = None,
         *,
         policy: Policy | None = None,
-        display: Displaying = lines,
+        display: OpenDisplay = lines,
     ) -> list[Run]:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
@@ -123,7 +123,7 @@ class Runs:
         Returns:
             The runs in the same order, as they were seen last, each with its verdict.
         """
-        return self._following.follow(runs, options or WaitOptions(), policy or self.policy, display)
+        return self._follower.follow(runs, options or WaitOptions(), policy or self.policy, display)
 
     def look_at_each(self, instance_ids: Sequence[str], job: str | None = None) -> Iterator[Run]:
         """Read several runs, not faster than a wait does; one that cannot be seen has that as its verdict."""
@@ -155,13 +155,13 @@ class Runs:
             policy: by which they were judged, likewise.
             only_unseen: pass over how they stand, and tell only those that could not be seen.
         """
-        return self._following.overall(
+        return self._follower.overall(
             runs, options or WaitOptions(), policy or self.policy, only_unseen=only_unseen
         )
 
     def judged(self, run: Run, policy: Policy | None = None) -> Run:
         """Judge a run as it stands: one that has not ended has that as its verdict."""
-        return self._following.judged(run, policy or self.policy)
+        return self._follower.judged(run, policy or self.policy)
 
     def process_id(self, text: str) -> str:
         """Return the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
@@ -207,7 +207,7 @@ class Runs:
             LOG.warning("The job was started; its status cannot be seen just now: %s", error.message)
             return self._unseen(record)
         self.starts.learn(record, instance)
-        return replace(self.described(of_job(instance, job)), record=record)
+        return replace(self.described(with_job(instance, job)), record=record)
 
     def _find(self, instance_id: str, job_id: str) -> Instance:
         try:
@@ -215,7 +215,7 @@ class Runs:
         except AlmaRefused as refused:
             # Alma says the same of a run of another job and of no run at all; tell them apart.
             if job_id == ANY_JOB or refused.code != NO_SUCH_INSTANCE:
-                raise about_run(refused, instance_id) from None
+                raise name_run(refused, instance_id) from None
             return self._find(instance_id, ANY_JOB)
 
     def described(self, instance: Instance) -> Run:

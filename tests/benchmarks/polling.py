@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
-from almajob.runs.wait.poller import Wait
-from almajob.runs.wait.watched_run import Followed, WaitOptions
+from almajob.runs.wait.poller import Poller
+from almajob.runs.wait.watched_run import WaitOptions, WatchedRun
 from tests.support.clocks import FastClock
 
 LENGTHS = {"30 min": 1800.0, "8 h": 28_800.0, "24 h": 86_400.0}
@@ -46,12 +46,14 @@ def cost(length: float, *, interval: float | None = None, trials: int = TRIALS) 
         time = FastClock(start=0.0)
         looks = itertools.count()
 
-        def look(run: Followed, _patience: float) -> tuple[Instance, float | None]:
+        def look(run: WatchedRun, _patience: float) -> tuple[Instance, float | None]:
             next(looks)  # noqa: B023  # called before the next trial
             age = time.elapsed()  # noqa: B023
             return Instance(run.instance_id, status=Code("FAILED" if age >= ends else "RUNNING")), age  # noqa: B023
 
-        Wait([Followed("1")], look, WaitOptions(interval=interval), time.clock, chance=dice.random).follow()
+        Poller(
+            [WatchedRun("1")], look, WaitOptions(interval=interval), time.clock, chance=dice.random
+        ).follow()
         calls.append(next(looks))
         delays.append(time.elapsed() - ends)
     return Cost(max(calls), statistics.fmean(delays), max(delays))

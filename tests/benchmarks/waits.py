@@ -19,8 +19,8 @@ from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.job_instances import Instance
-from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
-from almajob.runs.wait.watched_run import Followed, WaitOptions
+from almajob.runs.wait.poller import LOOKS_PER_SECOND, Poller
+from almajob.runs.wait.watched_run import WaitOptions, WatchedRun
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -46,12 +46,12 @@ def _resident() -> int:
 def _follow(base_url: str, run_ids: list[str]) -> dict[str, int]:
     """Follow runs to their ends, as a process of its own does."""
     alma = Alma(Session(base_url, Key("simulator-sandbox-key")))
-    runs = [Followed(run_id) for run_id in run_ids]
+    runs = [WatchedRun(run_id) for run_id in run_ids]
 
-    def look(run: Followed, patience: float) -> tuple[Instance, float | None]:
+    def look(run: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         return alma.look(run.instance_id, patience=patience)[0], None
 
-    Wait(runs, look, WaitOptions(interval=5)).follow()
+    Poller(runs, look, WaitOptions(interval=5)).follow()
     return {"ended": sum(run.has_ended for run in runs), "peak": _peak()}
 
 
@@ -61,7 +61,7 @@ def _soak(base_url: str, run_ids: list[str]) -> dict[str, int]:
     seen: list[tuple[int, int]] = []
     count = 0
 
-    def look(run: Followed, patience: float) -> tuple[Instance, float | None]:
+    def look(run: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         nonlocal count
         count += 1
         if count in (100, LOOKS):
@@ -69,7 +69,7 @@ def _soak(base_url: str, run_ids: list[str]) -> dict[str, int]:
         return alma.look(run.instance_id, patience=patience)[0], None
 
     options = WaitOptions(interval=1, timeout=LOOKS - 1)
-    Wait([Followed(run_ids[0])], look, options, FastClock(0.0).clock).follow()
+    Poller([WatchedRun(run_ids[0])], look, options, FastClock(0.0).clock).follow()
     (files, before), (files_then, then) = seen
     return {"looks": count, "files": files_then - files, "growth": then - before}
 

@@ -134,7 +134,7 @@ def test_an_interrupted_wait_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("almajob.runs.wait.poller.Wait.follow", interrupted)
+    monkeypatch.setattr("almajob.runs.wait.poller.Poller.follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.follow(run)
     assert "The job goes on in Alma. Resume: almajob --env lab wait --id 77" in caplog.text

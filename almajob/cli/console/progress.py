@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from almajob.alma.status_codes import Meaning, meaning
 from almajob.cli.console import log_setup
-from almajob.errors import CallsUsedUp
-from almajob.runs.wait.watched_run import Display, Followed, Lines
+from almajob.runs.wait.watched_run import USED_UP, Display, Lines, WatchedRun
 from almajob.system.signals import held
 from almajob.text import time_format
 from almajob.text.sanitize import visible
@@ -69,11 +68,11 @@ class Bars:
         self._live = self._new()
         self._is_gone = False
 
-    def changed(self, run: Followed, text: str) -> None:
+    def changed(self, run: WatchedRun, text: str) -> None:
         """Tell an end, or that a run is given up; the rest is seen in its line."""
         LOG.log(logging.DEBUG if run.over is None else logging.INFO, "%s", text)
 
-    def draw(self, runs: Sequence[Followed], now: float) -> None:
+    def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
         """Draw the runs that go on, as many as there is room for; nothing on a terminal that is stuck."""
         if self._is_stuck():
             return
@@ -135,7 +134,7 @@ class Bars:
                 self._attempt(self._live.start)
 
 
-def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> RenderableType:
+def _table(runs: Sequence[WatchedRun], left_out: int, now: float, width: int) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -153,38 +152,38 @@ def _table(runs: Sequence[Followed], left_out: int, now: float, width: int) -> R
     return Group(table, Text(f"and {left_out} more")) if left_out > 0 else table
 
 
-def _id(run: Followed, _now: float) -> RenderableType:
+def _id(run: WatchedRun, _now: float) -> RenderableType:
     return run.instance_id
 
 
-def _status(run: Followed, _now: float) -> RenderableType:
+def _status(run: WatchedRun, _now: float) -> RenderableType:
     return visible(run.instance.status.value if run.instance else "") or "not seen yet"
 
 
-def _bar(run: Followed, _now: float) -> RenderableType:
+def _bar(run: WatchedRun, _now: float) -> RenderableType:
     from rich.progress_bar import ProgressBar
 
     return ProgressBar(total=100, completed=progress(run) or 0, width=_BAR_WIDTH)
 
 
-def _per_cent(run: Followed, _now: float) -> RenderableType:
+def _per_cent(run: WatchedRun, _now: float) -> RenderableType:
     done = progress(run)
     return "" if done is None else f"{done:3.0f} %"
 
 
-def _elapsed(run: Followed, now: float) -> RenderableType:
+def _elapsed(run: WatchedRun, now: float) -> RenderableType:
     return time_format.length(math.floor(run.age + max(now - run.answered, 0.0)))
 
 
-def _next(run: Followed, now: float) -> RenderableType:
+def _next(run: WatchedRun, now: float) -> RenderableType:
     return next_look(run, now)
 
 
-def _job(run: Followed, _now: float) -> RenderableType:
+def _job(run: WatchedRun, _now: float) -> RenderableType:
     return visible(run.instance.job.name if run.instance and run.instance.job else "")
 
 
-def progress(run: Followed) -> float | None:
+def progress(run: WatchedRun) -> float | None:
     """Return the progress in per cent where it can be believed: of a run that is running, from 0 to 100.
 
     Alma's stays 0 where a run fails, and 101.3 has been seen.
@@ -195,10 +194,10 @@ def progress(run: Followed) -> float | None:
     return run.instance.progress if is_running and 0 <= run.instance.progress <= 100 else None
 
 
-def next_look(run: Followed, now: float) -> str:
+def next_look(run: WatchedRun, now: float) -> str:
     """Say when a run is looked at next, and why it was not seen."""
     rest = run.due - now
     when = f"next look in {time_format.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
-    if run.error is not None and run.error.exit_code == CallsUsedUp.exit_code:
+    if isinstance(run.error, USED_UP):
         return "Alma's calls for today are used up"
     return f"cannot be seen, {when}" if run.failures else when

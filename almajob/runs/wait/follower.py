@@ -17,10 +17,8 @@ from almajob.errors import (
     AlmaError,
     AlmajobError,
     AlmaRefused,
-    CallsUsedUp,
     JobEndedBadly,
     KeyRefused,
-    QuotaUsedUp,
     Refused,
     StillRunning,
     Unreachable,
@@ -29,8 +27,8 @@ from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import goes_on
 from almajob.runs.run import Run, several
 from almajob.runs.start.start_service import Starts
-from almajob.runs.wait.poller import Wait
-from almajob.runs.wait.watched_run import Displaying, Followed, Over, WaitOptions
+from almajob.runs.wait.poller import Poller
+from almajob.runs.wait.watched_run import USED_UP, OpenDisplay, Over, WaitOptions, WatchedRun
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
 from almajob.system.signals import held
@@ -40,7 +38,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
+class Follower:
     """Follows the runs of one environment.
 
     Args:
@@ -56,7 +54,7 @@ class Following:
     program: str
 
     def follow(
-        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: Displaying
+        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: OpenDisplay
     ) -> list[Run]:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
@@ -70,8 +68,8 @@ class Following:
         Returns:
             The runs in the same order, as they are seen now, with their verdicts.
         """
-        followed = [Followed(run.instance.id) for run in runs]
-        with self.not_lost(followed, options, policy):
+        followed = [WatchedRun(run.instance.id) for run in runs]
+        with self.name_unended(followed, options, policy):
             known = self.starts.known([run.instance.id for run in runs])
             records = [run.record or known.records.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
@@ -79,7 +77,7 @@ class Following:
                 item.earlier = known.durations.get(item.job_id, ())
             with display() as shown:
                 alma = self.alma()
-                Wait(
+                Poller(
                     followed,
                     _look(alma),
                     options,
@@ -90,7 +88,9 @@ class Following:
             return [self._as_seen_last(run, item, record, options, policy) for run, item, record in over]
 
     @contextmanager
-    def not_lost(self, followed: Sequence[Followed], options: WaitOptions, policy: Policy) -> Iterator[None]:
+    def name_unended(
+        self, followed: Sequence[WatchedRun], options: WaitOptions, policy: Policy
+    ) -> Iterator[None]:
         """Name the runs that go on, whatever ends the work on them: Ctrl-C, SIGTERM, a bug."""
         try:
             yield
@@ -135,11 +135,11 @@ class Following:
         return several(runs, errors, self._resume(going_on, options, policy) if going_on else "")
 
     def _as_seen_last(
-        self, run: Run, item: Followed, record: Record | None, options: WaitOptions, policy: Policy
+        self, run: Run, item: WatchedRun, record: Record | None, options: WaitOptions, policy: Policy
     ) -> Run:
         """Return a run as it was seen last, with its verdict."""
         job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
-        instance = of_job(item.instance or run.instance, job)
+        instance = with_job(item.instance or run.instance, job)
         found = replace(self.described(instance), record=run.record)
         if run.record is not None and item.instance is not None:
             self.starts.learn(run.record, item.instance)
@@ -152,11 +152,11 @@ class Following:
             LOG.warning("%s", found.remark)
         return found
 
-    def _not_ended(self, item: Followed, options: WaitOptions, policy: Policy) -> AlmajobError:
-        """Say why a run was not followed to its end."""
+    def _not_ended(self, item: WatchedRun, options: WaitOptions, policy: Policy) -> AlmajobError:
+        """Return why a run was not followed to its end."""
         last = item.error
         if item.over is Over.REFUSED and last is not None:
-            return about_run(last, item.instance_id)
+            return name_run(last, item.instance_id)
         name, resume = f"Run {item.instance_id}", self._resume([item.instance_id], options, policy)
         why = f"The last look failed: {last.message}" if last else ""
         alma = last.alma if last else ""
@@ -166,8 +166,8 @@ class Following:
             what = f"{name} was not looked at within {time_format.length(how_long)}."
             return StillRunning(what, hint=resume)
         if item.instance is None and not item.is_ours:
-            if isinstance(last, (KeyRefused, QuotaUsedUp, CallsUsedUp)):
-                return about_run(last, item.instance_id)
+            if isinstance(last, (KeyRefused, *USED_UP)):
+                return name_run(last, item.instance_id)
             what = f"{name} could not be seen for {time_format.length(how_long)}."
             return Unreachable(what, reason=why, hint=resume, alma=alma)
         cure = f"{goes_on()} {resume}"
@@ -181,8 +181,8 @@ class Following:
         return StillRunning(what, reason=why, hint=cure, alma=alma)
 
 
-def _look(alma: Alma) -> Callable[[Followed, float], tuple[Instance, float | None]]:
-    def look(item: Followed, patience: float) -> tuple[Instance, float | None]:
+def _look(alma: Alma) -> Callable[[WatchedRun, float], tuple[Instance, float | None]]:
+    def look(item: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         with for_run(item.run_key):
             instance, reading = alma.look(item.instance_id, item.job_id, patience=patience)
         submitted = instance.submit_time
@@ -194,8 +194,8 @@ def _look(alma: Alma) -> Callable[[Followed, float], tuple[Instance, float | Non
     return look
 
 
-def _prepare(item: Followed, run: Run, record: Record | None) -> None:
-    """Tell what is known of a run before it is looked at."""
+def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:
+    """Fill in what is known of a run before it is looked at."""
     job = run.instance.job
     item.job_id = job.id if job and job.id else record.job_id if record else ANY_JOB
     item.is_ours = run.record is not None
@@ -209,16 +209,16 @@ def _prepare(item: Followed, run: Run, record: Record | None) -> None:
         item.started = item.age = max(clocks.system().now() - sent, 0.0)
 
 
-def about_run(error: AlmajobError, instance_id: str) -> AlmajobError:
-    """Let an error of Alma's say which run it is about."""
+def name_run(error: AlmajobError, instance_id: str) -> AlmajobError:
+    """Return an error of Alma's that says which run it is about."""
     if isinstance(error, AlmaRefused) and error.code == NO_SUCH_INSTANCE:
-        error.message = f"Alma knows no run {instance_id}."
-    elif isinstance(error, AlmaError) and instance_id not in error.message:
-        error.message = f"Run {instance_id}: {error.message}"
+        return error.reword(message=f"Alma knows no run {instance_id}.")
+    if isinstance(error, AlmaError) and instance_id not in error.message:
+        return error.reword(message=f"Run {instance_id}: {error.message}")
     return error
 
 
-def of_job(instance: Instance, job: Job | None) -> Instance:
-    """Keep in mind of which job a run is, where Alma's answer leaves it out."""
+def with_job(instance: Instance, job: Job | None) -> Instance:
+    """Return an instance with its job, where Alma's answer leaves that out."""
     known = instance.job is not None and instance.job.id
     return instance if known or job is None else replace(instance, job=job)

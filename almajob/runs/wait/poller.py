@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
 from almajob.alma.job_instances import Instance
-from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, CallsUsedUp, NotAlma, Unreachable
+from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, NotAlma, Unreachable
 from almajob.runs.wait import poll_interval
-from almajob.runs.wait.watched_run import Display, Followed, Lines, Over, WaitOptions
+from almajob.runs.wait.watched_run import USED_UP, Display, Lines, Over, WaitOptions, WatchedRun
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from almajob.system.deadline import SLICE
@@ -34,14 +34,14 @@ _PATIENCE = 30.0
 _GRACE = 5.0
 
 
-Look = Callable[[Followed, float], tuple[Instance, float | None]]
-"""Looks at a run, within so many seconds; gives it and its age, None where that cannot be told."""
-_Answer = tuple[Followed, "tuple[Instance, float | None] | Exception"]
+Look = Callable[[WatchedRun, float], tuple[Instance, float | None]]
+"""Looks at a run, within so many seconds; returns it and its age, None where that is not known."""
+_Answer = tuple[WatchedRun, "tuple[Instance, float | None] | Exception"]
 
 
 @dataclass(slots=True)
-class Wait:
-    """One wait for several runs.
+class Poller:
+    """Looks at several runs until they have ended.
 
     Args:
         runs: to be followed; what becomes of them is written into them.
@@ -53,7 +53,7 @@ class Wait:
         is_thrifty: whether few calls are left for the day.
     """
 
-    runs: Sequence[Followed]
+    runs: Sequence[WatchedRun]
     look: Look
     options: WaitOptions = field(default_factory=WaitOptions)
     clock: Clock = field(default_factory=clocks.system)
@@ -63,7 +63,7 @@ class Wait:
     _begun: float = field(init=False, default=0.0)
     _answers: queue.SimpleQueue[_Answer] = field(init=False, default_factory=queue.SimpleQueue)
     _under_way: int = field(init=False, default=0)
-    _schedule: list[tuple[float, int, Followed]] = field(init=False, default_factory=list)
+    _schedule: list[tuple[float, int, WatchedRun]] = field(init=False, default_factory=list)
     _order: Iterator[int] = field(init=False, default_factory=itertools.count)
 
     def follow(self) -> None:
@@ -95,12 +95,12 @@ class Wait:
                 self._take(*answer)
 
     def _next_due(self, next_call: float) -> float | None:
-        """Say when the next look may begin; None where that depends on one that is under way."""
+        """Return when the next look may begin; None where that depends on one that is under way."""
         if not self._schedule or self._under_way >= AT_ONCE:
             return None
         return max(self._schedule[0][0], next_call)
 
-    def _look_at(self, run: Followed) -> None:
+    def _look_at(self, run: WatchedRun) -> None:
         """Look at a run in a thread of its own: one that hangs does not keep the others waiting."""
         patience = min(_PATIENCE, self._ends + _GRACE - self.clock.elapsed())
 
@@ -118,7 +118,7 @@ class Wait:
             self._answers.put((run, error))
 
     def _drop_the_rest(self) -> None:
-        """Return up those that there is no time to look at again."""
+        """Stop looking at the runs for which there is no time."""
         for _due, _order, run in self._schedule:
             run.over = Over.OUT_OF_TIME
         self._schedule.clear()
@@ -135,8 +135,8 @@ class Wait:
         except queue.Empty:
             return None
 
-    def _take(self, run: Followed, answer: tuple[Instance, float | None] | Exception) -> None:
-        """Take what a look gave, and plan the next one."""
+    def _take(self, run: WatchedRun, answer: tuple[Instance, float | None] | Exception) -> None:
+        """Note what a look found, and plan the next one."""
         now = self.clock.elapsed()
         if isinstance(answer, Exception):
             self._failed(run, answer, now)
@@ -150,7 +150,7 @@ class Wait:
         if run.over is None:
             self._plan(run, now + self._pause(run))
 
-    def _seen(self, run: Followed, instance: Instance, age: float | None, now: float) -> None:
+    def _seen(self, run: WatchedRun, instance: Instance, age: float | None, now: float) -> None:
         before = None if run.instance is None else run.instance.status.value
         recovered, run.failures, run.error = run.failures, 0, None
         run.instance, run.answered = instance, now
@@ -162,7 +162,7 @@ class Wait:
         elif recovered:
             self.display.changed(run, f"{_stands(run)}; it can be seen again")
 
-    def _failed(self, run: Followed, failure: Exception, now: float) -> None:
+    def _failed(self, run: WatchedRun, failure: Exception, now: float) -> None:
         if not isinstance(failure, AlmajobError):
             # A bug of ours; the wait goes on, as the job does.
             LOG.debug("A look failed.", exc_info=failure)
@@ -171,33 +171,33 @@ class Wait:
         run.error = failure
         is_hidden = self._is_hidden(run, failure, now)
         # Nor is a day whose calls are used up an outage: it ends, and nobody is asked meanwhile.
-        if run.failures == 1 or is_hidden or failure.exit_code == CallsUsedUp.exit_code:
+        if run.failures == 1 or is_hidden or isinstance(failure, USED_UP):
             run.failing_since = now
         run.over = None if is_hidden else self._given_up(run, failure, now)
         if run.over is not None:
             if len(self.runs) > 1:
                 self.display.changed(run, f"Run {run.instance_id} is given up: {failure.message}")
         elif run.failures == 1:
-            until = failure.hint.partition("\n")[0] if failure.exit_code == CallsUsedUp.exit_code else ""
+            until = failure.hint.partition("\n")[0] if isinstance(failure, USED_UP) else ""
             what = f"Run {run.instance_id} cannot be seen just now: {failure.message} {until}"
             self.display.changed(run, what.rstrip())
 
-    def _given_up(self, run: Followed, failure: AlmajobError, now: float) -> Over | None:
+    def _given_up(self, run: WatchedRun, failure: AlmajobError, now: float) -> Over | None:
         if run.failures > 1 and now - run.failing_since >= self.options.outage:
             return Over.OUTAGE
         was_there = run.instance is not None or run.is_ours
-        if failure.exit_code == CallsUsedUp.exit_code and run.run_key:
+        if isinstance(failure, USED_UP) and run.run_key:
             # The ledger knows it, and a day ends.
             was_there = True
         return None if was_there or _may_pass(failure) else Over.REFUSED
 
-    def _is_hidden(self, run: Followed, failure: AlmajobError, now: float) -> bool:
+    def _is_hidden(self, run: WatchedRun, failure: AlmajobError, now: float) -> bool:
         """Whether a run is only not visible yet, as it was started within the last minute."""
         if run.started is None or not isinstance(failure, AlmaRefused) or failure.code != NO_SUCH_INSTANCE:
             return False
         return run.instance is None and run.started + now - self._begun < NOT_VISIBLE_YET
 
-    def _pause(self, run: Followed) -> float:
+    def _pause(self, run: WatchedRun) -> float:
         if run.failures:
             return poll_interval.retry_pause(run.failures, self.chance)
         if self.options.interval is not None:
@@ -205,7 +205,7 @@ class Wait:
         usual = poll_interval.pause(run.age, self.chance, run.earlier)
         return poll_interval.thrifty(usual) if self.is_thrifty() else usual
 
-    def _plan(self, run: Followed, due: float) -> None:
+    def _plan(self, run: WatchedRun, due: float) -> None:
         """Put a run on the schedule; the last look is at the time limit itself."""
         run.due = min(due, self._ends)
         heapq.heappush(self._schedule, (run.due, next(self._order), run))
@@ -215,7 +215,7 @@ class Wait:
         return float("inf") if self.options.timeout is None else self._begun + self.options.timeout
 
 
-def _stands(run: Followed) -> str:
+def _stands(run: WatchedRun) -> str:
     status = run.instance.status.value if run.instance else ""
     return f"Run {run.instance_id}: {status or 'no status yet'}"
 

@@ -11,12 +11,14 @@ from typing import Protocol
 
 from almajob.alma.client import ANY_JOB
 from almajob.alma.job_instances import Instance
-from almajob.errors import AlmajobError
+from almajob.errors import AlmajobError, CallsUsedUp, QuotaUsedUp
 
 LOG = logging.getLogger(__name__)
 
 OUTAGE = 3600.0
 """How long looks may fail, one after the other, before almajob stops looking, in seconds."""
+USED_UP = (CallsUsedUp, QuotaUsedUp)
+"""The errors of a day whose calls are used up, by what is known here and by Alma's word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Over(enum.Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Followed:
+class WatchedRun:
     """One run that is followed, and what is known of it so far.
 
     Attributes:
@@ -96,10 +98,10 @@ class Display(Protocol):
     tick: float
     """Seconds after which it wants to be drawn anew."""
 
-    def changed(self, run: Followed, text: str) -> None:
-        """Tell that something became of a run."""
+    def changed(self, run: WatchedRun, text: str) -> None:
+        """Show that a run has changed."""
 
-    def draw(self, runs: Sequence[Followed], now: float) -> None:
+    def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
         """Draw all runs as they stand; ``now`` is the clock's elapsed seconds."""
 
 
@@ -108,14 +110,14 @@ class Lines:
 
     tick = float("inf")
 
-    def changed(self, run: Followed, text: str) -> None:
+    def changed(self, run: WatchedRun, text: str) -> None:
         LOG.info("%s", text)
 
-    def draw(self, runs: Sequence[Followed], now: float) -> None:
+    def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
         """Draw nothing."""
 
 
-Displaying = Callable[[], AbstractContextManager[Display]]
+OpenDisplay = Callable[[], AbstractContextManager[Display]]
 """Opens a display, and takes it away again."""
 
 

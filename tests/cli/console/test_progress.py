@@ -19,7 +19,7 @@ from rich.console import Console
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
 from almajob.cli.console import progress as live
-from almajob.runs.wait.watched_run import Followed, Lines
+from almajob.runs.wait.watched_run import Lines, WatchedRun
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -157,9 +157,9 @@ def test_without_rich_a_terminal_gets_the_lines(monkeypatch: pytest.MonkeyPatch)
         assert isinstance(shown, Lines)
 
 
-def _followed(status: str, progress: float | None, **more: Any) -> Followed:
+def _followed(status: str, progress: float | None, **more: Any) -> WatchedRun:
     instance = Instance("77", status=Code(status), progress=progress, job=Job("S1", "A\x1b[2Jjob [red]x"))
-    return Followed("77", instance=instance, **more)
+    return WatchedRun("77", instance=instance, **more)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_progress_is_shown_where_it_can_be_believed(
     assert text.count("━") == int((shown or 0) / 10)
 
 
-def _rendered(run: Followed) -> str:
+def _rendered(run: WatchedRun) -> str:
     file = io.StringIO()
     console = Console(file=file, width=120, markup=False, force_terminal=True, color_system=None)
     console.print(live._table([run], 0, 3.0, 110))

@@ -14,8 +14,8 @@ import pytest
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, KeyRefused, QuotaUsedUp, Unreachable
-from almajob.runs.wait.poller import LOOKS_PER_SECOND, Wait
-from almajob.runs.wait.watched_run import OUTAGE, Followed, Over, WaitOptions
+from almajob.runs.wait.poller import LOOKS_PER_SECOND, Poller
+from almajob.runs.wait.watched_run import OUTAGE, Over, WaitOptions, WatchedRun
 from almajob.system.clock import Clock
 from tests.benchmarks.polling import cost
 from tests.support.clocks import FastClock
@@ -53,7 +53,7 @@ class Script:
         self.last = answers[-1]
         self.looks: list[float] = []
 
-    def __call__(self, run: Followed, patience: float) -> tuple[Instance, float | None]:
+    def __call__(self, run: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         assert patience >= 1
         self.looks.append(self.time.elapsed() - self.begun)
         found = next(self.answers, self.last)
@@ -63,11 +63,11 @@ class Script:
 
 
 def _follow(
-    time: FastClock, *answers: Answer, run: Followed | None = None, options: WaitOptions | None = None
-) -> tuple[Followed, Script]:
+    time: FastClock, *answers: Answer, run: WatchedRun | None = None, options: WaitOptions | None = None
+) -> tuple[WatchedRun, Script]:
     script = Script(time, *answers)
-    run = run or Followed("77")
-    Wait([run], script, options or WaitOptions(), time.clock, chance=lambda: 0.5).follow()
+    run = run or WatchedRun("77")
+    Poller([run], script, options or WaitOptions(), time.clock, chance=lambda: 0.5).follow()
     return run, script
 
 
@@ -96,12 +96,12 @@ def test_a_clock_of_almas_that_is_wrong_costs_no_calls(time: FastClock, told: fl
     """The run is at least as old as the wait."""
     looks = 0
 
-    def look(_run: Followed, _patience: float) -> tuple[Instance, float | None]:
+    def look(_run: WatchedRun, _patience: float) -> tuple[Instance, float | None]:
         nonlocal looks
         looks += 1
         return _seen("FAILED" if time.elapsed() > 87_400 else "RUNNING"), told
 
-    Wait([Followed("77")], look, WaitOptions(), time.clock).follow()
+    Poller([WatchedRun("77")], look, WaitOptions(), time.clock).follow()
     assert looks < 340
 
 
@@ -131,7 +131,7 @@ def test_how_a_run_stands_is_told_where_it_was_seen_before(
     time: FastClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And the first look waits."""
-    run = Followed("77", instance=_seen("QUEUED"))
+    run = WatchedRun("77", instance=_seen("QUEUED"))
     with caplog.at_level("INFO", "almajob"):
         _, script = _follow(time, _seen("COMPLETED_SUCCESS"), run=run)
     assert caplog.messages == ["Run 77: QUEUED", "Run 77: COMPLETED_SUCCESS"]
@@ -140,7 +140,7 @@ def test_how_a_run_stands_is_told_where_it_was_seen_before(
 
 def test_a_run_that_has_ended_before_is_not_looked_at(time: FastClock) -> None:
     """As one that was adopted under its run key."""
-    run, script = _follow(time, NO_ANSWER, run=Followed("77", instance=_seen("FAILED")))
+    run, script = _follow(time, NO_ANSWER, run=WatchedRun("77", instance=_seen("FAILED")))
     assert (run.over, script.looks) == (Over.ENDED, [])
 
 
@@ -214,15 +214,15 @@ def test_a_run_that_was_never_seen_is_given_up_at_once(time: FastClock, failure:
 
 def test_a_run_that_was_started_here_is_there(time: FastClock) -> None:
     """Whatever Alma says."""
-    run, _ = _follow(time, *[HIDDEN] * 5, _seen("FAILED"), run=Followed("77", is_ours=True))
+    run, _ = _follow(time, *[HIDDEN] * 5, _seen("FAILED"), run=WatchedRun("77", is_ours=True))
     assert run.over is Over.ENDED
 
 
 def test_a_run_may_be_hidden_in_its_first_minute(time: FastClock) -> None:
     """And no longer, where the ledger knows of its start and nobody has seen it."""
-    run, script = _follow(time, HIDDEN, HIDDEN, _seen("FAILED"), run=Followed("77", started=30.0))
+    run, script = _follow(time, HIDDEN, HIDDEN, _seen("FAILED"), run=WatchedRun("77", started=30.0))
     assert (run.over, script.looks) == (Over.ENDED, [0, 5, 15])
-    run, script = _follow(time, HIDDEN, run=Followed("77", started=30.0))
+    run, script = _follow(time, HIDDEN, run=WatchedRun("77", started=30.0))
     assert (run.over, script.looks) == (Over.REFUSED, [0, 5, 15, 35])
 
 
@@ -247,7 +247,7 @@ def test_one_look_that_hangs_does_not_keep_the_others_waiting() -> None:
     hangs = threading.Event()
     ended: list[str] = []
 
-    def look(run: Followed, patience: float) -> tuple[Instance, float | None]:
+    def look(run: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         if run.instance_id == "1":
             assert hangs.wait(20)
         ended.append(run.instance_id)
@@ -255,8 +255,8 @@ def test_one_look_that_hangs_does_not_keep_the_others_waiting() -> None:
             hangs.set()
         return Instance(run.instance_id, status=Code("FAILED")), None
 
-    runs = [Followed(str(number)) for number in range(1, 5)]
-    Wait(runs, look, clock=Clock()).follow()
+    runs = [WatchedRun(str(number)) for number in range(1, 5)]
+    Poller(runs, look, clock=Clock()).follow()
     assert sorted(ended[:3]) == ["2", "3", "4"]
     assert all(run.over is Over.ENDED for run in runs)
 
@@ -271,7 +271,7 @@ class Crowd:
         self.moments: list[float] = []
         self.lock = threading.Lock()
 
-    def __call__(self, run: Followed, patience: float) -> tuple[Instance, float | None]:
+    def __call__(self, run: WatchedRun, patience: float) -> tuple[Instance, float | None]:
         with self.lock:
             age = self.time.elapsed() - self.begun
             self.moments.append(age)
@@ -292,8 +292,8 @@ class Crowd:
 def test_three_hundred_runs_share_one_rate(time: FastClock) -> None:
     """Never more looks within a second than the limit; all ends are seen."""
     crowd = Crowd(time, [number * 7.0 for number in range(300)])
-    runs = [Followed(str(number)) for number in range(300)]
-    Wait(runs, crowd, WaitOptions(), time.clock).follow()
+    runs = [WatchedRun(str(number)) for number in range(300)]
+    Poller(runs, crowd, WaitOptions(), time.clock).follow()
     assert all(run.over is Over.ENDED for run in runs)
     assert 1 < crowd.busiest_second() <= LOOKS_PER_SECOND
 
@@ -301,8 +301,8 @@ def test_three_hundred_runs_share_one_rate(time: FastClock) -> None:
 def test_a_time_limit_holds_for_a_crowd_too(time: FastClock) -> None:
     """What cannot be looked at any more within some seconds is given up as it was seen last."""
     crowd = Crowd(time, [1e9] * 300)
-    runs = [Followed(str(number)) for number in range(300)]
-    Wait(runs, crowd, WaitOptions(timeout=120), time.clock).follow()
+    runs = [WatchedRun(str(number)) for number in range(300)]
+    Poller(runs, crowd, WaitOptions(timeout=120), time.clock).follow()
     assert all(run.over is Over.OUT_OF_TIME for run in runs)
     assert max(crowd.moments) < 120 + 6
     assert time.elapsed() - crowd.begun < 120 + 6
@@ -339,13 +339,13 @@ def test_the_display_is_asked_to_draw_while_nothing_happens(time: FastClock) -> 
     class Clockwork:
         tick = 1.0
 
-        def changed(self, run: Followed, text: str) -> None:
+        def changed(self, run: WatchedRun, text: str) -> None:
             pass
 
-        def draw(self, runs: Sequence[Followed], now: float) -> None:
+        def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
             drawn.append(now - 1000.0)
 
-    run = Followed("77")
+    run = WatchedRun("77")
     script = Script(time, _seen("RUNNING"), _seen("FAILED"))
-    Wait([run], script, WaitOptions(interval=10), time.clock, Clockwork()).follow()
+    Poller([run], script, WaitOptions(interval=10), time.clock, Clockwork()).follow()
     assert {float(second) for second in range(11)} <= set(drawn)
