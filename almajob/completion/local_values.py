@@ -1,6 +1,6 @@
 """What can be named on this machine: environments, saved runs, jobs, runs; looked up without loading much.
 
-A completion has to be there before the key is released, so the ini is only skimmed, and the store's
+A completion has to be there before the key is released, so nothing of an ini is checked, and the store's
 databases are only read, by SQLite itself. Whatever is wrong with one of them, there is nothing to complete.
 """
 
@@ -10,6 +10,8 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 
+from almajob.config import paths
+from almajob.config.ini_parser import TOP, find_half_line, parse_sections
 from almajob.store import quick_read
 
 # typing itself takes a tenth of the time that a completion may take.
@@ -27,7 +29,7 @@ _BUILT_IN = "demo"
 
 
 class Places:
-    """Where things are, as far as completions need to know; ``config.places`` and ``config.ini`` decide.
+    """Where things are, as far as completions need to know; ``config.settings`` decides.
 
     Attributes:
         environments: names, the built-in one last.
@@ -35,55 +37,36 @@ class Places:
     """
 
     def __init__(self, environ: Mapping[str, str], ini_file: str = "", cache_dir: str = "") -> None:
-        path = _ini(environ, ini_file)
-        ini = _skimmed(path)
+        path = _find_ini(environ, ini_file)
+        ini = _read_ini(path)
         general = ini.get("almajob", {})
-        top = ini.pop("", {})
+        top = ini.pop(TOP, {})
         flat = [name for name in ("sandbox", "production") if f"api_key_{name}" in top]
         sections = [name for name in ini if ":" not in name and name != "almajob"]
         self.environments = [*dict.fromkeys([*flat, *sections]), _BUILT_IN]
         self._headings = list(ini)
-        self._config = os.path.dirname(path) if path else _config(environ)
+        self._config = os.path.dirname(path) if path else paths.find_directory("config", environ)
         self.env = environ.get("ALMAJOB_ENV", "") or general.get("env", "")
         named = cache_dir or environ.get("ALMAJOB_CACHE_DIR", "") or general.get("cache_dir", "")
-        self.cache = os.path.expanduser(named) or _home(environ, "XDG_CACHE_HOME", ".cache")
+        self.cache = os.path.expanduser(named) or paths.find_directory("cache", environ)
         state = environ.get("ALMAJOB_STATE_DIR", "")
-        self.state = os.path.expanduser(state) or _home(environ, "XDG_STATE_HOME", ".local/state")
+        self.state = os.path.expanduser(state) or paths.find_directory("state", environ)
 
     @property
     def saved(self) -> list[str]:
         """Names of saved runs, from the ini and from the files in ``runs.d`` beside it."""
         directory = os.path.join(self._config, "runs.d")
-        of_files = [heading for file in _inis(directory) for heading in _skimmed(file)]
+        of_files = [heading for file in _inis(directory) for heading in _read_ini(file)]
         found = [name for name in [*self._headings, *of_files] if name.startswith("run:")]
         return [name.partition(":")[2].strip() for name in found]
 
 
-def _home(environ: Mapping[str, str], variable: str, below: str) -> str:
-    named = environ.get(variable, "")
-    base = named if named.startswith("/") else os.path.join(os.path.expanduser("~"), below)
-    return os.path.join(base, "almajob")
-
-
-def _ini(environ: Mapping[str, str], named: str) -> str:
+def _find_ini(environ: Mapping[str, str], named: str) -> str:
     named = named or environ.get("ALMAJOB_INI", "")
     if named:
         return os.path.expanduser(named)
-    usual = ("almajob.ini", os.path.join(_config(environ), "almajob.ini"), "/etc/almajob/almajob.ini")
-    found = list(filter(os.path.exists, usual))
-    # Saved runs are beside the user's own, and not beside a link to it.
-    return next((path for path in found if not _is_among(path, found[found.index(path) + 1 :])), "")
-
-
-def _is_among(path: str, others: list[str]) -> bool:
-    try:
-        return any(os.path.samefile(path, other) for other in others)
-    except OSError:
-        return False
-
-
-def _config(environ: Mapping[str, str]) -> str:
-    return _home(environ, "XDG_CONFIG_HOME", ".config")
+    own = paths.own_inis(environ)
+    return next(filter(os.path.exists, (*paths.inis_here(own), *own)), "")
 
 
 def _inis(directory: str) -> list[str]:
@@ -94,8 +77,8 @@ def _inis(directory: str) -> list[str]:
     return [os.path.join(directory, name) for name in names if name.endswith(".ini")]
 
 
-def _skimmed(path: str) -> dict[str, dict[str, str]]:
-    """Read headings and simple settings; what stands before any heading is under the empty one."""
+def _read_ini(path: str) -> dict[str, dict[str, str]]:
+    """Read sections and settings, as far as they can be read."""
     try:
         # A pipe would keep us waiting.
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -104,21 +87,12 @@ def _skimmed(path: str) -> dict[str, dict[str, str]]:
             text = file.read(_INI_SIZE)
     except OSError:
         return {}
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    if any(line.splitlines() not in ([], [line]) for line in lines):
-        # almajob refuses it, for it has lines within lines.
-        return {}
-    sections: dict[str, dict[str, str]] = {}
-    heading = ""
-    for line in map(str.strip, lines):
-        if line.startswith("[") and "]" in line:
-            heading = line[1 : line.index("]")].strip()
-            sections.setdefault(heading, {})
-        elif "=" in line and line[:1] not in "#;":
-            name, _, value = line.partition("=")
-            value = value.partition(" ;")[0].partition(" #")[0]
-            sections.setdefault(heading, {})[name.strip().lower()] = value.strip().strip("\"'")
-    return sections
+    # almajob refuses a file that has lines within lines.
+    found = {} if find_half_line(text) else parse_sections(text)[0]
+    return {
+        section.strip(): {name: value for name, (value, _line) in settings.items()}
+        for section, settings in found.items()
+    }
 
 
 def jobs(places: Places, environment: str) -> Found:

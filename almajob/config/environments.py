@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -25,6 +24,10 @@ REGIONS: dict[str, str] = {
 }
 """The regional gateways, https://developers.exlibrisgroup.com/alma/apis/#calling."""
 
+_WORDS = {
+    **dict.fromkeys(("1", "yes", "true", "on"), True),
+    **dict.fromkeys(("0", "no", "false", "off"), False),
+}
 _TIME_SETTINGS = ("connect_timeout", "read_timeout", "deadline")
 _PACE_SETTINGS = ("calls_per_second", "burst", "quota_floor")
 ENVIRONMENT_SETTINGS = (
@@ -176,10 +179,9 @@ def is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
     if name not in section:
         return default
     given = section[name]
-    words = configparser.ConfigParser.BOOLEAN_STATES
-    if given.text.lower() not in words:
+    if given.text.lower() not in _WORDS:
         raise ConfigurationError(f"{given.source}: {name} is yes or no.", hint=f"Write {name} = yes, or no.")
-    return words[given.text.lower()]
+    return _WORDS[given.text.lower()]
 
 
 def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:

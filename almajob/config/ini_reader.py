@@ -1,12 +1,10 @@
 """almajob.ini, read: sections of settings with their line numbers, and no guesses.
 
-configparser's own messages quote the line that they complain of, and that line may hold a key; so every
-error here is worded anew, with file, line and the name of the setting.
+No error quotes a line, which may hold a key: it has file, line and the name of the setting.
 """
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import stat
@@ -14,22 +12,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from almajob.config.ini_parser import find_half_line, parse_sections, strip_comment, strip_quotes
 from almajob.errors import ConfigurationError
 from almajob.system.input_files import read_given
 from almajob.system.private_files import NotPrivate, refuse_open_directory
 from almajob.text.redaction import Secret
 from almajob.text.suggestions import nearest
 
-TOP = "(top)"
-"""The section of what stands before any section, as the predecessor's ini has it."""
 SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
-_COMMENT = re.compile(r"(^|\s)[;#].*")
 # All but those that say where a key is.
 _HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command|_keyring)"
 _KEY_SETTINGS = {"api_key", "api_key_sandbox", "api_key_production"}
-_KEEPS_CASE = "param."
-"""How the settings begin that have a parameter's own name in them."""
 
 
 class Value(NamedTuple):
@@ -175,57 +169,31 @@ def refuse_open_place(path: Path, reason: str) -> None:
         raise ConfigurationError(f"{path} cannot be checked.", reason=f"{error.strerror}.") from None
 
 
-class _Parser(configparser.RawConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        """Say under which name a setting is kept."""
-        return _setting(optionstr)
-
-
 def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
     # Every editor's lines, and those that only some have.
-    _hide_keys(uncommented(line).strip() for line in text.splitlines())
+    _hide_keys(strip_comment(line).strip() for line in text.splitlines())
     _refuse_half_lines(path, text)
-    # Indented lines would silently continue the value above; almajob has no such values.
-    lines = [uncommented(line).strip() for line in text.split("\n")]
-    parser = _Parser(delimiters=("=",), default_section="")
-    try:
-        parser.read_string(f"[{TOP}]\n" + "\n".join(lines))
-    except configparser.DuplicateOptionError as error:
-        raise _wrong(path, error.lineno, "repeats a setting of its section", "Keep one of them.") from None
-    except configparser.DuplicateSectionError as error:
-        raise _wrong(path, error.lineno, "repeats the heading of a section", "Join the two.") from None
-    except configparser.ParsingError as error:
-        raise _wrong(
-            path,
-            error.errors[0][0],
-            "is neither a [section] nor name = value",
-            "The line has no '=' or no ']'.",
-        ) from None
-    numbers = _line_numbers(lines)
+    found, problem = parse_sections(text)
+    if problem is not None:
+        number, what, hint = problem
+        raise ConfigurationError(f"{path}, line {number} {what}.", hint=f"{hint} {_SEE_SAMPLE}")
     return {
-        section: {
-            name: Value(_unquoted(text), numbers[section, name]) for name, text in parser.items(section)
-        }
-        for section in parser.sections()
+        section: {name: Value(*value) for name, value in settings.items()}
+        for section, settings in found.items()
     }
 
 
 def _refuse_half_lines(path: Path, text: str) -> None:
-    """Refuse a character that ends a line for some programs only: a comment must not hide a setting.
-
-    These are a lone carriage return, vertical tab, form feed, the separators of files, groups and records,
-    and U+0085, U+2028 and U+2029.
-    """
-    for number, line in enumerate(text.split("\n"), start=1):
-        whole = line.rstrip("\r")
-        if whole.splitlines() not in ([], [whole]):
-            ends = whole.splitlines(keepends=True)[0][-1]
-            raise ConfigurationError(
-                f"{path}, line {number} has a character (U+{ord(ends):04X}) that only some programs take "
-                "for the end of the line.",
-                reason="So the rest of what looks like a comment could count as a setting.",
-                hint=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
-            )
+    """Refuse a character that ends a line for some programs only: a comment must not hide a setting."""
+    found = find_half_line(text)
+    if found is not None:
+        number, end = found
+        raise ConfigurationError(
+            f"{path}, line {number} has a character (U+{ord(end):04X}) that only some programs take "
+            "for the end of the line.",
+            reason="So the rest of what looks like a comment could count as a setting.",
+            hint=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
+        )
 
 
 def _hide_keys(lines: Iterable[str]) -> None:
@@ -233,71 +201,9 @@ def _hide_keys(lines: Iterable[str]) -> None:
     for line in lines:
         name, _equals, value = line.partition("=")
         if re.match(_HOLDS_KEY, name):
-            Secret(_unquoted(value.strip()).strip())
-
-
-def uncommented(line: str) -> str:
-    """Take off a comment; in quotes its sign is a part of the value, as for the predecessor (PHP)."""
-    name, _equals, rest = line.partition("=")
-    value = rest.strip()
-    end = value.find(value[0], 1) if value[:1] in ("'", '"') else -1
-    if end > 0 and not _COMMENT.search(name):
-        behind = value[end + 1 :]
-        if not behind or (behind[0].isspace() and behind.lstrip()[0] in ";#"):
-            return line[: len(line) - len(rest.lstrip()) + end + 1]
-    return _COMMENT.sub("", line)
-
-
-def heading(line: str) -> str | None:
-    """Return the name of the section that a line begins, without its comment; None where it begins none."""
-    found = configparser.RawConfigParser.SECTCRE.match(line)
-    return found["header"] if found else None
-
-
-def _setting(name: str) -> str:
-    """Return a setting's name as it is known here: in small letters, but for names of others.
-
-    These are Alma's of a parameter, and that of an environment behind an ``@``.
-    """
-    prefix = name[: len(_KEEPS_CASE)].lower()
-    if prefix == _KEEPS_CASE:
-        return prefix + name[len(_KEEPS_CASE) :]
-    setting, at, environment = name.partition("@")
-    return f"{setting.lower()}{at}{environment}"
-
-
-def quoted(text: str) -> str | None:
-    """Write a value so that ``read`` gives it back as it is; None where no line of an ini can hold it."""
-    if not text or text.splitlines() != [text]:
-        return None
-    if text == text.strip() and text[0] not in "\"'" and not _COMMENT.search(text):
-        return text
-    sign = next((sign for sign in "\"'" if sign not in text), None)
-    return f"{sign}{text}{sign}" if sign else None
-
-
-def _wrong(path: Path, line: int | None, message: str, hint: str) -> ConfigurationError:
-    # One line less: the heading that _sections puts before the file's first line.
-    return ConfigurationError(f"{path}, line {(line or 2) - 1} {message}.", hint=f"{hint} {_SEE_SAMPLE}")
+            Secret(strip_quotes(value.strip()).strip())
 
 
 def shown(name: str, known: Iterable[str]) -> str:
     """Return a setting's name for a message, unless it may be a key on the wrong side of the '='."""
     return name if nearest(name, known) else "what stands there"
-
-
-def _line_numbers(lines: list[str]) -> dict[tuple[str, str], int]:
-    numbers: dict[tuple[str, str], int] = {}
-    section = TOP
-    for number, line in enumerate(lines, start=1):
-        begun = heading(line)
-        if begun is not None:
-            section = begun
-        else:
-            numbers.setdefault((section, _setting(line.partition("=")[0].strip())), number)
-    return numbers
-
-
-def _unquoted(text: str) -> str:
-    """Take off the quotes that the predecessor's ini (read by PHP) may have around a value."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

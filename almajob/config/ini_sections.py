@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from almajob.config import ini_reader as ini_file
 from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
+from almajob.config.ini_parser import TOP
 from almajob.config.ini_reader import Ini, Value
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import is_shown_in
@@ -57,7 +58,7 @@ def sort(ini: Ini) -> Sections:
     _refuse_unknown(ini)
     found: dict[str, Section] = dict(_flat_sections(ini))
     for name in ini.sections:
-        if not name.startswith((JOB_HEADING, RUN_HEADING)) and name not in {_GENERAL, ini_file.TOP}:
+        if not name.startswith((JOB_HEADING, RUN_HEADING)) and name not in {_GENERAL, TOP}:
             found[name] = {**found.get(name, {}), **_sourced(ini, name)}
     jobs, runs = _headed(ini, JOB_HEADING, "job"), _headed(ini, RUN_HEADING, "run")
     return Sections(_sourced(ini, _GENERAL), found, jobs, runs)
@@ -70,7 +71,7 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
         ConfigurationError: it has, or a setting is not known.
     """
     for section, values in ini.sections.items():
-        if section.startswith(RUN_HEADING) or (section == ini_file.TOP and not values):
+        if section.startswith(RUN_HEADING) or (section == TOP and not values):
             continue
         raise ConfigurationError(
             f"{ini.path} has more in it than saved runs.",
@@ -112,7 +113,7 @@ def _sourced(ini: Ini, section: str) -> dict[str, Sourced]:
 
 def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
     """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
-    flat = _sourced(ini, ini_file.TOP)
+    flat = _sourced(ini, TOP)
     sections: dict[str, dict[str, Sourced]] = {}
     for kind in KINDS:
         if f"api_key_{kind}" in flat:
@@ -138,7 +139,7 @@ def _refuse_unknown(ini: Ini) -> None:
         for name, value in values.items():
             if name in known or (known is RUN_SETTINGS and _is_of_run(name)):
                 continue
-            if section == ini_file.TOP:
+            if section == TOP:
                 # The predecessor ignored what it did not know, and its ini must keep working.
                 LOG.warning(
                     "%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name, known)
@@ -149,7 +150,7 @@ def _refuse_unknown(ini: Ini) -> None:
 
 def _known_in(section: str) -> tuple[str, ...] | None:
     """Name the settings that a section may have; None where its heading says nothing."""
-    fixed = {_GENERAL: GENERAL_SETTINGS, ini_file.TOP: FLAT_SETTINGS}
+    fixed = {_GENERAL: GENERAL_SETTINGS, TOP: FLAT_SETTINGS}
     if section in fixed:
         return fixed[section]
     if section.startswith(JOB_HEADING):

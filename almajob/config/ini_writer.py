@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from almajob.config import ini_reader as ini_file
+from almajob.config import ini_parser
 from almajob.config.ini_reader import Ini
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -33,7 +33,7 @@ def with_setting(
     if there is not None:
         lines[there.line - 1] = _replaced(lines[there.line - 1], instead_of and setting, value)
         return "".join(lines)
-    if settings is None and section != ini_file.TOP:
+    if settings is None and section != ini_parser.TOP:
         blank = [end] if lines else []
         return "".join([*_ended(lines, end), *blank, f"[{section}]{end}", f"{setting} = {value}{end}"])
     place = max((each.line for each in settings.values()), default=0) if settings else 0
@@ -44,7 +44,7 @@ def with_setting(
 
 def _replaced(line: str, setting: str | None, value: str) -> str:
     """Exchange the value in a line, and its name where another is given; a comment behind it stays."""
-    said = ini_file.uncommented(line.rstrip("\r\n")).rstrip()
+    said = ini_parser.strip_comment(line.rstrip("\r\n")).rstrip()
     name, _equals, old = said.partition("=")
     blanks = old[: len(old) - len(old.lstrip())] if old else " "
     if setting:
@@ -56,7 +56,7 @@ def _replaced(line: str, setting: str | None, value: str) -> str:
 def _heading_line(lines: list[str], section: str) -> int:
     """Number the line of a section's heading, from 1; 0 for what stands before any."""
     for number, line in enumerate(lines, start=1):
-        if ini_file.heading(ini_file.uncommented(line).strip()) == section:
+        if ini_parser.read_heading(ini_parser.strip_comment(line).strip()) == section:
             return number
     return 0
 

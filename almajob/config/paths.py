@@ -5,28 +5,54 @@ The XDG Base Directory Specification says where: https://specifications.freedesk
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from almajob.errors import ConfigurationError
+# typing and pathlib take a tenth of the time that a completion may take.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_XDG = {
+    "cache": ("XDG_CACHE_HOME", ".cache"),
+    "state": ("XDG_STATE_HOME", ".local/state"),
+    "config": ("XDG_CONFIG_HOME", ".config"),
+}
 
 
-def _xdg(environ: Mapping[str, str], variable: str, below_home: str) -> Path:
-    named = environ.get(variable, "")
+def find_directory(kind: str, environ: Mapping[str, str]) -> str:
+    """Return almajob's own directory, where nobody named one; empty where there is no home directory.
+
+    Args:
+        kind: of ``config``, the user's own ini; of ``cache``; or of ``state``, what must not be lost.
+        environ: the environment variables.
+    """
+    variable, below_home = _XDG[kind]
+    base = environ.get(variable, "")
     # The specification: a relative path there is invalid and to be ignored.
-    if named.startswith("/"):
-        return Path(named)
-    home = environ.get("HOME", "") or _passwd_home()
-    if not home.startswith("/"):
+    if not base.startswith("/"):
+        home = environ.get("HOME", "") or _passwd_home()
+        base = os.path.join(home, below_home) if home.startswith("/") else ""
+    return os.path.join(base, "almajob") if base else ""
+
+
+def need_directory(kind: str, environ: Mapping[str, str]) -> str:
+    """Return what ``find_directory`` finds.
+
+    Raises:
+        ConfigurationError: there is no home directory.
+    """
+    found = find_directory(kind, environ)
+    if not found:
+        from almajob.errors import ConfigurationError
+
         raise ConfigurationError(
             "There is no home directory to keep things in.",
-            reason=f"Neither HOME nor {variable} is set.",
+            reason=f"Neither HOME nor {_XDG[kind][0]} is set.",
             hint="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
         )
-    return Path(home, below_home)
+    return found
 
 
 def _passwd_home() -> str:
@@ -39,48 +65,35 @@ def _passwd_home() -> str:
 
 def expanded(text: str) -> Path:
     """Make an absolute path of what somebody wrote; ``~`` of an unknown user stays as it is."""
-    return Path(os.path.expanduser(text)).absolute()  # noqa: PTH111  # Path's own raises there
+    from pathlib import Path
+
+    return Path(os.path.expanduser(text)).absolute()
 
 
 def beside(file: Path, text: str) -> Path:
     """Return the path that a file names: absolute, from a home directory, or beside that file."""
-    return file.parent / os.path.expanduser(text)  # noqa: PTH111  # as above
-
-
-def cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return the cache directory where nobody named one."""
-    return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "almajob"
-
-
-def state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the directory of what must not be lost, where nobody named one."""
-    return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "almajob"
-
-
-def config_dir(environ: Mapping[str, str]) -> Path:
-    """Return the directory of the user's own ini."""
-    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "almajob"
+    return file.parent / os.path.expanduser(text)
 
 
 def without_links(path: Path) -> Path:
     """Return where a path leads; unlike Path.resolve(), it raises for no path, such as links in circles."""
+    from pathlib import Path
+
     return Path(os.path.realpath(path))
 
 
 def is_absolute(text: str) -> bool:
     """Whether what somebody wrote leads to the same place from every directory."""
-    return os.path.isabs(os.path.expanduser(text))  # noqa: PTH111, PTH117  # as above
+    return os.path.isabs(os.path.expanduser(text))
 
 
-def own_inis(environ: Mapping[str, str]) -> list[Path]:
+def own_inis(environ: Mapping[str, str]) -> list[str]:
     """List the places of the user's own ini and of the machine's, best first."""
-    own = [Path("/etc/almajob/almajob.ini")]
-    with contextlib.suppress(ConfigurationError):
-        own.insert(0, config_dir(environ) / "almajob.ini")
-    return own
+    own = find_directory("config", environ)
+    return [*([f"{own}/almajob.ini"] if own else []), "/etc/almajob/almajob.ini"]
 
 
-def inis_here(own: Sequence[Path]) -> list[Path]:
+def inis_here(own: Sequence[str]) -> list[str]:
     """List the place in the current directory that is searched before the user's own.
 
     One that is the user's own, by a link or as that is the current directory, is left to that: what belongs
@@ -90,15 +103,15 @@ def inis_here(own: Sequence[Path]) -> list[Path]:
         own: the places of those.
     """
     try:
-        here = Path("almajob.ini").absolute()
+        here = os.path.abspath("almajob.ini")
     except FileNotFoundError:
         # The working directory may have been removed.
         return []
     return [] if any(_is_same(here, each) for each in own) else [here]
 
 
-def _is_same(one: Path, other: Path) -> bool:
+def _is_same(one: str, other: str) -> bool:
     try:
-        return one.samefile(other)
+        return os.path.samefile(one, other)
     except OSError:
         return False

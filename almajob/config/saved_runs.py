@@ -14,6 +14,7 @@ from pathlib import Path
 from almajob.config import ini_reader as ini_file
 from almajob.config import ini_sections
 from almajob.config.environments import Sourced
+from almajob.config.ini_parser import quote_value
 from almajob.config.ini_reader import Ini
 from almajob.config.ini_sections import RUN_HEADING, Section
 from almajob.config.settings import Settings
@@ -158,7 +159,7 @@ def lines(name: str, environment: str, given: Mapping[str, str]) -> str:
     """
     written = []
     for setting, value in given.items():
-        text = ini_file.quoted(value) if value else ""
+        text = quote_value(value) if value else ""
         if text is None:
             raise Refused(
                 f"{setting} cannot be saved: an ini has no way to write its value.",

@@ -141,6 +141,7 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
     """
     ini, is_found_here = _find_ini(options, environ, may_be_new=may_be_new)
     found = sections.empty() if ini is None else sections.sort(ini)
+    own = paths.find_directory("config", environ)
     return Settings(
         ini=ini,
         env=_chosen_environment(options, environ, found.general, found.environments),
@@ -149,7 +150,7 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
         sections=found.environments,
         jobs=found.jobs,
         runs=found.runs,
-        config_dir=ini.path.parent if ini else _config_dir(environ),
+        config_dir=ini.path.parent if ini else Path(own) if own else None,
         trusted=trusted_files(environ) if is_found_here else None,
         read_only=_read_only(environ),
         refresh=options.refresh,
@@ -167,7 +168,8 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
         is_new = may_be_new and _is_missing(path)
         return (_new_ini(path, named_by) if is_new else ini_file.read(path, named_by)), False
     own = paths.own_inis(environ)
-    for candidate in (*paths.inis_here(own), *own):
+    for place in (*paths.inis_here(own), *own):
+        candidate = Path(place)
         try:
             is_there = candidate.exists()
         except OSError as error:
@@ -175,7 +177,7 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
             LOG.warning("%s is passed over: %s.", candidate, error.strerror)
             is_there = False
         if is_there:
-            return ini_file.read(candidate), candidate not in own
+            return ini_file.read(candidate), place not in own
     return None, False
 
 
@@ -230,7 +232,7 @@ def state_dir(environ: Mapping[str, str]) -> Sourced:
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
         return Sourced(str(paths.expanded(named)), "ALMAJOB_STATE_DIR")
-    return Sourced(str(paths.state_dir(environ)), "default")
+    return Sourced(paths.need_directory("state", environ), "default")
 
 
 def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
@@ -253,19 +255,12 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
     elif "cache_dir" in general:
         named = general["cache_dir"]
     else:
-        return Sourced(str(paths.cache_dir(environ)), "default")
+        return Sourced(paths.need_directory("cache", environ), "default")
     if not named.text:
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", hint="Name a directory."
         )
     return named._replace(text=str(paths.expanded(named.text)))
-
-
-def _config_dir(environ: Mapping[str, str]) -> Path | None:
-    try:
-        return paths.config_dir(environ)
-    except ConfigurationError:
-        return None
 
 
 def _read_only(environ: Mapping[str, str]) -> str:

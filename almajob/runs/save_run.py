@@ -9,7 +9,7 @@ from almajob.alma.models import Job, Parameter
 from almajob.alma.request_body import to_plain_json
 from almajob.config import ini_reader
 from almajob.config import saved_runs as saved_settings
-from almajob.config.ini_reader import quoted
+from almajob.config.ini_parser import quote_value
 from almajob.config.ini_sections import RUN_HEADING, of_runs, run_name_problem
 from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
@@ -209,7 +209,7 @@ def _named(job: Job) -> str:
     both = f"{job.id} {job.name}"
     found = ID_AND_NAME.fullmatch(both)
     can_stand = found is not None and found[2] == job.name and visible(both) == both
-    return both if can_stand and quoted(both) is not None else job.id
+    return both if can_stand and quote_value(both) is not None else job.id
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.config import ini_reader
-from almajob.config.ini_reader import TOP, Ini
+from almajob.config.ini_parser import TOP
+from almajob.config.ini_reader import Ini
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import redact
 from tests.conftest import Run

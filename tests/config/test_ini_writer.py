@@ -9,7 +9,8 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from almajob.config import ini_reader as ini_file
-from almajob.config.ini_reader import TOP, Ini
+from almajob.config.ini_parser import TOP
+from almajob.config.ini_reader import Ini
 from almajob.config.ini_writer import with_setting
 from almajob.errors import ConfigurationError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from almajob.config import ini_reader, ini_sections
+from almajob.config import ini_parser, ini_reader, ini_sections
 from almajob.config.environments import Sourced
 from almajob.config.ini_reader import Ini
 from almajob.config.settings import Settings
@@ -134,7 +134,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
     """Any value that a line can hold, beside others; what none can hold is refused, and only that."""
     choices = Choices(data)
     text = choices.text((*NASTY, ";", "#", " ;", " #", "'", '"', "a", "b", "=", "]", "[x]"))
-    written = ini_reader.quoted(text)
+    written = ini_parser.quote_value(text)
     if written is None:
         needs_quotes = text != text.strip() or text[:1] in "\"'" or any(sign in text for sign in ";#")
         assert (
@@ -145,7 +145,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
         return
     found = ini_reader.parsed(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
     assert {name: {key: value.text for key, value in values.items()} for name, values in found.items()} == {
-        ini_reader.TOP: {},
+        ini_parser.TOP: {},
         "a": {"x": text},
         "b": {"x": "1"},
     }

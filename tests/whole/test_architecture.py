@@ -33,7 +33,6 @@ FENCES = {
     "urllib3": ("alma.",),
     "diskcache": ("store.",),
     "sqlite3": ("store.",),
-    "configparser": ("config.",),
     "keyring": ("config.",),
     "cliff": ("cli.", "output."),
     "cmd2": ("cli.shell",),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from almajob.config import ini_reader as ini_file
 from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, keys_of
-from almajob.config.ini_reader import TOP
+from almajob.config.ini_parser import TOP, quote_value
 from almajob.config.ini_sections import environment_name_problem
 from almajob.config.ini_writer import with_setting
 from almajob.config.keys import api_keys
@@ -197,7 +197,7 @@ def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
     Raises:
         ConfigurationError: no ini can hold it.
     """
-    value = "yes" if place.in_keyring else ini_file.quoted(key)
+    value = "yes" if place.in_keyring else quote_value(key)
     if value is None:
         raise ConfigurationError("No ini can hold this key.", hint="Keep it in a file: api_key_file = FILE")
     text = text or _NEW_INI
