@@ -196,14 +196,9 @@ class AlmaError(AlmajobError):
         text: Alma's own message.
         tracking_id: for Ex Libris Support, or empty.
         http_status: the status of the HTTP answer.
-
-    Attributes:
-        codes: those of all errors in the answer.
+        codes: those of all errors in the answer, where there are several.
         names_run: whether the answer names a run all the same.
     """
-
-    codes: tuple[str, ...] = ()
-    names_run: bool = False
 
     def __init__(
         self,
@@ -215,12 +210,15 @@ class AlmaError(AlmajobError):
         http_status: int,
         reason: str = "",
         hint: str = "",
+        codes: tuple[str, ...] = (),
+        names_run: bool = False,
     ) -> None:
         said = " ".join(part for part in (code, text) if part) or "no text"
         tracking = f"; tracking id {tracking_id}" if tracking_id else ""
         super().__init__(message, reason=reason, hint=hint, alma=f"{said}; HTTP {http_status}{tracking}")
         self.code = code
-        self.codes = (code,)
+        self.codes = codes or (code,)
+        self.names_run = names_run
         self.text = text
         self.tracking_id = tracking_id
         self.http_status = http_status

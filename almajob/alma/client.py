@@ -18,6 +18,7 @@ from almajob.alma.http.response import Reading
 from almajob.alma.http.session import Body, Session
 from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, JobFilter, JobsPage, Parameter, code_table_from_json
+from almajob.alma.rate_limit.permit import Permit
 from almajob.alma.run_reports import Event, Match, Page
 from almajob.alma.sets import Set
 from almajob.errors import NotAlma
@@ -89,18 +90,19 @@ class Alma:
         parameters: Sequence[Parameter] = (),
         *,
         as_xml: bool = False,
+        permit: Permit | None = None,
         before_sending: Callable[[], None] | None = None,
     ) -> Submission:
-        """Start a job: one POST, never repeated; ``before_sending`` as for ``Session.post``."""
+        """Start a job: one POST, never repeated; the last two as for ``Session.post``."""
         request = self.start_request(job_id, parameters, as_xml=as_xml)
         reading = self._session.post(
-            request.path, request.params, request.body, before_sending=before_sending
+            request.path, request.params, request.body, permit=permit, before_sending=before_sending
         )
         return replace(Submission.from_json(reading.document), is_replayed=reading.is_replayed)
 
-    def make_room(self) -> None:
-        """Wait until a start may be sent, as ``Session.make_room``."""
-        self._session.make_room()
+    def get_start_permit(self) -> Permit:
+        """Wait until a start may be sent, as ``Session.get_start_permit``."""
+        return self._session.get_start_permit()
 
     def ignore_quota_once(self, *, is_wanted: bool) -> None:
         """Let one call be made although the day's are known to be used up, or no more."""

@@ -15,7 +15,7 @@ from almajob.system.private_files import make_private, refuse_link
 if TYPE_CHECKING:
     from almajob.alma.api_key import Key
     from almajob.alma.client import Alma
-    from almajob.alma.rate_limit.limiter import Limits
+    from almajob.alma.rate_limit.limiter import Limiter
     from almajob.alma.rate_limit.quota import Quota
     from almajob.alma.rate_limit.shared_state import Account
     from almajob.config.environments import Environment
@@ -135,7 +135,7 @@ class Connections:
                 key,
                 environment.limits,
                 read_only=read_only,
-                pacing=self.limits(environment, state_dir),
+                limiter=self.limits(environment, state_dir),
                 environment=environment.name,
             )
             made = Alma(session)
@@ -143,14 +143,14 @@ class Connections:
             self._closing.callback(made.close)
         return self._almas[wanted]
 
-    def limits(self, environment: Environment, state_dir: str) -> Limits | None:
+    def limits(self, environment: Environment, state_dir: str) -> Limiter | None:
         """Return the limits of the institution that an environment belongs to; the demo has none.
 
         Args:
             environment: one of its environments.
             state_dir: where all of this user's processes find them.
         """
-        from almajob.alma.rate_limit.limiter import Limits
+        from almajob.alma.rate_limit.limiter import Limiter
         from almajob.alma.rate_limit.shared_state import Account
         from almajob.system import clock
 
@@ -158,7 +158,7 @@ class Connections:
             return None
         path = Path(state_dir, "limits", institution_id(environment))
         account = self._accounts.setdefault(path, Account(path))
-        return Limits(account, environment.pace, clock.system)
+        return Limiter(account, environment.pace, clock.system)
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
         """Say what is known of the calls of the institutions of environments, each once."""

@@ -156,7 +156,7 @@ def _open_checked(path: Place, flags: int) -> tuple[int, os.stat_result]:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            error.strerror = "it is a symbolic link"
+            raise OSError(error.errno, "it is a symbolic link", os.fspath(path)) from error
         raise
     try:
         found = os.fstat(descriptor)

@@ -16,6 +16,7 @@ from almajob.alma.client import Alma, StartRequest
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, Parameter
+from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Means
@@ -88,9 +89,15 @@ def _fine(job_id: str, run_id: str) -> Submission:
 
 def _refused(*codes: str, names_run: bool = False) -> Callable[[str, str], Any]:
     def refused(_job: str, _run: str) -> AlmaRefused:
-        error = AlmaRefused("no", code=codes[0], text="", tracking_id="", http_status=400)
-        error.codes, error.names_run = codes, names_run
-        return error
+        return AlmaRefused(
+            "no",
+            code=codes[0],
+            codes=codes,
+            text="",
+            tracking_id="",
+            http_status=400,
+            names_run=names_run,
+        )
 
     return refused
 
@@ -242,8 +249,8 @@ class ModelAlma:
         page = InstancesPage(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
         return page, Reading({}, now, 0.6)
 
-    def make_room(self) -> None:
-        """There is room at any time."""
+    def get_start_permit(self) -> Permit:
+        return Permit()
 
     def submit(
         self,
@@ -251,6 +258,7 @@ class ModelAlma:
         parameters: tuple[Parameter, ...] = (),
         *,
         as_xml: bool = False,
+        permit: Permit,
         before_sending: Callable[[], None],
     ) -> Submission:
         self.switch.moment()

@@ -153,30 +153,23 @@ def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | Al
     if refusal is None:
         # A part of an answer (206), or one that somebody in between has changed (203), proves nothing.
         return document if http_status == 200 else _no_alma_error(http_status, host)
-    error = _typed(http_status, refusal)
-    error.names_run = bool(_RUN_LINK.search(json.dumps(document)))
-    return error
+    kind, message = _judge(http_status, refusal.code)
+    return kind(
+        message,
+        hint=ADVICE.get(refusal.code, ""),
+        code=refusal.code,
+        codes=refusal.codes,
+        text=refusal.text,
+        tracking_id=refusal.tracking_id,
+        http_status=http_status,
+        names_run=bool(_RUN_LINK.search(json.dumps(document))),
+    )
 
 
 def error_in(http_status: int, body: bytes, host: str) -> AlmajobError | None:
     """Judge one answer, as ``read_answer``; None where it is a success."""
     found = read_answer(http_status, body, host)
     return found if isinstance(found, AlmajobError) else None
-
-
-def _typed(http_status: int, refusal: Refusal) -> AlmaError:
-    kind, what = _judge(http_status, refusal.code)
-    advice = ADVICE.get(refusal.code, "")
-    error = kind(
-        what,
-        hint=advice,
-        code=refusal.code,
-        text=refusal.text,
-        tracking_id=refusal.tracking_id,
-        http_status=http_status,
-    )
-    error.codes = refusal.codes or error.codes
-    return error
 
 
 def _judge(http_status: int, code: str) -> tuple[type[AlmaError], str]:

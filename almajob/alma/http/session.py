@@ -30,17 +30,16 @@ from almajob.alma.http.response import (
 )
 from almajob.alma.http.retry import ATTEMPTS, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
+from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, NotBegun, nap
 
 if TYPE_CHECKING:
     import requests
 
-    from almajob.alma.rate_limit.limiter import Limits
+    from almajob.alma.rate_limit.limiter import Limiter
 
 LOG = logging.getLogger(__name__)
-
-_ROOM_SECONDS = 10.0  # For which the room that was made for a start is kept.
 
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
@@ -54,7 +53,7 @@ class Session:
         key: sent in the Authorization header of every call to that host, and nowhere else.
         limits: time limits of every call.
         read_only: what forbids every POST, such as a line of the ini; empty where nothing does.
-        pacing: how often Alma may be called; None for as often as one likes.
+        limiter: of the rate of calls; None for as many as one likes.
         environment: its name, for the log.
     """
 
@@ -65,18 +64,16 @@ class Session:
         limits: TimeLimits | None = None,
         *,
         read_only: str = "",
-        pacing: Limits | None = None,
+        limiter: Limiter | None = None,
         environment: str = "",
     ) -> None:
         self.url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
         self._read_only = read_only
-        self._pacing = pacing
+        self._limiter = limiter
         self._environment = environment
-        self._room_until = 0.0
         self._dates = DateCheck()
-        self._of_post: tuple[AlmajobError | None, str | None, int] | None = None
         parts = urlsplit(base_url)
         self.host = parts.netloc
         self._is_local = is_loopback(parts.hostname or "")
@@ -112,13 +109,14 @@ class Session:
         for attempt in range(1, attempts + 1):
             error: AlmajobError
             answer = None
-            self._admit(deadline)
+            permit = self._admit(deadline)
             begun = time.monotonic()
             try:
-                answer, found = self._send("GET", path, params, None, deadline, attempt)
+                with permit:
+                    answer, found = self._send("GET", path, params, None, deadline, permit, attempt)
                 if not isinstance(found, AlmajobError):
                     return self._reading(answer, found, time.monotonic() - begun)
-                error = found
+                error = permit.explain(found)
             except BrokenOff as broken:
                 error = broken
             pause = retry_pause(attempt, error, answer)
@@ -131,22 +129,21 @@ class Session:
     @property
     def is_quota_low(self) -> bool:
         """Whether few calls are left for the day, so that what can wait should."""
-        return self._pacing is not None and self._pacing.is_low
+        return self._limiter is not None and self._limiter.is_low
 
     def ignore_quota_once(self, *, is_wanted: bool) -> None:
         """Let one call be made although the day's are known to be used up, or no more."""
-        if self._pacing is not None:
-            self._pacing.ignore_quota_once(is_wanted=is_wanted)
+        if self._limiter is not None:
+            self._limiter.ignore_quota_once(is_wanted=is_wanted)
 
-    def make_room(self) -> None:
+    def get_start_permit(self) -> Permit:
         """Wait until a start may be sent, so that ``post`` need not: nothing is on its way meanwhile.
 
         Raises:
             CallsUsedUp: no calls are left for the day.
             NotSent: Alma is down, or other calls take all the room.
         """
-        self._admit(time.monotonic() + self._limits.total, is_start=True)
-        self._room_until = time.monotonic() + _ROOM_SECONDS
+        return self._admit(time.monotonic() + self._limits.total, is_start=True)
 
     def _reading(self, answer: Answer, document: dict[str, Any], took: float) -> Reading:
         clock, error = clock_of(answer.date, took)
@@ -159,6 +156,7 @@ class Session:
         params: Mapping[str, str | int],
         body: Body,
         *,
+        permit: Permit | None = None,
         before_sending: Callable[[], None] | None = None,
     ) -> Reading:
         """Send something, exactly once: Alma starts a job for every POST that arrives.
@@ -167,6 +165,8 @@ class Session:
             path: below ``/almaws/v1``.
             params: of the query.
             body: of the request.
+            permit: that ``get_start_permit`` returned; whoever has it reports what came of the call, as
+                nothing may stand between the answer to a start and the ledger. None to get and report one.
             before_sending: called in this thread, directly before the first byte leaves. Where it was not
                 called, or raised, none has left, and none will; an ``Exception`` becomes ``NotSent``.
 
@@ -180,11 +180,14 @@ class Session:
         if self._read_only:
             raise ReadOnly(self._read_only)
         deadline = time.monotonic() + self._limits.total
-        if time.monotonic() > self._room_until:
-            self._admit(deadline, is_start=True)
-        self._room_until = 0.0
+        if permit is None:
+            with self._admit(deadline, is_start=True) as permit:
+                return self.post(path, params, body, permit=permit, before_sending=before_sending)
+        permit.use(deadline - time.monotonic())
         begun = time.monotonic()
-        answer, found = self._send("POST", path, params, body, deadline, before_sending=before_sending)
+        answer, found = self._send(
+            "POST", path, params, body, deadline, permit, before_sending=before_sending
+        )
         if isinstance(found, AlmajobError):
             raise found
         return self._reading(answer, found, time.monotonic() - begun)
@@ -205,15 +208,21 @@ class Session:
             Unreachable: the file did not come, or not all of it.
             NotWritten: a piece cannot be written.
         """
-        self._admit(time.monotonic() + self._limits.total)
-        with call_log.told(self._environment, "GET", path) as call:
-            try:
-                return self._received(path, params, write, call)
-            except AlmajobError as error:
-                self._learn(error)
-                raise
+        permit = self._admit(time.monotonic() + self._limits.total)
+        try:
+            with permit, call_log.told(self._environment, "GET", path) as call:
+                return self._receive(path, params, write, call, permit)
+        except AlmajobError as error:
+            raise permit.explain(error) from None
 
-    def _received(self, path: str, params: Mapping[str, str | int], write: Write, call: call_log.Call) -> int:
+    def _receive(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        write: Write,
+        call: call_log.Call,
+        permit: Permit,
+    ) -> int:
         limits = (self._limits.connect, self._limits.read)
         try:
             with self._http.get(
@@ -227,14 +236,18 @@ class Session:
             ) as response:
                 call.status = response.status_code
                 call.size = file_download.receive(response, self.host, write)
-                self._learn(None, response.headers.get(CALLS_LEFT), response.status_code)
+                permit.note(None, response.headers.get(CALLS_LEFT), response.status_code)
                 return call.size
+        except AlmajobError as error:
+            permit.note(error)
+            raise
         except (OSError, ValueError) as broken:
-            raise transport_errors.failure(broken, self.host) from None
+            failure = transport_errors.failure(broken, self.host)
+            permit.note(failure)
+            raise failure from None
 
     def close(self) -> None:
         """Close the connections; only what was opened."""
-        self._learn_of_post()
         if "_http" in self.__dict__:
             self._http.close()
 
@@ -254,6 +267,7 @@ class Session:
         params: Mapping[str, str | int] | None,
         body: Body | None,
         deadline: float,
+        permit: Permit,
         attempt: int = 1,
         before_sending: Callable[[], None] | None = None,
     ) -> tuple[Answer, dict[str, Any] | AlmajobError]:
@@ -264,12 +278,12 @@ class Session:
             try:
                 answer = self._answer(deadline, exchange, before_sending)
             except AlmajobError as broken:
-                self._learn(broken, is_post=method == "POST")
+                permit.note(broken)
                 raise
             found = error_responses.read_answer(answer.status, answer.body, self.host)
             error = found if isinstance(found, AlmajobError) else None
             call.note(answer, error)
-            self._learn(error, answer.calls_left, answer.status, is_post=method == "POST")
+            permit.note(error, answer.calls_left, answer.status)
             return answer, found
 
     def _answer(
@@ -293,24 +307,10 @@ class Session:
             # requests' own exceptions are OSErrors.
             raise transport_errors.failure(broken, self.host) from None
 
-    def _admit(self, deadline: float, *, is_start: bool = False) -> None:
-        self._learn_of_post()
-        if self._pacing is not None:
-            self._pacing.admit(self.host, deadline - time.monotonic(), is_start=is_start)
-
-    def _learn(
-        self, error: AlmajobError | None, left: str | None = None, status: int = 0, *, is_post: bool = False
-    ) -> None:
-        if is_post:
-            # Nothing may stand between the answer to a start and the ledger: this waits for the next call.
-            self._of_post = (error, left, status)
-        elif self._pacing is not None:
-            self._pacing.answered(self.host, error, left, status)
-
-    def _learn_of_post(self) -> None:
-        told, self._of_post = self._of_post, None
-        if told is not None:
-            self._learn(*told)
+    def _admit(self, deadline: float, *, is_start: bool = False) -> Permit:
+        if self._limiter is None:
+            return Permit()
+        return self._limiter.admit(self.host, deadline - time.monotonic(), is_start=is_start)
 
     def _exchange(
         self,

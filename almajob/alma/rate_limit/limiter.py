@@ -15,6 +15,7 @@ from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit import decisions
 from almajob.alma.rate_limit.decisions import Down, Go, Known, Moment, UsedUp
+from almajob.alma.rate_limit.permit import Permit
 from almajob.alma.rate_limit.shared_state import Account
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
 from almajob.text import time_format
@@ -45,8 +46,8 @@ class Time(Protocol):
         """Wait for so many seconds."""
 
 
-class Limits:
-    """The limits of one institution's Alma.
+class Limiter:
+    """Decides when one institution's Alma may be called.
 
     Args:
         account: what all processes know of its calls.
@@ -64,8 +65,8 @@ class Limits:
         """Let one call be made although the day's are used up; or no more, where it has not been made."""
         self._ignores_quota = is_wanted
 
-    def admit(self, host: str, seconds: float, *, is_start: bool = False) -> None:
-        """Wait until a call may be made, and count it.
+    def admit(self, host: str, seconds: float, *, is_start: bool = False) -> Permit:
+        """Wait until a call may be made, count it, and return the permit to make it.
 
         Args:
             host: that is called.
@@ -89,7 +90,10 @@ class Limits:
                 )
             if isinstance(verdict, Go):
                 self._ignores_quota = False
-                return
+                return Permit(
+                    lambda seconds: self.admit(host, seconds, is_start=is_start),
+                    lambda error, left, status: self.report(host, error, left, status),
+                )
             # Who has waited longer comes first, and not all at the same time.
             pause = random.random() / self.pace.rate / (1 + waited)  # noqa: S311  # no secret
             pause += verdict.seconds if isinstance(verdict, decisions.Wait) else _PROBE_PAUSE
@@ -101,30 +105,32 @@ class Limits:
             self._clock().sleep(pause)
             waited = self._clock().booted() - begun
 
-    def answered(
-        self, host: str, error: AlmajobError | None, left: str | None = None, status: int = 0
-    ) -> None:
-        """Note what came of a call.
+    def report(self, host: str, error: AlmajobError | None, left: str | None = None, status: int = 0) -> str:
+        """Keep what came of a call, for all processes.
 
         Args:
             host: that was called.
             error: how it ended; None where Alma gave what was asked for.
             left: what its header X-Exl-Api-Remaining says; None where it had none.
             status: of the answer; 0 where none came.
+
+        Returns:
+            What to do where the day's calls are used up; else nothing.
         """
         moment = self.moment()
         with self._account.held(_SHORTEST_LOCK) as held:
             held.known = _learnt(held.known, moment, host, error, _count(left), status)
             held.known, is_due = decisions.warned(held.known, self.pace, moment)
             known = held.known
-        if isinstance(error, QuotaUsedUp):
-            error.hint = self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
         if is_due:
             LOG.warning(
                 "Alma has %s API calls left for today, for all programs of the institution: "
                 "almajob slows down what can wait.",
                 f"{known.left:,}",
             )
+        if isinstance(error, QuotaUsedUp):
+            return self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
+        return ""
 
     @property
     def is_low(self) -> bool:

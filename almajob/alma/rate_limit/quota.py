@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from almajob.alma.rate_limit import decisions
 from almajob.alma.rate_limit.decisions import Known
-from almajob.alma.rate_limit.limiter import Limits
+from almajob.alma.rate_limit.limiter import Limiter
 
 
 class Quota(NamedTuple):
@@ -39,7 +39,7 @@ class Quota(NamedTuple):
     reason: str
 
 
-def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
+def quota_of(limits: Limiter, environments: Sequence[str]) -> Quota:
     """Say what is known of an institution's calls."""
     known, pace, moment = limits.known(), limits.pace, limits.moment()
     state, seconds = _state(known, limits)
@@ -60,7 +60,7 @@ def quota_of(limits: Limits, environments: Sequence[str]) -> Quota:
     )
 
 
-def _state(known: Known, limits: Limits) -> tuple[str, float]:
+def _state(known: Known, limits: Limiter) -> tuple[str, float]:
     """Return the word for it, and the seconds until the next call may be made."""
     pace, moment = limits.pace, limits.moment()
     _known, verdict = decisions.asked(known, pace, moment, known.failed_host)

@@ -15,6 +15,7 @@ from typing import Any
 
 from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
+from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
@@ -209,11 +210,25 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
 
 def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
-    record, clock = ready.record, means.clock
+    record = ready.record
     others = recover.others_of(record, means)
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
-    means.alma.make_room()
+    with means.alma.get_start_permit() as permit:
+        return _send_permitted(ready, record, known, place, means, permit, as_xml=as_xml)
+
+
+def _send_permitted(
+    ready: Ready,
+    record: Record,
+    known: Collection[str],
+    place: Place,
+    means: Means,
+    permit: Permit,
+    *,
+    as_xml: bool,
+) -> Record:
+    clock = means.clock
     means.ledger.write(record)
     LOG.info(
         "Starting %s (%s) in %s; run key %s.",
@@ -232,11 +247,12 @@ def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
         # It may be on disk by now, and would be looked for.
         _keep_interrupted(record, means, may_have_left=False)
         raise
-    outcome = _post(record, ready, known, means, as_xml=as_xml)
+    outcome = _post(record, ready, known, means, permit, as_xml=as_xml)
     if is_perhaps_a_copys(outcome):
+        permit.report()
         outcome = _after_overlap(record, outcome, place, means)
     record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
-    record = _found_out(record, outcome, place, means)
+    record = _found_out(record, outcome, place, means, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         outcome.error.record = record
         outcome.error.reason = outcome.error.reason or "Nothing was started."
@@ -263,13 +279,14 @@ def _write_sending(record: Record, means: Means) -> None:
         raise
 
 
-def _found_out(record: Record, outcome: Outcome, place: Place, means: Means) -> Record:
+def _found_out(record: Record, outcome: Outcome, place: Place, means: Means, permit: Permit) -> Record:
     """Keep what the answer proved, and look for the run where it proved nothing.
 
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
     """
     try:
         recover.keep(record, means)
+        permit.report()
         if outcome.state is State.UNKNOWN:
             LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
             record = recover.look_for(record, place, means)
@@ -293,7 +310,9 @@ def _named(outcome: Outcome) -> dict[str, Any]:
     return {"instance_id": outcome.instance_id, "certainty": Certainty.CONFIRMED, "submit_time": when}
 
 
-def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *, as_xml: bool) -> Outcome:
+def _post(
+    record: Record, ready: Ready, known: Collection[str], means: Means, permit: Permit, *, as_xml: bool
+) -> Outcome:
     may_have_left = False
 
     def before_sending() -> None:
@@ -303,7 +322,11 @@ def _post(record: Record, ready: Ready, known: Collection[str], means: Means, *,
 
     try:
         submission = means.alma.submit(
-            record.job_id, ready.parameters, as_xml=as_xml, before_sending=before_sending
+            record.job_id,
+            ready.parameters,
+            as_xml=as_xml,
+            permit=permit,
+            before_sending=before_sending,
         )
         return judge(record.job_id, submission, known)
     except AlmajobError as error:

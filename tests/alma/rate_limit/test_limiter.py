@@ -15,7 +15,7 @@ import pytest
 from almajob.alma import call_log
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.decisions import Known
-from almajob.alma.rate_limit.limiter import Limits
+from almajob.alma.rate_limit.limiter import Limiter
 from almajob.alma.rate_limit.shared_state import Account
 from almajob.errors import (
     AlmajobError,
@@ -46,12 +46,12 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def limits(file: Path, time: FastClock) -> Limits:
+def limits(file: Path, time: FastClock) -> Limiter:
     return _limits(file, time)
 
 
-def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limits:
-    return Limits(Account(file), Pace(floor=floor), lambda: time.clock)
+def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limiter:
+    return Limiter(Account(file), Pace(floor=floor), lambda: time.clock)
 
 
 def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
@@ -59,7 +59,7 @@ def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
     return error
 
 
-def test_calls_wait_for_their_turn(limits: Limits, time: FastClock) -> None:
+def test_calls_wait_for_their_turn(limits: Limiter, time: FastClock) -> None:
     """Three at once, and then no sooner than an even pace lets them; the pauses are slept, not burnt."""
     for _call in range(3):
         limits.admit(HOST, 1.0)
@@ -72,7 +72,7 @@ def test_calls_wait_for_their_turn(limits: Limits, time: FastClock) -> None:
     assert len(time.naps) == 28
 
 
-def test_what_a_start_needs_need_not_wait(limits: Limits, time: FastClock) -> None:
+def test_what_a_start_needs_need_not_wait(limits: Limiter, time: FastClock) -> None:
     """Its reads neither, while it is prepared."""
     for _call in range(3):
         limits.admit(HOST, 1.0)
@@ -82,7 +82,7 @@ def test_what_a_start_needs_need_not_wait(limits: Limits, time: FastClock) -> No
         limits.admit(HOST, 0.0)
 
 
-def test_a_start_need_not_wait(limits: Limits, time: FastClock) -> None:
+def test_a_start_need_not_wait(limits: Limiter, time: FastClock) -> None:
     """Where all others have to."""
     for _call in range(3):
         limits.admit(HOST, 1.0)
@@ -90,7 +90,7 @@ def test_a_start_need_not_wait(limits: Limits, time: FastClock) -> None:
     assert time.naps == []
 
 
-def test_who_would_wait_too_long_is_told_so(limits: Limits, time: FastClock) -> None:
+def test_who_would_wait_too_long_is_told_so(limits: Limiter, time: FastClock) -> None:
     """It is certain that nothing was sent."""
     for _call in range(3):
         limits.admit(HOST, 1.0)
@@ -111,7 +111,7 @@ def test_two_processes_share_one_pace(file: Path, time: FastClock) -> None:
         other.admit(HOST, 0.0)
 
 
-def test_the_file_is_its_owners_alone(limits: Limits, file: Path) -> None:
+def test_the_file_is_its_owners_alone(limits: Limiter, file: Path) -> None:
     """0600 in a directory of 0700, under any umask."""
     before = os.umask(0)
     try:
@@ -123,16 +123,16 @@ def test_the_file_is_its_owners_alone(limits: Limits, file: Path) -> None:
     assert json.loads(file.read_bytes())["free_at"] > NOW
 
 
-def test_a_longer_text_leaves_nothing_behind(limits: Limits, file: Path) -> None:
+def test_a_longer_text_leaves_nothing_behind(limits: Limiter, file: Path) -> None:
     """What is written covers what was there."""
-    limits.answered(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
+    limits.report(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
     assert limits.known().failed_as == "\N{GRINNING FACE}" * 200
-    limits.answered(HOST, None, "5")
+    limits.report(HOST, None, "5")
     assert limits.known() == Known(left=5, left_at=NOW, warned_at=NOW)
     assert file.stat().st_size == 4096
 
 
-def test_a_link_is_not_followed(limits: Limits, file: Path, tmp_path: Path) -> None:
+def test_a_link_is_not_followed(limits: Limiter, file: Path, tmp_path: Path) -> None:
     """Whoever planted it gets nothing written; the limits are kept for this process alone."""
     target = tmp_path / "target"
     target.write_text("precious")
@@ -146,7 +146,7 @@ def test_a_link_is_not_followed(limits: Limits, file: Path, tmp_path: Path) -> N
 
 
 def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
-    limits: Limits, file: Path, caplog: pytest.LogCaptureFixture
+    limits: Limiter, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a second the others go on by themselves."""
     limits.admit(HOST, 0.0)
@@ -162,7 +162,7 @@ def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
         os.close(descriptor)
 
 
-def test_a_lock_that_is_let_go_is_waited_for(limits: Limits, file: Path) -> None:
+def test_a_lock_that_is_let_go_is_waited_for(limits: Limiter, file: Path) -> None:
     """As it is, a moment later."""
     limits.admit(HOST, 0.0)
     descriptor = os.open(file, os.O_RDWR)
@@ -174,9 +174,9 @@ def test_a_lock_that_is_let_go_is_waited_for(limits: Limits, file: Path) -> None
     assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 2 / 14)
 
 
-def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: FastClock) -> None:
+def test_nobody_calls_after_daily_threshold(limits: Limiter, file: Path, time: FastClock) -> None:
     """Neither this process nor another, until the probe of the hour; exit code 10 says so, with the times."""
-    limits.answered(HOST, _alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
+    limits.report(HOST, _alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
     with pytest.raises(CallsUsedUp) as told:
         _limits(file, time).admit(HOST, 60.0)
     assert told.value.exit_code == 10
@@ -193,18 +193,18 @@ def test_nobody_calls_after_daily_threshold(limits: Limits, file: Path, time: Fa
         limits.admit(HOST, 0.0)
 
 
-def test_a_person_asks_once_before(limits: Limits) -> None:
+def test_a_person_asks_once_before(limits: Limiter) -> None:
     """One call, and not a second one."""
-    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
+    limits.report(HOST, _alma_error(QuotaUsedUp), None)
     limits.ignore_quota_once()
     limits.admit(HOST, 0.0)
     with pytest.raises(CallsUsedUp):
         limits.admit(HOST, 0.0)
 
 
-def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limits, time: FastClock) -> None:
+def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limiter, time: FastClock) -> None:
     """And is not used up by waiting."""
-    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
+    limits.report(HOST, _alma_error(QuotaUsedUp), None)
     limits.ignore_quota_once()
     limits.admit(HOST, 0.0)
     limits.ignore_quota_once()
@@ -212,17 +212,17 @@ def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limits, time: FastCloc
     assert len(time.naps) == 1
 
 
-def test_an_answer_ends_it(limits: Limits) -> None:
+def test_an_answer_ends_it(limits: Limiter) -> None:
     """For all."""
-    limits.answered(HOST, _alma_error(QuotaUsedUp), None)
-    limits.answered(HOST, None, "100000")
+    limits.report(HOST, _alma_error(QuotaUsedUp), None)
+    limits.report(HOST, None, "100000")
     limits.admit(HOST, 0.0)
 
 
-def test_alma_is_left_alone_while_it_is_down(limits: Limits, file: Path, time: FastClock) -> None:
+def test_alma_is_left_alone_while_it_is_down(limits: Limiter, file: Path, time: FastClock) -> None:
     """After ten calls without an answer; what is said has the last reason, and when to try again."""
     for _call in range(10):
-        limits.answered(HOST, BrokenOff("alma.example did not answer completely."))
+        limits.report(HOST, BrokenOff("alma.example did not answer completely."))
     with pytest.raises(NotSent) as told:
         _limits(file, time).admit(HOST, 60.0)
     assert str(told.value) == (
@@ -234,10 +234,10 @@ def test_alma_is_left_alone_while_it_is_down(limits: Limits, file: Path, time: F
     limits.admit(HOST, 0.0)
 
 
-def test_others_wait_for_the_one_who_finds_out(limits: Limits, file: Path, time: FastClock) -> None:
+def test_others_wait_for_the_one_who_finds_out(limits: Limiter, file: Path, time: FastClock) -> None:
     """As long as they may; then they are told as before."""
     for _call in range(10):
-        limits.answered(HOST, BrokenOff("no answer"))
+        limits.report(HOST, BrokenOff("no answer"))
     time.advance(30)
     limits.admit(HOST, 0.0)
     with pytest.raises(NotSent, match="did not answer the last 10 calls"):
@@ -245,7 +245,7 @@ def test_others_wait_for_the_one_who_finds_out(limits: Limits, file: Path, time:
     assert 2.0 < sum(time.naps) <= 3.0
     limits.admit(HOST, 60.0)
     assert sum(time.naps) == pytest.approx(30.3, abs=0.7)
-    limits.answered(HOST, None, "9000", 200)
+    limits.report(HOST, None, "9000", 200)
     limits.admit(HOST, 0.0)
 
 
@@ -266,32 +266,32 @@ def test_others_wait_for_the_one_who_finds_out(limits: Limits, file: Path, time:
     ],
 )
 def test_what_counts_as_no_answer(
-    limits: Limits, error: AlmajobError | None, status: int, counts: bool
+    limits: Limiter, error: AlmajobError | None, status: int, counts: bool
 ) -> None:
     """Connections that fail and a gateway that has nothing behind it; all else is an answer."""
     for _call in range(9):
-        limits.answered(HOST, BrokenOff("before"))
-    limits.answered(HOST, error, None, status)
+        limits.report(HOST, BrokenOff("before"))
+    limits.report(HOST, error, None, status)
     known = limits.known()
     assert known.failures == (10 if counts else 0)
     assert known.failed_as == (error.message if error and counts else "")
 
 
-def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limits) -> None:
+def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limiter) -> None:
     """Neither that it is down, nor that it is back."""
     for _call in range(9):
-        limits.answered(HOST, BrokenOff("before"))
+        limits.report(HOST, BrokenOff("before"))
     before = limits.known()
     for fault in (OwnFault("a wrong proxy setting"), Unreachable("a wrong certificate bundle")):
-        limits.answered(HOST, fault)
+        limits.report(HOST, fault)
     assert limits.known() == before
 
 
-def test_per_second_threshold_slows_everybody(limits: Limits, file: Path, time: FastClock) -> None:
+def test_per_second_threshold_slows_everybody(limits: Limiter, file: Path, time: FastClock) -> None:
     """By 30 per cent, in another process too; any other refusal does not."""
-    limits.answered(HOST, _alma_error(AlmaRefused, "402216"), "9000")
+    limits.report(HOST, _alma_error(AlmaRefused, "402216"), "9000")
     assert limits.known() == Known(left=9000, left_at=NOW)
-    limits.answered(HOST, _alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
+    limits.report(HOST, _alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
     assert _limits(file, time).known().share == 0.7
 
 
@@ -306,47 +306,47 @@ def test_per_second_threshold_slows_everybody(limits: Limits, file: Path, time: 
     ],
 )
 def test_the_header_is_read_where_it_is_a_number(
-    limits: Limits, header: str | None, left: int | None
+    limits: Limiter, header: str | None, left: int | None
 ) -> None:
     """Whatever else stands there is not believed."""
-    limits.answered(HOST, None, header)
+    limits.report(HOST, None, header)
     assert limits.known().left == left
 
 
-def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limits) -> None:
+def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limiter) -> None:
     """A proxy's page says nothing of the quota; an error of Alma's does."""
-    limits.answered(HOST, NotAlma("x"), "3", 200)
+    limits.report(HOST, NotAlma("x"), "3", 200)
     assert limits.known().left is None
-    limits.answered(HOST, _alma_error(KeyRefused), "4", 400)
+    limits.report(HOST, _alma_error(KeyRefused), "4", 400)
     assert limits.known().left == 4
 
 
 def test_few_calls_are_warned_of_once_an_hour(
-    limits: Limits, file: Path, time: FastClock, caplog: pytest.LogCaptureFixture
+    limits: Limiter, file: Path, time: FastClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By whichever process sees it first."""
-    limits.answered(HOST, None, "4999")
-    _limits(file, time).answered(HOST, None, "4998")
+    limits.report(HOST, None, "4999")
+    _limits(file, time).report(HOST, None, "4998")
     assert [record.getMessage() for record in caplog.records] == [
         "Alma has 4,999 API calls left for today, for all programs of the institution: "
         "almajob slows down what can wait."
     ]
     assert limits.is_low
     time.advance(3600)
-    limits.answered(HOST, None, "4000")
+    limits.report(HOST, None, "4000")
     assert len(caplog.records) == 2
 
 
 def test_a_floor_of_nothing_warns_of_nothing(file: Path, time: FastClock) -> None:
     """As the ini may say."""
     limits = _limits(file, time, floor=0)
-    limits.answered(HOST, None, "0")
+    limits.report(HOST, None, "0")
     assert not limits.is_low
 
 
 @pytest.mark.parametrize("written", [OSError(28, "No space left on device"), 17])
 def test_a_full_disk_costs_nothing_but_what_is_shared(
-    limits: Limits, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch, written: OSError | int
+    limits: Limiter, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch, written: OSError | int
 ) -> None:
     """This process still keeps the pace, and knows what it was told; when there is room, all do again."""
 
@@ -362,7 +362,7 @@ def test_a_full_disk_costs_nothing_but_what_is_shared(
             limits.admit(HOST, 0.0)
         with pytest.raises(NotSent):
             limits.admit(HOST, 0.0)
-        limits.answered(HOST, _alma_error(QuotaUsedUp))
+        limits.report(HOST, _alma_error(QuotaUsedUp))
         with pytest.raises(CallsUsedUp):
             limits.admit(HOST, 0.0)
         assert limits.known().left == 0
@@ -372,7 +372,7 @@ def test_a_full_disk_costs_nothing_but_what_is_shared(
 
 
 def test_ctrl_c_while_the_lock_is_waited_for(
-    limits: Limits, file: Path, monkeypatch: pytest.MonkeyPatch
+    limits: Limiter, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing stays open, and the next one gets it."""
     limits.admit(HOST, 0.0)
@@ -394,7 +394,7 @@ def test_ctrl_c_while_the_lock_is_waited_for(
 
 @pytest.mark.parametrize(("module", "name"), [(fcntl, "flock"), (os, "pread"), (os, "close"), (os, "pwrite")])
 def test_no_failure_of_the_file_fails_a_call(
-    limits: Limits, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+    limits: Limiter, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
 ) -> None:
     """A file system without locks, a disk that breaks: this process keeps the limits by itself."""
 
@@ -405,12 +405,12 @@ def test_no_failure_of_the_file_fails_a_call(
         patched.setattr(module, name, broken)
         for _call in range(3):
             limits.admit(HOST, 0.0)
-        limits.answered(HOST, None, "8")
+        limits.report(HOST, None, "8")
         assert limits._account._own.left == 8
 
 
 def test_who_has_waited_longer_comes_first(
-    limits: Limits, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    limits: Limiter, file: Path, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody wakes at the very moment, and the spread shrinks with each second that one has waited."""
     monkeypatch.setattr("random.random", lambda: 0.5)
@@ -430,7 +430,7 @@ def test_who_has_waited_longer_comes_first(
 
 
 def test_who_may_wait_just_as_long_does(
-    limits: Limits, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    limits: Limiter, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the moment; and the time of the machine is what counts, however long it has been running."""
     monkeypatch.setattr("random.random", lambda: 0.0)
