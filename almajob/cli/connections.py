@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from almajob.config.environments import Environment
     from almajob.config.settings import Settings
     from almajob.store.cache import Cache
-    from almajob.store.plugin_store import Belongings
+    from almajob.store.plugin_store import PluginStore
 
 LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Connections:
         self._environ = environ
         self._closing = ExitStack()
         self._caches: dict[str, Cache] = {}
-        self._belongings: dict[tuple[str, str], Belongings] = {}
+        self._stores: dict[tuple[str, str], PluginStore] = {}
         self._keys: dict[Environment, Key] = {}
         self._almas: dict[tuple[Environment, str], Alma] = {}
         self._accounts: dict[Path, Account] = {}
@@ -47,7 +47,7 @@ class Connections:
     def close(self) -> None:
         """Close all that was opened."""
         self._closing.close()
-        for made in (self._caches, self._belongings, self._keys, self._almas, self._demos):
+        for made in (self._caches, self._stores, self._keys, self._almas, self._demos):
             made.clear()
 
     def name_ini(self, settings: Settings) -> None:
@@ -72,20 +72,20 @@ class Connections:
             self._closing.callback(self._caches[directory].close)
         return self._caches[directory]
 
-    def belongings(self, state_dir: str, owner: str) -> Belongings:
+    def plugin_store(self, state_dir: str, owner: str) -> PluginStore:
         """Return what a distribution's commands keep.
 
         Args:
             state_dir: where all of them are kept.
             owner: the distribution's name.
         """
-        from almajob.store.plugin_store import Belongings
+        from almajob.store.plugin_store import PluginStore
 
         wanted = (state_dir, owner)
-        if wanted not in self._belongings:
-            self._belongings[wanted] = Belongings(Path(state_dir, "plugins"), owner)
-            self._closing.callback(self._belongings[wanted].close)
-        return self._belongings[wanted]
+        if wanted not in self._stores:
+            self._stores[wanted] = PluginStore(Path(state_dir, "plugins"), owner)
+            self._closing.callback(self._stores[wanted].close)
+        return self._stores[wanted]
 
     def key(self, environment: Environment) -> Key:
         """Fetch an environment's key, once: api_key_command may ask its user something.

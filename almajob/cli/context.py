@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
     from almajob.store.ledger_record import Record
-    from almajob.store.plugin_store import Belongings
+    from almajob.store.plugin_store import PluginStore
 
 
 class Context:
@@ -102,9 +102,9 @@ class Context:
         return self._connections.cache(self.settings.cache_dir.text)
 
     @cached_property
-    def store(self) -> Belongings:
+    def store(self) -> PluginStore:
         """What a plugin keeps between invocations; each distribution has its own."""
-        return self._connections.belongings(self.settings.state_dir.text, self._owner())
+        return self._connections.plugin_store(self.settings.state_dir.text, self._owner())
 
     @cached_property
     def alma(self) -> Alma:

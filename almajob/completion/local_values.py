@@ -97,11 +97,11 @@ def _read_ini(path: str) -> dict[str, dict[str, str]]:
 
 def jobs(places: Places, environment: str) -> Found:
     """Name the jobs of an environment, or of all where none is given; and then their ids."""
-    listed = [job for drawer in _drawers(places, environment) for job in _job_list(drawer)]
+    listed = [job for directory in _directories(places, environment) for job in _job_list(directory)]
     return [(job["name"], job["id"]) for job in listed] + [(job["id"], job["name"]) for job in listed]
 
 
-def _drawers(places: Places, environment: str) -> list[str]:
+def _directories(places: Places, environment: str) -> list[str]:
     if environment:
         return [os.path.join(places.cache, f"{_JOBS}{environment}")]
     try:
@@ -115,9 +115,9 @@ def _drawers(places: Places, environment: str) -> list[str]:
     ]
 
 
-def _job_list(drawer: str) -> Iterator[dict[str, str]]:
+def _job_list(directory: str) -> Iterator[dict[str, str]]:
     # The key of the whole list ends with its three filters, which are empty.
-    for document in quick_read.newest(drawer, "1:jobs:%:::", limit=1):
+    for document in quick_read.newest(directory, "1:jobs:%:::", limit=1):
         for job in document if isinstance(document, list) else ():
             if isinstance(job, dict) and isinstance(job.get("id"), str) and isinstance(job.get("name"), str):
                 yield job

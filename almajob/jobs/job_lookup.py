@@ -25,7 +25,7 @@ class Catalogue:
     Args:
         alma: makes the connection; called only where the cache has no answer.
         cache: holds the lists for a day.
-        environment: the environment's name, for the name of the drawer.
+        environment: the environment's name, for the name of the directory.
         identity: tells one Alma from another (address and key) in the keys of the cache.
         refresh: pass the cache over, and renew it.
     """
@@ -36,7 +36,7 @@ class Catalogue:
         self._alma = alma
         self._cache = cache
         self._environment = environment
-        self._drawer = f"jobs.{environment}"
+        self._kind = f"jobs.{environment}"
         self._identity = identity
         self._refresh = refresh
 
@@ -96,7 +96,7 @@ class Catalogue:
             raise
 
     def _kept(self, wanted: JobFilter) -> list[Job] | None:
-        kept = self._cache.get(self._drawer, self._key(wanted))
+        kept = self._cache.get(self._kind, self._key(wanted))
         if kept is None or not isinstance(kept.value, list):
             return None
         return [Job.from_json(item) for item in kept.value if isinstance(item, dict)]
@@ -108,7 +108,7 @@ class Catalogue:
         jobs, complete = all_jobs(self._alma(), wanted)
         # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.
         if complete and jobs:
-            self._cache.put(self._drawer, self._key(wanted), [job.to_json() for job in jobs])
+            self._cache.put(self._kind, self._key(wanted), [job.to_json() for job in jobs])
         return jobs, complete
 
     def _key(self, wanted: JobFilter) -> str:

@@ -41,8 +41,8 @@ class StatusTable:
         return self._rows.get(status.value) or status.desc or (known.description if known else "")
 
     def _find(self) -> dict[str, str]:
-        drawer, key = f"codetable.{TABLE}", f"codetable:{self._identity}"
-        kept = None if self._refresh else self._cache.get(drawer, key)
+        directory, key = f"codetable.{TABLE}", f"codetable:{self._identity}"
+        kept = None if self._refresh else self._cache.get(directory, key)
         if kept is not None and isinstance(kept.value, dict):
             return {str(code): str(text) for code, text in kept.value.items()}
         try:
@@ -51,5 +51,5 @@ class StatusTable:
             LOG.debug("The code table %s cannot be read: %s", TABLE, error.message)
             return {}
         if rows:
-            self._cache.put(drawer, key, rows)
+            self._cache.put(directory, key, rows)
         return rows

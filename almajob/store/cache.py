@@ -1,4 +1,4 @@
-"""What Alma can give again, kept for a day: job lists per environment, and code tables.
+"""What Alma can send again, kept for a day: job lists per environment, and code tables.
 
 The names are the predecessor's. Whatever is wrong with the cache is a miss and one warning, never a failure.
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import diskcache
 
-from almajob.store.diskcache_directory import Drawer, open_drawer, remove_drawer
+from almajob.store.diskcache_directory import CacheDirectory, open_directory, remove_directory
 from almajob.store.errors import Damaged, Failures, cause, is_damage, reason
 from almajob.system.private_files import NotPrivate
 
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What one drawer holds.
+    """What one cache directory holds.
 
     Attributes:
         name: such as ``jobs.sandbox``.
@@ -62,36 +62,36 @@ class Cache:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._drawers: dict[str, Drawer | None] = {}
+        self._directories: dict[str, CacheDirectory | None] = {}
         self._warned: set[str] = set()
 
-    def get(self, drawer: str, key: str) -> Kept | None:
+    def get(self, directory: str, key: str) -> Kept | None:
         """Find an entry that is less than a day old."""
-        opened = self._opened(drawer)
+        opened = self._opened(directory)
         if opened is None:
             return None
         refused = opened.disk.refused
         try:
             value, expires = opened.get(f"{FORMAT}:{key}", expire_time=True)
         except Failures as error:
-            self._give_up(drawer, opened, error)
+            self._give_up(directory, opened, error)
             return None
         if opened.disk.refused > refused:
-            self._warn(drawer, "has an entry that almajob did not write; it is passed over")
+            self._warn(directory, "has an entry that almajob did not write; it is passed over")
         return None if value is None or not _is_fresh(expires) else Kept(value, _since(expires))
 
-    def put(self, drawer: str, key: str, value: Any) -> None:
+    def put(self, directory: str, key: str, value: Any) -> None:
         """Keep an entry for a day; where that fails, it is fetched again next time."""
-        opened = self._opened(drawer)
+        opened = self._opened(directory)
         if opened is None:
             return
         try:
             _set(opened, f"{FORMAT}:{key}", value)
         except Failures as error:
-            self._give_up(drawer, opened, error)
+            self._give_up(directory, opened, error)
 
     def contents(self) -> list[Contents]:
-        """Look into every drawer that exists."""
+        """Describe every cache directory that exists."""
         return [
             self._contents(path)
             for path in self._paths()
@@ -99,7 +99,7 @@ class Cache:
         ]
 
     def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
-        """Remove one drawer, or every one, what was set aside, and what completions keep.
+        """Remove one cache directory, or every one, what was set aside, and what completions keep.
 
         Returns:
             What is gone, and what of ours could not be removed.
@@ -113,7 +113,7 @@ class Cache:
                 if (_SET_ASIDE in path.name or path.name == _COMPLETION) and path.is_file():
                     path.unlink()
                     gone.append(path)
-                elif remove_drawer(path):
+                elif remove_directory(path):
                     gone.append(path)
             except OSError:
                 left.append(path)
@@ -121,10 +121,10 @@ class Cache:
 
     def close(self) -> None:
         """Close what was opened."""
-        for opened in self._drawers.values():
+        for opened in self._directories.values():
             if opened is not None:
                 opened.close()
-        self._drawers.clear()
+        self._directories.clear()
 
     def _paths(self) -> list[Path]:
         try:
@@ -139,24 +139,24 @@ class Cache:
         since: list[datetime] = []
         # Only looked at: nothing is set aside or made anew here.
         try:
-            with open_drawer(path) as drawer:
-                for key in drawer:
-                    expires = drawer.get(key, expire_time=True)[1]
+            with open_directory(path) as directory:
+                for key in directory:
+                    expires = directory.get(key, expire_time=True)[1]
                     if _is_fresh(expires):
                         since.append(_since(expires))
         except (Damaged, *Failures) as error:
             self._warn(name, f"cannot be read ({reason(error)})")
         return Contents(name, path, len(since), max(since, default=None), _size(path))
 
-    def _opened(self, name: str) -> Drawer | None:
-        if name not in self._drawers:
-            self._drawers[name] = self._open(name)
-        return self._drawers[name]
+    def _opened(self, name: str) -> CacheDirectory | None:
+        if name not in self._directories:
+            self._directories[name] = self._open(name)
+        return self._directories[name]
 
-    def _open(self, name: str) -> Drawer | None:
+    def _open(self, name: str) -> CacheDirectory | None:
         path = self.directory / f"{_PREFIX}{name}"
         try:
-            return open_drawer(path)
+            return open_directory(path)
         except (Damaged, *Failures) as error:
             first = cause(error)
             if not is_damage(first):
@@ -164,18 +164,18 @@ class Cache:
                 return None
             self._set_aside(name, first)
         try:
-            return open_drawer(path)
+            return open_directory(path)
         except (Damaged, *Failures):
             return None
 
-    def _give_up(self, name: str, opened: Drawer, error: Exception) -> None:
+    def _give_up(self, name: str, opened: CacheDirectory, error: Exception) -> None:
         opened.close()
-        del self._drawers[name]
+        del self._directories[name]
         first = cause(error)
         if is_damage(first):
             self._set_aside(name, first)
         else:
-            self._drawers[name] = None
+            self._directories[name] = None
             self._warn(name, f"cannot be used ({_why(first)})")
 
     def _set_aside(self, name: str, error: Exception) -> None:
@@ -186,13 +186,13 @@ class Cache:
         except FileNotFoundError:
             LOG.debug("Another process has moved %s away.", path)
         except OSError as failed:
-            self._drawers[name] = None
+            self._directories[name] = None
             self._warn(name, f"is damaged and cannot be moved away ({reason(failed)})")
         else:
             self._warn(name, f"cannot be read ({reason(error)}); it was moved to {aside.name}")
 
     def _warn(self, name: str, message: str) -> None:
-        # One for a cause: a directory that cannot be used concerns all its drawers.
+        # One for a cause: a directory that cannot be used concerns all that is in it.
         if message not in self._warned:
             self._warned.add(message)
             LOG.warning(
@@ -209,13 +209,13 @@ def _since(expires: float) -> datetime:
     return datetime.fromtimestamp(expires - LIFETIME, UTC)
 
 
-def _set(drawer: Drawer, key: str, value: Any) -> None:
+def _set(directory: CacheDirectory, key: str, value: Any) -> None:
     """Keep a value, patiently: where many processes fetch the same list, all of them keep it."""
     for _turn in range(_TURNS - 1):
         with contextlib.suppress(diskcache.Timeout):
-            drawer.set(key, value, expire=LIFETIME)
+            directory.set(key, value, expire=LIFETIME)
             return
-    drawer.set(key, value, expire=LIFETIME)
+    directory.set(key, value, expire=LIFETIME)
 
 
 def _why(error: Exception) -> str:

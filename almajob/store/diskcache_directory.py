@@ -1,7 +1,7 @@
-"""Opening one diskcache directory, a *drawer*: made whole or not at all, private, and re-opened cheaply.
+"""Opening one diskcache directory: made whole or not at all, private, and re-opened cheaply.
 
 ``diskcache.Cache()`` writes some sixty statements each time it is constructed, and waits up to a minute
-for another process's lock to do so. A drawer that exists is therefore opened here without writing.
+for another process's lock to do so. A directory that exists is therefore opened here without writing.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
 _PRAGMAS = ("cache_size", "journal_mode", "synchronous")
 
 
-class Manner(NamedTuple):
-    """How the drawers of one store are kept.
+class DirectoryOptions(NamedTuple):
+    """How the directories of one store are kept.
 
     Attributes:
         readme: says in the directory itself whose it is, and whether it may go.
-        settings: kept in the directory, as diskcache does; a drawer with others is not one of the store.
+        settings: kept in the directory, as diskcache does; one with others is not the store's.
         lock_seconds: how long to wait for another process's write.
     """
 
@@ -57,7 +57,7 @@ class Manner(NamedTuple):
         return {"eviction_policy": "none", "statistics": 0, "tag_index": 0, **self.settings}
 
 
-CACHE = Manner(
+CACHE = DirectoryOptions(
     """\
 This directory belongs to the cache of almajob (lists that Alma can give again, kept for a day).
 It may be removed at any time; "almajob cache clear" does so.
@@ -65,28 +65,28 @@ It may be removed at any time; "almajob cache clear" does so.
 )
 
 
-class Drawer(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
+class CacheDirectory(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
     """A diskcache directory that exists, opened without writing to it.
 
     Raises:
         Damaged: the database is empty, or not one of ours.
     """
 
-    def __init__(self, path: Path, manner: Manner) -> None:
+    def __init__(self, path: Path, options: DirectoryOptions) -> None:
         _refuse_other_files(path)
         self._directory = str(path)
-        self._timeout = manner.lock_seconds
+        self._timeout = options.lock_seconds
         self._local = threading.local()
         self._txn_id = None
         self._disk = JsonDisk(self._directory)
-        self._settings = {**DEFAULT_SETTINGS, **manner.all_settings}
+        self._settings = {**DEFAULT_SETTINGS, **options.all_settings}
         for name, value in {**METADATA, **self._settings}.items():
             setattr(self, name, value)
         ((self._page_size,),) = self._sql("PRAGMA page_size").fetchall()
 
     @property
     def _con(self) -> sqlite3.Connection:
-        """Connect as the manner says; diskcache would obey any ``sqlite_`` setting in the database."""
+        """Connect as the options says; diskcache would obey any ``sqlite_`` setting in the database."""
         if getattr(self._local, "pid", None) != os.getpid():
             self.close()
             self._local.pid = os.getpid()
@@ -140,8 +140,8 @@ def _refuse_other_files(path: Path) -> None:
         raise Damaged("its database is missing or empty")
 
 
-def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
-    """Open a drawer, made anew where there is none.
+def open_directory(path: Path, options: DirectoryOptions = CACHE) -> CacheDirectory:
+    """Open a cache directory, made anew where there is none.
 
     Raises:
         Damaged: there is something else.
@@ -151,23 +151,23 @@ def open_drawer(path: Path, manner: Manner = CACHE) -> Drawer:
     try:
         found = path.lstat()
     except FileNotFoundError:
-        _make(path, manner)
+        _make(path, options)
         found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise OSError(errno.ELOOP, "it is a symbolic link")
     if not stat.S_ISDIR(found.st_mode):
         raise Damaged("it is a file, such as the older script left")
     refuse_shared_directory(path, found)
-    return Drawer(path, manner)
+    return CacheDirectory(path, options)
 
 
-def _make(path: Path, manner: Manner) -> None:
-    """Make a drawer under another name and rename it, so that nobody meets half of one."""
+def _make(path: Path, options: DirectoryOptions) -> None:
+    """Make a cache directory under another name and rename it, so that nobody meets half of one."""
     if "$" in str(path):
         raise OSError(errno.EINVAL, "diskcache would expand the '$' in its name")
     if not path.parent.exists():
         make_private(path.parent)
-        _write(path.parent / README, manner.readme)
+        _write(path.parent / README, options.readme)
     from almajob.system.atomic_write import reach_disk
 
     made = Path(tempfile.mkdtemp(prefix=".cache.new.", dir=path.parent))
@@ -175,14 +175,16 @@ def _make(path: Path, manner: Manner) -> None:
         give_to_owner(made)
         # SQLite gives its -wal and -shm files the mode of the database.
         _write(made / DBNAME, "")
-        _write(made / README, manner.readme)
-        diskcache.Cache(str(made), disk=JsonDisk, timeout=manner.lock_seconds, **manner.all_settings).close()
+        _write(made / README, options.readme)
+        diskcache.Cache(
+            str(made), disk=JsonDisk, timeout=options.lock_seconds, **options.all_settings
+        ).close()
         made.rename(path)
         # A power cut must not take away what is then written into it.
         for directory in (path, path.parent):
             reach_disk(directory)
     except OSError as error:
-        # Another process was quicker; its drawer is as good.
+        # Another process was quicker; its directory is as good.
         if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
             raise
     finally:
@@ -194,8 +196,8 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
 
 
-def remove_drawer(path: Path) -> bool:
-    """Remove a drawer, but nothing that is not ours.
+def remove_directory(path: Path) -> bool:
+    """Remove a cache directory, but nothing that is not ours.
 
     Returns:
         Whether it is gone.

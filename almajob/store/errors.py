@@ -1,4 +1,4 @@
-"""What reading or writing a drawer can raise: whether that is damage, and how people are told."""
+"""What reading or writing a cache directory can raise: whether that is damage, and its words for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import diskcache
 
 
 class Damaged(Exception):
-    """What is at the path is no drawer, or not any more."""
+    """What is at the path is no cache directory, or not any more."""
 
 
 class UnsafeEntry(OSError):
@@ -43,7 +43,7 @@ def cause(error: Exception) -> Exception:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the drawer itself is not whole, and not only out of reach, out of room or in use.
+    """Whether the directory itself is not whole, and not only out of reach, out of room or in use.
 
     Args:
         error: as ``cause`` gives it.
@@ -55,14 +55,14 @@ def is_damage(error: Exception) -> bool:
 
 
 def is_locked(error: Exception) -> bool:
-    """Whether another process has the drawer's database locked; ``error`` as ``cause`` gives it."""
+    """Whether another process has the directory's database locked; ``error`` as ``cause`` gives it."""
     if isinstance(error, sqlite3.Error):
         return _name(error).startswith(_LOCKED)
     return isinstance(error, diskcache.Timeout)
 
 
 def reason(error: Exception) -> str:
-    """Say it in a few words, without a full stop; ``error`` as ``cause`` gives it."""
+    """Describe an error in a few words, without a full stop; ``error`` as ``cause`` gives it."""
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "it is a symbolic link"
     if isinstance(error, sqlite3.Error) and is_damage(error):

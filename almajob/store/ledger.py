@@ -24,14 +24,14 @@ from diskcache.core import DBNAME
 
 from almajob.errors import Refused
 from almajob.store import ledger_rows
-from almajob.store.diskcache_directory import Drawer, Manner, open_drawer
+from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
 from almajob.store.errors import Damaged, cause, is_damage, is_locked, reason
 from almajob.store.ledger_record import Record
 from almajob.store.ledger_rows import FACT, FORMAT, NewerFormat, RowKey
 from almajob.system.file_lock import Held, locked
 from almajob.system.private_files import NotPrivate, open_own, read_own
 
-LEDGER = Manner(
+LEDGER = DirectoryOptions(
     """\
 This directory is the ledger of almajob: what it started, and what it could not find out about a start.
 Do not remove it. Without it almajob may start a job a second time. "almajob runs list" shows what is in it.
@@ -142,11 +142,13 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read, or is not as it was written.
         """
-        with self._opened(wait) as drawer:
+        with self._opened(wait) as directory:
             wanted_keys = [
-                key for key in ledger_rows.keys(drawer) if (row := ledger_rows.row_key(key)) and wanted(row)
+                key
+                for key in ledger_rows.keys(directory)
+                if (row := ledger_rows.row_key(key)) and wanted(row)
             ]
-            found = [ledger_rows.read(drawer, key) for key in wanted_keys]
+            found = [ledger_rows.read(directory, key) for key in wanted_keys]
         return sorted(found, key=lambda record: (record.created, record.id))
 
     def has(self, wanted: Wanted, *, wait: float | None = None) -> bool:
@@ -155,8 +157,10 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        with self._opened(wait) as drawer:
-            return any((row := ledger_rows.row_key(key)) and wanted(row) for key in ledger_rows.keys(drawer))
+        with self._opened(wait) as directory:
+            return any(
+                (row := ledger_rows.row_key(key)) and wanted(row) for key in ledger_rows.keys(directory)
+            )
 
     def write(self, record: Record) -> None:
         """Keep a record; it is on disk when this returns.
@@ -164,17 +168,17 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened() as drawer:
-            before = ledger_rows.kept(drawer, record)
+        with self._opened() as directory:
+            before = ledger_rows.kept(directory, record)
             if before is not None:
                 _refuse_fork(before, record)
-            gap = self._gap(drawer, record.created) if before is None else None
+            gap = self._gap(directory, record.created) if before is None else None
             key, other = ledger_rows.keys_of(record)
-            with drawer.transact():
+            with directory.transact():
                 if gap is not None:
-                    drawer.set(_GAP, ledger_rows.sealed(_GAP, gap.to_json()))
-                drawer.set(key, ledger_rows.sealed(key, record.to_json()))
-                drawer.delete(other)
+                    directory.set(_GAP, ledger_rows.sealed(_GAP, gap.to_json()))
+                directory.set(key, ledger_rows.sealed(key, record.to_json()))
+                directory.delete(other)
             if before is None:
                 self._note_newest(record)
 
@@ -189,11 +193,11 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened(wait) as drawer:
-            kept = ledger_rows.kept(drawer, record)
+        with self._opened(wait) as directory:
+            kept = ledger_rows.kept(directory, record)
             if kept is not None:
                 key, _other = ledger_rows.keys_of(kept)
-                drawer.set(key, ledger_rows.sealed(key, replace(kept, **changes).to_json()))
+                directory.set(key, ledger_rows.sealed(key, replace(kept, **changes).to_json()))
 
     def fact(self, name: str, *, wait: float | None = None) -> Any:
         """Return a fact that was kept, or None; ``wait`` as for ``records``.
@@ -202,8 +206,8 @@ class Ledger:
             LedgerUnusable: it cannot be read.
         """
         key = ledger_rows.checked_key(FACT, name)
-        with self._opened(wait) as drawer:
-            return ledger_rows.unsealed(drawer, key) if key in ledger_rows.keys(drawer) else None
+        with self._opened(wait) as directory:
+            return ledger_rows.unsealed(directory, key) if key in ledger_rows.keys(directory) else None
 
     def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:
         """Keep a fact that starts rely on, in the form of JSON; ``wait`` as for ``records``.
@@ -212,8 +216,8 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         key = ledger_rows.checked_key(FACT, name)
-        with self._opened(wait) as drawer:
-            drawer.set(key, ledger_rows.sealed(key, fact))
+        with self._opened(wait) as directory:
+            directory.set(key, ledger_rows.sealed(key, fact))
 
     def gap(self, now: float) -> Gap:
         """Find out which records may be missing: it was idle, began anew, or was restored from a backup.
@@ -224,8 +228,8 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        with self._opened() as drawer:
-            return self._gap(drawer, now) or Gap(now, now)
+        with self._opened() as directory:
+            return self._gap(directory, now) or Gap(now, now)
 
     def keep_gap(self, gap: Gap) -> None:
         """Remember records that are certainly missing: Alma shows a run that only almajob can have started.
@@ -233,21 +237,21 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened() as drawer:
-            drawer.set(_GAP, ledger_rows.sealed(_GAP, gap.joined(self._kept_gap(drawer)).to_json()))
+        with self._opened() as directory:
+            directory.set(_GAP, ledger_rows.sealed(_GAP, gap.joined(self._kept_gap(directory)).to_json()))
 
-    def _gap(self, drawer: Drawer, now: float) -> Gap | None:
+    def _gap(self, directory: CacheDirectory, now: float) -> Gap | None:
         """Find the time before ``now`` for which records may be missing; None for less than a day."""
         kept = {
             row.id: row.created / 1000
-            for key in ledger_rows.keys(drawer)
+            for key in ledger_rows.keys(directory)
             if (row := ledger_rows.row_key(key))
         }
-        return find_gap(kept, self._read_newest(), self._kept_gap(drawer), now)
+        return find_gap(kept, self._read_newest(), self._kept_gap(directory), now)
 
     @staticmethod
-    def _kept_gap(drawer: Drawer) -> Gap | None:
-        return Gap(**ledger_rows.unsealed(drawer, _GAP)) if _GAP in drawer else None
+    def _kept_gap(directory: CacheDirectory) -> Gap | None:
+        return Gap(**ledger_rows.unsealed(directory, _GAP)) if _GAP in directory else None
 
     def _read_newest(self) -> str:
         """Return the id of the record that was written last; empty where that is not known."""
@@ -266,13 +270,13 @@ class Ledger:
                 os.close(descriptor)
 
     @contextlib.contextmanager
-    def _opened(self, wait: float | None = None) -> Iterator[Drawer]:
+    def _opened(self, wait: float | None = None) -> Iterator[CacheDirectory]:
         """Open the ledger for a moment, while no other process has it open."""
         wait = TURN_SECONDS if wait is None else wait
         try:
-            manner = LEDGER._replace(lock_seconds=wait)
-            with locked(self._lock, wait=wait), open_drawer(self.directory, manner) as drawer:
-                yield drawer
+            options = LEDGER._replace(lock_seconds=wait)
+            with locked(self._lock, wait=wait), open_directory(self.directory, options) as directory:
+                yield directory
         except Held:
             raise self._unusable("another process has kept it locked all the time", is_in_use=True) from None
         except NewerFormat:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, NamedTuple
 
-from almajob.store.diskcache_directory import Drawer
+from almajob.store.diskcache_directory import CacheDirectory
 from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.store.ledger_record import Record, checksum
 
@@ -40,14 +40,14 @@ class RowKey(NamedTuple):
         return self.group == _OPEN
 
 
-def keys(drawer: Drawer) -> list[str]:
+def keys(directory: CacheDirectory) -> list[str]:
     """Return the keys of all rows.
 
     Raises:
         Damaged: one is not as it was written, or they are not all there; NewerFormat, if one is newer.
     """
     try:
-        found, count = list(drawer), len(drawer)
+        found, count = list(directory), len(directory)
     except (UnsafeEntry, TypeError, ValueError, AttributeError, LookupError) as error:
         raise Damaged("it cannot be listed") from error
     if len(found) != count or len(set(found)) != len(found):
@@ -83,9 +83,9 @@ def keys_of(record: Record) -> tuple[str, str]:
     return both[0], both[1]
 
 
-def kept(drawer: Drawer, record: Record) -> Record | None:
+def kept(directory: CacheDirectory, record: Record) -> Record | None:
     """Return a record as it is kept now."""
-    return next((read(drawer, key) for key in keys_of(record) if key in drawer), None)
+    return next((read(directory, key) for key in keys_of(record) if key in directory), None)
 
 
 def key_hash(run_key: str) -> str:
@@ -108,25 +108,25 @@ def sealed(key: str, value: Any) -> dict[str, Any]:
     return {"value": value, "sum": checksum([key, value])}
 
 
-def unsealed(drawer: Drawer, key: str) -> Any:
+def unsealed(directory: CacheDirectory, key: str) -> Any:
     """Read the value under a key.
 
     Raises:
         Damaged: it is not as it was written.
     """
-    found = drawer.get(key)
+    found = directory.get(key)
     if not isinstance(found, dict) or found.get("sum") != checksum([key, found.get("value")]):
         raise Damaged("a record is not as it was written")
     return found["value"]
 
 
-def read(drawer: Drawer, key: str) -> Record:
+def read(directory: CacheDirectory, key: str) -> Record:
     """Read a record.
 
     Raises:
         Damaged: it is not as it was written.
     """
     try:
-        return Record.from_json(unsealed(drawer, key))
+        return Record.from_json(unsealed(directory, key))
     except ValueError as error:
         raise Damaged(f"a record cannot be read: {error}") from error

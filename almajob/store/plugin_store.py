@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from almajob.errors import Refused
-from almajob.store.diskcache_directory import Drawer, Manner, open_drawer
+from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
 from almajob.store.errors import Damaged, Failures, cause, reason
 from almajob.system.private_files import NotPrivate, refuse_link
 
 FORMAT = 1
 """Part of every key: entries of another format are not found."""
-_MANNER = Manner(
+_OPTIONS = DirectoryOptions(
     """\
 This directory belongs to a plugin of almajob, whose name it has: what it keeps from one call to the next.
 It is removed by hand when the plugin is uninstalled.
@@ -26,20 +26,20 @@ It is removed by hand when the plugin is uninstalled.
 )
 
 
-class Belongings:
+class PluginStore:
     """A plugin's own store; nothing is opened or made before it is used.
 
     Keys are text, values whatever JSON can hold. Nothing expires. No key or secret belongs in it.
 
     Args:
-        directory: has one drawer for each distribution.
+        directory: has one directory for each distribution.
         owner: the distribution's name.
     """
 
     def __init__(self, directory: Path, owner: str) -> None:
         # As PyPI compares names, https://packaging.python.org/en/latest/specifications/name-normalization/
         self.path = directory / re.sub(r"[-_.]+", "-", owner).lower()
-        self._drawer: Drawer | None = None
+        self._directory: CacheDirectory | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value under a key, or the default where there is none.
@@ -47,8 +47,8 @@ class Belongings:
         Raises:
             Refused: the store cannot be read.
         """
-        with self._opened() as drawer:
-            return drawer.get(f"{FORMAT}:{key}", default)
+        with self._opened() as directory:
+            return directory.get(f"{FORMAT}:{key}", default)
 
     def set(self, key: str, value: Any) -> None:
         """Keep a value.
@@ -59,8 +59,8 @@ class Belongings:
         """
         # Told as what it is: a fault of the plugin, and not of the store.
         json.dumps(value)
-        with self._opened() as drawer:
-            drawer.set(f"{FORMAT}:{key}", value)
+        with self._opened() as directory:
+            directory.set(f"{FORMAT}:{key}", value)
 
     def delete(self, key: str) -> None:
         """Keep a value no longer; nothing happens where there is none.
@@ -68,8 +68,8 @@ class Belongings:
         Raises:
             Refused: it may still be there.
         """
-        with self._opened() as drawer:
-            drawer.delete(f"{FORMAT}:{key}")
+        with self._opened() as directory:
+            directory.delete(f"{FORMAT}:{key}")
 
     def keys(self) -> list[str]:
         """Name all keys, in order.
@@ -78,22 +78,22 @@ class Belongings:
             Refused: the store cannot be read.
         """
         prefix = f"{FORMAT}:"
-        with self._opened() as drawer:
-            return sorted(key.removeprefix(prefix) for key in drawer if key.startswith(prefix))
+        with self._opened() as directory:
+            return sorted(key.removeprefix(prefix) for key in directory if key.startswith(prefix))
 
     def close(self) -> None:
         """Close what was opened."""
-        if self._drawer is not None:
-            self._drawer.close()
-            self._drawer = None
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
 
     @contextmanager
-    def _opened(self) -> Iterator[Drawer]:
+    def _opened(self) -> Iterator[CacheDirectory]:
         try:
-            if self._drawer is None:
+            if self._directory is None:
                 refuse_link(self.path.parent)
-                self._drawer = open_drawer(self.path, _MANNER)
-            yield self._drawer
+                self._directory = open_directory(self.path, _OPTIONS)
+            yield self._directory
         except (Damaged, *Failures) as error:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",

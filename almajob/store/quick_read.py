@@ -1,6 +1,6 @@
-"""A glimpse of what a drawer holds, for completions: by SQLite alone, without waiting and without writing.
+"""Reads of a cache directory for completions: by SQLite alone, without waiting and without writing.
 
-It must not be long, so nothing is imported for it that takes long. What cannot be read is passed over.
+Nothing is imported for it that takes long. What cannot be read is passed over.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _SIZE_LIMIT = 8 * 2**20
 _QUERY = "SELECT value FROM Cache WHERE raw = 1 AND mode = 1 AND key LIKE ? ORDER BY {} DESC LIMIT ?"
 
 
-def newest(drawer: str, pattern: str, *, limit: int, by_key: bool = False) -> list[Any]:
+def newest(directory: str, pattern: str, *, limit: int, by_key: bool = False) -> list[Any]:
     """Read the newest values whose keys are like a pattern.
 
     Args:
-        drawer: its directory.
+        directory: a cache directory.
         pattern: in SQL's way, with ``%`` for any text.
         limit: how many at most.
         by_key: their keys tell which are newer; else the time at which they were kept does.
     """
-    database = os.path.join(drawer, "cache.db")
+    database = os.path.join(directory, "cache.db")
     address = database.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
-        found = os.lstat(drawer)
+        found = os.lstat(directory)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             return []
         # A link would lead elsewhere, a pipe keep us waiting.

@@ -1,4 +1,4 @@
-"""The one schema that a drawer may have: what diskcache makes of an empty database.
+"""The one schema that a cache directory may have: what diskcache makes of an empty database.
 
 A trigger could lose a record in silence, a view could be read without an end. So nothing is asked of a
 database that has anything more, or anything else, in its schema.
@@ -42,7 +42,7 @@ _HARMLESS = frozenset(
 
 
 def is_ours(database: sqlite3.Connection) -> bool:
-    """Whether a database has the schema of a drawer, and nothing besides.
+    """Whether a database has the schema of a cache directory, and nothing besides.
 
     Raises:
         sqlite3.Error: it cannot be read.

@@ -19,7 +19,7 @@ import diskcache
 import pytest
 
 from almajob.store.cache import LIFETIME, Cache
-from almajob.store.diskcache_directory import CACHE, Drawer, open_drawer
+from almajob.store.diskcache_directory import CACHE, CacheDirectory, open_directory
 from almajob.store.errors import Damaged
 from almajob.store.json_disk import JsonDisk
 
@@ -425,7 +425,7 @@ def test_opening_again_writes_nothing(directory: Path) -> None:
     """diskcache alone would write some sixty statements."""
     drawer = _filled(directory)
     before = (drawer / "cache.db").read_bytes()
-    opened = open_drawer(drawer)
+    opened = open_directory(drawer)
     assert opened.get("1:key") == ["ours"]
     opened.close()
     assert (drawer / "cache.db").read_bytes() == before
@@ -434,7 +434,7 @@ def test_opening_again_writes_nothing(directory: Path) -> None:
 def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
     """The shortcut sets every variable that diskcache's own constructor sets."""
     drawer = _filled(directory)
-    quick = Drawer(drawer, CACHE)
+    quick = CacheDirectory(drawer, CACHE)
     slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=CACHE.lock_seconds, **CACHE.all_settings)
     assert set(vars(slow)) <= set(vars(quick))
     quick.close()
@@ -445,7 +445,7 @@ def test_a_directory_without_a_database_is_damaged(tmp_path: Path) -> None:
     """It is not filled with one on the way."""
     tmp_path.joinpath("x").mkdir(mode=0o700)
     with pytest.raises(Damaged):
-        open_drawer(tmp_path / "x")
+        open_directory(tmp_path / "x")
     assert not list(tmp_path.joinpath("x").iterdir())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import diskcache
 import pytest
 
-from almajob.store.diskcache_directory import CACHE, Drawer, open_drawer
+from almajob.store.diskcache_directory import CACHE, CacheDirectory, open_directory
 from almajob.store.errors import Damaged
 from almajob.store.json_disk import SIZE_LIMIT
 from almajob.store.ledger import LEDGER
@@ -37,12 +37,12 @@ def test_a_foreign_database_is_left_as_it_is(tmp_path: Path, made: Callable[[Pat
     before = (tmp_path / "x" / "cache.db").read_bytes()
     for manner in (CACHE, LEDGER):
         with pytest.raises(Damaged, match="not one that almajob made"):
-            open_drawer(tmp_path / "x", manner)
+            open_directory(tmp_path / "x", manner)
     assert (tmp_path / "x" / "cache.db").read_bytes() == before
 
 
 def _read_while_it_shrinks(path: Path) -> None:
-    with open_drawer(path) as drawer:
+    with open_directory(path) as drawer:
         values = drawer._sql("SELECT value FROM Cache")
         next(values)
         # Not between two readings: before each, SQLite looks how long the file is.
@@ -56,7 +56,7 @@ def _read_while_it_shrinks(path: Path) -> None:
 
 def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     """And not the death of the process, as it would be if the file were mapped."""
-    with open_drawer(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as drawer:
         for key in range(20):
             drawer.set(str(key), os.urandom(20_000).hex())
     process = PROCESSES.Process(target=_read_while_it_shrinks, args=(tmp_path / "x",))
@@ -67,7 +67,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> 
 
 def test_a_child_connects_anew(tmp_path: Path) -> None:
     """A connection of SQLite's must not be carried over a fork."""
-    with open_drawer(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as drawer:
         drawer.set("key", 1)
         before = drawer._con
         drawer._local.pid = -1
@@ -77,7 +77,7 @@ def test_a_child_connects_anew(tmp_path: Path) -> None:
 
 def test_a_value_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
     """It could not be read again."""
-    with open_drawer(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as drawer:
         with pytest.raises(OSError, match="larger than 16 MiB"):
             drawer.set("key", "x" * SIZE_LIMIT)
         drawer.set("key", "x" * (SIZE_LIMIT - 2))
@@ -90,13 +90,13 @@ def test_another_process_may_make_it_first(tmp_path: Path, monkeypatch: pytest.M
 
     def quicker(prefix: str, dir: Path) -> str:  # noqa: A002  # as tempfile calls it
         monkeypatch.undo()
-        with open_drawer(tmp_path / "x") as drawer:
+        with open_directory(tmp_path / "x") as drawer:
             drawer.set("key", "theirs")
         return make(prefix=prefix, dir=dir)
 
     monkeypatch.setattr("tempfile.mkdtemp", quicker)
     before = {path.name for path in tmp_path.iterdir()}
-    with open_drawer(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as drawer:
         assert drawer.get("key") == "theirs"
     assert {path.name for path in tmp_path.iterdir()} - before == {"x"}
 
@@ -104,10 +104,10 @@ def test_another_process_may_make_it_first(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("name", ["cache.db", "cache.db-wal", "cache.db-journal"])
 def test_a_directory_in_a_databases_place_is_damage(tmp_path: Path, name: str) -> None:
     """As is a link; other things in the directory are none of ours, and do not matter."""
-    open_drawer(tmp_path / "x").close()
+    open_directory(tmp_path / "x").close()
     (tmp_path / "x" / "lost+found").mkdir()
-    Drawer(tmp_path / "x", CACHE).close()
+    CacheDirectory(tmp_path / "x", CACHE).close()
     (tmp_path / "x" / name).unlink(missing_ok=True)
     (tmp_path / "x" / name).mkdir()
     with pytest.raises(Damaged, match=f"{name} in it is no file"):
-        Drawer(tmp_path / "x", CACHE)
+        CacheDirectory(tmp_path / "x", CACHE)

@@ -18,7 +18,7 @@ import diskcache
 import pytest
 
 from almajob.store import ledger_rows
-from almajob.store.diskcache_directory import open_drawer
+from almajob.store.diskcache_directory import open_directory
 from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
 from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, State, Step
@@ -211,7 +211,7 @@ def _twice(database: Path) -> None:
 
 def _replace_first(directory: Path, value: object) -> None:
     """Put something else, with the right check, in the place of a record."""
-    with open_drawer(directory, LEDGER) as drawer:
+    with open_directory(directory, LEDGER) as drawer:
         key = next(iter(drawer))
         drawer.set(key, ledger_rows.sealed(key, value))
 

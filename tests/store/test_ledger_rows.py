@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from almajob.store import ledger_rows
-from almajob.store.diskcache_directory import Drawer
+from almajob.store.diskcache_directory import CacheDirectory
 from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.store.ledger_record import State, Step, checksum
 from almajob.store.ledger_rows import NewerFormat, RowKey, checked_key, sealed
@@ -42,8 +42,8 @@ class _Rows(dict[str, Any]):
         return super().get(key, default)
 
 
-def _drawer(*found: tuple[str, Any], **more: Any) -> Drawer:
-    return cast(Drawer, _Rows(*found, **more))
+def _drawer(*found: tuple[str, Any], **more: Any) -> CacheDirectory:
+    return cast(CacheDirectory, _Rows(*found, **more))
 
 
 def test_the_key_of_a_row_says_what_its_record_is() -> None:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from almajob.store import quick_read
-from almajob.store.diskcache_directory import open_drawer
+from almajob.store.diskcache_directory import open_directory
 
 
 @pytest.fixture
 def drawer(tmp_path: Path) -> Path:
     """Three values: a small one, a large one, and one under another name."""
-    with open_drawer(tmp_path / "a ?#%41 drawer") as opened:
+    with open_directory(tmp_path / "a ?#%41 drawer") as opened:
         for key, value in (("1:jobs:a", ["old"]), ("1:jobs:b", ["new" * 5000]), ("1:others", 7)):
             opened.set(key, value)
     return tmp_path / "a ?#%41 drawer"

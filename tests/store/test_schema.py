@@ -11,9 +11,9 @@ import diskcache
 import pytest
 
 from almajob.store import schema
-from almajob.store.diskcache_directory import CACHE, Manner
+from almajob.store.diskcache_directory import CACHE, DirectoryOptions
 from almajob.store.ledger import LEDGER
-from almajob.store.plugin_store import Belongings
+from almajob.store.plugin_store import PluginStore
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.mark.parametrize("manner", [CACHE, LEDGER])
-def test_it_is_what_the_installed_diskcache_makes(tmp_path: Path, manner: Manner) -> None:
+def test_it_is_what_the_installed_diskcache_makes(tmp_path: Path, manner: DirectoryOptions) -> None:
     """A diskcache with another schema needs a change here, and a way for the drawers that exist."""
     diskcache.Cache(str(tmp_path), **manner.all_settings).close()
     with closing(sqlite3.connect(tmp_path / "cache.db")) as connection:
@@ -33,7 +33,7 @@ def test_it_is_what_the_installed_diskcache_makes(tmp_path: Path, manner: Manner
 
 def test_a_plugins_store_has_it_too(tmp_path: Path) -> None:
     """All stores are made alike."""
-    store = Belongings(tmp_path, "almajob-good")
+    store = PluginStore(tmp_path, "almajob-good")
     store.set("x", 1)
     store.close()
     with closing(sqlite3.connect(store.path / "cache.db")) as connection:
