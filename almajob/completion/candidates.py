@@ -35,7 +35,7 @@ _ARE_FILES = {"FILE", "DIR", "@FILE"}
 def candidates(
     grammar: Grammar, words: Sequence[str], beginning: str, environ: Mapping[str, str], env: str = ""
 ) -> Answer:
-    """Say what can stand at the cursor.
+    """Return what can stand at the cursor.
 
     Args:
         grammar: commands and options.

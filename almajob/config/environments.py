@@ -96,7 +96,7 @@ def other_kind(environment_type: str, kind: str) -> str:
 
 
 def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
-    """Say which kind of environment a section describes, unchecked."""
+    """Return which kind of environment a section describes, unchecked."""
     return section["kind"].text if "kind" in section and name not in KINDS else name
 
 
@@ -113,7 +113,7 @@ def keys_of(name: str, section: Mapping[str, Sourced]) -> Environment:
         api_key=section.get("api_key"),
         api_key_file=section.get("api_key_file"),
         api_key_command=section.get("api_key_command"),
-        api_key_keyring=_yes(section, "api_key_keyring"),
+        api_key_keyring=_read_yes(section, "api_key_keyring"),
     )
 
 
@@ -138,21 +138,21 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
     return keys_of(name, section)._replace(
         kind=kind,
         base_url=_base_url(name, section),
-        limits=_limits(section),
-        pace=_pace(section),
+        limits=_read_limits(section),
+        pace=_read_pace(section),
         institution=section["institution"].text if "institution" in section else "",
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
-        accept=accepted(section["accept"]) if "accept" in section else frozenset(),
-        read_only=_yes(section, "read_only"),
+        accept=parse_statuses(section["accept"]) if "accept" in section else frozenset(),
+        read_only=_read_yes(section, "read_only"),
     )
 
 
-def _yes(section: Mapping[str, Sourced], name: str) -> Sourced | None:
+def _read_yes(section: Mapping[str, Sourced], name: str) -> Sourced | None:
     return section[name] if is_yes(section, name, default=False) else None
 
 
-def accepted(given: Sourced) -> frozenset[str]:
+def parse_statuses(given: Sourced) -> frozenset[str]:
     """Read a list of statuses, separated by commas; some words cannot be a good end.
 
     Raises:
@@ -206,7 +206,7 @@ def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
 def _checked_url(given: Sourced) -> Sourced:
     try:
         parts = urlsplit(given.text)
-        host, _port = _encoded(parts.hostname or ""), parts.port
+        host, _port = _encode_host(parts.hostname or ""), parts.port
     except ValueError:
         # Brackets that do not match, a port that is no number, a name with two dots.
         parts, host = urlsplit(""), b""
@@ -233,7 +233,7 @@ def _has_more_than_brackets(netloc: str) -> bool:
     return bool(bracket) and (bool(before) or rest.partition("]")[2][:1] not in {"", ":"})
 
 
-def _encoded(host: str) -> bytes:
+def _encode_host(host: str) -> bytes:
     # The tables of international names are not needed for most.
     return host.encode("ascii" if host.isascii() and ".." not in host else "idna")
 
@@ -248,7 +248,7 @@ def _refuse_open_network(host: str, given: Sourced) -> None:
         )
 
 
-def _limits(section: Mapping[str, Sourced]) -> TimeLimits:
+def _read_limits(section: Mapping[str, Sourced]) -> TimeLimits:
     standard = TimeLimits()
 
     def seconds(name: str, default: float) -> float:
@@ -261,7 +261,7 @@ def _limits(section: Mapping[str, Sourced]) -> TimeLimits:
     )
 
 
-def _pace(section: Mapping[str, Sourced]) -> Pace:
+def _read_pace(section: Mapping[str, Sourced]) -> Pace:
     standard = Pace()
     if not section.keys() & set(_PACE_SETTINGS):
         return standard

@@ -37,7 +37,7 @@ class Value(NamedTuple):
 
 
 class Ini(NamedTuple):
-    """A parsed file: section, setting (lower case, but for a parameter's name), value.
+    """A parse file: section, setting (lower case, but for a parameter's name), value.
 
     Attributes:
         digest: of its bytes, as they were read; empty where it is not in its file yet.
@@ -48,7 +48,7 @@ class Ini(NamedTuple):
     digest: str = ""
 
     def at(self, value: Value) -> str:
-        """Say where a value stands."""
+        """Return where a value stands."""
         return f"{self.path}, line {value.line}"
 
 
@@ -83,7 +83,7 @@ def read(path: Path, named_by: str = "", *, reason: str = "It says where keys ar
             reason="It is not UTF-8 text, or larger than 1 MiB.",
             hint=_SEE_SAMPLE,
         )
-    ini = parsed(path, text)._replace(digest=digest_of(raw))
+    ini = parse(path, text)._replace(digest=digest_of(raw))
     refuse_open_file(path, mode, holds_key=_holds_key(ini), reason=reason)
     if stat.S_ISREG(mode.st_mode):
         refuse_open_place(path, reason)
@@ -97,7 +97,7 @@ def digest_of(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def parsed(path: Path, text: str) -> Ini:
+def parse(path: Path, text: str) -> Ini:
     """Read the text of an ini, whether or not it is in its file yet.
 
     Raises:
@@ -197,13 +197,13 @@ def _refuse_half_lines(path: Path, text: str) -> None:
 
 
 def _hide_keys(lines: Iterable[str]) -> None:
-    """Let every key be hidden from now on: those of other environments too, and those in a wrong section."""
+    """Redact every key from now on: those of other environments too, and those in a wrong section."""
     for line in lines:
         name, _equals, value = line.partition("=")
         if re.match(_HOLDS_KEY, name):
             Secret(strip_quotes(value.strip()).strip())
 
 
-def shown(name: str, known: Iterable[str]) -> str:
+def show_setting(name: str, known: Iterable[str]) -> str:
     """Return a setting's name for a message, unless it may be a key on the wrong side of the '='."""
     return name if nearest(name, known) else "what stands there"

@@ -59,9 +59,9 @@ def sort(ini: Ini) -> Sections:
     found: dict[str, Section] = dict(_flat_sections(ini))
     for name in ini.sections:
         if not name.startswith((JOB_HEADING, RUN_HEADING)) and name not in {_GENERAL, TOP}:
-            found[name] = {**found.get(name, {}), **_sourced(ini, name)}
-    jobs, runs = _headed(ini, JOB_HEADING, "job"), _headed(ini, RUN_HEADING, "run")
-    return Sections(_sourced(ini, _GENERAL), found, jobs, runs)
+            found[name] = {**found.get(name, {}), **_with_sources(ini, name)}
+    jobs, runs = _sections_headed(ini, JOB_HEADING, "job"), _sections_headed(ini, RUN_HEADING, "run")
+    return Sections(_with_sources(ini, _GENERAL), found, jobs, runs)
 
 
 def of_runs(ini: Ini) -> Mapping[str, Section]:
@@ -78,22 +78,22 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
             hint="A file in runs.d has sections [run:NAME], and no others.",
         )
     _refuse_unknown(ini)
-    return _headed(ini, RUN_HEADING, "run")
+    return _sections_headed(ini, RUN_HEADING, "run")
 
 
 def environment_name_problem(name: str) -> str:
-    """Say why a section of that name would be no environment; empty where it would."""
+    """Return why a section of that name would be no environment; empty where it would."""
     if name.lower() == _GENERAL or not _ENVIRONMENT_NAME.fullmatch(name):
         return "is made of letters, digits, - and _, and is not almajob"
     return ""
 
 
 def run_name_problem(name: str) -> str:
-    """Say why a saved run cannot be called so; empty where it can."""
+    """Return why a saved run cannot be called so; empty where it can."""
     return "" if _RUN_NAME.fullmatch(name) else "may have only letters, digits, -, _ and ., 64 at most"
 
 
-def _headed(ini: Ini, heading: str, message: str) -> dict[str, Section]:
+def _sections_headed(ini: Ini, heading: str, message: str) -> dict[str, Section]:
     found: dict[str, Section] = {}
     for section in ini.sections:
         if section.startswith(heading):
@@ -102,18 +102,18 @@ def _headed(ini: Ini, heading: str, message: str) -> dict[str, Section]:
                 raise ConfigurationError(
                     f"{ini.path} has two sections of the {message} {name!r}.", hint="Join the two."
                 )
-            found[name] = _sourced(ini, section)
+            found[name] = _with_sources(ini, section)
     return found
 
 
-def _sourced(ini: Ini, section: str) -> dict[str, Sourced]:
+def _with_sources(ini: Ini, section: str) -> dict[str, Sourced]:
     found = ini.sections.get(section, {})
     return {name: Sourced(value.text, ini.at(value)) for name, value in found.items()}
 
 
 def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
     """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
-    flat = _sourced(ini, TOP)
+    flat = _with_sources(ini, TOP)
     sections: dict[str, dict[str, Sourced]] = {}
     for kind in KINDS:
         if f"api_key_{kind}" in flat:
@@ -142,7 +142,9 @@ def _refuse_unknown(ini: Ini) -> None:
             if section == TOP:
                 # The predecessor ignored what it did not know, and its ini must keep working.
                 LOG.warning(
-                    "%s: %s is not a setting and is ignored.", ini.at(value), ini_file.shown(name, known)
+                    "%s: %s is not a setting and is ignored.",
+                    ini.at(value),
+                    ini_file.show_setting(name, known),
                 )
             else:
                 raise _unknown_setting(ini, section, name, value, known)
@@ -174,6 +176,6 @@ def _unknown_setting(
     setting = name.partition("@")[0]
     near = nearest(setting, known)
     return ConfigurationError(
-        f"{ini.at(value)}: {ini_file.shown(setting, known)} is not a setting in [{section}].",
+        f"{ini.at(value)}: {ini_file.show_setting(setting, known)} is not a setting in [{section}].",
         hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
     )

@@ -31,18 +31,18 @@ def with_setting(
     settings = ini.sections.get(section)
     there = settings.get(instead_of or setting) if settings else None
     if there is not None:
-        lines[there.line - 1] = _replaced(lines[there.line - 1], instead_of and setting, value)
+        lines[there.line - 1] = _replace_value(lines[there.line - 1], instead_of and setting, value)
         return "".join(lines)
     if settings is None and section != ini_parser.TOP:
         blank = [end] if lines else []
-        return "".join([*_ended(lines, end), *blank, f"[{section}]{end}", f"{setting} = {value}{end}"])
+        return "".join([*_end_last(lines, end), *blank, f"[{section}]{end}", f"{setting} = {value}{end}"])
     place = max((each.line for each in settings.values()), default=0) if settings else 0
     place = place or _heading_line(lines, section)
-    before = _ended(lines[:place], end)
+    before = _end_last(lines[:place], end)
     return "".join([*before, f"{setting} = {value}{end}", *lines[place:]])
 
 
-def _replaced(line: str, setting: str | None, value: str) -> str:
+def _replace_value(line: str, setting: str | None, value: str) -> str:
     """Exchange the value in a line, and its name where another is given; a comment behind it stays."""
     said = ini_parser.strip_comment(line.rstrip("\r\n")).rstrip()
     name, _equals, old = said.partition("=")
@@ -61,7 +61,7 @@ def _heading_line(lines: list[str], section: str) -> int:
     return 0
 
 
-def _ended(lines: list[str], end: str) -> list[str]:
+def _end_last(lines: list[str], end: str) -> list[str]:
     """Return lines of which the last one ends, too."""
     if not lines or lines[-1].endswith("\n"):
         return lines

@@ -63,7 +63,7 @@ def _passwd_home() -> str:
         return ""
 
 
-def expanded(text: str) -> Path:
+def expand(text: str) -> Path:
     """Make an absolute path of what somebody wrote; ``~`` of an unknown user stays as it is."""
     from pathlib import Path
 

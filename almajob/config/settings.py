@@ -70,7 +70,7 @@ class Settings(NamedTuple):
             ConfigurationError: one of them cannot.
         """
         given = {job: section["accept"] for job, section in self.jobs.items() if "accept" in section}
-        return {job: environments.accepted(accept) for job, accept in given.items()}
+        return {job: environments.parse_statuses(accept) for job, accept in given.items()}
 
     def untrusted(self) -> UntrustedFile | None:
         """Return the ini where it was found in the current directory and is not trusted."""
@@ -164,7 +164,7 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
     named = options.ini_file if by_option else environ.get("ALMAJOB_INI")
     if named:
         named_by = "--ini-file" if by_option else "ALMAJOB_INI"
-        path = paths.expanded(named)
+        path = paths.expand(named)
         is_new = may_be_new and _is_missing(path)
         return (_new_ini(path, named_by) if is_new else ini_file.read(path, named_by)), False
     own = paths.own_inis(environ)
@@ -224,14 +224,14 @@ def _chosen_environment(
 
 
 def state_dir(environ: Mapping[str, str]) -> Sourced:
-    """Say where the ledger and all else that must not be lost is; no ini says it.
+    """Return where the ledger and all else that must not be lost is; no ini names that place.
 
     Args:
         environ: the environment variables.
     """
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
-        return Sourced(str(paths.expanded(named)), "ALMAJOB_STATE_DIR")
+        return Sourced(str(paths.expand(named)), "ALMAJOB_STATE_DIR")
     return Sourced(paths.need_directory("state", environ), "default")
 
 
@@ -260,7 +260,7 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", hint="Name a directory."
         )
-    return named._replace(text=str(paths.expanded(named.text)))
+    return named._replace(text=str(paths.expand(named.text)))
 
 
 def _read_only(environ: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ class Condition:
         Raises:
             CannotJudge: there is no such counter, several are called so, or it is no number.
         """
-        found = _named(self.counter, counters)
+        found = _find_counters(self.counter, counters)
         # Each is looked at: one that is no number must not hide behind another that is true.
         holding = [self._holds(counter.value) for counter in found]
         return any(holding)
@@ -130,7 +130,7 @@ def _with_quotes(text: str, *, is_needed: bool) -> str:
     return f"{sign}{text}{sign}" if sign and (is_needed or text[0] in _QUOTES) else text
 
 
-def _named(name: str, counters: Sequence[Counter]) -> list[Counter]:
+def _find_counters(name: str, counters: Sequence[Counter]) -> list[Counter]:
     """Find a counter by its code, the end of its code, or its text; the first way that finds any counts."""
     ways: tuple[Callable[[Counter], bool], ...] = (
         lambda counter: counter.type.value == name,

@@ -76,8 +76,8 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
             break
     running = [item for item in found.values() if not item.has_ended]
     ended = [item for item in found.values() if item.has_ended]
-    running.sort(key=_submitted, reverse=True)
-    ended.sort(key=_submitted, reverse=True)
+    running.sort(key=_submit_time, reverse=True)
+    ended.sort(key=_submit_time, reverse=True)
     return running + (ended[: max(limit - len(running), 0)] if limit else ended)
 
 
@@ -130,6 +130,6 @@ def _day(moment: datetime | None, shift: timedelta) -> date | None:
         return None
 
 
-def _submitted(instance: Instance) -> float:
+def _submit_time(instance: Instance) -> float:
     when = instance.submit_time
     return when.timestamp() if isinstance(when, datetime) else 0.0

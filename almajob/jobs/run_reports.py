@@ -83,7 +83,7 @@ def download(alma: Alma, wanted: Download) -> int:
     """
     try:
         with new_file(wanted.path, overwrite=wanted.overwrite) as file:
-            return _received(alma, wanted, file)
+            return _receive(alma, wanted, file)
     except AlreadyThere:
         raise Refused(f"{wanted.path} is there already.", hint="--overwrite replaces it.") from None
     except NotWritten as failed:
@@ -97,7 +97,7 @@ def download(alma: Alma, wanted: Download) -> int:
         ) from None
 
 
-def _received(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
+def _receive(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
     attempt = 1
     while True:
         try:

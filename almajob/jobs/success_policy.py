@@ -68,7 +68,7 @@ class Policy:
                 JobEndedBadly(f"Run {instance.id} ended with {shown}.", reason=why, hint=_REPORT)
             )
         for condition in self.fail_if:
-            found = _judged(condition, instance, shown)
+            found = _judge_condition(condition, instance, shown)
             if found is not None:
                 return found
         if not is_good:
@@ -91,7 +91,7 @@ def _unknown(accepted: frozenset[str]) -> str:
     return f"Accepted, but no status that almajob knows: {', '.join(unknown)}." if unknown else ""
 
 
-def _judged(condition: Condition, instance: Instance, shown: str) -> Judgement | None:
+def _judge_condition(condition: Condition, instance: Instance, shown: str) -> Judgement | None:
     """Judge a good status by a condition; None where it has nothing against it."""
     ended = f"Run {instance.id} ended with {shown}, but"
     try:

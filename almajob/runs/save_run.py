@@ -193,7 +193,7 @@ def _text_with(path: Path, name: str, lines: str) -> str:
     old = path.read_text("utf-8-sig") if path.is_file() else heading
     text = f"{old.rstrip()}\n{lines}"
     try:
-        found = of_runs(ini_reader.parsed(path, text))
+        found = of_runs(ini_reader.parse(path, text))
     except ConfigurationError as error:
         raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
     if set(found) != {name}:

@@ -87,7 +87,7 @@ def read(
         job_name=both[2] if both else "",
         parameters=_parameters(saved, here, environment, check_trust),
         set_name=here["set"].text if "set" in here else "",
-        accept=environments.accepted(here["accept"]) if "accept" in here else frozenset(),
+        accept=environments.parse_statuses(here["accept"]) if "accept" in here else frozenset(),
         fail_if=_conditions(here["fail_if"]) if "fail_if" in here else (),
         once_per=_period(here["once_per"]) if "once_per" in here else "",
         expands=environments.is_yes(here, "expand", default=False),
@@ -132,7 +132,7 @@ def _parameters(
                 raise ConfigurationError(f"{given.source}: {problem}.")
             overrides.append(Given(name, given.text, given.source))
     _refuse_variables(overrides, saved.untrusted)
-    return found.overridden(overrides)
+    return found.override(overrides)
 
 
 def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -> None:

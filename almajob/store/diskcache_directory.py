@@ -92,11 +92,11 @@ class CacheDirectory(diskcache.Cache):  # type: ignore[misc]  # diskcache has no
             self._local.pid = os.getpid()
         connection: sqlite3.Connection | None = getattr(self._local, "con", None)
         if connection is None:
-            connection = self._connected()
+            connection = self._connect()
             self._local.con = connection
         return connection
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             Path(self._directory, DBNAME), timeout=self._timeout, isolation_level=None
         )

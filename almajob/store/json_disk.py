@@ -49,7 +49,7 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         if mode != MODE_RAW or filename is not None or read:
             raise self._unsafe("it is kept in a way that almajob does not use")
         try:
-            return json.loads(_inflated(value) if isinstance(value, bytes) else str(value))
+            return json.loads(_inflate(value) if isinstance(value, bytes) else str(value))
         except (ValueError, RecursionError, zlib.error) as error:
             raise self._unsafe("its value cannot be read") from error
 
@@ -61,7 +61,7 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         return UnsafeEntry(reason)
 
 
-def _inflated(value: bytes) -> bytes:
+def _inflate(value: bytes) -> bytes:
     inflate = zlib.decompressobj()
     data = inflate.decompress(value, SIZE_LIMIT)
     if inflate.unconsumed_tail:

@@ -86,7 +86,7 @@ class Gap:
         """Whether it ended so long ago that it does not matter any more."""
         return self.until < now - LONGEST_MEMORY
 
-    def joined(self, other: Gap | None) -> Gap:
+    def join(self, other: Gap | None) -> Gap:
         """Return the time from the beginning of one to the end of the other, unless that is long past."""
         if other is None or other.is_past(self.until):
             return self
@@ -116,8 +116,8 @@ def find_gap(created: Mapping[str, float], newest: str, known: Gap | None, now: 
     if known is not None and known.is_past(now):
         known = None
     if newest and newest not in created:
-        return Gap(latest, now, latest, now).joined(known)
-    return known if now - latest < _USUAL_PAUSE else Gap(latest, now).joined(known)
+        return Gap(latest, now, latest, now).join(known)
+    return known if now - latest < _USUAL_PAUSE else Gap(latest, now).join(known)
 
 
 class Ledger:
@@ -169,15 +169,15 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened() as directory:
-            before = ledger_rows.kept(directory, record)
+            before = ledger_rows.find_record(directory, record)
             if before is not None:
                 _refuse_fork(before, record)
             gap = self._gap(directory, record.created) if before is None else None
             key, other = ledger_rows.keys_of(record)
             with directory.transact():
                 if gap is not None:
-                    directory.set(_GAP, ledger_rows.sealed(_GAP, gap.to_json()))
-                directory.set(key, ledger_rows.sealed(key, record.to_json()))
+                    directory.set(_GAP, ledger_rows.seal(_GAP, gap.to_json()))
+                directory.set(key, ledger_rows.seal(key, record.to_json()))
                 directory.delete(other)
             if before is None:
                 self._note_newest(record)
@@ -194,10 +194,10 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened(wait) as directory:
-            kept = ledger_rows.kept(directory, record)
+            kept = ledger_rows.find_record(directory, record)
             if kept is not None:
                 key, _other = ledger_rows.keys_of(kept)
-                directory.set(key, ledger_rows.sealed(key, replace(kept, **changes).to_json()))
+                directory.set(key, ledger_rows.seal(key, replace(kept, **changes).to_json()))
 
     def fact(self, name: str, *, wait: float | None = None) -> Any:
         """Return a fact that was kept, or None; ``wait`` as for ``records``.
@@ -207,7 +207,7 @@ class Ledger:
         """
         key = ledger_rows.checked_key(FACT, name)
         with self._opened(wait) as directory:
-            return ledger_rows.unsealed(directory, key) if key in ledger_rows.keys(directory) else None
+            return ledger_rows.unseal(directory, key) if key in ledger_rows.keys(directory) else None
 
     def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:
         """Keep a fact that starts rely on, in the form of JSON; ``wait`` as for ``records``.
@@ -217,7 +217,7 @@ class Ledger:
         """
         key = ledger_rows.checked_key(FACT, name)
         with self._opened(wait) as directory:
-            directory.set(key, ledger_rows.sealed(key, fact))
+            directory.set(key, ledger_rows.seal(key, fact))
 
     def gap(self, now: float) -> Gap:
         """Find out which records may be missing: it was idle, began anew, or was restored from a backup.
@@ -238,7 +238,7 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         with self._opened() as directory:
-            directory.set(_GAP, ledger_rows.sealed(_GAP, gap.joined(self._kept_gap(directory)).to_json()))
+            directory.set(_GAP, ledger_rows.seal(_GAP, gap.join(self._kept_gap(directory)).to_json()))
 
     def _gap(self, directory: CacheDirectory, now: float) -> Gap | None:
         """Find the time before ``now`` for which records may be missing; None for less than a day."""
@@ -251,7 +251,7 @@ class Ledger:
 
     @staticmethod
     def _kept_gap(directory: CacheDirectory) -> Gap | None:
-        return Gap(**ledger_rows.unsealed(directory, _GAP)) if _GAP in directory else None
+        return Gap(**ledger_rows.unseal(directory, _GAP)) if _GAP in directory else None
 
     def _read_newest(self) -> str:
         """Return the id of the record that was written last; empty where that is not known."""

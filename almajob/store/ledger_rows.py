@@ -83,7 +83,7 @@ def keys_of(record: Record) -> tuple[str, str]:
     return both[0], both[1]
 
 
-def kept(directory: CacheDirectory, record: Record) -> Record | None:
+def find_record(directory: CacheDirectory, record: Record) -> Record | None:
     """Return a record as it is kept now."""
     return next((read(directory, key) for key in keys_of(record) if key in directory), None)
 
@@ -103,12 +103,12 @@ def _check(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 
-def sealed(key: str, value: Any) -> dict[str, Any]:
+def seal(key: str, value: Any) -> dict[str, Any]:
     """Return a value with its check, which says under which key it belongs."""
     return {"value": value, "sum": checksum([key, value])}
 
 
-def unsealed(directory: CacheDirectory, key: str) -> Any:
+def unseal(directory: CacheDirectory, key: str) -> Any:
     """Read the value under a key.
 
     Raises:
@@ -127,6 +127,6 @@ def read(directory: CacheDirectory, key: str) -> Record:
         Damaged: it is not as it was written.
     """
     try:
-        return Record.from_json(unsealed(directory, key))
+        return Record.from_json(unseal(directory, key))
     except ValueError as error:
         raise Damaged(f"a record cannot be read: {error}") from error

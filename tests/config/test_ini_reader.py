@@ -143,7 +143,7 @@ def test_every_key_that_is_read_is_hidden_from_then_on(line: str, is_hidden: boo
     """Whichever environment's, in whichever section, and where the file turns out to be no ini."""
     key = "odd-Canary.of~an/ini"
     with contextlib.suppress(ConfigurationError):
-        ini_reader.parsed(Path("x.ini"), line.replace("{}", key))
+        ini_reader.parse(Path("x.ini"), line.replace("{}", key))
     assert redact(f"<{key}>") == ("<(hidden)>" if is_hidden else f"<{key}>")
 
 

@@ -18,7 +18,7 @@ PATH = Path("almajob.ini")
 
 
 def _edited(text: str, section: str, setting: str, value: str, instead_of: str | None = None) -> str:
-    return with_setting(ini_file.parsed(PATH, text), text, section, setting, value, instead_of=instead_of)
+    return with_setting(ini_file.parse(PATH, text), text, section, setting, value, instead_of=instead_of)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_all_else_is_read_as_before(lines: list[str], end: str, is_ended: bool, 
     """Whatever the ini is like; and no line but the one of the setting is another."""
     text = end.join(lines) + (end if is_ended else "")
     try:
-        before = ini_file.parsed(PATH, text)
+        before = ini_file.parse(PATH, text)
     except ConfigurationError:
         reject()
     new = with_setting(before, text, section, "api_key", "l8xx0123")
     wanted = _texts(before)
     wanted.setdefault(section, {})["api_key"] = "l8xx0123"
-    assert _texts(ini_file.parsed(PATH, new)) == wanted
+    assert _texts(ini_file.parse(PATH, new)) == wanted
     was_there = "api_key" in before.sections.get(section, {})
     assert len(set(text.splitlines()) - set(new.splitlines())) <= was_there

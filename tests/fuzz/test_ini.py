@@ -101,7 +101,7 @@ def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
     text = _text(data)
     found = None
     try:
-        found = ini_reader.parsed(PATH, text)
+        found = ini_reader.parse(PATH, text)
         lines = len(text.splitlines())
         assert all(0 < value.line <= lines for values in found.sections.values() for value in values.values())
         settings = _settings(found)
@@ -123,7 +123,7 @@ def _settings(found: Ini) -> Settings:
 def test_any_text_is_a_file_of_saved_runs_or_an_error(data: bytes) -> None:
     """As those of runs.d."""
     try:
-        runs = ini_sections.of_runs(ini_reader.parsed(PATH, _text(data)))
+        runs = ini_sections.of_runs(ini_reader.parse(PATH, _text(data)))
     except ConfigurationError:
         return
     assert not any(ini_sections.run_name_problem(name) for name in runs)
@@ -143,7 +143,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
             or (needs_quotes and {*"\"'"} <= {*text})
         )
         return
-    found = ini_reader.parsed(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
+    found = ini_reader.parse(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
     assert {name: {key: value.text for key, value in values.items()} for name, values in found.items()} == {
         ini_parser.TOP: {},
         "a": {"x": text},

@@ -386,7 +386,7 @@ class ModelLedger:
         return self._gap(now) or Gap(now, now)
 
     def keep_gap(self, gap: Gap) -> None:
-        self.known_gap = gap.joined(self.known_gap)
+        self.known_gap = gap.join(self.known_gap)
 
     def _gap(self, now: float) -> Gap | None:
         created = {record.id: record.created for record in self.kept.values()}

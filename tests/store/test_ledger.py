@@ -213,7 +213,7 @@ def _replace_first(directory: Path, value: object) -> None:
     """Put something else, with the right check, in the place of a record."""
     with open_directory(directory, LEDGER) as drawer:
         key = next(iter(drawer))
-        drawer.set(key, ledger_rows.sealed(key, value))
+        drawer.set(key, ledger_rows.seal(key, value))
 
 
 def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:

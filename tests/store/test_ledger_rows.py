@@ -11,7 +11,7 @@ from almajob.store import ledger_rows
 from almajob.store.diskcache_directory import CacheDirectory
 from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.store.ledger_record import State, Step, checksum
-from almajob.store.ledger_rows import NewerFormat, RowKey, checked_key, sealed
+from almajob.store.ledger_rows import NewerFormat, RowKey, checked_key, seal
 from tests.store.test_ledger_record import new
 
 RECORD = new(id="r7", trail=(Step(State.PREPARED, 2.5, "meant"),))
@@ -130,8 +130,8 @@ def test_what_cannot_be_listed_is_damage(error: Exception) -> None:
 def test_a_value_is_read_as_it_was_sealed() -> None:
     """Under its own key."""
     key = checked_key("fact", "a")
-    assert ledger_rows.unsealed(_drawer((key, sealed(key, {"x": 1}))), key) == {"x": 1}
-    assert ledger_rows.unsealed(_drawer((key, sealed(key, None))), key) is None
+    assert ledger_rows.unseal(_drawer((key, seal(key, {"x": 1}))), key) == {"x": 1}
+    assert ledger_rows.unseal(_drawer((key, seal(key, None))), key) is None
 
 
 @pytest.mark.parametrize(
@@ -144,23 +144,23 @@ def test_a_value_is_read_as_it_was_sealed() -> None:
         {"value": 1},
         {"value": 1, "sum": "0" * 64},
         {"value": 1, "sum": "f" * 64},
-        sealed(checked_key("fact", "b"), 1),
-        {**sealed(checked_key("fact", "a"), 1), "value": 2},
+        seal(checked_key("fact", "b"), 1),
+        {**seal(checked_key("fact", "a"), 1), "value": 2},
     ],
 )
 def test_a_value_that_is_not_as_it_was_sealed_is_damage(value: Any) -> None:
     """Another value, another check, or that of another key."""
     key = checked_key("fact", "a")
     with pytest.raises(Damaged, match="a record is not as it was written"):
-        ledger_rows.unsealed(_drawer((key, value)), key)
+        ledger_rows.unseal(_drawer((key, value)), key)
 
 
 def test_a_record_is_found_whether_it_is_open_or_not() -> None:
     """And is none where it is not there, or nothing that was one."""
     key, other = ledger_rows.keys_of(RECORD)
     ended = RECORD.moved(State.NOT_STARTED, 3.0, "no")
-    assert ledger_rows.kept(_drawer(), RECORD) is None
-    assert ledger_rows.kept(_drawer((key, sealed(key, RECORD.to_json()))), ended) == RECORD
-    assert ledger_rows.kept(_drawer((other, sealed(other, ended.to_json()))), RECORD) == ended
+    assert ledger_rows.find_record(_drawer(), RECORD) is None
+    assert ledger_rows.find_record(_drawer((key, seal(key, RECORD.to_json()))), ended) == RECORD
+    assert ledger_rows.find_record(_drawer((other, seal(other, ended.to_json()))), RECORD) == ended
     with pytest.raises(Damaged, match="a record cannot be read: it is no record"):
-        ledger_rows.read(_drawer((key, sealed(key, {}))), key)
+        ledger_rows.read(_drawer((key, seal(key, {}))), key)

@@ -197,7 +197,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
     )
     written = payload_file.read(parsed_args.params) if parsed_args.params else saved.parameters
     overrides = [_given(name, value) for name, value in parsed_args.overrides]
-    written = written.overridden(overrides)
+    written = written.override(overrides)
     expands = parsed_args.expand or saved.expands
     # What is on the command line counts, whatever is saved.
     takes_set = parsed_args.set_name is None and all(item.name != SET_ID for item in overrides)

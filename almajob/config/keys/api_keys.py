@@ -11,7 +11,7 @@ from pathlib import Path
 from almajob.alma.api_key import Key
 from almajob.config.environments import Environment, Sourced, is_gateway
 from almajob.config.ini_reader import refuse_open_file
-from almajob.config.paths import expanded
+from almajob.config.paths import expand
 from almajob.errors import ConfigurationError
 from almajob.system.input_files import read_given
 from almajob.system.key_variables import KEY_VARIABLES
@@ -38,7 +38,7 @@ class KeySource:
 
 
 def source(environment: Environment, environ: Mapping[str, str]) -> KeySource | None:
-    """Say where the key will come from, without fetching it; None where there is none."""
+    """Return where the key will come from, without fetching it; None where there is none."""
     if environment.api_key_command:
         return KeySource("api_key_command", environment.api_key_command.source)
     if environment.api_key_file:
@@ -64,13 +64,13 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
     """
     found = source(environment, environ)
     if found is None:
-        raise _missing(environment.name)
+        raise _no_key(environment.name)
     _refuse_untrusted(environment, found)
     match found.way:
         case "api_key_command":
             text = _from_command(environment)
         case "api_key_file":
-            text = _from_file(expanded(_given(environment.api_key_file)), "api_key_file")
+            text = _from_file(expand(_text_of(environment.api_key_file)), "api_key_file")
         case "api_key_keyring":
             text = _from_keyring(environment.name)
         case "systemd credential":
@@ -78,7 +78,7 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
         case "variable":
             text = environ[found.place]
         case _:
-            text = _given(environment.api_key)
+            text = _text_of(environment.api_key)
     try:
         return Key(text.strip())
     except ValueError as error:
@@ -104,7 +104,7 @@ def _refuse_untrusted(environment: Environment, found: KeySource) -> None:
             program = _program(environment)
             untrusted.refuse(f"It would run {program} to get the key of {name} ({place}: {found.way}).")
         case "api_key_file":
-            path = expanded(_given(environment.api_key_file))
+            path = expand(_text_of(environment.api_key_file))
             untrusted.refuse(f"It would read the key of {name} from {path} ({place}: {found.way}).")
         case "api_key_keyring":
             untrusted.refuse(f"It would read the key of {name} from your keyring ({place}: {found.way}).")
@@ -127,16 +127,16 @@ def _program(environment: Environment) -> str:
     import shlex
 
     try:
-        return f"the program {shlex.split(_given(environment.api_key_command))[0]!r}"
+        return f"the program {shlex.split(_text_of(environment.api_key_command))[0]!r}"
     except (ValueError, IndexError):
         return "a command"
 
 
-def _given(setting: Sourced | None) -> str:
+def _text_of(setting: Sourced | None) -> str:
     return setting.text if setting else ""
 
 
-def _missing(name: str) -> ConfigurationError:
+def _no_key(name: str) -> ConfigurationError:
     return ConfigurationError(
         f"There is no API key for {name}.",
         hint=f"Type: almajob config set-key {name}\n"
@@ -179,7 +179,7 @@ def _from_command(environment: Environment) -> str:
     from almajob.config.keys.key_command import CommandFailed, read_first_line
 
     try:
-        return read_first_line(_given(environment.api_key_command))
+        return read_first_line(_text_of(environment.api_key_command))
     except CommandFailed as failed:
         raise ConfigurationError(
             f"The api_key_command of {environment.name} gave no key.",

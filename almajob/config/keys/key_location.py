@@ -13,7 +13,7 @@ from almajob.config.ini_parser import TOP, quote_value
 from almajob.config.ini_sections import environment_name_problem
 from almajob.config.ini_writer import with_setting
 from almajob.config.keys import api_keys
-from almajob.config.paths import expanded
+from almajob.config.paths import expand
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.text.redaction import is_shown_in
@@ -64,7 +64,7 @@ class KeyPlace(NamedTuple):
 
 
 def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPlace:
-    """Say where a new key of an environment belongs.
+    """Return where a new key of an environment belongs.
 
     Raises:
         UsageError: the wish cannot be fulfilled for such an environment.
@@ -82,7 +82,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     way = found.way if found else "api_key"
     _refuse_untrusted(settings, name, way)
     if way == "api_key_file" and environment.api_key_file and not wish.in_keyring:
-        return KeyPlace(way, expanded(environment.api_key_file.text))
+        return KeyPlace(way, expand(environment.api_key_file.text))
     if way == "api_key_keyring":
         return KeyPlace(way, None)
     if found and (way in ("api_key_command", "api_key_file") or (way != "api_key" and not wish.in_keyring)):
@@ -185,7 +185,7 @@ def _new_path(settings: Settings) -> Path:
     return settings.config_dir / "almajob.ini"
 
 
-def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
+def edit_ini(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
     """Return the text of the ini with the key in it, or with the word that the keyring has it; and the line.
 
     Args:
@@ -203,6 +203,6 @@ def edited(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
     text = text or _NEW_INI
     for setting, written in ((place.setting, value), *place.others):
         instead_of = place.instead_of if setting == place.setting else None
-        now = ini_file.parsed(path, text)
+        now = ini_file.parse(path, text)
         text = with_setting(now, text, place.section, setting, written, instead_of=instead_of)
-    return text, ini_file.parsed(path, text).sections[place.section][place.setting].line
+    return text, ini_file.parse(path, text).sections[place.section][place.setting].line

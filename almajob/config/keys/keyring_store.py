@@ -22,7 +22,7 @@ def get(environment: str) -> str:
     Raises:
         ConfigurationError: there is no keyring, or it is locked.
     """
-    with _told(f"gave no key for {environment}"):
+    with _word_errors(f"gave no key for {environment}"):
         import keyring
 
         return keyring.get_password(SERVICE, environment) or ""
@@ -34,7 +34,7 @@ def check(environment: str) -> None:
     Raises:
         ConfigurationError: there is none, it is locked, or it is the one that keeps nothing.
     """
-    with _told(_TOOK_NONE):
+    with _word_errors(_TOOK_NONE):
         import keyring
         from keyring.backends import null
 
@@ -51,7 +51,7 @@ def put(environment: str, key: str) -> None:
     Raises:
         ConfigurationError: there is no keyring, or it does not take it or keep it.
     """
-    with _told(_TOOK_NONE):
+    with _word_errors(_TOOK_NONE):
         import keyring
 
         keyring.set_password(SERVICE, environment, key)
@@ -66,7 +66,7 @@ def _not_kept() -> ConfigurationError:
 
 
 @contextmanager
-def _told(message: str) -> Iterator[None]:
+def _word_errors(message: str) -> Iterator[None]:
     """Word the errors of the library and of its backends, whatever these are."""
     try:
         # Some backends start programs, such as pass, to which stdin does not belong.

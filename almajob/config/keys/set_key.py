@@ -89,7 +89,7 @@ class NewKey:
                 "A script has no place for a key.", hint="Type almajob config set-key outside of the shell."
             )
         try:
-            text = _typed(self._wish.environment) if has_keyboard() else _piped()
+            text = _ask_keyboard(self._wish.environment) if has_keyboard() else _read_stdin()
         except KeyboardInterrupt:
             sys.stderr.write("\nNothing was changed.\n")
             raise
@@ -116,10 +116,10 @@ class NewKey:
             # As it is now: another process may just have put another key in.
             settings = self._load()
             place = key_location.find(settings, self._environ, self._wish)
-            return _kept(place, self._wish.environment, key.reveal(), settings)
+            return _keep(place, self._wish.environment, key.reveal(), settings)
 
 
-def _typed(environment: str) -> str:
+def _ask_keyboard(environment: str) -> str:
     import warnings
     from getpass import GetPassWarning, getpass
 
@@ -135,7 +135,7 @@ def _typed(environment: str) -> str:
         ) from None
 
 
-def _piped() -> str:
+def _read_stdin() -> str:
     if not sys.stdin or sys.stdin.closed:
         return ""
     try:
@@ -172,7 +172,7 @@ def _key_of(text: str) -> Key:
     return key
 
 
-def _kept(place: KeyPlace, environment: str, key: str, settings: Settings) -> Kept:
+def _keep(place: KeyPlace, environment: str, key: str, settings: Settings) -> Kept:
     if place.way == "api_key_file":
         assert place.path is not None
         is_new = _key_in(place.path) != key
@@ -186,7 +186,7 @@ def _kept(place: KeyPlace, environment: str, key: str, settings: Settings) -> Ke
             keyring_store.put(environment, key)
     if place.path is None:
         return Kept("the keyring", is_new)
-    raw, text, line = _edited(place, key)
+    raw, text, line = _edit_file(place, key)
     if text != raw:
         _write(place.path, text)
         _keep_trust(settings, raw, text)
@@ -205,14 +205,14 @@ def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:
         LOG.warning("%s", error)
 
 
-def _edited(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
+def _edit_file(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
     """Return the ini as it is, as it will be, and the line of the setting."""
     assert place.path is not None
     try:
         raw = place.path.read_bytes() if place.path.exists() else b""
     except OSError as error:
         raise _not_written(place.path, error) from None
-    text, line = key_location.edited(place, place.path, raw.decode("utf-8-sig"), key)
+    text, line = key_location.edit_ini(place, place.path, raw.decode("utf-8-sig"), key)
     mark = b"\xef\xbb\xbf" if raw.startswith(b"\xef\xbb\xbf") else b""
     return raw, mark + text.encode(), line
 

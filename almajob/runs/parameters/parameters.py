@@ -96,7 +96,7 @@ class Parameters:
         """Return a value by its name, or None."""
         return next((item.value for item in self.given if item.name == name), None)
 
-    def overridden(self, overrides: Sequence[Given]) -> Parameters:
+    def override(self, overrides: Sequence[Given]) -> Parameters:
         """Put others in the place of those of the same name; what is new comes last, in its own order."""
         found = {item.name: item for item in self.given}
         for item in overrides:
@@ -107,7 +107,7 @@ class Parameters:
 
 
 def problem_with(name: str, value: str) -> str:
-    """Say why a parameter cannot be sent; empty where it can."""
+    """Return why a parameter cannot be sent; empty where it can."""
     if not name.strip():
         return "a parameter has no name"
     if len(name) > _LONGEST_NAME:

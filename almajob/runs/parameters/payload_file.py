@@ -103,10 +103,10 @@ def read(name: str) -> Parameters:
     Raises:
         Refused: it cannot be read, or is none.
     """
-    return parse(read_bytes(name), _shown(name))
+    return parse(read_bytes(name), _source_of(name))
 
 
-def _shown(name: str) -> str:
+def _source_of(name: str) -> str:
     return "standard input" if name == STDIN else name
 
 
@@ -125,7 +125,7 @@ def read_bytes(name: str) -> bytes:
             raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Refused(f"{_shown(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
+        raise Refused(f"{_source_of(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
     return raw
 
 
@@ -138,17 +138,17 @@ def read_value(name: str, parameter: str) -> Given:
     try:
         value = _text(read_bytes(name)).removesuffix("\n")
     except _PayloadError as wrong:
-        raise Refused(f"{_shown(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
+        raise Refused(f"{_source_of(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
     if not value:
         raise Refused(
-            f"{_shown(name)} is empty, so there is no value for {parameter}; nothing was sent.",
+            f"{_source_of(name)} is empty, so there is no value for {parameter}; nothing was sent.",
             reason="The program that was to write it may have failed.",
             hint=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:
-        raise Refused(f"{_shown(name)}: {problem}. Nothing was sent.")
-    return Given(parameter, value, _shown(name))
+        raise Refused(f"{_source_of(name)}: {problem}. Nothing was sent.")
+    return Given(parameter, value, _source_of(name))
 
 
 def parse(raw: bytes, source: str) -> Parameters:
@@ -262,7 +262,7 @@ def _parse_json(text: str, source: str) -> Parameters:
     if isinstance(document, Mapping):
         found = _collect(source, _lines(text, depth=1, of_keys=True), document.items())
         return Parameters(tuple(found.values()))
-    return Parameters(tuple(_listed(text, source, document, depth=1).values()))
+    return Parameters(tuple(_parse_list(text, source, document, depth=1).values()))
 
 
 def _load_json(text: str) -> Any:
@@ -338,7 +338,7 @@ def _of_job(text: str, source: str, document: Mapping[str, Any]) -> Parameters:
     if isinstance(listed, Mapping):
         # XML of one parameter, made into JSON.
         listed, depth = [listed], depth - 1
-    found = _listed(text, source, listed, depth=depth, begin=_begin(text))
+    found = _parse_list(text, source, listed, depth=depth, begin=_begin(text))
     return found.of_job(job_id, lines.get("id", 1), others)
 
 
@@ -348,7 +348,7 @@ def _begin(text: str) -> int:
     return next((key.start() for key in keys if json.loads(key[0].removesuffix(key["key"])) in _WRAPPERS), 0)
 
 
-def _listed(text: str, source: str, listed: Any, *, depth: int, begin: int = 0) -> _Collected:
+def _parse_list(text: str, source: str, listed: Any, *, depth: int, begin: int = 0) -> _Collected:
     """Read a list of names and values; ``depth`` is that of its objects, which come after ``begin``."""
     if not isinstance(listed, list):
         raise _PayloadError(1, "the parameters are no list")
@@ -500,7 +500,7 @@ class _Reader:
             self.ignored.append(tag)
 
     def _problem_with(self, tag: str) -> str:
-        """Say why an element cannot stand where it does; empty where it can."""
+        """Return why an element cannot stand where it does; empty where it can."""
         if not self._path:
             return "" if tag == "job" else f"a payload begins with <job>, not with <{tag}>"
         if self._path == ["job"]:

@@ -112,7 +112,7 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     tells_names = not set(known.may_be_empty) <= _OF_ANY_JOB
     unknown = [item.name for item in parameters.given if tells_names and item.name not in names]
     if unknown:
-        told = "; ".join(_told(name, names) for name in unknown[:_SHOWN])
+        told = "; ".join(_describe(name, names) for name in unknown[:_SHOWN])
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Refused(
             f"No earlier payload of {job.id} had a parameter of {_these(len(unknown))}; nothing was sent.",
@@ -142,7 +142,7 @@ def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint:
         )
 
 
-def _told(name: str, known: set[str]) -> str:
+def _describe(name: str, known: set[str]) -> str:
     by_case = {item.casefold(): item for item in known}
     near = nearest(name.casefold(), by_case)
     return f"{name}, did you mean {by_case[near[0]]}?" if near else name

@@ -35,10 +35,10 @@ def expand(parameters: Parameters, now: datetime, environ: Mapping[str, str]) ->
     Raises:
         Refused: there is something else in braces, or a variable is not set.
     """
-    return replace(parameters, given=tuple(_filled(item, now, environ) for item in parameters.given))
+    return replace(parameters, given=tuple(_fill(item, now, environ) for item in parameters.given))
 
 
-def _filled(item: Given, now: datetime, environ: Mapping[str, str]) -> Given:
+def _fill(item: Given, now: datetime, environ: Mapping[str, str]) -> Given:
     if item.value.count("{") > _MOST_BRACES:
         raise _wrong(item, "it has too many braces")
     meant = _BRACES.sub(lambda found: _variable(item, found, environ), item.value)

@@ -34,7 +34,7 @@ def find(alma: Alma, name: str) -> Set:
     Raises:
         Refused: there is none, or there are several.
     """
-    listed = _like(alma, name)
+    listed = _list_like(alma, name)
     found = list({item.id: item for item in listed if item.name == name}.values())
     if len(found) == 1:
         return found[0]
@@ -54,7 +54,7 @@ def find(alma: Alma, name: str) -> Set:
     )
 
 
-def _like(alma: Alma, name: str) -> list[Set]:
+def _list_like(alma: Alma, name: str) -> list[Set]:
     """List the sets whose names have these words, or all where they cannot be asked for so."""
     # Alma's own examples write a blank as "_"; of other signs nobody says how they are sought.
     if re.fullmatch(r"[\w -]+", name):
@@ -101,8 +101,8 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
     if wanted in _CONTENTS and content in _CONTENTS and not fits:
         raise Refused(
             f"The set {found.name!r} ({set_id}) does not fit the job; nothing was sent.",
-            reason=f"It is of {_named(found.content.desc, content)}; {job.name!r} works on "
-            f"{_named(job.content.desc, wanted)}.",
+            reason=f"It is of {_describe(found.content.desc, content)}; {job.name!r} works on "
+            f"{_describe(job.content.desc, wanted)}.",
             hint=_ADVICE,
         )
     if found.members == 0:
@@ -119,11 +119,11 @@ def refuse_missing(job: Job) -> None:
     wanted = job.content
     if takes_tag(job) and wanted.value in _CONTENTS:
         raise Refused(
-            f"{job.name!r} works on a set of {_named(wanted.desc, wanted.value)}, and none is named; "
+            f"{job.name!r} works on a set of {_describe(wanted.desc, wanted.value)}, and none is named; "
             "nothing was sent.",
             hint=f"{_ADVICE}\n--allow-unknown sends it without one.",
         )
 
 
-def _named(description: str, code: str) -> str:
+def _describe(description: str, code: str) -> str:
     return f"{description} ({code})" if description else code

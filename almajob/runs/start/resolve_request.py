@@ -55,7 +55,7 @@ def intention(
     _refuse_other_job(found, given, options, place)
     if options.set_name:
         set_id = _set_id(options.set_name, means, place.environment)
-        given = given.overridden([Given(SET_ID, set_id, f"--set {options.set_name}")])
+        given = given.override([Given(SET_ID, set_id, f"--set {options.set_name}")])
     now = means.clock.now() if options.wished_at is None else options.wished_at
     return with_key(Intention(found, given, options), place, now)
 

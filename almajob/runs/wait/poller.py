@@ -78,7 +78,7 @@ class Poller:
             elif run.has_ended:
                 run.over = Over.ENDED
             else:
-                self.display.changed(run, _stands(run))
+                self.display.changed(run, _describe(run))
                 self._plan(run, self._begun + self._pause(run))
         while self._schedule or self._under_way:
             self.display.draw(self.runs, self.clock.elapsed())
@@ -139,18 +139,18 @@ class Poller:
         """Note what a look found, and plan the next one."""
         now = self.clock.elapsed()
         if isinstance(answer, Exception):
-            self._failed(run, answer, now)
+            self._note_failure(run, answer, now)
         elif not answer[0].status.value:
             # It says nothing, and must not keep a wait going for ever.
-            self._failed(run, NotAlma("Alma shows it without a status."), now)
+            self._note_failure(run, NotAlma("Alma shows it without a status."), now)
         else:
-            self._seen(run, *answer, now)
+            self._note_seen(run, *answer, now)
         if run.over is None and now >= self._ends:
             run.over = Over.OUT_OF_TIME
         if run.over is None:
             self._plan(run, now + self._pause(run))
 
-    def _seen(self, run: WatchedRun, instance: Instance, age: float | None, now: float) -> None:
+    def _note_seen(self, run: WatchedRun, instance: Instance, age: float | None, now: float) -> None:
         before = None if run.instance is None else run.instance.status.value
         recovered, run.failures, run.error = run.failures, 0, None
         run.instance, run.answered = instance, now
@@ -158,11 +158,11 @@ class Poller:
         run.age = max(now - self._begun + (run.started or 0.0), age or 0.0)
         run.over = Over.ENDED if instance.has_ended else None
         if instance.status.value != before:
-            self.display.changed(run, _stands(run))
+            self.display.changed(run, _describe(run))
         elif recovered:
-            self.display.changed(run, f"{_stands(run)}; it can be seen again")
+            self.display.changed(run, f"{_describe(run)}; it can be seen again")
 
-    def _failed(self, run: WatchedRun, failure: Exception, now: float) -> None:
+    def _note_failure(self, run: WatchedRun, failure: Exception, now: float) -> None:
         if not isinstance(failure, AlmajobError):
             # A bug of ours; the wait goes on, as the job does.
             LOG.debug("A look failed.", exc_info=failure)
@@ -215,7 +215,7 @@ class Poller:
         return float("inf") if self.options.timeout is None else self._begun + self.options.timeout
 
 
-def _stands(run: WatchedRun) -> str:
+def _describe(run: WatchedRun) -> str:
     status = run.instance.status.value if run.instance else ""
     return f"Run {run.instance_id}: {status or 'no status yet'}"
 
