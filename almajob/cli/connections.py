@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from almajob.alma.client import Alma
     from almajob.alma.rate_limit.limiter import Limiter
     from almajob.alma.rate_limit.quota import Quota
-    from almajob.alma.rate_limit.shared_state import Account
+    from almajob.alma.rate_limit.shared_state import SharedState
     from almajob.config.environments import Environment
     from almajob.config.settings import Settings
     from almajob.store.cache import Cache
@@ -40,7 +40,7 @@ class Connections:
         self._stores: dict[tuple[str, str], PluginStore] = {}
         self._keys: dict[Environment, Key] = {}
         self._almas: dict[tuple[Environment, str], Alma] = {}
-        self._accounts: dict[Path, Account] = {}
+        self._accounts: dict[Path, SharedState] = {}
         self._demos: dict[str, tuple[str, Key]] = {}
         self._named: set[tuple[Path, str]] = set()
 
@@ -151,13 +151,13 @@ class Connections:
             state_dir: where all of this user's processes find them.
         """
         from almajob.alma.rate_limit.limiter import Limiter
-        from almajob.alma.rate_limit.shared_state import Account
+        from almajob.alma.rate_limit.shared_state import SharedState
         from almajob.system import clock
 
         if environment.base_url is None:
             return None
         path = Path(state_dir, "limits", institution_id(environment))
-        account = self._accounts.setdefault(path, Account(path))
+        account = self._accounts.setdefault(path, SharedState(path))
         return Limiter(account, environment.pace, clock.system)
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:

@@ -23,7 +23,10 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/store/errors.py": ["tests/store/test_errors.py"],
     },
     "limiter": {
-        "almajob/alma/rate_limit/decisions.py": ["tests/alma/rate_limit/test_decisions.py"],
+        "almajob/alma/rate_limit/circuit_breaker.py": ["tests/alma/rate_limit/test_rate_state.py"],
+        "almajob/alma/rate_limit/daily_quota.py": ["tests/alma/rate_limit/test_rate_state.py"],
+        "almajob/alma/rate_limit/rate_state.py": ["tests/alma/rate_limit/test_rate_state.py"],
+        "almajob/alma/rate_limit/token_bucket.py": ["tests/alma/rate_limit/test_rate_state.py"],
         "almajob/alma/rate_limit/limiter.py": ["tests/alma/rate_limit/test_limiter.py"],
         "almajob/alma/rate_limit/shared_state.py": [
             "tests/alma/rate_limit/test_shared_state.py",

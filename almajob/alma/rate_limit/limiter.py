@@ -1,6 +1,6 @@
 """What all almajob processes of a user keep to together: calls a second, calls a day, an Alma that is down.
 
-What is known stands in an account that they share; what it means is decided in ``allowance``.
+What is known stands in a file that they share; what it means is decided in ``rate_state``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Protocol
 from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.http.timeouts import Pace
-from almajob.alma.rate_limit import decisions
-from almajob.alma.rate_limit.decisions import Down, Go, Known, Moment, UsedUp
+from almajob.alma.rate_limit.circuit_breaker import Down
+from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.permit import Permit
-from almajob.alma.rate_limit.shared_state import Account
+from almajob.alma.rate_limit.rate_state import Go, RateState
+from almajob.alma.rate_limit.shared_state import SharedState
+from almajob.alma.rate_limit.token_bucket import Wait
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
 from almajob.text import time_format
 
@@ -50,13 +52,13 @@ class Limiter:
     """Decides when one institution's Alma may be called.
 
     Args:
-        account: what all processes know of its calls.
+        shared: what all processes know of its calls.
         pace: how often it may be called.
         clock: gives the time to use.
     """
 
-    def __init__(self, account: Account, pace: Pace, clock: Callable[[], Time]) -> None:
-        self._account = account
+    def __init__(self, shared: SharedState, pace: Pace, clock: Callable[[], Time]) -> None:
+        self._shared = shared
         self.pace = pace
         self._clock = clock
         self._ignores_quota = False
@@ -79,9 +81,8 @@ class Limiter:
         """
         begun, waited = self._clock().booted(), 0.0
         while True:
-            with self._account.held(_LONGEST_LOCK) as held:
-                held.known, verdict = decisions.asked(
-                    held.known,
+            with self._shared.edit(_LONGEST_LOCK) as edit:
+                edit.state, verdict = edit.state.ask(
                     self.pace,
                     self.moment(),
                     host,
@@ -96,10 +97,8 @@ class Limiter:
                 )
             # Who has waited longer comes first, and not all at the same time.
             pause = random.random() / self.pace.rate / (1 + waited)  # noqa: S311  # no secret
-            pause += verdict.seconds if isinstance(verdict, decisions.Wait) else _PROBE_PAUSE
-            may_wait = isinstance(verdict, decisions.Wait) or (
-                isinstance(verdict, Down) and verdict.is_probed
-            )
+            pause += verdict.seconds if isinstance(verdict, Wait) else _PROBE_PAUSE
+            may_wait = isinstance(verdict, Wait) or (isinstance(verdict, Down) and verdict.is_probed)
             if not may_wait or waited + pause > seconds:
                 raise self._refusal(verdict, host, seconds)
             self._clock().sleep(pause)
@@ -118,37 +117,37 @@ class Limiter:
             What to do where the day's calls are used up; else nothing.
         """
         moment = self.moment()
-        with self._account.held(_SHORTEST_LOCK) as held:
-            held.known = _learnt(held.known, moment, host, error, _count(left), status)
-            held.known, is_due = decisions.warned(held.known, self.pace, moment)
-            known = held.known
+        with self._shared.edit(_SHORTEST_LOCK) as edit:
+            state = _note_outcome(edit.state, moment, host, error, _count(left), status)
+            quota, is_due = state.quota.warn(self.pace, moment.now)
+            edit.state = state._replace(quota=quota)
         if is_due:
             LOG.warning(
                 "Alma has %s API calls left for today, for all programs of the institution: "
                 "almajob slows down what can wait.",
-                f"{known.left:,}",
+                f"{quota.left:,}",
             )
         if isinstance(error, QuotaUsedUp):
-            return self._used_up_until(known.probe_at - moment.booted, known.used_up_until)
+            return self._used_up_until(quota.probe_at - moment.booted, quota.used_up_until)
         return ""
 
     @property
     def is_low(self) -> bool:
         """Whether few calls are left for the day."""
-        return decisions.is_low(self.known(), self.pace)
+        return self.read_state().quota.is_low(self.pace)
 
-    def known(self) -> Known:
+    def read_state(self) -> RateState:
         """Return what is known, without asking or changing anything."""
-        return decisions.sane(self._account.known(), self.moment())
+        return self._shared.read().forget_stale(self.moment())
 
     def moment(self) -> Moment:
         """Return this moment."""
         clock = self._clock()
         return Moment(clock.booted(), clock.now())
 
-    def _refusal(self, verdict: decisions.Wait | UsedUp | Down, host: str, seconds: float) -> AlmajobError:
+    def _refusal(self, verdict: Wait | UsedUp | Down, host: str, seconds: float) -> AlmajobError:
         now = self._clock().now()
-        if isinstance(verdict, decisions.Wait):
+        if isinstance(verdict, Wait):
             return NotSent(
                 f"{host} was not called: other calls took all the room for {seconds:.0f} s.",
                 reason="All almajob processes of this user together keep to so many calls a second.",
@@ -175,24 +174,24 @@ class Limiter:
         )
 
 
-def _learnt(
-    known: Known, moment: Moment, host: str, error: AlmajobError | None, left: int | None, status: int
-) -> Known:
+def _note_outcome(
+    state: RateState, moment: Moment, host: str, error: AlmajobError | None, left: int | None, status: int
+) -> RateState:
     if isinstance(error, QuotaUsedUp):
-        return decisions.used_up(known, moment)
+        return state._replace(quota=state.quota.use_up(moment))
     if isinstance(error, AlmaError) and error.code == PER_SECOND_THRESHOLD:
-        return decisions.slowed(known, moment)
+        return state._replace(bucket=state.bucket.slow_down(moment.booted))
     if isinstance(error, OwnFault):
         # It says nothing of Alma.
-        return known
+        return state
     if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
         how = f"{error.message} {error.reason}".strip() if error else ""
-        return decisions.failed(known, moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
+        return state.note_failure(moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
     if not status and error is not None and not isinstance(error, AlmaError):
-        return known
+        return state
     # Of what is no answer of Alma's the header says nothing.
     is_alma = error is None or isinstance(error, AlmaError)
-    return decisions.answered(known, moment, host, left if is_alma else None, is_served=error is None)
+    return state.note_answer(moment, host, left if is_alma else None, is_served=error is None)
 
 
 def _count(left: str | None) -> int | None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from almajob.alma.rate_limit import decisions
-from almajob.alma.rate_limit.decisions import Known
+from almajob.alma.rate_limit.circuit_breaker import Down
+from almajob.alma.rate_limit.daily_quota import UsedUp
 from almajob.alma.rate_limit.limiter import Limiter
+from almajob.alma.rate_limit.rate_state import RateState
 
 
 class Quota(NamedTuple):
@@ -39,40 +40,40 @@ class Quota(NamedTuple):
     reason: str
 
 
-def quota_of(limits: Limiter, environments: Sequence[str]) -> Quota:
-    """Say what is known of an institution's calls."""
-    known, pace, moment = limits.known(), limits.pace, limits.moment()
-    state, seconds = _state(known, limits)
+def quota_of(limiter: Limiter, environments: Sequence[str]) -> Quota:
+    """Return what is known of an institution's calls."""
+    known, pace, moment = limiter.read_state(), limiter.pace, limiter.moment()
+    state, seconds = _state(known, limiter)
     if state == "used up":
         # When Alma counts anew, anybody may call.
-        seconds = min(seconds, known.used_up_until - moment.now)
+        seconds = min(seconds, known.quota.used_up_until - moment.now)
     return Quota(
         environments=tuple(environments),
         state=state,
-        calls_left=known.left,
-        as_of=_time(known.left_at),
+        calls_left=known.quota.left,
+        as_of=_time(known.quota.left_at),
         next_call=_time(moment.now + seconds) if seconds > 0 else None,
-        counts_anew=_time(known.used_up_until) if state == "used up" else None,
-        calls_per_second=round(decisions.rate(known, pace, moment.booted), 2),
+        counts_anew=_time(known.quota.used_up_until) if state == "used up" else None,
+        calls_per_second=round(known.get_rate(pace, moment.booted), 2),
         burst=pace.burst,
         quota_floor=pace.floor,
-        reason=known.failed_as,
+        reason=known.breaker.failed_as,
     )
 
 
-def _state(known: Known, limits: Limiter) -> tuple[str, float]:
+def _state(known: RateState, limiter: Limiter) -> tuple[str, float]:
     """Return the word for it, and the seconds until the next call may be made."""
-    pace, moment = limits.pace, limits.moment()
-    _known, verdict = decisions.asked(known, pace, moment, known.failed_host)
-    if isinstance(verdict, decisions.UsedUp):
+    pace, moment = limiter.pace, limiter.moment()
+    _known, verdict = known.ask(pace, moment, known.breaker.failed_host)
+    if isinstance(verdict, UsedUp):
         return "used up", verdict.probe_in
-    if isinstance(verdict, decisions.Down):
+    if isinstance(verdict, Down):
         return "down", verdict.seconds
-    if moment.booted < known.slowed_until:
+    if moment.booted < known.bucket.slowed_until:
         return "slowed", 0.0
-    if decisions.is_low(known, pace):
+    if known.quota.is_low(pace):
         return "low", 0.0
-    return ("unknown" if known.left is None else "enough"), 0.0
+    return ("unknown" if known.quota.left is None else "enough"), 0.0
 
 
 def _time(moment: float) -> datetime | None:

@@ -15,11 +15,12 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from almajob.alma.rate_limit import decisions
-from almajob.alma.rate_limit.decisions import Known
+from almajob.alma.rate_limit import rate_state
+from almajob.alma.rate_limit.rate_state import RateState
 from almajob.system.private_files import make_private, open_own, refuse_link, refuse_open_directory
 
 LOG = logging.getLogger(__name__)
@@ -29,16 +30,14 @@ _SIZE_LIMIT = 4096
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Held:
-    """What is known, while it is held; what is put there is kept."""
+@dataclass(slots=True)
+class Edit:
+    """What is known, under the lock; what is put there is kept."""
 
-    __slots__ = ("known",)
-
-    def __init__(self, known: Known) -> None:
-        self.known = known
+    state: RateState
 
 
-class Account:
+class SharedState:
     """What is known of one institution's calls.
 
     Args:
@@ -48,12 +47,12 @@ class Account:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._own = Known()
+        self._own = RateState()
         self._is_kept = True
 
     @contextlib.contextmanager
-    def held(self, seconds: float) -> Iterator[Held]:
-        """Hold what is known, and keep what it is changed to.
+    def edit(self, seconds: float) -> Iterator[Edit]:
+        """Lock what is known, and keep what it is changed to.
 
         Args:
             seconds: how long to wait, at most, for another process that has it.
@@ -61,13 +60,13 @@ class Account:
         with self._lock, contextlib.ExitStack() as closing:
             descriptor = self._opened(seconds, closing)
             there = None if descriptor is None or not self._is_kept else _read(descriptor)
-            held = Held(self._own if there is None else there)
-            yield held
-            self._own = held.known
-            if descriptor is not None and held.known != there:
-                self._is_kept = _write(descriptor, held.known)
+            edit = Edit(self._own if there is None else there)
+            yield edit
+            self._own = edit.state
+            if descriptor is not None and edit.state != there:
+                self._is_kept = _write(descriptor, edit.state)
 
-    def known(self) -> Known:
+    def read(self) -> RateState:
         """Return what is known, without waiting, and without making a file where there is none."""
         if self.path is None or not self._is_kept:
             return self._own
@@ -100,7 +99,7 @@ class Account:
         return None
 
 
-def _read(descriptor: int) -> Known | None:
+def _read(descriptor: int) -> RateState | None:
     """Read what was kept; None where it cannot be read."""
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -109,15 +108,15 @@ def _read(descriptor: int) -> Known | None:
     except OSError:
         return None
     except (ValueError, RecursionError):
-        return Known()
+        return RateState()
     boot = document.pop("boot", None) if isinstance(document, dict) else None
-    found = decisions.from_json(document)
-    return found if boot == _boot() else decisions.rebooted(found)
+    found = rate_state.from_json(document)
+    return found if boot == _boot() else found.forget_boot_times()
 
 
-def _write(descriptor: int, known: Known) -> bool:
+def _write(descriptor: int, state: RateState) -> bool:
     """Write what is known; False where it is not kept."""
-    text = json.dumps({"boot": _boot(), **known._asdict()}).encode()
+    text = json.dumps({"boot": _boot(), **state.to_json()}).encode()
     try:
         # Blanks behind a shorter text are no part of JSON; to cut it off would be a second step.
         return os.pwrite(descriptor, text.ljust(_SIZE_LIMIT), 0) == _SIZE_LIMIT

@@ -14,9 +14,8 @@ import pytest
 
 from almajob.alma import call_log
 from almajob.alma.http.timeouts import Pace
-from almajob.alma.rate_limit.decisions import Known
 from almajob.alma.rate_limit.limiter import Limiter
-from almajob.alma.rate_limit.shared_state import Account
+from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.errors import (
     AlmajobError,
     AlmaRefused,
@@ -30,6 +29,7 @@ from almajob.errors import (
     Unreachable,
 )
 from tests.support.clocks import FastClock
+from tests.support.rate_states import make_state
 
 HOST = "alma.example"
 NOW = 1_790_000_000.0
@@ -51,7 +51,7 @@ def limits(file: Path, time: FastClock) -> Limiter:
 
 
 def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limiter:
-    return Limiter(Account(file), Pace(floor=floor), lambda: time.clock)
+    return Limiter(SharedState(file), Pace(floor=floor), lambda: time.clock)
 
 
 def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
@@ -126,9 +126,9 @@ def test_the_file_is_its_owners_alone(limits: Limiter, file: Path) -> None:
 def test_a_longer_text_leaves_nothing_behind(limits: Limiter, file: Path) -> None:
     """What is written covers what was there."""
     limits.report(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
-    assert limits.known().failed_as == "\N{GRINNING FACE}" * 200
+    assert limits.read_state().breaker.failed_as == "\N{GRINNING FACE}" * 200
     limits.report(HOST, None, "5")
-    assert limits.known() == Known(left=5, left_at=NOW, warned_at=NOW)
+    assert limits.read_state() == make_state(left=5, left_at=NOW, warned_at=NOW)
     assert file.stat().st_size == 4096
 
 
@@ -157,7 +157,7 @@ def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
             limits.admit(HOST, 0.0)
         assert "locked by a process that does not go on" in caplog.text
         assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 1 / 14)
-        assert limits._account._own.free_at == pytest.approx(NOW + 2 / 14)
+        assert limits._shared._own.bucket.free_at == pytest.approx(NOW + 2 / 14)
     finally:
         os.close(descriptor)
 
@@ -272,27 +272,27 @@ def test_what_counts_as_no_answer(
     for _call in range(9):
         limits.report(HOST, BrokenOff("before"))
     limits.report(HOST, error, None, status)
-    known = limits.known()
-    assert known.failures == (10 if counts else 0)
-    assert known.failed_as == (error.message if error and counts else "")
+    known = limits.read_state()
+    assert known.breaker.failures == (10 if counts else 0)
+    assert known.breaker.failed_as == (error.message if error and counts else "")
 
 
 def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limiter) -> None:
     """Neither that it is down, nor that it is back."""
     for _call in range(9):
         limits.report(HOST, BrokenOff("before"))
-    before = limits.known()
+    before = limits.read_state()
     for fault in (OwnFault("a wrong proxy setting"), Unreachable("a wrong certificate bundle")):
         limits.report(HOST, fault)
-    assert limits.known() == before
+    assert limits.read_state() == before
 
 
 def test_per_second_threshold_slows_everybody(limits: Limiter, file: Path, time: FastClock) -> None:
     """By 30 per cent, in another process too; any other refusal does not."""
     limits.report(HOST, _alma_error(AlmaRefused, "402216"), "9000")
-    assert limits.known() == Known(left=9000, left_at=NOW)
+    assert limits.read_state() == make_state(left=9000, left_at=NOW)
     limits.report(HOST, _alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
-    assert _limits(file, time).known().share == 0.7
+    assert _limits(file, time).read_state().bucket.share == 0.7
 
 
 @pytest.mark.parametrize(
@@ -310,15 +310,15 @@ def test_the_header_is_read_where_it_is_a_number(
 ) -> None:
     """Whatever else stands there is not believed."""
     limits.report(HOST, None, header)
-    assert limits.known().left == left
+    assert limits.read_state().quota.left == left
 
 
 def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limiter) -> None:
     """A proxy's page says nothing of the quota; an error of Alma's does."""
     limits.report(HOST, NotAlma("x"), "3", 200)
-    assert limits.known().left is None
+    assert limits.read_state().quota.left is None
     limits.report(HOST, _alma_error(KeyRefused), "4", 400)
-    assert limits.known().left == 4
+    assert limits.read_state().quota.left == 4
 
 
 def test_few_calls_are_warned_of_once_an_hour(
@@ -365,7 +365,7 @@ def test_a_full_disk_costs_nothing_but_what_is_shared(
         limits.report(HOST, _alma_error(QuotaUsedUp))
         with pytest.raises(CallsUsedUp):
             limits.admit(HOST, 0.0)
-        assert limits.known().left == 0
+        assert limits.read_state().quota.left == 0
     time.advance(3600)
     limits.admit(HOST, 0.0)
     assert json.loads(file.read_bytes())["left"] == 0
@@ -406,7 +406,7 @@ def test_no_failure_of_the_file_fails_a_call(
         for _call in range(3):
             limits.admit(HOST, 0.0)
         limits.report(HOST, None, "8")
-        assert limits._account._own.left == 8
+        assert limits._shared._own.quota.left == 8
 
 
 def test_who_has_waited_longer_comes_first(

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.rate_limit import shared_state as accounts
-from almajob.alma.rate_limit.decisions import Known
-from almajob.alma.rate_limit.shared_state import Account
+from almajob.alma.rate_limit import shared_state
+from almajob.alma.rate_limit.rate_state import RateState
+from almajob.alma.rate_limit.shared_state import SharedState
+from tests.support.rate_states import make_state
 
-KNOWN = Known(free_at=12.0, left=7, left_at=99.0, failures=3, failed_at=11.0)
+KNOWN = make_state(free_at=12.0, left=7, left_at=99.0, failures=3, failed_at=11.0)
 
 
 @pytest.fixture
@@ -22,29 +23,29 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def account(file: Path) -> Account:
-    return Account(file)
+def account(file: Path) -> SharedState:
+    return SharedState(file)
 
 
-def _keep(account: Account, known: Known) -> None:
-    with account.held(1.0) as held:
-        held.known = known
+def _keep(account: SharedState, known: RateState) -> None:
+    with account.edit(1.0) as edit:
+        edit.state = known
 
 
-def test_what_one_process_keeps_the_other_knows(account: Account, file: Path) -> None:
+def test_what_one_process_keeps_the_other_knows(account: SharedState, file: Path) -> None:
     """In a file of 4 KiB for its owner alone."""
-    assert account.known() == Known()
+    assert account.read() == make_state()
     assert not file.exists()
     _keep(account, KNOWN)
-    assert Account(file).known() == KNOWN
-    with Account(file).held(1.0) as held:
-        assert held.known == KNOWN
+    assert SharedState(file).read() == KNOWN
+    with SharedState(file).edit(1.0) as edit:
+        assert edit.state == KNOWN
     assert (file.stat().st_mode & 0o777, file.stat().st_size) == (0o600, 4096)
 
 
-def test_what_is_not_changed_is_not_written(account: Account, file: Path) -> None:
+def test_what_is_not_changed_is_not_written(account: SharedState, file: Path) -> None:
     """Nor what was never known."""
-    _keep(account, Known())
+    _keep(account, make_state())
     assert file.read_bytes() == b""
     _keep(account, KNOWN)
     os.utime(file, ns=(1, 1))
@@ -53,24 +54,24 @@ def test_what_is_not_changed_is_not_written(account: Account, file: Path) -> Non
 
 
 def test_another_start_of_the_machine_has_another_clock(
-    account: Account, monkeypatch: pytest.MonkeyPatch
+    account: SharedState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its times are forgotten, and what belongs to day and hour is not."""
     _keep(account, KNOWN)
-    monkeypatch.setattr(accounts, "_boot", lambda: "another")
-    assert account.known() == Known(left=7, left_at=99.0)
+    monkeypatch.setattr(shared_state, "_boot", lambda: "another")
+    assert account.read() == make_state(left=7, left_at=99.0)
 
 
 def test_a_system_that_does_not_tell_its_starts_apart(
-    account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    account: SharedState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There all times are taken for those of this one."""
-    accounts._boot.cache_clear()
-    monkeypatch.setattr(accounts, "_BOOT", tmp_path / "missing")
+    shared_state._boot.cache_clear()
+    monkeypatch.setattr(shared_state, "_BOOT", tmp_path / "missing")
     _keep(account, KNOWN)
-    assert account.known() == KNOWN
+    assert account.read() == KNOWN
     assert json.loads(account.path.read_bytes() if account.path else b"{}")["boot"] == ""
-    accounts._boot.cache_clear()
+    shared_state._boot.cache_clear()
 
 
 def _no_directory(path: Path) -> None:
@@ -84,30 +85,30 @@ def _device(path: Path) -> None:
 
 @pytest.mark.parametrize("plant", [os.mkfifo, Path.mkdir, _device, _no_directory])
 def test_whatever_is_planted_there_keeps_nobody_waiting(
-    account: Account, file: Path, plant: Callable[[Path], object]
+    account: SharedState, file: Path, plant: Callable[[Path], object]
 ) -> None:
     """What is known is this process's own then, and is shown as such."""
     file.parent.mkdir()
     plant(file)
-    assert account.known() == Known()
+    assert account.read() == make_state()
     _keep(account, KNOWN)
-    assert account.known() == KNOWN
-    with account.held(0.0) as held:
-        assert held.known == KNOWN
+    assert account.read() == KNOWN
+    with account.edit(0.0) as edit:
+        assert edit.state == KNOWN
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[]", b"[" * 4000, b"null", b"9" * 4096, b'{"free_at": 1}'])
-def test_a_damaged_file_is_as_good_as_none(account: Account, file: Path, text: bytes) -> None:
+def test_a_damaged_file_is_as_good_as_none(account: SharedState, file: Path, text: bytes) -> None:
     """And is written anew."""
     file.parent.mkdir()
     file.write_bytes(text)
-    assert account.known() == Known()
+    assert account.read() == make_state()
     _keep(account, KNOWN)
-    assert Account(file).known() == KNOWN
+    assert SharedState(file).read() == KNOWN
 
 
 def test_without_a_file_it_is_this_processs_own() -> None:
     """As where nothing may be kept."""
-    account = Account(None)
+    account = SharedState(None)
     _keep(account, KNOWN)
-    assert account.known() == KNOWN
+    assert account.read() == KNOWN

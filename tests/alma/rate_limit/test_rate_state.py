@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.alma.http.timeouts import Pace
-from almajob.alma.rate_limit import decisions
-from almajob.alma.rate_limit.decisions import Down, Go, Known, Moment, UsedUp, Wait
+from almajob.alma.rate_limit import rate_state
+from almajob.alma.rate_limit.circuit_breaker import Down
+from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
+from almajob.alma.rate_limit.rate_state import Go, RateState
+from almajob.alma.rate_limit.token_bucket import Wait
+from tests.support.rate_states import FIELDS, change, make_state
 
 PACE = Pace()
 BOOTED, NOW = 5000.0, 1_790_000_000.0
@@ -25,17 +29,30 @@ def _at(seconds: float) -> Moment:
     return Moment(BOOTED + seconds, NOW + seconds)
 
 
-def _ask(known: Known, seconds: float = 0.0, **kwargs: Any) -> tuple[Known, Any]:
-    return decisions.asked(known, PACE, _at(seconds), HOST, **kwargs)
+def slow_down(state: RateState, moment: Moment) -> RateState:
+    return state._replace(bucket=state.bucket.slow_down(moment.booted))
 
 
-def _times(count: int, *, known: Known | None = None, pace: Pace = PACE) -> list[float]:
+def use_up(state: RateState, moment: Moment) -> RateState:
+    return state._replace(quota=state.quota.use_up(moment))
+
+
+def warn(state: RateState, moment: Moment) -> tuple[RateState, bool]:
+    quota, is_due = state.quota.warn(PACE, moment.now)
+    return state._replace(quota=quota), is_due
+
+
+def _ask(known: RateState, seconds: float = 0.0, **kwargs: Any) -> tuple[RateState, Any]:
+    return known.ask(PACE, _at(seconds), HOST, **kwargs)
+
+
+def _times(count: int, *, known: RateState | None = None, pace: Pace = PACE) -> list[float]:
     """Return when so many calls are made by somebody who always waits as long as he is told."""
-    known = known or Known()
+    known = known or make_state()
     made: list[float] = []
     seconds = 0.0
     while len(made) < count:
-        known, verdict = decisions.asked(known, pace, _at(seconds), HOST)
+        known, verdict = known.ask(pace, _at(seconds), HOST)
         if isinstance(verdict, Go):
             made.append(seconds)
         else:
@@ -60,7 +77,7 @@ def test_the_first_calls_go_at_once_and_the_others_evenly() -> None:
 
 def test_starts_have_room_where_all_else_has_none() -> None:
     """Two of the burst are theirs alone: others wait at the very moment."""
-    known = Known()
+    known = make_state()
     for _call in range(3):
         known, verdict = _ask(known)
         assert verdict == Go()
@@ -80,7 +97,7 @@ def test_a_burst_of_one_is_no_burst() -> None:
 
 def test_after_a_pause_there_is_a_burst_again_and_no_more() -> None:
     """What was not used is not saved up."""
-    known = Known()
+    known = make_state()
     for seconds in (0.0, 0.0, 0.0, 100.0, 100.0, 100.0):
         known, verdict = _ask(known, seconds)
         assert verdict == Go()
@@ -96,11 +113,11 @@ def test_no_second_has_more_calls_than_rate_and_burst(
     asked: list[tuple[float, bool]], rate: float, burst: int
 ) -> None:
     """Whoever asks, whenever: in no window of a second, open at one end, are more calls than promised."""
-    known, seconds = Known(), 0.0
+    known, seconds = make_state(), 0.0
     window: deque[float] = deque()
     for pause, is_start in asked:
         seconds += pause
-        known, verdict = decisions.asked(known, Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
+        known, verdict = known.ask(Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
         if isinstance(verdict, Go):
             window.append(seconds)
             while window[0] <= seconds - 1:
@@ -110,32 +127,32 @@ def test_no_second_has_more_calls_than_rate_and_burst(
 
 def test_a_threshold_slows_all_calls_for_a_minute() -> None:
     """To 70 per cent; once for calls that were told together; again for a later one; down to a tenth."""
-    known = decisions.slowed(Known(), AT)
-    assert (known.share, known.slowed_until) == (0.7, BOOTED + 60)
-    assert decisions.slowed(known, _at(0.5)) == known
-    assert decisions.rate(known, PACE, BOOTED + 59.9) == pytest.approx(10.5)
-    assert decisions.rate(known, PACE, BOOTED + 60) == 15.0
-    twice = decisions.slowed(known, _at(1.0))
-    assert twice.share == pytest.approx(0.49)
-    assert twice.slowed_until == BOOTED + 61
+    known = slow_down(make_state(), AT)
+    assert (known.bucket.share, known.bucket.slowed_until) == (0.7, BOOTED + 60)
+    assert slow_down(known, _at(0.5)) == known
+    assert known.get_rate(PACE, BOOTED + 59.9) == pytest.approx(10.5)
+    assert known.get_rate(PACE, BOOTED + 60) == 15.0
+    twice = slow_down(known, _at(1.0))
+    assert twice.bucket.share == pytest.approx(0.49)
+    assert twice.bucket.slowed_until == BOOTED + 61
     for second in range(2, 20):
-        twice = decisions.slowed(twice, _at(second))
-    assert twice.share == 0.1
-    assert decisions.slowed(known, _at(60.0)).share == 0.7
+        twice = slow_down(twice, _at(second))
+    assert twice.bucket.share == 0.1
+    assert slow_down(known, _at(60.0)).bucket.share == 0.7
 
 
 def test_slowed_calls_keep_the_pace() -> None:
     """The pauses are longer by as much."""
-    made = _times(5, known=Known(slowed_until=BOOTED + 60, share=0.7))
+    made = _times(5, known=make_state(slowed_until=BOOTED + 60, share=0.7))
     assert made[4] - made[3] == pytest.approx(INTERVAL / 0.7)
 
 
 def test_nobody_calls_once_the_day_is_used_up() -> None:
     """Until midnight UTC; what is said tells since when, until when, and when a probe is due."""
-    known = decisions.used_up(Known(left=17), AT)
+    known = use_up(make_state(left=17), AT)
     midnight = 1_790_035_200.0
-    assert (known.left, known.left_at, known.used_up_at) == (0, NOW, NOW)
-    assert (known.used_up_until, known.probe_at) == (midnight, BOOTED + 3600)
+    assert (known.quota.left, known.quota.left_at, known.quota.used_up_at) == (0, NOW, NOW)
+    assert (known.quota.used_up_until, known.quota.probe_at) == (midnight, BOOTED + 3600)
     assert midnight % 86400 == 0
     assert 0 < midnight - NOW <= 86400
     same, verdict = _ask(known, 60.0)
@@ -148,96 +165,100 @@ def test_nobody_calls_once_the_day_is_used_up() -> None:
 
 def test_one_probe_an_hour_finds_out_for_all() -> None:
     """The one who comes first makes it; the others wait for another hour, unless it was served."""
-    known = decisions.used_up(Known(), AT)
+    known = use_up(make_state(), AT)
     known, verdict = _ask(known, 3600.0)
     assert verdict == Go()
-    assert known.probe_at == BOOTED + 7200
+    assert known.quota.probe_at == BOOTED + 7200
     assert isinstance(_ask(known, 3600.0)[1], UsedUp)
-    again = decisions.used_up(known, _at(3601.0))
-    assert (again.used_up_at, again.probe_at) == (NOW, BOOTED + 7201)
-    served = decisions.answered(known, _at(3601.0), HOST, 5, is_served=True)
-    assert (served.used_up_at, served.used_up_until) == (0.0, 0.0)
+    again = use_up(known, _at(3601.0))
+    assert (again.quota.used_up_at, again.quota.probe_at) == (NOW, BOOTED + 7201)
+    served = known.note_answer(_at(3601.0), HOST, 5, is_served=True)
+    assert (served.quota.used_up_at, served.quota.used_up_until) == (0.0, 0.0)
     assert _ask(served, 3601.0)[1] == Go()
 
 
 def test_an_error_does_not_prove_that_calls_are_left() -> None:
     """Only what was asked for does; but it is an answer."""
-    known = decisions.used_up(Known(failures=3, failed_host=HOST, failed_as="x"), AT)
-    refused = decisions.answered(known, _at(1.0), HOST, None, is_served=False)
+    known = use_up(make_state(failures=3, failed_host=HOST, failed_as="x"), AT)
+    refused = known.note_answer(_at(1.0), HOST, None, is_served=False)
     assert isinstance(_ask(refused, 1.0)[1], UsedUp)
-    assert (refused.failures, refused.failed_as, refused.left) == (0, "", 0)
+    assert (refused.breaker.failures, refused.breaker.failed_as, refused.quota.left) == (0, "", 0)
 
 
 def test_a_person_may_ask_before() -> None:
     """And then counts as the hour's probe."""
-    known = decisions.used_up(Known(), AT)
+    known = use_up(make_state(), AT)
     known, verdict = _ask(known, 10.0, ignores_quota=True)
     assert verdict == Go()
-    assert known.probe_at == BOOTED + 3610
+    assert known.quota.probe_at == BOOTED + 3610
 
 
 def test_a_probe_that_has_to_wait_is_not_spent() -> None:
     """It is made a moment later."""
-    known = decisions.used_up(Known(free_at=BOOTED + 3600.5), AT)
+    known = use_up(make_state(free_at=BOOTED + 3600.5), AT)
     same, verdict = _ask(known, 3600.0)
     assert isinstance(verdict, Wait)
     assert verdict.seconds == pytest.approx(0.5 - 2 * INTERVAL)
-    assert same.probe_at == BOOTED + 3600
+    assert same.quota.probe_at == BOOTED + 3600
 
 
 def test_a_day_that_is_over_by_the_clock_is_over() -> None:
     """A jump of the clock costs a call at most."""
-    known = decisions.used_up(Known(), AT)
-    assert _ask(known, known.used_up_until - NOW + 1)[1] == Go()
+    known = use_up(make_state(), AT)
+    assert _ask(known, known.quota.used_up_until - NOW + 1)[1] == Go()
 
 
 def test_few_calls_slow_all_but_starts() -> None:
     """Below the floor, one call a second; at the floor, none is slowed."""
-    low = Known(left=4999, left_at=NOW)
-    assert decisions.is_low(low, PACE)
-    assert not decisions.is_low(Known(left=5000), PACE)
-    assert not decisions.is_low(Known(), PACE)
-    assert decisions.rate(low, PACE, BOOTED) == 1.0
-    assert decisions.rate(low, PACE, BOOTED, is_start=True) == 15.0
-    assert decisions.rate(low, Pace(rate=0.5), BOOTED) == 0.5
-    assert decisions.rate(Known(left=5000), PACE, BOOTED) == 15.0
+    low = make_state(left=4999, left_at=NOW)
+    assert low.quota.is_low(PACE)
+    assert not make_state(left=5000).quota.is_low(PACE)
+    assert not make_state().quota.is_low(PACE)
+    assert low.get_rate(PACE, BOOTED) == 1.0
+    assert low.get_rate(PACE, BOOTED, is_start=True) == 15.0
+    assert low.get_rate(Pace(rate=0.5), BOOTED) == 0.5
+    assert make_state(left=5000).get_rate(PACE, BOOTED) == 15.0
     made = _times(4, known=low)
     assert made[3] - made[2] == pytest.approx(15 / 14)
 
 
 def test_few_calls_are_warned_of_once_an_hour() -> None:
     """By one process for all; a clock that went back does not silence it."""
-    low = Known(left=10)
-    told, is_due = decisions.warned(low, PACE, AT)
+    low = make_state(left=10)
+    told, is_due = warn(low, AT)
     assert is_due
-    assert told == low._replace(warned_at=NOW)
-    assert decisions.warned(told, PACE, AT) == (told, False)
-    assert decisions.warned(told, PACE, _at(3599.9)) == (told, False)
-    assert decisions.warned(told, PACE, _at(3600.0))[1]
-    assert decisions.warned(told, PACE, _at(-1.0))[1]
-    assert decisions.warned(decisions.used_up(low, AT), PACE, AT)[1] is False
-    assert decisions.warned(Known(left=5000), PACE, AT) == (Known(left=5000), False)
+    assert told == change(low, warned_at=NOW)
+    assert warn(told, AT) == (told, False)
+    assert warn(told, _at(3599.9)) == (told, False)
+    assert warn(told, _at(3600.0))[1]
+    assert warn(told, _at(-1.0))[1]
+    assert warn(use_up(low, AT), AT)[1] is False
+    assert warn(make_state(left=5000), AT) == (make_state(left=5000), False)
 
 
 def test_an_answer_tells_how_many_calls_are_left() -> None:
     """With its time; one that does not tell leaves what was known."""
-    known = decisions.answered(Known(), AT, HOST, 300, is_served=True)
-    assert (known.left, known.left_at) == (300, NOW)
-    assert decisions.answered(known, _at(9.0), HOST, None, is_served=True) == known
+    known = make_state().note_answer(AT, HOST, 300, is_served=True)
+    assert (known.quota.left, known.quota.left_at) == (300, NOW)
+    assert known.note_answer(_at(9.0), HOST, None, is_served=True) == known
 
 
-def _failed(known: Known, times: int, seconds: float = 0.0, how: str = "no answer") -> Known:
+def _failed(known: RateState, times: int, seconds: float = 0.0, how: str = "no answer") -> RateState:
     for _time in range(times):
-        known = decisions.failed(known, _at(seconds), HOST, how)
+        known = known.note_failure(_at(seconds), HOST, how)
     return known
 
 
 def test_ten_failures_and_alma_is_down() -> None:
     """Then nobody calls for 30 seconds; what is said tells how many there were, and how the last one went."""
-    known = _failed(Known(), 9)
+    known = _failed(make_state(), 9)
     assert _ask(known)[1] == Go()
     known = _failed(known, 1, 2.0, "nothing at all")
-    assert (known.failures, known.failed_at, known.failed_host) == (10, BOOTED + 2, HOST)
+    assert (known.breaker.failures, known.breaker.failed_at, known.breaker.failed_host) == (
+        10,
+        BOOTED + 2,
+        HOST,
+    )
     same, verdict = _ask(known, 31.0)
     assert verdict == Down(1.0, 10, "nothing at all", is_probed=False)
     assert same == known
@@ -247,12 +268,18 @@ def test_ten_failures_and_alma_is_down() -> None:
 
 def test_one_call_finds_out_for_all_whether_alma_is_back() -> None:
     """The others wait for its answer; where it fails, or who made it is dead, it is another's turn."""
-    known, verdict = _ask(_failed(Known(), 10), 30.0)
+    known, verdict = _ask(_failed(make_state(), 10), 30.0)
     assert verdict == Go()
-    assert known.probed_at == BOOTED + 30
+    assert known.breaker.probed_at == BOOTED + 30
     assert _ask(known, 31.0)[1] == Down(29.0, 10, "no answer", is_probed=True)
-    back = decisions.answered(known, _at(31.5), HOST, None, is_served=False)
-    assert (back.failures, back.failed_at, back.probed_at, back.failed_host, back.failed_as) == (
+    back = known.note_answer(_at(31.5), HOST, None, is_served=False)
+    assert (
+        back.breaker.failures,
+        back.breaker.failed_at,
+        back.breaker.probed_at,
+        back.breaker.failed_host,
+        back.breaker.failed_as,
+    ) == (
         0,
         0,
         0,
@@ -260,75 +287,75 @@ def test_one_call_finds_out_for_all_whether_alma_is_back() -> None:
         "",
     )
     assert _ask(back, 31.5)[1] == Go()
-    worse = decisions.failed(known, _at(32.0), HOST, "again")
+    worse = known.note_failure(_at(32.0), HOST, "again")
     assert _ask(worse, 33.0)[1] == Down(29.0, 11, "again", is_probed=False)
     assert _ask(known, 60.0)[1] == Go()
 
 
 def test_the_ninth_failure_is_not_the_tenth() -> None:
     """A call that is made after nine failures is no probe, and keeps nobody else from calling."""
-    known, verdict = _ask(_failed(Known(), 9))
+    known, verdict = _ask(_failed(make_state(), 9))
     assert verdict == Go()
-    assert known.probed_at == 0.0
+    assert known.breaker.probed_at == 0.0
 
 
 def test_another_host_is_not_down() -> None:
     """Nor do its answers say that this one is back; a failure of its own begins the count anew."""
-    known = _failed(Known(), 10)
-    asked, verdict = decisions.asked(known, PACE, AT, "other.example")
+    known = _failed(make_state(), 10)
+    asked, verdict = known.ask(PACE, AT, "other.example")
     assert verdict == Go()
-    assert asked.probed_at == 0.0
-    assert decisions.answered(known, AT, "other.example", None, is_served=True).failures == 10
-    other = decisions.failed(known, AT, "other.example", "x")
-    assert (other.failures, other.failed_host) == (1, "other.example")
+    assert asked.breaker.probed_at == 0.0
+    assert known.note_answer(AT, "other.example", None, is_served=True).breaker.failures == 10
+    other = known.note_failure(AT, "other.example", "x")
+    assert (other.breaker.failures, other.breaker.failed_host) == (1, "other.example")
 
 
 def test_what_failed_long_ago_says_nothing() -> None:
     """After five minutes without a call nobody is a probe, and nobody waits for one."""
-    known = _failed(Known(), 10)
-    assert decisions.sane(known, _at(299.9)).failures == 10
-    forgotten = decisions.sane(known, _at(300))
-    assert (forgotten.failures, forgotten.failed_at) == (0, 0.0)
+    known = _failed(make_state(), 10)
+    assert known.forget_stale(_at(299.9)).breaker.failures == 10
+    forgotten = known.forget_stale(_at(300))
+    assert (forgotten.breaker.failures, forgotten.breaker.failed_at) == (0, 0.0)
     assert _ask(known, 1000.0)[1] == Go()
-    assert _ask(known, 1000.0)[0].probed_at == 0.0
-    assert decisions.sane(known, _at(-1)).failures == 0
+    assert _ask(known, 1000.0)[0].breaker.probed_at == 0.0
+    assert known.forget_stale(_at(-1)).breaker.failures == 0
 
 
 def test_times_that_nobody_made_are_forgotten() -> None:
     """Nobody waits for a moment that is days away; what may be, is kept."""
-    before = Known(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5)
-    found = decisions.sane(before, Moment(100.0, NOW))
-    assert found == before._replace(free_at=0.0, slowed_until=0.0, probe_at=3700.0, probed_at=0.0)
-    edge = Known(3700.0, 160.0, probe_at=3700.0, failures=2, failed_at=100.0, probed_at=100.0)
-    assert decisions.sane(edge, Moment(100.0, NOW)) == edge
-    assert decisions.asked(Known(free_at=9e5), PACE, Moment(100.0, NOW), HOST)[1] == Go()
+    before = make_state(free_at=9e5, slowed_until=9e5, share=0.5, probe_at=9e5, probed_at=9e5)
+    found = before.forget_stale(Moment(100.0, NOW))
+    assert found == change(before, free_at=0.0, slowed_until=0.0, probe_at=3700.0, probed_at=0.0)
+    edge = make_state(3700.0, 160.0, probe_at=3700.0, failures=2, failed_at=100.0, probed_at=100.0)
+    assert edge.forget_stale(Moment(100.0, NOW)) == edge
+    assert make_state(free_at=9e5).ask(PACE, Moment(100.0, NOW), HOST)[1] == Go()
 
 
 def test_another_pace_does_not_forget_what_this_one_made() -> None:
     """Environments of one institution may each have its own: a slow one stays slow beside a quick one."""
     slow = Pace(rate=0.1, burst=1)
-    known, verdict = decisions.asked(Known(), slow, AT, HOST)
+    known, verdict = make_state().ask(slow, AT, HOST)
     assert verdict == Go()
-    assert decisions.asked(known, PACE, _at(0.2), HOST)[0] == known
-    assert isinstance(decisions.asked(known, slow, _at(0.2), HOST)[1], Wait)
-    slowest = known._replace(share=0.1, slowed_until=BOOTED + 60)
-    assert isinstance(decisions.asked(slowest, slow, _at(0.2), HOST)[1], Wait)
+    assert known.ask(PACE, _at(0.2), HOST)[0] == known
+    assert isinstance(known.ask(slow, _at(0.2), HOST)[1], Wait)
+    slowest = change(known, share=0.1, slowed_until=BOOTED + 60)
+    assert isinstance(slowest.ask(slow, _at(0.2), HOST)[1], Wait)
 
 
 def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
     """Calls left are others tomorrow; a day that is used up ends; a wrong clock's day never began."""
-    known = Known(left=3, left_at=NOW)
+    known = make_state(left=3, left_at=NOW)
     midnight = 1_790_035_200.0
     last = Moment(BOOTED, midnight - 0.1)
-    assert decisions.sane(known, last) == known
-    assert decisions.sane(known, Moment(BOOTED, midnight)) == Known()
-    used_up = decisions.used_up(Known(), AT)
-    assert decisions.sane(used_up, last) == used_up
-    assert decisions.sane(used_up, _at(-3600.0)).used_up_at == NOW
+    assert known.forget_stale(last) == known
+    assert known.forget_stale(Moment(BOOTED, midnight)) == make_state()
+    used_up = use_up(make_state(), AT)
+    assert used_up.forget_stale(last) == used_up
+    assert used_up.forget_stale(_at(-3600.0)).quota.used_up_at == NOW
     for wrong in (midnight, NOW - 3600.1, NOW - 86400, NOW + 86400):
-        assert decisions.sane(used_up, Moment(BOOTED, wrong)).used_up_at == 0.0
-    year_2038 = decisions.used_up(Known(), Moment(BOOTED, 2_147_483_648.0))
-    assert decisions.asked(year_2038, PACE, AT, HOST)[1] == Go()
+        assert used_up.forget_stale(Moment(BOOTED, wrong)).quota.used_up_at == 0.0
+    year_2038 = use_up(make_state(), Moment(BOOTED, 2_147_483_648.0))
+    assert year_2038.ask(PACE, AT, HOST)[1] == Go()
 
 
 @pytest.mark.parametrize(
@@ -336,54 +363,54 @@ def test_what_was_noted_of_a_day_counts_for_that_day() -> None:
 )
 def test_a_share_that_cannot_be_is_none(kept: float, share: float) -> None:
     """Nothing divides by nothing."""
-    assert decisions.sane(Known(share=kept), AT).share == share
+    assert make_state(share=kept).forget_stale(AT).bucket.share == share
 
 
 def test_alma_that_answers_with_a_number_serves_again() -> None:
     """Also where the answer itself is a refusal, as of a wrong id; a 0 is no such number."""
-    known = decisions.used_up(Known(), AT)
-    assert decisions.answered(known, _at(5.0), HOST, 9, is_served=False).used_up_at == 0.0
-    assert decisions.answered(known, _at(5.0), HOST, 0, is_served=False).used_up_at == NOW
+    known = use_up(make_state(), AT)
+    assert known.note_answer(_at(5.0), HOST, 9, is_served=False).quota.used_up_at == 0.0
+    assert known.note_answer(_at(5.0), HOST, 0, is_served=False).quota.used_up_at == NOW
 
 
 def test_a_probe_that_nobody_heard_is_made_again_soon() -> None:
     """After a minute, and not after an hour; no later than it was due."""
-    known = decisions.used_up(Known(), AT)
+    known = use_up(make_state(), AT)
     known, verdict = _ask(known, 3600.0)
     assert verdict == Go()
-    lost = decisions.failed(known, _at(3601.0), HOST, "no answer")
-    assert lost.probe_at == BOOTED + 3661
+    lost = known.note_failure(_at(3601.0), HOST, "no answer")
+    assert lost.quota.probe_at == BOOTED + 3661
     assert _ask(lost, 3661.0)[1] == Go()
-    assert decisions.failed(lost, _at(3600.5), HOST, "x").probe_at == BOOTED + 3660.5
-    assert decisions.failed(lost, _at(3602.0), HOST, "x").probe_at == BOOTED + 3661
+    assert lost.note_failure(_at(3600.5), HOST, "x").quota.probe_at == BOOTED + 3660.5
+    assert lost.note_failure(_at(3602.0), HOST, "x").quota.probe_at == BOOTED + 3661
 
 
 def test_a_machine_that_was_started_anew_has_another_clock() -> None:
     """What is of day and hour is kept."""
-    known = KNOWN._replace(failures=11)
-    assert decisions.rebooted(known) == known._replace(
-        free_at=0.0, slowed_until=0.0, probe_at=0.0, failures=0, failed_at=0.0, probed_at=0.0
+    known = change(KNOWN, failures=11)
+    assert known.forget_boot_times() == change(
+        known, free_at=0.0, slowed_until=0.0, probe_at=0.0, failures=0, failed_at=0.0, probed_at=0.0
     )
 
 
-KNOWN = Known(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "it broke")
+KNOWN = make_state(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "it broke")
 
 
 def test_what_is_kept_comes_back() -> None:
     """As it was, through JSON."""
-    for known in (KNOWN, Known(), Known(left=None, failed_as="ü")):
-        assert decisions.from_json(json.loads(json.dumps(known._asdict()))) == known
+    for known in (KNOWN, make_state(), make_state(left=None, failed_as="ü")):
+        assert rate_state.from_json(json.loads(json.dumps(known.to_json()))) == known
 
 
 NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 2.5e11, [])
 WRONG: list[tuple[str, object]] = [
     *(
         (name, wrong)
-        for name in Known._fields
+        for name in FIELDS
         if not name.startswith("failed_") or name == "failed_at"
         for wrong in NO_NUMBERS
     ),
-    *((name, None) for name in Known._fields if name != "left"),
+    *((name, None) for name in FIELDS if name != "left"),
     *((name, float("nan")) for name in ("free_at", "left", "share")),
     ("left", 1.5),
     ("failures", 1.5),
@@ -395,15 +422,15 @@ WRONG: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("name", "wrong"), WRONG)
 def test_what_is_no_such_thing_is_nothing_known(name: str, wrong: object) -> None:
     """A damaged file is as good as none: it is a hint."""
-    assert decisions.from_json({**KNOWN._asdict(), name: wrong}) == Known()
+    assert rate_state.from_json({**KNOWN.to_json(), name: wrong}) == make_state()
 
 
 def test_other_documents_are_nothing_known() -> None:
     """Too little, too much, or something else."""
-    fields = KNOWN._asdict()
-    assert decisions.from_json({**fields, "more": 1}) == Known()
-    assert decisions.from_json({name: fields[name] for name in list(fields)[1:]}) == Known()
+    fields = KNOWN.to_json()
+    assert rate_state.from_json({**fields, "more": 1}) == make_state()
+    assert rate_state.from_json({name: fields[name] for name in list(fields)[1:]}) == make_state()
     documents: tuple[object, ...] = (None, [], "x", 5, {})
     for document in documents:
-        assert decisions.from_json(document) == Known()
-    assert decisions.from_json({**fields, "free_at": 0, "left": 0, "failures": 0}).left == 0
+        assert rate_state.from_json(document) == make_state()
+    assert rate_state.from_json({**fields, "free_at": 0, "left": 0, "failures": 0}).quota.left == 0
