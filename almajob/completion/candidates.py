@@ -38,10 +38,8 @@ def candidates(
     """Return what can stand at the cursor.
 
     Args:
-        grammar: commands and options.
         words: those before the cursor, without the program's name.
         beginning: of the word at the cursor.
-        environ: the environment variables.
         env: the environment that is used where the words name none.
 
     Returns:

@@ -35,7 +35,6 @@ def grammar(cache: str, describe: Describe) -> Grammar:
     """Return all that can be typed.
 
     Args:
-        cache: the cache directory.
         describe: asks the plugins, where something was installed since they were asked.
     """
     return Grammar(_core(), _of_plugins(os.path.join(cache, _KEPT), describe))

@@ -18,10 +18,6 @@ _OLDER = (
 class Said:
     """What the words before the cursor say.
 
-    Args:
-        grammar: what can be said.
-        words: without the program's name.
-
     Attributes:
         name: the words of the command's name, as far as they go.
         command: the command that they name; None where they name none yet.

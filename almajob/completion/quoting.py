@@ -39,7 +39,6 @@ def read(line: str, piece: str = "") -> Typed:
 
     Args:
         line: up to the cursor.
-        piece: the end of it that the shell will replace.
     """
     (*words, beginning), quote = _split(line)
     before, _quote = _split(line.removesuffix(piece))

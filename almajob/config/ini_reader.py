@@ -56,10 +56,8 @@ def read(path: Path, named_by: str = "", *, reason: str = "It says where keys ar
     """Read and check one ini file.
 
     Args:
-        path: of the file.
         named_by: the option or variable that named it, for the message; empty where it was found, and then a
             pipe is none.
-        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: not readable, not an ini, open to others although it holds a key, or where they
@@ -121,11 +119,8 @@ def refuse_open_file(
     """Refuse a file that others can write to, or read while it holds a key; as ssh does.
 
     Args:
-        path: for the message.
-        mode: of the open file.
         holds_key: then others may not read it either.
         group_may_read: the group's bits are the mask of an access control list, and mean nothing.
-        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: with the chmod that cures it.
@@ -150,10 +145,6 @@ def refuse_open_file(
 
 def refuse_open_place(path: Path, reason: str) -> None:
     """Refuse a file that others can exchange: where it is, and where a link to it is.
-
-    Args:
-        path: for the message.
-        reason: it matters who may change it.
 
     Raises:
         ConfigurationError: they can.

@@ -19,8 +19,6 @@ def with_setting(
         ini: what stands in the text.
         text: of the file, with its line ends.
         section: is made at the end of the text where it is missing.
-        setting: its name.
-        value: as it is written.
         instead_of: the setting whose line it takes; its own where not given.
 
     Returns:

@@ -26,7 +26,6 @@ def find_directory(kind: str, environ: Mapping[str, str]) -> str:
 
     Args:
         kind: of ``config``, the user's own ini; of ``cache``; or of ``state``, what must not be lost.
-        environ: the environment variables.
     """
     variable, below_home = _XDG[kind]
     base = environ.get(variable, "")
@@ -98,9 +97,6 @@ def inis_here(own: Sequence[str]) -> list[str]:
 
     One that is the user's own, by a link or as that is the current directory, is left to that: what belongs
     to it is beside it there, and not what somebody else put beside a link.
-
-    Args:
-        own: the places of those.
     """
     try:
         here = os.path.abspath("almajob.ini")

@@ -77,12 +77,7 @@ class Settings(NamedTuple):
         return self.check_trust(self.ini.path, self.ini.digest) if self.ini else None
 
     def check_trust(self, path: Path, digest: str) -> UntrustedFile | None:
-        """Return None where a file that belongs to the ini is trusted, or needs no trust.
-
-        Args:
-            path: of the file.
-            digest: of its content, as it was read.
-        """
+        """Return None where a file that belongs to the ini is trusted, or needs no trust."""
         found = self.trusted.check(path, digest) if self.trusted else None
         return found._replace(ini=self.ini.path) if found and self.ini else found
 
@@ -132,8 +127,6 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
     """Read the ini and settle every setting; nothing is created and no key is fetched.
 
     Args:
-        options: what the command line says.
-        environ: the environment variables.
         may_be_new: whether an ini that somebody named need not be there yet; its directory must.
 
     Raises:
@@ -224,11 +217,7 @@ def _chosen_environment(
 
 
 def state_dir(environ: Mapping[str, str]) -> Sourced:
-    """Return where the ledger and all else that must not be lost is; no ini names that place.
-
-    Args:
-        environ: the environment variables.
-    """
+    """Return where the ledger and all else that must not be lost is; no ini names that place."""
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
         return Sourced(str(paths.expand(named)), "ALMAJOB_STATE_DIR")
@@ -236,11 +225,7 @@ def state_dir(environ: Mapping[str, str]) -> Sourced:
 
 
 def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
-    """Locate the files that the user trusts.
-
-    Args:
-        environ: the environment variables.
-    """
+    """Locate the files that the user trusts."""
     found = state_dir(environ)
     # A relative one may have come with what somebody unpacked.
     is_anywhere = found.source != "default" and not paths.is_absolute(environ[found.source])

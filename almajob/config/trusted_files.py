@@ -102,12 +102,7 @@ class TrustedFiles:
         self._directory = directory
 
     def check(self, path: Path, digest: str) -> UntrustedFile | None:
-        """Return None where a file is trusted as it is now.
-
-        Args:
-            path: of the file.
-            digest: of its content, as it was read.
-        """
+        """Return None where a file is trusted as it is now."""
         if self._directory is None:
             return UntrustedFile(path, digest, _RELATIVE)
         try:
@@ -126,7 +121,6 @@ class TrustedFiles:
         """Trust a file as it is now.
 
         Args:
-            path: of the file.
             now: seconds since the epoch.
 
         Raises:

@@ -46,8 +46,6 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     Alma filters by days, and in whose time zone is not documented: it is asked for a day more on both sides.
 
     Args:
-        alma: where to ask.
-        job_id: of the job.
         wanted: which of its runs.
         limit: how many, at most; 0 for all. Those that have not ended are never left out, as far as Alma
             lists them within the pages that are read for this.

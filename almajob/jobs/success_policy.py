@@ -55,7 +55,6 @@ class Policy:
         """Judge a run that has ended; never by its progress or its end time.
 
         Args:
-            instance: as Alma shows it.
             description: of its status, for the message.
         """
         code = instance.status.value

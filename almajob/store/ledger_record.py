@@ -169,9 +169,7 @@ class Record:
         """Take the next step.
 
         Args:
-            state: the new one.
             at: seconds since the epoch.
-            reason: one sentence.
             changes: other attributes that are known from now on.
 
         Raises:

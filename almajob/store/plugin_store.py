@@ -33,7 +33,6 @@ class PluginStore:
 
     Args:
         directory: has one directory for each distribution.
-        owner: the distribution's name.
     """
 
     def __init__(self, directory: Path, owner: str) -> None:

@@ -31,7 +31,6 @@ def newest(directory: str, pattern: str, *, limit: int, by_key: bool = False) ->
     Args:
         directory: a cache directory.
         pattern: in SQL's way, with ``%`` for any text.
-        limit: how many at most.
         by_key: their keys tell which are newer; else the time at which they were kept does.
     """
     database = os.path.join(directory, "cache.db")

@@ -189,10 +189,7 @@ def edit_ini(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int
     """Return the text of the ini with the key in it, or with the word that the keyring has it; and the line.
 
     Args:
-        place: where in it.
-        path: of the ini, for messages.
         text: that it has now; empty where there is none yet.
-        key: the key itself.
 
     Raises:
         ConfigurationError: no ini can hold it.

@@ -54,7 +54,6 @@ class NewKey:
 
     Args:
         load: reads the settings as they are now.
-        environ: the environment variables.
         wish: for which environment, and what is said of one that is new.
     """
 

@@ -410,7 +410,6 @@ def _tokens(text: str, *, depth: int, begin: int = 0) -> Iterator[tuple[re.Match
     """Return the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
 
     Args:
-        text: the whole of it.
         depth: 1 is within the outermost.
         begin: 0, or where a member of the outermost begins.
     """

@@ -89,7 +89,6 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     Args:
         parameters: as they are to be sent.
         known: of the job; None where nothing is.
-        job: as Alma has it now.
         program: how almajob is called for the environment, for the message.
 
     Raises:

@@ -30,7 +30,6 @@ def expand(parameters: Parameters, now: datetime, environ: Mapping[str, str]) ->
     Args:
         parameters: as they were written.
         now: local time with its offset.
-        environ: the environment variables.
 
     Raises:
         Refused: there is something else in braces, or a variable is not set.

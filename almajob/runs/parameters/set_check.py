@@ -74,7 +74,6 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
     """Check the set that a start names.
 
     Args:
-        alma: where it must be.
         job: as Alma has it now, with its content.
         set_id: the parameter of that name.
 

@@ -45,7 +45,6 @@ class Follower:
         alma: makes the connection.
         starts: knows what was started here.
         described: makes a run of an instance, with the description of its status.
-        program: how almajob is called for this environment.
     """
 
     alma: Callable[[], Alma]
@@ -61,7 +60,6 @@ class Follower:
         Args:
             runs: as they were seen last; one that is only named has an instance without a status. One that
                 Alma or almajob refused is not followed.
-            options: how to go about it.
             policy: what counts as a good end.
             display: opens what shows it while it lasts.
 

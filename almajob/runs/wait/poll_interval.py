@@ -21,7 +21,6 @@ def pause(age: float, chance: Callable[[], float], earlier: Sequence[float] = ()
     shortest earlier run of the job has gone by, an end is not likely: a look a minute will do.
 
     Args:
-        age: of the run.
         chance: gives a number from 0 to 1.
         earlier: how long runs of the job took.
     """

@@ -46,11 +46,7 @@ class Poller:
     Args:
         runs: to be followed; what becomes of them is written into them.
         look: reads a run from Alma; may be called from several threads at once.
-        options: how to go about it.
-        clock: of this machine.
-        display: shows it while it lasts.
         chance: gives numbers from 0 to 1, for the pauses.
-        is_thrifty: whether few calls are left for the day.
     """
 
     runs: Sequence[WatchedRun]
