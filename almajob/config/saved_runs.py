@@ -73,7 +73,7 @@ def directory(settings: Settings) -> Path:
     return settings.config_dir / DIRECTORY
 
 
-def every(settings: Settings) -> dict[str, Saved]:
+def read_all(settings: Settings) -> dict[str, Saved]:
     """Read all saved runs, by name.
 
     Raises:
@@ -90,14 +90,14 @@ def every(settings: Settings) -> dict[str, Saved]:
     return found
 
 
-def named(settings: Settings, name: str) -> Saved:
+def find_saved(settings: Settings, name: str) -> Saved:
     """Find a saved run.
 
     Raises:
         Refused: there is none of that name.
-        ConfigurationError: as ``every``.
+        ConfigurationError: as ``read_all``.
     """
-    found = every(settings)
+    found = read_all(settings)
     if name in found:
         return found[name]
     near = nearest(name, found)
@@ -151,7 +151,7 @@ def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:
             )
 
 
-def lines(name: str, environment: str, given: Mapping[str, str]) -> str:
+def format_settings(name: str, environment: str, given: Mapping[str, str]) -> str:
     """Write the settings of a saved run for one environment.
 
     Raises:

@@ -55,7 +55,7 @@ class SavedRuns:
             Refused: there is none, or its parameters cannot be read.
             ConfigurationError: it is wrong, says no job for this environment, or is not to be trusted.
         """
-        found = saved_settings.named(self._settings, name)
+        found = saved_settings.find_saved(self._settings, name)
         run = saved_run.read(found, self._environment(), self._settings.check_trust)
         if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
             found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
@@ -75,7 +75,7 @@ class SavedRuns:
         """
         return [
             (found, said_for)
-            for found in saved_settings.every(self._settings).values()
+            for found in saved_settings.read_all(self._settings).values()
             for said_for in found.environments()
             if environment in ("", said_for) or not said_for
         ]
@@ -129,7 +129,7 @@ class SavedRuns:
             ) from None
         except OSError as error:
             raise Refused(f"{directory} cannot be written.", reason=f"{error.strerror}.") from None
-        return saved_settings.named(self._settings, name)
+        return saved_settings.find_saved(self._settings, name)
 
 
 def write(
@@ -161,14 +161,14 @@ def write(
     payload_file = path.with_name(f"{name}.{environment}.json")
     # The file is named also where there is none: that of another environment is not meant.
     given = {"job": _named(job), "params": payload_file.name if parameters else "", **said}
-    before = saved_settings.every(settings).get(name)
+    before = saved_settings.read_all(settings).get(name)
     if before is not None and (before.path != path or "job" in before.of(environment)):
         raise Refused(
             f"There is a saved run {name} for {environment}; nothing was changed.",
             hint=f"Change it in {before.path}, or take another name.",
         )
     try:
-        text = _text_with(path, name, saved_settings.lines(name, environment, given))
+        text = _text_with(path, name, saved_settings.format_settings(name, environment, given))
         if parameters:
             _write_once(payload_file, to_plain_json(parameters) + "\n")
         _write(path, text, overwrite=before is not None)

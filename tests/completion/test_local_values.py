@@ -10,7 +10,7 @@ import pytest
 
 from almajob.completion.local_values import Places
 from almajob.config import settings
-from almajob.config.saved_runs import every
+from almajob.config.saved_runs import read_all
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ def test_a_file_with_lines_within_lines_names_nothing(write_ini: Callable[..., P
     saved.write_text(f"# a comment{sign}[run:nightly]\njob = X\n", "utf-8")
     found = settings.load(Options(), os.environ)
     with pytest.raises(ConfigurationError, match="line 1 has a character"):
-        every(found)
+        read_all(found)
     assert Places(os.environ).environments == found.environment_names() == ["sandbox", "demo"]
     assert Places(os.environ).saved == list(found.runs) == ["weekly"]
     write_ini(f"[sandbox]\nregion = na\n# a comment{sign}[hidden]\n")

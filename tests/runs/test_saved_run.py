@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from almajob.alma.models import Code, Job, Parameter
 from almajob.cli.context import Context
 from almajob.config import ini_parser, ini_reader
-from almajob.config.saved_runs import directory, named
+from almajob.config.saved_runs import directory, find_saved
 from almajob.config.settings import Options, load
 from almajob.errors import AlmajobError, ConfigurationError, Refused
 from almajob.runs import saved_run
@@ -204,7 +204,7 @@ def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
     sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("parameter", "\u202e'\""))
     said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
     path = write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), parameters=sent, said=said)
-    found = saved_run.read(named(settings, "n"), "sandbox", settings.check_trust)
+    found = saved_run.read(find_saved(settings, "n"), "sandbox", settings.check_trust)
     assert (found.job, found.parameters.sent) == ("M44", sent)
     assert found.job_name in (name, "")
     assert bool(found.job_name) is (name not in (" a ", "é\u202ex"))
