@@ -9,13 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from almajob.alma import call_log
 from almajob.alma.api_key import Key
-from almajob.alma.http import abortable_connection, error_responses, file_download, transport_errors
+from almajob.alma.http import connection, error_responses, file_download, transport_errors
 from almajob.alma.http.connection import connect, is_loopback
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import (
@@ -271,12 +271,17 @@ class Session:
         attempt: int = 1,
         before_sending: Callable[[], None] | None = None,
     ) -> tuple[Answer, dict[str, Any] | AlmajobError]:
-        def exchange() -> Answer:
-            return self._exchange(method, path, params, body)
+        def check() -> None:
+            try:
+                if before_sending is not None:
+                    before_sending()
+            except Exception as error:
+                raise transport_errors.prevented(self.host, error) from error
 
+        exchange = partial(self._exchange, method, path, params, body)
         with call_log.told(self._environment, method, path, attempt) as call:
             try:
-                answer = self._answer(deadline, exchange, before_sending)
+                answer = self._answer(deadline, exchange, check)
             except AlmajobError as broken:
                 permit.note(broken)
                 raise
@@ -287,17 +292,10 @@ class Session:
             return answer, found
 
     def _answer(
-        self, deadline: float, exchange: Callable[[], Answer], before_sending: Callable[[], None] | None
+        self, deadline: float, exchange: Callable[[], Answer], before_sending: Callable[[], None]
     ) -> Answer:
-        def check() -> None:
-            try:
-                if before_sending is not None:
-                    before_sending()
-            except Exception as error:
-                raise transport_errors.prevented(self.host, error) from error
-
         try:
-            return abortable_connection.within(deadline - time.monotonic(), exchange, check)
+            return connection.within(deadline - time.monotonic(), exchange, before_sending)
         except DeadlinePassed as passed:
             too_late = transport_errors.too_late if passed.was_permitted else transport_errors.not_in_time
             raise too_late(self.host) from None
