@@ -16,6 +16,7 @@ from almajob.system.deadline import DeadlinePassed, NotBegun, within
 from almajob.system.private_files import make_private, open_own, refuse_open_directory
 
 _LONGEST_NOTE = 500
+_PAUSE = 0.002
 
 
 class Held(Exception):
@@ -58,7 +59,7 @@ def locked(path: Path, *, wait: float, note: str = "", remove: bool = False) -> 
                 break
             # Its last holder has removed it: the next one may be locked by somebody else already.
             removed, descriptor = descriptor, -1
-            _release(removed)
+            close_quietly(removed)
         if note:
             os.truncate(descriptor, 0)
             os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
@@ -70,7 +71,7 @@ def locked(path: Path, *, wait: float, note: str = "", remove: bool = False) -> 
                 with contextlib.suppress(OSError):
                     path.unlink()
     finally:
-        _release(descriptor)
+        close_quietly(descriptor)
 
 
 def is_locked(path: Path) -> bool:
@@ -92,11 +93,30 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
         finally:
-            _release(descriptor)
+            close_quietly(descriptor)
 
 
-def _release(descriptor: int) -> None:
-    # Closing it releases the lock, even where that is reported as failed.
+def try_lock(descriptor: int, wait: float) -> bool:
+    """Lock an open file as soon as it is free, out of turn; return False where it is not in time.
+
+    Args:
+        descriptor: of the file; the lock is released when it is closed.
+        wait: seconds, at most.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE)
+        else:
+            return True
+
+
+def close_quietly(descriptor: int) -> None:
+    """Close a file, which releases its lock, even where that is reported as failed."""
     with contextlib.suppress(OSError):
         os.close(descriptor)
 

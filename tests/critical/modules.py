@@ -18,7 +18,10 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/store/ledger_record.py": ["tests/store/test_ledger_record.py"],
         "almajob/store/ledger_rows.py": ["tests/store/test_ledger_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
-        "almajob/system/file_lock.py": ["tests/system/test_file_lock.py"],
+        "almajob/system/file_lock.py": [
+            "tests/system/test_file_lock.py",
+            "tests/alma/rate_limit/test_limiter.py",
+        ],
         "almajob/store/schema.py": ["tests/store/test_schema.py"],
         "almajob/store/errors.py": ["tests/store/test_errors.py"],
     },

@@ -1,9 +1,9 @@
 """The ``requests`` session that carries every call: the key in one header, no redirects, no cookies.
 
 Its exchanges end when nobody waits for them any more: nothing is sent later, and nothing is read. Where a
-name server or a proxy takes its time, a request would otherwise go out long after it was given up. And a server
-that sends a byte now and then, or interim answers without end, would keep a thread for as long as it likes:
-each byte starts the time-out of the socket anew.
+name server or a proxy takes its time, a request would otherwise go out long after it was given up. And a
+server that sends a byte now and then, or interim answers without end, would keep a thread for as long as
+it likes: each byte starts the time-out of the socket anew.
 """
 
 from __future__ import annotations

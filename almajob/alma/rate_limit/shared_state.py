@@ -7,13 +7,11 @@ it cannot be written, this process keeps what it knows for itself.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import stat
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,11 +19,11 @@ from pathlib import Path
 
 from almajob.alma.rate_limit import rate_state
 from almajob.alma.rate_limit.rate_state import RateState
+from almajob.system.file_lock import close_quietly, try_lock
 from almajob.system.private_files import make_private, open_own, refuse_link, refuse_open_directory
 
 LOG = logging.getLogger(__name__)
 
-_LOCK_PAUSE = 0.002
 _SIZE_LIMIT = 4096
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -78,7 +76,7 @@ class SharedState:
             found = _read(descriptor)
             return self._own if found is None else found
         finally:
-            _close(descriptor)
+            close_quietly(descriptor)
 
     def _opened(self, seconds: float, closing: contextlib.ExitStack) -> int | None:
         """Open the file and lock it; None where that cannot be had."""
@@ -89,9 +87,9 @@ class SharedState:
             make_private(self.path.parent)
             refuse_open_directory(self.path.parent)
             descriptor = open_own(self.path, os.O_RDWR)
-            closing.callback(_close, descriptor)
+            closing.callback(close_quietly, descriptor)
             # As a process that was stopped keeps its lock, nobody waits for long.
-            if _locked(descriptor, seconds):
+            if try_lock(descriptor, seconds):
                 return descriptor
             LOG.debug("%s is locked by a process that does not go on.", self.path)
         except OSError as error:
@@ -132,22 +130,3 @@ def _boot() -> str:
         return _BOOT.read_text("ascii").strip()
     except (OSError, ValueError):
         return ""
-
-
-def _locked(descriptor: int, seconds: float) -> bool:
-    """Lock a file as soon as it is free; False where it is not within so many seconds."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                return False
-            time.sleep(_LOCK_PAUSE)
-        else:
-            return True
-
-
-def _close(descriptor: int) -> None:
-    with contextlib.suppress(OSError):
-        os.close(descriptor)
