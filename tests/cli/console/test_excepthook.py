@@ -53,12 +53,14 @@ def told(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> I
     """Return what people read, whether or not almajob's own messages go there already."""
     stream = io.StringIO()
     logger = logging.getLogger("almajob")
-    kept = list(logger.handlers)
+    kept, level, propagates = list(logger.handlers), logger.level, logger.propagate
     logger.handlers[:] = []
     if request.param == "later":
         log_setup.configure(stream, 0, None)
     yield lambda: stream.getvalue() + capfd.readouterr().err
     logger.handlers[:] = kept
+    logger.setLevel(level)
+    logger.propagate = propagates
 
 
 def _raise(error: BaseException) -> None:
