@@ -27,7 +27,7 @@ class Key(Secret):
 
     @property
     def fingerprint(self) -> str:
-        """Tell keys apart without giving them away: 12 hex digits of a SHA-256."""
+        """Return what tells keys apart without revealing them: 12 hex digits of a SHA-256."""
         import hashlib
 
         return hashlib.sha256(b"almajob key\0" + self._text.encode()).hexdigest()[:12]

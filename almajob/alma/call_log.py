@@ -27,7 +27,7 @@ _of_start: ContextVar[bool] = ContextVar("of_start", default=False)
 
 @contextmanager
 def for_run(run_key: str) -> Iterator[None]:
-    """Say for which run the calls of a block are made; those of its thread."""
+    """Mark the calls of a block, in its thread, as made for a run."""
     before = _run_key.set(run_key)
     try:
         yield
@@ -37,7 +37,7 @@ def for_run(run_key: str) -> Iterator[None]:
 
 @contextmanager
 def of_start(run_key: str) -> Iterator[None]:
-    """Say that the calls of a block are what a start needs, and of which run; those of its thread."""
+    """Mark the calls of a block, in its thread, as what the start of a run needs."""
     before = _of_start.set(True)
     try:
         with for_run(run_key):
@@ -107,8 +107,8 @@ class Call:
 
 
 @contextmanager
-def told(environment: str, method: str, path: str, attempt: int = 1) -> Iterator[Call]:
-    """Tell a call in the log when it is over, whatever ended it."""
+def log_call(environment: str, method: str, path: str, attempt: int = 1) -> Iterator[Call]:
+    """Write a call to the log when it is over, whatever ended it."""
     call = Call(environment, method, path, attempt)
     begun = time.monotonic()
     try:

@@ -105,7 +105,7 @@ class Alma:
         return self._session.get_start_permit()
 
     def ignore_quota_once(self, *, is_wanted: bool) -> None:
-        """Let one call be made although the day's are known to be used up, or no more."""
+        """Allow one call although the day's are known to be used up, or no more."""
         self._session.ignore_quota_once(is_wanted=is_wanted)
 
     @property

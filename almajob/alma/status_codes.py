@@ -71,7 +71,7 @@ def in_capitals(text: str) -> str:
 
 
 def meaning(code: str) -> Meaning:
-    """Say what a status code means; UNKNOWN for a word that is not in the table."""
+    """Return what a status code means; UNKNOWN for a word that is not in the table."""
     status = STATUSES.get(in_capitals(code))
     return status.meaning if status else Meaning.UNKNOWN
 
@@ -101,12 +101,12 @@ def codes_in(text: str) -> list[str]:
 
 
 def end_problem(code: str) -> str:
-    """Say why a word cannot be the status of an end; empty where it can."""
+    """Return why a word cannot be the status of an end; empty where it can."""
     return f"{code} is no end, the run goes on" if code in GOING_ON else code_problem(code)
 
 
 def code_problem(code: str) -> str:
-    """Say why a word cannot be a status; empty where it can.
+    """Return why a word cannot be a status; empty where it can.
 
     A word that is in no table passes, as Alma may have it tomorrow, unless it looks like a slip.
     """

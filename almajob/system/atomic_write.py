@@ -51,7 +51,7 @@ def new_file(path: Path, *, overwrite: bool = False, mode: int | None = None) ->
 
 
 def reach_disk(directory: Path) -> None:
-    """Let a power cut not take away what was put into a directory."""
+    """Flush a directory to disk, so that a power cut takes away nothing that was put into it."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

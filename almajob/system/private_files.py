@@ -52,7 +52,7 @@ def make_private(directory: Place) -> None:
 
 
 def give_to_owner(directory: Place) -> None:
-    """Let the owner into a directory that was just made, as a umask may lock out even him."""
+    """Grant the owner access to a directory that was just made, as a umask may lock out even him."""
     if os.lstat(directory).st_mode & stat.S_IRWXU != stat.S_IRWXU:
         os.chmod(directory, stat.S_IRWXU)
 

@@ -104,7 +104,7 @@ def exception_of(number: int) -> BaseException:
 
 @contextmanager
 def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Let a signal wait until this is done; it is raised then. A second one is not held back.
+    """Hold a signal back until the block ends; it is raised then. A second one is not held back.
 
     Args:
         is_stuck: says that it will not be done, as when a terminal takes no more output: then a signal is not

@@ -96,14 +96,14 @@ def tell(text: str = "") -> None:
 
 
 def reason(error: Exception) -> str:
-    """Say why something cannot be written."""
+    """Return why something cannot be written."""
     if getattr(error, "errno", None) == errno.EBADF:
         return "stdout is closed"
     return str(getattr(error, "strerror", None) or error)
 
 
 def drop(stream: TextIO | None = None) -> None:
-    """Let what cannot be written vanish; once it has been told.
+    """Discard what cannot be written, once that has been reported.
 
     Args:
         stream: to where; stdout where not given.

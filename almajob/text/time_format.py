@@ -44,7 +44,7 @@ def human(moment: datetime, *, now: float, utc: bool = False) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Say how long ago something was, or in how long it will be: ``3 min ago``, ``in 5 h``."""
+    """Format how long ago something was, or in how long it will be: ``3 min ago``, ``in 5 h``."""
     length = abs(seconds)
     for step, unit in _STEPS:
         count = int(length // step)

@@ -13,7 +13,8 @@ LOG = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 _RETRY_AFTER_LIMIT = 60.0
-_RETRIED_STATUSES = frozenset({502, 503, 504})
+RETRIED_STATUSES = frozenset({502, 503, 504})
+"""The statuses of a gateway whose Alma is not there just now."""
 
 
 def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> float | None:
@@ -33,7 +34,7 @@ def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> flo
     passing = (
         isinstance(error, BrokenOff)
         if answer is None
-        else answer.status in _RETRIED_STATUSES
+        else answer.status in RETRIED_STATUSES
         or (isinstance(error, AlmaError) and error.code == PER_SECOND_THRESHOLD)
     )
     if not passing or attempt >= ATTEMPTS:

@@ -132,7 +132,7 @@ class Session:
         return self._limiter is not None and self._limiter.is_low
 
     def ignore_quota_once(self, *, is_wanted: bool) -> None:
-        """Let one call be made although the day's are known to be used up, or no more."""
+        """Allow one call although the day's are known to be used up, or no more."""
         if self._limiter is not None:
             self._limiter.ignore_quota_once(is_wanted=is_wanted)
 
@@ -210,7 +210,7 @@ class Session:
         """
         permit = self._admit(time.monotonic() + self._limits.total)
         try:
-            with permit, call_log.told(self._environment, "GET", path) as call:
+            with permit, call_log.log_call(self._environment, "GET", path) as call:
                 return self._receive(path, params, write, call, permit)
         except AlmajobError as error:
             raise permit.explain(error) from None
@@ -279,7 +279,7 @@ class Session:
                 raise transport_errors.prevented(self.host, error) from error
 
         exchange = partial(self._exchange, method, path, params, body)
-        with call_log.told(self._environment, method, path, attempt) as call:
+        with call_log.log_call(self._environment, method, path, attempt) as call:
             try:
                 answer = self._answer(deadline, exchange, check)
             except AlmajobError as broken:

@@ -30,7 +30,7 @@ _OF_FILES = {"X509", "PEM"}
 
 
 def too_large(host: str) -> NotAlma:
-    """Say that an answer is no answer of Alma's."""
+    """Return the error of an answer that is too large to be Alma's."""
     return NotAlma(
         f"The answer of {host} is larger than {SIZE_LIMIT >> 20} MiB.",
         hint="Alma does not answer so: check region or base_url in the ini.",
@@ -38,7 +38,7 @@ def too_large(host: str) -> NotAlma:
 
 
 def damaged(host: str) -> NotAlma:
-    """Say that an answer cannot be unpacked, or put together."""
+    """Return the error of an answer that cannot be unpacked, or put together."""
     return NotAlma(
         f"The answer of {host} is damaged.",
         hint="A proxy may be in between; if not, check region or base_url in the ini.",
@@ -46,7 +46,7 @@ def damaged(host: str) -> NotAlma:
 
 
 def too_late(host: str) -> BrokenOff:
-    """Say that the deadline passed."""
+    """Return the error of an answer that did not come before the deadline."""
     return BrokenOff(
         f"{host} did not answer completely.",
         reason="The time limit was reached.",
@@ -74,7 +74,7 @@ def prevented(host: str, error: Exception) -> NotSent:
 
 
 def not_begun(host: str) -> OwnFault:
-    """Say that a call was not even begun."""
+    """Return the error of a call for which there is no thread."""
     return OwnFault(
         f"{host} was not called: this machine gives almajob no more threads.",
         hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",

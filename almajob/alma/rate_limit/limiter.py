@@ -12,6 +12,7 @@ from typing import Protocol
 
 from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
+from almajob.alma.http.retry import RETRIED_STATUSES
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
@@ -29,7 +30,6 @@ _LONGEST_LOCK = 1.0
 _SHORTEST_LOCK = 0.05
 _PROBE_PAUSE = 0.5
 _LONGEST_TEXT = 200
-_DOWN_STATUSES = frozenset({502, 503, 504})
 
 
 class Time(Protocol):
@@ -64,7 +64,7 @@ class Limiter:
         self._ignores_quota = False
 
     def ignore_quota_once(self, *, is_wanted: bool = True) -> None:
-        """Let one call be made although the day's are used up; or no more, where it has not been made."""
+        """Allow one call although the day's are used up; or no more, where it has not been made."""
         self._ignores_quota = is_wanted
 
     def admit(self, host: str, seconds: float, *, is_start: bool = False) -> Permit:
@@ -184,7 +184,7 @@ def _note_outcome(
     if isinstance(error, OwnFault):
         # It says nothing of Alma.
         return state
-    if isinstance(error, (BrokenOff, NotSent)) or status in _DOWN_STATUSES:
+    if isinstance(error, (BrokenOff, NotSent)) or status in RETRIED_STATUSES:
         how = f"{error.message} {error.reason}".strip() if error else ""
         return state.note_failure(moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
     if not status and error is not None and not isinstance(error, AlmaError):

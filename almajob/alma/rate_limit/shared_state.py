@@ -125,7 +125,7 @@ def _write(descriptor: int, state: RateState) -> bool:
 
 @cache
 def _boot() -> str:
-    """Tell one start of the machine from another, as its clock begins anew; empty where nothing tells."""
+    """Return the id of this start of the machine, whose clock begins anew; empty where there is none."""
     try:
         return _BOOT.read_text("ascii").strip()
     except (OSError, ValueError):
