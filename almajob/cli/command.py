@@ -31,7 +31,7 @@ from almajob.output.columns import shown
 from almajob.output.format_registry import Formatters
 from almajob.output.stream_writer import writing
 from almajob.system import stdio
-from almajob.system.signals import Terminated, held
+from almajob.system.signals import Terminated, defer_signals
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -108,7 +108,7 @@ class _Almajob(cliff.command.Command):
                 except BaseException as error:
                     # A closed pipe, a signal, a bug: what is known must be told all the same.
                     if isinstance(error, ResultLost) or not isinstance(error, AlmajobError):
-                        with held():
+                        with defer_signals():
                             self.context.told(is_lost=True)
                             if self.verdict is not None:
                                 self.app.report(self.verdict, self.cmd_name)

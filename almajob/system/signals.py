@@ -103,7 +103,7 @@ def exception_of(number: int) -> BaseException:
 
 
 @contextmanager
-def held(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def defer_signals(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Hold a signal back until the block ends; it is raised then. A second one is not held back.
 
     Args:

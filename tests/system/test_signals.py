@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from almajob.system.signals import Terminated, held, notice_signals, raised, rearm
+from almajob.system.signals import Terminated, defer_signals, notice_signals, raised, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
     """And is raised then, once for each."""
     done = []
-    with pytest.raises(KeyboardInterrupt), held():
+    with pytest.raises(KeyboardInterrupt), defer_signals():
         signal.raise_signal(signal.SIGINT)
         done.append("all of it")
     assert done == ["all of it"]
@@ -23,7 +23,7 @@ def test_a_signal_waits_until_the_work_is_done() -> None:
 def test_work_that_is_stuck_is_not_waited_for() -> None:
     """A terminal that takes no more output must not make almajob deaf."""
     done = []
-    with pytest.raises(KeyboardInterrupt), held(lambda: True):
+    with pytest.raises(KeyboardInterrupt), defer_signals(lambda: True):
         signal.raise_signal(signal.SIGINT)
         done.append("never")
     assert done == []
@@ -33,7 +33,7 @@ def test_work_that_is_stuck_is_not_waited_for() -> None:
 def test_whoever_insists_is_heard() -> None:
     """A second signal is not held back."""
     done = []
-    with pytest.raises(KeyboardInterrupt), held():
+    with pytest.raises(KeyboardInterrupt), defer_signals():
         signal.raise_signal(signal.SIGINT)
         done.append("a little")
         signal.raise_signal(signal.SIGINT)
@@ -46,7 +46,7 @@ def test_in_another_thread_nothing_is_held() -> None:
     done = []
 
     def work() -> None:
-        with held():
+        with defer_signals():
             done.append("done")
 
     thread = threading.Thread(target=work)
@@ -73,7 +73,7 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     try:
         with raised():
             signal.raise_signal(number)
-            with held():
+            with defer_signals():
                 signal.raise_signal(number)
                 done.append("all of it")
             assert signal.getsignal(number) is signal.SIG_IGN

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TextIO
 from almajob.alma.status_codes import Meaning, meaning
 from almajob.cli.console import log_setup
 from almajob.runs.wait.watched_run import USED_UP, Display, Lines, WatchedRun
-from almajob.system.signals import held
+from almajob.system.signals import defer_signals
 from almajob.text import time_format
 from almajob.text.sanitize import visible
 
@@ -80,7 +80,7 @@ class Bars:
         room = max(self._console.height - 2, 1)
         width = self._console.width - _ECHO_WIDTH
         table = _table(going_on[:room], len(going_on) - room, now, width)
-        with held(self._is_stuck):
+        with defer_signals(self._is_stuck):
             self._attempt(lambda: self._live.update(table, refresh=True))
 
     def _new(self) -> Live:
@@ -97,13 +97,13 @@ class Bars:
     @contextmanager
     def drawn(self) -> Iterator[None]:
         """Draw as long as this lasts."""
-        with held(self._is_stuck):
+        with defer_signals(self._is_stuck):
             self._attempt(self._live.start)
         try:
             yield
         finally:
             if not self._is_stuck():
-                with held(self._is_stuck):
+                with defer_signals(self._is_stuck):
                     self._attempt(self._live.stop)
 
     def _attempt(self, draw: Callable[[], None]) -> None:
@@ -125,7 +125,7 @@ class Bars:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Take the lines away for a moment, so that something else can be written."""
-        with held(self._is_stuck):
+        with defer_signals(self._is_stuck):
             self._attempt(self._live.stop)
             yield
             if not self._is_gone:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from almajob.system import stdio
-from almajob.system.signals import held
+from almajob.system.signals import defer_signals
 from almajob.text.redaction import redact
 
 SECONDS = 60.0
@@ -49,7 +49,7 @@ def read_first_line(command: str) -> str:
     process = None
     try:
         # A signal in between would leave the program to itself.
-        with held():
+        with defer_signals():
             process = _start(command)
         printed, is_open = _read_until_end(process)
     except BaseException:

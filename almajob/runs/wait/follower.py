@@ -31,7 +31,7 @@ from almajob.runs.wait.poller import Poller
 from almajob.runs.wait.watched_run import USED_UP, OpenDisplay, Over, WaitOptions, WatchedRun
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
-from almajob.system.signals import held
+from almajob.system.signals import defer_signals
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Follower:
             going_on = [item.instance_id for item in there if item.over is not Over.ENDED]
             if going_on:
                 resume = self._resume([item.instance_id for item in there], options, policy)
-                with held():
+                with defer_signals():
                     LOG.warning("%s %s", goes_on(len(going_on)), resume)
                     self.starts.named()
             raise
