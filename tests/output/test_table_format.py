@@ -11,7 +11,7 @@ from cliff.formatters.table import TableFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.output import table_drawing
+from almajob.output import table_format
 from almajob.output.columns import Length, Text, Yes
 from almajob.output.table_format import Table
 
@@ -37,17 +37,17 @@ def test_a_simple_table_is_that_of_cliff(table: tuple[list[str], list[tuple[Any,
     names, rows = table
     theirs = io.StringIO()
     TableFormatter().emit_list(names, rows, theirs, _options())
-    assert f"{table_drawing.drawn(names, rows, None)}\n" == theirs.getvalue()
+    assert f"{table_format.drawn(names, rows, None)}\n" == theirs.getvalue()
     theirs = io.StringIO()
     TableFormatter().emit_one(names, rows[0], theirs, _options())
     one = list(zip(names, rows[0], strict=True))
-    assert f"{table_drawing.drawn(('Field', 'Value'), one, None, is_left=True)}\n" == theirs.getvalue()
+    assert f"{table_format.drawn(('Field', 'Value'), one, None, is_left=True)}\n" == theirs.getvalue()
 
 
 @pytest.mark.parametrize("text", ["\u4f5c", "e\u0301", "a\nb", "\t", "\x1b"])
 def test_what_is_not_simple_is_left_to_cliff(text: str) -> None:
     """Wide characters, several lines, and what cannot be seen."""
-    assert table_drawing.drawn(["a"], [[text]], None) is None
+    assert table_format.drawn(["a"], [[text]], None) is None
     written = io.StringIO()
     Table().emit_list(["a"], [[Text(text)]], written, _options())
     assert len(written.getvalue().splitlines()) >= 5
@@ -56,8 +56,8 @@ def test_what_is_not_simple_is_left_to_cliff(text: str) -> None:
 def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
     """To the column: cliff folds its cells."""
     cell = ["x" * 46]
-    assert table_drawing.drawn(["a"], [cell], 50) is not None
-    assert table_drawing.drawn(["a"], [cell], 49) is None
+    assert table_format.drawn(["a"], [cell], 50) is not None
+    assert table_format.drawn(["a"], [cell], 49) is None
     written = io.StringIO()
     Table().emit_list(["a"], [cell], written, _options(max_width=49))
     assert max(map(len, written.getvalue().splitlines())) <= 49
@@ -65,5 +65,5 @@ def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
 
 def test_room_is_what_is_asked_for_or_the_terminals() -> None:
     """None where nothing limits it."""
-    assert table_drawing.room(40, fit_width=False, is_terminal=False) == 40
-    assert table_drawing.room(0, fit_width=False, is_terminal=False) is None
+    assert table_format.room(40, fit_width=False, is_terminal=False) == 40
+    assert table_format.room(0, fit_width=False, is_terminal=False) is None
