@@ -70,7 +70,7 @@ class SimulatedAlma:
         seconds: float | None = None,
         progress: float | None = None,
     ) -> None:
-        """Say how the next runs of a job go.
+        """Set how the next runs of a job go.
 
         Args:
             job: its name or id.

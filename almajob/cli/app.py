@@ -120,7 +120,7 @@ class AlmaJob(cliff.app.App):
             raise SystemExit(self.report(error)) from None
 
     def configure_output(self, options: argparse.Namespace) -> None:
-        """Tell as much as these options say; where they say nothing, as before."""
+        """Set how much is logged and how times are shown; what the options leave open stays as it was."""
         for name in (
             "almajob_verbosity",
             "almajob_log_file",
@@ -226,7 +226,7 @@ class AlmaJob(cliff.app.App):
         )
 
     def report(self, error: BaseException, cmd_name: str | None = None) -> int:
-        """Tell an error on stderr and give its exit code.
+        """Print an error on stderr and return its exit code.
 
         Args:
             error: what happened.
@@ -245,7 +245,7 @@ class AlmaJob(cliff.app.App):
         return 1
 
     def _bug(self, error: BaseException, cmd_name: str | None) -> str:
-        """Say what bug it is and whose, and whom to tell, with what."""
+        """Format a bug: whose it is, whom to tell, and with what."""
         installed = self.command_manager.commands.get(cmd_name or "")
         if isinstance(installed, Installed) and not is_core(installed.claims[0]):
             whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"

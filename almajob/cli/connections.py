@@ -100,7 +100,7 @@ class Connections:
         return self._keys[environment]
 
     def identity(self, environment: Environment) -> str:
-        """Tell one Alma from another: the same name may be given to another address or key tomorrow."""
+        """Return what identifies an Alma: the same name may belong to another address or key tomorrow."""
         if environment.base_url is None:
             return environment.name
         import hashlib
@@ -161,7 +161,7 @@ class Connections:
         return Limiter(account, environment.pace, clock.system)
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
-        """Say what is known of the calls of the institutions of environments, each once."""
+        """Return what is known of the calls of each institution of these environments, each once."""
         from almajob.alma.rate_limit.quota import quota_of
 
         together: dict[str, list[Environment]] = {}

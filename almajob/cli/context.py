@@ -157,7 +157,7 @@ class Context:
         return str(directory)
 
     def told(self, *, is_lost: bool = False) -> None:
-        """Say that the result has been written to where stdout goes, or is lost."""
+        """Note that the result has been written to where stdout goes, or is lost."""
         if "starts" in self.__dict__:
             (self.starts.name_untold if is_lost else self.starts.told)()
 
@@ -180,7 +180,7 @@ class Context:
         )
 
     def policy(self, accept: Collection[str] = (), fail_if: Sequence[Condition] = ()) -> Policy:
-        """Say what counts as a good end of a run in the chosen environment.
+        """Return what counts as a good end of a run in the chosen environment.
 
         Args:
             accept: statuses that pass besides; those of the ini where none are given.
@@ -198,7 +198,7 @@ class Context:
         return self.program(self.environment.name)
 
     def program(self, environment: str) -> str:
-        """Say how almajob is called for an environment, with the ini that the command line names."""
+        """Return how almajob is called for an environment, with the ini that the command line names."""
         import shlex
 
         ini = ["--ini-file", self._options.ini_file] if self._options.ini_file else []
@@ -223,7 +223,7 @@ class Context:
         )
 
     def read_only_by(self, environment: Environment) -> str:
-        """Say what forbids every POST to an environment; empty where nothing does."""
+        """Return what forbids every POST to an environment; empty where nothing does."""
         return self.settings.read_only or (environment.read_only.source if environment.read_only else "")
 
     @cached_property
@@ -294,7 +294,7 @@ class Context:
         return self.of(record.environment)
 
     def quotas(self) -> list[Quota]:
-        """Say what is known of the calls of every institution, or of the named environment's."""
+        """Return what is known of the calls of every institution, or of the named environment's."""
         named = self.named_environment
         environments = [
             self.settings.environment(name) for name in ([named] if named else self.settings.sections)
@@ -310,7 +310,7 @@ class Context:
         recall(error, run_key, self._options.env or self.environment_name, ledger)
 
     def key_source(self, environment: Environment) -> KeySource | None:
-        """Say where an environment's key will come from, without fetching it; None where there is none."""
+        """Return where an environment's key will come from, without fetching it; None where there is none."""
         from almajob.config.keys import api_keys
 
         return api_keys.source(environment, self._environ)

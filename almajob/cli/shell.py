@@ -117,7 +117,7 @@ class Shell(InteractiveApp):
         return stop or (self.errexit and self.exit_code != 0)
 
     def _refused_with(self, line: str) -> int:
-        """Tell a line that is none from one whose output could not go where it was sent."""
+        """Report a line that cannot be parsed, or whose output could not go where it was sent."""
         try:
             self.statement_parser.parse(line)
         except cmd2.exceptions.Cmd2ShlexError:
@@ -125,7 +125,7 @@ class Shell(InteractiveApp):
         return Refused.exit_code
 
     def perror(self, *objects: Any, **_given: Any) -> None:
-        """Tell what cmd2 refuses, as almajob tells its own errors; nothing was run."""
+        """Report what cmd2 refuses as almajob reports its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
         said = visible(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
         if "Clipboard" in said:
@@ -134,7 +134,7 @@ class Shell(InteractiveApp):
         self.app.stderr.write(f"almajob: {said}\n  Nothing was run.\n")
 
     def pexcept(self, exception: BaseException, **_given: Any) -> None:
-        """Tell of output that could not be written to where it was sent; cmd2 would show how to debug it."""
+        """Report output that could not be written to where it was sent; cmd2 would show how to debug it."""
         if isinstance(exception, OSError):
             exception = ResultLost(
                 "The output cannot be written.", reason=f"{exception.strerror or exception}."

@@ -19,7 +19,7 @@ Row = Sequence[Any]
 
 @contextmanager
 def writing(stream: TextIO) -> Iterator[None]:
-    """Let a result that cannot be written end the command, so that what was started is named.
+    """End the command where a result cannot be written, so that what was started is named.
 
     Raises:
         ResultLost: it cannot be written.

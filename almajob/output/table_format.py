@@ -143,7 +143,7 @@ def _line(row: Sequence[str], widths: Sequence[int], to_the_right: Sequence[bool
 
 
 def room(max_width: int, *, fit_width: bool, is_terminal: bool) -> int | None:
-    """Say how wide a table may be, as cliff does; None where that does not matter.
+    """Return how wide a table may be, as cliff does; None where that does not matter.
 
     Args:
         max_width: of ``--max-width``; 0 where it was not given.

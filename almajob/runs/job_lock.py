@@ -108,7 +108,7 @@ class Locks:
             pass
 
     def hold(self, name: str) -> None:
-        """Say that this process is busy with something, until ``release``; no failure here matters."""
+        """Note that this process is busy with something, until ``release``; no failure here matters."""
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
             refuse_link(self._directory)
@@ -123,7 +123,7 @@ class Locks:
             return False
 
     def release(self) -> None:
-        """Let go of everything that was held."""
+        """Release everything that was held."""
         if self._held:
             self._remove_leftovers()
         for stack in self._held.values():
@@ -139,7 +139,7 @@ class Locks:
                         pass
 
     def _without_effect(self) -> Refused:
-        """Say that locks do nothing, as on some network file systems."""
+        """Warn that locks do nothing, as on some network file systems."""
         state = self._directory.parent
         return Refused(
             f"Locks have no effect in {self._directory}; nothing was sent.",

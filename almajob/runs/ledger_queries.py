@@ -67,7 +67,7 @@ class Known:
 
 
 def known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
-    """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
+    """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
 
     Args:
         ledger: of all environments.
@@ -89,7 +89,7 @@ def known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, no
 
 
 def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
-    """Tell how long the latest runs that ended well took, in seconds, by the job's id."""
+    """Return how long the latest runs that ended well took, in seconds, by the job's id."""
     found: dict[str, tuple[float, ...]] = {}
     for record in records:
         if record.lasted is not None and is_good(record.end_status):
@@ -251,7 +251,7 @@ def _forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[s
 
 
 def recall(error: AlmajobError, run_key: str, environment: str, ledger: Ledger, identity: str = "") -> None:
-    """Let an error tell what the ledger has of its run key: who gave up early must not deny a run.
+    """Add to an error what the ledger has of its run key: who gave up early must not deny a run.
 
     Args:
         error: how a start ended.

@@ -28,7 +28,7 @@ def normal_key(text: str) -> str:
 
 
 def key_problem(text: str) -> str:
-    """Say what is wrong with a run key; empty where it is right."""
+    """Return what is wrong with a run key; empty where it is right."""
     is_shown = text.isprintable() and visible(text) == text
     text = normal_key(text)
     if not text:

@@ -24,7 +24,7 @@ Answer = Callable[[Institution, dict[str, Any]], Any]
 
 
 def state(institution: Institution, _given: dict[str, Any]) -> dict[str, Any]:
-    """Tell what there is."""
+    """Return what there is."""
     now = institution.clock()
     return {
         "time": instant(now),

@@ -72,7 +72,7 @@ def instead(faults: dict[str, Fault]) -> Reply | None:
 
 
 def afterwards(faults: dict[str, Fault], reply: Reply) -> Delivery:
-    """Say what becomes of the API's reply.
+    """Return what becomes of the API's reply.
 
     Raises:
         Reset: the connection is to be reset.

@@ -49,7 +49,7 @@ def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
 
 
 def tell(error: BaseException) -> None:
-    """Tell an error that nothing caught; with --debug, also where it arose."""
+    """Report an error that nothing caught; with --debug, also where it arose."""
     if isinstance(error, _UNSAID):
         return
     # The options may not have been read yet, or belong to a shell that has ended.
@@ -90,5 +90,5 @@ def _warned(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Tell a warning as Python words it, but where almajob's messages go."""
+    """Log a warning as Python words it, but where almajob's messages go."""
     _say(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), logging.WARNING)

@@ -116,7 +116,7 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def beside(aside: Aside) -> Iterator[None]:
-    """Let messages be written beside something that is drawn on the terminal.
+    """Write messages beside something that is drawn on the terminal.
 
     Args:
         aside: takes it away as long as a message is written.

@@ -69,7 +69,7 @@ class Bars:
         self._is_gone = False
 
     def changed(self, run: WatchedRun, text: str) -> None:
-        """Tell an end, or that a run is given up; the rest is seen in its line."""
+        """Print an end, or that a run is given up; the rest is seen in its line."""
         LOG.log(logging.DEBUG if run.over is None else logging.INFO, "%s", text)
 
     def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
@@ -195,7 +195,7 @@ def progress(run: WatchedRun) -> float | None:
 
 
 def next_look(run: WatchedRun, now: float) -> str:
-    """Say when a run is looked at next, and why it was not seen."""
+    """Return when a run is looked at next, and why it was not seen."""
     rest = run.due - now
     when = f"next look in {time_format.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
     if isinstance(run.error, USED_UP):

@@ -222,7 +222,7 @@ def run_key(text: str) -> str:
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:
-    """Let a parser tell an error in two lines instead of under its whole usage, with what may be meant."""
+    """Shorten a parser's errors to two lines, without the usage, and suggest what may be meant."""
 
     def error(message: str) -> NoReturn:
         if is_shown_in(message):
@@ -238,7 +238,7 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
 
 
 def repeat_nothing(parser: argparse.ArgumentParser) -> None:
-    """Let a parser not repeat what was typed when it refuses that, as it may be a key of any shape."""
+    """Keep what was typed out of a parser's errors: it may be a key of any shape."""
     tell = parser.error
 
     def error(message: str) -> NoReturn:
@@ -255,7 +255,7 @@ def repeat_nothing(parser: argparse.ArgumentParser) -> None:
 
 
 def tell_lost_help(parser: argparse.ArgumentParser) -> None:
-    """Let a parser tell where its help cannot be written: argparse passes over that."""
+    """Report where a parser's help cannot be written: argparse passes over that."""
 
     def print_help(file: SupportsWrite[str] | None = None) -> None:
         # To stdout, or to the pager before it.

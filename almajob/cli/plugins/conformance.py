@@ -76,7 +76,7 @@ def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]
 
 
 def violations(command: Any, name: str, app: Application) -> list[str]:
-    """Say which rules a command does not keep; nothing of it is run.
+    """Return which rules a command does not keep; nothing of it is run.
 
     Args:
         command: the class that an entry point names.
@@ -179,7 +179,7 @@ def _of_example(example: str, name: str, app: Application) -> Iterable[str]:
 
 @contextmanager
 def _aside(app: Application) -> Iterator[None]:
-    """Let nothing reach the application's stdout: a help page would stand among the results."""
+    """Keep everything from the application's stdout: a help page would stand among the results."""
     kept, app.stdout = app.stdout, StringIO()
     try:
         yield

@@ -11,14 +11,14 @@ _SHOWN = 5
 
 
 def in_doubt(record: Record) -> OutcomeUnknown:
-    """Say that it cannot be told whether a job was started, or that it was started twice."""
+    """Return the error for a start of which nobody knows whether it was made, or that was made twice."""
     error = _twice(record) if record.has_run else _ambiguous(record) if record.candidates else _unseen(record)
     error.record = record
     return error
 
 
 def earlier_in_doubt(record: Record) -> Refused:
-    """Say that another start of the job is in doubt, and that this one was therefore not sent."""
+    """Return the error where another start of the job has an unknown outcome, so that this one was not sent."""
     doubt = in_doubt(record)
     return Refused(
         f"An earlier start of {_name(record)} is in doubt; this one was not sent.",
@@ -28,7 +28,7 @@ def earlier_in_doubt(record: Record) -> Refused:
 
 
 def goes_on(count: int = 1) -> str:
-    """Say that nothing has stopped in Alma."""
+    """Return the sentence that nothing has stopped in Alma."""
     return "The job goes on in Alma." if count == 1 else f"The {count} jobs go on in Alma."
 
 
@@ -75,7 +75,7 @@ def _unseen(record: Record) -> OutcomeUnknown:
 
 
 def _story(record: Record) -> str:
-    """Tell how it came about, and what was found out since."""
+    """Return how it came about, and what was found out since."""
     reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
     story = "; ".join(reasons) or "what then happened is not known"
     # One whose record was lost with others is only meant now.
@@ -87,7 +87,7 @@ def _story(record: Record) -> str:
 
 
 def _until(record: Record) -> str:
-    """Say when a start that Alma does not show will count as not made."""
+    """Return when a start that Alma does not show will count as not made."""
     if record.state is not State.ABSENT or record.missing_at is None:
         return ""
     at = time_format.local(record.missing_at + ABSENT_FOR_GOOD + 60)

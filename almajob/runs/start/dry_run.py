@@ -30,7 +30,7 @@ class Plan:
 
 
 def plan(intention: Intention, place: Place, means: Means) -> Plan:
-    """Say what ``submit.start`` would do; no record of the ledger is changed.
+    """Return what ``submit.start`` would do; no record of the ledger is changed.
 
     Raises:
         AlmajobError: it would be refused.

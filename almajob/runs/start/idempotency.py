@@ -17,7 +17,7 @@ _READ_BACK = 72 * HOUR
 
 
 def rows_for(draft: Record, now: float) -> Wanted:
-    """Say which rows of the ledger matter to a start: its key's, its job's, and all of the last three days.
+    """Return the rows of the ledger that matter to a start: its key's, its job's, all of three days.
 
     Of every section of the ini: another one may lead to the same Alma, or have had another name.
     """

@@ -188,7 +188,7 @@ def keep(record: Record, means: Means) -> Record:
 
 
 def _moments(record: Record, age: float) -> list[float]:
-    """Say when to look, in seconds after the start was given up.
+    """Return when to look, in seconds after the start was given up.
 
     Args:
         record: the start.
@@ -227,7 +227,7 @@ def _step(record: Record, finding: Finding, means: Means) -> Record:
 def _absent_for_good(
     record: Record, listing: Listing, claimed: Collection[str], trust: Trust, means: Means
 ) -> Record:
-    """Let a start count as not made that Alma did not show in two complete lists an hour apart.
+    """Count a start as not made that Alma did not show in two complete lists an hour apart.
 
     Both its clock and ours must have gone on for so long: either may have been set, or have stood still.
     """

@@ -17,7 +17,7 @@ _ALL = 2**64
 
 
 def splay(host: str, environment: str, job: str, most: float) -> float:
-    """Say how long a start waits: the same time whenever the same job is started from the same host.
+    """Return how long a start waits: the same time whenever the same job is started from the same host.
 
     Args:
         host: what tells this host from others.

@@ -43,7 +43,7 @@ class NoSlot(Refused):
 
 
 def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
-    """Say when the job may be started again, by the limit of starts an hour.
+    """Return when the job may be started again, by the limit of starts an hour.
 
     Args:
         instances: the job's runs of the last day.

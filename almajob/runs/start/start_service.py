@@ -97,7 +97,7 @@ class Starts:
         return record
 
     def plan(self, job: str, parameters: _Wanted, options: StartOptions) -> Plan:
-        """Say what ``start`` would do now, and send nothing.
+        """Return what ``start`` would do now, and send nothing.
 
         Raises:
             AlmajobError: it would be refused.
@@ -180,7 +180,7 @@ class Starts:
         )
 
     def known(self, instance_ids: Collection[str]) -> Known:
-        """Tell what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
+        """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
         return known(self._ledger, instance_ids, environment=self._environment, now=clocks.system().now())
 
     def ended(self, record: Record, instance: Instance) -> None:
@@ -222,7 +222,7 @@ class Starts:
         self.named()
 
     def close(self) -> None:
-        """Let go of the runs that this process was busy with."""
+        """Release the runs that this process was busy with."""
         self._locks.release()
 
     @cached_property

@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             body += piece
 
     def handle_expect_100(self) -> bool:
-        """Let the client go on; the base class would leave that in the buffer."""
+        """Send "100 Continue"; the base class would leave that in the buffer."""
         super().handle_expect_100()
         self.wfile.flush()
         return True
@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing: stderr belongs to whoever runs meanwhile."""
+        """Log nothing: stderr belongs to whoever runs meanwhile."""
 
 
 def reset(connection: socket.socket) -> None:
@@ -204,7 +204,7 @@ class _Server(ThreadingMixIn, TCPServer):
         super().finish_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that broke."""
+        """Ignore connections that broke."""
 
 
 def _bracketed(host: Any) -> str:

@@ -30,7 +30,7 @@ class Clock:
         self._watchers: list[Callable[[], None]] = []
 
     def __call__(self) -> float:
-        """Tell the time in seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         with self._lock:
             return self._now()
 

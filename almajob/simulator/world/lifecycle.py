@@ -40,7 +40,7 @@ class Plan:
         return self.queued + self.initializing + self.running + self.finalizing
 
     def state_at(self, age: float) -> str:
-        """Say in which state a run of this age is; a clock that went back leaves it queued."""
+        """Return the state that a run of this age is in; a clock that went back leaves it queued."""
         end = 0.0
         for state, lasts in zip(
             ORDER, (self.queued, self.initializing, self.running, self.finalizing), strict=True

@@ -100,7 +100,7 @@ _ENDS = {
 
 
 def kind_of(job: SimulatedJob) -> Kind:
-    """Say what kind of job it is."""
+    """Return what kind of job it is."""
     if is_import(job):
         return _IMPORT
     by_word = {"Publishing": _PUBLISHING, "bursar": _BURSAR, "ERP": _ERP, "Users ": _USERS}

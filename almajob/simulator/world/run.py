@@ -30,7 +30,7 @@ class Run:
     parameters: tuple[tuple[str, str], ...] = ()
 
     def state(self, now: float) -> str:
-        """Say in which state it is."""
+        """Return the state that it is in."""
         return self.plan.state_at(now - self.submitted)
 
     def has_ended(self, now: float) -> bool:

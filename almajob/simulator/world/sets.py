@@ -118,7 +118,7 @@ class Sets:
         return self._id(self._made)
 
     def apply(self, event: Event) -> None:
-        """Let something happen to the sets.
+        """Apply an event to the sets.
 
         Raises:
             ValueError: it is no event of theirs.

@@ -127,7 +127,7 @@ class World:
         self.happen(lambda: {"kind": "end", "id": run.id, "at": at, "status": status, "progress": progress})
 
     def happen(self, decide: Callable[[], Event]) -> None:
-        """Let something happen, decided while nobody else can change the world."""
+        """Record something that happens, decided while nobody else can change the world."""
         with self._lock, self._journal.writing() as write:
             self._catch_up()
             event = decide()
@@ -213,7 +213,7 @@ class World:
                 raise ValueError("it is not a simulator's world") from error
 
     def _let_others_act(self, interval: float) -> None:
-        """Let the system and the staff start jobs of their own, at their intervals."""
+        """Start the jobs that the system and the staff start, at their intervals."""
         due = int((self.clock() - self._begun) / interval)
         if self._activities >= due:
             return
