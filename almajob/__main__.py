@@ -36,7 +36,7 @@ def _describe_plugins() -> dict[str, object]:
     return of_plugins(AlmaJob())
 
 
-def _escaped(_kind: object, error: BaseException, _trace: object) -> None:
+def _print_bug(_kind: object, error: BaseException, _trace: object) -> None:
     from almajob.cli.console import excepthook
 
     excepthook.tell(error)
@@ -45,7 +45,7 @@ def _escaped(_kind: object, error: BaseException, _trace: object) -> None:
 def main() -> int:
     """Run almajob; the version and completions are told before cliff is imported."""
     stdio.ready()
-    sys.excepthook = _escaped
+    sys.excepthook = _print_bug
     # What is imported stays: to look through it again and again would take a tenth of a short command's time.
     gc.set_threshold(_COLLECT_EVERY)
     at_once = _at_once(sys.argv[1:])

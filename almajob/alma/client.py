@@ -213,7 +213,7 @@ class Alma:
 
     def test_read(self) -> str:
         """Ask whether the key may read the configuration area, and of which institution."""
-        return _tested(self._session.get("/conf/test"))
+        return _read_test_answer(self._session.get("/conf/test"))
 
     def test_write(self) -> None:
         """Ask whether the key may write to the configuration area; changes nothing."""
@@ -269,7 +269,7 @@ def _raise_other(message: str, wanted: str, found: str) -> NoReturn:
     )
 
 
-def _tested(raw: dict[str, object]) -> str:
+def _read_test_answer(raw: dict[str, object]) -> str:
     """Of an answer whose form is "subject to changes", give only what is known of it: the institution."""
     found = re.search(r"institutionCode: (\w+)", Code.from_json(raw.get("test", raw)).value)
     return found[1] if found else ""

@@ -26,8 +26,8 @@ def to_xml(parameters: Sequence[Parameter]) -> str:
     if not parameters:
         return "<job/>"
     listed = "\n".join(
-        f"\t\t<parameter>\n\t\t\t<name>{_escaped(item.name)}</name>\n"
-        f"\t\t\t<value>{_escaped(item.value)}</value>\n\t\t</parameter>"
+        f"\t\t<parameter>\n\t\t\t<name>{_escape_text(item.name)}</name>\n"
+        f"\t\t\t<value>{_escape_text(item.value)}</value>\n\t\t</parameter>"
         for item in parameters
     )
     return f"<job>\n\t<parameters>\n{listed}\n\t</parameters>\n</job>"
@@ -51,5 +51,5 @@ def _unicode_escaped(character: str) -> str:
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
-def _escaped(text: str) -> str:
+def _escape_text(text: str) -> str:
     return spelled(escape(text, quote=False), lambda character: f"&#{ord(character)};", keep="\n\t")

@@ -167,13 +167,13 @@ class _Almajob(cliff.command.Command):
 
 
 def _refuse_unknown(columns: Sequence[str], asked_for: Iterable[str]) -> None:
-    known = set(map(_normalised, columns))
+    known = set(map(_normalise, columns))
     for asked in asked_for:
-        if _normalised(asked) not in known:
+        if _normalise(asked) not in known:
             raise UsageError(f"There is no column {asked!r}.", hint=f"There are: {', '.join(columns)}.")
 
 
-def _normalised(column: str) -> str:
+def _normalise(column: str) -> str:
     return column.lower().strip().replace(" ", "_")
 
 
@@ -300,6 +300,6 @@ class ShowOne(_Displayed, cliff.show.ShowOne):
 
 def _order(column_names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Put the columns that are asked for first, in that order: cliff prints them as they come."""
-    names = list(map(_normalised, column_names))
-    asked_for = [names.index(name) for name in map(_normalised, wanted) if name in names]
+    names = list(map(_normalise, column_names))
+    asked_for = [names.index(name) for name in map(_normalise, wanted) if name in names]
     return list(dict.fromkeys((*asked_for, *range(len(names)))))

@@ -129,7 +129,7 @@ class Run(ShowSome):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         columns = self.columns_of(parsed_args)
         if parsed_args.list_saved:
-            return columns, self._listed()
+            return columns, self._list_saved()
         if parsed_args.save:
             return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
@@ -138,7 +138,7 @@ class Run(ShowSome):
             return columns, [_plan_values(plan, wish)]
         return columns, [self._start(parsed_args)]
 
-    def _listed(self) -> Iterable[Any]:
+    def _list_saved(self) -> Iterable[Any]:
         context = self.context
         self.note_if_empty = "Nothing is saved; run --save NAME keeps a start under a name."
         return [_saved_values(*each) for each in context.saved_runs.listed(context.named_environment)]
@@ -171,14 +171,14 @@ class Run(ShowSome):
                 look=not parsed_args.wait,
             )
         except AlmajobError as error:
-            return self._failed(error, parsed_args)
+            return self._show_failure(error, parsed_args)
         if parsed_args.wait:
             wait = wait_options_of(parsed_args)
             run = runs.follow(run, wait, policy=wish.options.policy, display=display)
             self.verdict = run.verdict
         return start_values(run)
 
-    def _failed(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
+    def _show_failure(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
         """Show what is known of a start that led to no run; the error is told after it.
 
         Programs get their answer in every case; people read the error.

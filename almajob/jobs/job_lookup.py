@@ -43,7 +43,7 @@ class Catalogue:
     def jobs(self, wanted: JobFilter | None = None) -> list[Job]:
         """List the jobs that match Alma's own filters, in Alma's order."""
         wanted = wanted or JobFilter()
-        return (None if self._refresh else self._kept(wanted)) or self._fetch(wanted)[0]
+        return (None if self._refresh else self._read_cached(wanted)) or self._fetch(wanted)[0]
 
     def current(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, as Alma has it now.
@@ -65,7 +65,7 @@ class Catalogue:
 
     def _resolve(self, text: str) -> tuple[Job, bool]:
         """Find a job, and say whether it was read from Alma as a single job just now."""
-        kept = None if self._refresh else self._kept(JobFilter())
+        kept = None if self._refresh else self._read_cached(JobFilter())
         found = matches(kept, text) if kept else []
         if not found and JOB_ID.fullmatch(text):
             # Asking for one job costs less than the whole list.
@@ -95,7 +95,7 @@ class Catalogue:
                 return None
             raise
 
-    def _kept(self, wanted: JobFilter) -> list[Job] | None:
+    def _read_cached(self, wanted: JobFilter) -> list[Job] | None:
         kept = self._cache.get(self._kind, self._key(wanted))
         if kept is None or not isinstance(kept.value, list):
             return None

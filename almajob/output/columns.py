@@ -146,7 +146,7 @@ class GivenParameters(_Column[Any]):
     """The parameters of a start as they are sent, a line each, and where each was given."""
 
     def human_readable(self) -> str:
-        return "\n".join(visible(_given(item)) for item in self._value)
+        return "\n".join(visible(_format_parameter(item)) for item in self._value)
 
     def machine_readable(self) -> Any:
         return [
@@ -223,7 +223,7 @@ def _plain_json(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int)) else str(value)
 
 
-def _given(item: Given) -> str:
+def _format_parameter(item: Given) -> str:
     instead = "" if item.instead_of is None else f", instead of {item.instead_of!r}"
     where = f"  ({item.source}{instead})" if item.source else ""
     return f"{item.name} = {item.value or '(empty)'}{where}"

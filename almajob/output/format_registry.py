@@ -78,7 +78,7 @@ class Formatters:
             args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
         ) -> tuple[argparse.Namespace, list[str]]:
             words = list(sys.argv[1:] if args is None else args)
-            foreign = self._foreign.get(_chosen(parser, words))
+            foreign = self._foreign.get(_find_chosen(parser, words))
             try:
                 if foreign is None:
                     return parse(words, namespace)
@@ -128,7 +128,7 @@ def is_own(name: str) -> bool:
     return name in _OWN
 
 
-def _chosen(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
+def _find_chosen(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
     """Find the format that the words name; empty where they name none."""
     scout = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     scout.set_defaults(formatter="")

@@ -125,7 +125,7 @@ class Foreign:
         parsed_args: argparse.Namespace,
     ) -> None:
         terminal = _size(stdout)
-        cells = [[_sent(cell, is_terminal=bool(terminal)) for cell in row] for row in rows]
+        cells = [[_encode_cell(cell, is_terminal=bool(terminal)) for cell in row] for row in rows]
         options = {name: value for name, value in vars(parsed_args).items() if _is_plain(value)}
         assert self._process is not None
         try:
@@ -191,20 +191,24 @@ def _size(stdout: TextIO) -> list[int]:
         return [80, 24]
 
 
-def _sent(cell: Any, *, is_terminal: bool) -> Any:
+def _encode_cell(cell: Any, *, is_terminal: bool) -> Any:
     """Put a cell into JSON: a list of its forms for programs and for people, or what it is."""
     if not isinstance(cell, FormattableColumn):
         return cell if isinstance(cell, (str, int, float, bool, type(None))) else str(cell)
-    return [_seen(machine(cell)) if is_terminal else machine(cell), human(cell)]
+    return [_sanitize_value(machine(cell)) if is_terminal else machine(cell), human(cell)]
 
 
-def _seen(value: Any) -> Any:
+def _sanitize_value(value: Any) -> Any:
     """Spell out control characters in all texts of a value: its formatter may write them as they are."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, list):
-        return [_seen(each) for each in value]
-    return {visible(name): _seen(each) for name, each in value.items()} if isinstance(value, dict) else value
+        return [_sanitize_value(each) for each in value]
+    return (
+        {visible(name): _sanitize_value(each) for name, each in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 def _is_plain(value: Any) -> bool:

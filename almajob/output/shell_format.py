@@ -28,10 +28,10 @@ class Shell(OfOne):
     def one(self, column_names: Sequence[str], row: Row, options: argparse.Namespace) -> Iterator[str]:
         for name, value in zip(column_names, row, strict=True):
             # A NUL cannot be in a variable.
-            yield f"{variable(name, options.prefix)}={_quoted(text(value).replace(chr(0), ''))}\n"
+            yield f"{variable(name, options.prefix)}={_quote(text(value).replace(chr(0), ''))}\n"
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     """Put a value into quotes unless it is a simple word; for shlex ``=ls`` is one, for zsh it is a path."""
     if re.fullmatch(r"[A-Za-z0-9_@%+:,./-]+", value):
         return value

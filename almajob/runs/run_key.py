@@ -130,11 +130,11 @@ def tagged(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Paramet
     if not tag:
         return tuple(parameters)
     if any(item.name == JOB_NAME for item in parameters):
-        return tuple(_tagged(item, tag) if item.name == JOB_NAME else item for item in parameters)
+        return tuple(_tag_parameter(item, tag) if item.name == JOB_NAME else item for item in parameters)
     return (*parameters, Parameter(JOB_NAME, f"{tag} {job.name} - via API"))
 
 
-def _tagged(item: Parameter, tag: str) -> Parameter:
+def _tag_parameter(item: Parameter, tag: str) -> Parameter:
     untagged = TAG.sub("", item.value).strip()
     return Parameter(item.name, f"{tag} {untagged}".strip())
 

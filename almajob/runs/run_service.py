@@ -91,7 +91,7 @@ class Runs:
         started = WatchedRun(record.instance_id)
         policy = options.policy if options and options.policy else self.policy
         with self._follower.name_unended([started], WaitOptions(), policy):
-            return self._seen(record) if look else self._unseen(record)
+            return self._show_started(record) if look else self._unseen(record)
 
     def follow(
         self,
@@ -197,7 +197,7 @@ class Runs:
         instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
         return Run(instance, "", self._environment, record=record)
 
-    def _seen(self, record: Record) -> Run:
+    def _show_started(self, record: Record) -> Run:
         """Show a run that was started, as far as Alma shows it."""
         job = Job(record.job_id, record.job_name)
         try:

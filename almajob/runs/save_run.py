@@ -160,7 +160,7 @@ def write(
     path = saved_settings.directory(settings) / f"{name}.ini"
     payload_file = path.with_name(f"{name}.{environment}.json")
     # The file is named also where there is none: that of another environment is not meant.
-    given = {"job": _named(job), "params": payload_file.name if parameters else "", **said}
+    given = {"job": _name_job(job), "params": payload_file.name if parameters else "", **said}
     before = saved_settings.read_all(settings).get(name)
     if before is not None and (before.path != path or "job" in before.of(environment)):
         raise Refused(
@@ -204,7 +204,7 @@ def _text_with(path: Path, name: str, lines: str) -> str:
     return text
 
 
-def _named(job: Job) -> str:
+def _name_job(job: Job) -> str:
     """Name a job by its id, with its name where that can be read back as it is."""
     both = f"{job.id} {job.name}"
     found = ID_AND_NAME.fullmatch(both)

@@ -79,7 +79,7 @@ def afterwards(faults: dict[str, Fault], reply: Reply) -> Delivery:
     """
     if "reset-after" in faults:
         raise Reset
-    reply = _changed(faults, reply)
+    reply = _change_reply(faults, reply)
     declared = len(reply.body)
     if "accepted-truncated" in faults:
         reply = Reply(reply.status, reply.body[: declared // 2], reply.headers)
@@ -87,7 +87,7 @@ def afterwards(faults: dict[str, Fault], reply: Reply) -> Delivery:
     return Delivery(reply, declared, slow.seconds if slow else 0.0, "drip" in faults)
 
 
-def _changed(faults: dict[str, Fault], reply: Reply) -> Reply:
+def _change_reply(faults: dict[str, Fault], reply: Reply) -> Reply:
     if "accepted-500" in faults:
         return refuse_at_gateway(GatewayRefusal("GENERAL_ERROR"))
     if "accepted-502" in faults:

@@ -67,7 +67,7 @@ class Cache:
 
     def get(self, directory: str, key: str) -> Kept | None:
         """Find an entry that is less than a day old."""
-        opened = self._opened(directory)
+        opened = self._open_entry(directory)
         if opened is None:
             return None
         refused = opened.disk.refused
@@ -82,7 +82,7 @@ class Cache:
 
     def put(self, directory: str, key: str, value: Any) -> None:
         """Keep an entry for a day; where that fails, it is fetched again next time."""
-        opened = self._opened(directory)
+        opened = self._open_entry(directory)
         if opened is None:
             return
         try:
@@ -148,7 +148,7 @@ class Cache:
             self._warn(name, f"cannot be read ({reason(error)})")
         return Contents(name, path, len(since), max(since, default=None), _size(path))
 
-    def _opened(self, name: str) -> CacheDirectory | None:
+    def _open_entry(self, name: str) -> CacheDirectory | None:
         if name not in self._directories:
             self._directories[name] = self._open(name)
         return self._directories[name]

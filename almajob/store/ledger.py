@@ -142,7 +142,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read, or is not as it was written.
         """
-        with self._opened(wait) as directory:
+        with self._open_ledger(wait) as directory:
             wanted_keys = [
                 key
                 for key in ledger_rows.keys(directory)
@@ -157,7 +157,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        with self._opened(wait) as directory:
+        with self._open_ledger(wait) as directory:
             return any(
                 (row := ledger_rows.row_key(key)) and wanted(row) for key in ledger_rows.keys(directory)
             )
@@ -168,7 +168,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened() as directory:
+        with self._open_ledger() as directory:
             before = ledger_rows.find_record(directory, record)
             if before is not None:
                 _refuse_fork(before, record)
@@ -193,7 +193,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened(wait) as directory:
+        with self._open_ledger(wait) as directory:
             kept = ledger_rows.find_record(directory, record)
             if kept is not None:
                 key, _other = ledger_rows.keys_of(kept)
@@ -206,7 +206,7 @@ class Ledger:
             LedgerUnusable: it cannot be read.
         """
         key = ledger_rows.checked_key(FACT, name)
-        with self._opened(wait) as directory:
+        with self._open_ledger(wait) as directory:
             return ledger_rows.unseal(directory, key) if key in ledger_rows.keys(directory) else None
 
     def keep_fact(self, name: str, fact: Any, *, wait: float | None = None) -> None:
@@ -216,7 +216,7 @@ class Ledger:
             LedgerUnusable: it is not certain to be kept.
         """
         key = ledger_rows.checked_key(FACT, name)
-        with self._opened(wait) as directory:
+        with self._open_ledger(wait) as directory:
             directory.set(key, ledger_rows.seal(key, fact))
 
     def gap(self, now: float) -> Gap:
@@ -228,7 +228,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it cannot be read.
         """
-        with self._opened() as directory:
+        with self._open_ledger() as directory:
             return self._gap(directory, now) or Gap(now, now)
 
     def keep_gap(self, gap: Gap) -> None:
@@ -237,7 +237,7 @@ class Ledger:
         Raises:
             LedgerUnusable: it is not certain to be kept.
         """
-        with self._opened() as directory:
+        with self._open_ledger() as directory:
             directory.set(_GAP, ledger_rows.seal(_GAP, gap.join(self._kept_gap(directory)).to_json()))
 
     def _gap(self, directory: CacheDirectory, now: float) -> Gap | None:
@@ -270,7 +270,7 @@ class Ledger:
                 os.close(descriptor)
 
     @contextlib.contextmanager
-    def _opened(self, wait: float | None = None) -> Iterator[CacheDirectory]:
+    def _open_ledger(self, wait: float | None = None) -> Iterator[CacheDirectory]:
         """Open the ledger for a moment, while no other process has it open."""
         wait = TURN_SECONDS if wait is None else wait
         try:

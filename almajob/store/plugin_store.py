@@ -46,7 +46,7 @@ class PluginStore:
         Raises:
             Refused: the store cannot be read.
         """
-        with self._opened() as directory:
+        with self._open_store() as directory:
             return directory.get(f"{FORMAT}:{key}", default)
 
     def set(self, key: str, value: Any) -> None:
@@ -58,7 +58,7 @@ class PluginStore:
         """
         # Told as what it is: a fault of the plugin, and not of the store.
         json.dumps(value)
-        with self._opened() as directory:
+        with self._open_store() as directory:
             directory.set(f"{FORMAT}:{key}", value)
 
     def delete(self, key: str) -> None:
@@ -67,7 +67,7 @@ class PluginStore:
         Raises:
             Refused: it may still be there.
         """
-        with self._opened() as directory:
+        with self._open_store() as directory:
             directory.delete(f"{FORMAT}:{key}")
 
     def keys(self) -> list[str]:
@@ -77,7 +77,7 @@ class PluginStore:
             Refused: the store cannot be read.
         """
         prefix = f"{FORMAT}:"
-        with self._opened() as directory:
+        with self._open_store() as directory:
             return sorted(key.removeprefix(prefix) for key in directory if key.startswith(prefix))
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class PluginStore:
             self._directory = None
 
     @contextmanager
-    def _opened(self) -> Iterator[CacheDirectory]:
+    def _open_store(self) -> Iterator[CacheDirectory]:
         try:
             if self._directory is None:
                 refuse_link(self.path.parent)

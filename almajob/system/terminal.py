@@ -59,7 +59,7 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _ask(question: str) -> bool:
-    return _typed(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    return _read_typed(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _read_id(question: str) -> str:
@@ -67,13 +67,13 @@ def _read_id(question: str) -> str:
     with suppress(OSError, ValueError, termios.error):
         termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     try:
-        return _typed(f"{question}\nType the job's id to start it; anything else starts nothing: ")
+        return _read_typed(f"{question}\nType the job's id to start it; anything else starts nothing: ")
     except KeyboardInterrupt:
         sys.stderr.write("\nNothing was sent.\n")
         raise
 
 
-def _typed(prompt: str) -> str:
+def _read_typed(prompt: str) -> str:
     # Not input(): it would ask on stdout, among the results.
     sys.stderr.write("\n".join(_lines(visible(prompt, keep="\n"))))
     sys.stderr.flush()

@@ -299,7 +299,7 @@ def test_a_dollar_in_the_path_is_no_variable(tmp_path: Path, caplog: pytest.LogC
 def test_a_full_disk_is_a_warning(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
     """What cannot be kept is fetched again next time."""
     cache.put(DRAWER, "key", ["x"])
-    opened = cache._opened(DRAWER)
+    opened = cache._open_entry(DRAWER)
     assert opened is not None
     (pages,) = opened._sql("PRAGMA page_count").fetchone()
     opened._sql(f"PRAGMA max_page_count = {pages}")

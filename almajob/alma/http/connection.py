@@ -208,11 +208,11 @@ def _make_adapter() -> requests.adapters.HTTPAdapter:
 def _guard(manager: urllib3.PoolManager) -> None:
     # Whatever its pools are: that of a SOCKS proxy has some of its own.
     pools = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _guarded(kind) for scheme, kind in pools.items()}
+    manager.pool_classes_by_scheme = {scheme: _guard_pools(kind) for scheme, kind in pools.items()}
 
 
 @cache
-def _guarded(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
+def _guard_pools(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
     """Make pools whose connections send, and are read, only as long as somebody waits."""
     import http.client
 

@@ -56,7 +56,7 @@ class SharedState:
             seconds: how long to wait, at most, for another process that has it.
         """
         with self._lock, contextlib.ExitStack() as closing:
-            descriptor = self._opened(seconds, closing)
+            descriptor = self._open_state(seconds, closing)
             there = None if descriptor is None or not self._is_kept else _read(descriptor)
             edit = Edit(self._own if there is None else there)
             yield edit
@@ -78,7 +78,7 @@ class SharedState:
         finally:
             close_quietly(descriptor)
 
-    def _opened(self, seconds: float, closing: contextlib.ExitStack) -> int | None:
+    def _open_state(self, seconds: float, closing: contextlib.ExitStack) -> int | None:
         """Open the file and lock it; None where that cannot be had."""
         if self.path is None:
             return None

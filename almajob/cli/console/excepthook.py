@@ -31,10 +31,10 @@ def install() -> None:
     # Its way with a message that cannot be written is a traceback, with the message's arguments.
     logging.raiseExceptions = False
     log_setup.hide_keys()
-    sys.excepthook = _escaped
+    sys.excepthook = _report_uncaught
     threading.excepthook = _escaped_in_thread
     sys.unraisablehook = _escaped_in_passing
-    warnings.showwarning = _warned
+    warnings.showwarning = _log_warning
 
 
 def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
@@ -68,7 +68,7 @@ def _say(text: str, level: int = logging.ERROR) -> None:
         """Closed, full or not there: nobody is left to tell."""
 
 
-def _escaped(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+def _report_uncaught(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
     tell(error)
 
 
@@ -82,7 +82,7 @@ def _escaped_in_passing(given: sys.UnraisableHookArgs) -> None:
         tell(given.exc_value)
 
 
-def _warned(
+def _log_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,

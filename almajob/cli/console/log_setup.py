@@ -96,7 +96,7 @@ class _Console(logging.StreamHandler[TextIO]):
 
 class _LogFile(logging.FileHandler):
     def _open(self) -> TextIOWrapper:
-        return TextIOWrapper(open(self.baseFilename, "ab", opener=_opened), encoding=self.encoding)
+        return TextIOWrapper(open(self.baseFilename, "ab", opener=_open_log), encoding=self.encoding)
 
     is_told = False
 
@@ -191,7 +191,7 @@ def _refuse_same(log_file: str, call_log: str) -> None:
         )
 
 
-def _opened(path: str, flags: int) -> int:
+def _open_log(path: str, flags: int) -> int:
     """Open a log file, made for its owner alone; a link is followed only where none but root makes any."""
     follow = 0 if str(Path(path).parent) in _OF_THE_SYSTEM else os.O_NOFOLLOW
     flags |= os.O_NONBLOCK | os.O_CLOEXEC | follow

@@ -139,7 +139,7 @@ def _table(runs: Sequence[WatchedRun], left_out: int, now: float, width: int) ->
     from rich.table import Table
     from rich.text import Text
 
-    cells = [_id, _status, _bar, _per_cent, _elapsed, _next, _job]
+    cells = [_id, _status, _bar, _per_cent, _format_elapsed, _next, _job]
     cells = cells if width >= _WIDE else cells[:-1] if width >= _NARROW else cells[:2]
     table = Table.grid(padding=(0, 1), expand=_job in cells)
     table.width = width
@@ -171,7 +171,7 @@ def _per_cent(run: WatchedRun, _now: float) -> RenderableType:
     return "" if done is None else f"{done:3.0f} %"
 
 
-def _elapsed(run: WatchedRun, now: float) -> RenderableType:
+def _format_elapsed(run: WatchedRun, now: float) -> RenderableType:
     return time_format.length(math.floor(run.age + max(now - run.answered, 0.0)))
 
 

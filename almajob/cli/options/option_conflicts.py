@@ -43,7 +43,7 @@ _KEPT: Mapping[str, Any] = {
 
 def is_bare_start(parsed_args: argparse.Namespace) -> bool:
     """Whether a start has no option but the job's, as the older script's had."""
-    return not _given(parsed_args, {**_OF_ONE_RUN, **_KEPT, "dry_run": False, "save": None})
+    return not _list_given_options(parsed_args, {**_OF_ONE_RUN, **_KEPT, "dry_run": False, "save": None})
 
 
 def refuse_what_is_not_saved(parsed_args: argparse.Namespace) -> None:
@@ -64,14 +64,14 @@ def refuse_all_options(parsed_args: argparse.Namespace) -> None:
     _refuse_given(parsed_args, {**_OF_ONE_RUN, **_KEPT, "job": None}, "--list-saved", "only lists")
 
 
-def _given(parsed_args: argparse.Namespace, known: Mapping[str, Any]) -> list[str]:
+def _list_given_options(parsed_args: argparse.Namespace, known: Mapping[str, Any]) -> list[str]:
     return [name for name, default in known.items() if getattr(parsed_args, name) != default]
 
 
 def _refuse_given(
     parsed_args: argparse.Namespace, known: Mapping[str, Any], option: str, reason: str
 ) -> None:
-    given = _given(parsed_args, known)
+    given = _list_given_options(parsed_args, known)
     if given:
         named = {"saved": "SAVED", "overrides": "--param", "set_name": "--set"}
         first = named.get(given[0], f"--{given[0].replace('_', '-')}")

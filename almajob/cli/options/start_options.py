@@ -196,7 +196,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
         context.saved_runs.read(parsed_args.saved) if parsed_args.saved else SavedRun(parsed_args.job or "")
     )
     written = payload_file.read(parsed_args.params) if parsed_args.params else saved.parameters
-    overrides = [_given(name, value) for name, value in parsed_args.overrides]
+    overrides = [_read_value(name, value) for name, value in parsed_args.overrides]
     written = written.override(overrides)
     expands = parsed_args.expand or saved.expands
     # What is on the command line counts, whatever is saved.
@@ -211,7 +211,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
     return Wish(saved.job, filled_in, written, options, names, expands)
 
 
-def _given(name: str, value: str) -> Given:
+def _read_value(name: str, value: str) -> Given:
     """Read a value; one that begins with ``@`` is in a file, with ``@@`` it begins with one."""
     if not value.startswith(FROM_FILE) or value.startswith(FROM_FILE * 2):
         return Given(name, value.removeprefix(FROM_FILE), "--param")

@@ -83,12 +83,14 @@ def describe_options(command: Any, name: str, app: Application) -> dict[str, Any
     return {
         "summary": made.get_description().partition("\n")[0],
         "options": _options(parser, columns),
-        "arguments": [_value(action, ()) for action in _shown(parser) if not action.option_strings],
+        "arguments": [
+            _value(action, ()) for action in _list_shown_actions(parser) if not action.option_strings
+        ],
     }
 
 
 def _options(parser: argparse.ArgumentParser, columns: Iterable[str]) -> list[list[Any]]:
-    return [_option(action, columns) for action in _shown(parser) if action.option_strings]
+    return [_option(action, columns) for action in _list_shown_actions(parser) if action.option_strings]
 
 
 def _option(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
@@ -96,7 +98,7 @@ def _option(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
     return [names, _value(action, columns) if action.nargs != 0 else None, _help(action)]
 
 
-def _shown(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+def _list_shown_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return [action for action in parser._actions if action.help != argparse.SUPPRESS]
 
 

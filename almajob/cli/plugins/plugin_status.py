@@ -64,12 +64,12 @@ def _claims_on(installed: Installed, processes: Processes) -> Iterator[Claim]:
             state = REFUSED if installed.shadowed or installed.is_reserved else CLASH
             yield _claim(installed.name, point, state, f"its name {installed.problem}")
         else:
-            yield _tried(installed.name, point, processes)
+            yield _try_command(installed.name, point, processes)
     for point in installed.refused:
         yield _claim(installed.name, point, REFUSED, "the name is almajob's own")
 
 
-def _tried(name: str, point: EntryPoint, processes: Processes) -> Claim:
+def _try_command(name: str, point: EntryPoint, processes: Processes) -> Claim:
     try:
         if is_core(point):
             summary = summary_of(point)

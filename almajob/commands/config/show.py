@@ -25,7 +25,7 @@ class ConfigShow(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         context = self.context
-        rows = [*_general(context), *_environments(context), *_jobs(context), *_saved(context)]
+        rows = [*_general(context), *_environments(context), *_jobs(context), *_list_saved_runs(context)]
         return self.columns, [tuple(map(Text, row)) for row in rows]
 
 
@@ -71,7 +71,7 @@ def _jobs(context: Context) -> list[_Row]:
     ]
 
 
-def _saved(context: Context) -> list[_Row]:
+def _list_saved_runs(context: Context) -> list[_Row]:
     try:
         listed = context.saved_runs.listed(context.named_environment)
     except ConfigurationError as error:

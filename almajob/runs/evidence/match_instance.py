@@ -87,12 +87,12 @@ def judge(
     if fitting:
         may_infer = trust.may_infer and not (record.tag and trust.tags_show is None)
         return _the_only(record, listing, fitting, may_infer=may_infer) or (
-            _ambiguous(fitting) if is_last else _undecided("Alma may not show all of them yet")
+            _ambiguous(fitting) if is_last else _leave_open("Alma may not show all of them yet")
         )
     if not listing.is_complete:
-        return _undecided("Alma's list has gaps")
+        return _leave_open("Alma's list has gaps")
     if not is_last:
-        return replace(_undecided("Alma does not show it yet"), is_missing=True)
+        return replace(_leave_open("Alma does not show it yet"), is_missing=True)
     return Finding(State.ABSENT, "Alma's list does not show it", is_missing=True)
 
 
@@ -146,7 +146,7 @@ def _ambiguous(fitting: Sequence[Instance]) -> Finding:
     return Finding(State.AMBIGUOUS, reason, candidates=found)
 
 
-def _undecided(reason: str) -> Finding:
+def _leave_open(reason: str) -> Finding:
     return Finding(None, reason)
 
 

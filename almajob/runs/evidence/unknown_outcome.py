@@ -18,7 +18,7 @@ def in_doubt(record: Record) -> OutcomeUnknown:
 
 
 def earlier_in_doubt(record: Record) -> Refused:
-    """Return the error where another start of the job has an unknown outcome, so that this one was not sent."""
+    """Return the error where another start has an unknown outcome, so that this one was not sent."""
     doubt = in_doubt(record)
     return Refused(
         f"An earlier start of {_name(record)} is in doubt; this one was not sent.",

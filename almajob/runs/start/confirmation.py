@@ -69,14 +69,14 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
 
 def _question(ready: Ready, place: Place) -> str:
     record = ready.record
-    parameters = [_told(item) for item in ready.given.given]
+    parameters = [_format_parameter(item) for item in ready.given.given]
     lines = [
         "This starts a job in production.",
         *_column("Parameters", parameters or ["none"]),
         *_column("Set", [_set(ready)] if ready.set else []),
-        *_column("Institution", [_shown(record.institution) or "not told by Alma"]),
+        *_column("Institution", [_shorten(record.institution) or "not told by Alma"]),
         *_column("Environment", [place.environment]),
-        *_column("Job", [_shown(record.job_name)]),
+        *_column("Job", [_shorten(record.job_name)]),
         *_column("Id", [visible(record.job_id)]),
     ]
     return "\n".join(lines)
@@ -91,14 +91,14 @@ def _set(ready: Ready) -> str:
     assert found is not None
     count = "an unknown number of members" if found.members is None else f"{found.members} members"
     described = visible(found.content.desc or found.content.value)
-    return f"{_shown(found.name)} ({visible(found.id)}): {count}, {described}"
+    return f"{_shorten(found.name)} ({visible(found.id)}): {count}, {described}"
 
 
-def _told(item: Given) -> str:
-    return f"{_shown(item.name)} = {_shown(item.value) or '(empty)'}"
+def _format_parameter(item: Given) -> str:
+    return f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}"
 
 
-def _shown(text: str) -> str:
+def _shorten(text: str) -> str:
     """Show a text of others within a line: not longer than that, and without room to hide something in."""
     folded = _BLANKS.sub(lambda found: f" ({len(found[0])} blanks) ", visible(text))
     if len(folded) <= _LONGEST_VALUE:

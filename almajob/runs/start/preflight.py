@@ -121,8 +121,8 @@ def prepared(
     alma_now = means.clock.now() if listing.clock is None else listing.clock
     recent = _recent(listing, alma_now) if is_longer else listing.instances
     found = (
-        _tagged(draft, earlier_tag, listing, claimed)
-        or _lost(intention, draft, place, means, records, abs(alma_now - means.clock.now()))
+        _find_tagged(draft, earlier_tag, listing, claimed)
+        or _find_lost_runs(intention, draft, place, means, records, abs(alma_now - means.clock.now()))
         or _running(intention, draft, recent, place.program)
     )
     if found is not None:
@@ -187,17 +187,17 @@ def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listin
     now = means.clock.now()
     may_be_lost = bool(draft.tag) and draft.is_named
     since = _may_lack_since(draft, means, now) if may_be_lost else now
-    listing = _listed(intention, means, now, since)
+    listing = _list_instances(intention, means, now, since)
     if listing.clock is not None and abs(listing.clock - now) > start_limits.HOUR:
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
         LOG.warning("This machine's clock is %s %s Alma's.", time_format.length(abs(off)), direction)
-        listing = _listed(intention, means, listing.clock, since + min(listing.clock - now, 0.0))
+        listing = _list_instances(intention, means, listing.clock, since + min(listing.clock - now, 0.0))
     if may_be_lost and since == now and _has_unknown_tag(draft, listing, means):
         # Another ledger started it, or this one before it was restored.
         since = now - LONGEST_MEMORY
         means.ledger.keep_gap(Gap(since, now))
-        listing = _listed(intention, means, now if listing.clock is None else listing.clock, since)
+        listing = _list_instances(intention, means, now if listing.clock is None else listing.clock, since)
     return _complete(listing), since < now
 
 
@@ -235,7 +235,7 @@ def _has_unknown_tag(draft: Record, listing: Listing, means: Means) -> bool:
     return bool(tagged) and not tagged <= {other.instance_id for other in recover.others_of(draft, means)}
 
 
-def _listed(intention: Intention, means: Means, now: float, since: float) -> Listing:
+def _list_instances(intention: Intention, means: Means, now: float, since: float) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
     options, today = intention.options, time_format.local(now).date()
     waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
@@ -252,7 +252,7 @@ def _begin(intention: Intention, now: float) -> float:
     return datetime(first.year, first.month, first.day).timestamp()
 
 
-def _lost(
+def _find_lost_runs(
     intention: Intention, draft: Record, place: Place, means: Means, records: Sequence[Record], off: float
 ) -> Record | None:
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
@@ -302,7 +302,7 @@ def _lost(
     )
 
 
-def _tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]) -> Record | None:
+def _find_tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]) -> Record | None:
     """Find an instance that has this run's tag, or the one that an earlier almajob gave it."""
     tagged = [
         item
@@ -312,7 +312,7 @@ def _tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]
     if tagged:
         # The newest is listed first.
         ours = tagged[::-1]
-        found = _adopted(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
+        found = _adopt(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
         return replace(found, candidates=tuple(map(candidate, ours))) if len(ours) > 1 else found
     return None
 
@@ -329,7 +329,7 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance], pr
     if intention.options.if_running == "attach":
         # It was not sent with our tag.
         attached = replace(draft, tag="")
-        return _adopted(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
+        return _adopt(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
     first = running[0]
     submitted = first.submit_time
     since = ""
@@ -343,7 +343,7 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance], pr
     )
 
 
-def _adopted(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
+def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
     step = Step(State.ADOPTED, draft.created, f"run {item.id} is taken for it: {reason}")
     return replace(
         draft,

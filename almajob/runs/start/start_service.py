@@ -80,9 +80,9 @@ class Starts:
             run_key = options.run_key
             intention = self._intention(job, parameters, options)
             run_key = intention.run_key
-            record = self._started(intention, confirm)
+            record = self._start_once(intention, confirm)
         except OutcomeUnknown as unknown:
-            adopted = self._asked(unknown, ask)
+            adopted = self._ask_person(unknown, ask)
             if adopted is None:
                 raise
             record = adopted
@@ -129,7 +129,7 @@ class Starts:
             Refused: another process is busy with the job, or this key leads elsewhere.
         """
         # Those that are busy do not keep the others from being looked for.
-        with self._locked(record, _SETTLE_WAIT):
+        with self._hold_locks(record, _SETTLE_WAIT):
             found = self._current(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
@@ -147,7 +147,7 @@ class Starts:
         Raises:
             Refused: its outcome is known, or the run cannot be it.
         """
-        with self._locked(record, LOCK_WAIT):
+        with self._hold_locks(record, LOCK_WAIT):
             current = self._current(record)
             if current.is_retry_safe or not current.is_open:
                 raise Refused(
@@ -241,7 +241,7 @@ class Starts:
     def _means(self) -> Means:
         return Means(self._alma(), self._ledger, self._locks)
 
-    def _started(self, intention: Intention, confirm: Callable[[str], str] | None) -> Record:
+    def _start_once(self, intention: Intention, confirm: Callable[[str], str] | None) -> Record:
         """Start it; where a person must agree, ask first, and then make every check once more.
 
         What is sent is what was shown: where that has changed meanwhile, it is asked again.
@@ -280,7 +280,7 @@ class Starts:
     def _refuse_elsewhere(self, record: Record) -> None:
         means = self._means
         found = environment_check.current(means.alma, means.ledger, self._place.identity, means.clock.now())
-        idempotency.refuse_elsewhere(record, self._called(record, found.institution))
+        idempotency.refuse_elsewhere(record, self._rename_record(record, found.institution))
 
     def _refuse_other_alma(self, record: Record) -> None:
         """Refuse to look here for a run that was started elsewhere; asks nothing of Alma.
@@ -291,7 +291,7 @@ class Starts:
         if not self._identity:
             return
         known = environment_check.recall(self._ledger, self._identity)
-        if not idempotency.is_here(record, self._called(record, known.institution if known else "")):
+        if not idempotency.is_here(record, self._rename_record(record, known.institution if known else "")):
             raise Refused(
                 f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
                 f"of [{record.environment}], perhaps in another institution.",
@@ -299,7 +299,7 @@ class Starts:
                 f"its Process ID: {self._place.program} wait --id {record.instance_id}",
             )
 
-    def _called(self, record: Record, institution: str) -> Record:
+    def _rename_record(self, record: Record, institution: str) -> Record:
         """Return a record as it would be made here."""
         place = self._place
         return replace(
@@ -311,7 +311,7 @@ class Starts:
             kind=place.kind,
         )
 
-    def _asked(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
+    def _ask_person(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:
         """Ask a person whether the only run that fits is ours; whatever fails, the doubt remains."""
         record = unknown.record
         if ask is None or record is None or record.state is not State.AMBIGUOUS:
@@ -338,7 +338,7 @@ class Starts:
             raise
 
     @contextmanager
-    def _locked(self, record: Record, seconds: float) -> Iterator[None]:
+    def _hold_locks(self, record: Record, seconds: float) -> Iterator[None]:
         clock = clocks.system()
         end = clock.elapsed() + seconds
         with ExitStack() as held:

@@ -108,7 +108,7 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
 def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:
     records = read(draft, means)
     for record in idempotency.open_of_job(draft, records):
-        settled = _settled(draft, record, place, means)
+        settled = _settle_earlier(draft, record, place, means)
         records[records.index(record)] = settled
     same, attempt = earlier(intention, draft, records, place, means)
     if same is not None:
@@ -179,7 +179,7 @@ def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
             means.clock.sleep(min(max(pause, 1.0), rest))
 
 
-def _settled(draft: Record, record: Record, place: Place, means: Means) -> Record:
+def _settle_earlier(draft: Record, record: Record, place: Place, means: Means) -> Record:
     """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
     if record.state is not State.PREPARED:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
@@ -251,7 +251,7 @@ def _send_permitted(
     if is_perhaps_a_copys(outcome):
         permit.report()
         outcome = _after_overlap(record, outcome, place, means)
-    record = record.moved(outcome.state, clock.now(), outcome.reason, **_named(outcome))
+    record = record.moved(outcome.state, clock.now(), outcome.reason, **_name_run(outcome))
     record = _found_out(record, outcome, place, means, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         outcome.error.record = record
@@ -302,7 +302,7 @@ def _found_out(record: Record, outcome: Outcome, place: Place, means: Means, per
     return record
 
 
-def _named(outcome: Outcome) -> dict[str, Any]:
+def _name_run(outcome: Outcome) -> dict[str, Any]:
     """Return what is known of a run that Alma named."""
     if outcome.state is not State.STARTED:
         return {}

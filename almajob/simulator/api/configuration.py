@@ -89,7 +89,7 @@ def profile_list(exchange: Exchange) -> tuple[str, Document]:
     query = exchange.call.query
     if query.get("type", "") not in ("", *(kind for _id, _code, _name, kind in PROFILES)):
         raise Refusal("40166404")
-    _field, code = _searched(query.get("q", ""), ("code", "name"))
+    _field, code = _read_query(query.get("q", ""), ("code", "name"))
     found = [
         _profile(exchange, profile)
         for profile in PROFILES
@@ -121,7 +121,7 @@ def _profile(exchange: Exchange, profile: tuple[str, str, str, str]) -> Document
 def set_list(exchange: Exchange) -> tuple[str, Document]:
     """GET /conf/sets."""
     query = exchange.call.query
-    field, sought = _searched(query.get("q", ""), ("name", "created_by"))
+    field, sought = _read_query(query.get("q", ""), ("name", "created_by"))
     words = sought.replace("_", " ").lower()
     content, kind = query.get("content_type", ""), query.get("set_type", "").upper()
     if (content and content not in CONTENTS) or kind not in ("", "ITEMIZED", "LOGICAL"):
@@ -138,7 +138,7 @@ def set_list(exchange: Exchange) -> tuple[str, Document]:
     return "sets", page("set", shown, len(found))
 
 
-def _searched(query: str, names: tuple[str, ...]) -> tuple[str, str]:
+def _read_query(query: str, names: tuple[str, ...]) -> tuple[str, str]:
     """Read ``name~words``: the field and the words; nothing is sought in the first field."""
     if not query:
         return names[0], ""

@@ -118,10 +118,10 @@ def instance_list(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     if "listing-lag" in exchange.faults:
         runs = [run for run in runs if now - run.submitted >= HIDDEN_SECONDS]
     if first is not None:
-        runs = runs[bisect_left(runs, first, key=_submitted) :]
+        runs = runs[bisect_left(runs, first, key=_submit_time) :]
     if last is not None:
         # The last day is included.
-        runs = runs[: bisect_left(runs, last + _DAY, key=_submitted)]
+        runs = runs[: bisect_left(runs, last + _DAY, key=_submit_time)]
     if status:
         runs = [run for run in runs if (run.plan.status if now >= run.ends else run.state(now)) == status]
     limit, offset = page_of(exchange.call)
@@ -232,7 +232,7 @@ def _instance(exchange: Exchange, run: Run) -> Document:
     return document
 
 
-def _submitted(run: Run) -> float:
+def _submit_time(run: Run) -> float:
     return run.submitted
 
 

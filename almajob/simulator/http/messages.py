@@ -96,17 +96,17 @@ def error_xml(error: Mapping[str, str]) -> bytes:
     element = ElementTree.SubElement(ElementTree.SubElement(root, "errorList"), "error")
     for name, text in error.items():
         ElementTree.SubElement(element, name).text = _text(text)
-    return _written(root)
+    return _write_xml(root)
 
 
 def to_xml(root: str, document: Mapping[str, Any]) -> bytes:
     """Write a document in Alma's XML form."""
     element = ElementTree.Element(root)
     _fill(element, document)
-    return _written(element)
+    return _write_xml(element)
 
 
-def _written(root: ElementTree.Element) -> bytes:
+def _write_xml(root: ElementTree.Element) -> bytes:
     text: str = ElementTree.tostring(root, encoding="unicode")
     return (_PROLOG + text).encode()
 

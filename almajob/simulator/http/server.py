@@ -207,7 +207,7 @@ class _Server(ThreadingMixIn, TCPServer):
         """Ignore connections that broke."""
 
 
-def _bracketed(host: Any) -> str:
+def _bracket_host(host: Any) -> str:
     return f"[{host}]" if ":" in host else str(host)
 
 
@@ -257,12 +257,14 @@ class Simulator:
     def base_url(self) -> str:
         """The address, as ``base_url`` in the ini takes it; where it listens on all, that of this machine."""
         here = "::1" if self._host == "::" else "127.0.0.1"
-        return f"{self._scheme}://{_bracketed(here if self._host in WILDCARDS else self._host)}:{self.port}"
+        return (
+            f"{self._scheme}://{_bracket_host(here if self._host in WILDCARDS else self._host)}:{self.port}"
+        )
 
     @property
     def listens_on(self) -> str:
         """The address and the port that it listens on."""
-        return f"{_bracketed(self._server.server_address[0])}:{self.port}"
+        return f"{_bracket_host(self._server.server_address[0])}:{self.port}"
 
     @property
     def is_private(self) -> bool:

@@ -24,7 +24,7 @@ class Clock:
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         self._lock = threading.Lock()
-        self._speed = _checked(speed)
+        self._speed = _check_speed(speed)
         self._since = time.monotonic()
         self._then = time.time() if start is None else start
         self._watchers: list[Callable[[], None]] = []
@@ -61,7 +61,7 @@ class Clock:
         Raises:
             ValueError: it is no number from 0 to 1,000,000.
         """
-        checked = _checked(speed)
+        checked = _check_speed(speed)
         with self._lock:
             self._then, self._since, self._speed = self._now(), time.monotonic(), checked
 
@@ -70,7 +70,7 @@ class Clock:
         self._watchers.append(watcher)
 
 
-def _checked(speed: float) -> float:
+def _check_speed(speed: float) -> float:
     if not 0 <= speed <= _FASTEST:
         raise ValueError("a speed is a number from 0 to 1,000,000")
     return speed

@@ -49,10 +49,10 @@ class FileJournal(Journal):
         self._path = path
         self._read_up_to = 0
         # Tell at once, and not in the middle of a start, what cannot be written.
-        with self._opened(os.O_CREAT | os.O_RDWR) as file:
+        with self._open_file(os.O_CREAT | os.O_RDWR) as file:
             os.fchmod(file.fileno(), 0o600)
 
-    def _opened(self, flags: int) -> BinaryIO:
+    def _open_file(self, flags: int) -> BinaryIO:
         """Open the file, but nothing that was planted at its place to be written to elsewhere."""
         descriptor = os.open(self._path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         found = os.fstat(descriptor)
@@ -67,7 +67,7 @@ class FileJournal(Journal):
         Raises:
             ValueError: the file is not a journal.
         """
-        with self._opened(os.O_RDONLY) as file:
+        with self._open_file(os.O_RDONLY) as file:
             return self._new_events(file)
 
     def _new_events(self, file: BinaryIO) -> list[Event]:
@@ -88,7 +88,7 @@ class FileJournal(Journal):
     @contextmanager
     def writing(self) -> Iterator[Callable[[Event], None]]:
         """Write alone: other processes wait. Each line is in the file when it has been written."""
-        with self._opened(os.O_RDWR) as file:
+        with self._open_file(os.O_RDWR) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
 
             def write(event: Event) -> None:
