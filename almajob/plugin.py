@@ -88,7 +88,7 @@ _HOMES = {
     "runs.parameters.parameters": ("Parameters",),
     "runs.start.dry_run": ("Plan",),
     "jobs.success_policy": ("Policy",),
-    "runs.ledger_queries": ("find_record", "listed"),
+    "runs.ledger_queries": ("find_record", "list_runs"),
     "jobs.run_reports": ("LINE_TYPE", "POPULATIONS", "Download", "download", "events", "matches"),
     "runs.run": ("Run",),
     "runs.run_key": ("PERIODS",),

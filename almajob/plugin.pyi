@@ -109,7 +109,7 @@ from almajob.output.run_views import start_values as start_values
 from almajob.runs.evidence.unknown_outcome import in_doubt as in_doubt
 from almajob.runs.evidence.unknown_outcome import is_twice as is_twice
 from almajob.runs.ledger_queries import find_record as find_record
-from almajob.runs.ledger_queries import listed as listed
+from almajob.runs.ledger_queries import list_runs as list_runs
 from almajob.runs.parameters.parameters import Parameters as Parameters
 from almajob.runs.run import Run as Run
 from almajob.runs.run_key import PERIODS as PERIODS

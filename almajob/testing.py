@@ -87,9 +87,9 @@ class SimulatedAlma:
 
     def check(self) -> None:
         """Fail on calls that the simulator does not know, and on faults that never happened."""
-        unexpected = [f"{entry.method} {entry.path}" for entry in self.log.unexpected()]
+        unexpected = [f"{entry.method} {entry.path}" for entry in self.log.unexpected_calls()]
         assert not unexpected, f"calls that the simulator does not know: {unexpected}"
-        unused = [f"{fault.name} on {fault.on}" for fault in self.faults.unused()]
+        unused = [f"{fault.name} on {fault.on}" for fault in self.faults.list_unused()]
         assert not unused, f"faults that never happened: {unused}"
 
 

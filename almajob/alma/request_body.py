@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from almajob.alma.models import Parameter
-from almajob.text.sanitize import spelled
+from almajob.text.sanitize import spell_invisible
 
 _OF_A_JOB = {"id", "parameter", "parameters"}
 
@@ -43,7 +43,7 @@ def to_plain_json(parameters: Sequence[Parameter]) -> str:
     else:
         found = {item.name: item.value for item in parameters}
     text = json.dumps(found, indent=2, ensure_ascii=False)
-    return spelled(text, _unicode_escaped, keep="\n")
+    return spell_invisible(text, _unicode_escaped, keep="\n")
 
 
 def _unicode_escaped(character: str) -> str:
@@ -52,4 +52,4 @@ def _unicode_escaped(character: str) -> str:
 
 
 def _escape_text(text: str) -> str:
-    return spelled(escape(text, quote=False), lambda character: f"&#{ord(character)};", keep="\n\t")
+    return spell_invisible(escape(text, quote=False), lambda character: f"&#{ord(character)};", keep="\n\t")

@@ -21,7 +21,7 @@ from almajob.entry_points import origin
 from almajob.errors import AlmajobError, UsageError
 from almajob.output import columns
 from almajob.system import key_variables, stdio
-from almajob.system.signals import Terminated, raised
+from almajob.system.signals import Terminated, raise_signals
 from almajob.system.terminal import is_attended
 from almajob.text.suggestions import nearest
 
@@ -266,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     stdio.ready()
     try:
-        with raised(), key_variables.keys_taken_out():
+        with raise_signals(), key_variables.keys_taken_out():
             code = AlmaJob().outcome(words)
     except KeyboardInterrupt:
         code = 130

@@ -27,7 +27,7 @@ from almajob.cli.options.global_options import (
 )
 from almajob.entry_points import LIST, SHOW
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
-from almajob.output.columns import shown
+from almajob.output.columns import as_column
 from almajob.output.format_registry import Formatters
 from almajob.output.stream_writer import writing
 from almajob.system import stdio
@@ -109,11 +109,11 @@ class _Almajob(cliff.command.Command):
                     # A closed pipe, a signal, a bug: what is known must be told all the same.
                     if isinstance(error, ResultLost) or not isinstance(error, AlmajobError):
                         with defer_signals():
-                            self.context.told(is_lost=True)
+                            self.context.note_result(is_lost=True)
                             if self.verdict is not None:
                                 self.app.report(self.verdict, self.cmd_name)
                     raise
-                self.context.told()
+                self.context.note_result()
             if self.verdict is not None:
                 raise self.verdict
         except BrokenPipeError:
@@ -244,7 +244,7 @@ class Lister(_Displayed, cliff.lister.Lister):
         if parsed_args.formatter == "table" and self.brief and not parsed_args.columns:
             parsed_args.columns = list(self.brief)
         order = _order(column_names, parsed_args.columns)
-        ordered = ([shown(row[index]) for index in order] for row in chain(first, rows))
+        ordered = ([as_column(row[index]) for index in order] for row in chain(first, rows))
         # cliff goes through the rows again where it cannot sort them.
         sortable = list(ordered) if parsed_args.sort_columns else ordered
         return super().produce_output(parsed_args, [column_names[index] for index in order], sortable)
@@ -279,7 +279,7 @@ class ShowSome(Lister):
             parsed_args, [column_names[index] for index in order]
         )
         (row,) = data
-        values = [shown(row[index]) for index in order][: len(columns)]
+        values = [as_column(row[index]) for index in order][: len(columns)]
         with writing(self.app.stdout):
             self.formatter.emit_one(columns, values, self.app.stdout, parsed_args)
         return 0
@@ -294,7 +294,9 @@ class ShowOne(_Displayed, cliff.show.ShowOne):
         _refuse_unknown(column_names, parsed_args.columns)
         order, values = _order(column_names, parsed_args.columns), list(data)
         return super().produce_output(
-            parsed_args, [column_names[index] for index in order], [shown(values[index]) for index in order]
+            parsed_args,
+            [column_names[index] for index in order],
+            [as_column(values[index]) for index in order],
         )
 
 

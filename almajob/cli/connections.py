@@ -54,7 +54,7 @@ class Connections:
         """Log, once, which ini is used, where it only happens to be in the current directory."""
         if settings.ini is None or settings.trusted is None:
             return
-        untrusted = settings.untrusted()
+        untrusted = settings.untrusted_ini()
         problem = untrusted.problem if untrusted else ""
         if (settings.ini.path, problem) in self._named:
             return

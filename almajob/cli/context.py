@@ -156,10 +156,10 @@ class Context:
         Locks(directory).check()
         return str(directory)
 
-    def told(self, *, is_lost: bool = False) -> None:
+    def note_result(self, *, is_lost: bool = False) -> None:
         """Note that the result has been written to where stdout goes, or is lost."""
         if "starts" in self.__dict__:
-            (self.starts.name_untold if is_lost else self.starts.told)()
+            (self.starts.name_untold if is_lost else self.starts.note_shown)()
 
     @cached_property
     def runs(self) -> Runs:
@@ -245,7 +245,7 @@ class Context:
         source, ini = self.key_source(self.environment), self.settings.ini
         return source is not None and source.way == "api_key" and ini is not None and ini.path == path
 
-    def expanded(self, parameters: Parameters) -> Parameters:
+    def expand(self, parameters: Parameters) -> Parameters:
         """Fill in what stands in braces in the values: days, times, variables.
 
         Raises:

@@ -68,4 +68,4 @@ class History(Lister):
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
         found = history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
         self.note_if_empty = f"Alma lists no such run of {job.name} ({job.id})."
-        return RUN_COLUMNS, [run_values(self.context.runs.described(instance)) for instance in found]
+        return RUN_COLUMNS, [run_values(self.context.runs.describe(instance)) for instance in found]

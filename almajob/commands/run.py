@@ -141,7 +141,7 @@ class Run(ShowSome):
     def _list_saved(self) -> Iterable[Any]:
         context = self.context
         self.note_if_empty = "Nothing is saved; run --save NAME keeps a start under a name."
-        return [_saved_values(*each) for each in context.saved_runs.listed(context.named_environment)]
+        return [_saved_values(*each) for each in context.saved_runs.list_all(context.named_environment)]
 
     def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
         wish = wish_of(parsed_args, self.context)

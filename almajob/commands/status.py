@@ -70,7 +70,7 @@ class Status(ShowSome):
         runs, policy = self.context.runs, policy_of(parsed_args, self.context)
         ids = process_ids(parsed_args, self.context)
         if parsed_args.watch and parsed_args.job is None:
-            found = [runs.named(instance_id) for instance_id in ids]
+            found = [runs.with_id(instance_id) for instance_id in ids]
         else:
             found = list(runs.look_at_each(ids, parsed_args.job))
         if self.is_one(parsed_args) and found[0].verdict is not None and not found[0].instance.status.value:
@@ -79,7 +79,7 @@ class Status(ShowSome):
         if parsed_args.watch:
             found = runs.follow_all(found, options, policy=policy, display=display)
         else:
-            found = [runs.judged(run, policy) for run in found]
+            found = [runs.judge(run, policy) for run in found]
         verdict = runs.overall(found, options, policy=policy)
         if parsed_args.exit_status:
             self.verdict = verdict

@@ -53,7 +53,7 @@ class Wait(ShowSome):
         ids = process_ids(parsed_args, self.context)
         policy = policy_of(parsed_args, self.context)
         runs = self.context.runs
-        named = [runs.named(instance_id) for instance_id in ids]
+        named = [runs.with_id(instance_id) for instance_id in ids]
         options = wait_options_of(parsed_args)
         found = runs.follow_all(named, options, policy=policy, display=display)
         self.verdict = runs.overall(found, options, policy=policy)

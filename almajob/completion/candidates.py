@@ -22,7 +22,7 @@ _FIND: dict[str, Callable[[Places, str], Found]] = {
     "ENVIRONMENT": lambda places, _: [(name, "environment") for name in places.environments],
     "STATUS": lambda _places, _: _statuses(),
     "END_STATUS": lambda _places, _: _ends(),
-    "SAVED": lambda places, _: [(name, "saved run") for name in places.saved],
+    "SAVED": lambda places, _: [(name, "saved run") for name in places.saved_runs],
 }
 """Where values come from, by the word that stands for them in the help; a plugin may use these words."""
 # As they come with names that were copied from a page or a document; each is one character of a word.

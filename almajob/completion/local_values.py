@@ -53,7 +53,7 @@ class Places:
         self.state = os.path.expanduser(state) or paths.find_directory("state", environ)
 
     @property
-    def saved(self) -> list[str]:
+    def saved_runs(self) -> list[str]:
         """Names of saved runs, from the ini and from the files in ``runs.d`` beside it."""
         directory = os.path.join(self._config, "runs.d")
         of_files = [heading for file in _inis(directory) for heading in _read_ini(file)]

@@ -72,7 +72,7 @@ class Settings(NamedTuple):
         given = {job: section["accept"] for job, section in self.jobs.items() if "accept" in section}
         return {job: environments.parse_statuses(accept) for job, accept in given.items()}
 
-    def untrusted(self) -> UntrustedFile | None:
+    def untrusted_ini(self) -> UntrustedFile | None:
         """Return the ini where it was found in the current directory and is not trusted."""
         return self.check_trust(self.ini.path, self.ini.digest) if self.ini else None
 
@@ -104,7 +104,7 @@ class Settings(NamedTuple):
             return Environment(DEMO, Sourced("sandbox", "built in"), None)
         if name not in self.sections:
             raise self._unknown_environment(name)
-        return environments.from_section(name, self.sections[name])._replace(untrusted=self.untrusted())
+        return environments.from_section(name, self.sections[name])._replace(untrusted=self.untrusted_ini())
 
     def _unknown_environment(self, name: str) -> ConfigurationError:
         if self.ini is None:

@@ -46,7 +46,7 @@ class Policy:
     fail_if: tuple[Condition, ...] = ()
     is_of_ini: bool = False
 
-    def accepted(self, instance: Instance) -> frozenset[str]:
+    def accepted_statuses(self, instance: Instance) -> frozenset[str]:
         """Return the statuses that pass besides, for the job of a run."""
         names = (instance.job.id, instance.job.name) if instance.job else ()
         return next((self.accept_of[name] for name in names if name in self.accept_of), self.accept)
@@ -60,9 +60,9 @@ class Policy:
         code = instance.status.value
         shown = f"{code or 'no status'}{f' ({description})' if description else ''}"
         is_good = status_codes.is_good(code)
-        if not is_good and code not in self.accepted(instance):
+        if not is_good and code not in self.accepted_statuses(instance):
             alerts = " ".join(alert.desc or alert.value for alert in instance.alerts)
-            why = f"{alerts} {_unknown(self.accepted(instance))}".strip()
+            why = f"{alerts} {_unknown(self.accepted_statuses(instance))}".strip()
             return Judgement(
                 JobEndedBadly(f"Run {instance.id} ended with {shown}.", reason=why, hint=_REPORT)
             )

@@ -202,7 +202,7 @@ class Alerts(_Column[Any]):
         return [{"code": item.value, "text": item.desc} for item in self._value]
 
 
-def shown(value: Any) -> Any:
+def as_column(value: Any) -> Any:
     """Return a value of a result one of the forms above, or let it be a number."""
     if isinstance(value, FormattableColumn) or (isinstance(value, int) and not isinstance(value, bool)):
         return value

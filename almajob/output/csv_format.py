@@ -56,7 +56,7 @@ class Csv(OfSeveral):
 
 
 class _Echo:
-    """Gives back what is written to it: a row's text, from a library that only writes."""
+    """Return what is written to it: a row's text, from a library that only writes."""
 
     def write(self, written: str) -> str:
         return written
@@ -67,9 +67,9 @@ def _cell(value: Any, *, is_raw: bool) -> Any:
     if is_number(plain):
         return plain
     written = text(plain)
-    return written if is_raw else guarded(written)
+    return written if is_raw else guard_formula(written)
 
 
-def guarded(written: str) -> str:
+def guard_formula(written: str) -> str:
     """Put an apostrophe before a text that a spreadsheet would take for a formula."""
     return f"'{written}" if re.match(_FORMULA, written) and not re.fullmatch(_NUMBER, written) else written

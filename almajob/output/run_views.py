@@ -116,7 +116,7 @@ def ledger_values(record: Record) -> tuple[Any, ...]:
         record.certainty.value,
         Yes(record.is_retry_safe),
         Text(record.instance_id),
-        moment(record.created),
+        moment(record.created_at),
     )
 
 

@@ -53,7 +53,7 @@ class Table(ListFormatter, SingleFormatter):
         parsed_args: argparse.Namespace,
     ) -> None:
         rows = list(data)
-        simple = drawn(column_names, rows, _room(stdout, parsed_args))
+        simple = draw_table(column_names, rows, _room(stdout, parsed_args))
         if simple is not None:
             stdout.write(f"{simple}\n")
             return
@@ -70,7 +70,7 @@ class Table(ListFormatter, SingleFormatter):
         parsed_args: argparse.Namespace,
     ) -> None:
         rows = list(zip(column_names, data, strict=True))
-        simple = drawn(("Field", "Value"), rows, _room(stdout, parsed_args), is_left=True)
+        simple = draw_table(("Field", "Value"), rows, _room(stdout, parsed_args), is_left=True)
         if simple is not None:
             stdout.write(f"{simple}\n")
             return
@@ -107,7 +107,7 @@ def _is_width(written: str) -> bool:
     return written.isascii() and written.isdecimal() and len(written) <= _LONGEST
 
 
-def drawn(
+def draw_table(
     column_names: Sequence[str], rows: Sequence[Sequence[Any]], widest: int | None, *, is_left: bool = False
 ) -> str | None:
     """Draw a table.

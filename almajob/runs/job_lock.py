@@ -12,7 +12,7 @@ from pathlib import Path
 
 from almajob.errors import Refused
 from almajob.store.ledger_record import alma_of, checksum
-from almajob.system.file_lock import Held, is_locked, locked
+from almajob.system.file_lock import Held, is_locked, lock_file
 from almajob.system.private_files import NotPrivate, refuse_link
 from almajob.text import time_format
 
@@ -77,7 +77,7 @@ class Locks:
         with ExitStack() as stack:
             try:
                 refuse_link(self._directory)
-                stack.enter_context(locked(path, wait=wait, note=self._note, remove=remove))
+                stack.enter_context(lock_file(path, wait=wait, note=self._note, remove=remove))
                 # Asked by another descriptor of this process. A lock that does not keep that out belongs to
                 # the process, if it is one at all, and is lost with the first descriptor that is closed.
                 is_effective = is_locked(path)
@@ -112,7 +112,7 @@ class Locks:
         stack = ExitStack()
         with contextlib.suppress(Held, OSError):
             refuse_link(self._directory)
-            stack.enter_context(locked(self._path(name), wait=_GLANCE, remove=True))
+            stack.enter_context(lock_file(self._path(name), wait=_GLANCE, remove=True))
             self._held[name] = stack
 
     def is_held(self, name: str) -> bool:
@@ -135,7 +135,7 @@ class Locks:
         with contextlib.suppress(OSError):
             for path in self._directory.glob("*.lock"):
                 if path.stat().st_mtime < time.time() - _DAY:
-                    with contextlib.suppress(Held), locked(path, wait=0, remove=True):
+                    with contextlib.suppress(Held), lock_file(path, wait=0, remove=True):
                         pass
 
     def _without_effect(self) -> Refused:

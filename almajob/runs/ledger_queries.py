@@ -26,7 +26,7 @@ SHORT_WAIT = 1.0
 """Seconds for a ledger that another process has, where it only adorns: it must not hold a wait up."""
 
 
-def listed(
+def list_runs(
     ledger: Ledger, *, environment: str = "", job: str = "", only_open: bool = False, limit: int = 0
 ) -> list[Record]:
     """List runs, those without an outcome on top, then the newest first.
@@ -66,7 +66,7 @@ class Known:
     durations: Mapping[str, tuple[float, ...]]
 
 
-def known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
+def read_known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
     """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
 
     Args:
@@ -145,7 +145,7 @@ def process_id(
                 hint=f"Name it by its Process ID; almajob --env {environment} history --job JOB lists runs.",
             )
         # What comes from the future was started before the clock was put right.
-        record = sorted(records, key=lambda record: record.created <= now)[-1]
+        record = sorted(records, key=lambda record: record.created_at <= now)[-1]
     else:
         record = find_record(ledger, text, environment=environment, identity=identity)
     if record.has_run:

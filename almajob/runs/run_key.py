@@ -120,7 +120,7 @@ def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
     return f"[aj:{base64.b32encode(digest).decode()[:10]}]"
 
 
-def tagged(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parameter, ...]:
+def add_tag(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parameter, ...]:
     """Put a tag in front of the run's name; where none is given, the name is made as Alma's wizard does.
 
     In front, as nobody has published how long a name may be: a tag at the end of one that Alma cuts would be

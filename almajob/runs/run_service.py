@@ -58,7 +58,7 @@ class Runs:
         self._table = table
         self._environment = environment
         self.policy = policy or Policy()
-        self._follower = Follower(alma, starts, self.described, program or f"almajob --env {environment}")
+        self._follower = Follower(alma, starts, self.describe, program or f"almajob --env {environment}")
 
     def start(
         self,
@@ -115,7 +115,7 @@ class Runs:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
         Args:
-            runs: as ``start``, ``look`` or ``named`` gave them.
+            runs: as ``start``, ``look`` or ``with_id`` gave them.
             options: time limits and intervals.
             policy: what counts as a good end; what the ini says where not given.
             display: opens what shows it while it lasts; a line for each change where not given.
@@ -133,9 +133,9 @@ class Runs:
             try:
                 yield self.look(instance_id, job)
             except AlmajobError as error:
-                yield replace(self.named(instance_id), verdict=error)
+                yield replace(self.with_id(instance_id), verdict=error)
 
-    def named(self, instance_id: str) -> Run:
+    def with_id(self, instance_id: str) -> Run:
         """Return a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
         return Run(Instance(instance_id), "", self._environment)
 
@@ -159,9 +159,9 @@ class Runs:
             runs, options or WaitOptions(), policy or self.policy, only_unseen=only_unseen
         )
 
-    def judged(self, run: Run, policy: Policy | None = None) -> Run:
+    def judge(self, run: Run, policy: Policy | None = None) -> Run:
         """Judge a run as it stands: one that has not ended has that as its verdict."""
-        return self._follower.judged(run, policy or self.policy)
+        return self._follower.judge(run, policy or self.policy)
 
     def process_id(self, text: str) -> str:
         """Return the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
@@ -189,7 +189,7 @@ class Runs:
                 reason=f"It is of {found.name!r} ({found.id}).",
                 hint="Leave --job out, or correct it.",
             )
-        return self.described(instance)
+        return self.describe(instance)
 
     def _unseen(self, record: Record) -> Run:
         """Show a run that was started by what the ledger knows of it."""
@@ -207,7 +207,7 @@ class Runs:
             LOG.warning("The job was started; its status cannot be seen just now: %s", error.message)
             return self._unseen(record)
         self.starts.learn(record, instance)
-        return replace(self.described(with_job(instance, job)), record=record)
+        return replace(self.describe(with_job(instance, job)), record=record)
 
     def _find(self, instance_id: str, job_id: str) -> Instance:
         try:
@@ -218,7 +218,7 @@ class Runs:
                 raise name_run(refused, instance_id) from None
             return self._find(instance_id, ANY_JOB)
 
-    def described(self, instance: Instance) -> Run:
+    def describe(self, instance: Instance) -> Run:
         """Make a run of what Alma shows, with the description of its status, judged if it has ended."""
         known = bool(instance.status.value)
         described = self._table.description(instance.status) if known else ""

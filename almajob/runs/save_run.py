@@ -20,7 +20,7 @@ from almajob.runs.saved_run import ID_AND_NAME, SavedRun
 from almajob.runs.start.start_service import Starts
 from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import Held, locked
+from almajob.system.file_lock import Held, lock_file
 from almajob.text.sanitize import visible
 
 _TURN_SECONDS = 10.0
@@ -61,7 +61,7 @@ class SavedRuns:
             found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
         return run
 
-    def listed(self, environment: str = "") -> list[tuple[Saved, str]]:
+    def list_all(self, environment: str = "") -> list[tuple[Saved, str]]:
         """List them, each once for every environment that it says something for.
 
         Args:
@@ -89,7 +89,7 @@ class SavedRuns:
         Raises:
             AlmajobError: one cannot be read.
         """
-        found = self.listed()
+        found = self.list_all()
         for each, environment in found:
             saved_run.read(each, environment, self._settings.check_trust)
         return len({each.name for each, _environment in found})
@@ -121,7 +121,7 @@ class SavedRuns:
         found = self._starts().check(job, parameters, options)
         directory = saved_settings.directory(self._settings)
         try:
-            with locked(directory / ".lock", wait=_TURN_SECONDS):
+            with lock_file(directory / ".lock", wait=_TURN_SECONDS):
                 write(self._settings, name, self._environment(), found, parameters=written.sent, said=said)
         except Held:
             raise Refused(

@@ -41,7 +41,7 @@ def state(institution: Institution, _given: dict[str, Any]) -> dict[str, Any]:
             for name, world in institution.worlds.items()
         },
         "keys": {key.name: key.text for key in institution.gateway.keys.values()},
-        "faults": [asdict(fault) for fault in institution.faults.planned()],
+        "faults": [asdict(fault) for fault in institution.faults.list_planned()],
         "webhook": institution.webhooks.url,
     }
 
@@ -117,7 +117,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "state"): state,
     ("GET", "log"): _log,
     ("GET", "faults"): lambda institution, _given: {
-        "planned": [asdict(fault) for fault in institution.faults.planned()],
+        "planned": [asdict(fault) for fault in institution.faults.list_planned()],
         "names": NAMES,
     },
     ("POST", "faults"): _add_fault,

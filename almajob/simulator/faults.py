@@ -177,14 +177,14 @@ class Faults:
                     return True
             return False
 
-    def planned(self) -> list[Fault]:
+    def list_planned(self) -> list[Fault]:
         """Return all that were planned, spent ones too."""
         with self._lock:
             return list(self._planned)
 
-    def unused(self) -> list[Fault]:
+    def list_unused(self) -> list[Fault]:
         """Return those that were to happen and never did."""
-        return [fault for fault in self.planned() if not fault.fired]
+        return [fault for fault in self.list_planned() if not fault.fired]
 
     def clear(self) -> None:
         """Plan nothing any more."""

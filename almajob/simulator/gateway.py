@@ -40,7 +40,7 @@ KEYS = (
 
 
 class Gateway:
-    """Lets calls through, and counts them.
+    """Pass calls on, and count them.
 
     Args:
         clock: the calls are counted anew each day, from midnight UTC.

@@ -28,7 +28,7 @@ from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, 
 from almajob.store.errors import Damaged, cause, is_damage, is_locked, reason
 from almajob.store.ledger_record import Record
 from almajob.store.ledger_rows import FACT, FORMAT, NewerFormat, RowKey
-from almajob.system.file_lock import Held, locked
+from almajob.system.file_lock import Held, lock_file
 from almajob.system.private_files import NotPrivate, open_own, read_own
 
 LEDGER = DirectoryOptions(
@@ -149,7 +149,7 @@ class Ledger:
                 if (row := ledger_rows.row_key(key)) and wanted(row)
             ]
             found = [ledger_rows.read(directory, key) for key in wanted_keys]
-        return sorted(found, key=lambda record: (record.created, record.id))
+        return sorted(found, key=lambda record: (record.created_at, record.id))
 
     def has(self, wanted: Wanted, *, wait: float | None = None) -> bool:
         """Whether there is a record that is wanted.
@@ -172,7 +172,7 @@ class Ledger:
             before = ledger_rows.find_record(directory, record)
             if before is not None:
                 _refuse_fork(before, record)
-            gap = self._gap(directory, record.created) if before is None else None
+            gap = self._gap(directory, record.created_at) if before is None else None
             key, other = ledger_rows.keys_of(record)
             with directory.transact():
                 if gap is not None:
@@ -275,7 +275,7 @@ class Ledger:
         wait = TURN_SECONDS if wait is None else wait
         try:
             options = LEDGER._replace(lock_seconds=wait)
-            with locked(self._lock, wait=wait), open_directory(self.directory, options) as directory:
+            with lock_file(self._lock, wait=wait), open_directory(self.directory, options) as directory:
                 yield directory
         except Held:
             raise self._unusable("another process has kept it locked all the time", is_in_use=True) from None

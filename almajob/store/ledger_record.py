@@ -161,11 +161,11 @@ class Record:
         return self.state in {State.PREPARED, State.NOT_STARTED}
 
     @property
-    def created(self) -> float:
+    def created_at(self) -> float:
         """When it was meant, seconds since the epoch."""
         return self.trail[0].at
 
-    def moved(self, state: State, at: float, reason: str, **changes: Any) -> Record:
+    def advance(self, state: State, at: float, reason: str, **changes: Any) -> Record:
         """Take the next step.
 
         Args:

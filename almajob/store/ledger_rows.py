@@ -75,7 +75,7 @@ def row_key(key: str) -> RowKey | None:
 
 def keys_of(record: Record) -> tuple[str, str]:
     """Return the key of a record, and the one that it has when it is open, or not any more."""
-    rest = (f"{round(record.created * 1000):013d}", record.environment, record.job_id)
+    rest = (f"{round(record.created_at * 1000):013d}", record.environment, record.job_id)
     both = [
         checked_key(group, *rest, key_hash(record.run_key), record.id)
         for group in ((_OPEN, _DONE) if record.is_open else (_DONE, _OPEN))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from almajob.system.deadline import nap
 
 
-def booted() -> float:
+def seconds_since_boot() -> float:
     """Return the seconds since this machine was started, as all its processes count them; never jumps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
@@ -21,13 +21,13 @@ class Clock(NamedTuple):
         now: seconds since the epoch; may jump.
         elapsed: seconds since some moment; never jumps.
         sleep: waits for so many seconds, and notices signals.
-        booted: seconds since the machine was started, in which its processes agree; never jumps.
+        since_boot: seconds since the machine was started, in which its processes agree; never jumps.
     """
 
     now: Callable[[], float] = time.time
     elapsed: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = nap
-    booted: Callable[[], float] = booted
+    since_boot: Callable[[], float] = seconds_since_boot
 
 
 SYSTEM = Clock()

@@ -32,7 +32,7 @@ class Held(Exception):
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: float, note: str = "", remove: bool = False) -> Iterator[None]:
+def lock_file(path: Path, *, wait: float, note: str = "", remove: bool = False) -> Iterator[None]:
     """Hold a lock for the length of a block.
 
     Args:

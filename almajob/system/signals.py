@@ -34,7 +34,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def raised() -> Iterator[None]:
+def raise_signals() -> Iterator[None]:
     """Turn SIGTERM, SIGHUP and SIGQUIT into an exception, so that whoever waits can say how to go on.
 
     SIGHUP comes when the terminal is closed, SIGQUIT with Ctrl-\\. One that is ignored stays so, as

@@ -22,10 +22,12 @@ def visible(text: str, *, keep: str = "") -> str:
         text: from Alma, a file or the command line.
         keep: characters that stay as they are, such as a line break.
     """
-    return spelled(text, lambda character: character.encode("unicode_escape").decode("ascii"), keep=keep)
+    return spell_invisible(
+        text, lambda character: character.encode("unicode_escape").decode("ascii"), keep=keep
+    )
 
 
-def spelled(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:
+def spell_invisible(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:
     """Write what cannot be seen in a way that can, such as that of XML or JSON.
 
     Args:

@@ -30,9 +30,9 @@ def _intend(directory: Path, number: int, all_ready: Barrier, taken: Queue[list[
         begun = time.perf_counter()
         record = new(id=f"{number}-{turn}", run_key=f"{number}-{turn}", job_id=f"S{number}")
         ledger.write(record)
-        record = record.moved(State.SENDING, time.time(), "about to be sent", sent_at=time.time())
+        record = record.advance(State.SENDING, time.time(), "about to be sent", sent_at=time.time())
         ledger.write(record)
-        ledger.write(record.moved(State.STARTED, time.time(), "Alma named it", instance_id="7"))
+        ledger.write(record.advance(State.STARTED, time.time(), "Alma named it", instance_id="7"))
         seconds.append(time.perf_counter() - begun)
     taken.put(seconds)
 

@@ -132,7 +132,7 @@ class Shell:
         self._terminal.until(lambda text: word in text.partition("\n")[2].split())
 
     def _settle(self) -> None:
-        """Let the shell say that it waits for a key again: what is typed is shown, and taken back."""
+        """Make the shell report that it waits for a key again: what is typed is shown, and taken back."""
         completed = ""
 
         def has_mark(_screen: str) -> bool:

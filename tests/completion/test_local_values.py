@@ -40,7 +40,7 @@ def test_a_file_with_lines_within_lines_names_nothing(write_ini: Callable[..., P
     with pytest.raises(ConfigurationError, match="line 1 has a character"):
         read_all(found)
     assert Places(os.environ).environments == found.environment_names() == ["sandbox", "demo"]
-    assert Places(os.environ).saved == list(found.runs) == ["weekly"]
+    assert Places(os.environ).saved_runs == list(found.runs) == ["weekly"]
     write_ini(f"[sandbox]\nregion = na\n# a comment{sign}[hidden]\n")
     with pytest.raises(ConfigurationError, match="line 3 has a character"):
         settings.load(Options(), os.environ)
@@ -63,4 +63,4 @@ def test_it_is_what_the_settings_say(
     assert skimmed.environments == found.environment_names()
     assert skimmed.env == (found.env.text if found.env else "")
     assert (skimmed.cache, skimmed.state) == (found.cache_dir.text, found.state_dir.text)
-    assert sorted(skimmed.saved) == sorted(found.runs)
+    assert sorted(skimmed.saved_runs) == sorted(found.runs)

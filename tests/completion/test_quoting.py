@@ -115,7 +115,7 @@ def test_any_cut_of_a_line_is_read(value: str, data: st.DataObject) -> None:
 
 
 def _in_bash(words: list[str]) -> list[str]:
-    """Let bash read words as it reads a line that somebody types, and give them as they arrive."""
+    """Return the words that bash makes of a line that somebody types."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not installed here")

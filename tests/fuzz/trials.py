@@ -26,7 +26,7 @@ _BYTES = st.binary(min_size=16, max_size=160)
 
 
 def tried(times: int = MOST) -> Callable[[Property], Property]:
-    """Let a property be tried so many times in CI; each trial has to end soon."""
+    """Try a property so many times in CI; each trial has to end soon."""
     count = times if IN_CI else round(times * _ELSEWHERE)
     # What failed in CI fails there again; a database would only remember what nobody can fetch.
     chosen = settings(max_examples=count, deadline=None, derandomize=IN_CI, database=None)

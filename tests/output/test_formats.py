@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from almajob.cli.app import AlmaJob
 from almajob.output import csv_format, shell_format
 from almajob.output.cell_values import text
-from almajob.output.columns import shown
+from almajob.output.columns import as_column
 from almajob.text.sanitize import visible
 from tests.conftest import Run
 from tests.support.fake_alma import FakeAlma, job
@@ -78,13 +78,13 @@ def test_csv_cells_are_no_formulas(listed: Callable[..., str]) -> None:
 )
 def test_what_a_spreadsheet_takes_for_a_formula_is_guarded(cell: str) -> None:
     """All that OWASP names."""
-    assert csv_format.guarded(cell) == f"'{cell}"
+    assert csv_format.guard_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "-5", "+1.5", "-0,25", "a=b", "x-y", "2026-11-22", "job"])
 def test_what_is_no_formula_stays(cell: str) -> None:
     """Negative numbers, too."""
-    assert csv_format.guarded(cell) == cell
+    assert csv_format.guard_formula(cell) == cell
 
 
 def test_a_value_is_one_line(listed: Callable[..., str]) -> None:
@@ -290,14 +290,14 @@ def test_a_bad_variable_breaks_nothing(
 )
 def test_whatever_a_plugin_gives_has_a_form(value: Any, machine: Any, human: str | None) -> None:
     """For programs what JSON can hold; for people no control characters."""
-    column = shown(value)
+    column = as_column(value)
     assert column.machine_readable() == machine
     assert human is None or column.human_readable() == human
 
 
 def test_numbers_stay_numbers() -> None:
     """A table puts them to the right, CSV leaves out the quotes."""
-    assert shown(5) == 5
+    assert as_column(5) == 5
     assert (text(5), text(True), text(None), text(["a"])) == ("5", "true", "", '["a"]')
 
 

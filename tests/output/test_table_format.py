@@ -37,17 +37,17 @@ def test_a_simple_table_is_that_of_cliff(table: tuple[list[str], list[tuple[Any,
     names, rows = table
     theirs = io.StringIO()
     TableFormatter().emit_list(names, rows, theirs, _options())
-    assert f"{table_format.drawn(names, rows, None)}\n" == theirs.getvalue()
+    assert f"{table_format.draw_table(names, rows, None)}\n" == theirs.getvalue()
     theirs = io.StringIO()
     TableFormatter().emit_one(names, rows[0], theirs, _options())
     one = list(zip(names, rows[0], strict=True))
-    assert f"{table_format.drawn(('Field', 'Value'), one, None, is_left=True)}\n" == theirs.getvalue()
+    assert f"{table_format.draw_table(('Field', 'Value'), one, None, is_left=True)}\n" == theirs.getvalue()
 
 
 @pytest.mark.parametrize("text", ["\u4f5c", "e\u0301", "a\nb", "\t", "\x1b"])
 def test_what_is_not_simple_is_left_to_cliff(text: str) -> None:
     """Wide characters, several lines, and what cannot be seen."""
-    assert table_format.drawn(["a"], [[text]], None) is None
+    assert table_format.draw_table(["a"], [[text]], None) is None
     written = io.StringIO()
     Table().emit_list(["a"], [[Text(text)]], written, _options())
     assert len(written.getvalue().splitlines()) >= 5
@@ -56,8 +56,8 @@ def test_what_is_not_simple_is_left_to_cliff(text: str) -> None:
 def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
     """To the column: cliff folds its cells."""
     cell = ["x" * 46]
-    assert table_format.drawn(["a"], [cell], 50) is not None
-    assert table_format.drawn(["a"], [cell], 49) is None
+    assert table_format.draw_table(["a"], [cell], 50) is not None
+    assert table_format.draw_table(["a"], [cell], 49) is None
     written = io.StringIO()
     Table().emit_list(["a"], [cell], written, _options(max_width=49))
     assert max(map(len, written.getvalue().splitlines())) <= 49

@@ -361,7 +361,7 @@ class ModelLedger:
 
     def records(self, wanted: Wanted = lambda _key: True, *, wait: float = 0) -> list[Record]:
         found = [record for record in self.kept.values() if wanted(_row(record))]
-        return sorted(found, key=lambda record: (record.created, record.id))
+        return sorted(found, key=lambda record: (record.created_at, record.id))
 
     def has(self, wanted: Wanted, *, wait: float = 0) -> bool:
         return bool(self.records(wanted))
@@ -371,7 +371,7 @@ class ModelLedger:
         before = self.kept.get(record.id)
         assert before is None or record.trail[: len(before.trail)] == before.trail
         if before is None:
-            self.known_gap = self._gap(record.created)
+            self.known_gap = self._gap(record.created_at)
             self.newest = record.id
         # What cannot be read again was not kept.
         self.kept[record.id] = Record.from_json(record.to_json())
@@ -389,7 +389,7 @@ class ModelLedger:
         self.known_gap = gap.join(self.known_gap)
 
     def _gap(self, now: float) -> Gap | None:
-        created = {record.id: record.created for record in self.kept.values()}
+        created = {record.id: record.created_at for record in self.kept.values()}
         return find_gap(created, self.newest, self.known_gap, now)
 
     def restore(self, kept: dict[str, Record], facts: dict[str, Any]) -> None:
@@ -408,7 +408,7 @@ class ModelLedger:
 def _row(record: Record) -> RowKey:
     return RowKey(
         "open" if record.is_open else "done",
-        round(record.created * 1000),
+        round(record.created_at * 1000),
         record.environment,
         record.job_id,
         key_hash(record.run_key),

@@ -186,7 +186,7 @@ def _earlier(world: World) -> Record:
 
 
 def _change(world: World, stage: Stage, backup: tuple[dict[str, Record], dict[str, Any]]) -> None:
-    """Let happen what happens between the first command and the next."""
+    """Do what happens between the first command and the next."""
     alma = stage.alma
     if world.change is Change.OLDER_LEDGER:
         stage.ledger.restore(*backup)

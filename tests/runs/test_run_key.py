@@ -99,8 +99,8 @@ def test_only_manual_jobs_take_a_tag() -> None:
     job = Job("M1", "Export", Code("MANUAL"))
     assert run_key.takes_tag(job)
     assert not run_key.takes_tag(Job("S1", "ERP", Code("SCHEDULED")))
-    assert run_key.tagged(job, [], "") == ()
-    assert run_key.tagged(job, [Parameter("job_name", "")], "[t]") == (Parameter("job_name", "[t]"),)
+    assert run_key.add_tag(job, [], "") == ()
+    assert run_key.add_tag(job, [Parameter("job_name", "")], "[t]") == (Parameter("job_name", "[t]"),)
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "\x1b[2J", "x" * 201])

@@ -62,9 +62,9 @@ def test_a_fault_happens_once_and_only_where_it_is_wanted(simulator: Simulator) 
     faults.add("503", "GET /conf/jobs*")
     faults.add("503", "DELETE *")
     assert [_get(simulator, path).status_code for path in ("/test", "/jobs", "/jobs")] == [200, 503, 200]
-    assert [fault.on for fault in faults.unused()] == ["DELETE *"]
+    assert [fault.on for fault in faults.list_unused()] == ["DELETE *"]
     faults.clear()
-    assert faults.unused() == []
+    assert faults.list_unused() == []
 
 
 def test_a_fault_happens_n_times_or_always(simulator: Simulator) -> None:
@@ -95,13 +95,13 @@ def test_a_fault_waits_for_a_call_on_which_it_has_an_effect(simulator: Simulator
         faults.add(name)
     assert _get(simulator).ok
     assert _get(simulator, "/jobs").ok
-    assert len(faults.unused()) == 6
+    assert len(faults.list_unused()) == 6
     assert "additional_info" not in _start(simulator).json()
     faults.clear()
     faults.add("503")
     faults.add("html-200")
     assert [_get(simulator).status_code for _ in range(3)] == [503, 200, 200]
-    assert faults.unused() == []
+    assert faults.list_unused() == []
 
 
 @pytest.mark.parametrize(

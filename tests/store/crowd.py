@@ -24,6 +24,6 @@ def write_many(directory: Path, like: Record, number: int, times: int) -> None:
         name = f"{number}-{start}"
         record = replace(like, id=name, run_key=name, job_id=f"S{number}")
         ledger.write(record)
-        record = record.moved(State.SENDING, time.time(), "x")
+        record = record.advance(State.SENDING, time.time(), "x")
         ledger.write(record)
-        ledger.write(record.moved(State.STARTED, time.time(), "x", instance_id="7"))
+        ledger.write(record.advance(State.STARTED, time.time(), "x", instance_id="7"))

@@ -23,7 +23,7 @@ from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
 from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, State, Step
 from almajob.store.ledger_rows import FORMAT, key_hash
-from almajob.system.file_lock import locked
+from almajob.system.file_lock import lock_file
 from tests.store.crowd import write_many
 from tests.store.test_ledger_record import new
 from tests.support.processes import PROCESSES, exit_codes
@@ -43,9 +43,9 @@ def _filled(ledger: Ledger, count: int = 5) -> list[Record]:
         record = new(id=f"r{number}", run_key=f"k{number}", trail=(Step(State.PREPARED, float(number), "x"),))
         ledger.write(record)
         if number % 2:
-            record = record.moved(State.SENDING, number + 0.5, "about to be sent", sent_at=float(number))
+            record = record.advance(State.SENDING, number + 0.5, "about to be sent", sent_at=float(number))
             ledger.write(record)
-            record = record.moved(State.STARTED, number + 0.7, "Alma named it", instance_id=str(number))
+            record = record.advance(State.STARTED, number + 0.7, "Alma named it", instance_id=str(number))
             ledger.write(record)
         made.append(record)
     ledger.keep_fact("place:x", {"institution": "01X"})
@@ -85,7 +85,10 @@ def test_a_ledger_that_somebody_keeps_is_not_damaged(ledger: Ledger) -> None:
     """After the time that there is, it is unusable for now; the cure names who has it."""
     assert LEDGER.lock_seconds == TURN_SECONDS == 30.0
     _filled(ledger, 1)
-    with locked(ledger.directory.with_name("ledger.lock"), wait=0), pytest.raises(LedgerUnusable) as caught:
+    with (
+        lock_file(ledger.directory.with_name("ledger.lock"), wait=0),
+        pytest.raises(LedgerUnusable) as caught,
+    ):
         ledger.records(wait=0)
     assert caught.value.is_retry_safe is False
     assert "Another process has kept it locked" in caught.value.reason
@@ -108,9 +111,9 @@ def test_a_record_cannot_be_written_over_by_another_story(ledger: Ledger) -> Non
     """Two processes that both go on from the same state: the second is refused."""
     record = new()
     ledger.write(record)
-    ledger.write(record.moved(State.SENDING, 2.0, "x"))
+    ledger.write(record.advance(State.SENDING, 2.0, "x"))
     with pytest.raises(LedgerUnusable, match="changed by another process"):
-        ledger.write(record.moved(State.NOT_STARTED, 2.0, "x"))
+        ledger.write(record.advance(State.NOT_STARTED, 2.0, "x"))
 
 
 def test_nothing_is_thrown_out_and_all_is_on_disk(ledger: Ledger) -> None:
@@ -229,7 +232,7 @@ def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:
 def test_another_process_may_have_the_ledger(ledger: Ledger) -> None:
     """It is waited for; then the message says how to find it. Once it is gone, all is well."""
     _filled(ledger)
-    with locked(ledger.directory.with_name("ledger.lock"), wait=0):
+    with lock_file(ledger.directory.with_name("ledger.lock"), wait=0):
         with pytest.raises(LedgerUnusable) as caught:
             ledger.has(lambda row: row.is_open, wait=0.05)
         assert "Another process has kept it locked all the time" in caught.value.reason
@@ -387,7 +390,7 @@ def test_a_record_is_amended_as_it_is_kept_now(ledger: Ledger) -> None:
     assert ledger.records() == []
     stale = new()
     ledger.write(stale)
-    ledger.write(stale.moved(State.SENDING, 2.0, "about to be sent", sent_at=2.0))
+    ledger.write(stale.advance(State.SENDING, 2.0, "about to be sent", sent_at=2.0))
     ledger.amend(stale, end_status="FAILED", lasted=3.5)
     ledger.amend(stale, is_told=True)
     (found,) = ledger.records()

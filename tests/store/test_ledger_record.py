@@ -88,11 +88,11 @@ def test_only_lawful_steps_are_taken(before: State, after: State) -> None:
     path = _path_to(before)
     record = new(trail=tuple(Step(state, 1.0, "") for state in path))
     if after in NEXT[before]:
-        moved = record.moved(after, 2.0, "why", instance_id="77")
+        moved = record.advance(after, 2.0, "why", instance_id="77")
         assert (moved.state, moved.instance_id, moved.trail[-1]) == (after, "77", Step(after, 2.0, "why"))
         return
     with pytest.raises(IllegalStep):
-        record.moved(after, 2.0, "why")
+        record.advance(after, 2.0, "why")
     forged = record.to_json()
     forged["trail"] = [*forged["trail"], {"state": after, "at": 2.0, "reason": ""}]
     with pytest.raises(ValueError, match="do not follow"):
@@ -137,8 +137,8 @@ def test_a_record_begins_with_nothing_known() -> None:
     record = new()
     assert (record.sent_at, record.sent_error, record.lasted) == (None, 0.0, None)
     assert (record.is_told, record.certainty, record.candidates) == (False, Certainty.NONE, ())
-    later = record.moved(State.SENDING, 7.0, "x").moved(State.UNKNOWN, 9.0, "y")
-    assert later.created == record.created == 1.0
+    later = record.advance(State.SENDING, 7.0, "x").advance(State.UNKNOWN, 9.0, "y")
+    assert later.created_at == record.created_at == 1.0
 
 
 @pytest.mark.parametrize(

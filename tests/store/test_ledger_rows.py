@@ -53,7 +53,7 @@ def test_the_key_of_a_row_says_what_its_record_is() -> None:
     assert text == f"1:open:0000000002500:sandbox:S1:{KEY_HASH}:r7"
     assert (len(check), other.split(":")[1]) == (8, "done")
     assert ledger_rows.row_key(key) == RowKey("open", 2500, "sandbox", "S1", KEY_HASH, "r7")
-    ended = RECORD.moved(State.NOT_STARTED, 3.0, "no")
+    ended = RECORD.advance(State.NOT_STARTED, 3.0, "no")
     assert ledger_rows.keys_of(ended) == (other, key)
 
 
@@ -158,7 +158,7 @@ def test_a_value_that_is_not_as_it_was_sealed_is_damage(value: Any) -> None:
 def test_a_record_is_found_whether_it_is_open_or_not() -> None:
     """And is none where it is not there, or nothing that was one."""
     key, other = ledger_rows.keys_of(RECORD)
-    ended = RECORD.moved(State.NOT_STARTED, 3.0, "no")
+    ended = RECORD.advance(State.NOT_STARTED, 3.0, "no")
     assert ledger_rows.find_record(_drawer(), RECORD) is None
     assert ledger_rows.find_record(_drawer((key, seal(key, RECORD.to_json()))), ended) == RECORD
     assert ledger_rows.find_record(_drawer((other, seal(other, ended.to_json()))), RECORD) == ended

@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from almajob.system.deadline import NotBegun
-from almajob.system.file_lock import Held, is_locked, locked
+from almajob.system.file_lock import Held, is_locked, lock_file
 from tests.support.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")
 
 
 def _hold(path: Path, answer: Connection) -> None:
-    with locked(path, wait=0, note="process 7"):
+    with lock_file(path, wait=0, note="process 7"):
         answer.send("held")
         time.sleep(60)
 
@@ -36,13 +36,13 @@ def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> Non
     holder.start()
     try:
         assert ours.recv() == "held"
-        with pytest.raises(Held) as caught, locked(path, wait=0.05):
+        with pytest.raises(Held) as caught, lock_file(path, wait=0.05):
             pass
         assert caught.value.holder == "process 7"
     finally:
         os.kill(holder.pid or 0, signal.SIGKILL)
         holder.join()
-    with locked(path, wait=0):
+    with lock_file(path, wait=0):
         pass
 
 
@@ -54,10 +54,10 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
     def second() -> None:
         begun.set()
-        with locked(path, wait=30):
+        with lock_file(path, wait=30):
             order.append("second")
 
-    with locked(path, wait=0):
+    with lock_file(path, wait=0):
         thread = threading.Thread(target=second)
         thread.start()
         begun.wait()
@@ -70,9 +70,9 @@ def test_a_longer_note_of_an_earlier_holder_is_gone(tmp_path: Path) -> None:
     """Each holder writes its own."""
     path = tmp_path / "x.lock"
     for note in ("a longer note", "short"):
-        with locked(path, wait=0, note=note):
+        with lock_file(path, wait=0, note=note):
             pass
-    with locked(path, wait=0), pytest.raises(Held) as caught, locked(path, wait=0):
+    with lock_file(path, wait=0), pytest.raises(Held) as caught, lock_file(path, wait=0):
         pass
     assert caught.value.holder == "short"
 
@@ -80,14 +80,14 @@ def test_a_longer_note_of_an_earlier_holder_is_gone(tmp_path: Path) -> None:
 def test_locks_are_private_and_follow_no_link(tmp_path: Path) -> None:
     """A link planted at the lock's place changes nothing elsewhere."""
     path = tmp_path / "locks" / "x.lock"
-    with locked(path, wait=0, note="n"):
+    with lock_file(path, wait=0, note="n"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     victim = tmp_path / "victim"
     victim.write_text("precious")
     planted = tmp_path / "locks" / "y.lock"
     planted.symlink_to(victim)
-    with pytest.raises(OSError), locked(planted, wait=0, note="n"):
+    with pytest.raises(OSError), lock_file(planted, wait=0, note="n"):
         pass
     assert victim.read_text() == "precious"
 
@@ -100,12 +100,12 @@ def test_a_lock_that_cannot_be_waited_for_leaves_nothing_open(
     def start(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    with locked(tmp_path / "a.lock", wait=0):
+    with lock_file(tmp_path / "a.lock", wait=0):
         monkeypatch.setattr(threading.Thread, "start", start)
         # What earlier tests left open is closed before it is counted, not in between.
         gc.collect()
         before = len(list(Path("/proc/self/fd").iterdir()))
-        with pytest.raises(NotBegun), locked(tmp_path / "a.lock", wait=5):
+        with pytest.raises(NotBegun), lock_file(tmp_path / "a.lock", wait=5):
             pass
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -114,7 +114,7 @@ def _count_up(directory: Path, rounds: int) -> None:
     """Count in a file, one step after the other, under a lock whose file is removed each time."""
     counter = directory / "counter"
     for _ in range(rounds):
-        with locked(directory / "locks" / "x.lock", wait=60, remove=True):
+        with lock_file(directory / "locks" / "x.lock", wait=60, remove=True):
             count = int(counter.read_text())
             time.sleep(0)
             counter.write_text(str(count + 1))
@@ -147,7 +147,7 @@ def removed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_lock_on_a_removed_file_is_none(removed_once: Path) -> None:
     """The next file of that name is locked instead, and nothing stays open."""
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with locked(removed_once, wait=0), pytest.raises(Held), locked(removed_once, wait=0):
+    with lock_file(removed_once, wait=0), pytest.raises(Held), lock_file(removed_once, wait=0):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -163,7 +163,7 @@ def test_whether_a_lock_is_held_can_be_asked(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     assert not is_locked(path)
     assert not path.exists()
-    with locked(path, wait=0):
+    with lock_file(path, wait=0):
         assert is_locked(path)
     with path.open() as other:
         fcntl.flock(other, fcntl.LOCK_SH)
@@ -175,8 +175,8 @@ def test_the_file_of_a_lock_stays_unless_it_is_to_be_removed(tmp_path: Path) -> 
     """One that somebody has removed already is no error."""
     path = tmp_path / "x.lock"
     for remove in (False, True):
-        with locked(path, wait=0, remove=remove):
+        with lock_file(path, wait=0, remove=remove):
             assert path.exists()
         assert path.exists() is not remove
-    with locked(path, wait=0, remove=True):
+    with lock_file(path, wait=0, remove=True):
         path.unlink()

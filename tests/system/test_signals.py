@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from almajob.system.signals import Terminated, defer_signals, notice_signals, raised, rearm
+from almajob.system.signals import Terminated, defer_signals, notice_signals, raise_signals, rearm
 
 
 def test_a_signal_waits_until_the_work_is_done() -> None:
@@ -59,7 +59,7 @@ def test_in_another_thread_nothing_is_held() -> None:
 def test_a_signal_that_ends_is_raised_with_its_exit_code(number: signal.Signals) -> None:
     """And whoever was there before has it back."""
     before = signal.getsignal(number)
-    with pytest.raises(Terminated) as caught, raised():
+    with pytest.raises(Terminated) as caught, raise_signals():
         signal.raise_signal(number)
     assert caught.value.exit_code == 128 + number
     assert signal.getsignal(number) is before
@@ -71,7 +71,7 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     done = []
     try:
-        with raised():
+        with raise_signals():
             signal.raise_signal(number)
             with defer_signals():
                 signal.raise_signal(number)
@@ -85,7 +85,7 @@ def test_what_is_ignored_stays_ignored(number: signal.Signals) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
     """What is still put away could only be told with a trace; an embedding program's own handler is kept."""
-    with pytest.raises((KeyboardInterrupt, Terminated)), raised():
+    with pytest.raises((KeyboardInterrupt, Terminated)), raise_signals():
         try:
             signal.raise_signal(number)
         finally:
@@ -93,7 +93,7 @@ def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: heard.append(number))
     try:
-        with raised():
+        with raise_signals():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -102,7 +102,7 @@ def test_the_second_of_a_kind_is_the_end(number: signal.Signals) -> None:
 
 def test_whoever_goes_on_hears_the_next_one_too() -> None:
     """As a shell does, whose commands it ends one after the other; elsewhere nothing is changed."""
-    with raised():
+    with raise_signals():
         for _ in range(3):
             rearm()
             with pytest.raises(KeyboardInterrupt):
@@ -125,7 +125,7 @@ def test_a_signal_that_comes_is_told_from_an_exception_of_its_kind() -> None:
 
 def test_a_second_signal_stays_the_end_after_the_first_was_noticed() -> None:
     """Whoever handles a signal may say what the next one does."""
-    with raised():
+    with raise_signals():
         with pytest.raises(Terminated), notice_signals() as came:
             signal.raise_signal(signal.SIGTERM)
         assert came == [signal.SIGTERM]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.text.sanitize import spelled, visible
+from almajob.text.sanitize import spell_invisible, visible
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_line_break_may_be_kept() -> None:
 
 def test_it_can_be_spelled_otherwise() -> None:
     """As XML does, for example."""
-    assert spelled("a\x85\n", lambda character: f"&#{ord(character)};", keep="\n") == "a&#133;\n"
+    assert spell_invisible("a\x85\n", lambda character: f"&#{ord(character)};", keep="\n") == "a&#133;\n"
 
 
 @given(st.text())

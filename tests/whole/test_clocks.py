@@ -127,7 +127,7 @@ def jumping(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[f
         if jumps:
             off += jumps.pop(0)
 
-    moved = clocks.Clock(lambda: right.now() + off, right.elapsed, sleep, right.booted)
+    moved = clocks.Clock(lambda: right.now() + off, right.elapsed, sleep, right.since_boot)
     monkeypatch.setattr("almajob.system.clock.SYSTEM", moved)
     return jumps
 
@@ -171,7 +171,7 @@ def test_what_was_started_last_is_so_after_the_clock_was_put_right(
 
 @contextmanager
 def _in(zone: str) -> Iterator[None]:
-    """Let this process be somewhere else for a while."""
+    """Put this process into another time zone for a block."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("TZ", zone)
         time.tzset()

@@ -181,7 +181,7 @@ def _start_in_doubt() -> str:
     """Leave a start without an outcome in the ledger; gives its id."""
     record = replace(new(job_id=JOB, run_key="invoices-of-may", institution="01SIM_INST"), sent_at=1.0)
     for state in (State.SENDING, State.UNKNOWN, State.ABSENT):
-        record = record.moved(state, 2.0, "as an example")
+        record = record.advance(state, 2.0, "as an example")
     Ledger(Path.home() / ".local/state/almajob/ledger").write(record)
     return record.id
 

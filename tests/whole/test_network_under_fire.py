@@ -153,7 +153,7 @@ def command(
 
 
 def _strike(case: Case, simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the fault happen, for a start with its POST."""
+    """Make the fault happen, for a start with its POST."""
     faults = simulated.faults
     if case.command != "start":
         faults.add(case.fault, times=None if case.stays else 1)
@@ -196,7 +196,7 @@ def test_a_fault_meets_a_command(
 
 
 def _calls_that_fail(case: Case) -> int:
-    """Say how often the time limit of a call may be reached."""
+    """Return how often the time limit of a call may be reached."""
     if case.command == "start":
         # The POST, and eight looks for what may have come of it.
         return 9

@@ -94,7 +94,7 @@ def test_a_proxy_sees_where_the_call_goes_and_no_more(
 
 
 def _hanging(connection: socket.socket, _request: bytes) -> None:
-    """Say nothing; the client hangs up first."""
+    """Answer nothing; the client hangs up first."""
     with contextlib.suppress(OSError):
         connection.recv(1)
 

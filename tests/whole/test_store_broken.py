@@ -149,7 +149,7 @@ sys.stdin.read()
 
 @contextmanager
 def _held(path: Path, *statements: str) -> Iterator[None]:
-    """Let another process have a database while the block runs."""
+    """Hold a database in another process while the block runs."""
     argv = [sys.executable, "-c", HOLD, str(path / "cache.db"), *statements]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
@@ -211,11 +211,11 @@ def test_a_ledger_that_another_process_has_starts_nothing(
     statement: str,
 ) -> None:
     """It is waited for as long as promised; then the message says how to find that process."""
-    from almajob.system.file_lock import locked
+    from almajob.system.file_lock import lock_file
 
     monkeypatch.setattr("almajob.store.ledger.TURN_SECONDS", 0.3)
     lock = ledger.with_name("ledger.lock")
-    with _held(ledger, statement) if statement else locked(lock, wait=0):
+    with _held(ledger, statement) if statement else lock_file(lock, wait=0):
         begun = time.monotonic()
         done = almajob(*START)
         took = time.monotonic() - begun

@@ -55,7 +55,7 @@ class Walks:
         self._steps: dict[str, list[Step]] = {}
 
     def steps(self, name: str) -> list[Step]:
-        """Tell the operations of a command; of ``run --wait`` only those that ``run`` does not have."""
+        """Return the operations of a command; of ``run --wait`` only those that ``run`` does not have."""
         if name not in self._steps:
             known = set(self.steps("run")) if name == "run --wait" else set()
             found = steps_of(self.bench, SUBJECTS[name])
@@ -63,7 +63,7 @@ class Walks:
         return self._steps[name]
 
     def walk(self, name: str, kind: str) -> Counter[int]:
-        """Let every operation of a kind fail at every moment; count the exit codes.
+        """Make every operation of a kind fail at every moment; count the exit codes.
 
         Raises:
             AssertionError: a command does not hold; a note says which operation failed, and when.

@@ -117,7 +117,7 @@ class Bench:
         return [run.id for run in self.simulator.institution.production.runs()]
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock on."""
         self.simulator.institution.clock.advance(seconds)
 
 
@@ -189,7 +189,7 @@ _TO_ALMA = ("thread", "connect", "send", "receive")
 
 
 def steps_of(bench: Bench, subject: Subject) -> list[Step]:
-    """Tell which operations a command has where none fails; those of the same lines but once.
+    """Return which operations a command has where none fails; those of the same lines but once.
 
     Each time counts in another thread, of what goes to Alma: its lines do not tell what for.
     """

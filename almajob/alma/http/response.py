@@ -120,7 +120,7 @@ def body_of(response: requests.Response, host: str) -> bytes:
                 raise transport_errors.too_large(host)
     except ValueError as error:
         # http.client's, such as of a chunk of negative length; its text is of no use to anybody.
-        raise transport_errors.damaged(host) from error
+        raise transport_errors.damaged_answer(host) from error
     return bytes(received)
 
 

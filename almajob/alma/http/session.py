@@ -276,7 +276,7 @@ class Session:
                 if before_sending is not None:
                     before_sending()
             except Exception as error:
-                raise transport_errors.prevented(self.host, error) from error
+                raise transport_errors.not_sent(self.host, error) from error
 
         exchange = partial(self._exchange, method, path, params, body)
         with call_log.log_call(self._environment, method, path, attempt) as call:

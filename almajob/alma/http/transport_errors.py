@@ -37,7 +37,7 @@ def too_large(host: str) -> NotAlma:
     )
 
 
-def damaged(host: str) -> NotAlma:
+def damaged_answer(host: str) -> NotAlma:
     """Return the error of an answer that cannot be unpacked, or put together."""
     return NotAlma(
         f"The answer of {host} is damaged.",
@@ -64,7 +64,7 @@ def not_in_time(host: str) -> NotSent:
     )
 
 
-def prevented(host: str, error: Exception) -> NotSent:
+def not_sent(host: str, error: Exception) -> NotSent:
     """Return the error of a request that something here kept from being sent."""
     if isinstance(error, NotSent):
         return error
@@ -114,7 +114,7 @@ def failure(broken: Exception, host: str) -> Unreachable:
             "for a server of your own, whether it is running.",
         )
     if isinstance(broken, requests.exceptions.ContentDecodingError):
-        return damaged(host)
+        return damaged_answer(host)
     if isinstance(broken, requests.Timeout):
         return too_late(host)
     return BrokenOff(

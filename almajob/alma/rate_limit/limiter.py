@@ -40,7 +40,7 @@ class Time(Protocol):
         """Seconds since the epoch."""
 
     @property
-    def booted(self) -> Callable[[], float]:
+    def since_boot(self) -> Callable[[], float]:
         """Seconds since the machine was started."""
 
     @property
@@ -79,7 +79,7 @@ class Limiter:
             CallsUsedUp: there are no calls left for the day.
             NotSent: Alma is down, or other calls take all the room.
         """
-        begun, waited = self._clock().booted(), 0.0
+        begun, waited = self._clock().since_boot(), 0.0
         while True:
             with self._shared.edit(_LONGEST_LOCK) as edit:
                 edit.state, verdict = edit.state.ask(
@@ -102,7 +102,7 @@ class Limiter:
             if not may_wait or waited + pause > seconds:
                 raise self._refusal(verdict, host, seconds)
             self._clock().sleep(pause)
-            waited = self._clock().booted() - begun
+            waited = self._clock().since_boot() - begun
 
     def report(self, host: str, error: AlmajobError | None, left: str | None = None, status: int = 0) -> str:
         """Keep what came of a call, for all processes.
@@ -143,7 +143,7 @@ class Limiter:
     def moment(self) -> Moment:
         """Return this moment."""
         clock = self._clock()
-        return Moment(clock.booted(), clock.now())
+        return Moment(clock.since_boot(), clock.now())
 
     def _refusal(self, verdict: Wait | UsedUp | Down, host: str, seconds: float) -> AlmajobError:
         now = self._clock().now()

@@ -42,7 +42,7 @@ def display() -> Iterator[Display]:
         yield Lines()
         return
     bars = Bars(sys.stderr)
-    with bars.drawn(), log_setup.beside(bars.aside):
+    with bars.drawing(), log_setup.beside(bars.aside):
         yield bars
 
 
@@ -68,7 +68,7 @@ class Bars:
         self._live = self._new()
         self._is_gone = False
 
-    def changed(self, run: WatchedRun, text: str) -> None:
+    def show_change(self, run: WatchedRun, text: str) -> None:
         """Print an end, or that a run is given up; the rest is seen in its line."""
         LOG.log(logging.DEBUG if run.over is None else logging.INFO, "%s", text)
 
@@ -95,7 +95,7 @@ class Bars:
         )
 
     @contextmanager
-    def drawn(self) -> Iterator[None]:
+    def drawing(self) -> Iterator[None]:
         """Draw as long as this lasts."""
         with defer_signals(self._is_stuck):
             self._attempt(self._live.start)

@@ -206,7 +206,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
         set_name=(saved.set_name if takes_set else parsed_args.set_name) or "",
         policy=policy_of(parsed_args, context, accept=saved.accept, fail_if=saved.fail_if),
     )
-    filled_in = context.expanded(written) if expands else written
+    filled_in = context.expand(written) if expands else written
     names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
     return Wish(saved.job, filled_in, written, options, names, expands)
 

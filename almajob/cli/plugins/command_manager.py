@@ -81,7 +81,7 @@ class Installed:
                 hint="Uninstall all but one of the plugins; almajob plugin list shows all.",
             )
         try:
-            return loaded(self.claims[0])
+            return load_class(self.claims[0])
         except ConfigurationError as error:
             raise ConfigurationError(
                 f"The command {self.name!r} cannot be loaded, from {origin(self.claims[0])}.",
@@ -90,7 +90,7 @@ class Installed:
             ) from error
 
 
-def loaded(claim: EntryPoint) -> type[cliff.command.Command]:
+def load_class(claim: EntryPoint) -> type[cliff.command.Command]:
     """Import one claim.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Command, Lister, ShowOne
 from almajob.cli.options.global_options import add_global_options, add_output_options
-from almajob.cli.plugins.command_manager import is_core, loaded
+from almajob.cli.plugins.command_manager import is_core, load_class
 from almajob.cli.plugins.plugin_status import COMMAND, Claim
 from almajob.errors import ConfigurationError, name_error
 from almajob.system.isolated_process import Ended, Failed, Processes
@@ -63,7 +63,7 @@ def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]
     if claim.problem or claim.kind != COMMAND:
         return [claim.problem] if claim.problem else []
     if not _is_tried(claim, app):
-        return violations(loaded(_point(claim, app)), claim.name, app)
+        return violations(load_class(_point(claim, app)), claim.name, app)
     try:
         found: list[str] = processes.call(
             claim.distribution, "almajob.cli.plugins.probe:check_command", claim.name, claim.target

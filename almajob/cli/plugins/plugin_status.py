@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
 from almajob.cli.command import description_of
-from almajob.cli.plugins.command_manager import Commands, Installed, is_core, loaded
+from almajob.cli.plugins.command_manager import Commands, Installed, is_core, load_class
 from almajob.entry_points import distribution_of, is_contested, origin
 from almajob.errors import ConfigurationError
 from almajob.output.format_registry import foreign_formats, is_own
@@ -95,7 +95,7 @@ def summary_of(point: EntryPoint) -> str:
     Raises:
         ConfigurationError: it cannot be loaded.
     """
-    return description_of(loaded(point)).partition("\n")[0].rstrip(".")
+    return description_of(load_class(point)).partition("\n")[0].rstrip(".")
 
 
 def format_claims(commands: Commands, only: str = "") -> list[Claim]:

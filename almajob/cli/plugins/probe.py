@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from almajob.cli.app import AlmaJob
-from almajob.cli.plugins.command_manager import loaded
+from almajob.cli.plugins.command_manager import load_class
 from almajob.cli.plugins.completion_grammar import describe_options
 from almajob.cli.plugins.conformance import violations
 from almajob.cli.plugins.plugin_status import summary_of
@@ -43,9 +43,9 @@ def check_command(name: str, value: str) -> list[str]:
         name: of the command, as it is typed.
         value: the class.
     """
-    return violations(loaded(EntryPoint(name, value, GROUP)), name, _app())
+    return violations(load_class(EntryPoint(name, value, GROUP)), name, _app())
 
 
 def describe_command(name: str, value: str) -> dict[str, Any]:
     """Import a command and describe what can be typed after its name; arguments as of ``check_command``."""
-    return describe_options(loaded(EntryPoint(name, value, GROUP)), name, _app())
+    return describe_options(load_class(EntryPoint(name, value, GROUP)), name, _app())

@@ -70,7 +70,7 @@ def _ini(context: Context) -> str:
 
 def _has_saved_runs(context: Context) -> bool:
     try:
-        return bool(context.saved_runs.listed())
+        return bool(context.saved_runs.list_all())
     except AlmajobError:
         # Which is told by whoever reads them.
         return True

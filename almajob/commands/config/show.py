@@ -46,7 +46,7 @@ def _how_found(context: Context) -> str:
     settings = context.settings
     if settings.trusted is None:
         return "found"
-    return f"found in the current directory, {'not trusted' if settings.untrusted() else 'trusted'}"
+    return f"found in the current directory, {'not trusted' if settings.untrusted_ini() else 'trusted'}"
 
 
 def _environments(context: Context) -> list[_Row]:
@@ -73,7 +73,7 @@ def _jobs(context: Context) -> list[_Row]:
 
 def _list_saved_runs(context: Context) -> list[_Row]:
     try:
-        listed = context.saved_runs.listed(context.named_environment)
+        listed = context.saved_runs.list_all(context.named_environment)
     except ConfigurationError as error:
         return [("(wrong)", error.message, "almajob config check")]
     found = {saved.name: saved for saved, _environment in listed}

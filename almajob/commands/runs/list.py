@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import LEDGER_COLUMNS, Lister, add_limit_option, ledger_values, listed, non_empty
+from almajob.plugin import LEDGER_COLUMNS, Lister, add_limit_option, ledger_values, list_runs, non_empty
 
 
 class RunsList(Lister):
@@ -33,7 +33,7 @@ class RunsList(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        records = listed(
+        records = list_runs(
             self.context.ledger,
             environment=self.context.named_environment,
             job=parsed_args.job or "",

@@ -19,7 +19,7 @@ from almajob.plugin import (
     in_doubt,
     is_twice,
     ledger_values,
-    listed,
+    list_runs,
 )
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class RunsSettle(Lister):
         if parsed_args.run:
             records = [find_record(self.context.ledger, parsed_args.run, environment=named)]
         else:
-            records = listed(self.context.ledger, environment=named, only_open=True)
+            records = list_runs(self.context.ledger, environment=named, only_open=True)
         self.note_if_empty = "No run is in doubt."
         settled = [settle(self.context, record) for record in records]
         self.verdict = _verdict(settled)

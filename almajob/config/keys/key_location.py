@@ -100,7 +100,7 @@ def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
     Raises:
         ConfigurationError: it does.
     """
-    untrusted, section = settings.untrusted(), settings.sections.get(name, {})
+    untrusted, section = settings.untrusted_ini(), settings.sections.get(name, {})
     if untrusted is None:
         return
     if way == "api_key_file":

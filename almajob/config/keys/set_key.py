@@ -22,7 +22,7 @@ from almajob.config.keys.key_location import KeyPlace, KeyWish
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import Held, locked
+from almajob.system.file_lock import Held, lock_file
 from almajob.system.input_files import read_given, read_line
 from almajob.system.private_files import NotPrivate, make_private, refuse_open_directory
 from almajob.system.terminal import has_keyboard
@@ -107,7 +107,7 @@ class NewKey:
         lock = Path(self._load().state_dir.text) / "set-key.lock"
         with ExitStack() as turn:
             try:
-                turn.enter_context(locked(lock, wait=_TURN_SECONDS))
+                turn.enter_context(lock_file(lock, wait=_TURN_SECONDS))
             except Held:
                 raise Refused("Another process is setting a key all the time.", hint="Try again.") from None
             except OSError as error:
@@ -196,7 +196,7 @@ def _keep(place: KeyPlace, environment: str, key: str, settings: Settings) -> Ke
 def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:
     """Go on trusting an ini whose only change is this one."""
     ini = settings.ini
-    if ini is None or settings.trusted is None or settings.untrusted() or digest_of(before) != ini.digest:
+    if ini is None or settings.trusted is None or settings.untrusted_ini() or digest_of(before) != ini.digest:
         return
     try:
         settings.trusted.keep(ini.path, digest_of(text), time.time())

@@ -98,7 +98,7 @@ def judge(
 
 def clocks_disagree(records: Iterable[Record]) -> bool:
     """Whether Alma's Date header and its submit times did in the latest start of which both are known."""
-    for record in sorted(records, key=lambda record: record.created, reverse=True):
+    for record in sorted(records, key=lambda record: record.created_at, reverse=True):
         submitted = _seconds(record.submit_time)
         # A run that was found instead of one to be started may have been submitted at any time.
         if (

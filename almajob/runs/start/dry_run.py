@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from almajob.alma.client import StartRequest
 from almajob.runs.start import idempotency
-from almajob.runs.start.preflight import Ready, drafted, prepared, refuse_if_full
+from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
 from almajob.runs.start.submit import earlier, read
 from almajob.runs.start_request import Intention, Means, Place
 from almajob.store.ledger_record import Record, State
@@ -35,9 +35,9 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
     Raises:
         AlmajobError: it would be refused.
     """
-    draft = drafted(intention, place, means)
+    draft = draft_record(intention, place, means)
     # A ledger that cannot be written would stop the start.
-    means.ledger.keep_fact("planned", draft.created)
+    means.ledger.keep_fact("planned", draft.created_at)
     records = read(draft, means)
     for record in idempotency.open_of_job(draft, records):
         if record.state is not State.PREPARED:
@@ -45,7 +45,7 @@ def plan(intention: Intention, place: Place, means: Means) -> Plan:
     same, attempt = earlier(intention, draft, records, place, means)
     if same is not None:
         return Plan("show the run that this is, and start nothing", same)
-    ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
+    ready = prepare(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
         refuse_if_full(ready, place, means, records)
         as_xml = intention.options.as_xml

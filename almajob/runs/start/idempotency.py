@@ -145,7 +145,7 @@ def is_this_run(draft: Record, record: Record) -> bool:
     if draft.is_named or record.is_named:
         return is_same_key(draft, record)
     # What became of a start may be found out long after it was meant: then that was cut short until now.
-    is_cut_short = not record.is_told and abs(draft.created - record.trail[-1].at) < HOUR
+    is_cut_short = not record.is_told and abs(draft.created_at - record.trail[-1].at) < HOUR
     return is_same_start(draft, record) and (record.is_open or is_cut_short)
 
 

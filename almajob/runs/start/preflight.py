@@ -53,7 +53,7 @@ class Ready:
     elapsed: float
 
 
-def drafted(intention: Intention, place: Place, means: Means) -> Record:
+def draft_record(intention: Intention, place: Place, means: Means) -> Record:
     """Make the record of a start that is only meant as yet; asks where the key leads, if nobody knows.
 
     Raises:
@@ -99,7 +99,7 @@ def with_key(intention: Intention, place: Place, now: float) -> Intention:
     return replace(intention, run_key=key, is_named=True)
 
 
-def prepared(
+def prepare(
     intention: Intention, place: Place, means: Means, draft: Record, records: Sequence[Record]
 ) -> Ready | Record:
     """Make every check that comes before a start, but that of Alma's limits; nothing is written.
@@ -130,7 +130,7 @@ def prepared(
     found_set = check_payload(intention, job, place, means)
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
-    sent = run_key.tagged(job, intention.parameters.sent, tag)
+    sent = run_key.add_tag(job, intention.parameters.sent, tag)
     return Ready(record, intention.parameters, sent, found_set, recent, alma_now, elapsed)
 
 
@@ -264,18 +264,18 @@ def _find_lost_runs(
     Returns:
         A record that a person must settle; None where none is in question.
     """
-    gap = means.ledger.gap(draft.created)
+    gap = means.ledger.gap(draft.created_at)
     if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
         return None
     if draft.tag and recover.tags_shown(draft.job_id, place, means):
         return None
     slack = _DAY + off
-    if intention.options.once_per and _begin(intention, draft.created) > gap.lost_until + slack:
+    if intention.options.once_per and _begin(intention, draft.created_at) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
-    if any(record.created >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
+    if any(record.created_at >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
         return None
-    since = max(gap.lost_since, draft.created - LONGEST_MEMORY) - slack
+    since = max(gap.lost_since, draft.created_at - LONGEST_MEMORY) - slack
     until = gap.lost_until + slack
     days = (
         time_format.local(since).date() - timedelta(days=1),
@@ -297,7 +297,7 @@ def _find_lost_runs(
     reason = f"the ledger has lost records of before {lost_until}, and a run that it lacks may be this one"
     return replace(
         draft,
-        trail=(Step(State.AMBIGUOUS, draft.created, reason),),
+        trail=(Step(State.AMBIGUOUS, draft.created_at, reason),),
         candidates=tuple(candidate(item) for item in found[::-1]),
     )
 
@@ -344,7 +344,7 @@ def _running(intention: Intention, draft: Record, recent: Sequence[Instance], pr
 
 
 def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
-    step = Step(State.ADOPTED, draft.created, f"run {item.id} is taken for it: {reason}")
+    step = Step(State.ADOPTED, draft.created_at, f"run {item.id} is taken for it: {reason}")
     return replace(
         draft,
         trail=(step,),

@@ -39,7 +39,7 @@ def settle(record: Record, place: Place, means: Means) -> Record:
     """
     if record.state is State.PREPARED:
         reason = "the process that prepared it ended before it sent anything"
-        return keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+        return keep(record.advance(State.NOT_STARTED, means.clock.now(), reason), means)
     if record.trail[0].state is State.AMBIGUOUS:
         # The ledger has lost what could decide it.
         return record
@@ -51,7 +51,7 @@ def settle(record: Record, place: Place, means: Means) -> Record:
 
 def _left_alone(record: Record, means: Means) -> Record:
     reason = "the process that sent it ended before the answer was kept"
-    return record.moved(State.UNKNOWN, means.clock.now(), reason)
+    return record.advance(State.UNKNOWN, means.clock.now(), reason)
 
 
 def look_for(record: Record, place: Place, means: Means) -> Record:
@@ -151,20 +151,20 @@ def list_around(record: Record, means: Means, more: timedelta = timedelta(0)) ->
         means: with what.
         more: how much longer before and after.
     """
-    sent = record.created if record.sent_at is None else record.sent_at
+    sent = record.created_at if record.sent_at is None else record.sent_at
     days = [_day(sent), *(_day(step.at) for step in record.trail if step.state is State.UNKNOWN)]
     if record.missing_at_alma is not None:
         days.append(_day(record.missing_at_alma))
 
-    def listed(until: date) -> Listing:
+    def list_until(until: date) -> Listing:
         since = days[0] - _DAY - more
         return all_instances(means.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
 
     until = max(days) + _DAY + more
-    listing = listed(until)
+    listing = list_until(until)
     if listing.clock is not None and record.missing_at is None and _day(listing.clock) >= until:
         # This machine stood still, and does not know yet for how long.
-        return listed(_day(listing.clock) + _DAY)
+        return list_until(_day(listing.clock) + _DAY)
     return listing
 
 
@@ -221,7 +221,7 @@ def _step(record: Record, finding: Finding, means: Means) -> Record:
         changes |= {"instance_id": first.id, "submit_time": first.submit_time}
         if len(finding.instances) > 1:
             changes["candidates"] = tuple(match_instance.candidate(item) for item in finding.instances)
-    return keep(record.moved(finding.state, means.clock.now(), finding.reason, **changes), means)
+    return keep(record.advance(finding.state, means.clock.now(), finding.reason, **changes), means)
 
 
 def _absent_for_good(
@@ -250,7 +250,7 @@ def _absent_for_good(
         LOG.info("Alma's own clocks do not agree; so nothing follows from how long ago it was.")
         return record
     reason = "an hour after it was first looked for, Alma's complete list still does not show it"
-    return keep(record.moved(State.NOT_STARTED, now, reason), means)
+    return keep(record.advance(State.NOT_STARTED, now, reason), means)
 
 
 def resolve(record: Record, means: Means, *, found: Instance | None, by: str) -> Record:
@@ -266,7 +266,7 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
     if record.state is State.SENDING:
         record = _left_alone(record, means)
     if found is not None:
-        record = record.moved(
+        record = record.advance(
             State.ADOPTED,
             now,
             f"{by} says that it is run {found.id}",
@@ -277,7 +277,7 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
             candidates=(),
         )
     else:
-        record = record.moved(State.NOT_STARTED, now, f"{by} says that it was not started")
+        record = record.advance(State.NOT_STARTED, now, f"{by} says that it was not started")
     means.ledger.write(record)
     return record
 

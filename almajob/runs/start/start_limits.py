@@ -71,7 +71,7 @@ def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[
     found = {
         record.instance_id: record
         for record in records
-        if record.has_run and record.job_id != job_id and record.created > now - _LONGEST_RUN
+        if record.has_run and record.job_id != job_id and record.created_at > now - _LONGEST_RUN
     }
     return list(found.values())[-_MOST_ASKED:]
 

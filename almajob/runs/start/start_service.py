@@ -15,7 +15,7 @@ from almajob.alma.models import Job, Parameter
 from almajob.errors import AlmajobError, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import Catalogue, reread
 from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
-from almajob.runs.ledger_queries import SHORT_WAIT, Known, is_of, kept_key, known, process_id, recall
+from almajob.runs.ledger_queries import SHORT_WAIT, Known, is_of, kept_key, process_id, read_known, recall
 from almajob.runs.parameters import payload_history
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run_key import key_in
@@ -179,11 +179,13 @@ class Starts:
             refuse=self._refuse_other_alma,
         )
 
-    def known(self, instance_ids: Collection[str]) -> Known:
+    def known_runs(self, instance_ids: Collection[str]) -> Known:
         """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
-        return known(self._ledger, instance_ids, environment=self._environment, now=clocks.system().now())
+        return read_known(
+            self._ledger, instance_ids, environment=self._environment, now=clocks.system().now()
+        )
 
-    def ended(self, record: Record, instance: Instance) -> None:
+    def note_end(self, record: Record, instance: Instance) -> None:
         """Remember how a run ended, and how long it took; no failure here is one of the run.
 
         Once that has been shown, the start has been, too.
@@ -199,7 +201,7 @@ class Starts:
         with suppress(LedgerUnusable):
             self._ledger.amend(record, wait=SHORT_WAIT, end_status=instance.status.value, lasted=took)
 
-    def told(self) -> None:
+    def note_shown(self) -> None:
         """Remember that what was started has been shown; for when it has."""
         for record in self._untold:
             if not record.is_told:
@@ -207,7 +209,7 @@ class Starts:
                     self._ledger.amend(record, is_told=True)
         self._untold.clear()
 
-    def named(self) -> None:
+    def note_named(self) -> None:
         """Know that what was started has been named, though its result was not shown."""
         self._untold.clear()
 
@@ -219,7 +221,7 @@ class Starts:
                     "The job was started all the same: run %s (%s). Resume: %s wait --id %s",
                     *(record.instance_id, record.run_key, self._place.program, record.instance_id),
                 )
-        self.named()
+        self.note_named()
 
     def close(self) -> None:
         """Release the runs that this process was busy with."""

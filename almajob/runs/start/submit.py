@@ -25,7 +25,7 @@ from almajob.runs.parameters import payload_history
 from almajob.runs.run_key import key_in
 from almajob.runs.start import idempotency, recover, start_limits
 from almajob.runs.start.confirmation import refuse_unagreed
-from almajob.runs.start.preflight import Ready, drafted, prepared, refuse_if_full
+from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
 from almajob.runs.start_request import Intention, Means, Place
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State
@@ -57,12 +57,12 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
             _lock(intention, place, means, locks)
         except Refused as busy:
             return _known_meanwhile(intention, place, means, busy)
-        draft = drafted(intention, place, means)
+        draft = draft_record(intention, place, means)
         try:
             record = _start(intention, place, means, draft)
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
-                error.record = draft.moved(State.NOT_STARTED, means.clock.now(), error.message)
+                error.record = draft.advance(State.NOT_STARTED, means.clock.now(), error.message)
             raise
         # Until this process has told of it, or is dead.
         means.locks.hold(record.id)
@@ -92,7 +92,7 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
         OutcomeUnknown: it is in doubt, and the other one may be looking for it.
         Refused: it is none.
     """
-    draft = drafted(intention, place, means)
+    draft = draft_record(intention, place, means)
     records = read(draft, means)
     same, _attempt = earlier(intention, draft, records, place, means)
     if same is not None:
@@ -116,7 +116,7 @@ def _start(intention: Intention, place: Place, means: Means, draft: Record) -> R
             LOG.warning("%s", in_doubt(same))
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
-    ready = prepared(intention, place, means, replace(draft, attempt=attempt), records)
+    ready = prepare(intention, place, means, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
         if not intention.options.wait_for_slot:
             # Nobody is asked to agree to what Alma would not take.
@@ -238,7 +238,7 @@ def _send_permitted(
         record.run_key,
     )
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
-    record = record.moved(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
+    record = record.advance(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
     try:
         _write_sending(record, means)
     except LedgerUnusable:
@@ -251,7 +251,7 @@ def _send_permitted(
     if is_perhaps_a_copys(outcome):
         permit.report()
         outcome = _after_overlap(record, outcome, place, means)
-    record = record.moved(outcome.state, clock.now(), outcome.reason, **_name_run(outcome))
+    record = record.advance(outcome.state, clock.now(), outcome.reason, **_name_run(outcome))
     record = _found_out(record, outcome, place, means, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         outcome.error.record = record
@@ -275,7 +275,7 @@ def _write_sending(record: Record, means: Means) -> None:
     except LedgerUnusable:
         with suppress(LedgerUnusable):
             reason = "nothing was sent, as the ledger could not be written"
-            means.ledger.write(record.moved(State.NOT_STARTED, means.clock.now(), reason))
+            means.ledger.write(record.advance(State.NOT_STARTED, means.clock.now(), reason))
         raise
 
 
@@ -371,11 +371,11 @@ def _keep_interrupted(record: Record, means: Means, *, may_have_left: bool) -> N
     """Keep what is certain of a request that was interrupted: that it never leaves, or nothing."""
     if may_have_left:
         reason = "almajob was interrupted before the answer came"
-        record = recover.keep(record.moved(State.UNKNOWN, means.clock.now(), reason), means)
+        record = recover.keep(record.advance(State.UNKNOWN, means.clock.now(), reason), means)
         LOG.warning("%s", in_doubt(record))
     else:
         reason = "almajob was interrupted before anything was sent"
-        recover.keep(record.moved(State.NOT_STARTED, means.clock.now(), reason), means)
+        recover.keep(record.advance(State.NOT_STARTED, means.clock.now(), reason), means)
         LOG.warning("%s was not started: %s.", record.job_name, reason)
 
 

@@ -68,7 +68,7 @@ class Follower:
         """
         followed = [WatchedRun(run.instance.id) for run in runs]
         with self.name_unended(followed, options, policy):
-            known = self.starts.known([run.instance.id for run in runs])
+            known = self.starts.known_runs([run.instance.id for run in runs])
             records = [run.record or known.records.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
                 _prepare(item, run, record)
@@ -100,7 +100,7 @@ class Follower:
                 resume = self._resume([item.instance_id for item in there], options, policy)
                 with defer_signals():
                     LOG.warning("%s %s", goes_on(len(going_on)), resume)
-                    self.starts.named()
+                    self.starts.note_named()
             raise
 
     def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
@@ -108,7 +108,7 @@ class Follower:
         words = (self.program, "wait --id", *instance_ids, options.words(), policy.words())
         return f"Resume: {' '.join(filter(None, words))}"
 
-    def judged(self, run: Run, policy: Policy) -> Run:
+    def judge(self, run: Run, policy: Policy) -> Run:
         """Judge a run as it stands; one that could not be seen stays so."""
         if run.verdict is not None and not isinstance(run.verdict, (JobEndedBadly, StillRunning)):
             return run
@@ -144,8 +144,8 @@ class Follower:
         if not item.has_ended:
             return replace(found, verdict=self._not_ended(item, options, policy))
         if record is not None:
-            self.starts.ended(record, instance)
-        found = self.judged(found, policy)
+            self.starts.note_end(record, instance)
+        found = self.judge(found, policy)
         if found.remark:
             LOG.warning("%s", found.remark)
         return found
@@ -203,7 +203,7 @@ def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:
     if record is not None:
         item.run_key = record.run_key
         # Both by this machine's clock; Alma's times are compared with Alma's clock only.
-        sent = next((step.at for step in record.trail if step.state is State.SENDING), record.created)
+        sent = next((step.at for step in record.trail if step.state is State.SENDING), record.created_at)
         item.started = item.age = max(clocks.system().now() - sent, 0.0)
 
 

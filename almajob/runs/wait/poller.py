@@ -74,7 +74,7 @@ class Poller:
             elif run.has_ended:
                 run.over = Over.ENDED
             else:
-                self.display.changed(run, _describe(run))
+                self.display.show_change(run, _describe(run))
                 self._plan(run, self._begun + self._pause(run))
         while self._schedule or self._under_way:
             self.display.draw(self.runs, self.clock.elapsed())
@@ -154,9 +154,9 @@ class Poller:
         run.age = max(now - self._begun + (run.started or 0.0), age or 0.0)
         run.over = Over.ENDED if instance.has_ended else None
         if instance.status.value != before:
-            self.display.changed(run, _describe(run))
+            self.display.show_change(run, _describe(run))
         elif recovered:
-            self.display.changed(run, f"{_describe(run)}; it can be seen again")
+            self.display.show_change(run, f"{_describe(run)}; it can be seen again")
 
     def _note_failure(self, run: WatchedRun, failure: Exception, now: float) -> None:
         if not isinstance(failure, AlmajobError):
@@ -172,11 +172,11 @@ class Poller:
         run.over = None if is_hidden else self._given_up(run, failure, now)
         if run.over is not None:
             if len(self.runs) > 1:
-                self.display.changed(run, f"Run {run.instance_id} is given up: {failure.message}")
+                self.display.show_change(run, f"Run {run.instance_id} is given up: {failure.message}")
         elif run.failures == 1:
             until = failure.hint.partition("\n")[0] if isinstance(failure, USED_UP) else ""
             what = f"Run {run.instance_id} cannot be seen just now: {failure.message} {until}"
-            self.display.changed(run, what.rstrip())
+            self.display.show_change(run, what.rstrip())
 
     def _given_up(self, run: WatchedRun, failure: AlmajobError, now: float) -> Over | None:
         if run.failures > 1 and now - run.failing_since >= self.options.outage:

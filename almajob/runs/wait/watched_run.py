@@ -98,7 +98,7 @@ class Display(Protocol):
     tick: float
     """Seconds after which it wants to be drawn anew."""
 
-    def changed(self, run: WatchedRun, text: str) -> None:
+    def show_change(self, run: WatchedRun, text: str) -> None:
         """Show that a run has changed."""
 
     def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
@@ -110,7 +110,7 @@ class Lines:
 
     tick = float("inf")
 
-    def changed(self, run: WatchedRun, text: str) -> None:
+    def show_change(self, run: WatchedRun, text: str) -> None:
         LOG.info("%s", text)
 
     def draw(self, runs: Sequence[WatchedRun], now: float) -> None:

@@ -69,13 +69,13 @@ def job_list(exchange: Exchange) -> tuple[str, Document]:
     if "pages-shift" in exchange.faults and found:
         # A job was added before this page while the list was read.
         found = [replace(found[0], id=f"M{exchange.now:.0f}", name="00 added meanwhile"), *found]
-    shown = [job.listed(exchange.base) for job in found[offset : offset + limit]]
+    shown = [job.list_entry(exchange.base) for job in found[offset : offset + limit]]
     return "jobs", page("job", shown, len(found))
 
 
 def job_get(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     """GET /conf/jobs/{job_id}."""
-    return "job", find_job(exchange, job_id).detailed(exchange.base)
+    return "job", find_job(exchange, job_id).detail(exchange.base)
 
 
 def job_submit(exchange: Exchange, job_id: str) -> tuple[str, Document]:
@@ -88,7 +88,7 @@ def job_submit(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     job = find_job(exchange, job_id)
     parameters = _parameters(exchange.call)
     run = exchange.world.submit(job, parameters)
-    document = job.detailed(exchange.base)
+    document = job.detail(exchange.base)
     link = document.pop("link")
     if parameters:
         document["parameter"] = [{"name": {"value": name}, "value": value} for name, value in parameters]
@@ -137,7 +137,7 @@ def instance_get(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str
 
 
 def instance_download(exchange: Exchange, job_id: str, instance_id: str) -> Reply:
-    """GET …/instances/{instance_id}/download: the records that an import loaded."""
+    """GET …/instances/{instance_id}/download: the records that an import load_command."""
     run = find_run(exchange, job_id, instance_id)
     kind = exchange.call.query.get("download_format", "XML").upper()
     if not reports.is_import(run.job) or kind not in ("XML", "BINARY"):

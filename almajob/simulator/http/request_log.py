@@ -66,7 +66,7 @@ class RequestLog:
         """Count the calls whose method and path match."""
         return len(self.entries(pattern))
 
-    def unexpected(self) -> list[Entry]:
+    def unexpected_calls(self) -> list[Entry]:
         """Return the calls that Alma does not have."""
         return [entry for entry in self.entries() if entry.unexpected]
 

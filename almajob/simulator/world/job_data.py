@@ -76,7 +76,7 @@ class SimulatedJob:
         """Whether the API starts it at all."""
         return self.type == "MANUAL" or bool(_SUBMITTABLE.search(self.name))
 
-    def listed(self, base: str) -> dict[str, Any]:
+    def list_entry(self, base: str) -> dict[str, Any]:
         """Return it as the list shows it; ``base`` is put before the path of its link."""
         return {
             "id": self.id,
@@ -86,9 +86,9 @@ class SimulatedJob:
             "link": f"{base}/almaws/v1/conf/jobs/{self.id}",
         }
 
-    def detailed(self, base: str) -> dict[str, Any]:
+    def detail(self, base: str) -> dict[str, Any]:
         """Return it as a single job's answer shows it."""
-        listed = self.listed(base)
+        listed = self.list_entry(base)
         link = listed.pop("link")
         publishing = self.name.startswith("Publishing")
         described = {"description": "Publishing Platform Job" if publishing else self.name}

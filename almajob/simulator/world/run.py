@@ -54,7 +54,7 @@ class Run:
             base: is put before the paths of its links.
             now: seconds since the epoch.
         """
-        detailed = self.job.detailed(base)
+        detailed = self.job.detail(base)
         changing = lifecycle.members(self.plan, self.submitted, now)
         first = {name: changing.pop(name) for name in ("progress", "status")}
         code, description = self.by

@@ -189,7 +189,7 @@ def slow(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def _speak_socks(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let urllib3 have a proxy of that kind, which connects when the event is set, without PySocks."""
+    """Replace PySocks: urllib3 has a proxy of that kind, which connects when the event is set."""
 
     def create_connection(*_: object, proxy_addr: str, proxy_port: int, **__: object) -> socket.socket:
         gate.wait(WAITS)

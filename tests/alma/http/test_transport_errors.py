@@ -16,7 +16,7 @@ from almajob.alma.http.transport_errors import (
     failure,
     not_begun,
     not_in_time,
-    prevented,
+    not_sent,
     too_large,
     too_late,
 )
@@ -195,14 +195,14 @@ def test_a_call_that_came_too_late_to_be_sent_sent_nothing() -> None:
 def test_what_keeps_a_call_from_being_sent_is_told_in_its_own_words() -> None:
     """It is a fault of this machine; another error's name is enough, as its text may be anything."""
     own = NotSent("Too old.")
-    assert prevented(HOST, own) is own
-    refused = prevented(HOST, Refused("The ledger cannot be used.", reason="It is full.", hint="Make room."))
+    assert not_sent(HOST, own) is own
+    refused = not_sent(HOST, Refused("The ledger cannot be used.", reason="It is full.", hint="Make room."))
     assert type(refused) is OwnFault
     assert (refused.message, refused.reason, refused.hint) == (
         "The ledger cannot be used.",
         "It is full.",
         "Make room.",
     )
-    other = prevented(HOST, ValueError("secret"))
+    other = not_sent(HOST, ValueError("secret"))
     assert type(other) is OwnFault
     assert str(other) == f"Nothing was sent to {HOST}.\n  almajob failed before: ValueError."

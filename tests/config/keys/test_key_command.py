@@ -83,7 +83,7 @@ def _program(commands: str) -> str:
 
 @pytest.fixture
 def command(simulated: SimulatedAlma, write_ini: Callable[..., Path]) -> Callable[[str], None]:
-    """Let the key of the sandbox come from commands of a shell."""
+    """Take the key of the sandbox from commands of a shell."""
 
     def use(commands: str) -> None:
         write_ini(f"[sandbox]\napi_key_command = {_program(commands)}\nbase_url = {simulated.base_url}\n")

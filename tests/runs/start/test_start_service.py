@@ -16,14 +16,14 @@ from almajob.errors import AlmaRefused, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import Catalogue
 from almajob.runs.evidence.unknown_outcome import is_twice
 from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
-from almajob.runs.ledger_queries import find_record, listed
+from almajob.runs.ledger_queries import find_record, list_runs
 from almajob.runs.start import start_service as starts_module
 from almajob.runs.start.start_service import Starts
 from almajob.runs.start_request import StartOptions
 from almajob.store.cache import Cache
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Certainty, Record, State, checksum
-from almajob.system.file_lock import locked
+from almajob.system.file_lock import lock_file
 from tests.runs.conftest import LAB
 from tests.support.fake_alma import FakeAlma, error, instance, job, started
 
@@ -141,7 +141,7 @@ def test_a_persons_word_on_one_of_two_is_no_double_start(
 def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, starts: Starts, ledger: Ledger) -> None:
     """With who has it, after the wait that was asked for; nothing is sent."""
     path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
-    with locked(path, wait=0, note="process 7 on a-host"):
+    with lock_file(path, wait=0, note="process 7 on a-host"):
         with pytest.raises(Refused, match="Another almajob is busy") as caught:
             starts.start("S1", (), StartOptions(lock_wait=0.05))
         assert caught.value.reason == "It is process 7 on a-host."
@@ -181,7 +181,7 @@ def test_the_locks_of_run_keys_are_removed(alma: FakeAlma, starts: Starts, ledge
         path.touch(0o600)
     os.utime(old, (0, 0))
     os.utime(held, (0, 0))
-    with locked(held, wait=0):
+    with lock_file(held, wait=0):
         starts.close()
         left = set(directory.iterdir())
     of_job = {directory / f"{checksum(name)[:16]}.lock" for name in job_locks("lab", "lab:key", "S1")}
@@ -220,10 +220,10 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, starts: Starts, ledger:
     alma.on("POST /jobs/S1", *(started(ERP, run) for run in ("76", "77", "78")))
     assert starts.start("S1", (), StartOptions()).instance_id == "76"
     assert starts.start("S1", (), StartOptions()).instance_id == "77"
-    starts.told()
+    starts.note_shown()
     assert starts.start("S1", (), StartOptions()).instance_id == "78"
     assert {record.is_told for record in ledger.records() if record.instance_id < "78"} == {True}
-    starts.told()
+    starts.note_shown()
     starts.close()
     assert set(ledger.directory.with_name("locks").glob("*.lock")) == {
         ledger.directory.with_name("locks") / f"{checksum(name)[:16]}.lock"
@@ -242,7 +242,7 @@ def test_a_start_whose_process_is_busy_keeps_no_other_from_being_looked_for(
     assert starts_module._SETTLE_WAIT < LOCK_WAIT / 10
     monkeypatch.setattr(starts_module, "_SETTLE_WAIT", 0.05)
     path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
-    with locked(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
+    with lock_file(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
         starts.settle(record)
     assert (caught.value.message, caught.value.reason) == (
         "Another almajob is busy with this job or run key.",
@@ -289,8 +289,8 @@ def test_what_is_in_doubt_is_listed_first(alma: FakeAlma, starts: Starts, ledger
     for number in range(3):
         alma.on("POST /jobs/S2", started(job("S2", "Bursar"), str(number)))
         later.append(starts.start("S2", (), StartOptions(run_key=str(number))))
-    assert listed(ledger) == [doubtful, *reversed(later)]
-    assert listed(ledger, limit=2) == [doubtful, later[-1]]
-    assert listed(ledger, limit=1, job="Bursar") == [later[-1]]
-    assert listed(ledger, only_open=True) == [doubtful]
-    assert listed(ledger, environment="production") == []
+    assert list_runs(ledger) == [doubtful, *reversed(later)]
+    assert list_runs(ledger, limit=2) == [doubtful, later[-1]]
+    assert list_runs(ledger, limit=1, job="Bursar") == [later[-1]]
+    assert list_runs(ledger, only_open=True) == [doubtful]
+    assert list_runs(ledger, environment="production") == []

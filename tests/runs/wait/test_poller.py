@@ -339,7 +339,7 @@ def test_the_display_is_asked_to_draw_while_nothing_happens(time: FastClock) -> 
     class Clockwork:
         tick = 1.0
 
-        def changed(self, run: WatchedRun, text: str) -> None:
+        def show_change(self, run: WatchedRun, text: str) -> None:
             pass
 
         def draw(self, runs: Sequence[WatchedRun], now: float) -> None:

@@ -360,7 +360,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0, 4000))
     def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock on."""
         self.world.clock.advance(seconds)
 
     @precondition(lambda self: self.world.runs())
