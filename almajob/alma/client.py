@@ -188,7 +188,7 @@ class Alma:
         return Page.of(self._session.get(f"{_of_run(instance_id)}/matches", params), "match", Match.from_json)
 
     def download(self, instance_id: str, *, form: str, line_type: str, write: Write) -> int:
-        """Read the file of records that a metadata import load_command.
+        """Read the file of records that a metadata import loaded.
 
         Args:
             instance_id: of the import.

@@ -1,4 +1,4 @@
-"""``almajob download``: the file of records that an import load_command."""
+"""``almajob download``: the file of records that an import loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COLUMNS = ("environment", "instance_id", "file", "bytes")
 
 
 class DownloadFile(ShowOne):
-    """Save the file of records that a metadata import load_command.
+    """Save the file of records that a metadata import loaded.
 
     The file is there when it is complete, and not before. One that breaks off begins anew, as Alma has no
     way to go on in the middle.

@@ -69,7 +69,7 @@ def _only_imports(message: str) -> Iterator[None]:
 
 
 def download(alma: Alma, wanted: Download) -> int:
-    """Save the file of records that a metadata import load_command; it is there completely or not at all.
+    """Save the file of records that a metadata import loaded; it is there completely or not at all.
 
     Alma documents no way to go on in the middle: a download that breaks off begins anew, and says so.
 

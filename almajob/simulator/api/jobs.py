@@ -137,7 +137,7 @@ def instance_get(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str
 
 
 def instance_download(exchange: Exchange, job_id: str, instance_id: str) -> Reply:
-    """GET …/instances/{instance_id}/download: the records that an import load_command."""
+    """GET …/instances/{instance_id}/download: the records that an import loaded."""
     run = find_run(exchange, job_id, instance_id)
     kind = exchange.call.query.get("download_format", "XML").upper()
     if not reports.is_import(run.job) or kind not in ("XML", "BINARY"):
