@@ -94,7 +94,7 @@ _HOMES = {
     "runs.run_key": ("PERIODS",),
     "cli.shell": ("run_shell",),
     "cli.options.start_options": (
-        "Wish",
+        "StartArguments",
         "add_guard_options",
         "add_job_options",
         "add_once_options",
@@ -103,7 +103,7 @@ _HOMES = {
         "saved_name",
         "settings_of",
         "wait_as_splayed",
-        "wish_of",
+        "start_arguments_of",
     ),
     "store.ledger_record": ("Record",),
     "system.terminal": ("asker", "confirmer"),

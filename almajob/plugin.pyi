@@ -37,7 +37,7 @@ from almajob.cli.options.run_options import process_ids as process_ids
 from almajob.cli.options.run_options import status as status
 from almajob.cli.options.run_options import wait_options_given as wait_options_given
 from almajob.cli.options.run_options import wait_options_of as wait_options_of
-from almajob.cli.options.start_options import Wish as Wish
+from almajob.cli.options.start_options import StartArguments as StartArguments
 from almajob.cli.options.start_options import add_guard_options as add_guard_options
 from almajob.cli.options.start_options import add_job_options as add_job_options
 from almajob.cli.options.start_options import add_once_options as add_once_options
@@ -45,8 +45,8 @@ from almajob.cli.options.start_options import add_parameter_options as add_param
 from almajob.cli.options.start_options import add_patience_options as add_patience_options
 from almajob.cli.options.start_options import saved_name as saved_name
 from almajob.cli.options.start_options import settings_of as settings_of
+from almajob.cli.options.start_options import start_arguments_of as start_arguments_of
 from almajob.cli.options.start_options import wait_as_splayed as wait_as_splayed
-from almajob.cli.options.start_options import wish_of as wish_of
 from almajob.cli.plugins.conformance import check_claims as check_claims
 from almajob.cli.plugins.conformance import violations as violations
 from almajob.cli.plugins.plugin_status import format_claims as format_claims

@@ -30,7 +30,7 @@ _JOB_ID = re.compile(r"[MSO][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
-class StartRequest:
+class SubmitRequest:
     """The one POST that starts a job.
 
     Attributes:
@@ -77,12 +77,12 @@ class Alma:
         found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
         return found if found.id == job_id else _raise_other("job", job_id, found.id)
 
-    def start_request(
+    def submit_request(
         self, job_id: str, parameters: Sequence[Parameter] = (), *, as_xml: bool = False
-    ) -> StartRequest:
+    ) -> SubmitRequest:
         """Return what ``submit`` sends, without sending it."""
         path = f"/conf/jobs/{_segment(job_id)}"
-        return StartRequest(self._session.url, path, tuple(parameters), as_xml)
+        return SubmitRequest(self._session.url, path, tuple(parameters), as_xml)
 
     def submit(
         self,
@@ -94,7 +94,7 @@ class Alma:
         before_sending: Callable[[], None] | None = None,
     ) -> Submission:
         """Start a job: one POST, never repeated; the last two as for ``Session.post``."""
-        request = self.start_request(job_id, parameters, as_xml=as_xml)
+        request = self.submit_request(job_id, parameters, as_xml=as_xml)
         reading = self._session.post(
             request.path, request.params, request.body, permit=permit, before_sending=before_sending
         )

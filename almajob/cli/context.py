@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from almajob.runs.run_service import Runs
     from almajob.runs.save_run import SavedRuns
     from almajob.runs.start.start_service import Starts
-    from almajob.runs.start_request import Place
+    from almajob.runs.start_request import Target
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
     from almajob.store.ledger_record import Record
@@ -138,7 +138,7 @@ class Context:
             lambda: self.alma,
             lambda: self.catalogue,
             self.ledger,
-            self._place,
+            self._target,
             environment=self.environment.name,
         )
         self._closing.callback(starts.close)
@@ -204,11 +204,11 @@ class Context:
         ini = ["--ini-file", self._options.ini_file] if self._options.ini_file else []
         return shlex.join(["almajob", *ini, "--env", environment])
 
-    def _place(self) -> Place:
-        from almajob.runs.start_request import Place
+    def _target(self) -> Target:
+        from almajob.runs.start_request import Target
 
         environment = self.environment
-        return Place(
+        return Target(
             environment.name,
             environment.kind.text,
             self._identity,

@@ -14,9 +14,9 @@ from almajob.plugin import (
     Plan,
     Saved,
     ShowSome,
+    StartArguments,
     Text,
     UsageError,
-    Wish,
     Words,
     add_guard_options,
     add_job_options,
@@ -35,11 +35,11 @@ from almajob.plugin import (
     refuse_what_is_not_saved,
     saved_name,
     settings_of,
+    start_arguments_of,
     start_values,
     wait_as_splayed,
     wait_options_given,
     wait_options_of,
-    wish_of,
 )
 
 PLAN_COLUMNS = (
@@ -133,9 +133,9 @@ class Run(ShowSome):
         if parsed_args.save:
             return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
-            wish = wish_of(parsed_args, self.context)
-            plan = self.context.starts.plan(wish.job, wish.parameters, wish.options)
-            return columns, [_plan_values(plan, wish)]
+            arguments = start_arguments_of(parsed_args, self.context)
+            plan = self.context.starts.plan(arguments.job, arguments.parameters, arguments.options)
+            return columns, [_plan_values(plan, arguments)]
         return columns, [self._start(parsed_args)]
 
     def _list_saved(self) -> Iterable[Any]:
@@ -144,14 +144,14 @@ class Run(ShowSome):
         return [_saved_values(*each) for each in context.saved_runs.list_all(context.named_environment)]
 
     def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
-        wish = wish_of(parsed_args, self.context)
+        arguments = start_arguments_of(parsed_args, self.context)
         saved = self.context.saved_runs.save(
             parsed_args.save,
-            wish.job,
-            wish.parameters,
-            wish.options,
-            written=wish.written,
-            said=settings_of(parsed_args, wish.expands),
+            arguments.job,
+            arguments.parameters,
+            arguments.options,
+            written=arguments.written,
+            said=settings_of(parsed_args, arguments.expands),
         )
         return _saved_values(saved, self.context.environment.name)
 
@@ -160,12 +160,12 @@ class Run(ShowSome):
         try:
             runs = self.context.runs
             is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
-            wish = wish_of(parsed_args, self.context, is_older=is_older)
-            wait_as_splayed(parsed_args, wish, self.context)
+            arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
+            wait_as_splayed(parsed_args, arguments, self.context)
             run = runs.start(
-                wish.job,
-                wish.parameters,
-                wish.options,
+                arguments.job,
+                arguments.parameters,
+                arguments.options,
                 ask=ask,
                 confirm=confirm,
                 look=not parsed_args.wait,
@@ -174,7 +174,7 @@ class Run(ShowSome):
             return self._show_failure(error, parsed_args)
         if parsed_args.wait:
             wait = wait_options_of(parsed_args)
-            run = runs.follow(run, wait, policy=wish.options.policy, display=display)
+            run = runs.follow(run, wait, policy=arguments.options.policy, display=display)
             self.verdict = run.verdict
         return start_values(run)
 
@@ -197,7 +197,7 @@ def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
     return (saved.name, environment, *map(Text, (*shown, confirm, str(saved.path))))
 
 
-def _plan_values(plan: Plan, wish: Wish) -> Iterable[Any]:
+def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:
     record, request = plan.record, plan.request
     return (
         plan.action,
@@ -212,8 +212,8 @@ def _plan_values(plan: Plan, wish: Wish) -> Iterable[Any]:
         "apikey (hidden)" if request else "",
         Body(request.body) if request else "",
         Text(_set(plan)),
-        GivenParameters(plan.ready.given.given if plan.ready else wish.parameters.given),
-        Words(wish.overrides),
+        GivenParameters(plan.ready.given.given if plan.ready else arguments.parameters.given),
+        Words(arguments.overrides),
     )
 
 

@@ -35,7 +35,7 @@ class StartOptions:
         as_xml: send the parameters as XML.
         is_confirmed: the start has been agreed to, as one in production must be, whatever it turns out to be.
         agreed_to: what a person was shown and has agreed to; empty where nobody was asked.
-        wished_at: seconds since the epoch, in whose period ``once_per`` is; now where not given.
+        requested_at: seconds since the epoch, in whose period ``once_per`` is; now where not given.
     """
 
     run_key: str = ""
@@ -51,7 +51,7 @@ class StartOptions:
     as_xml: bool = False
     is_confirmed: bool = False
     agreed_to: str = ""
-    wished_at: float | None = None
+    requested_at: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.
@@ -74,8 +74,8 @@ class StartOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Intention:
-    """One wish to start one job once.
+class StartRequest:
+    """What somebody asked for: to start one job once.
 
     Attributes:
         job: as the job list has it.
@@ -93,8 +93,8 @@ class Intention:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The environment in which it is to be started.
+class Target:
+    """The environment in which a job is to be started.
 
     Attributes:
         environment: its name in the ini.
@@ -132,8 +132,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What it is done with."""
+class Deps:
+    """What a start is made with: the connection, the ledger, the locks, the clock."""
 
     alma: Alma
     ledger: Ledger

@@ -52,10 +52,10 @@ def _fsync(directory: Path, rounds: int = 50) -> float:
 
 def main() -> None:
     """Measure, and print a table in Markdown."""
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place, "state", "ledger")
+    with tempfile.TemporaryDirectory() as target:
+        directory = Path(target, "state", "ledger")
         Ledger(directory).records()
-        bare = _fsync(Path(place))
+        bare = _fsync(Path(target))
         taken: Queue[list[float]] = multiprocessing.Queue()
         all_ready = multiprocessing.Barrier(PROCESS_COUNT)
         processes = [

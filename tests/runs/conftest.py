@@ -12,12 +12,12 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.runs.job_lock import Locks
-from almajob.runs.start_request import Means, Place
+from almajob.runs.start_request import Deps, Target
 from almajob.store.ledger import Ledger
 from tests.support.clocks import FastClock
 from tests.support.fake_alma import KEY, FakeAlma
 
-LAB = Place("lab", "sandbox", "lab:key")
+LAB = Target("lab", "sandbox", "lab:key")
 
 
 @pytest.fixture
@@ -38,5 +38,5 @@ def time() -> FastClock:
 
 
 @pytest.fixture
-def means(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Means:
-    return Means(connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)
+def deps(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Deps:
+    return Deps(connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob.alma.client import Alma, StartRequest
+from almajob.alma.client import Alma, SubmitRequest
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, InstancesPage, Submission
 from almajob.alma.models import Code, General, Job, Parameter
 from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.job_lock import Locks
-from almajob.runs.start_request import Means
+from almajob.runs.start_request import Deps
 from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
 from almajob.store.ledger_record import Record
 from almajob.store.ledger_rows import RowKey, key_hash
@@ -228,8 +228,8 @@ class ModelAlma:
         self._call()
         return next(self._now(item) for item in self.shown if item.instance.id == instance_id)
 
-    def start_request(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> StartRequest:
-        return StartRequest("http://model", f"/conf/jobs/{job_id}", parameters)
+    def submit_request(self, job_id: str, parameters: tuple[Parameter, ...] = ()) -> SubmitRequest:
+        return SubmitRequest("http://model", f"/conf/jobs/{job_id}", parameters)
 
     def instances_page(
         self, _job_id: str, *, since: date, until: date, offset: int, limit: int, **_: object
@@ -430,7 +430,7 @@ class NoLocks:
         return False
 
 
-def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Means:
+def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Deps:
     """Return one process its means; it dies where the switch says."""
     alma.switch = ledger.switch = switch
-    return Means(cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)
+    return Deps(cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)

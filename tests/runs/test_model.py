@@ -14,7 +14,7 @@ import pytest
 from almajob.alma.models import Job
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.runs.start.submit import start
-from almajob.runs.start_request import Intention, Place, StartOptions
+from almajob.runs.start_request import StartOptions, StartRequest, Target
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.runs.model import (
     BEHAVIOURS,
@@ -34,9 +34,9 @@ from tests.runs.model import (
 )
 from tests.support.clocks import FastClock
 
-PRODUCTION = Place("production", "production", "model")
-SOLE_STARTER = Place("production", "production", "model", may_infer=True)
-SANDBOX = Place("sandbox", "sandbox", "model", may_infer=True)
+PRODUCTION = Target("production", "production", "model")
+SOLE_STARTER = Target("production", "production", "model", may_infer=True)
+SANDBOX = Target("sandbox", "sandbox", "model", may_infer=True)
 LATER = (30.0, 3700.0, 3700.0)
 """When the same command is given again, in seconds after the last time."""
 
@@ -70,7 +70,7 @@ class World:
     behaviour: Behaviour
     stranger: Stranger
     job: Job
-    place: Place
+    target: Target
     tags_known: bool = False
     change: Change = Change.NOTHING
 
@@ -80,9 +80,9 @@ class World:
         tags = (
             ", tags seen before" if self.tags_known else ", first tagged start" if self.job is MANUAL else ""
         )
-        sole = ", sole_starter" if self.place is SOLE_STARTER else ""
+        sole = ", sole_starter" if self.target is SOLE_STARTER else ""
         elsewhere = ", then another Alma" if self.change is Change.ANOTHER_ALMA else ""
-        return f"{kind}, {self.place.kind}{tags}{sole}{elsewhere}"
+        return f"{kind}, {self.target.kind}{tags}{sole}{elsewhere}"
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Stage:
 
     alma: ModelAlma
     ledger: ModelLedger
-    place: Place
+    target: Target
 
 
 def _worlds() -> Iterator[World]:
@@ -135,11 +135,11 @@ def _history(
 ) -> History:
     later = _LATER.get(world.change, later)
     time = FastClock(NOON)
-    kind = world.place.kind.upper()
+    kind = world.target.kind.upper()
     alma = ModelAlma(time, world.behaviour, world.job, stranger=world.stranger, kind=kind)
     ledger = ModelLedger()
     if world.tags_known:
-        ledger.facts[f"tags:{world.place.identity}:{world.job.id}"] = True
+        ledger.facts[f"tags:{world.target.identity}:{world.job.id}"] = True
     before = world.stranger.after
     if world.behaviour.replays:
         alma.begin(world.job.name, is_ours=False, at=NOON - 7000, seconds=10)
@@ -147,7 +147,7 @@ def _history(
         alma.begin(world.job.name, is_ours=False, by=world.stranger.by, at=NOON + before, seconds=10)
     ledger.write(_earlier(world))
     backup = (dict(ledger.kept), dict(ledger.facts))
-    history, stage = History(world), Stage(alma, ledger, world.place)
+    history, stage = History(world), Stage(alma, ledger, world.target)
     for number, wait in enumerate((0.0, *later)):
         time.slept += wait
         switch = Switch(dies_at if number == 0 else None)
@@ -171,7 +171,7 @@ def _earlier(world: World) -> Record:
     )
     return Record(
         id="20261120-earlier",
-        environment=world.place.environment,
+        environment=world.target.environment,
         institution="01MODEL_INST",
         job_id=world.job.id,
         job_name=world.job.name,
@@ -181,7 +181,7 @@ def _earlier(world: World) -> Record:
         parameters="",
         tag="",
         trail=trail,
-        identity=world.place.identity,
+        identity=world.target.identity,
     )
 
 
@@ -191,19 +191,19 @@ def _change(world: World, stage: Stage, backup: tuple[dict[str, Record], dict[st
     if world.change is Change.OLDER_LEDGER:
         stage.ledger.restore(*backup)
     elif world.change is Change.SECTION:
-        stage.place = replace(world.place, environment="accounts")
+        stage.target = replace(world.target, environment="accounts")
     elif world.change is Change.RENAMED:
         alma.institution = "01model_inst_library"
     elif world.change is Change.ANOTHER_ALMA:
-        stage.place = replace(world.place, identity="another")
+        stage.target = replace(world.target, identity="another")
         stage.alma = ModelAlma(alma.time, BEHAVIOURS[0], world.job, kind=alma.kind, institution="")
 
 
 def _command(world: World, stage: Stage, switch: Switch, key: str, *, is_named: bool) -> str:
     options = StartOptions(run_key=key if is_named else "", is_confirmed=True)
-    intention = Intention(world.job, options=options, run_key=key, is_named=is_named)
+    request = StartRequest(world.job, options=options, run_key=key, is_named=is_named)
     try:
-        record = start(intention, stage.place, means_of(stage.alma, stage.ledger, switch))
+        record = start(request, stage.target, means_of(stage.alma, stage.ledger, switch))
     except Crash:
         return "died"
     except OutcomeUnknown:
@@ -274,7 +274,7 @@ def test_no_start_is_denied() -> None:
 def test_no_stranger_is_taken_for_ours_in_production() -> None:
     """Whoever else starts the job, and when."""
     taken = [history for history in histories() if _strangers_taken(history)]
-    assert [history for history in taken if history.world.place.kind == "production"] == []
+    assert [history for history in taken if history.world.target.kind == "production"] == []
 
 
 def test_in_a_sandbox_a_guess_is_called_a_guess() -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from almajob.errors import AlmajobError
 from almajob.runs.start import recover
 from almajob.runs.start.submit import start
-from almajob.runs.start_request import Intention, Means, Place, StartOptions
+from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger_record import Record, State, is_lawful
 from tests.runs.model import (
     BEHAVIOURS,
@@ -28,7 +28,7 @@ from tests.runs.model import (
 )
 from tests.support.clocks import FastClock
 
-PLACE = Place("production", "production", "model")
+PLACE = Target("production", "production", "model")
 KEYS = ("a", "b")
 TROUBLES = (
     BEHAVIOURS[0],
@@ -42,7 +42,7 @@ class _Starts(RuleBasedStateMachine):
     """The starts of one job, with two run keys, while the world misbehaves."""
 
     job = MANUAL
-    place = PLACE
+    target = PLACE
     others: tuple[str, ...] = ("exl_api", "jdoe", "System")
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class _Starts(RuleBasedStateMachine):
         self.ledger = ModelLedger()
         self.key_of: dict[str, str] = {}
 
-    def _means(self, dies_at: int | None = None) -> Means:
+    def _deps(self, dies_at: int | None = None) -> Deps:
         return means_of(self.alma, self.ledger, Switch(dies_at))
 
     @rule(
@@ -70,9 +70,9 @@ class _Starts(RuleBasedStateMachine):
         options = StartOptions(run_key=key, if_running=if_running, is_confirmed=True)
         try:
             told = start(
-                Intention(self.job, options=options, run_key=key, is_named=True),
-                self.place,
-                self._means(dies_at),
+                StartRequest(self.job, options=options, run_key=key, is_named=True),
+                self.target,
+                self._deps(dies_at),
             )
         except (AlmajobError, Crash):
             told = None
@@ -102,7 +102,7 @@ class _Starts(RuleBasedStateMachine):
     @rule()
     def cron_looks_again(self) -> None:
         for record in self.ledger.records(lambda row: row.is_open):
-            recover.settle(record, self.place, self._means())
+            recover.settle(record, self.target, self._deps())
 
     @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
     @rule(data=st.data())
@@ -114,7 +114,7 @@ class _Starts(RuleBasedStateMachine):
             for item in self.alma.shown
             if self.key_of.get(item.instance.id) == record.run_key and item.instance.id not in taken
         ]
-        recover.resolve(record, self._means(), found=ours[0] if ours else None, by="a person")
+        recover.resolve(record, self._deps(), found=ours[0] if ours else None, by="a person")
 
     @invariant()
     def nothing_is_started_twice(self) -> None:
@@ -145,7 +145,7 @@ class _ScheduledStarts(_Starts):
 class _SoleStarter(_ScheduledStarts):
     """The same where nobody else starts jobs by the API, so that the only run that fits is ours."""
 
-    place = replace(PLACE, may_infer=True)
+    target = replace(PLACE, may_infer=True)
     others = ("jdoe", "System")
 
 

@@ -23,7 +23,7 @@ FROM_FILE = "@"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class StartArguments:
     """What a command line asks to be started.
 
     Attributes:
@@ -152,12 +152,12 @@ def add_patience_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def wait_as_splayed(parsed_args: argparse.Namespace, wish: Wish, context: Context) -> None:
+def wait_as_splayed(parsed_args: argparse.Namespace, arguments: StartArguments, context: Context) -> None:
     """Wait as ``--splay`` says, before anything is asked of Alma; not at all where it is not there."""
     if parsed_args.splay:
         from almajob.runs.start import splay
 
-        job = parsed_args.saved or wish.job or wish.parameters.job_id
+        job = parsed_args.saved or arguments.job or arguments.parameters.job_id
         splay.wait(context.environment.name, job, parsed_args.splay)
 
 
@@ -181,7 +181,9 @@ def saved_name(text: str) -> str:
     return text
 
 
-def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool = False) -> Wish:
+def start_arguments_of(
+    parsed_args: argparse.Namespace, context: Context, *, is_older: bool = False
+) -> StartArguments:
     """Read all options of a start, the saved run and the files that they name.
 
     Args:
@@ -208,7 +210,7 @@ def wish_of(parsed_args: argparse.Namespace, context: Context, *, is_older: bool
     )
     filled_in = context.expand(written) if expands else written
     names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
-    return Wish(saved.job, filled_in, written, options, names, expands)
+    return StartArguments(saved.job, filled_in, written, options, names, expands)
 
 
 def _read_value(name: str, value: str) -> Given:
@@ -232,7 +234,7 @@ def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: b
         allow_unknown=parsed_args.allow_unknown,
         as_xml=parsed_args.xml or saved.as_xml,
         is_confirmed=agreed or (is_older and not has_keyboard()),
-        wished_at=clocks.system().now(),
+        requested_at=clocks.system().now(),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from almajob.errors import ReadOnly, Refused
 from almajob.runs.parameters.parameters import Given
 from almajob.runs.start.preflight import Ready
-from almajob.runs.start_request import Place, StartOptions
+from almajob.runs.start_request import StartOptions, Target
 from almajob.text.sanitize import visible
 
 _LONGEST_VALUE = 200
@@ -22,10 +22,10 @@ class Unconfirmed(Refused):
         job_id: what must be typed.
     """
 
-    def __init__(self, ready: Ready, place: Place, question: str) -> None:
+    def __init__(self, ready: Ready, target: Target, question: str) -> None:
         record = ready.record
         super().__init__(
-            f"{record.job_name!r} ({record.job_id}) in {place.environment} was not confirmed; "
+            f"{record.job_name!r} ({record.job_id}) in {target.environment} was not confirmed; "
             "nothing was sent.",
             reason="A start in production is confirmed by a person at a terminal, or by --yes.",
             hint="Look at it with --dry-run; then add --yes to the same command.\n"
@@ -35,20 +35,20 @@ class Unconfirmed(Refused):
         self.job_id = record.job_id
 
 
-def refuse_unagreed(ready: Ready, options: StartOptions, place: Place) -> None:
+def refuse_unagreed(ready: Ready, options: StartOptions, target: Target) -> None:
     """Refuse a start where none may be made, and one in production that nobody has agreed to.
 
     Raises:
         ReadOnly: nothing may be sent there.
         Unconfirmed: a person has to agree first, or agreed to something else.
     """
-    if place.read_only:
-        raise ReadOnly(place.read_only)
-    if not place.is_production or options.is_confirmed:
+    if target.read_only:
+        raise ReadOnly(target.read_only)
+    if not target.is_production or options.is_confirmed:
         return
-    question = _question(ready, place)
+    question = _question(ready, target)
     if question != options.agreed_to:
-        raise Unconfirmed(ready, place, question)
+        raise Unconfirmed(ready, target, question)
 
 
 def refuse_typed(asked: Unconfirmed, typed: str) -> None:
@@ -67,7 +67,7 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
     raise refused
 
 
-def _question(ready: Ready, place: Place) -> str:
+def _question(ready: Ready, target: Target) -> str:
     record = ready.record
     parameters = [_format_parameter(item) for item in ready.given.given]
     lines = [
@@ -75,7 +75,7 @@ def _question(ready: Ready, place: Place) -> str:
         *_column("Parameters", parameters or ["none"]),
         *_column("Set", [_set(ready)] if ready.set else []),
         *_column("Institution", [_shorten(record.institution) or "not told by Alma"]),
-        *_column("Environment", [place.environment]),
+        *_column("Environment", [target.environment]),
         *_column("Job", [_shorten(record.job_name)]),
         *_column("Id", [visible(record.job_id)]),
     ]

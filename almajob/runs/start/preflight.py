@@ -20,7 +20,7 @@ from almajob.runs.evidence.match_instance import candidate, is_by_api
 from almajob.runs.parameters import payload_history, set_check
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.start import environment_check, idempotency, recover, start_limits
-from almajob.runs.start_request import Intention, Means, Place
+from almajob.runs.start_request import Deps, StartRequest, Target
 from almajob.store.ledger import LONGEST_MEMORY, Gap
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from almajob.text import time_format
@@ -53,54 +53,54 @@ class Ready:
     elapsed: float
 
 
-def draft_record(intention: Intention, place: Place, means: Means) -> Record:
+def draft_record(request: StartRequest, target: Target, deps: Deps) -> Record:
     """Make the record of a start that is only meant as yet; asks where the key leads, if nobody knows.
 
     Raises:
         ConfigurationError: the key leads to another environment.
     """
-    now = means.clock.now()
-    found = environment_check.current(means.alma, means.ledger, place.identity, now)
-    environment_check.refuse_contradiction(found, place.environment, place.kind)
+    now = deps.clock.now()
+    found = environment_check.current(deps.alma, deps.ledger, target.identity, now)
+    environment_check.refuse_contradiction(found, target.environment, target.kind)
     return Record(
         id=run_key.record_id(time_format.local(now)),
-        environment=place.environment,
+        environment=target.environment,
         institution=found.institution,
-        job_id=intention.job.id,
-        job_name=intention.job.name,
-        run_key=intention.run_key,
-        is_named=intention.is_named,
+        job_id=request.job.id,
+        job_name=request.job.name,
+        run_key=request.run_key,
+        is_named=request.is_named,
         attempt=1,
-        parameters=intention.parameters.fingerprint,
+        parameters=request.parameters.fingerprint,
         tag="",
         trail=(Step(State.PREPARED, now, "meant"),),
-        identity=place.identity,
-        named_institution=place.institution,
-        kind=place.kind,
+        identity=target.identity,
+        named_institution=target.institution,
+        kind=target.kind,
         holder=f"process {os.getpid()} on {platform.node()}",
     )
 
 
-def with_key(intention: Intention, place: Place, now: float) -> Intention:
+def with_key(request: StartRequest, target: Target, now: float) -> StartRequest:
     """Settle the run key, once for all tries: the one that was given, the period's, or a random one.
 
     Args:
-        intention: its options have a run key, a period, or neither.
-        place: where it is to be started.
+        request: its options have a run key, a period, or neither.
+        target: where it is to be started.
         now: seconds since the epoch.
     """
-    options, job_id = intention.options, intention.job.id
+    options, job_id = request.options, request.job.id
     if options.run_key:
-        return replace(intention, run_key=options.run_key, is_named=True)
+        return replace(request, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(intention, run_key=run_key.random_key(job_id, time_format.local(now)))
-    hashed = intention.parameters.fingerprint
-    key = run_key.period_key(options.once_per, place.environment, job_id, hashed, time_format.local(now))
-    return replace(intention, run_key=key, is_named=True)
+        return replace(request, run_key=run_key.random_key(job_id, time_format.local(now)))
+    hashed = request.parameters.fingerprint
+    key = run_key.period_key(options.once_per, target.environment, job_id, hashed, time_format.local(now))
+    return replace(request, run_key=key, is_named=True)
 
 
 def prepare(
-    intention: Intention, place: Place, means: Means, draft: Record, records: Sequence[Record]
+    request: StartRequest, target: Target, deps: Deps, draft: Record, records: Sequence[Record]
 ) -> Ready | Record:
     """Make every check that comes before a start, but that of Alma's limits; nothing is written.
 
@@ -110,28 +110,28 @@ def prepare(
     Raises:
         AlmajobError: something speaks against it; nothing was started.
     """
-    job = reread(means.alma, intention.job, place.environment)
-    has_tag = place.has_tags and run_key.takes_tag(job)
+    job = reread(deps.alma, request.job, target.environment)
+    has_tag = target.has_tags and run_key.takes_tag(job)
     tag, earlier_tag = run_key.tags_of(draft) if has_tag else ("", "")
     draft = replace(draft, tag=tag)
-    before = means.clock.elapsed()
+    before = deps.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
-    listing, is_longer = _baseline(intention, draft, means)
-    elapsed = means.clock.elapsed()
-    alma_now = means.clock.now() if listing.clock is None else listing.clock
+    listing, is_longer = _baseline(request, draft, deps)
+    elapsed = deps.clock.elapsed()
+    alma_now = deps.clock.now() if listing.clock is None else listing.clock
     recent = _recent(listing, alma_now) if is_longer else listing.instances
     found = (
         _find_tagged(draft, earlier_tag, listing, claimed)
-        or _find_lost_runs(intention, draft, place, means, records, abs(alma_now - means.clock.now()))
-        or _running(intention, draft, recent, place.program)
+        or _find_lost_runs(request, draft, target, deps, records, abs(alma_now - deps.clock.now()))
+        or _running(request, draft, recent, target.program)
     )
     if found is not None:
         return found
-    found_set = check_payload(intention, job, place, means)
+    found_set = check_payload(request, job, target, deps)
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
-    sent = run_key.add_tag(job, intention.parameters.sent, tag)
-    return Ready(record, intention.parameters, sent, found_set, recent, alma_now, elapsed)
+    sent = run_key.add_tag(job, request.parameters.sent, tag)
+    return Ready(record, request.parameters, sent, found_set, recent, alma_now, elapsed)
 
 
 def _recent(listing: Listing, now: float) -> tuple[Instance, ...]:
@@ -143,61 +143,61 @@ def _recent(listing: Listing, now: float) -> tuple[Instance, ...]:
     )
 
 
-def refuse_if_full(ready: Ready, place: Place, means: Means, records: Sequence[Record]) -> None:
+def refuse_if_full(ready: Ready, target: Target, deps: Deps, records: Sequence[Record]) -> None:
     """Refuse a start for which Alma has no slot.
 
     Raises:
         NoSlot: one of Alma's limits is reached; another time it may go.
     """
-    if place.has_limits:
-        others = start_limits.perhaps_running(records, ready.record.job_id, means.clock.now())
+    if target.has_limits:
+        others = start_limits.perhaps_running(records, ready.record.job_id, deps.clock.now())
         start_limits.refuse_if_full(
-            ready.instances, others, ready.clock, lambda record: _is_running(record, means)
+            ready.instances, others, ready.clock, lambda record: _is_running(record, deps)
         )
 
 
-def check_payload(intention: Intention, job: Job, place: Place, means: Means) -> Set | None:
+def check_payload(request: StartRequest, job: Job, target: Target, deps: Deps) -> Set | None:
     """Check the parameters, and the set that they name.
 
     Args:
-        intention: what is to be started.
+        request: what is to be started.
         job: as Alma has it now.
-        place: where.
-        means: with what.
+        target: where.
+        deps: with what.
 
     Raises:
         Refused: something speaks against them.
     """
-    parameters = intention.parameters
+    parameters = request.parameters
     set_id = parameters.get(SET_ID)
-    if not intention.options.allow_unknown:
-        known = payload_history.recall(means.ledger, place.environment, job.id)
-        payload_history.refuse_unlike(parameters, known, job, place.program)
+    if not request.options.allow_unknown:
+        known = payload_history.recall(deps.ledger, target.environment, job.id)
+        payload_history.refuse_unlike(parameters, known, job, target.program)
         if set_id is None:
             set_check.refuse_missing(job)
-    return None if set_id is None else set_check.check(means.alma, job, set_id)
+    return None if set_id is None else set_check.check(deps.alma, job, set_id)
 
 
-def _baseline(intention: Intention, draft: Record, means: Means) -> tuple[Listing, bool]:
+def _baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing, bool]:
     """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow.
 
     Returns:
         The list, and whether it begins earlier than that of an ordinary start.
     """
-    now = means.clock.now()
+    now = deps.clock.now()
     may_be_lost = bool(draft.tag) and draft.is_named
-    since = _may_lack_since(draft, means, now) if may_be_lost else now
-    listing = _list_instances(intention, means, now, since)
+    since = _may_lack_since(draft, deps, now) if may_be_lost else now
+    listing = _list_instances(request, deps, now, since)
     if listing.clock is not None and abs(listing.clock - now) > start_limits.HOUR:
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
         LOG.warning("This machine's clock is %s %s Alma's.", time_format.length(abs(off)), direction)
-        listing = _list_instances(intention, means, listing.clock, since + min(listing.clock - now, 0.0))
-    if may_be_lost and since == now and _has_unknown_tag(draft, listing, means):
+        listing = _list_instances(request, deps, listing.clock, since + min(listing.clock - now, 0.0))
+    if may_be_lost and since == now and _has_unknown_tag(draft, listing, deps):
         # Another ledger started it, or this one before it was restored.
         since = now - LONGEST_MEMORY
-        means.ledger.keep_gap(Gap(since, now))
-        listing = _list_instances(intention, means, now if listing.clock is None else listing.clock, since)
+        deps.ledger.keep_gap(Gap(since, now))
+        listing = _list_instances(request, deps, now if listing.clock is None else listing.clock, since)
     return _complete(listing), since < now
 
 
@@ -217,60 +217,63 @@ def _complete(listing: Listing) -> Listing:
     )
 
 
-def _may_lack_since(draft: Record, means: Means, now: float) -> float:
+def _may_lack_since(draft: Record, deps: Deps, now: float) -> float:
     """Return since when the ledger may lack a start of this run key, in seconds since the epoch."""
-    is_known = means.ledger.has(
-        lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id)
-    )
+    is_known = deps.ledger.has(lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id))
     # A ledger that knows nothing of the job may be a new one, in the place of one that did.
-    since = means.ledger.gap(now).since if is_known else 0.0
+    since = deps.ledger.gap(now).since if is_known else 0.0
     return max(since, now - LONGEST_MEMORY)
 
 
-def _has_unknown_tag(draft: Record, listing: Listing, means: Means) -> bool:
+def _has_unknown_tag(draft: Record, listing: Listing, deps: Deps) -> bool:
     """Whether a run was started by almajob of which this ledger knows nothing."""
     tagged = {
         item.id for item in listing.instances if run_key.TAG.search(item.name.replace(draft.job_name, ""))
     }
-    return bool(tagged) and not tagged <= {other.instance_id for other in recover.others_of(draft, means)}
+    return bool(tagged) and not tagged <= {other.instance_id for other in recover.others_of(draft, deps)}
 
 
-def _list_instances(intention: Intention, means: Means, now: float, since: float) -> Listing:
+def _list_instances(request: StartRequest, deps: Deps, now: float, since: float) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
-    options, today = intention.options, time_format.local(now).date()
-    waited = 0.0 if options.wished_at is None else max(means.clock.now() - options.wished_at, 0.0)
-    wished = time_format.local(now - waited).date()
-    first = min(run_key.first_day(options.once_per, wished), time_format.local(since).date())
-    return all_instances(means.alma, intention.job.id, since=first, until=today + timedelta(days=2))
+    options, today = request.options, time_format.local(now).date()
+    waited = 0.0 if options.requested_at is None else max(deps.clock.now() - options.requested_at, 0.0)
+    asked = time_format.local(now - waited).date()
+    first = min(run_key.first_day(options.once_per, asked), time_format.local(since).date())
+    return all_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
 
 
-def _begin(intention: Intention, now: float) -> float:
+def _begin(request: StartRequest, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
-    wished = intention.options.wished_at
-    today = time_format.local(now if wished is None else wished).date()
-    first = run_key.first_day(intention.options.once_per, today) + timedelta(days=1)
+    asked = request.options.requested_at
+    today = time_format.local(now if asked is None else asked).date()
+    first = run_key.first_day(request.options.once_per, today) + timedelta(days=1)
     return datetime(first.year, first.month, first.day).timestamp()
 
 
 def _find_lost_runs(
-    intention: Intention, draft: Record, place: Place, means: Means, records: Sequence[Record], off: float
+    request: StartRequest,
+    draft: Record,
+    target: Target,
+    deps: Deps,
+    records: Sequence[Record],
+    off: float,
 ) -> Record | None:
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
 
     Args:
-        intention, draft, place, means, records: as for ``prepared``.
+        request, draft, target, deps, records: as for ``prepare``.
         off: seconds by which this machine's clock, which dates the loss, differs from Alma's now.
 
     Returns:
         A record that a person must settle; None where none is in question.
     """
-    gap = means.ledger.gap(draft.created_at)
+    gap = deps.ledger.gap(draft.created_at)
     if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
         return None
-    if draft.tag and recover.tags_shown(draft.job_id, place, means):
+    if draft.tag and recover.tags_shown(draft.job_id, target, deps):
         return None
     slack = _DAY + off
-    if intention.options.once_per and _begin(intention, draft.created_at) > gap.lost_until + slack:
+    if request.options.once_per and _begin(request, draft.created_at) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
     if any(record.created_at >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
@@ -281,8 +284,8 @@ def _find_lost_runs(
         time_format.local(since).date() - timedelta(days=1),
         time_format.local(until).date() + timedelta(days=1),
     )
-    listing = _complete(all_instances(means.alma, draft.job_id, since=days[0], until=days[1]))
-    known = {record.instance_id for record in recover.others_of(draft, means)}
+    listing = _complete(all_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
+    known = {record.instance_id for record in recover.others_of(draft, deps)}
     found = [
         item
         for item in listing.instances
@@ -317,16 +320,16 @@ def _find_tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set
     return None
 
 
-def _running(intention: Intention, draft: Record, recent: Sequence[Instance], program: str) -> Record | None:
+def _running(request: StartRequest, draft: Record, recent: Sequence[Instance], program: str) -> Record | None:
     """Find an instance that is running, and may be attached to.
 
     Raises:
         Refused: the job is running, and nobody said what then.
     """
     running = [item for item in recent if not item.has_ended]
-    if not running or intention.options.if_running == "start":
+    if not running or request.options.if_running == "start":
         return None
-    if intention.options.if_running == "attach":
+    if request.options.if_running == "attach":
         # It was not sent with our tag.
         attached = replace(draft, tag="")
         return _adopt(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
@@ -354,9 +357,9 @@ def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> 
     )
 
 
-def _is_running(record: Record, means: Means) -> bool:
+def _is_running(record: Record, deps: Deps) -> bool:
     try:
-        return not means.alma.instance(record.instance_id, record.job_id).has_ended
+        return not deps.alma.instance(record.instance_id, record.job_id).has_ended
     except AlmajobError:
         # Alma itself will say whether there is room.
         return False

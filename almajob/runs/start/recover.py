@@ -15,7 +15,7 @@ from almajob.errors import AlmajobError, Refused
 from almajob.runs.evidence import match_instance
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.runs.start import idempotency
-from almajob.runs.start_request import Means, Place
+from almajob.runs.start_request import Deps, Target
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, alma_of
 
@@ -31,7 +31,7 @@ _LOOKING_LEADS_TO = {
 }
 
 
-def settle(record: Record, place: Place, means: Means) -> Record:
+def settle(record: Record, target: Target, deps: Deps) -> Record:
     """Find out what became of an open start; its job's lock is held, so nobody else is working on it.
 
     Returns:
@@ -39,99 +39,99 @@ def settle(record: Record, place: Place, means: Means) -> Record:
     """
     if record.state is State.PREPARED:
         reason = "the process that prepared it ended before it sent anything"
-        return keep(record.advance(State.NOT_STARTED, means.clock.now(), reason), means)
+        return keep(record.advance(State.NOT_STARTED, deps.clock.now(), reason), deps)
     if record.trail[0].state is State.AMBIGUOUS:
         # The ledger has lost what could decide it.
         return record
     if record.state is State.SENDING:
-        record = keep(_left_alone(record, means), means)
+        record = keep(_left_alone(record, deps), deps)
     with for_run(record.run_key):
-        return look_for(record, place, means)
+        return look_for(record, target, deps)
 
 
-def _left_alone(record: Record, means: Means) -> Record:
+def _left_alone(record: Record, deps: Deps) -> Record:
     reason = "the process that sent it ended before the answer was kept"
-    return record.advance(State.UNKNOWN, means.clock.now(), reason)
+    return record.advance(State.UNKNOWN, deps.clock.now(), reason)
 
 
-def look_for(record: Record, place: Place, means: Means) -> Record:
+def look_for(record: Record, target: Target, deps: Deps) -> Record:
     """Look for a start in Alma's list, again and again while it may still appear there."""
-    trust, claimed = _known_before(record, place, means)
-    age = _age(record, means.clock.now())
-    begun = means.clock.elapsed()
+    trust, claimed = _known_before(record, target, deps)
+    age = _age(record, deps.clock.now())
+    begun = deps.clock.elapsed()
     moments = _moments(record, age)
     for moment in moments:
         is_last = moment == moments[-1]
-        pause = moment - age - (means.clock.elapsed() - begun)
+        pause = moment - age - (deps.clock.elapsed() - begun)
         if pause < 0 and not is_last and moment != age:
             # The last look took longer than until here.
             continue
-        means.clock.sleep(max(pause, 0.0))
+        deps.clock.sleep(max(pause, 0.0))
         try:
-            listing = list_around(record, means)
+            listing = list_around(record, deps)
         except AlmajobError as error:
             LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
             continue
         finding = match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
         if finding.is_missing and record.missing_at is None and listing.clock is not None:
             at_alma = listing.clock + listing.clock_error
-            record = replace(record, missing_at=means.clock.now(), missing_at_alma=at_alma)
+            record = replace(record, missing_at=deps.clock.now(), missing_at_alma=at_alma)
             if record.state is State.ABSENT:
                 # As an almajob that did not keep this has left it.
-                record = keep(record, means)
-        record = _step(record, finding, means)
+                record = keep(record, deps)
+        record = _step(record, finding, deps)
         if record.state is State.ABSENT and finding.state is State.ABSENT:
-            record = _absent_for_good(record, listing, claimed, trust, means)
+            record = _absent_for_good(record, listing, claimed, trust, deps)
         if finding.state is not None:
             break
     return record
 
 
-def look_once(record: Record, place: Place, means: Means) -> Finding:
+def look_once(record: Record, target: Target, deps: Deps) -> Finding:
     """Look whether a start that Alma has refused is there all the same, as soon as it may be listed.
 
     Raises:
         AlmajobError: it cannot be looked for.
     """
-    trust, claimed = _known_before(record, place, means)
-    means.clock.sleep(LOOKS[0])
-    listing = list_around(record, means)
+    trust, claimed = _known_before(record, target, deps)
+    deps.clock.sleep(LOOKS[0])
+    listing = list_around(record, deps)
     return match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
 
 
-def _known_before(record: Record, place: Place, means: Means) -> tuple[Trust, set[str]]:
+def _known_before(record: Record, target: Target, deps: Deps) -> tuple[Trust, set[str]]:
     """Read what may be relied on, and the runs that are other starts'."""
-    others = others_of(record, means)
+    others = others_of(record, deps)
     trust = Trust(
-        tags_shown(record.job_id, place, means), place.may_infer, match_instance.clocks_disagree(others)
+        tags_shown(record.job_id, target, deps), target.may_infer, match_instance.clocks_disagree(others)
     )
     return trust, {other.instance_id for other in others if other.instance_id}
 
 
-def others_of(record: Record, means: Means) -> list[Record]:
+def others_of(record: Record, deps: Deps) -> list[Record]:
     """Read the other starts of a job in the same Alma, whatever its section is called."""
-    found = means.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
+    found = deps.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
     return [other for other in found if idempotency.is_here(other, record) is not False]
 
 
-def tags_shown(job_id: str, place: Place, means: Means) -> bool | None:
+def tags_shown(job_id: str, target: Target, deps: Deps) -> bool | None:
     """Whether tags are seen in the names of a job's runs; None where nobody knows yet."""
-    for name in (_tags_fact(job_id, alma_of(place.identity)), _tags_fact(job_id, place.identity)):
-        known = means.ledger.fact(name)
+    for name in (_tags_fact(job_id, alma_of(target.identity)), _tags_fact(job_id, target.identity)):
+        known = deps.ledger.fact(name)
         if isinstance(known, bool):
             return known
     return None
 
 
-def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -> None:
+def learn_tags(record: Record, instance: Instance, target: Target, deps: Deps) -> None:
     """Learn from a tagged run whether Alma shows tags; no failure here is one of the run."""
     if record.state is not State.STARTED or not record.tag or not instance.name:
         return
     show = record.tag in instance.name
     try:
-        if tags_shown(record.job_id, place, means) is show:
+        if tags_shown(record.job_id, target, deps) is show:
             return
-        means.ledger.keep_fact(_tags_fact(record.job_id, alma_of(place.identity)), show)
+        deps.ledger.keep_fact(_tags_fact(record.job_id, alma_of(target.identity)), show)
     except LedgerUnusable as error:
         LOG.debug("It cannot be kept whether tags show: %s", error.reason)
     if not show:
@@ -143,12 +143,12 @@ def learn_tags(record: Record, instance: Instance, place: Place, means: Means) -
         )
 
 
-def list_around(record: Record, means: Means, more: timedelta = timedelta(0)) -> Listing:
+def list_around(record: Record, deps: Deps, more: timedelta = timedelta(0)) -> Listing:
     """List the job's runs from the day before a start to the day after it can have left at the latest.
 
     Args:
         record: the start.
-        means: with what.
+        deps: with what.
         more: how much longer before and after.
     """
     sent = record.created_at if record.sent_at is None else record.sent_at
@@ -158,7 +158,7 @@ def list_around(record: Record, means: Means, more: timedelta = timedelta(0)) ->
 
     def list_until(until: date) -> Listing:
         since = days[0] - _DAY - more
-        return all_instances(means.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
+        return all_instances(deps.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
 
     until = max(days) + _DAY + more
     listing = list_until(until)
@@ -172,10 +172,10 @@ def _day(seconds: float) -> date:
     return datetime.fromtimestamp(seconds, UTC).date()
 
 
-def keep(record: Record, means: Means) -> Record:
+def keep(record: Record, deps: Deps) -> Record:
     """Write a record where the truth must be told all the same if that fails."""
     try:
-        means.ledger.write(record)
+        deps.ledger.write(record)
     except LedgerUnusable as error:
         LOG.warning(
             "It cannot be kept that the run %s is %s: %s The same command again looks for it.",
@@ -209,10 +209,10 @@ def _age(record: Record, now: float) -> float:
     return max(now - given_up[0], 0.0) if given_up else 0.0
 
 
-def _step(record: Record, finding: Finding, means: Means) -> Record:
+def _step(record: Record, finding: Finding, deps: Deps) -> Record:
     """Write down what a look has found, where it is something new."""
     if finding.state is State.AMBIGUOUS is record.state and finding.candidates != record.candidates:
-        return keep(replace(record, candidates=finding.candidates), means)
+        return keep(replace(record, candidates=finding.candidates), deps)
     if finding.state is None or finding.state not in _LOOKING_LEADS_TO[record.state]:
         return record
     changes: dict[str, Any] = {"certainty": finding.certainty, "candidates": finding.candidates}
@@ -221,11 +221,11 @@ def _step(record: Record, finding: Finding, means: Means) -> Record:
         changes |= {"instance_id": first.id, "submit_time": first.submit_time}
         if len(finding.instances) > 1:
             changes["candidates"] = tuple(match_instance.candidate(item) for item in finding.instances)
-    return keep(record.advance(finding.state, means.clock.now(), finding.reason, **changes), means)
+    return keep(record.advance(finding.state, deps.clock.now(), finding.reason, **changes), deps)
 
 
 def _absent_for_good(
-    record: Record, listing: Listing, claimed: Collection[str], trust: Trust, means: Means
+    record: Record, listing: Listing, claimed: Collection[str], trust: Trust, deps: Deps
 ) -> Record:
     """Count a start as not made that Alma did not show in two complete lists an hour apart.
 
@@ -233,38 +233,38 @@ def _absent_for_good(
     """
     if record.missing_at is None or record.missing_at_alma is None or listing.clock is None:
         return record
-    now = means.clock.now()
+    now = deps.clock.now()
     alma_apart = listing.clock - listing.clock_error - record.missing_at_alma
     if min(alma_apart, now - record.missing_at) < ABSENT_FOR_GOOD:
         return record
     # The days of a list are those of the submit times, which may be far from those of the Date header.
     try:
-        wide = list_around(record, means, _MONTH)
+        wide = list_around(record, deps, _MONTH)
     except AlmajobError as error:
         LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
         return record
     finding = match_instance.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
     if not finding.is_missing:
-        return _step(record, finding, means)
+        return _step(record, finding, deps)
     if trust.clocks_disagree or match_instance.is_ahead(wide):
         LOG.info("Alma's own clocks do not agree; so nothing follows from how long ago it was.")
         return record
     reason = "an hour after it was first looked for, Alma's complete list still does not show it"
-    return keep(record.advance(State.NOT_STARTED, now, reason), means)
+    return keep(record.advance(State.NOT_STARTED, now, reason), deps)
 
 
-def resolve(record: Record, means: Means, *, found: Instance | None, by: str) -> Record:
+def resolve(record: Record, deps: Deps, *, found: Instance | None, by: str) -> Record:
     """Write down what a person knows.
 
     Args:
         record: an open start, sent and without an answer; its job's lock is held.
-        means: the ledger.
+        deps: the ledger.
         found: the run that it is; None where it was not started.
         by: who says so.
     """
-    now = means.clock.now()
+    now = deps.clock.now()
     if record.state is State.SENDING:
-        record = _left_alone(record, means)
+        record = _left_alone(record, deps)
     if found is not None:
         record = record.advance(
             State.ADOPTED,
@@ -278,7 +278,7 @@ def resolve(record: Record, means: Means, *, found: Instance | None, by: str) ->
         )
     else:
         record = record.advance(State.NOT_STARTED, now, f"{by} says that it was not started")
-    means.ledger.write(record)
+    deps.ledger.write(record)
     return record
 
 
@@ -286,20 +286,20 @@ def _tags_fact(job_id: str, alma: str) -> str:
     return f"tags:{alma}:{job_id}"
 
 
-def run_for(record: Record, instance_id: str, means: Means) -> Instance:
+def run_for(record: Record, instance_id: str, deps: Deps) -> Instance:
     """Read a run that a person says is a start's.
 
     Raises:
         Refused: it cannot be, as it was there before, or is another start's.
         AlmaRefused: Alma knows no such run of the job.
     """
-    found = means.alma.instance(instance_id, record.job_id)
+    found = deps.alma.instance(instance_id, record.job_id)
     if instance_id in record.baseline:
         raise Refused(
             f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
             hint=f"almajob runs show {record.id} shows what may be it.",
         )
-    for other in others_of(record, means):
+    for other in others_of(record, deps):
         if other.instance_id == instance_id:
             raise Refused(
                 f"Run {instance_id} is the one of another start: {other.id}.",

@@ -1,4 +1,4 @@
-"""From what was typed to an intention: which job is meant, with which parameters, under which run key."""
+"""From what was typed to a start request: which job is meant, with which parameters, under which run key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from almajob.jobs.job_lookup import Catalogue
 from almajob.runs.parameters import set_check
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
 from almajob.runs.start.preflight import with_key
-from almajob.runs.start_request import Intention, Means, Place, StartOptions
+from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import checksum
 from almajob.text.redaction import is_shown_in
@@ -21,23 +21,23 @@ LOG = logging.getLogger(__name__)
 _NO_ANSWER = (AlmaError, CallsUsedUp, Unreachable)
 
 
-def intention(
+def make_request(
     job: str,
     parameters: Parameters | Sequence[Parameter],
     options: StartOptions,
     find: Callable[[str], Job],
-    place: Place,
-    means: Means,
-) -> Intention:
-    """Make an intention of what was typed.
+    target: Target,
+    deps: Deps,
+) -> StartRequest:
+    """Make a start request of what was typed.
 
     Args:
         job: its name or id; may be empty where the payload names it.
         parameters: as they were given.
         options: how to go about it; a set that they name is found here.
         find: finds a job by its name or id.
-        place: where it is to be started.
-        means: with what.
+        target: where it is to be started.
+        deps: with what.
 
     Raises:
         UsageError: nothing names a job.
@@ -52,12 +52,12 @@ def intention(
         )
     _refuse_keys(given, options)
     found = find(job or given.job_id)
-    _refuse_other_job(found, given, options, place)
+    _refuse_other_job(found, given, options, target)
     if options.set_name:
-        set_id = _set_id(options.set_name, means, place.environment)
+        set_id = _set_id(options.set_name, deps, target.environment)
         given = given.override([Given(SET_ID, set_id, f"--set {options.set_name}")])
-    now = means.clock.now() if options.wished_at is None else options.wished_at
-    return with_key(Intention(found, given, options), place, now)
+    now = deps.clock.now() if options.requested_at is None else options.requested_at
+    return with_key(StartRequest(found, given, options), target, now)
 
 
 def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, environment: str) -> Job:
@@ -93,7 +93,7 @@ def _refuse_keys(parameters: Parameters, options: StartOptions) -> None:
             )
 
 
-def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions, place: Place) -> None:
+def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions, target: Target) -> None:
     """Refuse a payload of another job than the one that was named, and an id that is another job's now.
 
     Raises:
@@ -102,7 +102,7 @@ def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions,
     if parameters.job_id not in ("", found.id):
         raise Refused(
             f"The payload is of the job {parameters.job_id}, and {found.name!r} is {found.id} in "
-            f"{place.environment}; nothing was sent.",
+            f"{target.environment}; nothing was sent.",
             reason=f"{parameters.job_source} says so.",
             hint="Correct --job, or take the payload of this job; ids differ between environments.",
         )
@@ -110,24 +110,24 @@ def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions,
         raise Refused(
             f"{found.id} is not the job that was saved; nothing was sent.",
             reason=f"It was {options.job_name!r}; Alma calls it {found.name!r} now.",
-            hint=f"{place.program} list --refresh shows today's ids; then save the run anew.",
+            hint=f"{target.program} list --refresh shows today's ids; then save the run anew.",
         )
 
 
-def _set_id(name: str, means: Means, environment: str) -> str:
+def _set_id(name: str, deps: Deps, environment: str) -> str:
     """Find the id of a set by its name; where Alma cannot be asked, as it was found last.
 
     A start whose answer was lost must be found again also then; nothing is sent without the set.
     """
     fact = f"set:{environment}:{checksum(name)[:16]}"
     try:
-        found = set_check.find(means.alma, name).id
+        found = set_check.find(deps.alma, name).id
     except _NO_ANSWER as error:
-        kept = means.ledger.fact(fact)
+        kept = deps.ledger.fact(fact)
         if not isinstance(kept, str):
             raise
         LOG.info("Alma cannot be asked for the set: %s The ledger knows it.", error.message)
         return kept
-    if means.ledger.fact(fact) != found:
-        means.ledger.keep_fact(fact, found)
+    if deps.ledger.fact(fact) != found:
+        deps.ledger.keep_fact(fact, found)
     return found

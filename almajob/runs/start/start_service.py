@@ -23,7 +23,7 @@ from almajob.runs.start import dry_run, environment_check, idempotency, recover,
 from almajob.runs.start.confirmation import Unconfirmed, refuse_typed
 from almajob.runs.start.dry_run import Plan
 from almajob.runs.start.preflight import check_payload
-from almajob.runs.start_request import Intention, Means, Place, StartOptions
+from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, State
 from almajob.store.ledger_rows import key_hash
@@ -44,7 +44,7 @@ class Starts:
         alma: makes the connection; called only where Alma is needed.
         catalogue: gives its jobs; called only where they are needed.
         ledger: of all environments.
-        place: says where it is; called only where that is needed, as it needs the key.
+        target: says where it is; called only where that is needed, as it needs the key.
         environment: its name.
     """
 
@@ -53,7 +53,7 @@ class Starts:
         alma: Callable[[], Alma],
         catalogue: Callable[[], Catalogue],
         ledger: Ledger,
-        place: Callable[[], Place],
+        target: Callable[[], Target],
         *,
         environment: str,
     ) -> None:
@@ -61,7 +61,7 @@ class Starts:
         self._make_catalogue = catalogue
         self._environment = environment
         self._ledger = ledger
-        self._make_place = place
+        self._make_target = target
         self._locks = Locks(ledger.directory.with_name("locks"))
         self._untold: list[Record] = []
 
@@ -78,9 +78,9 @@ class Starts:
         try:
             options = self._under_kept_key(options)
             run_key = options.run_key
-            intention = self._intention(job, parameters, options)
-            run_key = intention.run_key
-            record = self._start_once(intention, confirm)
+            request = self._request(job, parameters, options)
+            run_key = request.run_key
+            record = self._start_once(request, confirm)
         except OutcomeUnknown as unknown:
             adopted = self._ask_person(unknown, ask)
             if adopted is None:
@@ -103,7 +103,7 @@ class Starts:
             AlmajobError: it would be refused.
         """
         options = self._under_kept_key(options)
-        return dry_run.plan(self._intention(job, parameters, options), self._place, self._means)
+        return dry_run.plan(self._request(job, parameters, options), self._target, self._deps)
 
     def check(self, job: str, parameters: _Wanted, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
@@ -111,9 +111,9 @@ class Starts:
         Raises:
             AlmajobError: it would be refused.
         """
-        intention = self._intention(job, parameters, options)
-        found = reread(self._alma(), intention.job, self._environment)
-        check_payload(intention, found, self._place, self._means)
+        request = self._request(job, parameters, options)
+        found = reread(self._alma(), request.job, self._environment)
+        check_payload(request, found, self._target, self._deps)
         return found
 
     def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
@@ -133,7 +133,7 @@ class Starts:
             found = self._current(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
-                found = recover.settle(found, self._place, self._means)
+                found = recover.settle(found, self._target, self._deps)
         return found
 
     def resolve(self, record: Record, *, instance_id: str = "", by: str) -> Record:
@@ -159,12 +159,12 @@ class Starts:
             found = None
             if instance_id:
                 self._refuse_elsewhere(current)
-                found = recover.run_for(current, instance_id, self._means)
-            return recover.resolve(current, self._means, found=found, by=by)
+                found = recover.run_for(current, instance_id, self._deps)
+            return recover.resolve(current, self._deps, found=found, by=by)
 
     def learn(self, record: Record, instance: Instance) -> None:
         """Learn from a run whether Alma shows tags."""
-        recover.learn_tags(record, instance, self._place, self._means)
+        recover.learn_tags(record, instance, self._target, self._deps)
 
     def process_id(self, text: str) -> str:
         """Return the Process ID that a text stands for, as ``records.process_id``."""
@@ -219,7 +219,7 @@ class Starts:
             if not record.is_told:
                 LOG.warning(
                     "The job was started all the same: run %s (%s). Resume: %s wait --id %s",
-                    *(record.instance_id, record.run_key, self._place.program, record.instance_id),
+                    *(record.instance_id, record.run_key, self._target.program, record.instance_id),
                 )
         self.note_named()
 
@@ -228,38 +228,38 @@ class Starts:
         self._locks.release()
 
     @cached_property
-    def _place(self) -> Place:
-        return self._make_place()
+    def _target(self) -> Target:
+        return self._make_target()
 
     @property
     def _identity(self) -> str:
         """The identity of the Alma that is called; empty where its key cannot be had."""
         try:
-            return self._place.identity
+            return self._target.identity
         except AlmajobError:
             return ""
 
     @property
-    def _means(self) -> Means:
-        return Means(self._alma(), self._ledger, self._locks)
+    def _deps(self) -> Deps:
+        return Deps(self._alma(), self._ledger, self._locks)
 
-    def _start_once(self, intention: Intention, confirm: Callable[[str], str] | None) -> Record:
+    def _start_once(self, request: StartRequest, confirm: Callable[[str], str] | None) -> Record:
         """Start it; where a person must agree, ask first, and then make every check once more.
 
         What is sent is what was shown: where that has changed meanwhile, it is asked again.
         """
         while True:
             try:
-                return submit.start_when_free(intention, self._place, self._means)
+                return submit.start_when_free(request, self._target, self._deps)
             except Unconfirmed as asked:
                 if confirm is None:
                     raise
                 refuse_typed(asked, confirm(asked.question))
-                agreed = replace(intention.options, agreed_to=asked.question)
-            intention = replace(intention, options=agreed)
+                agreed = replace(request.options, agreed_to=asked.question)
+            request = replace(request, options=agreed)
 
-    def _intention(self, job: str, parameters: _Wanted, options: StartOptions) -> Intention:
-        return resolve_request.intention(job, parameters, options, self._find, self._place, self._means)
+    def _request(self, job: str, parameters: _Wanted, options: StartOptions) -> StartRequest:
+        return resolve_request.make_request(job, parameters, options, self._find, self._target, self._deps)
 
     def _under_kept_key(self, options: StartOptions) -> StartOptions:
         if not options.run_key:
@@ -280,8 +280,8 @@ class Starts:
         return [record for record in found if is_of(record, self._environment, self._identity)]
 
     def _refuse_elsewhere(self, record: Record) -> None:
-        means = self._means
-        found = environment_check.current(means.alma, means.ledger, self._place.identity, means.clock.now())
+        deps = self._deps
+        found = environment_check.current(deps.alma, deps.ledger, self._target.identity, deps.clock.now())
         idempotency.refuse_elsewhere(record, self._rename_record(record, found.institution))
 
     def _refuse_other_alma(self, record: Record) -> None:
@@ -298,19 +298,19 @@ class Starts:
                 f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
                 f"of [{record.environment}], perhaps in another institution.",
                 hint="Use the ini with which it was started. If it is the same institution, name the run by\n"
-                f"its Process ID: {self._place.program} wait --id {record.instance_id}",
+                f"its Process ID: {self._target.program} wait --id {record.instance_id}",
             )
 
     def _rename_record(self, record: Record, institution: str) -> Record:
         """Return a record as it would be made here."""
-        place = self._place
+        target = self._target
         return replace(
             record,
-            environment=place.environment,
+            environment=target.environment,
             institution=institution,
-            identity=place.identity,
-            named_institution=place.institution,
-            kind=place.kind,
+            identity=target.identity,
+            named_institution=target.institution,
+            kind=target.kind,
         )
 
     def _ask_person(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record | None:

@@ -1,4 +1,4 @@
-"""Start a job once: the intention on disk first, then one POST, then an honest word on what came of it.
+"""Start a job once: the start on disk first, then one POST, then an honest word on what came of it.
 
 Alma starts a job for every POST that arrives and can stop none. So a start is never sent again unless it is
 certain that the first one was not accepted; after a kill -9 the ledger tells the next process what to look
@@ -26,7 +26,7 @@ from almajob.runs.run_key import key_in
 from almajob.runs.start import idempotency, recover, start_limits
 from almajob.runs.start.confirmation import refuse_unagreed
 from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
-from almajob.runs.start_request import Intention, Means, Place
+from almajob.runs.start_request import Deps, StartRequest, Target
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State
 from almajob.text import time_format
@@ -42,7 +42,7 @@ _LONGEST_SLOT_PAUSE = 300.0
 _CLOCK_MARGIN = 2.0
 
 
-def start(intention: Intention, place: Place, means: Means) -> Record:
+def start(request: StartRequest, target: Target, deps: Deps) -> Record:
     """Start a job, or find the run that this command already is.
 
     Returns:
@@ -52,49 +52,49 @@ def start(intention: Intention, place: Place, means: Means) -> Record:
         OutcomeUnknown: it cannot be told whether the job was started; the error has the record.
         AlmajobError: nothing was started.
     """
-    with of_start(intention.run_key), ExitStack() as locks:
+    with of_start(request.run_key), ExitStack() as locks:
         try:
-            _lock(intention, place, means, locks)
+            _lock(request, target, deps, locks)
         except Refused as busy:
-            return _known_meanwhile(intention, place, means, busy)
-        draft = draft_record(intention, place, means)
+            return _known_meanwhile(request, target, deps, busy)
+        draft = draft_record(request, target, deps)
         try:
-            record = _start(intention, place, means, draft)
+            record = _start(request, target, deps, draft)
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
-                error.record = draft.advance(State.NOT_STARTED, means.clock.now(), error.message)
+                error.record = draft.advance(State.NOT_STARTED, deps.clock.now(), error.message)
             raise
         # Until this process has told of it, or is dead.
-        means.locks.hold(record.id)
+        deps.locks.hold(record.id)
         return record
 
 
-def _lock(intention: Intention, place: Place, means: Means, locks: ExitStack) -> None:
+def _lock(request: StartRequest, target: Target, deps: Deps, locks: ExitStack) -> None:
     """Take the locks of a job, and those of its run key: another job may be started under the same one.
 
     Raises:
         Refused: another almajob has one of them for all the time that it is waited for.
     """
-    end = means.clock.elapsed() + intention.options.lock_wait
-    names = [(name, False) for name in job_locks(place.environment, place.identity, intention.job.id)]
-    if intention.is_named:
-        run_key = key_in(intention.run_key, "")
-        names += [(name, True) for name in key_locks(place.environment, place.identity, run_key)]
+    end = deps.clock.elapsed() + request.options.lock_wait
+    names = [(name, False) for name in job_locks(target.environment, target.identity, request.job.id)]
+    if request.is_named:
+        run_key = key_in(request.run_key, "")
+        names += [(name, True) for name in key_locks(target.environment, target.identity, run_key)]
     for name, is_removed in names:
-        wait = max(end - means.clock.elapsed(), 0.0)
-        locks.enter_context(means.locks.lock(name, wait, _BUSY, remove=is_removed))
+        wait = max(end - deps.clock.elapsed(), 0.0)
+        locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
 
 
-def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Refused) -> Record:
+def _known_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Refused) -> Record:
     """Find the run that a command is already, though another almajob is busy with its job.
 
     Raises:
         OutcomeUnknown: it is in doubt, and the other one may be looking for it.
         Refused: it is none.
     """
-    draft = draft_record(intention, place, means)
-    records = read(draft, means)
-    same, _attempt = earlier(intention, draft, records, place, means)
+    draft = draft_record(request, target, deps)
+    records = read(draft, deps)
+    same, _attempt = earlier(request, draft, records, target, deps)
     if same is not None:
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
@@ -105,86 +105,86 @@ def _known_meanwhile(intention: Intention, place: Place, means: Means, busy: Ref
     raise busy
 
 
-def _start(intention: Intention, place: Place, means: Means, draft: Record) -> Record:
-    records = read(draft, means)
+def _start(request: StartRequest, target: Target, deps: Deps, draft: Record) -> Record:
+    records = read(draft, deps)
     for record in idempotency.open_of_job(draft, records):
-        settled = _settle_earlier(draft, record, place, means)
+        settled = _settle_earlier(draft, record, target, deps)
         records[records.index(record)] = settled
-    same, attempt = earlier(intention, draft, records, place, means)
+    same, attempt = earlier(request, draft, records, target, deps)
     if same is not None:
         if is_twice(same):
             LOG.warning("%s", in_doubt(same))
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
-    ready = prepare(intention, place, means, replace(draft, attempt=attempt), records)
+    ready = prepare(request, target, deps, replace(draft, attempt=attempt), records)
     if isinstance(ready, Ready):
-        if not intention.options.wait_for_slot:
+        if not request.options.wait_for_slot:
             # Nobody is asked to agree to what Alma would not take.
-            refuse_if_full(ready, place, means, records)
-        refuse_unagreed(ready, intention.options, place)
-        if intention.options.wait_for_slot:
-            refuse_if_full(ready, place, means, records)
-        return _send(ready, place, means, as_xml=intention.options.as_xml)
+            refuse_if_full(ready, target, deps, records)
+        refuse_unagreed(ready, request.options, target)
+        if request.options.wait_for_slot:
+            refuse_if_full(ready, target, deps, records)
+        return _send(ready, target, deps, as_xml=request.options.as_xml)
     LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
-    means.ledger.write(ready)
+    deps.ledger.write(ready)
     if not ready.has_run or is_twice(ready):
         raise in_doubt(ready)
     return ready
 
 
-def read(draft: Record, means: Means) -> list[Record]:
+def read(draft: Record, deps: Deps) -> list[Record]:
     """Read what the ledger has that matters to a start.
 
     Raises:
         Refused: the run key stands for something else.
     """
-    records = idempotency.of_here(draft, means.ledger.records(idempotency.rows_for(draft, means.clock.now())))
+    records = idempotency.of_here(draft, deps.ledger.records(idempotency.rows_for(draft, deps.clock.now())))
     idempotency.refuse_other_use(draft, records)
     return records
 
 
 def earlier(
-    intention: Intention, draft: Record, records: Sequence[Record], place: Place, means: Means
+    request: StartRequest, draft: Record, records: Sequence[Record], target: Target, deps: Deps
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
-    same = idempotency.same_run(draft, records, means.locks.is_held)
+    same = idempotency.same_run(draft, records, deps.locks.is_held)
     if same is None:
         return None, 1
-    if intention.options.rerun_failed and _has_failed(same, intention.options.policy or place.policy, means):
+    if request.options.rerun_failed and _has_failed(same, request.options.policy or target.policy, deps):
         return None, same.attempt + 1
     return same, same.attempt
 
 
-def start_when_free(intention: Intention, place: Place, means: Means) -> Record:
+def start_when_free(request: StartRequest, target: Target, deps: Deps) -> Record:
     """Start a job as ``start``; where one of Alma's limits is reached, wait for a slot and try again."""
-    end = means.clock.elapsed() + intention.options.wait_for_slot
+    end = deps.clock.elapsed() + request.options.wait_for_slot
     while True:
         try:
-            return start(intention, place, means)
+            return start(request, target, deps)
         except AlmajobError as error:
             if not (isinstance(error, start_limits.NoSlot) or is_threshold(error)):
                 raise
-            rest = end - means.clock.elapsed()
+            rest = end - deps.clock.elapsed()
             free_in = error.free_in if isinstance(error, start_limits.NoSlot) else None
             # A slot that is known to be free too late is not waited for.
             if rest <= 0 or (free_in or 0.0) > rest:
                 raise
-            waited = intention.options.wait_for_slot - rest
+            waited = request.options.wait_for_slot - rest
             pause = (
                 free_in + _CLOCK_MARGIN
                 if free_in
                 else min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
             )
             LOG.info("%s Waiting for a slot, for %.0f s at most.", error.message, rest)
-            means.clock.sleep(min(max(pause, 1.0), rest))
+            deps.clock.sleep(min(max(pause, 1.0), rest))
 
 
-def _settle_earlier(draft: Record, record: Record, place: Place, means: Means) -> Record:
+def _settle_earlier(draft: Record, record: Record, target: Target, deps: Deps) -> Record:
     """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
     if record.state is not State.PREPARED:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
     was_sent = record.state is not State.PREPARED
-    record = recover.settle(record, place, means)
+    record = recover.settle(record, target, deps)
     if record.is_open or is_twice(record):
         raise in_doubt(record) if idempotency.is_this_run(draft, record) else earlier_in_doubt(record)
     if was_sent:
@@ -192,13 +192,13 @@ def _settle_earlier(draft: Record, record: Record, place: Place, means: Means) -
     return record
 
 
-def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
+def _has_failed(record: Record, policy: Policy, deps: Deps) -> bool:
     """Ask Alma whether a run has ended, and not well.
 
     Raises:
         Refused: that cannot be told by this policy; a slip in a condition must not start the job again.
     """
-    seen = means.alma.instance(record.instance_id, record.job_id)
+    seen = deps.alma.instance(record.instance_id, record.job_id)
     if not seen.has_ended:
         return False
     judgement = policy.judge(seen)
@@ -208,88 +208,88 @@ def _has_failed(record: Record, policy: Policy, means: Means) -> bool:
     return judgement.error is not None
 
 
-def _send(ready: Ready, place: Place, means: Means, *, as_xml: bool) -> Record:
+def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
     record = ready.record
-    others = recover.others_of(record, means)
+    others = recover.others_of(record, deps)
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
-    with means.alma.get_start_permit() as permit:
-        return _send_permitted(ready, record, known, place, means, permit, as_xml=as_xml)
+    with deps.alma.get_start_permit() as permit:
+        return _send_permitted(ready, record, known, target, deps, permit, as_xml=as_xml)
 
 
 def _send_permitted(
     ready: Ready,
     record: Record,
     known: Collection[str],
-    place: Place,
-    means: Means,
+    target: Target,
+    deps: Deps,
     permit: Permit,
     *,
     as_xml: bool,
 ) -> Record:
-    clock = means.clock
-    means.ledger.write(record)
+    clock = deps.clock
+    deps.ledger.write(record)
     LOG.info(
         "Starting %s (%s) in %s; run key %s.",
         record.job_name,
         record.job_id,
-        place.environment,
+        target.environment,
         record.run_key,
     )
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.advance(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
     try:
-        _write_sending(record, means)
+        _write_sending(record, deps)
     except LedgerUnusable:
         raise
     except BaseException:
         # It may be on disk by now, and would be looked for.
-        _keep_interrupted(record, means, may_have_left=False)
+        _keep_interrupted(record, deps, may_have_left=False)
         raise
-    outcome = _post(record, ready, known, means, permit, as_xml=as_xml)
+    outcome = _post(record, ready, known, deps, permit, as_xml=as_xml)
     if is_perhaps_a_copys(outcome):
         permit.report()
-        outcome = _after_overlap(record, outcome, place, means)
+        outcome = _after_overlap(record, outcome, target, deps)
     record = record.advance(outcome.state, clock.now(), outcome.reason, **_name_run(outcome))
-    record = _found_out(record, outcome, place, means, permit)
+    record = _found_out(record, outcome, target, deps, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         outcome.error.record = record
         outcome.error.reason = outcome.error.reason or "Nothing was started."
         raise outcome.error
     if not record.has_run or is_twice(record):
         raise in_doubt(record)
-    payload_history.remember(means.ledger, record.environment, record.job_id, ready.given.sent)
+    payload_history.remember(deps.ledger, record.environment, record.job_id, ready.given.sent)
     found = "Started" if outcome.state is State.STARTED else "Found"
     LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
 
 
-def _write_sending(record: Record, means: Means) -> None:
+def _write_sending(record: Record, deps: Deps) -> None:
     """Write that a start is about to be sent; where that fails it is not, and that is kept if possible.
 
     What is reported as failed may be on disk all the same: then it would be looked for, for an hour.
     """
     try:
-        means.ledger.write(record)
+        deps.ledger.write(record)
     except LedgerUnusable:
         with suppress(LedgerUnusable):
             reason = "nothing was sent, as the ledger could not be written"
-            means.ledger.write(record.advance(State.NOT_STARTED, means.clock.now(), reason))
+            deps.ledger.write(record.advance(State.NOT_STARTED, deps.clock.now(), reason))
         raise
 
 
-def _found_out(record: Record, outcome: Outcome, place: Place, means: Means, permit: Permit) -> Record:
+def _found_out(record: Record, outcome: Outcome, target: Target, deps: Deps, permit: Permit) -> Record:
     """Keep what the answer proved, and look for the run where it proved nothing.
 
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
     """
     try:
-        recover.keep(record, means)
+        recover.keep(record, deps)
         permit.report()
         if outcome.state is State.UNKNOWN:
             LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
-            record = recover.look_for(record, place, means)
+            record = recover.look_for(record, target, deps)
     except Exception as error:
         LOG.debug("It could not be looked for.", exc_info=True)
         if not record.has_run and outcome.state is not State.NOT_STARTED:
@@ -311,17 +311,17 @@ def _name_run(outcome: Outcome) -> dict[str, Any]:
 
 
 def _post(
-    record: Record, ready: Ready, known: Collection[str], means: Means, permit: Permit, *, as_xml: bool
+    record: Record, ready: Ready, known: Collection[str], deps: Deps, permit: Permit, *, as_xml: bool
 ) -> Outcome:
     may_have_left = False
 
     def before_sending() -> None:
         nonlocal may_have_left
-        _refuse_stale(record, means)
+        _refuse_stale(record, deps)
         may_have_left = True
 
     try:
-        submission = means.alma.submit(
+        submission = deps.alma.submit(
             record.job_id,
             ready.parameters,
             as_xml=as_xml,
@@ -339,7 +339,7 @@ def _post(
         return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
     except BaseException:
         # Ctrl-C or SIGTERM.
-        _keep_interrupted(record, means, may_have_left=may_have_left)
+        _keep_interrupted(record, deps, may_have_left=may_have_left)
         raise
 
 
@@ -352,13 +352,13 @@ def _not_sent(error: Exception) -> AlmajobError:
     return OwnFault("Nothing was sent.", reason=f"almajob failed before: {type(error).__name__}.")
 
 
-def _refuse_stale(record: Record, means: Means) -> None:
+def _refuse_stale(record: Record, deps: Deps) -> None:
     """Refuse to send a start now for which everything was checked some time ago.
 
     Raises:
         OwnFault: this machine or process stood still in between.
     """
-    stood = means.clock.now() - record.trail[-1].at
+    stood = deps.clock.now() - record.trail[-1].at
     if stood > _LONGEST_PAUSE:
         raise OwnFault(
             f"{record.job_name!r} was not started: this machine stood still for {time_format.length(stood)}.",
@@ -367,26 +367,26 @@ def _refuse_stale(record: Record, means: Means) -> None:
         )
 
 
-def _keep_interrupted(record: Record, means: Means, *, may_have_left: bool) -> None:
+def _keep_interrupted(record: Record, deps: Deps, *, may_have_left: bool) -> None:
     """Keep what is certain of a request that was interrupted: that it never leaves, or nothing."""
     if may_have_left:
         reason = "almajob was interrupted before the answer came"
-        record = recover.keep(record.advance(State.UNKNOWN, means.clock.now(), reason), means)
+        record = recover.keep(record.advance(State.UNKNOWN, deps.clock.now(), reason), deps)
         LOG.warning("%s", in_doubt(record))
     else:
         reason = "almajob was interrupted before anything was sent"
-        recover.keep(record.advance(State.NOT_STARTED, means.clock.now(), reason), means)
+        recover.keep(record.advance(State.NOT_STARTED, deps.clock.now(), reason), deps)
         LOG.warning("%s was not started: %s.", record.job_name, reason)
 
 
-def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means) -> Outcome:
+def _after_overlap(record: Record, refused: Outcome, target: Target, deps: Deps) -> Outcome:
     """Look once whether the run that Alma refused to overlap is our own.
 
     A proxy may send a request twice: Alma starts the job for the first one, and refuses the second, whose
     answer is the one that comes back.
     """
     try:
-        finding = recover.look_once(record, place, means)
+        finding = recover.look_once(record, target, deps)
     except Exception as error:  # whatever it is, Alma has been asked to start the job
         LOG.debug("It could not be looked for.", exc_info=True)
         if isinstance(error, AlmaError) and PER_SECOND_THRESHOLD in error.codes:
@@ -395,7 +395,7 @@ def _after_overlap(record: Record, refused: Outcome, place: Place, means: Means)
         why = error.message if isinstance(error, AlmajobError) else type(error).__name__
         return replace(refused, state=State.UNKNOWN, reason=f"{refused.reason}; {why}")
     except BaseException:
-        _keep_interrupted(record, means, may_have_left=True)
+        _keep_interrupted(record, deps, may_have_left=True)
         raise
     if finding.is_missing:
         return refused

@@ -8,8 +8,8 @@ from werkzeug import Response
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused, Unreachable, UsageError
 from almajob.runs.parameters.parameters import Parameters
-from almajob.runs.start.resolve_request import intention
-from almajob.runs.start_request import Intention, Means, StartOptions
+from almajob.runs.start.resolve_request import make_request
+from almajob.runs.start_request import Deps, StartOptions, StartRequest
 from tests.runs.conftest import LAB
 from tests.support.fake_alma import FakeAlma
 
@@ -17,44 +17,46 @@ EXPORT = Job("M44", "Export records")
 THESES = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}}
 
 
-def _intention(
-    means: Means, job: str = "M44", given: Parameters | None = None, options: StartOptions | None = None
-) -> Intention:
-    return intention(job, given or Parameters(), options or StartOptions(), lambda _text: EXPORT, LAB, means)
+def _request(
+    deps: Deps, job: str = "M44", given: Parameters | None = None, options: StartOptions | None = None
+) -> StartRequest:
+    return make_request(
+        job, given or Parameters(), options or StartOptions(), lambda _text: EXPORT, LAB, deps
+    )
 
 
-def test_a_set_is_found_again_where_alma_is_away(alma: FakeAlma, means: Means) -> None:
+def test_a_set_is_found_again_where_alma_is_away(alma: FakeAlma, deps: Deps) -> None:
     """So that a start whose answer was lost is the same one; a name that was never found is not guessed."""
     alma.on("GET /sets", {"set": [THESES], "total_record_count": 1}, Response("<html>", 500))
-    first = _intention(means, options=StartOptions(set_name="Theses", run_key="k"))
+    first = _request(deps, options=StartOptions(set_name="Theses", run_key="k"))
     assert first.parameters.sent == (Parameter("set_id", "7"),)
-    assert _intention(means, options=StartOptions(set_name="Theses", run_key="k")) == first
+    assert _request(deps, options=StartOptions(set_name="Theses", run_key="k")) == first
     with pytest.raises(Unreachable):
-        _intention(means, options=StartOptions(set_name="Other"))
+        _request(deps, options=StartOptions(set_name="Other"))
 
 
-def test_a_set_by_its_name_stands_instead_of_an_id(alma: FakeAlma, means: Means) -> None:
+def test_a_set_by_its_name_stands_instead_of_an_id(alma: FakeAlma, deps: Deps) -> None:
     """In its place, and told so."""
     alma.on("GET /sets", {"set": [THESES], "total_record_count": 1})
     given = Parameters.of([Parameter("set_id", "1"), Parameter("x", "")])
-    found = _intention(means, given=given, options=StartOptions(set_name="Theses")).parameters
+    found = _request(deps, given=given, options=StartOptions(set_name="Theses")).parameters
     assert [(item.name, item.value, item.instead_of) for item in found.given] == [
         ("set_id", "7", "1"),
         ("x", "", None),
     ]
 
 
-def test_a_payload_can_name_the_job(means: Means) -> None:
+def test_a_payload_can_name_the_job(deps: Deps) -> None:
     """Where nothing else does; another job's is refused, and so is an id that is another job's now."""
     payload = Parameters((), "M44", "x.xml, line 1")
-    assert _intention(means, "", payload).job == EXPORT
+    assert _request(deps, "", payload).job == EXPORT
     with pytest.raises(UsageError, match="Which job"):
-        _intention(means, "")
+        _request(deps, "")
     with pytest.raises(Refused, match="The payload is of the job M45") as caught:
-        _intention(means, given=Parameters((), "M45", "x.xml, line 1"))
+        _request(deps, given=Parameters((), "M45", "x.xml, line 1"))
     assert caught.value.reason == "x.xml, line 1 says so."
     with pytest.raises(Refused, match="M44 is not the job that was saved"):
-        _intention(means, options=StartOptions(job_name="Delete records"))
+        _request(deps, options=StartOptions(job_name="Delete records"))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,7 @@ def test_a_payload_can_name_the_job(means: Means) -> None:
         ([Parameter("a", "\x00")], "which Alma cannot keep"),
     ],
 )
-def test_a_plugins_parameters_are_checked_too(
-    means: Means, parameters: list[Parameter], message: str
-) -> None:
+def test_a_plugins_parameters_are_checked_too(deps: Deps, parameters: list[Parameter], message: str) -> None:
     """As names and values; they are a usage error."""
     with pytest.raises(UsageError, match=message):
-        intention("M44", parameters, StartOptions(), lambda _text: EXPORT, LAB, means)
+        make_request("M44", parameters, StartOptions(), lambda _text: EXPORT, LAB, deps)

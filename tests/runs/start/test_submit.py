@@ -35,7 +35,7 @@ from almajob.runs.start.dry_run import Plan
 from almajob.runs.start.dry_run import plan as plan_of
 from almajob.runs.start.preflight import with_key
 from almajob.runs.start.start_limits import NoSlot
-from almajob.runs.start_request import Intention, Means, Place, StartOptions
+from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, Step
 from tests.runs.conftest import LAB
@@ -67,16 +67,16 @@ def alma_keeps_time(monkeypatch: pytest.MonkeyPatch, time: FastClock) -> None:
 
 
 def _start(
-    means: Means,
+    deps: Deps,
     found: Job = FOUND,
     parameters: tuple[Parameter, ...] = (),
     *,
-    place: Place = LAB,
+    target: Target = LAB,
     **options: Any,
 ) -> Record:
     options.setdefault("is_confirmed", True)
-    intention = Intention(found, Parameters.of(parameters), StartOptions(**options))
-    return submit.start_when_free(with_key(intention, place, means.clock.now()), place, means)
+    request = StartRequest(found, Parameters.of(parameters), StartOptions(**options))
+    return submit.start_when_free(with_key(request, target, deps.clock.now()), target, deps)
 
 
 def _listed(*items: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +91,10 @@ def _listed(*items: dict[str, Any]) -> dict[str, Any]:
         "https://evil.invalid/almaws/v1/conf/jobs/{job}/instances/{id}",
     ],
 )
-def test_a_confirmed_start_names_its_run(alma: FakeAlma, means: Means, ledger: Ledger, link: str) -> None:
+def test_a_confirmed_start_names_its_run(alma: FakeAlma, deps: Deps, ledger: Ledger, link: str) -> None:
     """One POST; the link's last segment is the run, wherever the link points; the ledger has it."""
     alma.on("POST /jobs/S1", started(ERP, "77", link))
-    found = _start(means)
+    found = _start(deps)
     assert (found.instance_id, found.certainty) == ("77", Certainty.CONFIRMED)
     assert found.submit_time == "2025-10-05T09:11:32+00:00"
     assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
@@ -102,24 +102,24 @@ def test_a_confirmed_start_names_its_run(alma: FakeAlma, means: Means, ledger: L
     assert [step.state for step in found.trail] == [State.PREPARED, State.SENDING, State.STARTED]
 
 
-def test_before_a_start_everything_is_read_once(alma: FakeAlma, means: Means) -> None:
+def test_before_a_start_everything_is_read_once(alma: FakeAlma, deps: Deps) -> None:
     """Where the key leads, the job, its runs since yesterday; then the POST, and nothing else."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    _start(means)
+    _start(deps)
     calls = [call.partition("?")[0] for call in alma.calls()]
     assert calls == ["GET /general", "GET /jobs/S1", "GET /jobs/S1/instances", "POST /jobs/S1"]
-    _start(means, if_running="start")
+    _start(deps, if_running="start")
     assert [call.partition("?")[0] for call in alma.calls()].count("GET /general") == 1
 
 
 @pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
 def test_a_listed_refusal_proves_that_nothing_was_started(
-    alma: FakeAlma, means: Means, ledger: Ledger, code: str
+    alma: FakeAlma, deps: Deps, ledger: Ledger, code: str
 ) -> None:
     """It is raised as it is, after one POST; the ledger knows that it may be started again."""
     alma.on("POST /jobs/S1", error(code), status=400)
     with pytest.raises(AlmajobError) as caught:
-        _start(means)
+        _start(deps)
     assert caught.value.exit_code in (4, 7, 10)
     assert len(alma.calls("POST")) == 1
     (record,) = ledger.records()
@@ -166,12 +166,12 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("outcome", UNKNOWN.values(), ids=UNKNOWN)
 def test_everything_else_is_looked_for_and_never_sent_again(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, outcome: object
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock, outcome: object
 ) -> None:
     """One POST, eight looks within two minutes, exit code 9; the same command only looks once more."""
     alma.on("POST /jobs/S1", outcome)
     with pytest.raises(OutcomeUnknown) as caught:
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert len(alma.calls("POST")) == 1
     assert len([call for call in alma.calls() if "instances" in call]) == 1 + 8
     assert 80 < sum(time.naps) < 125
@@ -183,30 +183,30 @@ def test_everything_else_is_looked_for_and_never_sent_again(
     (record,) = ledger.records()
     assert (record.state, record.is_retry_safe) == (State.ABSENT, False)
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert len(alma.calls("POST")) == 1
 
 
-def test_a_start_without_an_answer_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+def test_a_start_without_an_answer_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """In a sandbox the only run that fits is taken for ours, and said to be inferred."""
     old = instance("70", ERP, "COMPLETED_SUCCESS")
     now = "2999-01-01T00:00:00Z"
     new = instance("77", ERP, "RUNNING", submit_time=now)
     alma.on("GET /jobs/S1/instances", _listed(old), _listed(old), _listed(new, old))
     alma.on("POST /jobs/S1", Response("<html>", 502))
-    found = _start(means, place=replace(LAB, may_infer=True))
+    found = _start(deps, target=replace(LAB, may_infer=True))
     assert (found.instance_id, found.state, found.certainty) == ("77", State.ADOPTED, Certainty.INFERRED)
     assert ledger.records() == [found]
 
 
-def test_in_production_a_person_is_asked(alma: FakeAlma, means: Means) -> None:
+def test_in_production_a_person_is_asked(alma: FakeAlma, deps: Deps) -> None:
     """The message names the candidate, and what to type."""
     alma.on("GET /general", {"environment_type": "PRODUCTION"})
     new = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")
     alma.on("GET /jobs/S1/instances", _listed(), _listed(new))
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown) as caught:
-        _start(means, place=PRODUCTION)
+        _start(deps, target=PRODUCTION)
     message = str(caught.value)
     assert "77 of 2999-01-01" in message
     assert "almajob --env production runs resolve" in message
@@ -216,7 +216,7 @@ def test_in_production_a_person_is_asked(alma: FakeAlma, means: Means) -> None:
 
 
 def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
-    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Alma may have accepted the request."""
 
@@ -226,7 +226,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     alma.on("POST /jobs/S1", started(ERP, "77"))
     monkeypatch.setattr("almajob.alma.client.Submission.from_json", buggy)
     with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
-        _start(means)
+        _start(deps)
     assert "TypeError" in caught.value.reason
 
 
@@ -238,7 +238,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     ],
 )
 def test_an_interruption_during_the_start_is_not_silent(
-    means: Means,
+    deps: Deps,
     ledger: Ledger,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -255,7 +255,7 @@ def test_an_interruption_during_the_start_is_not_silent(
 
     monkeypatch.setattr(Alma, "submit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        _start(means)
+        _start(deps)
     assert told in caplog.text
     assert [record.state for record in ledger.records()] == [state]
 
@@ -263,13 +263,13 @@ def test_an_interruption_during_the_start_is_not_silent(
 # --- tags ---
 
 
-def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, means: Means) -> None:
+def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, deps: Deps) -> None:
     """In front of job_name, which is made as Alma's wizard does where there is none; order is kept."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     alma.on("GET /sets/1", {"id": "1", "name": "Theses", "number_of_members": {"value": 3}})
-    first = _start(means, MANUAL)
+    first = _start(deps, MANUAL)
     named = (Parameter("set_id", "1"), Parameter("job_name", "Mine"), Parameter("x", ""))
-    second = _start(means, MANUAL, named)
+    second = _start(deps, MANUAL, named)
     bodies = [request.get_json() for request in alma.requests if request.method == "POST"]
     assert bodies[0]["parameter"] == [
         {"name": {"value": "job_name"}, "value": f"{first.tag} Export records - via API"}
@@ -278,28 +278,28 @@ def test_a_manual_job_is_sent_with_a_tag(alma: FakeAlma, means: Means) -> None:
     assert first.tag != second.tag
 
 
-def test_without_tags_nothing_is_added(alma: FakeAlma, means: Means) -> None:
+def test_without_tags_nothing_is_added(alma: FakeAlma, deps: Deps) -> None:
     """tag = no; and a scheduled job takes no parameters."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     alma.on("POST /jobs/S1", started(ERP, "78"))
-    _start(means, MANUAL, place=replace(LAB, has_tags=False))
-    _start(means)
+    _start(deps, MANUAL, target=replace(LAB, has_tags=False))
+    _start(deps)
     assert [request.get_json() for request in alma.requests if request.method == "POST"] == [{}, {}]
 
 
-def test_after_a_lost_ledger_the_tag_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+def test_after_a_lost_ledger_the_tag_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """The same key, and no second POST."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    first = _start(means, MANUAL, run_key="k")
+    first = _start(deps, MANUAL, run_key="k")
     shutil.rmtree(ledger.directory)
     shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {first.tag} - 2026-11-22 4:11 AM")
     alma.on("GET /jobs/M44/instances", _listed(shown))
-    again = _start(means, MANUAL, run_key="k")
+    again = _start(deps, MANUAL, run_key="k")
     assert (again.instance_id, again.state, again.certainty) == ("77", State.ADOPTED, Certainty.TAGGED)
     assert len(alma.calls("POST")) == 1
 
 
-def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
+def test_two_runs_with_our_tag_are_told(alma: FakeAlma, deps: Deps) -> None:
     """Alma started it twice: the first is ours, and the exit code is 9."""
     sent: list[str] = []
 
@@ -314,10 +314,10 @@ def test_two_runs_with_our_tag_are_told(alma: FakeAlma, means: Means) -> None:
     alma.on("POST /jobs/M44", accept)
     alma.on("GET /jobs/M44/instances", listing)
     with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78") as caught:
-        _start(means, MANUAL, run_key="k")
+        _start(deps, MANUAL, run_key="k")
     assert isinstance(caught.value.record, Record)
     assert caught.value.record.instance_id == "77"
-    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
     assert len(alma.calls("POST")) == 1
 
 
@@ -330,16 +330,16 @@ def _days_listed(alma: FakeAlma) -> int:
 
 
 def test_a_ledger_that_knows_nothing_of_the_job_is_taken_for_a_new_one(
-    alma: FakeAlma, means: Means, ledger: Ledger
+    alma: FakeAlma, deps: Deps, ledger: Ledger
 ) -> None:
     """Then our tag is looked for in a month of runs; the same id in another environment is another job."""
     for days_ago in range(40, 0, -1):
-        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
-    _start(means, MANUAL, run_key="first")
+    _start(deps, MANUAL, run_key="first")
     assert _days_listed(alma) == 1
     alma.on("GET /general", {"environment_type": "PRODUCTION"})
-    _start(means, MANUAL, place=replace(PRODUCTION, identity="production:key"), run_key="second")
+    _start(deps, MANUAL, target=replace(PRODUCTION, identity="production:key"), run_key="second")
     assert _days_listed(alma) == 31
 
 
@@ -351,44 +351,44 @@ def _earlier(record_id: str, at: float, **more: Any) -> Record:
 
 @pytest.mark.usefixtures("alma_keeps_time")
 def test_what_a_ledger_may_have_missed_is_searched_by_the_tag(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """For as long as nothing was written, and for a month after it lost a record that it had."""
     for days_ago in range(40, 5, -1):
-        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
     alma.on("POST /jobs/M44", *(started(EXPORT, str(number)) for number in range(77, 99)))
     kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
-    _start(means, MANUAL, run_key="after six days")
+    _start(deps, MANUAL, run_key="after six days")
     assert _days_listed(alma) == 6
     shutil.rmtree(ledger.directory)
     kept.rename(ledger.directory)
     for days_later in range(1, 20):
         time.slept += DAY
-        _start(means, MANUAL, run_key=f"later {days_later}")
+        _start(deps, MANUAL, run_key=f"later {days_later}")
         assert _days_listed(alma) == 6 + days_later
 
 
 @pytest.mark.usefixtures("alma_keeps_time")
 def test_a_run_of_another_ledger_is_noticed_by_its_tag(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """Then this one may have missed others, too: from then on a month is searched."""
     for days_ago in range(40, 0, -1):
-        ledger.write(_earlier(f"r{days_ago}", means.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     theirs = instance("70", EXPORT, "COMPLETED_SUCCESS", name="[aj:ABCDEFGH23] Theses")
     alma.on("GET /jobs/M44/instances", _listed(theirs), _listed())
-    _start(means, MANUAL, run_key="first")
+    _start(deps, MANUAL, run_key="first")
     # After a look at two days.
     assert _days_listed(alma) == 1
     time.slept += DAY
-    _start(means, MANUAL, run_key="second")
+    _start(deps, MANUAL, run_key="second")
     assert _days_listed(alma) == 31
 
 
 @pytest.mark.parametrize("hours", [0, -3, 3, 60])
 def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, hours: int
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock, hours: int
 ) -> None:
     """A scheduled job has no tag: what ran in the time that is lost may be this run key's.
 
@@ -396,53 +396,53 @@ def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
     """
     time.jump = hours * 3600.0
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    ledger.write(_earlier("r", means.clock.now() - DAY, run_key="x"))
+    ledger.write(_earlier("r", deps.clock.now() - DAY, run_key="x"))
     kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
-    _start(means, run_key="k")
-    when = datetime.fromtimestamp(means.clock.now() - time.jump, UTC).isoformat()
+    _start(deps, run_key="k")
+    when = datetime.fromtimestamp(deps.clock.now() - time.jump, UTC).isoformat()
     alma.on("GET /jobs/S1/instances", _listed(instance("77", ERP, "COMPLETED_SUCCESS", submit_time=when)))
     shutil.rmtree(ledger.directory)
     kept.rename(ledger.directory)
     time.slept += 600
     with pytest.raises(OutcomeUnknown) as caught:
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert "Candidates: 77 of" in caught.value.reason
     assert len(alma.calls("POST")) == 1
     (record,) = ledger.records(lambda row: row.is_open)
-    recover.resolve(record, means, found=None, by="a person")
-    assert _start(means, run_key="k").instance_id == "78"
+    recover.resolve(record, deps, found=None, by="a person")
+    assert _start(deps, run_key="k").instance_id == "78"
 
 
 def test_two_runs_with_our_tag_are_told_after_a_lost_ledger_too(
-    alma: FakeAlma, means: Means, ledger: Ledger
+    alma: FakeAlma, deps: Deps, ledger: Ledger
 ) -> None:
     """The first of them is ours."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    first = _start(means, MANUAL, run_key="k")
+    first = _start(deps, MANUAL, run_key="k")
     shutil.rmtree(ledger.directory)
     both = [instance(run, EXPORT, "RUNNING", name=f"x {first.tag}") for run in ("78", "77")]
     alma.on("GET /jobs/M44/instances", _listed(*both))
     with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78"):
-        _start(means, MANUAL, run_key="k")
-    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+        _start(deps, MANUAL, run_key="k")
+    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
     assert len(alma.calls("POST")) == 1
 
 
-def test_looks_that_fail_decide_nothing(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+def test_looks_that_fail_decide_nothing(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """The start stays unknown; the next look that succeeds finds it."""
     alma.on("POST /jobs/M44", Response("<html>", 502))
     alma.on("GET /jobs/M44/instances", _listed(), *[Response("<html>", 401)] * 9)
     with pytest.raises(OutcomeUnknown):
-        _start(means, MANUAL, run_key="k")
+        _start(deps, MANUAL, run_key="k")
     (record,) = ledger.records()
     assert record.state is State.UNKNOWN
     alma.on("GET /jobs/M44/instances", _listed(instance("77", EXPORT, "RUNNING", name=f"x {record.tag}")))
-    found = _start(means, MANUAL, run_key="k")
+    found = _start(deps, MANUAL, run_key="k")
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
 
 
 def test_a_clock_that_is_days_off_is_noticed(
-    alma: FakeAlma, means: Means, time: FastClock, caplog: pytest.LogCaptureFixture
+    alma: FakeAlma, deps: Deps, time: FastClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Alma's own time says which days are asked for."""
     from datetime import timedelta
@@ -450,7 +450,7 @@ def test_a_clock_that_is_days_off_is_noticed(
     today = datetime.now(UTC).date()
     time.jump = 10 * 86_400
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    _start(means)
+    _start(deps)
     asked = [
         request.args["submit_date_from"] for request in alma.requests if "submit_date_from" in request.args
     ]
@@ -461,65 +461,65 @@ def test_a_clock_that_is_days_off_is_noticed(
 # --- the same run ---
 
 
-def test_the_same_key_starts_nothing_twice(alma: FakeAlma, means: Means) -> None:
+def test_the_same_key_starts_nothing_twice(alma: FakeAlma, deps: Deps) -> None:
     """It is the same run, and Alma is not asked for it."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    first = _start(means, run_key="k")
+    first = _start(deps, run_key="k")
     calls = len(alma.calls())
-    assert _start(means, run_key="k") == first
+    assert _start(deps, run_key="k") == first
     assert len(alma.calls()) == calls
 
 
-def test_a_key_stands_for_one_start(alma: FakeAlma, means: Means) -> None:
+def test_a_key_stands_for_one_start(alma: FakeAlma, deps: Deps) -> None:
     """Not for another job, nor for other parameters."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    _start(means, MANUAL, run_key="k")
+    _start(deps, MANUAL, run_key="k")
     with pytest.raises(Refused, match="run key 'k' was used for 'Export records' \\(M44\\)"):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     with pytest.raises(Refused, match="used with other parameters"):
-        _start(means, MANUAL, (Parameter("x", "1"),), run_key="k")
+        _start(deps, MANUAL, (Parameter("x", "1"),), run_key="k")
     assert len(alma.calls("POST")) == 1
 
 
-def test_once_per_day_is_once_a_day(alma: FakeAlma, means: Means, time: FastClock) -> None:
+def test_once_per_day_is_once_a_day(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
     """The next day it is started again."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    assert [_start(means, once_per="day").instance_id for _ in range(2)] == ["77", "77"]
+    assert [_start(deps, once_per="day").instance_id for _ in range(2)] == ["77", "77"]
     time.slept += 86_400
-    assert _start(means, once_per="day").instance_id == "78"
+    assert _start(deps, once_per="day").instance_id == "78"
 
 
-def test_without_a_key_each_command_is_another_run(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+def test_without_a_key_each_command_is_another_run(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """Unless the last one was cut short before it could say what it had started."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    first = _start(means)
-    means.locks.release()
-    assert _start(means) == first
+    first = _start(deps)
+    deps.locks.release()
+    assert _start(deps) == first
     ledger.write(replace(first, is_told=True))
-    assert _start(means).instance_id == "78"
+    assert _start(deps).instance_id == "78"
 
 
-def test_a_failed_run_is_started_again_on_request(alma: FakeAlma, means: Means) -> None:
+def test_a_failed_run_is_started_again_on_request(alma: FakeAlma, deps: Deps) -> None:
     """--rerun-failed: not while it runs, nor when it ended well; with a tag of its own."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
-    first = _start(means, MANUAL, run_key="k")
+    first = _start(deps, MANUAL, run_key="k")
     for status in ("RUNNING", "COMPLETED_SUCCESS"):
         alma.on("GET /jobs/M44/instances/77", instance("77", EXPORT, status))
-        assert _start(means, MANUAL, run_key="k", rerun_failed=True).instance_id == "77"
+        assert _start(deps, MANUAL, run_key="k", rerun_failed=True).instance_id == "77"
     alma.on("GET /jobs/M44/instances/77", instance("77", EXPORT, "FAILED"))
-    second = _start(means, MANUAL, run_key="k", rerun_failed=True)
+    second = _start(deps, MANUAL, run_key="k", rerun_failed=True)
     assert (second.instance_id, second.attempt) == ("78", 2)
     assert second.tag != first.tag
-    assert _start(means, MANUAL, run_key="k").instance_id == "78"
+    assert _start(deps, MANUAL, run_key="k").instance_id == "78"
 
 
-def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, means: Means) -> None:
+def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, deps: Deps) -> None:
     """Nothing of a job is started beside a start that is in doubt."""
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="a")
+        _start(deps, run_key="a")
     with pytest.raises(Refused, match=r"An earlier start .* is in doubt; this one was not sent") as caught:
-        _start(means, run_key="b")
+        _start(deps, run_key="b")
     assert "Its run key is 'a'" in caught.value.reason
     assert caught.value.record is not None
     assert (caught.value.record.run_key, caught.value.record.state) == ("b", State.NOT_STARTED)
@@ -527,19 +527,19 @@ def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, means: Means) 
 
 
 def test_after_an_hour_an_absent_start_counts_as_not_made(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By Alma's clock and by ours; then the same command starts it."""
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="a")
+        _start(deps, run_key="a")
     time.slept += 4000
     # Alma's Date header has not moved: it is not an hour later there.
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="a")
+        _start(deps, run_key="a")
     # From now on it moves as ours does.
     monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now(), 0.5))
-    assert _start(means, run_key="a").instance_id == "78"
+    assert _start(deps, run_key="a").instance_id == "78"
     states = [record.state for record in ledger.records()]
     assert states == [State.NOT_STARTED, State.STARTED]
 
@@ -547,27 +547,27 @@ def test_after_an_hour_an_absent_start_counts_as_not_made(
 # --- before a start ---
 
 
-def test_a_running_job_is_not_started_beside_itself(alma: FakeAlma, means: Means) -> None:
+def test_a_running_job_is_not_started_beside_itself(alma: FakeAlma, deps: Deps) -> None:
     """refuse names the run, attach takes it, start starts another one."""
     running = instance("70", ERP, "RUNNING", submitted_by={"value": "jdoe"})
     alma.on("GET /jobs/S1/instances", _listed(running))
     alma.on("POST /jobs/S1", started(ERP, "77"))
     with pytest.raises(Refused, match="is running already: run 70 since 2025-10-05 09:11:32") as caught:
-        _start(means)
+        _start(deps)
     assert "--if-running attach" in caught.value.hint
-    attached = _start(means, if_running="attach")
+    attached = _start(deps, if_running="attach")
     assert attached.tag == ""
     assert (attached.instance_id, attached.certainty) == ("70", Certainty.INFERRED)
     assert alma.calls("POST") == []
-    assert _start(means, run_key="k", if_running="start").instance_id == "77"
+    assert _start(deps, run_key="k", if_running="start").instance_id == "77"
 
 
-def test_a_key_of_another_environment_starts_nothing(alma: FakeAlma, means: Means) -> None:
+def test_a_key_of_another_environment_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """A clear contradiction, whatever its case; remembered, so that it is told without a call."""
     alma.on("GET /general", {"environment_type": "Production"})
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="leads to production, not to sandbox"):
-            _start(means)
+            _start(deps)
     assert alma.calls() == ["GET /general"]
 
 
@@ -580,51 +580,51 @@ def test_a_key_of_another_environment_starts_nothing(alma: FakeAlma, means: Mean
         answer({"environment_type": "SANDBOX"}),
     ],
 )
-def test_what_proves_nothing_is_no_obstacle(alma: FakeAlma, means: Means, reply: Response) -> None:
+def test_what_proves_nothing_is_no_obstacle(alma: FakeAlma, deps: Deps, reply: Response) -> None:
     """A key that may not ask, or a word that nobody knows."""
     alma.on("GET /general", reply)
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    assert _start(means).instance_id == "77"
+    assert _start(deps).instance_id == "77"
 
 
-def test_no_answer_about_the_environment_starts_nothing(alma: FakeAlma, means: Means) -> None:
+def test_no_answer_about_the_environment_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """But once it was proved, a bad day of Alma's is no obstacle."""
     alma.on("GET /general", Response("<html>", 500))
     with pytest.raises(Unreachable):
-        _start(means)
+        _start(deps)
     assert alma.calls("POST") == []
 
 
-def test_the_proof_is_renewed_once_a_day(alma: FakeAlma, means: Means, time: FastClock) -> None:
+def test_the_proof_is_renewed_once_a_day(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
     """And what was known counts where the renewal fails; a contradiction does not."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), started(ERP, "79"))
-    _start(means, run_key="a")
+    _start(deps, run_key="a")
     time.slept += 90_000
     alma.on("GET /general", Response("<html>", 500))
-    _start(means, run_key="b")
+    _start(deps, run_key="b")
     assert alma.calls().count("GET /general") == 2
     alma.on("GET /general", {"environment_type": "PRODUCTION"})
     with pytest.raises(ConfigurationError):
-        _start(means, run_key="c")
+        _start(deps, run_key="c")
 
 
-def test_a_list_with_gaps_starts_nothing(alma: FakeAlma, means: Means) -> None:
+def test_a_list_with_gaps_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """A start without an answer could not be found again."""
     alma.on("GET /jobs/S1/instances", {"total_record_count": 7})
     with pytest.raises(Refused, match="has gaps"):
-        _start(means)
+        _start(deps)
     assert alma.calls("POST") == []
 
 
-def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, means: Means) -> None:
+def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """The list maps the name to another job's id."""
     with pytest.raises(Refused, match="S1 is not the job that was asked for"):
-        _start(means, Job("S1", "Export records"))
+        _start(deps, Job("S1", "Export records"))
     assert alma.calls("POST") == []
 
 
 def test_two_institutions_of_one_name_are_kept_apart(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """The same environment name and the same job id in another ini: neither settles the other's starts.
 
@@ -633,78 +633,78 @@ def test_two_institutions_of_one_name_are_kept_apart(
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"), started(ERP, "79"))
     one, other = replace(LAB, institution="one"), replace(LAB, institution="two", identity="lab:another key")
     with pytest.raises(OutcomeUnknown):
-        _start(means, place=one, run_key="k")
+        _start(deps, target=one, run_key="k")
     time.slept += 5000
     alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": "01OTHER_INST"}})
     with pytest.raises(Refused, match="cannot be looked for with this key"):
-        _start(means, place=replace(other, institution=""), run_key="k")
-    assert _start(means, place=replace(other, institution=""), run_key="another").instance_id == "78"
-    assert _start(means, place=other, run_key="k").instance_id == "79"
+        _start(deps, target=replace(other, institution=""), run_key="k")
+    assert _start(deps, target=replace(other, institution=""), run_key="another").instance_id == "78"
+    assert _start(deps, target=other, run_key="k").instance_id == "79"
     assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED, State.STARTED]
 
 
-def test_an_institution_that_is_renamed_is_the_same(alma: FakeAlma, means: Means, time: FastClock) -> None:
+def test_an_institution_that_is_renamed_is_the_same(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
     """An equal address and key count for more than a name, in another case or altogether other."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    first = _start(means, run_key="k")
+    first = _start(deps, run_key="k")
     for name in ("01fake_inst", "01FAKE_LIBRARY"):
         time.slept += 90_000
         alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": name}})
-        assert _start(means, run_key="k").instance_id == first.instance_id
+        assert _start(deps, run_key="k").instance_id == first.instance_id
     assert len(alma.calls("POST")) == 1
 
 
 def test_another_section_with_the_same_address_and_key_is_the_same_alma(
-    alma: FakeAlma, means: Means, ledger: Ledger
+    alma: FakeAlma, deps: Deps, ledger: Ledger
 ) -> None:
     """Run keys, periods and starts in doubt are those of the Alma that is called."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), Response("<html>", 502))
     second = replace(LAB, environment="lab2", identity="lab2:address:key")
     first = replace(LAB, identity="lab1:address:key")
-    assert _start(means, place=first, run_key="k").instance_id == "77"
-    assert _start(means, place=second, run_key="k").instance_id == "77"
-    assert _start(means, place=first, once_per="day").instance_id == "78"
-    assert _start(means, place=second, once_per="day").instance_id == "78"
+    assert _start(deps, target=first, run_key="k").instance_id == "77"
+    assert _start(deps, target=second, run_key="k").instance_id == "77"
+    assert _start(deps, target=first, once_per="day").instance_id == "78"
+    assert _start(deps, target=second, once_per="day").instance_id == "78"
     with pytest.raises(OutcomeUnknown):
-        _start(means, place=first, run_key="lost")
+        _start(deps, target=first, run_key="lost")
     with pytest.raises(Refused, match="is in doubt"):
-        _start(means, place=second, run_key="other")
+        _start(deps, target=second, run_key="other")
     with pytest.raises(OutcomeUnknown):
-        _start(means, place=second, run_key="lost")
+        _start(deps, target=second, run_key="lost")
     assert len(alma.calls("POST")) == 3
 
 
-def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, means: Means) -> None:
+def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, deps: Deps) -> None:
     """The section leads elsewhere now, and its key may not ask where: it is not started, nor said to be."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    _start(means, run_key="k")
+    _start(deps, run_key="k")
     alma.on("GET /general", error("UNAUTHORIZED"), status=400)
     with pytest.raises(Refused, match=r"cannot be told whether .* was started here") as caught:
-        _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
+        _start(deps, target=replace(LAB, identity="lab:another key"), run_key="k")
     assert caught.value.exit_code == 5
     assert "institution = NAME" in caught.value.hint
     assert len(alma.calls("POST")) == 1
 
 
-def test_a_sandbox_that_becomes_production_is_another_alma(alma: FakeAlma, means: Means) -> None:
+def test_a_sandbox_that_becomes_production_is_another_alma(alma: FakeAlma, deps: Deps) -> None:
     """Its section keeps its name, and the institution has one name in both."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    assert _start(means, run_key="k").instance_id == "77"
+    assert _start(deps, run_key="k").instance_id == "77"
     alma.on("GET /general", {"environment_type": "PRODUCTION", "institution": {"value": "01FAKE_INST"}})
     live = replace(LAB, kind="production", identity="lab:another key")
-    assert _start(means, place=live, run_key="k").instance_id == "78"
+    assert _start(deps, target=live, run_key="k").instance_id == "78"
 
 
-def test_the_tag_that_an_earlier_almajob_gave_is_found(alma: FakeAlma, means: Means, ledger: Ledger) -> None:
+def test_the_tag_that_an_earlier_almajob_gave_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """After the ledger was lost; it was made of the names of institution and section as well."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    first = _start(means, MANUAL, run_key="k")
+    first = _start(deps, MANUAL, run_key="k")
     shutil.rmtree(ledger.directory)
     earlier = tags_of(first)[1]
     assert earlier != first.tag
     shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {earlier} - 2026-11-22 4:11 AM")
     alma.on("GET /jobs/M44/instances", _listed(shown))
-    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
     assert len(alma.calls("POST")) == 1
 
 
@@ -713,39 +713,39 @@ def test_the_tag_that_an_earlier_almajob_gave_is_found(alma: FakeAlma, means: Me
 
 @pytest.mark.parametrize("headers", [{}, {"Age": "3600"}])
 def test_an_earlier_answer_proves_no_start(
-    alma: FakeAlma, means: Means, ledger: Ledger, headers: dict[str, str]
+    alma: FakeAlma, deps: Deps, ledger: Ledger, headers: dict[str, str]
 ) -> None:
     """A proxy answers with what Alma said of a run that is known, or that it has kept for an hour."""
     shown = [instance("70", ERP, "COMPLETED_SUCCESS")] if not headers else []
     alma.on("GET /jobs/S1/instances", _listed(*shown))
     alma.on("POST /jobs/S1", answer(started(ERP, "70"), headers=headers))
     with pytest.raises(OutcomeUnknown, match="It cannot be told"):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     (record,) = ledger.records()
     assert (record.state, record.instance_id) == (State.ABSENT, "")
     assert len(alma.calls("POST")) == 1
 
 
-def test_an_old_list_starts_nothing(alma: FakeAlma, means: Means) -> None:
+def test_an_old_list_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """A cache on the way kept it: it has neither the last run nor one that is running."""
     alma.on("GET /jobs/S1/instances", answer(_listed(), headers={"Age": "60"}))
     with pytest.raises(Refused, match="A proxy answered with an old list") as caught:
-        _start(means)
+        _start(deps)
     assert "pass Alma's answers on" in caught.value.hint
     assert alma.calls("POST") == []
 
 
-def test_the_run_of_another_start_proves_no_start(alma: FakeAlma, means: Means) -> None:
+def test_the_run_of_another_start_proves_no_start(alma: FakeAlma, deps: Deps) -> None:
     """Even one that Alma does not list any more."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    _start(means, run_key="a")
+    _start(deps, run_key="a")
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="b")
+        _start(deps, run_key="b")
 
 
 @pytest.mark.parametrize("code", ["402222", "402223", "60347", "PER_SECOND_THRESHOLD"])
 def test_a_refusal_that_our_own_run_explains_is_not_believed(
-    alma: FakeAlma, means: Means, ledger: Ledger, code: str
+    alma: FakeAlma, deps: Deps, ledger: Ledger, code: str
 ) -> None:
     """A proxy sent the request twice: one look shows the run that the first one started."""
     sent: list[str] = []
@@ -759,21 +759,21 @@ def test_a_refusal_that_our_own_run_explains_is_not_believed(
 
     alma.on("POST /jobs/M44", refuse)
     alma.on("GET /jobs/M44/instances", listing)
-    found = _start(means, MANUAL, run_key="k", wait_for_slot=600)
+    found = _start(deps, MANUAL, run_key="k", wait_for_slot=600)
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
     assert len(alma.calls("POST")) == 1
 
 
-def test_where_alma_is_called_too_often_a_refusal_for_that_is_believed(alma: FakeAlma, means: Means) -> None:
+def test_where_alma_is_called_too_often_a_refusal_for_that_is_believed(alma: FakeAlma, deps: Deps) -> None:
     """The look for a copy's run is refused for the same reason: it is no copy that was one too many."""
     too_often = answer(error("PER_SECOND_THRESHOLD"), 429)
     alma.on("POST /jobs/S1", too_often)
     alma.on("GET /jobs/S1/instances", _listed(), *[too_often] * 4)
     with pytest.raises(AlmaRefused):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
 
 
-def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, means: Means) -> None:
+def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, deps: Deps) -> None:
     """And no other refusal costs any."""
     for code, looks in (("402222", 1), ("402228", 0)):
         alma.reset()
@@ -782,7 +782,7 @@ def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, mean
         alma.on("GET /jobs/S1/instances", _listed())
         alma.on("POST /jobs/S1", error(code), status=400)
         with pytest.raises(AlmaRefused):
-            _start(means, run_key=code)
+            _start(deps, run_key=code)
         after = alma.calls()[alma.calls().index("POST /jobs/S1?op=run") + 1 :]
         assert [call.partition("?")[0] for call in after] == ["GET /jobs/S1/instances"] * looks
 
@@ -796,17 +796,17 @@ def test_a_refusal_that_another_run_explains_costs_one_look(alma: FakeAlma, mean
     ],
 )
 def test_a_refusal_that_says_something_else_besides_proves_nothing(
-    alma: FakeAlma, means: Means, more: str
+    alma: FakeAlma, deps: Deps, more: str
 ) -> None:
     """Another error that is no refusal, or a run, however it is spelled."""
     body = f'{{"errorsExist": true, "errorList": {{"error": [{{"errorCode": "402228"}}, {more}]}}}}'
     alma.on("POST /jobs/S1", Response(body, 400))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
 
 
 def test_a_signal_just_before_a_start_is_sent_leaves_no_doubt(
-    alma: FakeAlma, means: Means, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes when SENDING is on disk already: nothing was sent, and the same command starts it."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
@@ -820,17 +820,17 @@ def test_a_signal_just_before_a_start_is_sent_leaves_no_doubt(
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            _start(means, run_key="k")
+            _start(deps, run_key="k")
     assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
     assert alma.calls("POST") == []
-    assert _start(means, run_key="k").instance_id == "77"
+    assert _start(deps, run_key="k").instance_id == "77"
 
 
 # --- time ---
 
 
 def test_what_was_checked_an_hour_ago_is_not_sent(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine stood still while the start's connection was made: nothing is sent, and that is certain."""
     find = socket.getaddrinfo
@@ -842,14 +842,14 @@ def test_what_was_checked_an_hour_ago_is_not_sent(
 
     monkeypatch.setattr("socket.getaddrinfo", slow)
     with pytest.raises(NotSent, match="stood still for 1 h 06 min"):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
     assert alma.calls("POST") == []
 
 
 @pytest.mark.usefixtures("alma_keeps_time")
 def test_an_age_counts_from_when_the_request_could_leave_last(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """Its process stood still for hours before it sent anything: what is not listed yet may be there soon."""
 
@@ -859,18 +859,18 @@ def test_an_age_counts_from_when_the_request_could_leave_last(
 
     alma.on("POST /jobs/S1", late, started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert time.naps[-8:] == pytest.approx([2, 3, 5, 8, 13, 20, 30, 39], abs=1)
     assert [record.state for record in ledger.records()] == [State.ABSENT]
     time.slept += 3000
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     time.slept += 700
-    assert _start(means, run_key="k").instance_id == "78"
+    assert _start(deps, run_key="k").instance_id == "78"
 
 
 def test_a_machine_that_does_not_know_how_long_it_stood_still_asks_for_almas_day(
-    alma: FakeAlma, means: Means, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its clock has not gone on while it was paused, and Alma's has, by days: the run is listed there."""
     paused: list[float] = []
@@ -894,31 +894,31 @@ def test_a_machine_that_does_not_know_how_long_it_stood_still_asks_for_almas_day
 
     alma.on("POST /jobs/M44", accept)
     alma.on("GET /jobs/M44/instances", listing)
-    found = _start(means, MANUAL, run_key="k")
+    found = _start(deps, MANUAL, run_key="k")
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
 
 
 @pytest.mark.usefixtures("alma_keeps_time")
 def test_what_an_earlier_almajob_left_absent_is_settled_too(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """It did not keep when it looked first: that is then the first look of this one."""
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     (record,) = ledger.records()
     ledger.amend(record, missing_at=None, missing_at_alma=None)
     time.slept += 4000
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     time.slept += 4000
-    assert _start(means, run_key="k").instance_id == "78"
+    assert _start(deps, run_key="k").instance_id == "78"
 
 
 @pytest.mark.usefixtures("alma_keeps_time")
 @pytest.mark.parametrize("days", [-5, 5])
 def test_where_almas_clocks_disagree_nothing_follows_from_an_age(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock, days: int
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock, days: int
 ) -> None:
     """Its list of days lacks a run whose submit time is far from its Date header's."""
     submitted = datetime.fromtimestamp(time.now() + days * DAY, UTC)
@@ -940,60 +940,60 @@ def test_where_almas_clocks_disagree_nothing_follows_from_an_age(
     alma.on("POST /jobs/M44", accept)
     alma.on("GET /jobs/M44/instances", listing)
     with pytest.raises(OutcomeUnknown):
-        _start(means, MANUAL, run_key="k")
+        _start(deps, MANUAL, run_key="k")
     time.slept += 4000
-    assert _start(means, MANUAL, run_key="k").instance_id == "77"
+    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
     assert len(alma.calls("POST")) == 1
 
 
 def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
-    alma: FakeAlma, means: Means, ledger: Ledger
+    alma: FakeAlma, deps: Deps, ledger: Ledger
 ) -> None:
     """Keys that may not ask: it may be the same institution or not; a person decides."""
     alma.on("GET /general", error("UNAUTHORIZED"), status=400)
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     with pytest.raises(Refused, match="cannot be looked for with this key") as caught:
-        _start(means, place=replace(LAB, identity="lab:another key"), run_key="k")
+        _start(deps, target=replace(LAB, identity="lab:another key"), run_key="k")
     assert "runs resolve" in caught.value.hint
     assert [record.state for record in ledger.records()] == [State.ABSENT]
 
 
 def test_a_contradiction_is_asked_about_again_the_next_day(
-    alma: FakeAlma, means: Means, time: FastClock
+    alma: FakeAlma, deps: Deps, time: FastClock
 ) -> None:
     """What Alma says then counts."""
     alma.on("GET /general", {"environment_type": "PRODUCTION"}, {"environment_type": "SANDBOX"})
     alma.on("POST /jobs/S1", started(ERP, "77"))
     with pytest.raises(ConfigurationError):
-        _start(means)
+        _start(deps)
     time.slept += 90_000
-    assert _start(means).instance_id == "77"
+    assert _start(deps).instance_id == "77"
 
 
 def test_a_key_that_may_not_ask_any_more_keeps_its_institution(
-    alma: FakeAlma, means: Means, time: FastClock
+    alma: FakeAlma, deps: Deps, time: FastClock
 ) -> None:
     """Else its tags would be others."""
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    first = _start(means, run_key="a")
+    first = _start(deps, run_key="a")
     time.slept += 90_000
     alma.on("GET /general", error("UNAUTHORIZED"), status=400)
-    assert _start(means, run_key="b").institution == first.institution == "01FAKE_INST"
+    assert _start(deps, run_key="b").institution == first.institution == "01FAKE_INST"
 
 
 @pytest.mark.parametrize(
     "listing", [{"message": "maintenance"}, {}, {"job_instance": [{}], "total_record_count": 1}]
 )
-def test_what_is_no_list_is_no_empty_list(alma: FakeAlma, means: Means, listing: dict[str, Any]) -> None:
+def test_what_is_no_list_is_no_empty_list(alma: FakeAlma, deps: Deps, listing: dict[str, Any]) -> None:
     """Without a count, or with runs that have no id, nothing is started."""
     alma.on("GET /jobs/S1/instances", listing)
     with pytest.raises(Refused, match="has gaps"):
-        _start(means)
+        _start(deps)
 
 
-def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_month_is_that_of_the_key(alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
     """West of Greenwich its last evening is of the next one by UTC; runs are listed since it began."""
     import time as system
 
@@ -1005,7 +1005,7 @@ def test_the_month_is_that_of_the_key(alma: FakeAlma, means: Means, monkeypatch:
     monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (None, 0.0))
     alma.on("POST /jobs/S1", started(ERP, "77"))
     try:
-        found = _start(replace(means, clock=Clock(lambda: evening)), once_per="month")
+        found = _start(replace(deps, clock=Clock(lambda: evening)), once_per="month")
     finally:
         monkeypatch.undo()
         system.tzset()
@@ -1030,40 +1030,40 @@ def _api_runs(time: FastClock, *ages: float, status: str = "COMPLETED_SUCCESS") 
     ]
 
 
-def test_the_sixth_start_within_an_hour_is_not_sent(alma: FakeAlma, means: Means, time: FastClock) -> None:
+def test_the_sixth_start_within_an_hour_is_not_sent(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
     """The message says when the next one is possible; waiting for it is an option."""
     alma.on("GET /jobs/S1/instances", _listed(*_api_runs(time, 60, 600, 1200, 1800, 3500)))
     with pytest.raises(NoSlot, match="started 5 times") as caught:
-        _start(means)
+        _start(deps)
     assert caught.value.free_in is not None
     assert 60 < caught.value.free_in < 110
     assert "The next slot is free at " in caught.value.hint
     assert alma.calls("POST") == []
     with pytest.raises(NoSlot):
-        _start(means, wait_for_slot=60.0)
+        _start(deps, wait_for_slot=60.0)
     assert time.naps == []
 
 
 def test_three_running_jobs_are_all_that_alma_takes(
-    alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock
+    alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock
 ) -> None:
     """Those of other jobs are known from the ledger; Alma is asked about them where it matters."""
     alma.on("POST /jobs/M44", started(EXPORT, "90"), started(EXPORT, "91"), started(EXPORT, "92"))
     for key in "abc":
-        _start(means, MANUAL, run_key=key)
+        _start(deps, MANUAL, run_key=key)
     for run in ("90", "91", "92"):
         alma.on(f"GET /jobs/M44/instances/{run}", instance(run, EXPORT, "RUNNING"))
     with pytest.raises(NoSlot, match="3 jobs that were started by the API are running") as caught:
-        _start(means)
+        _start(deps)
     assert caught.value.free_in is None
     assert alma.calls("POST") == ["POST /jobs/M44?op=run"] * 3
     alma.on("GET /jobs/M44/instances/91", instance("91", EXPORT, "FAILED"))
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    assert _start(means).instance_id == "77"
-    assert _start(means, place=replace(LAB, has_limits=False), run_key="x", if_running="start")
+    assert _start(deps).instance_id == "77"
+    assert _start(deps, target=replace(LAB, has_limits=False), run_key="x", if_running="start")
 
 
-def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time: FastClock) -> None:
+def test_a_slot_is_waited_for(alma: FakeAlma, deps: Deps, ledger: Ledger, time: FastClock) -> None:
     """Where Alma itself refuses for now: the same key again, one POST for each try."""
     alma.on(
         "POST /jobs/S1",
@@ -1071,7 +1071,7 @@ def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time
         answer(error("60347"), 400),
         answer(started(ERP, "77")),
     )
-    found = _start(means, run_key="k", wait_for_slot=600.0)
+    found = _start(deps, run_key="k", wait_for_slot=600.0)
     assert found.instance_id == "77"
     # Before each of them one look whether it is our own run that was in the way.
     assert time.naps == [2.0, 30.0, 2.0, 30.0]
@@ -1080,13 +1080,13 @@ def test_a_slot_is_waited_for(alma: FakeAlma, means: Means, ledger: Ledger, time
     assert {record.run_key for record in ledger.records()} == {"k"}
 
 
-def test_a_wait_for_a_slot_ends(alma: FakeAlma, means: Means, time: FastClock) -> None:
+def test_a_wait_for_a_slot_ends(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
     """With Alma's own refusal, after one last try."""
     # What the calls take on a busy machine is no part of the wait.
     time.start = time.now()
     alma.on("POST /jobs/S1", error("402222"), status=400)
     with pytest.raises(AlmaRefused):
-        _start(means, wait_for_slot=70.0)
+        _start(deps, wait_for_slot=70.0)
     # The look after the last refusal is no wait for a slot.
     assert sum(time.naps) == pytest.approx(72.0)
     assert len(alma.calls("POST")) == 4
@@ -1116,12 +1116,12 @@ def first_bytes(monkeypatch: pytest.MonkeyPatch, ledger: Ledger) -> list[str]:
 
 
 def test_sending_is_on_disk_before_the_first_byte_leaves(
-    alma: FakeAlma, means: Means, first_bytes: list[str]
+    alma: FakeAlma, deps: Deps, first_bytes: list[str]
 ) -> None:
     """With everything that is needed to look for the run."""
     alma.on("GET /jobs/S1/instances", _listed(instance("70", ERP, "COMPLETED_SUCCESS")))
     alma.on("POST /jobs/S1", started(ERP, "77"))
-    _start(means, run_key="k")
+    _start(deps, run_key="k")
     (row,) = first_bytes
     record = Record.from_json(json.loads(row)["value"])
     assert (record.state, record.run_key, record.baseline) == (State.SENDING, "k", ("70",))
@@ -1130,7 +1130,7 @@ def test_sending_is_on_disk_before_the_first_byte_leaves(
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_what_cannot_be_written_is_not_sent(
-    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, number: int
+    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """Neither PREPARED nor SENDING: exit code 5, and no POST."""
     write = Ledger.write
@@ -1144,12 +1144,12 @@ def test_what_cannot_be_written_is_not_sent(
 
     monkeypatch.setattr(Ledger, "write", failing)
     with pytest.raises(LedgerUnusable):
-        _start(means)
+        _start(deps)
     assert alma.calls("POST") == []
 
 
 def test_after_a_confirmed_start_a_full_disk_is_a_warning(
-    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The run is named; the next command with this key looks for it."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
@@ -1161,13 +1161,13 @@ def test_after_a_confirmed_start_a_full_disk_is_a_warning(
         write(self, record)
 
     monkeypatch.setattr(Ledger, "write", failing)
-    assert _start(means, run_key="k").instance_id == "77"
+    assert _start(deps, run_key="k").instance_id == "77"
     assert "It cannot be kept that the run k is STARTED: No space left on device." in caplog.text
 
 
 @pytest.mark.parametrize("fact", ["records", "fact"])
 def test_a_ledger_that_fails_after_the_start_was_sent_proves_nothing(
-    alma: FakeAlma, means: Means, monkeypatch: pytest.MonkeyPatch, fact: str
+    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch, fact: str
 ) -> None:
     """Exit code 9, and never "nothing was sent"."""
     working = getattr(Ledger, fact)
@@ -1180,13 +1180,13 @@ def test_a_ledger_that_fails_after_the_start_was_sent_proves_nothing(
     monkeypatch.setattr(Ledger, fact, failing)
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown) as caught:
-        _start(means, run_key="k")
+        _start(deps, run_key="k")
     assert caught.value.record is not None
     assert (caught.value.record.state, caught.value.record.is_retry_safe) == (State.UNKNOWN, False)
 
 
 def test_looks_that_take_long_do_not_add_up(
-    alma: FakeAlma, means: Means, time: FastClock, monkeypatch: pytest.MonkeyPatch
+    alma: FakeAlma, deps: Deps, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those whose time has passed are left out; the last is made."""
     from almajob.alma.pagination import Listing, all_instances
@@ -1199,21 +1199,19 @@ def test_looks_that_take_long_do_not_add_up(
     alma.on("POST /jobs/S1", Response("<html>", 502))
     begun = time.elapsed()
     with pytest.raises(OutcomeUnknown):
-        _start(means)
+        _start(deps)
     assert 120 < time.elapsed() - begun < 200
 
 
 # --- a plan ---
 
 
-def test_a_plan_says_what_would_be_done_and_sends_nothing(
-    alma: FakeAlma, means: Means, ledger: Ledger
-) -> None:
+def test_a_plan_says_what_would_be_done_and_sends_nothing(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """A start, the run that it already is, a start in doubt, a run that would be taken."""
 
     def plan(found: Job, **options: Any) -> Plan:
-        intention = with_key(Intention(found, options=StartOptions(**options)), LAB, means.clock.now())
-        return plan_of(intention, LAB, means)
+        request = with_key(StartRequest(found, options=StartOptions(**options)), LAB, deps.clock.now())
+        return plan_of(request, LAB, deps)
 
     planned = plan(MANUAL, run_key="k")
     assert (planned.action, planned.record.run_key) == ("start", "k")
@@ -1222,11 +1220,11 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(
     assert planned.record.tag in str(planned.request.body)
     assert (alma.calls("POST"), ledger.records()) == ([], [])
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    _start(means, MANUAL, run_key="k")
+    _start(deps, MANUAL, run_key="k")
     assert plan(MANUAL, run_key="k").record.instance_id == "77"
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown):
-        _start(means, run_key="x")
+        _start(deps, run_key="x")
     assert plan(FOUND).action.startswith("look first")
     alma.on("GET /jobs/M44/instances", _listed(instance("80", EXPORT, "RUNNING")))
     assert plan(MANUAL, if_running="attach").record.instance_id == "80"
