@@ -90,13 +90,17 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+_LOGGERS = [logging.getLogger(name) for name in ("almajob", "almajob.alma.call_log")]
+_LOGGERS_AT_FIRST = [(logger.handlers[:], logger.level, logger.propagate) for logger in _LOGGERS]
+
+
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    """Put almajob's loggers back: a command that ran in this process has sent their messages elsewhere."""
-    loggers = [logging.getLogger(name) for name in ("almajob", "almajob.alma.call_log")]
-    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+def _own_logging() -> None:
+    """Put almajob's loggers back: a command that ran in this process has sent their messages elsewhere.
+
+    Before a test, not after it: a fixture of a module may have run one, too.
+    """
+    for logger, (handlers, level, propagate) in zip(_LOGGERS, _LOGGERS_AT_FIRST, strict=True):
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
 

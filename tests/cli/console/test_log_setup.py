@@ -23,7 +23,7 @@ class Unspeakable:
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
+def _own_record_factory() -> Iterator[None]:
     """Leave logging as it was found."""
     Secret(KEY)
     logger = logging.getLogger("almajob")
