@@ -1,135 +1,86 @@
-"""All that a command is made of: subclass Command, Lister, ShowOne or ShowSome; our own do the same.
+"""The names that a plugin or a script may import; whatever else is in almajob may change with any version.
 
-A command names its columns, declares its options and returns data from ``take_action``; what it works with
-is in ``self.context``. Each name is imported when it is first asked for: a command loads what it uses.
+docs/writing-a-plugin.md explains each. They are imported when they are first asked for: a command loads what
+it uses. Type checkers read the imports, Python the table; a test compares them.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import Any
+if TYPE_CHECKING:
+    from almajob.alma.models import Parameter as Parameter
+    from almajob.cli.command import Command as Command
+    from almajob.cli.command import Lister as Lister
+    from almajob.cli.command import ShowOne as ShowOne
+    from almajob.cli.command import ShowSome as ShowSome
+    from almajob.cli.console.progress import display as display
+    from almajob.cli.context import Context as Context
+    from almajob.cli.options.global_options import duration as duration
+    from almajob.cli.options.global_options import non_empty as non_empty
+    from almajob.cli.options.global_options import process_id as process_id
+    from almajob.cli.options.global_options import whole_number as whole_number
+    from almajob.cli.options.run_options import add_policy_options as add_policy_options
+    from almajob.cli.options.run_options import add_wait_options as add_wait_options
+    from almajob.cli.options.run_options import policy_of as policy_of
+    from almajob.cli.options.run_options import wait_options_of as wait_options_of
+    from almajob.errors import AlmaError as AlmaError
+    from almajob.errors import AlmajobError as AlmajobError
+    from almajob.errors import AlmaRefused as AlmaRefused
+    from almajob.errors import ConfigurationError as ConfigurationError
+    from almajob.errors import JobEndedBadly as JobEndedBadly
+    from almajob.errors import OutcomeUnknown as OutcomeUnknown
+    from almajob.errors import QuotaUsedUp as QuotaUsedUp
+    from almajob.errors import Refused as Refused
+    from almajob.errors import StillRunning as StillRunning
+    from almajob.errors import Unreachable as Unreachable
+    from almajob.errors import UsageError as UsageError
+    from almajob.jobs.success_policy import Policy as Policy
+    from almajob.output.columns import Length as Length
+    from almajob.output.columns import WordList as WordList
+    from almajob.output.run_views import RUN_COLUMNS as RUN_COLUMNS
+    from almajob.output.run_views import run_values as run_values
+    from almajob.runs.parameters.parameters import Parameters as Parameters
+    from almajob.runs.run import Run as Run
+    from almajob.runs.start_request import StartOptions as StartOptions
+    from almajob.runs.wait.watched_run import WaitOptions as WaitOptions
+    from almajob.system.terminal import asker as asker
+    from almajob.system.terminal import confirmer as confirmer
+else:
+    # Hidden from type checkers: with a __getattr__ any name would do for them, and be of any type.
+    from importlib import import_module
 
-_HOMES = {
-    "alma.client": ("Alma",),
-    "alma.models": ("Job", "JobFilter", "Parameter"),
-    "alma.request_body": ("to_plain_json", "to_xml"),
-    "alma.run_reports": ("Event", "Match"),
-    "output.columns": (
-        "Alerts",
-        "Body",
-        "Counters",
-        "Fields",
-        "GivenParameters",
-        "Length",
-        "Progress",
-        "Text",
-        "Time",
-        "Words",
-        "Yes",
-    ),
-    "cli.command": ("Command", "Lister", "ShowOne", "ShowSome"),
-    "config.environments": ("KINDS", "REGIONS", "Environment"),
-    "config.keys.key_location": ("KeyWish",),
-    "config.saved_runs": ("Saved",),
-    "config.ini_sections": ("JOB_HEADING", "RUN_HEADING"),
-    "config.trusted_files": ("Trusted",),
-    "completion.shell_scripts": ("SHELLS", "completion_script"),
-    "cli.plugins.conformance": ("check_claims", "violations"),
-    "cli.context": ("Context",),
-    "cli.plugins.plugin_status": ("format_claims", "installed_claims"),
-    "cli.options.option_conflicts": (
-        "is_bare_start",
-        "refuse_all_options",
-        "refuse_odd_start",
-        "refuse_what_is_not_saved",
-    ),
-    "errors": (
-        "AlmaError",
-        "AlmaRefused",
-        "AlmajobError",
-        "ConfigurationError",
-        "JobEndedBadly",
-        "OutcomeUnknown",
-        "QuotaUsedUp",
-        "Refused",
-        "StillRunning",
-        "Unreachable",
-        "UsageError",
-    ),
-    "cli.console.progress": ("display",),
-    "cli.options.global_options": (
-        "add_limit_option",
-        "add_run_argument",
-        "duration",
-        "non_empty",
-        "process_id",
-        "repeat_nothing",
-        "run_key",
-        "seconds",
-        "whole_number",
-    ),
-    "cli.options.run_options": (
-        "add_id_option",
-        "add_ids_option",
-        "add_policy_options",
-        "add_wait_options",
-        "moment",
-        "policy_of",
-        "process_ids",
-        "status",
-        "wait_options_given",
-        "wait_options_of",
-    ),
-    "jobs.job_lookup": ("named_like",),
-    "runs.evidence.unknown_outcome": ("in_doubt", "is_twice"),
-    "runs.wait.watched_run": ("Display", "WaitOptions"),
-    "jobs.history": ("Period", "history", "since", "until"),
-    "runs.start_request": ("IF_RUNNING", "StartOptions"),
-    "runs.parameters.parameters": ("Parameters",),
-    "runs.start.dry_run": ("Plan",),
-    "jobs.success_policy": ("Policy",),
-    "runs.ledger_queries": ("find_record", "list_runs"),
-    "jobs.run_reports": ("LINE_TYPE", "POPULATIONS", "Download", "download", "events", "matches"),
-    "runs.run": ("Run",),
-    "runs.run_key": ("PERIODS",),
-    "cli.shell": ("run_shell",),
-    "cli.options.start_options": (
-        "StartArguments",
-        "add_guard_options",
-        "add_job_options",
-        "add_once_options",
-        "add_parameter_options",
-        "add_patience_options",
-        "saved_name",
-        "settings_of",
-        "wait_as_splayed",
-        "start_arguments_of",
-    ),
-    "store.ledger_record": ("Record",),
-    "system.terminal": ("asker", "confirmer"),
-    "output.run_views": (
-        "BRIEF_COLUMNS",
-        "LEDGER_COLUMNS",
-        "RECORD_COLUMNS",
-        "RUN_COLUMNS",
-        "START_COLUMNS",
-        "ledger_values",
-        "not_started",
-        "record_values",
-        "run_values",
-        "start_values",
-    ),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+    _NAMES = {
+        "alma.models": ("Parameter",),
+        "cli.command": ("Command", "Lister", "ShowOne", "ShowSome"),
+        "cli.console.progress": ("display",),
+        "cli.context": ("Context",),
+        "cli.options.global_options": ("duration", "non_empty", "process_id", "whole_number"),
+        "cli.options.run_options": (
+            *("add_policy_options", "add_wait_options", "policy_of", "wait_options_of"),
+        ),
+        "errors": (
+            *("AlmaError", "AlmaRefused", "AlmajobError", "ConfigurationError", "JobEndedBadly"),
+            *("OutcomeUnknown", "QuotaUsedUp", "Refused", "StillRunning", "Unreachable", "UsageError"),
+        ),
+        "jobs.success_policy": ("Policy",),
+        "output.columns": ("Length", "WordList"),
+        "output.run_views": ("RUN_COLUMNS", "run_values"),
+        "runs.parameters.parameters": ("Parameters",),
+        "runs.run": ("Run",),
+        "runs.start_request": ("StartOptions",),
+        "runs.wait.watched_run": ("WaitOptions",),
+        "system.terminal": ("asker", "confirmer"),
+    }
+    _HOME_OF = {name: f"almajob.{home}" for home, names in _NAMES.items() for name in names}
+    __all__ = list(_HOME_OF)
 
+    def __getattr__(name: str) -> object:
+        """Import what is asked for (PEP 562)."""
+        if name not in _HOME_OF:
+            raise AttributeError(f"almajob.plugin has no {name!r}")
+        found = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = found
+        return found
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"almajob.plugin has no {name!r}")
-    found = getattr(import_module(f"almajob.{_HOME_OF[name]}"), name)
-    globals()[name] = found
-    return found
-
-
-__all__ = list(_HOME_OF)
+    def __dir__() -> list[str]:
+        """List the names, imported or not, for help() and completion at a prompt."""
+        return __all__

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from almajob.plugin import SHELLS, Command, completion_script
+from almajob.cli.command import Command
+from almajob.completion.shell_scripts import SHELLS, completion_script
 
 
 class Completion(Command):

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from almajob.plugin import LINE_TYPE, Download, ShowOne, add_id_option, download, non_empty
+from almajob.cli.command import ShowOne
+from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.run_options import add_id_option
+from almajob.jobs.run_reports import LINE_TYPE, Download, download
 
 COLUMNS = ("environment", "instance_id", "file", "bytes")
 

@@ -6,7 +6,11 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Event, Fields, Lister, Text, add_id_option, events
+from almajob.alma.run_reports import Event
+from almajob.cli.command import Lister
+from almajob.cli.options.run_options import add_id_option
+from almajob.jobs.run_reports import events
+from almajob.output.columns import Fields, Text
 
 COLUMNS = ("id", "entity", "message", "fields")
 

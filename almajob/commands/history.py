@@ -6,20 +6,12 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    RUN_COLUMNS,
-    Lister,
-    Period,
-    UsageError,
-    add_limit_option,
-    history,
-    moment,
-    non_empty,
-    run_values,
-    since,
-    status,
-    until,
-)
+from almajob.cli.command import Lister
+from almajob.cli.options.global_options import add_limit_option, non_empty
+from almajob.cli.options.run_options import moment, status
+from almajob.errors import UsageError
+from almajob.jobs.history import Period, history, since, until
+from almajob.output.run_views import RUN_COLUMNS, run_values
 
 
 class History(Lister):

@@ -6,7 +6,11 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Job, JobFilter, Lister, Text, named_like, non_empty
+from almajob.alma.models import Job, JobFilter
+from almajob.cli.command import Lister
+from almajob.cli.options.global_options import non_empty
+from almajob.jobs.job_lookup import named_like
+from almajob.output.columns import Text
 
 
 class List(Lister):

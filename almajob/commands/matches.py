@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import POPULATIONS, Lister, Text, Words, add_id_option, matches
+from almajob.cli.command import Lister
+from almajob.cli.options.run_options import add_id_option
+from almajob.jobs.run_reports import POPULATIONS, matches
+from almajob.output.columns import Text, WordList
 
 COLUMNS = ("incoming_record_id", "mms_ids")
 
@@ -35,4 +38,4 @@ class Matches(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
         found = matches(self.context.alma, instance_id, parsed_args.population)
-        return COLUMNS, ((Text(match.incoming_record_id), Words(match.mms_ids)) for match in found)
+        return COLUMNS, ((Text(match.incoming_record_id), WordList(match.mms_ids)) for match in found)

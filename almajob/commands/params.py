@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from almajob.plugin import Command, Refused, non_empty, to_plain_json, to_xml
+from almajob.alma.request_body import to_plain_json, to_xml
+from almajob.cli.command import Command
+from almajob.cli.options.global_options import non_empty
+from almajob.errors import Refused
 
 
 class Params(Command):

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Lister, Text, Time, Words
+from almajob.cli.command import Lister
+from almajob.output.columns import Text, Time, WordList
 
 
 class Quota(Lister):
@@ -30,7 +31,7 @@ class Quota(Lister):
         self.note_if_empty = "No calls are counted: the ini names no environment, or the demo is meant."
         return self.columns, [
             (
-                Words(quota.environments),
+                WordList(quota.environments),
                 quota.state,
                 quota.calls_left,
                 Time(quota.as_of),

@@ -6,41 +6,38 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    START_COLUMNS,
-    AlmajobError,
-    Body,
-    GivenParameters,
-    Plan,
-    Saved,
-    ShowSome,
+from almajob.cli.command import ShowSome
+from almajob.cli.console.progress import display
+from almajob.cli.options.option_conflicts import (
+    is_bare_start,
+    refuse_all_options,
+    refuse_odd_start,
+    refuse_what_is_not_saved,
+)
+from almajob.cli.options.run_options import (
+    add_policy_options,
+    add_wait_options,
+    wait_options_given,
+    wait_options_of,
+)
+from almajob.cli.options.start_options import (
     StartArguments,
-    Text,
-    UsageError,
-    Words,
     add_guard_options,
     add_job_options,
     add_once_options,
     add_parameter_options,
     add_patience_options,
-    add_policy_options,
-    add_wait_options,
-    asker,
-    confirmer,
-    display,
-    is_bare_start,
-    not_started,
-    refuse_all_options,
-    refuse_odd_start,
-    refuse_what_is_not_saved,
     saved_name,
     settings_of,
     start_arguments_of,
-    start_values,
     wait_as_splayed,
-    wait_options_given,
-    wait_options_of,
 )
+from almajob.config.saved_runs import Saved
+from almajob.errors import AlmajobError, UsageError
+from almajob.output.columns import GivenParameters, RequestBody, Text, WordList
+from almajob.output.run_views import START_COLUMNS, not_started, start_values
+from almajob.runs.start.dry_run import Plan
+from almajob.system.terminal import asker, confirmer
 
 PLAN_COLUMNS = (
     *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
@@ -210,10 +207,10 @@ def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:
         request.method if request else "",
         request.url if request else "",
         "apikey (hidden)" if request else "",
-        Body(request.body) if request else "",
+        RequestBody(request.body) if request else "",
         Text(_set(plan)),
         GivenParameters(plan.ready.given.given if plan.ready else arguments.parameters.given),
-        Words(arguments.overrides),
+        WordList(arguments.overrides),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from almajob.plugin import Command
+from almajob.cli.command import Command
 
 
 class Shell(Command):
@@ -40,6 +40,6 @@ class Shell(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         # cmd2 takes longer to import than all other commands together; --help loads each of them.
-        from almajob.plugin import run_shell
+        from almajob.cli.shell import run_shell
 
         return run_shell(self.app, parsed_args, errexit=parsed_args.errexit)

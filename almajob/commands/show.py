@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import ShowOne, Text, non_empty
+from almajob.cli.command import ShowOne
+from almajob.cli.options.global_options import non_empty
+from almajob.output.columns import Text
 
 
 class Show(ShowOne):

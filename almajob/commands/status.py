@@ -7,23 +7,20 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    BRIEF_COLUMNS,
-    RUN_COLUMNS,
-    ShowSome,
-    StillRunning,
-    UsageError,
+from almajob.cli.command import ShowSome
+from almajob.cli.console.progress import display
+from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.run_options import (
     add_ids_option,
     add_policy_options,
     add_wait_options,
-    display,
-    non_empty,
     policy_of,
     process_ids,
-    run_values,
     wait_options_given,
     wait_options_of,
 )
+from almajob.errors import StillRunning, UsageError
+from almajob.output.run_views import BRIEF_COLUMNS, RUN_COLUMNS, run_values
 
 LOG = logging.getLogger(__name__)
 

@@ -6,19 +6,17 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    BRIEF_COLUMNS,
-    RUN_COLUMNS,
-    ShowSome,
+from almajob.cli.command import ShowSome
+from almajob.cli.console.progress import display
+from almajob.cli.options.run_options import (
     add_ids_option,
     add_policy_options,
     add_wait_options,
-    display,
     policy_of,
     process_ids,
-    run_values,
     wait_options_of,
 )
+from almajob.output.run_views import BRIEF_COLUMNS, RUN_COLUMNS, run_values
 
 
 class Wait(ShowSome):

@@ -99,7 +99,7 @@ class Fields(_Column[Any]):
         return dict(self._value)
 
 
-class Words(_Column[Any]):
+class WordList(_Column[Any]):
     """Several words: a text for people, an array for programs."""
 
     def human_readable(self) -> str:
@@ -109,7 +109,7 @@ class Words(_Column[Any]):
         return list(self._value)
 
 
-class Yes(_Column[bool | None]):
+class YesNo(_Column[bool | None]):
     """Yes or no for people, true or false for programs; None as long as nobody can tell."""
 
     def human_readable(self) -> str:
@@ -155,7 +155,7 @@ class GivenParameters(_Column[Any]):
         ]
 
 
-class Body(_Column[Any]):
+class RequestBody(_Column[Any]):
     """The body of a request: a parameter a line for people, as it is sent for programs."""
 
     def human_readable(self) -> str:
@@ -206,7 +206,7 @@ def as_column(value: Any) -> Any:
     """Return a value of a result one of the forms above, or let it be a number."""
     if isinstance(value, FormattableColumn) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    forms: dict[type, type[_Column[Any]]] = {str: Text, bool: Yes, datetime: Time}
+    forms: dict[type, type[_Column[Any]]] = {str: Text, bool: YesNo, datetime: Time}
     return forms.get(type(value), Plain)(value)
 
 

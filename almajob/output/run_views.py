@@ -17,7 +17,7 @@ from almajob.output.columns import (
     Text,
     Time,
     Trail,
-    Yes,
+    YesNo,
     moment,
 )
 from almajob.runs.run import Run
@@ -50,7 +50,7 @@ def run_values(run: Run) -> tuple[Any, ...]:
         Counters(instance.counters),
         Alerts(instance.alerts),
         meaning(instance.status.value).value if instance.status.value else "",
-        Yes(run.passed),
+        YesNo(run.passed),
         Length(instance.seconds),
         Text(instance.name),
         Text(instance.submitted_by.value),
@@ -88,7 +88,7 @@ def not_started(environment: str, error: AlmajobError, run_key: str) -> tuple[An
         job=Job(record.job_id, record.job_name) if record else None,
     )
     state = State.NOT_STARTED if error.is_retry_safe else State.UNKNOWN
-    without = (state.value, Certainty.NONE.value, Yes(error.is_retry_safe), Text(run_key))
+    without = (state.value, Certainty.NONE.value, YesNo(error.is_retry_safe), Text(run_key))
     known = _of_start(record) if record else without
     return (*known, *run_values(Run(instance, "", environment)))
 
@@ -99,7 +99,7 @@ def _of_start(record: Record | None) -> tuple[Any, ...]:
     return (
         record.state.value,
         record.certainty.value,
-        Yes(record.is_retry_safe),
+        YesNo(record.is_retry_safe),
         Text(record.run_key),
     )
 
@@ -114,7 +114,7 @@ def ledger_values(record: Record) -> tuple[Any, ...]:
         Text(record.run_key),
         record.state.value,
         record.certainty.value,
-        Yes(record.is_retry_safe),
+        YesNo(record.is_retry_safe),
         Text(record.instance_id),
         moment(record.created_at),
     )

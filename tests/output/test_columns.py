@@ -14,16 +14,16 @@ from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code
 from almajob.output.columns import (
     Alerts,
-    Body,
     Counters,
     Fields,
     GivenParameters,
     Length,
     Progress,
+    RequestBody,
     Text,
     Time,
-    Words,
-    Yes,
+    WordList,
+    YesNo,
 )
 from almajob.output.run_views import RUN_COLUMNS, run_values
 from almajob.runs.parameters.parameters import Given
@@ -87,7 +87,7 @@ def test_parameters_are_lines_for_people_and_objects_for_programs() -> None:
 )
 def test_a_body_has_a_parameter_a_line_for_people(body: Any, people: str, programs: str) -> None:
     """Programs get it as it is sent."""
-    assert (Body(body).human_readable(), Body(body).machine_readable()) == (people, programs)
+    assert (RequestBody(body).human_readable(), RequestBody(body).machine_readable()) == (people, programs)
 
 
 def test_a_run_has_a_value_for_every_column() -> None:
@@ -136,11 +136,11 @@ COUNTED = (Counter(Code("a", "A"), "1"),)
         (Time("2025-10-05Z"), Time(MOMENT)),
         (Length(3.5), Length(20.0)),
         (Length(3.5), Length(None)),
-        (Yes(False), Yes(True)),
-        (Yes(True), Yes(None)),
+        (YesNo(False), YesNo(True)),
+        (YesNo(True), YesNo(None)),
         (Progress(9.0), Progress(101.3)),
         (Text("a"), Text("b")),
-        (Words(("1", "2")), Words(("1", "3"))),
+        (WordList(("1", "2")), WordList(("1", "3"))),
         (Counters(()), Counters(COUNTED)),
         (Fields({"a": 1}), Fields({"b": 1})),
     ],

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.output import table_format
-from almajob.output.columns import Length, Text, Yes
+from almajob.output.columns import Length, Text, YesNo
 from almajob.output.table_format import Table
 
 WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=12)
 CELLS = st.one_of(
-    WORDS.map(Text), st.integers(-(10**6), 10**6), st.booleans().map(Yes), st.none().map(Length), WORDS
+    WORDS.map(Text), st.integers(-(10**6), 10**6), st.booleans().map(YesNo), st.none().map(Length), WORDS
 )
 TABLES = st.integers(1, 5).flatmap(
     lambda count: st.tuples(

@@ -71,11 +71,14 @@ def _is_allowed(name: str, imported: str) -> bool:
     if other == "simulator":
         return f"{name}.".startswith(SIMULATOR_USERS)
     rank = {folder: number for number, layer in enumerate(LAYERS) for folder in layer}
-    return other != "commands" and rank[other] < rank[own]
+    return other not in {"commands", "plugin"} and rank[other] < rank[own]
 
 
 def test_imports_point_from_higher_layers_to_lower() -> None:
-    """A module imports lower layers or its own folder; nobody imports commands; only a few the simulator."""
+    """A module imports lower layers or its own folder; only a few the simulator.
+
+    Nobody imports commands, nor what is for plugins: that promises names, and brings none of its own.
+    """
     wrong = [
         f"{name} imports {imported}"
         for name, tree in _modules()
@@ -140,14 +143,17 @@ def test_assertions_only_narrow_types() -> None:
                 assert is_narrowing or not isinstance(node, ast.Attribute), f"{name}: {node.lineno}"
 
 
-def test_the_kits_two_files_name_the_same() -> None:
-    """``plugin.py`` imports a name when it is used; ``plugin.pyi`` tells type checkers whence it comes."""
-    told = {
-        alias.asname: (node.module or "").removeprefix("almajob.")
-        for node in ast.parse((ROOT / "plugin.pyi").read_text("utf-8")).body
+def test_type_checkers_see_the_names_that_plugins_get() -> None:
+    """Of ``almajob.plugin`` they read the imports; Python, which imports a name when it is used, a table."""
+    (block, *_) = (node for node in dict(_modules())["plugin"].body if isinstance(node, ast.If))
+    seen = {
+        alias.asname: f"{node.module}.{alias.name}"
+        for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
     plugin: Any = import_module("almajob.plugin")
-    assert told == plugin._HOME_OF
+    assert {name: f"{home}.{name}" for name, home in plugin._HOME_OF.items()} == seen
     assert [name for name in plugin.__all__ if not hasattr(plugin, name)] == []
+    assert dir(plugin) == sorted(plugin.__all__)
+    assert not hasattr(plugin, "no_such_name")

@@ -93,6 +93,17 @@ def test_no_cache_of_stevedores_is_written(almajob_process: Run) -> None:
     assert [path.name for path in (Path.home() / ".cache").iterdir()] == ["almajob"]
 
 
+def test_a_plugin_loads_what_it_uses() -> None:
+    """Of ``almajob.plugin``, an error is imported without cliff, without the context and without starts."""
+    names = "[name for name in sorted(sys.modules) if name.startswith(('almajob', 'cliff'))]"
+    program = f"from almajob.plugin import Refused\nimport sys\nprint(*{names})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {
+        *("almajob", "almajob.errors", "almajob.plugin"),
+        *("almajob.text", "almajob.text.redaction", "almajob.text.sanitize"),
+    }
+
+
 READS = """
 import json, sys
 opened = []

@@ -68,6 +68,16 @@ def test_the_pages_tables_are_right() -> None:
     assert all(hasattr(Context, name) for name in named)
 
 
+def test_the_page_names_all_that_may_be_imported() -> None:
+    """And nothing that may not: each name in the table of names, or in that of errors."""
+    tables = [part for part in re.split(r"\n\n", PAGE) if part.startswith(("| error |", "| name |"))]
+    cells = [line.split("|")[1] for table in tables for line in table.splitlines()]
+    named = re.findall(r"`(\w+)`", " ".join(cells))
+    assert sorted(named) == dir(plugin)
+    imported = re.findall(r"^from almajob\.plugin import (.*)", PAGE, re.MULTILINE)
+    assert set(", ".join(imported).split(", ")) <= set(named)
+
+
 def test_the_pages_metavars_are_completed() -> None:
     """Those that completion knows by their word."""
     (line,) = re.findall(r"with the metavar (.*?) are completed", PAGE)

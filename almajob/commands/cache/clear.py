@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 
-from almajob.plugin import Command, Refused
+from almajob.cli.command import Command
+from almajob.errors import Refused
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Lister, Time
+from almajob.cli.command import Lister
+from almajob.output.columns import Time
 
 
 class CacheShow(Lister):

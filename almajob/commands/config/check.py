@@ -6,8 +6,11 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from almajob.config.environments import other_kind
-from almajob.plugin import Alma, AlmajobError, ConfigurationError, Context, Environment, Lister, Refused
+from almajob.alma.client import Alma
+from almajob.cli.command import Lister
+from almajob.cli.context import Context
+from almajob.config.environments import Environment, other_kind
+from almajob.errors import AlmajobError, ConfigurationError, Refused
 
 _Row = tuple[str, str, str]
 

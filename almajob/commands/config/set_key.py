@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 
-from almajob.plugin import KINDS, REGIONS, Command, KeyWish, UsageError, non_empty, repeat_nothing
+from almajob.cli.command import Command
+from almajob.cli.options.global_options import non_empty, repeat_nothing
+from almajob.config.environments import KINDS, REGIONS
+from almajob.config.keys.key_location import KeyWish
+from almajob.errors import UsageError
 
 LOG = logging.getLogger(__name__)
 

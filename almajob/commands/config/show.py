@@ -6,7 +6,12 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from almajob.plugin import JOB_HEADING, RUN_HEADING, ConfigurationError, Context, Environment, Lister, Text
+from almajob.cli.command import Lister
+from almajob.cli.context import Context
+from almajob.config.environments import Environment
+from almajob.config.ini_sections import JOB_HEADING, RUN_HEADING
+from almajob.errors import ConfigurationError
+from almajob.output.columns import Text
 
 _Row = tuple[str, str, str]
 

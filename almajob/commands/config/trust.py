@@ -9,7 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from almajob.plugin import ConfigurationError, Lister, Text, Time, Trusted, UsageError, non_empty
+from almajob.cli.command import Lister
+from almajob.cli.options.global_options import non_empty
+from almajob.config.trusted_files import Trusted
+from almajob.errors import ConfigurationError, UsageError
+from almajob.output.columns import Text, Time
 
 LOG = logging.getLogger(__name__)
 

@@ -6,14 +6,10 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    ConfigurationError,
-    Lister,
-    UsageError,
-    check_claims,
-    format_claims,
-    installed_claims,
-)
+from almajob.cli.command import Lister
+from almajob.cli.plugins.conformance import check_claims
+from almajob.cli.plugins.plugin_status import format_claims, installed_claims
+from almajob.errors import ConfigurationError, UsageError
 
 
 class PluginCheck(Lister):

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import Lister, format_claims, installed_claims
+from almajob.cli.command import Lister
+from almajob.cli.plugins.plugin_status import format_claims, installed_claims
 
 
 class PluginList(Lister):

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import LEDGER_COLUMNS, Lister, add_limit_option, ledger_values, list_runs, non_empty
+from almajob.cli.command import Lister
+from almajob.cli.options.global_options import add_limit_option, non_empty
+from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
+from almajob.runs.ledger_queries import list_runs
 
 
 class RunsList(Lister):

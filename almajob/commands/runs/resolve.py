@@ -7,7 +7,10 @@ import getpass
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RECORD_COLUMNS, ShowOne, add_run_argument, find_record, process_id, record_values
+from almajob.cli.command import ShowOne
+from almajob.cli.options.global_options import add_run_argument, process_id
+from almajob.output.run_views import RECORD_COLUMNS, record_values
+from almajob.runs.ledger_queries import find_record
 
 
 class RunsResolve(ShowOne):

@@ -7,20 +7,14 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import (
-    LEDGER_COLUMNS,
-    AlmajobError,
-    Context,
-    Lister,
-    OutcomeUnknown,
-    Record,
-    add_run_argument,
-    find_record,
-    in_doubt,
-    is_twice,
-    ledger_values,
-    list_runs,
-)
+from almajob.cli.command import Lister
+from almajob.cli.context import Context
+from almajob.cli.options.global_options import add_run_argument
+from almajob.errors import AlmajobError, OutcomeUnknown
+from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
+from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice
+from almajob.runs.ledger_queries import find_record, list_runs
+from almajob.store.ledger_record import Record
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.plugin import RECORD_COLUMNS, ShowOne, add_run_argument, find_record, record_values
+from almajob.cli.command import ShowOne
+from almajob.cli.options.global_options import add_run_argument
+from almajob.output.run_views import RECORD_COLUMNS, record_values
+from almajob.runs.ledger_queries import find_record
 
 
 class RunsShow(ShowOne):

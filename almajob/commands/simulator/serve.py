@@ -8,7 +8,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from almajob.plugin import Command, Refused, UsageError, non_empty, seconds, whole_number
+from almajob.cli.command import Command
+from almajob.cli.options.global_options import non_empty, seconds, whole_number
+from almajob.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from almajob.simulator.http.server import Simulator
