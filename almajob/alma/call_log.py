@@ -78,9 +78,12 @@ class Call:
     instance_id: str = ""
     error: BaseException | None = None
 
-    def note(self, answer: Answer, error: AlmajobError | None) -> None:
-        """Note the answer that came, and what it was judged to be."""
-        self.status, self.size, self.error = answer.status, len(answer.body), error
+    def note(self, answer: Answer | None, error: AlmajobError | None) -> None:
+        """Note the answer that came, if any, and what it was judged to be."""
+        self.error = error
+        if answer is None:
+            return
+        self.status, self.size = answer.status, len(answer.body)
         named = _STARTED.search(answer.body) if self.method == "POST" and error is None else None
         self.instance_id = named[1].decode() if named else ""
 

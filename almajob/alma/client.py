@@ -70,11 +70,11 @@ class Alma:
     def jobs_page(self, wanted: JobFilter, *, offset: int, limit: int) -> JobsPage:
         """Read one page of the job list; ``limit`` is at most 100."""
         params: dict[str, str | int] = {**wanted.to_params(), "limit": limit, "offset": offset}
-        return JobsPage.from_json(self._session.get("/conf/jobs", params))
+        return JobsPage.from_json(self._session.get("/conf/jobs", params).document)
 
     def job(self, job_id: str) -> Job:
         """Read one job, with its description and content."""
-        found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}"))
+        found = Job.from_json(self._session.get(f"/conf/jobs/{_segment(job_id)}").document)
         return found if found.id == job_id else _raise_other("job", job_id, found.id)
 
     def submit_request(
@@ -101,21 +101,22 @@ class Alma:
         return replace(Submission.from_json(reading.document), is_replayed=reading.is_replayed)
 
     def get_start_permit(self) -> Permit:
-        """Wait until a start may be sent, as ``Session.get_start_permit``."""
-        return self._session.get_start_permit()
+        """Wait until a start may be sent, as ``Session.get_permit``."""
+        return self._session.get_permit(is_start=True)
 
     def ignore_quota_once(self, *, is_wanted: bool) -> None:
         """Allow one call although the day's are known to be used up, or no more."""
-        self._session.ignore_quota_once(is_wanted=is_wanted)
+        if self._session.limiter is not None:
+            self._session.limiter.ignore_quota_once(is_wanted=is_wanted)
 
     @property
     def is_quota_low(self) -> bool:
         """Whether few calls are left for the day, so that what can wait should."""
-        return self._session.is_quota_low
+        return self._session.limiter is not None and self._session.limiter.is_low
 
     def set(self, set_id: str) -> Set:
         """Read one set, with the number of its members."""
-        found = Set.from_json(self._session.get(f"/conf/sets/{_segment(set_id)}"))
+        found = Set.from_json(self._session.get(f"/conf/sets/{_segment(set_id)}").document)
         return found if found.id == set_id else _raise_other("set", set_id, found.id)
 
     def sets_page(self, query: str, *, offset: int, limit: int) -> Page[Set]:
@@ -127,8 +128,8 @@ class Alma:
             limit: at most 100.
         """
         params: dict[str, str | int] = {"q": query} if query else {}
-        document = self._session.get("/conf/sets", {**params, "limit": limit, "offset": offset})
-        return Page.of(document, "set", Set.from_json)
+        found = self._session.get("/conf/sets", {**params, "limit": limit, "offset": offset})
+        return Page.of(found.document, "set", Set.from_json)
 
     def instances_page(
         self,
@@ -157,23 +158,23 @@ class Alma:
             params["status"] = status
         params |= {"limit": limit, "offset": offset}
         path = f"/conf/jobs/{_segment(job_id)}/instances"
-        reading = self._session.read(path, params, patience=patience)
+        reading = self._session.get(path, params, patience=patience)
         return InstancesPage.from_json(reading.document), reading
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""
-        reading = self._session.read(_of_run(instance_id, job_id), patience=patience)
+        reading = self._session.get(_of_run(instance_id, job_id), patience=patience)
         return _as_wanted(reading, instance_id, job_id)
 
     def look(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float) -> tuple[Instance, Reading]:
         """Read one run, once, and the answer's time; for those who will look again anyway."""
-        reading = self._session.read(_of_run(instance_id, job_id), patience=patience, attempts=1)
+        reading = self._session.get(_of_run(instance_id, job_id), patience=patience, attempts=1)
         return _as_wanted(reading, instance_id, job_id), reading
 
     def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
         """Read one page of a Student Information System run's events: the users that it rejected."""
-        path = f"{_of_run(instance_id)}/events"
-        return Page.of(self._session.get(path, {"limit": limit, "offset": offset}), "event", Event.from_json)
+        found = self._session.get(f"{_of_run(instance_id)}/events", {"limit": limit, "offset": offset})
+        return Page.of(found.document, "event", Event.from_json)
 
     def matches_page(self, instance_id: str, population: str, *, offset: int, limit: int) -> Page[Match]:
         """Read one page of what a metadata import found to be in Alma already.
@@ -185,7 +186,8 @@ class Alma:
             limit: at most 100.
         """
         params: dict[str, str | int] = {"population": population, "limit": limit, "offset": offset}
-        return Page.of(self._session.get(f"{_of_run(instance_id)}/matches", params), "match", Match.from_json)
+        found = self._session.get(f"{_of_run(instance_id)}/matches", params)
+        return Page.of(found.document, "match", Match.from_json)
 
     def download(self, instance_id: str, *, form: str, line_type: str, write: Write) -> int:
         """Read the file of records that a metadata import loaded.
@@ -205,15 +207,15 @@ class Alma:
     def code_table(self, name: str) -> dict[str, str]:
         """Read a code table: code to description; it only adorns, and is not waited for long."""
         path = f"/conf/code-tables/{_segment(name)}"
-        return code_table_from_json(self._session.get(path, patience=_ADORNMENT_SECONDS))
+        return code_table_from_json(self._session.get(path, patience=_ADORNMENT_SECONDS).document)
 
     def general(self) -> General:
         """Ask which institution and which kind of environment the key leads to."""
-        return General.from_json(self._session.get("/conf/general"))
+        return General.from_json(self._session.get("/conf/general").document)
 
     def test_read(self) -> str:
         """Ask whether the key may read the configuration area, and of which institution."""
-        return _read_test_answer(self._session.get("/conf/test"))
+        return _read_test_answer(self._session.get("/conf/test").document)
 
     def test_write(self) -> None:
         """Ask whether the key may write to the configuration area; changes nothing."""

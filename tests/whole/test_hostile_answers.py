@@ -82,7 +82,7 @@ Session(good, Key("k" * 16)).get("/conf/test")
 before = peak()
 for bomb in bombs:
     try:
-        Session(bomb, Key("k" * 16)).read("/conf/test", attempts=1)
+        Session(bomb, Key("k" * 16)).get("/conf/test", attempts=1)
     except Unreachable as error:
         print(peak() - before, error.message)
 """

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from almajob import __version__
 from almajob.alma.api_key import Key
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 """Connections that are kept, and calls that may be under way at once."""
 
-T = TypeVar("T")
 _thread = threading.local()
 
 
@@ -85,32 +84,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def within(seconds: float, exchange: Callable[[], T], before_sending: Callable[[], None] = lambda: None) -> T:
-    """Do an exchange, as ``deadline.within`` does any work; what is given up is never sent later.
+class AbortableConnection:
+    """The connection of one exchange in this thread: whoever waits for the answer can abort it.
 
-    Args:
-        seconds: how long to wait.
-        exchange: one request and its answer, by a session of ``connect``.
-        before_sending: called directly before the first byte of the request leaves; it does not leave where
-            this raises.
-
-    Raises:
-        DeadlinePassed: the time is over; ``was_permitted`` tells whether a byte of the request may have left.
-        BaseException: whatever the exchange or ``before_sending`` raised.
-    """
-
-    def guarded(task: deadline.Task[T]) -> T:
-        _thread.line = line = _Line(task)
-        try:
-            return exchange()
-        finally:
-            line.close()
-
-    return deadline.within(seconds, guarded, before_sending)
-
-
-class _Line:
-    """The connection of one exchange, which whoever waits for the answer can cut.
+    In its ``with`` block the session of ``connect`` sends and reads only as long as somebody waits.
 
     Args:
         task: the exchange.
@@ -120,6 +97,15 @@ class _Line:
         self.task = task
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+
+    def __enter__(self) -> None:
+        _thread.connection = self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the connection to its owner alone."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
 
     def begin(self, connected: socket.socket) -> None:
         """Make sure that somebody waits for the answer, directly before bytes of the request leave.
@@ -132,11 +118,14 @@ class _Line:
             OSError: there is no descriptor left; likewise.
         """
         if self._socket is None:
-            self._socket = _duplicate(connected)
-            self.task.ask_permission(self._cut)
+            import socket
+
+            # One of its own: when a connection is closed, its number may become another file's.
+            self._socket = socket.fromfd(connected.fileno(), -1, -1)
+            self.task.ask_permission(self._abort)
         self.task.check_awaited()
 
-    def _cut(self) -> None:
+    def _abort(self) -> None:
         """Cut the connection: no byte leaves any more, also none that the kernel still has to send."""
         import socket
         import struct
@@ -146,25 +135,6 @@ class _Line:
                 # Closed then, in the thread that this wakes, the connection is reset.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Leave the connection to its owner alone."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-
-
-def _duplicate(connected: socket.socket) -> socket.socket:
-    """Make a descriptor of one's own: when a connection is closed, its number may become another file's."""
-    import os
-    import socket
-
-    descriptor = os.dup(connected.fileno())
-    try:
-        return socket.socket(fileno=descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 class _Awaited(io.RawIOBase):
@@ -221,9 +191,9 @@ def _guard_pools(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPCo
     class Response(http.client.HTTPResponse):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
-            line = getattr(_thread, "line", None)
-            if line is not None:
-                self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), line.task))
+            own = getattr(_thread, "connection", None)
+            if own is not None:
+                self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), own.task))
 
     class Connection(http.client.HTTPConnection):
         response_class = Response
@@ -239,13 +209,13 @@ def _guard_pools(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPCo
         def send(self, data: Any) -> None:
             if self.sock is None and self.auto_open:
                 self.connect()
-            line = getattr(_thread, "line", None)
-            if line is not None and self._is_connecting:
+            own = getattr(_thread, "connection", None)
+            if own is not None and self._is_connecting:
                 # What a proxy is asked is no part of the request.
-                line.task.check_awaited()
-            elif line is not None:
+                own.task.check_awaited()
+            elif own is not None:
                 try:
-                    line.begin(self.sock)
+                    own.begin(self.sock)
                 except OSError as error:
                     raise urllib3.exceptions.NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
             super().send(data)

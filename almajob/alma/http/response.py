@@ -101,8 +101,8 @@ def came_from_cache(age: str | None) -> bool:
     return age is not None and bool(re.search("[1-9]", age))
 
 
-def body_of(response: requests.Response, host: str) -> bytes:
-    """Read the body of an answer, up to a size that Alma never comes near.
+def read_response(response: requests.Response, host: str) -> Answer:
+    """Read the body of a response, up to a size that Alma never comes near, and keep what is of interest.
 
     Args:
         response: whose body has not been read yet.
@@ -121,10 +121,5 @@ def body_of(response: requests.Response, host: str) -> bytes:
     except ValueError as error:
         # http.client's, such as of a chunk of negative length; its text is of no use to anybody.
         raise transport_errors.damaged_answer(host) from error
-    return bytes(received)
-
-
-def answer_of(response: requests.Response, body: bytes) -> Answer:
-    """Keep of a response what is of interest, with its body as it was read."""
     told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT, "Age")]
-    return Answer(response.status_code, body, *told)
+    return Answer(response.status_code, bytes(received), *told)

@@ -37,7 +37,7 @@ def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> flo
         else answer.status in RETRIED_STATUSES
         or (isinstance(error, AlmaError) and error.code == PER_SECOND_THRESHOLD)
     )
-    if not passing or attempt >= ATTEMPTS:
+    if not passing:
         return None
     if answer and answer.retry_after:
         import urllib3

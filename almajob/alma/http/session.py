@@ -15,24 +15,23 @@ from urllib.parse import urlsplit
 
 from almajob.alma import call_log
 from almajob.alma.api_key import Key
-from almajob.alma.http import connection, error_responses, file_download, transport_errors
-from almajob.alma.http.connection import connect, is_loopback
+from almajob.alma.http import error_responses, file_download, transport_errors
+from almajob.alma.http.connection import AbortableConnection, connect, is_loopback
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import (
     CALLS_LEFT,
     Answer,
     DateCheck,
     Reading,
-    answer_of,
-    body_of,
     came_from_cache,
     clock_of,
+    read_response,
 )
 from almajob.alma.http.retry import ATTEMPTS, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.rate_limit.permit import Permit
-from almajob.errors import AlmajobError, BrokenOff, ReadOnly
-from almajob.system.deadline import DeadlinePassed, NotBegun, nap
+from almajob.errors import AlmajobError, ReadOnly
+from almajob.system.deadline import DeadlinePassed, Task, nap, within
 
 if TYPE_CHECKING:
     import requests
@@ -71,7 +70,7 @@ class Session:
         self._key = key
         self._limits = limits or TimeLimits()
         self._read_only = read_only
-        self._limiter = limiter
+        self.limiter = limiter
         self._environment = environment
         self._dates = DateCheck()
         parts = urlsplit(base_url)
@@ -79,12 +78,6 @@ class Session:
         self._is_local = is_loopback(parts.hostname or "")
 
     def get(
-        self, path: str, params: Mapping[str, str | int] | None = None, *, patience: float | None = None
-    ) -> dict[str, Any]:
-        """Read something, as ``read`` does, where the server's clock is of no interest."""
-        return self.read(path, params, patience=patience).document
-
-    def read(
         self,
         path: str,
         params: Mapping[str, str | int] | None = None,
@@ -106,49 +99,35 @@ class Session:
             CallsUsedUp: it was not sent, as no calls are left for the day.
         """
         deadline = time.monotonic() + min(patience or self._limits.total, self._limits.total)
-        for attempt in range(1, attempts + 1):
-            error: AlmajobError
-            answer = None
-            permit = self._admit(deadline)
-            begun = time.monotonic()
-            try:
-                with permit:
-                    answer, found = self._send("GET", path, params, None, deadline, permit, attempt)
-                if not isinstance(found, AlmajobError):
-                    return self._reading(answer, found, time.monotonic() - begun)
-                error = permit.explain(found)
-            except BrokenOff as broken:
-                error = broken
-            pause = retry_pause(attempt, error, answer)
-            if pause is None or attempt == attempts or time.monotonic() + pause > deadline:
+        attempt = 1
+        while True:
+            with self.get_permit(deadline) as permit:
+                answer, found = self._send("GET", path, params, None, deadline, permit, attempt)
+            if isinstance(found, Reading):
+                return found
+            error = permit.explain(found)
+            pause = retry_pause(attempt, error, answer) if attempt < attempts else None
+            if pause is None or time.monotonic() + pause > deadline:
                 raise error
             LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.message, pause)
             nap(pause)
-        raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+            attempt += 1
 
-    @property
-    def is_quota_low(self) -> bool:
-        """Whether few calls are left for the day, so that what can wait should."""
-        return self._limiter is not None and self._limiter.is_low
+    def get_permit(self, deadline: float | None = None, *, is_start: bool = False) -> Permit:
+        """Wait until a call may be sent, as long as the time limit allows.
 
-    def ignore_quota_once(self, *, is_wanted: bool) -> None:
-        """Allow one call although the day's are known to be used up, or no more."""
-        if self._limiter is not None:
-            self._limiter.ignore_quota_once(is_wanted=is_wanted)
-
-    def get_start_permit(self) -> Permit:
-        """Wait until a start may be sent, so that ``post`` need not: nothing is on its way meanwhile.
+        Args:
+            deadline: of the call, by the monotonic clock; the usual time limit from now where it is None.
+            is_start: it starts a job. Got before ``post`` is called, nothing is on its way meanwhile.
 
         Raises:
             CallsUsedUp: no calls are left for the day.
             NotSent: Alma is down, or other calls take all the room.
         """
-        return self._admit(time.monotonic() + self._limits.total, is_start=True)
-
-    def _reading(self, answer: Answer, document: dict[str, Any], took: float) -> Reading:
-        clock, error = clock_of(answer.date, took)
-        is_late = self._dates.is_late(clock, time.monotonic())
-        return Reading(document, clock, error, came_from_cache(answer.age), is_late)
+        if self.limiter is None:
+            return Permit()
+        seconds = self._limits.total if deadline is None else deadline - time.monotonic()
+        return self.limiter.admit(self.host, seconds, is_start=is_start)
 
     def post(
         self,
@@ -165,8 +144,8 @@ class Session:
             path: below ``/almaws/v1``.
             params: of the query.
             body: of the request.
-            permit: that ``get_start_permit`` returned; whoever has it reports what came of the call, as
-                nothing may stand between the answer to a start and the ledger. None to get and report one.
+            permit: that ``get_permit`` returned; whoever has it reports what came of the call, as nothing may
+                stand between the answer to a start and the ledger. None to get and report one.
             before_sending: called in this thread, directly before the first byte leaves. Where it was not
                 called, or raised, none has left, and none will; an ``Exception`` becomes ``NotSent``.
 
@@ -181,16 +160,13 @@ class Session:
             raise ReadOnly(self._read_only)
         deadline = time.monotonic() + self._limits.total
         if permit is None:
-            with self._admit(deadline, is_start=True) as permit:
+            with self.get_permit(deadline, is_start=True) as permit:
                 return self.post(path, params, body, permit=permit, before_sending=before_sending)
         permit.use(deadline - time.monotonic())
-        begun = time.monotonic()
-        answer, found = self._send(
-            "POST", path, params, body, deadline, permit, before_sending=before_sending
-        )
+        _, found = self._send("POST", path, params, body, deadline, permit, before_sending=before_sending)
         if isinstance(found, AlmajobError):
             raise found
-        return self._reading(answer, found, time.monotonic() - begun)
+        return found
 
     def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
         """Read a file, once and as long as it takes: each piece is handed on as it comes.
@@ -208,43 +184,29 @@ class Session:
             Unreachable: the file did not come, or not all of it.
             NotWritten: a piece cannot be written.
         """
-        permit = self._admit(time.monotonic() + self._limits.total)
-        try:
-            with permit, call_log.log_call(self._environment, "GET", path) as call:
-                return self._receive(path, params, write, call, permit)
-        except AlmajobError as error:
-            raise permit.explain(error) from None
-
-    def _receive(
-        self,
-        path: str,
-        params: Mapping[str, str | int],
-        write: Write,
-        call: call_log.Call,
-        permit: Permit,
-    ) -> int:
-        limits = (self._limits.connect, self._limits.read)
-        try:
-            with self._http.get(
-                self.url + path,
-                params=params,
-                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
-                timeout=limits,
-                allow_redirects=False,
-                stream=True,
-                proxies=self._proxies,
-            ) as response:
-                call.status = response.status_code
-                call.size = file_download.receive(response, self.host, write)
-                permit.note(None, response.headers.get(CALLS_LEFT), response.status_code)
-                return call.size
-        except AlmajobError as error:
-            permit.note(error)
-            raise
-        except (OSError, ValueError) as broken:
-            failure = transport_errors.failure(broken, self.host)
-            permit.note(failure)
-            raise failure from None
+        failed: AlmajobError
+        with self.get_permit() as permit, call_log.log_call(self._environment, "GET", path) as call:
+            try:
+                with self._http.get(
+                    self.url + path,
+                    params=params,
+                    headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+                    timeout=(self._limits.connect, self._limits.read),
+                    allow_redirects=False,
+                    stream=True,
+                    proxies=self._proxies,
+                ) as response:
+                    call.status = response.status_code
+                    call.size = file_download.receive(response, self.host, write)
+                    permit.note(None, response.headers.get(CALLS_LEFT), response.status_code)
+                    return call.size
+            except AlmajobError as error:
+                failed = error
+            except (OSError, ValueError) as broken:
+                failed = transport_errors.failure(broken, self.host)
+            call.error = failed
+            permit.note(failed)
+        raise permit.explain(failed)
 
     def close(self) -> None:
         """Close the connections; only what was opened."""
@@ -270,7 +232,9 @@ class Session:
         permit: Permit,
         attempt: int = 1,
         before_sending: Callable[[], None] | None = None,
-    ) -> tuple[Answer, dict[str, Any] | AlmajobError]:
+    ) -> tuple[Answer | None, Reading | AlmajobError]:
+        """Send a request once; return what came, if anything did, and what was read, or how that failed."""
+
         def check() -> None:
             try:
                 if before_sending is not None:
@@ -278,37 +242,30 @@ class Session:
             except Exception as error:
                 raise transport_errors.not_sent(self.host, error) from error
 
-        exchange = partial(self._exchange, method, path, params, body)
+        answer: Answer | None = None
+        found: dict[str, Any] | AlmajobError
+        begun = time.monotonic()
         with call_log.log_call(self._environment, method, path, attempt) as call:
             try:
-                answer = self._answer(deadline, exchange, check)
-            except AlmajobError as broken:
-                permit.note(broken)
-                raise
-            found = error_responses.read_answer(answer.status, answer.body, self.host)
-            error = found if isinstance(found, AlmajobError) else None
-            call.note(answer, error)
-            permit.note(error, answer.calls_left, answer.status)
+                exchange = partial(self._exchange, method, path, params, body)
+                answer = within(deadline - begun, exchange, check)
+            except AlmajobError as refused:
+                found = refused
+            except (DeadlinePassed, OSError, ValueError) as broken:
+                # requests' own exceptions are OSErrors.
+                found = transport_errors.failure(broken, self.host)
+            else:
+                found = error_responses.read_answer(answer.status, answer.body, self.host)
+            failed = found if isinstance(found, AlmajobError) else None
+            call.note(answer, failed)
+            permit.note(failed, answer.calls_left if answer else None, answer.status if answer else 0)
+        if isinstance(found, AlmajobError):
             return answer, found
-
-    def _answer(
-        self, deadline: float, exchange: Callable[[], Answer], before_sending: Callable[[], None]
-    ) -> Answer:
-        try:
-            return connection.within(deadline - time.monotonic(), exchange, before_sending)
-        except DeadlinePassed as passed:
-            too_late = transport_errors.too_late if passed.was_permitted else transport_errors.not_in_time
-            raise too_late(self.host) from None
-        except NotBegun:
-            raise transport_errors.not_begun(self.host) from None
-        except (OSError, ValueError) as broken:
-            # requests' own exceptions are OSErrors.
-            raise transport_errors.failure(broken, self.host) from None
-
-    def _admit(self, deadline: float, *, is_start: bool = False) -> Permit:
-        if self._limiter is None:
-            return Permit()
-        return self._limiter.admit(self.host, deadline - time.monotonic(), is_start=is_start)
+        assert answer is not None
+        now = time.monotonic()
+        clock, clock_error = clock_of(answer.date, now - begun)
+        is_late = self._dates.is_late(clock, now)
+        return answer, Reading(found, clock, clock_error, came_from_cache(answer.age), is_late)
 
     def _exchange(
         self,
@@ -316,11 +273,13 @@ class Session:
         path: str,
         params: Mapping[str, str | int] | None,
         body: Body | None,
+        task: Task[Answer],
     ) -> Answer:
         is_xml = isinstance(body, bytes)
         # A start has a connection of its own: it is not lost in one that a firewall has forgotten while
         # somebody thought about it, and nothing left over from another answer is taken for its answer.
         with (
+            AbortableConnection(task),
             nullcontext(self._http) if method == "GET" else connect(self._key) as http,
             http.request(
                 method,
@@ -337,5 +296,4 @@ class Session:
                 proxies=self._proxies,
             ) as response,
         ):
-            received = body_of(response, self.host)
-        return answer_of(response, received)
+            return read_response(response, self.host)

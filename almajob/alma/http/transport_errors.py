@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from almajob.errors import AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
+from almajob.system.deadline import DeadlinePassed, NotBegun
 
 if TYPE_CHECKING:
     import requests
@@ -45,25 +46,6 @@ def damaged_answer(host: str) -> NotAlma:
     )
 
 
-def too_late(host: str) -> BrokenOff:
-    """Return the error of an answer that did not come before the deadline."""
-    return BrokenOff(
-        f"{host} did not answer completely.",
-        reason="The time limit was reached.",
-        hint="Try again; if it stays, Alma may be down.",
-    )
-
-
-def not_in_time(host: str) -> NotSent:
-    """Return the error of a request that was given up before its first byte, and is never sent."""
-    return NotSent(
-        f"{host} was not reached in time; nothing was sent.",
-        reason="The time limit passed before there was a connection.",
-        hint="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
-        "or try again later.",
-    )
-
-
 def not_sent(host: str, error: Exception) -> NotSent:
     """Return the error of a request that something here kept from being sent."""
     if isinstance(error, NotSent):
@@ -73,21 +55,28 @@ def not_sent(host: str, error: Exception) -> NotSent:
     return OwnFault(f"Nothing was sent to {host}.", reason=f"almajob failed before: {type(error).__name__}.")
 
 
-def not_begun(host: str) -> OwnFault:
-    """Return the error of a call for which there is no thread."""
-    return OwnFault(
-        f"{host} was not called: this machine gives almajob no more threads.",
-        hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
-    )
-
-
 def failure(broken: Exception, host: str) -> Unreachable:
-    """Judge what ``requests`` raised.
+    """Judge what ended an exchange.
 
     Args:
-        broken: a RequestException, or the OSError or ValueError of a wrong proxy or certificate setting.
+        broken: a RequestException, the OSError or ValueError of a wrong proxy or certificate setting, or what
+            ``deadline.within`` raises by itself.
         host: for the message.
     """
+    if isinstance(broken, NotBegun):
+        return OwnFault(
+            f"{host} was not called: this machine gives almajob no more threads.",
+            hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
+        )
+    if isinstance(broken, DeadlinePassed):
+        if broken.was_permitted:
+            return _broken_off(host, "The time limit was reached.")
+        return NotSent(
+            f"{host} was not reached in time; nothing was sent.",
+            reason="The time limit passed before there was a connection.",
+            hint="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
+            "or try again later.",
+        )
     import requests
 
     cause = getattr(broken.args[0], "reason", None) if broken.args else None
@@ -115,12 +104,13 @@ def failure(broken: Exception, host: str) -> Unreachable:
         )
     if isinstance(broken, requests.exceptions.ContentDecodingError):
         return damaged_answer(host)
-    if isinstance(broken, requests.Timeout):
-        return too_late(host)
+    is_late = isinstance(broken, requests.Timeout)
+    return _broken_off(host, "The time limit was reached." if is_late else "The connection broke.")
+
+
+def _broken_off(host: str, reason: str) -> BrokenOff:
     return BrokenOff(
-        f"{host} did not answer completely.",
-        reason="The connection broke.",
-        hint="Try again; if it stays, Alma may be down.",
+        f"{host} did not answer completely.", reason=reason, hint="Try again; if it stays, Alma may be down."
     )
 
 

@@ -14,13 +14,11 @@ import urllib3
 from almajob.alma.http.transport_errors import (
     SIZE_LIMIT,
     failure,
-    not_begun,
-    not_in_time,
     not_sent,
     too_large,
-    too_late,
 )
 from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Refused, Unreachable
+from almajob.system.deadline import DeadlinePassed, NotBegun
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
 HOST = "api-na.hosted.exlibrisgroup.com"
@@ -149,7 +147,10 @@ def test_the_first_argument_tells_why() -> None:
 def test_the_reason_of_a_broken_answer_is_told() -> None:
     """A connection that breaks is not one that is late."""
     assert failure(requests.ConnectionError(), HOST).reason == "The connection broke."
-    assert failure(requests.Timeout(), HOST).reason == too_late(HOST).reason == "The time limit was reached."
+    for late in (requests.Timeout(), DeadlinePassed(was_permitted=True)):
+        found = failure(late, HOST)
+        assert type(found) is BrokenOff
+        assert found.reason == "The time limit was reached."
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
 
 def test_a_call_that_was_not_begun_sent_nothing() -> None:
     """This machine gives no more threads; the host is not to blame."""
-    found = not_begun(HOST)
+    found = failure(NotBegun(), HOST)
     assert type(found) is OwnFault
     assert found.message.startswith(f"{HOST} was not called")
     assert "ulimit -u" in found.hint
@@ -186,7 +187,7 @@ def test_a_call_that_was_not_begun_sent_nothing() -> None:
 
 def test_a_call_that_came_too_late_to_be_sent_sent_nothing() -> None:
     """Which is told, with what may have taken so long."""
-    found = not_in_time(HOST)
+    found = failure(DeadlinePassed(), HOST)
     assert type(found) is NotSent
     assert found.message == f"{HOST} was not reached in time; nothing was sent."
     assert "name servers and proxy settings" in found.hint
