@@ -19,7 +19,7 @@ from almajob.cli.options.global_options import add_global_options, add_output_op
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core
 from almajob.entry_points import origin
 from almajob.errors import AlmajobError, UsageError
-from almajob.output import columns
+from almajob.output.columns import Time
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, raise_signals
 from almajob.system.terminal import is_attended
@@ -132,7 +132,7 @@ class AlmaJob(cliff.app.App):
             if value is not None:
                 setattr(self.options, name, value)
         self.options.debug = bool(self.options.almajob_debug)
-        columns.show_utc(bool(self.options.almajob_utc))
+        Time.in_utc = bool(self.options.almajob_utc)
         verbosity = self.options.almajob_verbosity
         log_setup.configure(
             self.stderr,

@@ -29,7 +29,7 @@ from almajob.entry_points import LIST, SHOW
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.output.columns import as_column
 from almajob.output.format_registry import Formatters
-from almajob.output.stream_writer import writing
+from almajob.output.formats import report_lost_result
 from almajob.system import stdio
 from almajob.system.signals import Terminated, defer_signals
 
@@ -137,7 +137,7 @@ class _Almajob(cliff.command.Command):
 
     def _flush(self) -> None:
         """Make sure that the result is written: what only waits to be is lost if the process dies."""
-        with writing(self.app.stdout):
+        with report_lost_result(self.app.stdout):
             self.app.stdout.flush()
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
@@ -216,7 +216,7 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
             self._formatter_plugins.close()
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
-        with writing(self.app.stdout):
+        with report_lost_result(self.app.stdout):
             # cliff's Lister and ShowOne, which come next, have it.
             return super().produce_output(parsed_args, column_names, data)  # type: ignore[safe-super]
 
@@ -280,7 +280,7 @@ class ShowSome(Lister):
         )
         (row,) = data
         values = [as_column(row[index]) for index in order][: len(columns)]
-        with writing(self.app.stdout):
+        with report_lost_result(self.app.stdout):
             self.formatter.emit_one(columns, values, self.app.stdout, parsed_args)
         return 0
 

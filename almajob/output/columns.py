@@ -14,9 +14,7 @@ from almajob.text import time_format
 from almajob.text.sanitize import visible
 
 if TYPE_CHECKING:
-    from almajob.alma.job_instances import Counter
     from almajob.runs.parameters.parameters import Given
-    from almajob.store.ledger_record import Candidate, Step
 
 Moment = datetime | str | None
 T = TypeVar("T")
@@ -77,11 +75,6 @@ class Time(_Column[Any]):
         return time_format.machine(self._value) if isinstance(self._value, datetime) else self._value
 
 
-def show_utc(is_wanted: bool) -> None:
-    """Return whether times are shown in UTC to people, too."""
-    Time.in_utc = is_wanted
-
-
 class Length(_Column[Any]):
     """A length of time, or None: in words for people, in seconds for programs."""
 
@@ -93,7 +86,13 @@ class Fields(_Column[Any]):
     """Members that Alma does not document: ``name: value`` for people, as they came for programs."""
 
     def human_readable(self) -> str:
-        return "\n".join(visible(f"{name}: {_plain(value)}") for name, value in self._value.items())
+        from almajob.alma.models import Code
+
+        lines = []
+        for name, value in self._value.items():
+            code = Code.from_json(value)
+            lines.append(f"{name}: {code.desc or code.value or json.dumps(value, ensure_ascii=False)}")
+        return "\n".join(map(visible, lines))
 
     def machine_readable(self) -> Any:
         return dict(self._value)
@@ -126,7 +125,10 @@ class Trail(_Column[Any]):
         )
 
     def machine_readable(self) -> Any:
-        return [_step(step) for step in self._value]
+        return [
+            {"state": step.state.value, "at": moment(step.at).machine_readable(), "reason": step.reason}
+            for step in self._value
+        ]
 
 
 class Candidates(_Column[Any]):
@@ -139,7 +141,17 @@ class Candidates(_Column[Any]):
         )
 
     def machine_readable(self) -> Any:
-        return [_candidate(item) for item in self._value]
+        from almajob.alma.job_instances import parse_time
+
+        return [
+            {
+                "instance_id": item.id,
+                "name": item.name,
+                "submit_time": Time(parse_time(item.submit_time)).machine_readable(),
+                "submitted_by": item.submitted_by,
+            }
+            for item in self._value
+        ]
 
 
 class GivenParameters(_Column[Any]):
@@ -189,7 +201,9 @@ class Counters(_Column[Any]):
         )
 
     def machine_readable(self) -> Any:
-        return [_counter(item) for item in self._value]
+        return [
+            {"code": item.type.value, "text": item.type.desc, "value": item.value} for item in self._value
+        ]
 
 
 class Alerts(_Column[Any]):
@@ -229,35 +243,9 @@ def _format_parameter(item: Given) -> str:
     return f"{item.name} = {item.value or '(empty)'}{where}"
 
 
-def _plain(value: object) -> str:
-    from almajob.alma.models import Code
-
-    code = Code.from_json(value)
-    return code.desc or code.value or json.dumps(value, ensure_ascii=False)
-
-
 def moment(seconds: float | None) -> Time:
     """Show seconds since the epoch as a time."""
     try:
         return Time(None if seconds is None else datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return Time(str(seconds))
-
-
-def _step(step: Step) -> dict[str, Any]:
-    return {"state": step.state.value, "at": moment(step.at).machine_readable(), "reason": step.reason}
-
-
-def _candidate(item: Candidate) -> dict[str, Any]:
-    from almajob.alma.job_instances import parse_time
-
-    return {
-        "instance_id": item.id,
-        "name": item.name,
-        "submit_time": Time(parse_time(item.submit_time)).machine_readable(),
-        "submitted_by": item.submitted_by,
-    }
-
-
-def _counter(item: Counter) -> dict[str, str]:
-    return {"code": item.type.value, "text": item.type.desc, "value": item.value}

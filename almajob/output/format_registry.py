@@ -1,28 +1,25 @@
 """What ``-f`` offers: our own formatters, and those that other distributions add to cliff's groups.
 
 cliff's own import their libraries for every command, break on odd variables, and print what can be run. One
-of another distribution is imported when it is chosen, and not here: see ``foreign``.
+of another distribution is imported when it is chosen, and not here: see ``plugin_format``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cliff.formatters.base import Formatter, ListFormatter, SingleFormatter
 
 from almajob.entry_points import LIST, SHOW
-from almajob.output.csv_format import Csv
-from almajob.output.json_yaml_format import Json, Yaml
-from almajob.output.shell_format import Shell
+from almajob.output.formats import Csv, Json, Shell, Values, Yaml
 from almajob.output.table_format import Table
-from almajob.output.value_format import Values
 
 if TYPE_CHECKING:
-    from almajob.output.plugin_format import Foreign
+    from almajob.output.plugin_format import PluginFormat
 
 _OWN: dict[str, Callable[[], Formatter]] = {
     "csv": Csv,
@@ -52,8 +49,8 @@ class Formatters:
     def __init__(self, groups: Sequence[str], others: Iterable[EntryPoint]) -> None:
         kinds = tuple({LIST: ListFormatter, SHOW: SingleFormatter}[group] for group in groups)
         own = {name: made for name, make in _OWN.items() if isinstance(made := make(), kinds)}
-        self._foreign = _make_foreign(foreign_formats(others), groups)
-        self._all: dict[str, Any] = {**own, **self._foreign}
+        self._of_plugins = _make_plugin_formats(others, groups)
+        self._all: dict[str, Any] = {**own, **self._of_plugins}
 
     def names(self) -> list[str]:
         """Name them all."""
@@ -70,7 +67,7 @@ class Formatters:
 
         They are not known before ``-f`` has been read, so the words are searched for it first.
         """
-        if not self._foreign:
+        if not self._of_plugins:
             return
         parse = parser.parse_known_args
 
@@ -78,14 +75,14 @@ class Formatters:
             args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
         ) -> tuple[argparse.Namespace, list[str]]:
             words = list(sys.argv[1:] if args is None else args)
-            foreign = self._foreign.get(_find_chosen(parser, words))
+            chosen = self._of_plugins.get(_find_chosen(parser, words))
             try:
-                if foreign is None:
+                if chosen is None:
                     return parse(words, namespace)
-                foreign.open(parser)
+                chosen.open(parser)
                 found = parse(words, namespace)
                 # parse_args would refuse these, too, when nobody ends the process any more.
-                wrong = f"unrecognized arguments: {' '.join(found[1])}" if found[1] else foreign.parse()
+                wrong = f"unrecognized arguments: {' '.join(found[1])}" if found[1] else chosen.parse()
                 if wrong:
                     parser.error(wrong)
             except BaseException:
@@ -97,24 +94,25 @@ class Formatters:
 
     def close(self) -> None:
         """End the process of the one that was chosen."""
-        for foreign in self._foreign.values():
-            foreign.close()
+        for each in self._of_plugins.values():
+            each.close()
 
 
-def _make_foreign(claims: Mapping[str, Sequence[EntryPoint]], groups: Collection[str]) -> dict[str, Foreign]:
+def _make_plugin_formats(others: Iterable[EntryPoint], groups: Sequence[str]) -> dict[str, PluginFormat]:
+    claims = find_plugin_formats(others)
     if not claims:
         return {}
     # Most have none.
-    from almajob.output.plugin_format import Foreign
+    from almajob.output.plugin_format import PluginFormat
 
     return {
-        name: Foreign(name, points, groups)
+        name: PluginFormat(name, points, groups)
         for name, points in claims.items()
         if name not in _OWN and any(point.group in groups for point in points)
     }
 
 
-def foreign_formats(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
+def find_plugin_formats(points: Iterable[EntryPoint]) -> dict[str, list[EntryPoint]]:
     """Return the claims of other distributions, and not of cliff itself, by the names of formats."""
     found: dict[str, list[EntryPoint]] = {}
     for point in points:

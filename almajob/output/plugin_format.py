@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any, TextIO
@@ -16,16 +17,17 @@ from cliff.columns import FormattableColumn
 
 from almajob.entry_points import LIST, SHOW, is_contested, origin
 from almajob.errors import ConfigurationError, ResultLost, name_error
-from almajob.output.cell_values import human, machine
+from almajob.output.formats import Names, Row, Rows, human, machine
 from almajob.system.isolated_process import Ended, Failed, Process
 from almajob.text.sanitize import visible
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
 LOAD, _PARSE, _EMIT = (f"almajob.output.plugin_format_process:{name}" for name in ("load", "parse", "emit"))
 """What its process is asked for."""
+_PLAIN = (str, int, float, bool, type(None))
 
 
-class Foreign:
+class PluginFormat:
     """A formatter of another distribution, in the form in which cliff takes one.
 
     Nothing is imported before ``open``.
@@ -49,10 +51,10 @@ class Foreign:
         if SHOW in self._values:
             self.emit_one = self._emit_one
 
-    def add_argument_group(self, parser: argparse.ArgumentParser) -> None:
+    def add_argument_group(self, parser: ArgumentParser) -> None:
         """Add nothing: its options are there once it has been chosen."""
 
-    def open(self, parser: argparse.ArgumentParser) -> None:
+    def open(self, parser: ArgumentParser) -> None:
         """Import it in a process of its own, and add its options to a command's parser.
 
         Raises:
@@ -62,8 +64,7 @@ class Foreign:
             raise self._refusal("it is claimed by several plugins")
         self._process = Process(is_heard=True)
         try:
-            described = self._process.call(LOAD, self._values)
-            self._add_options(parser, described)
+            self._add_options(parser, self._process.call(LOAD, self._values))
         except Failed as error:
             raise self._refusal(str(error)) from None
         except Ended as end:
@@ -71,7 +72,7 @@ class Foreign:
         except (TypeError, ValueError, LookupError, argparse.ArgumentError) as error:
             raise self._refusal(f"it has odd options: {name_error(error)}") from None
 
-    def _add_options(self, parser: argparse.ArgumentParser, described: Iterable[Mapping[str, Any]]) -> None:
+    def _add_options(self, parser: ArgumentParser, described: Iterable[Mapping[str, Any]]) -> None:
         group = parser.add_argument_group(self._name)
         for option in described:
             # One that is there already stays what it is.
@@ -80,7 +81,7 @@ class Foreign:
                 metavar = option.get("metavar")
                 group.add_argument(
                     *names,
-                    action=_Kept,
+                    action=_KeepWords,
                     words=self._words,
                     dest=f"{self._name} {names[0]}",
                     nargs=option["nargs"],
@@ -98,45 +99,26 @@ class Foreign:
         except (Ended, Failed) as error:
             raise self._refusal(f"it cannot read its options: {error}") from None
 
-    def _emit_list(
-        self,
-        column_names: Sequence[str],
-        data: Iterable[Sequence[Any]],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
+    def _emit_list(self, column_names: Names, data: Rows, stdout: TextIO, parsed_args: Namespace) -> None:
         self._emit(LIST, column_names, data, stdout, parsed_args)
 
-    def _emit_one(
-        self,
-        column_names: Sequence[str],
-        data: Sequence[Any],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
+    def _emit_one(self, column_names: Names, data: Row, stdout: TextIO, parsed_args: Namespace) -> None:
         self._emit(SHOW, column_names, [data], stdout, parsed_args)
 
-    def _emit(
-        self,
-        group: str,
-        column_names: Sequence[str],
-        rows: Iterable[Sequence[Any]],
-        stdout: TextIO,
-        parsed_args: argparse.Namespace,
-    ) -> None:
+    def _emit(self, group: str, column_names: Names, rows: Rows, stdout: TextIO, options: Namespace) -> None:
         terminal = _size(stdout)
         cells = [[_encode_cell(cell, is_terminal=bool(terminal)) for cell in row] for row in rows]
-        options = {name: value for name, value in vars(parsed_args).items() if _is_plain(value)}
+        plain = {name: value for name, value in vars(options).items() if _is_plain(value)}
         assert self._process is not None
         try:
             # Who prints much may take long.
-            written = self._process.call(
-                _EMIT, group, list(column_names), cells, options, terminal, limit=None
-            )
-        except Failed as error:
-            raise self._loss(str(error)) from None
-        except Ended as end:
-            raise self._loss(f"it {end}") from None
+            written = self._process.call(_EMIT, group, list(column_names), cells, plain, terminal, limit=None)
+        except (Ended, Failed) as error:
+            raise ResultLost(
+                f"The format {self._name!r} could not print the result.",
+                reason=self._blame(f"it {error}" if isinstance(error, Ended) else str(error)),
+                hint=_REPAIR,
+            ) from None
         _write(base64.b64decode(written), stdout)
 
     def close(self) -> None:
@@ -150,16 +132,11 @@ class Foreign:
             f"The format {self._name!r} cannot be used.", reason=self._blame(cause), hint=_REPAIR
         )
 
-    def _loss(self, cause: str) -> ResultLost:
-        return ResultLost(
-            f"The format {self._name!r} could not print the result.", reason=self._blame(cause), hint=_REPAIR
-        )
-
     def _blame(self, cause: str) -> str:
         return f"{'; '.join(dict.fromkeys(map(origin, self._claims)))}: {cause}"
 
 
-class _Kept(argparse.Action):
+class _KeepWords(argparse.Action):
     """An option whose words are kept for somebody else's parser."""
 
     def __init__(self, *given: Any, words: list[str], **more: Any) -> None:
@@ -167,11 +144,7 @@ class _Kept(argparse.Action):
         self._words = words
 
     def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Any,
-        option_string: str | None = None,
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
     ) -> None:
         name = option_string or ""
         if isinstance(values, list):
@@ -194,7 +167,7 @@ def _size(stdout: TextIO) -> list[int]:
 def _encode_cell(cell: Any, *, is_terminal: bool) -> Any:
     """Put a cell into JSON: a list of its forms for programs and for people, or what it is."""
     if not isinstance(cell, FormattableColumn):
-        return cell if isinstance(cell, (str, int, float, bool, type(None))) else str(cell)
+        return cell if isinstance(cell, _PLAIN) else str(cell)
     return [_sanitize_value(machine(cell)) if is_terminal else machine(cell), human(cell)]
 
 
@@ -204,17 +177,13 @@ def _sanitize_value(value: Any) -> Any:
         return visible(value)
     if isinstance(value, list):
         return [_sanitize_value(each) for each in value]
-    return (
-        {visible(name): _sanitize_value(each) for name, each in value.items()}
-        if isinstance(value, dict)
-        else value
-    )
+    if isinstance(value, dict):
+        return {visible(name): _sanitize_value(each) for name, each in value.items()}
+    return value
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return isinstance(value, (str, int, float, bool, type(None)))
+    return all(map(_is_plain, value)) if isinstance(value, list) else isinstance(value, _PLAIN)
 
 
 def _write(written: bytes, stdout: TextIO) -> None:

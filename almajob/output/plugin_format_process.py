@@ -1,4 +1,4 @@
-"""Another distribution's formatter, as it lives in a process of its own; see ``foreign`` for who asks it.
+"""Another distribution's formatter, as it lives in a process of its own, which ``plugin_format`` asks.
 
 Each function is called there, in this order, with JSON and for JSON.
 """
@@ -29,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-class _Hosted:
+class _Loaded:
     """The formatter that was loaded last.
 
     Attributes:
@@ -38,13 +38,12 @@ class _Hosted:
         options: that were given.
     """
 
-    def __init__(self) -> None:
-        self.objects: dict[str, Any] = {}
-        self.parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
-        self.options = argparse.Namespace()
+    objects: Mapping[str, Any]
+    parser: _Parser
+    options: argparse.Namespace
 
 
-_hosted: list[_Hosted] = []
+_loaded = _Loaded()
 
 
 def load(values: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -59,24 +58,21 @@ def load(values: Mapping[str, str]) -> list[dict[str, Any]]:
     Raises:
         TypeError: it is no formatter.
     """
-    hosted = _Hosted()
     # Often one class is in both groups.
     made = {value: EntryPoint("", value, "").load()() for value in dict.fromkeys(values.values())}
-    for group, value in values.items():
-        hosted.objects[group] = made[value]
-        if not callable(getattr(made[value], _method(group), None)):
-            raise TypeError(f"it is no formatter of {group}: it has no {_method(group)}")
+    _loaded.objects = {group: made[value] for group, value in values.items()}
+    _loaded.parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    _loaded.options = argparse.Namespace()
+    for group, formatter in _loaded.objects.items():
+        method = "emit_list" if group == LIST else "emit_one"
+        if not callable(getattr(formatter, method, None)):
+            raise TypeError(f"it is no formatter of {group}: it has no {method}")
     for formatter in made.values():
-        formatter.add_argument_group(hosted.parser)
-    _hosted[:] = [hosted]
-    return [_describe_option(action, hosted.parser) for action in hosted.parser._actions]
+        formatter.add_argument_group(_loaded.parser)
+    return [_describe_option(action) for action in _loaded.parser._actions]
 
 
-def _method(group: str) -> str:
-    return "emit_list" if group == LIST else "emit_one"
-
-
-def _describe_option(action: argparse.Action, parser: argparse.ArgumentParser) -> dict[str, Any]:
+def _describe_option(action: argparse.Action) -> dict[str, Any]:
     if not action.option_strings:
         raise TypeError(f"it wants an argument of its own, {action.dest}")
     described: dict[str, Any] = {"names": list(action.option_strings), "nargs": action.nargs}
@@ -84,7 +80,7 @@ def _describe_option(action: argparse.Action, parser: argparse.ArgumentParser) -
     described["help"] = (
         action.help
         if action.help in (None, argparse.SUPPRESS)
-        else parser._get_formatter()._expand_help(action).replace("%", "%%")
+        else _loaded.parser._get_formatter()._expand_help(action).replace("%", "%%")
     )
     if action.nargs != 0:
         choices = ",".join(map(str, action.choices or ()))
@@ -93,25 +89,20 @@ def _describe_option(action: argparse.Action, parser: argparse.ArgumentParser) -
 
 
 def parse(words: Sequence[str], names: Sequence[str]) -> str:
-    """Parse the options of the command line that are the formatter's.
+    """Parse the options of the command line, with their values; return what is wrong with them, if anything.
 
     Args:
-        words: the options with their values.
         names: of the options that are the formatter's; it has no others.
-
-    Returns:
-        What is wrong with them; empty where nothing is.
     """
-    (hosted,) = _hosted
-    for action in hosted.parser._actions:
+    for action in _loaded.parser._actions:
         if not set(names) & set(action.option_strings):
             # An option of ours has its name: it is not asked for, and gets our value.
             action.required = False
             action.default = argparse.SUPPRESS
     try:
-        hosted.parser.parse_args(list(words), hosted.options)
+        _loaded.parser.parse_args(list(words), _loaded.options)
     except SystemExit:
-        return hosted.parser.wrong or "they are no options with which something is printed"
+        return _loaded.parser.wrong or "they are no options with which something is printed"
     return ""
 
 
@@ -122,26 +113,20 @@ def emit(
     options: Mapping[str, Any],
     terminal: Sequence[int],
 ) -> str:
-    """Print a result.
+    """Return what the formatter prints of a result, in base64.
 
     Args:
         group: in which the formatter is used.
-        column_names: the header.
-        rows: of cells as ``foreign`` sends them; for one thing, one row.
-        options: of the command.
+        rows: of cells as ``plugin_format`` sends them; for one thing, one row.
         terminal: columns and lines of stdout, where it is one.
-
-    Returns:
-        What the formatter wrote, in base64.
     """
     if terminal:
         os.environ["COLUMNS"], os.environ["LINES"] = map(str, terminal)
     written = io.BytesIO()
     stream = _Result(written, encoding="utf-8", errors="backslashreplace", newline="")
     stream.is_terminal = bool(terminal)
-    (hosted,) = _hosted
-    given = argparse.Namespace(**{**options, **vars(hosted.options)})
-    formatter = hosted.objects[group]
+    given = argparse.Namespace(**{**options, **vars(_loaded.options)})
+    formatter = _loaded.objects[group]
     cells = (tuple(map(_cell, row)) for row in rows)
     with redirect_stdout(stream):
         if group == LIST:

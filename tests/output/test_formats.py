@@ -19,8 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.cli.app import AlmaJob
-from almajob.output import csv_format, shell_format
-from almajob.output.cell_values import text
+from almajob.output import formats
 from almajob.output.columns import as_column
 from almajob.text.sanitize import visible
 from tests.conftest import Run
@@ -78,13 +77,13 @@ def test_csv_cells_are_no_formulas(listed: Callable[..., str]) -> None:
 )
 def test_what_a_spreadsheet_takes_for_a_formula_is_guarded(cell: str) -> None:
     """All that OWASP names."""
-    assert csv_format.guard_formula(cell) == f"'{cell}"
+    assert formats.guard_formula(cell) == f"'{cell}"
 
 
 @pytest.mark.parametrize("cell", ["", "-5", "+1.5", "-0,25", "a=b", "x-y", "2026-11-22", "job"])
 def test_what_is_no_formula_stays(cell: str) -> None:
     """Negative numbers, too."""
-    assert csv_format.guard_formula(cell) == cell
+    assert formats.guard_formula(cell) == cell
 
 
 def test_a_value_is_one_line(listed: Callable[..., str]) -> None:
@@ -135,7 +134,7 @@ def test_any_value_survives_eval(program: str, values: list[str]) -> None:
     names = [f"v{number}" for number in range(len(values))]
     options = AlmaJob().parser.parse_args([])
     options.prefix = ""
-    shell_format.Shell().emit_one(names, values, written, options)
+    formats.Shell().emit_one(names, values, written, options)
     shown = "".join(f'printf "%s\\0" "${name}"; ' for name in names)
     ran = subprocess.run(
         [program, *(["-f"] if program == "zsh" else []), "-c", f'eval "$(cat)"; {shown}'],
@@ -187,7 +186,7 @@ def test_a_pipe_gets_a_name_as_it_is(site: FakeAlma, almajob: Run, words: tuple[
 )
 def test_a_columns_name_becomes_a_variables(column: str, name: str) -> None:
     """Letters, digits and underscores; no digit first."""
-    assert shell_format.variable(column) == name
+    assert formats.variable(column) == name
 
 
 @pytest.mark.parametrize("prefix", ["a b", "1", "$(x)", "a=;b"])
@@ -298,21 +297,20 @@ def test_whatever_a_plugin_gives_has_a_form(value: Any, machine: Any, human: str
 def test_numbers_stay_numbers() -> None:
     """A table puts them to the right, CSV leaves out the quotes."""
     assert as_column(5) == 5
-    assert (text(5), text(True), text(None), text(["a"])) == ("5", "true", "", '["a"]')
+    assert tuple(map(formats.text, (5, True, None, ["a"]))) == ("5", "true", "", '["a"]')
 
 
 def test_the_beginning_of_a_variable_keeps_its_letters(site: FakeAlma, almajob: Run) -> None:
     """A script that asks for RUN_ID must not find it empty."""
-    assert shell_format.variable("Job ID", "RUN_") == "RUN_job_id"
+    assert formats.variable("Job ID", "RUN_") == "RUN_job_id"
 
 
 def test_the_header_of_csv_is_guarded_too() -> None:
     """A plugin may take its columns from elsewhere."""
     options = argparse.Namespace(quote_mode="minimal", csv_raw=False)
-    assert list(csv_format.Csv().several(["=cmd", "b"], [[1, "2"]], options)) == [
-        f"'=cmd,b{os.linesep}",
-        f"1,2{os.linesep}",
-    ]
+    written = io.StringIO()
+    formats.Csv().emit_list(["=cmd", "b"], [[1, "2"]], written, options)
+    assert written.getvalue() == f"'=cmd,b{os.linesep}1,2{os.linesep}"
 
 
 @pytest.mark.parametrize("width", ["-5", "x", "1.5", ""])

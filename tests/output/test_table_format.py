@@ -65,5 +65,5 @@ def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
 
 def test_room_is_what_is_asked_for_or_the_terminals() -> None:
     """None where nothing limits it."""
-    assert table_format.room(40, fit_width=False, is_terminal=False) == 40
-    assert table_format.room(0, fit_width=False, is_terminal=False) is None
+    assert table_format.find_room(io.StringIO(), _options(max_width=40)) == 40
+    assert table_format.find_room(io.StringIO(), _options()) is None

@@ -13,7 +13,7 @@ from almajob.cli.command import description_of
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core, load_class
 from almajob.entry_points import distribution_of, is_contested, origin
 from almajob.errors import ConfigurationError
-from almajob.output.format_registry import foreign_formats, is_own
+from almajob.output.format_registry import find_plugin_formats, is_own
 from almajob.output.plugin_format import LOAD
 from almajob.system.isolated_process import Ended, Failed, Processes
 
@@ -102,7 +102,7 @@ def format_claims(commands: Commands, only: str = "") -> list[Claim]:
     """Judge every claim of another distribution on the name of a format; as ``installed_claims``."""
     wanted = {
         name: points
-        for name, points in sorted(foreign_formats(commands.formatters).items())
+        for name, points in sorted(find_plugin_formats(commands.formatters).items())
         if only in ("", name)
     }
     tried = [points[0] for name, points in wanted.items() if not _format_problem(name, points)[1]]
