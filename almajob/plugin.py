@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from almajob.cli.command import ShowSome as ShowSome
     from almajob.cli.console.progress import display as display
     from almajob.cli.context import Context as Context
-    from almajob.cli.options.global_options import duration as duration
-    from almajob.cli.options.global_options import non_empty as non_empty
-    from almajob.cli.options.global_options import process_id as process_id
-    from almajob.cli.options.global_options import whole_number as whole_number
     from almajob.cli.options.run_options import add_policy_options as add_policy_options
     from almajob.cli.options.run_options import add_wait_options as add_wait_options
     from almajob.cli.options.run_options import policy_of as policy_of
     from almajob.cli.options.run_options import wait_options_of as wait_options_of
+    from almajob.cli.options.value_types import duration as duration
+    from almajob.cli.options.value_types import non_empty as non_empty
+    from almajob.cli.options.value_types import process_id as process_id
+    from almajob.cli.options.value_types import whole_number as whole_number
     from almajob.errors import AlmaError as AlmaError
     from almajob.errors import AlmajobError as AlmajobError
     from almajob.errors import AlmaRefused as AlmaRefused
@@ -53,10 +53,10 @@ else:
         "cli.command": ("Command", "Lister", "ShowOne", "ShowSome"),
         "cli.console.progress": ("display",),
         "cli.context": ("Context",),
-        "cli.options.global_options": ("duration", "non_empty", "process_id", "whole_number"),
         "cli.options.run_options": (
             *("add_policy_options", "add_wait_options", "policy_of", "wait_options_of"),
         ),
+        "cli.options.value_types": ("duration", "non_empty", "process_id", "whole_number"),
         "errors": (
             *("AlmaError", "AlmaRefused", "AlmajobError", "ConfigurationError", "JobEndedBadly"),
             *("OutcomeUnknown", "QuotaUsedUp", "Refused", "StillRunning", "Unreachable", "UsageError"),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from almajob.cli.command import ShowOne
-from almajob.cli.options.global_options import non_empty
 from almajob.cli.options.run_options import add_id_option
+from almajob.cli.options.value_types import non_empty
 from almajob.jobs.run_reports import LINE_TYPE, Download, download
 
 COLUMNS = ("environment", "instance_id", "file", "bytes")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.cli.command import Lister
-from almajob.cli.options.global_options import add_limit_option, non_empty
-from almajob.cli.options.run_options import moment, status
+from almajob.cli.options.global_options import add_limit_option
+from almajob.cli.options.value_types import moment, non_empty, status
 from almajob.errors import UsageError
 from almajob.jobs.history import Period, history, since, until
 from almajob.output.run_views import RUN_COLUMNS, run_values

@@ -8,7 +8,7 @@ from typing import Any
 
 from almajob.alma.models import Job, JobFilter
 from almajob.cli.command import Lister
-from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.value_types import non_empty
 from almajob.jobs.job_lookup import named_like
 from almajob.output.columns import Text
 

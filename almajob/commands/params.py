@@ -6,7 +6,7 @@ import argparse
 
 from almajob.alma.request_body import to_plain_json, to_xml
 from almajob.cli.command import Command
-from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.value_types import non_empty
 from almajob.errors import Refused
 
 

@@ -27,11 +27,11 @@ from almajob.cli.options.start_options import (
     add_once_options,
     add_parameter_options,
     add_patience_options,
-    saved_name,
     settings_of,
     start_arguments_of,
     wait_as_splayed,
 )
+from almajob.cli.options.value_types import saved_name
 from almajob.config.saved_runs import Saved
 from almajob.errors import AlmajobError, UsageError
 from almajob.output.columns import GivenParameters, RequestBody, Text, WordList

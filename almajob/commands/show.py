@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.cli.command import ShowOne
-from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.value_types import non_empty
 from almajob.output.columns import Text
 
 

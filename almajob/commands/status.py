@@ -9,7 +9,6 @@ from typing import Any
 
 from almajob.cli.command import ShowSome
 from almajob.cli.console.progress import display
-from almajob.cli.options.global_options import non_empty
 from almajob.cli.options.run_options import (
     add_ids_option,
     add_policy_options,
@@ -19,6 +18,7 @@ from almajob.cli.options.run_options import (
     wait_options_given,
     wait_options_of,
 )
+from almajob.cli.options.value_types import non_empty
 from almajob.errors import StillRunning, UsageError
 from almajob.output.run_views import BRIEF_COLUMNS, RUN_COLUMNS, run_values
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -10,10 +9,9 @@ from almajob.alma.client import Alma
 from almajob.alma.job_instances import Instance
 from almajob.alma.pagination import PAGE, every
 from almajob.alma.run_reports import Page
+from almajob.text.time_parsing import parse_duration
 
 _DAY = timedelta(days=1)
-_LENGTH = re.compile(r"(\d{1,6})([smhdw])", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +97,11 @@ def until(text: str, now: float) -> datetime:
 
 def _moment(text: str, now: float, rest_of_day: timedelta) -> datetime:
     text = text.strip()
-    ago = _LENGTH.fullmatch(text)
+    # Digits without a unit are a day, 20261101.
+    ago = parse_duration(text, ("s", "m", "h", "d", "w"))
     try:
-        if ago:
-            return datetime.fromtimestamp(now, UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        if ago is not None:
+            return datetime.fromtimestamp(now, UTC) - timedelta(seconds=ago)
         day = _date(text)
         if day is not None:
             return datetime.combine(day + rest_of_day, time.min).astimezone()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from almajob import legacy
 from almajob.cli.app import AlmaJob
-from almajob.cli.options import global_options, run_options, start_options
+from almajob.cli.options import value_types
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 
@@ -108,15 +108,9 @@ def test_any_words_are_a_command_line_or_a_wrong_one(data: bytes) -> None:
 
 
 _TYPES: Sequence[Callable[[str], object]] = (
-    *(
-        global_options.non_empty,
-        global_options.process_id,
-        global_options.whole_number,
-        global_options.run_key,
-        start_options.parameter,
-    ),
-    *(start_options.saved_name, run_options.run_id, run_options.status, run_options.accepted),
-    *(run_options.condition,),
+    *(value_types.non_empty, value_types.process_id, value_types.whole_number, value_types.run_key),
+    *(value_types.parameter, value_types.saved_name, value_types.run_id, value_types.status),
+    *(value_types.accepted, value_types.condition),
 )
 _VALUES = (
     *("77", "M44", "RUNNING", "Completed with Errors", "completed_failed", "COMPLETED_FAIL", ",", "a.b > 0"),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from almajob.alma.http.response import Answer, clock_of
 from almajob.alma.http.retry import retry_pause
 from almajob.alma.job_instances import Submission, parse_time
-from almajob.cli.options import global_options, run_options
+from almajob.cli.options import value_types
 from almajob.errors import BrokenOff, NotAlma, Refused
 from almajob.jobs.history import since, until
 from almajob.runs import run_key
@@ -33,9 +33,9 @@ _PIECES = (
 )
 _NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 _TAKEN: tuple[Callable[[str], object], ...] = (
-    *(global_options.duration, global_options.seconds, run_options.interval),
-    run_options.moment(since),
-    run_options.moment(until),
+    *(value_types.duration, value_types.seconds, value_types.interval),
+    value_types.moment(since),
+    value_types.moment(until),
 )
 
 
@@ -113,7 +113,7 @@ def test_any_parts_make_a_key_that_can_be_a_key(data: bytes) -> None:
     key = run_key.period_key(choices.one_of(run_key.PERIODS), "lab", "M44", text, _NOW)
     assert key == run_key.period_key(key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW)
     try:
-        assert global_options.run_key(text) == text
+        assert value_types.run_key(text) == text
     except argparse.ArgumentTypeError:
         return
     assert not run_key.key_problem(text)

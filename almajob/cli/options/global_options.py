@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
+from almajob.cli.options.value_types import non_empty, whole_number
 from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine
 from almajob.system import stdio
@@ -17,7 +18,6 @@ from almajob.text.suggestions import nearest
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_LONGEST = 10 * 366 * 86400.0
 _SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh", "ignore_quota")
 
 
@@ -159,66 +159,6 @@ def add_limit_option(parser: argparse.ArgumentParser) -> None:
         help="at most so many, 0 for all; those that have no outcome yet are listed in any case; "
         "default: %(default)s",
     )
-
-
-def non_empty(text: str) -> str:
-    """Take an option's value that must not be empty; for ``type=``."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("must not be empty")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # Bytes of the command line that are no text in its encoding.
-        raise argparse.ArgumentTypeError("is not UTF-8 text") from None
-    return text
-
-
-def process_id(text: str) -> str:
-    """Take a run's id, as it is pasted; for ``type=``."""
-    text = text.strip()
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError("a Process ID is digits only, such as 9563643080000561")
-    return text
-
-
-def seconds(text: str) -> float:
-    """Take a length of time as ``duration``, but more than none; for ``type=``."""
-    found = duration(text)
-    if not found:
-        raise argparse.ArgumentTypeError("must be more than 0")
-    return found
-
-
-def whole_number(text: str) -> int:
-    """Take a number from 0; for ``type=``."""
-    if not re.fullmatch("[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError("must be a whole number, from 0, of 18 digits at most")
-    return int(text)
-
-
-def duration(text: str) -> float:
-    """Take a length of time such as ``90``, ``90s``, ``30m``, ``2h`` or ``1d``; for ``type=``.
-
-    Returns:
-        Seconds.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip(), re.ASCII)
-    if found is None:
-        raise argparse.ArgumentTypeError("must be a length of time, such as 90s, 30m, 2h or 1d")
-    length = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
-    if length > _LONGEST:
-        raise argparse.ArgumentTypeError("must be ten years at most")
-    return length
-
-
-def run_key(text: str) -> str:
-    """Take a name for a run; for ``type=``."""
-    from almajob.runs.run_key import key_problem
-
-    problem = key_problem(text)
-    if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return non_empty(text)
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from almajob.cli.options.start_options import FROM_FILE
+from almajob.cli.options.value_types import FROM_FILE
 from almajob.errors import UsageError
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 
-from almajob.alma.status_codes import code_problem, codes_in, end_problem, in_capitals
 from almajob.cli.context import Context
-from almajob.cli.options.global_options import duration, non_empty, seconds
-from almajob.jobs import counter_conditions
+from almajob.cli.options.value_types import accepted, condition, interval, run_id, seconds
 from almajob.jobs.counter_conditions import Condition
 from almajob.jobs.success_policy import Policy
 from almajob.runs.wait.watched_run import WaitOptions
-from almajob.system import clock as clocks
 
 _WHICH = "the run's Process ID; or @last for what was started last from here, or a run key"
 
@@ -116,54 +112,3 @@ def wait_options_of(parsed_args: argparse.Namespace) -> WaitOptions:
 def wait_options_given(parsed_args: argparse.Namespace) -> bool:
     """Whether one of the options of ``add_wait_options`` is there."""
     return any(getattr(parsed_args, name) is not None for name in ("timeout", "interval", "outage"))
-
-
-def run_id(text: str) -> str:
-    """Take a run's Process ID, as it is pasted, ``@last`` or a run key; for ``type=``."""
-    return non_empty(text).strip()
-
-
-def status(text: str) -> str:
-    """Take one status; for ``type=``."""
-    code = in_capitals(text.strip())
-    problem = code_problem(code)
-    if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return code
-
-
-def accepted(text: str) -> list[str]:
-    """Take one status of an end or several, separated by commas; for ``type=``."""
-    codes = codes_in(text)
-    problem = next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty"
-    if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return codes
-
-
-def condition(text: str) -> Condition:
-    """Take a condition on counters; for ``type=``."""
-    try:
-        return counter_conditions.parse(non_empty(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def interval(text: str) -> float:
-    """Take a length of time of a second or more; for ``type=``."""
-    found = duration(text)
-    if found < 1:
-        raise argparse.ArgumentTypeError("must be a second or more")
-    return found
-
-
-def moment(read: Callable[[str, float], datetime]) -> Callable[[str], datetime]:
-    """Take a time as ``history.since`` or ``history.until`` reads it; for ``type=``."""
-
-    def taken(text: str) -> datetime:
-        try:
-            return read(text, clocks.system().now())
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return taken

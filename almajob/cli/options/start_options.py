@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from almajob.cli.context import Context
-from almajob.cli.options.global_options import duration, non_empty, run_key
 from almajob.cli.options.run_options import policy_of
-from almajob.config.ini_sections import run_name_problem
+from almajob.cli.options.value_types import FROM_FILE, duration, non_empty, parameter, run_key
 from almajob.runs.parameters import payload_file
-from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
+from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
 from almajob.runs.run_key import PERIODS
 from almajob.runs.saved_run import SavedRun
 from almajob.runs.start_request import IF_RUNNING, StartOptions
 from almajob.system import clock as clocks
 from almajob.system.terminal import has_keyboard
-
-FROM_FILE = "@"
-"""How a value begins that is the name of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +155,6 @@ def wait_as_splayed(parsed_args: argparse.Namespace, arguments: StartArguments, 
 
         job = parsed_args.saved or arguments.job or arguments.parameters.job_id
         splay.wait(context.environment.name, job, parsed_args.splay)
-
-
-def parameter(text: str) -> tuple[str, str]:
-    """Take a parameter as ``NAME=VALUE``; for ``type=``."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not NAME=VALUE")
-    name = name.strip()
-    problem = problem_with(name, value) or ("@ names no file" if value == FROM_FILE else "")
-    if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return name, value
-
-
-def saved_name(text: str) -> str:
-    """Take the name of a saved run; for ``type=``."""
-    problem = run_name_problem(text)
-    if problem:
-        raise argparse.ArgumentTypeError(problem)
-    return text
 
 
 def start_arguments_of(

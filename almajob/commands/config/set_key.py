@@ -6,7 +6,8 @@ import argparse
 import logging
 
 from almajob.cli.command import Command
-from almajob.cli.options.global_options import non_empty, repeat_nothing
+from almajob.cli.options.global_options import repeat_nothing
+from almajob.cli.options.value_types import non_empty
 from almajob.config.environments import KINDS, REGIONS
 from almajob.config.keys.key_location import KeyWish
 from almajob.errors import UsageError

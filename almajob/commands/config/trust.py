@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from almajob.cli.command import Lister
-from almajob.cli.options.global_options import non_empty
+from almajob.cli.options.value_types import non_empty
 from almajob.config.trusted_files import Trusted
 from almajob.errors import ConfigurationError, UsageError
 from almajob.output.columns import Text, Time

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.cli.command import Lister
-from almajob.cli.options.global_options import add_limit_option, non_empty
+from almajob.cli.options.global_options import add_limit_option
+from almajob.cli.options.value_types import non_empty
 from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
 from almajob.runs.ledger_queries import list_runs
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from almajob.cli.command import ShowOne
-from almajob.cli.options.global_options import add_run_argument, process_id
+from almajob.cli.options.global_options import add_run_argument
+from almajob.cli.options.value_types import process_id
 from almajob.output.run_views import RECORD_COLUMNS, record_values
 from almajob.runs.ledger_queries import find_record
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from almajob.cli.command import Command
-from almajob.cli.options.global_options import non_empty, seconds, whole_number
+from almajob.cli.options.value_types import non_empty, seconds, whole_number
 from almajob.errors import Refused, UsageError
 
 if TYPE_CHECKING:

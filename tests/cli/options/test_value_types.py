@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from almajob.cli.options.global_options import duration, run_key, whole_number
+from almajob.cli.options.value_types import duration, run_key, whole_number
 
 
 @pytest.mark.parametrize(

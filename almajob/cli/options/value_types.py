@@ -1,0 +1,150 @@
+"""Values of options, read as people write them, or refused in words: each function is for ``type=``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from almajob.config.ini_sections import run_name_problem
+from almajob.system import clock as clocks
+from almajob.text.time_parsing import parse_duration
+
+if TYPE_CHECKING:
+    from almajob.jobs.counter_conditions import Condition
+
+# What only a start or a judgement needs is imported there: a list would load it, too.
+FROM_FILE = "@"
+"""How a parameter's value begins that is the name of a file."""
+_LONGEST = 10 * 366 * 86400.0
+
+
+def _refuse(problem: str) -> None:
+    if problem:
+        raise argparse.ArgumentTypeError(problem)
+
+
+def non_empty(text: str) -> str:
+    """Take a text that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Bytes of the command line that are no text in its encoding.
+        raise argparse.ArgumentTypeError("is not UTF-8 text") from None
+    return text
+
+
+def whole_number(text: str) -> int:
+    """Take a number from 0."""
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError("must be a whole number, from 0, of 18 digits at most")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Take a length of time such as ``90``, ``90s``, ``30m``, ``2h`` or ``1d``, in seconds."""
+    length = parse_duration(text, ("", "s", "m", "h", "d"))
+    if length is None:
+        raise argparse.ArgumentTypeError("must be a length of time, such as 90s, 30m, 2h or 1d")
+    if length > _LONGEST:
+        raise argparse.ArgumentTypeError("must be ten years at most")
+    return length
+
+
+def seconds(text: str) -> float:
+    """Take a length of time as ``duration``, but more than none."""
+    length = duration(text)
+    if not length:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return length
+
+
+def interval(text: str) -> float:
+    """Take a length of time of a second or more."""
+    length = duration(text)
+    if length < 1:
+        raise argparse.ArgumentTypeError("must be a second or more")
+    return length
+
+
+def moment(read: Callable[[str, float], datetime]) -> Callable[[str], datetime]:
+    """Make what takes a time as ``history.since`` or ``history.until`` reads it."""
+
+    def take(text: str) -> datetime:
+        try:
+            return read(text, clocks.system().now())
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return take
+
+
+def process_id(text: str) -> str:
+    """Take a run's id, as it is pasted."""
+    text = text.strip()
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("a Process ID is digits only, such as 9563643080000561")
+    return text
+
+
+def run_id(text: str) -> str:
+    """Take a run's Process ID, as it is pasted, ``@last`` or a run key."""
+    return non_empty(text).strip()
+
+
+def run_key(text: str) -> str:
+    """Take a name for a run."""
+    from almajob.runs.run_key import key_problem
+
+    _refuse(key_problem(text))
+    return non_empty(text)
+
+
+def saved_name(text: str) -> str:
+    """Take the name of a saved run."""
+    _refuse(run_name_problem(text))
+    return text
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """Take a parameter as ``NAME=VALUE``."""
+    from almajob.runs.parameters.parameters import problem_with
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not NAME=VALUE")
+    name = name.strip()
+    _refuse(problem_with(name, value) or ("@ names no file" if value == FROM_FILE else ""))
+    return name, value
+
+
+def status(text: str) -> str:
+    """Take one status."""
+    from almajob.alma.status_codes import code_problem, in_capitals
+
+    code = in_capitals(text.strip())
+    _refuse(code_problem(code))
+    return code
+
+
+def accepted(text: str) -> list[str]:
+    """Take one status of an end or several, separated by commas."""
+    from almajob.alma.status_codes import codes_in, end_problem
+
+    codes = codes_in(text)
+    _refuse(next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty")
+    return codes
+
+
+def condition(text: str) -> Condition:
+    """Take a condition on counters."""
+    from almajob.jobs import counter_conditions
+
+    try:
+        return counter_conditions.parse(non_empty(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
