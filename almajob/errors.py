@@ -6,13 +6,10 @@ kept in brackets at the end, because Ex Libris Support asks for the tracking id.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 from almajob.text.redaction import redact
 from almajob.text.sanitize import visible
-
-if TYPE_CHECKING:
-    from almajob.store.ledger_record import Record
 
 _LONGEST_LINE = 600
 
@@ -48,26 +45,30 @@ class AlmajobError(Exception):
         alma: what Alma itself said (code, text, tracking id), shown in brackets.
 
     Attributes:
-        record: the ledger's record of the start that ended so, where there is one.
+        record: what is kept of the start that ended so, where there is something.
         is_retry_safe: whether it is certain that nothing was started, where there is no record.
     """
 
     exit_code: int = 1
     is_retry_safe: bool = True
-    record: Record | None = None
+    record: Any = None
 
     def __init__(self, message: str, *, reason: str = "", hint: str = "", alma: str = "") -> None:
         # Here, before anything is cut: half a key would not be known as one.
         self.message, self.reason, self.hint, self.alma = map(redact, (message, reason, hint, alma))
         super().__init__(self.message)
 
-    def reword(self, *, message: str = "", reason: str = "", hint: str = "") -> Self:
-        """Return the same error with other parts; an empty one stays as it is."""
+    def replace(self, **parts: Any) -> Self:
+        """Return the same error with other parts, as an error that may be on its way is not changed.
+
+        Args:
+            parts: ``message``, ``reason``, ``hint``, ``alma``, ``record`` or ``is_retry_safe``.
+        """
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other.message = redact(message) or self.message
-        other.reason = redact(reason) or self.reason
-        other.hint = redact(hint) or self.hint
+        other.__dict__.update(
+            {name: redact(part) if isinstance(part, str) else part for name, part in parts.items()}
+        )
         other.args = (other.message,)
         return other
 

@@ -133,7 +133,7 @@ class _Almajob(cliff.command.Command):
 
     def _is_in_doubt(self) -> bool:
         """Whether it cannot be told what was started: worse than that the result is lost."""
-        return self.verdict is not None and self.verdict.exit_code == OutcomeUnknown.exit_code
+        return isinstance(self.verdict, OutcomeUnknown)
 
     def _flush(self) -> None:
         """Make sure that the result is written: what only waits to be is lost if the process dies."""

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from almajob.config.keys.set_key import NewKey
     from almajob.config.trusted_files import TrustedFiles
     from almajob.jobs.counter_conditions import Condition
+    from almajob.jobs.status_descriptions import StatusTable
     from almajob.jobs.success_policy import Policy
     from almajob.runs.parameters.parameters import Parameters
     from almajob.runs.run_service import Runs
     from almajob.runs.save_run import SavedRuns
-    from almajob.runs.start.start_service import Starts
     from almajob.runs.start_request import Target
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
@@ -129,21 +129,6 @@ class Context:
 
         return Ledger(Path(self.settings.state_dir.text) / "ledger")
 
-    @cached_property
-    def starts(self) -> Starts:
-        """The chosen environment's starts."""
-        from almajob.runs.start.start_service import Starts
-
-        starts = Starts(
-            lambda: self.alma,
-            lambda: self.catalogue,
-            self.ledger,
-            self._target,
-            environment=self.environment.name,
-        )
-        self._closing.callback(starts.close)
-        return starts
-
     def check_locks(self) -> str:
         """Make sure that starts keep each other out; give the directory of their locks.
 
@@ -158,25 +143,34 @@ class Context:
 
     def note_result(self, *, is_lost: bool = False) -> None:
         """Note that the result has been written to where stdout goes, or is lost."""
-        if "starts" in self.__dict__:
-            (self.starts.name_untold if is_lost else self.starts.note_shown)()
+        if "runs" in self.__dict__:
+            unreported = self.runs.unreported
+            (unreported.name if is_lost else unreported.note_shown)()
 
     @cached_property
     def runs(self) -> Runs:
         """The chosen environment's runs."""
-        from almajob.jobs.status_descriptions import StatusTable
         from almajob.runs.run_service import Runs
 
-        table = StatusTable(
-            lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
-        )
-        return Runs(
+        runs = Runs(
             lambda: self.alma,
-            self.starts,
-            table,
+            lambda: self.catalogue,
+            self.ledger,
+            self._target,
+            lambda status: self._status_table.description(status),
             environment=self.environment.name,
             policy=self.policy(),
             program=self._program,
+        )
+        self._closing.callback(runs.close)
+        return runs
+
+    @cached_property
+    def _status_table(self) -> StatusTable:
+        from almajob.jobs.status_descriptions import StatusTable
+
+        return StatusTable(
+            lambda: self.alma, self.cache, identity=self._identity, refresh=self.settings.refresh
         )
 
     def policy(self, accept: Collection[str] = (), fail_if: Sequence[Condition] = ()) -> Policy:
@@ -232,7 +226,7 @@ class Context:
         from almajob.runs.save_run import SavedRuns
 
         return SavedRuns(
-            self.settings, lambda: self.environment.name, lambda: self.starts, self._may_skip_confirmation
+            self.settings, lambda: self.environment.name, lambda: self.runs, self._may_skip_confirmation
         )
 
     def _may_skip_confirmation(self, path: Path) -> bool:
@@ -301,13 +295,13 @@ class Context:
         ]
         return self._connections.quotas(environments, self.settings.state_dir.text)
 
-    def recall(self, error: AlmajobError, run_key: str) -> None:
-        """Add to an error what the ledger knows of a run key; needs neither an API key nor a good ini."""
+    def recall(self, error: AlmajobError, run_key: str) -> AlmajobError:
+        """Return an error with what the ledger knows of a run key; that needs no API key and no good ini."""
         from almajob.runs.ledger_queries import recall
         from almajob.store.ledger import Ledger
 
         ledger = Ledger(Path(settings.state_dir(self._environ).text) / "ledger")
-        recall(error, run_key, self._options.env or self.environment_name, ledger)
+        return recall(error, run_key, self._options.env or self.environment_name, ledger)
 
     def key_source(self, environment: Environment) -> KeySource | None:
         """Return where an environment's key will come from, without fetching it; None where there is none."""

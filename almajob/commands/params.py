@@ -30,7 +30,7 @@ class Params(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        job, parameters = self.context.starts.last_payload(parsed_args.job)
+        job, parameters = self.context.runs.last_payload(parsed_args.job)
         if parameters is None:
             raise Refused(
                 f"No parameters of {job.name!r} ({job.id}) are known here.",

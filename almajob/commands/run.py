@@ -36,7 +36,7 @@ from almajob.config.saved_runs import Saved
 from almajob.errors import AlmajobError, UsageError
 from almajob.output.columns import GivenParameters, RequestBody, Text, WordList
 from almajob.output.run_views import START_COLUMNS, not_started, start_values
-from almajob.runs.start.dry_run import Plan
+from almajob.runs.start.plan import Plan
 from almajob.system.terminal import asker, confirmer
 
 PLAN_COLUMNS = (
@@ -131,9 +131,26 @@ class Run(ShowSome):
             return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
             arguments = start_arguments_of(parsed_args, self.context)
-            plan = self.context.starts.plan(arguments.job, arguments.parameters, arguments.options)
+            plan = self.context.runs.plan(arguments.job, arguments.parameters, arguments.options)
             return columns, [_plan_values(plan, arguments)]
-        return columns, [self._start(parsed_args)]
+        ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
+        try:
+            is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
+            arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
+            wait_as_splayed(parsed_args, arguments, self.context)
+            run = self.context.runs.start(
+                *(arguments.job, arguments.parameters, arguments.options),
+                ask=ask,
+                confirm=confirm,
+                look=not parsed_args.wait,
+            )
+        except AlmajobError as error:
+            return columns, [self._show_failure(error, parsed_args)]
+        if parsed_args.wait:
+            wait, policy = wait_options_of(parsed_args), arguments.options.policy
+            run = self.context.runs.follow(run, wait, policy=policy, display=display)
+            self.verdict = run.verdict
+        return columns, [start_values(run)]
 
     def _list_saved(self) -> Iterable[Any]:
         context = self.context
@@ -152,29 +169,6 @@ class Run(ShowSome):
         )
         return _saved_values(saved, self.context.environment.name)
 
-    def _start(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
-        ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
-        try:
-            runs = self.context.runs
-            is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
-            arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
-            wait_as_splayed(parsed_args, arguments, self.context)
-            run = runs.start(
-                arguments.job,
-                arguments.parameters,
-                arguments.options,
-                ask=ask,
-                confirm=confirm,
-                look=not parsed_args.wait,
-            )
-        except AlmajobError as error:
-            return self._show_failure(error, parsed_args)
-        if parsed_args.wait:
-            wait = wait_options_of(parsed_args)
-            run = runs.follow(run, wait, policy=arguments.options.policy, display=display)
-            self.verdict = run.verdict
-        return start_values(run)
-
     def _show_failure(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
         """Show what is known of a start that led to no run; the error is told after it.
 
@@ -182,9 +176,8 @@ class Run(ShowSome):
         """
         if parsed_args.formatter not in {"json", "yaml"}:
             raise error
-        self.verdict = error
-        self.context.recall(error, parsed_args.run_key or "")
-        return not_started(self.context.environment_name, error, parsed_args.run_key or "")
+        self.verdict = self.context.recall(error, parsed_args.run_key or "")
+        return not_started(self.context.environment_name, self.verdict, parsed_args.run_key or "")
 
 
 def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:

@@ -65,7 +65,7 @@ def _only_imports(message: str) -> Iterator[None]:
         yield
     except AlmaRefused as refused:
         hint = f"Only runs of metadata imports have {message}. {refused.hint}"
-        raise refused.reword(hint=hint) from None
+        raise refused.replace(hint=hint) from None
 
 
 def download(alma: Alma, wanted: Download) -> int:

@@ -40,7 +40,7 @@ class Run:
 
 
 def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) -> AlmajobError:
-    """Make one error of those of several runs; its exit code is the worst.
+    """Make one error of those of several runs: of the worst kind, with what is known of all.
 
     Args:
         runs: all of them.
@@ -54,11 +54,9 @@ def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) ->
     }
     counted["could not be seen"] = len(errors) - sum(counted.values())
     told = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
-    made = AlmajobError(
-        f"Of {len(runs)} runs: {told.replace('1 not ended', '1 has not ended')}.",
+    return worst.replace(
+        message=f"Of {len(runs)} runs: {told.replace('1 not ended', '1 has not ended')}.",
         reason=" ".join(error.message for error in errors[:_SHOWN]),
         hint="\n".join(filter(None, ("" if isinstance(worst, StillRunning) else worst.hint, resume))),
         alma=" | ".join(error.alma for error in errors[:_SHOWN] if error.alma),
     )
-    made.exit_code = worst.exit_code
-    return made

@@ -16,8 +16,8 @@ from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.runs import saved_run
 from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.run_service import Runs
 from almajob.runs.saved_run import ID_AND_NAME, SavedRun
-from almajob.runs.start.start_service import Starts
 from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
 from almajob.system.file_lock import Held, lock_file
@@ -32,7 +32,7 @@ class SavedRuns:
     Args:
         settings: say where they are.
         environment: gives its name; called only where one is needed.
-        starts: of that environment; likewise.
+        runs: of that environment; likewise.
         may_skip_confirmation: whether a file that is not trusted may say that no start is confirmed there.
     """
 
@@ -40,12 +40,12 @@ class SavedRuns:
         self,
         settings: Settings,
         environment: Callable[[], str],
-        starts: Callable[[], Starts],
+        runs: Callable[[], Runs],
         may_skip_confirmation: Callable[[Path], bool],
     ) -> None:
         self._settings = settings
         self._environment = environment
-        self._starts = starts
+        self._runs = runs
         self._may_skip_confirmation = may_skip_confirmation
 
     def read(self, name: str) -> SavedRun:
@@ -118,7 +118,7 @@ class SavedRuns:
         problem = run_name_problem(name)
         if problem:
             raise UsageError(f"The name of a saved run {problem}.")
-        found = self._starts().check(job, parameters, options)
+        found = self._runs().check(job, parameters, options)
         directory = saved_settings.directory(self._settings)
         try:
             with lock_file(directory / ".lock", wait=_TURN_SECONDS):

@@ -65,9 +65,7 @@ def older(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
 
     def run(*argv: str) -> Result:
         with monkeypatch.context() as patched:
-            patched.setattr(
-                "almajob.runs.start.start_service.kept_key", lambda _ledger, key, _environment: key
-            )
+            patched.setattr("almajob.runs.run_service.kept_key", lambda _ledger, key, _environment: key)
             return almajob(*argv)
 
     return run

@@ -57,7 +57,7 @@ class Permit:
 
     def explain(self, error: AlmajobError) -> AlmajobError:
         """Return an error with what the limiter knows of when the next call may be made."""
-        return error.reword(hint=self._hint) if isinstance(error, QuotaUsedUp) else error
+        return error.replace(hint=self._hint) if self._hint and isinstance(error, QuotaUsedUp) else error
 
     def __enter__(self) -> Self:
         return self

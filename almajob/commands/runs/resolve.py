@@ -11,7 +11,7 @@ from almajob.cli.command import ShowOne
 from almajob.cli.options.global_options import add_run_argument
 from almajob.cli.options.value_types import process_id
 from almajob.output.run_views import RECORD_COLUMNS, record_values
-from almajob.runs.ledger_queries import find_record
+from almajob.runs.run_reference import find_record
 
 
 class RunsResolve(ShowOne):
@@ -45,8 +45,8 @@ class RunsResolve(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         context = self.context
         record = find_record(context.ledger, parsed_args.run, environment=context.named_environment)
-        starts = context.called_for(record).starts
-        resolved = starts.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_user()}")
+        runs = context.called_for(record).runs
+        resolved = runs.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_user()}")
         return RECORD_COLUMNS, record_values(resolved)
 
 

@@ -13,7 +13,8 @@ from almajob.cli.options.global_options import add_run_argument
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
 from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice
-from almajob.runs.ledger_queries import find_record, list_runs
+from almajob.runs.ledger_queries import list_runs
+from almajob.runs.run_reference import find_record
 from almajob.store.ledger_record import Record
 
 LOG = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
 def settle(context: Context, record: Record) -> Record:
     """Look again for one start; what keeps one from being looked for does not keep the others."""
     try:
-        return context.called_for(record).starts.settle(record)
+        return context.called_for(record).runs.settle(record)
     except AlmajobError as error:
         LOG.warning("%s (%s) cannot be looked for: %s", record.id, record.environment, error)
         return record

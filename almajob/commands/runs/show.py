@@ -9,7 +9,7 @@ from typing import Any
 from almajob.cli.command import ShowOne
 from almajob.cli.options.global_options import add_run_argument
 from almajob.output.run_views import RECORD_COLUMNS, record_values
-from almajob.runs.ledger_queries import find_record
+from almajob.runs.run_reference import find_record
 
 
 class RunsShow(ShowOne):

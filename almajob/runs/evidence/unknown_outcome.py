@@ -13,8 +13,7 @@ _SHOWN = 5
 def in_doubt(record: Record) -> OutcomeUnknown:
     """Return the error for a start of which nobody knows whether it was made, or that was made twice."""
     error = _twice(record) if record.has_run else _ambiguous(record) if record.candidates else _unseen(record)
-    error.record = record
-    return error
+    return error.replace(record=record)
 
 
 def earlier_in_doubt(record: Record) -> Refused:

@@ -12,9 +12,9 @@ from typing import Any
 
 from almajob.alma.models import Job, Parameter
 from almajob.errors import Refused
-from almajob.runs.ledger_queries import SHORT_WAIT
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.run_key import JOB_NAME, takes_tag
+from almajob.runs.run_reference import SHORT_WAIT
 from almajob.store.ledger import Ledger
 from almajob.text.suggestions import nearest
 

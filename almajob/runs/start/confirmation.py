@@ -60,11 +60,9 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
     if typed.strip() == asked.job_id:
         return
     told = f"{typed.strip()[:80]!r} is not {asked.job_id}" if typed.strip() else "Nothing was typed"
-    refused = Refused(
+    raise Refused(
         f"{told}; nothing was sent.", hint=f"The same command asks again; the id to type is {asked.job_id}."
-    )
-    refused.record = asked.record
-    raise refused
+    ).replace(record=asked.record)
 
 
 def _question(ready: Ready, target: Target) -> str:

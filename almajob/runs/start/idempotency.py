@@ -121,8 +121,7 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
             f"almajob --env {record.environment} runs resolve {record.id} --not-started",
         )
     # Nor can it be told that nothing was started, where it is the same run that is asked for.
-    error.is_retry_safe = not is_this_run(called, record)
-    raise error
+    raise error.replace(is_retry_safe=not is_this_run(called, record))
 
 
 def is_same_key(one: Record, other: Record) -> bool:

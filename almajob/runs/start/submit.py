@@ -8,7 +8,6 @@ for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -17,18 +16,18 @@ from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
-from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
-from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, in_doubt, is_twice
+from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice
 from almajob.runs.job_lock import job_locks, key_locks
 from almajob.runs.parameters import payload_history
 from almajob.runs.run_key import key_in
 from almajob.runs.start import idempotency, recover, start_limits
-from almajob.runs.start.confirmation import refuse_unagreed
-from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
+from almajob.runs.start.plan import Action, Plan, decide, find_same_run, read_records
+from almajob.runs.start.preflight import Ready, draft_record
 from almajob.runs.start_request import Deps, StartRequest, Target
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State
+from almajob.system.clock import Clock
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -56,13 +55,19 @@ def start(request: StartRequest, target: Target, deps: Deps) -> Record:
         try:
             _lock(request, target, deps, locks)
         except Refused as busy:
-            return _known_meanwhile(request, target, deps, busy)
+            return _find_meanwhile(request, target, deps, busy)
         draft = draft_record(request, target, deps)
         try:
-            record = _start(request, target, deps, draft)
+            plan = decide(request, target, deps, draft)
+            record = (
+                _adopt(plan, deps)
+                if plan.ready is None
+                else _send(plan.ready, target, deps, as_xml=request.options.as_xml)
+            )
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
-                error.record = draft.advance(State.NOT_STARTED, deps.clock.now(), error.message)
+                refused = draft.advance(State.NOT_STARTED, deps.clock.now(), error.message)
+                raise error.replace(record=refused) from error
             raise
         # Until this process has told of it, or is dead.
         deps.locks.hold(record.id)
@@ -85,7 +90,7 @@ def _lock(request: StartRequest, target: Target, deps: Deps, locks: ExitStack) -
         locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
 
 
-def _known_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Refused) -> Record:
+def _find_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Refused) -> Record:
     """Find the run that a command is already, though another almajob is busy with its job.
 
     Raises:
@@ -93,170 +98,109 @@ def _known_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Re
         Refused: it is none.
     """
     draft = draft_record(request, target, deps)
-    records = read(draft, deps)
-    same, _attempt = earlier(request, draft, records, target, deps)
+    records = read_records(draft, deps)
+    same, _attempt = find_same_run(request, draft, records, target, deps)
     if same is not None:
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
     for record in idempotency.open_of_job(draft, records):
         if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
             raise in_doubt(record)
-    busy.message = f"{busy.message} Nothing was sent."
-    raise busy
+    raise busy.replace(message=f"{busy.message} Nothing was sent.") from None
 
 
-def _start(request: StartRequest, target: Target, deps: Deps, draft: Record) -> Record:
-    records = read(draft, deps)
-    for record in idempotency.open_of_job(draft, records):
-        settled = _settle_earlier(draft, record, target, deps)
-        records[records.index(record)] = settled
-    same, attempt = earlier(request, draft, records, target, deps)
-    if same is not None:
-        if is_twice(same):
-            LOG.warning("%s", in_doubt(same))
-        LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
-        return same
-    ready = prepare(request, target, deps, replace(draft, attempt=attempt), records)
-    if isinstance(ready, Ready):
-        if not request.options.wait_for_slot:
-            # Nobody is asked to agree to what Alma would not take.
-            refuse_if_full(ready, target, deps, records)
-        refuse_unagreed(ready, request.options, target)
-        if request.options.wait_for_slot:
-            refuse_if_full(ready, target, deps, records)
-        return _send(ready, target, deps, as_xml=request.options.as_xml)
-    LOG.info("Nothing is sent: %s.", ready.trail[-1].reason)
-    deps.ledger.write(ready)
-    if not ready.has_run or is_twice(ready):
-        raise in_doubt(ready)
-    return ready
-
-
-def read(draft: Record, deps: Deps) -> list[Record]:
-    """Read what the ledger has that matters to a start.
+def _adopt(plan: Plan, deps: Deps) -> Record:
+    """Take the run that is there for the one that was asked for.
 
     Raises:
-        Refused: the run key stands for something else.
+        OutcomeUnknown: it is not certain that it is, or there are two.
     """
-    records = idempotency.of_here(draft, deps.ledger.records(idempotency.rows_for(draft, deps.clock.now())))
-    idempotency.refuse_other_use(draft, records)
-    return records
-
-
-def earlier(
-    request: StartRequest, draft: Record, records: Sequence[Record], target: Target, deps: Deps
-) -> tuple[Record | None, int]:
-    """Find the run that this command already is, or say which attempt it is."""
-    same = idempotency.same_run(draft, records, deps.locks.is_held)
-    if same is None:
-        return None, 1
-    if request.options.rerun_failed and _has_failed(same, request.options.policy or target.policy, deps):
-        return None, same.attempt + 1
-    return same, same.attempt
-
-
-def start_when_free(request: StartRequest, target: Target, deps: Deps) -> Record:
-    """Start a job as ``start``; where one of Alma's limits is reached, wait for a slot and try again."""
-    end = deps.clock.elapsed() + request.options.wait_for_slot
-    while True:
-        try:
-            return start(request, target, deps)
-        except AlmajobError as error:
-            if not (isinstance(error, start_limits.NoSlot) or is_threshold(error)):
-                raise
-            rest = end - deps.clock.elapsed()
-            free_in = error.free_in if isinstance(error, start_limits.NoSlot) else None
-            # A slot that is known to be free too late is not waited for.
-            if rest <= 0 or (free_in or 0.0) > rest:
-                raise
-            waited = request.options.wait_for_slot - rest
-            pause = (
-                free_in + _CLOCK_MARGIN
-                if free_in
-                else min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
-            )
-            LOG.info("%s Waiting for a slot, for %.0f s at most.", error.message, rest)
-            deps.clock.sleep(min(max(pause, 1.0), rest))
-
-
-def _settle_earlier(draft: Record, record: Record, target: Target, deps: Deps) -> Record:
-    """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
-    if record.state is not State.PREPARED:
-        LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
-    was_sent = record.state is not State.PREPARED
-    record = recover.settle(record, target, deps)
-    if record.is_open or is_twice(record):
-        raise in_doubt(record) if idempotency.is_this_run(draft, record) else earlier_in_doubt(record)
-    if was_sent:
-        LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
+    record = plan.record
+    if plan.action == Action.SHOW.value:
+        if is_twice(record):
+            LOG.warning("%s", in_doubt(record))
+        LOG.info("Started before: %s is run %s (%s).", record.job_name, record.instance_id, record.run_key)
+        return record
+    LOG.info("Nothing is sent: %s.", record.trail[-1].reason)
+    deps.ledger.write(record)
+    if not record.has_run or is_twice(record):
+        raise in_doubt(record)
     return record
 
 
-def _has_failed(record: Record, policy: Policy, deps: Deps) -> bool:
-    """Ask Alma whether a run has ended, and not well.
+def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) -> None:
+    """Wait until a start may be tried again for which one of Alma's limits left no room.
+
+    Args:
+        error: how the last try ended.
+        wait: seconds that a slot is waited for.
+        begun: when that began, by the clock's elapsed seconds.
+        clock: of this machine.
 
     Raises:
-        Refused: that cannot be told by this policy; a slip in a condition must not start the job again.
+        AlmajobError: the same, where nothing is waited for, or not so long.
     """
-    seen = deps.alma.instance(record.instance_id, record.job_id)
-    if not seen.has_ended:
-        return False
-    judgement = policy.judge(seen)
-    if judgement.error is not None and not judgement.is_certain:
-        error = judgement.error
-        raise Refused(error.message, reason=error.reason, hint=error.hint)
-    return judgement.error is not None
+    if not (isinstance(error, start_limits.NoSlot) or is_threshold(error)):
+        raise error
+    waited = clock.elapsed() - begun
+    rest = wait - waited
+    free_in = error.free_in if isinstance(error, start_limits.NoSlot) else None
+    # A slot that is known to be free too late is not waited for.
+    if rest <= 0 or (free_in or 0.0) > rest:
+        raise error
+    longest = min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
+    pause = free_in + _CLOCK_MARGIN if free_in else longest
+    LOG.info("%s Waiting for a slot, for %.0f s at most.", error.message, rest)
+    clock.sleep(min(max(pause, 1.0), rest))
 
 
 def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
-    """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after."""
+    """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after.
+
+    Raises:
+        OutcomeUnknown: it cannot be told whether the job was started.
+        AlmajobError: nothing was started.
+    """
     record = ready.record
     others = recover.others_of(record, deps)
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
     with deps.alma.get_start_permit() as permit:
-        return _send_permitted(ready, record, known, target, deps, permit, as_xml=as_xml)
+        record = _write_sending(ready, target, deps)
+        may_have_left = False
 
+        def before_sending() -> None:
+            nonlocal may_have_left
+            _refuse_stale(record, deps)
+            may_have_left = True
 
-def _send_permitted(
-    ready: Ready,
-    record: Record,
-    known: Collection[str],
-    target: Target,
-    deps: Deps,
-    permit: Permit,
-    *,
-    as_xml: bool,
-) -> Record:
-    clock = deps.clock
-    deps.ledger.write(record)
-    LOG.info(
-        "Starting %s (%s) in %s; run key %s.",
-        record.job_name,
-        record.job_id,
-        target.environment,
-        record.run_key,
-    )
-    sent_at = ready.clock + clock.elapsed() - ready.elapsed
-    record = record.advance(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
-    try:
-        _write_sending(record, deps)
-    except LedgerUnusable:
-        raise
-    except BaseException:
-        # It may be on disk by now, and would be looked for.
-        _keep_interrupted(record, deps, may_have_left=False)
-        raise
-    outcome = _post(record, ready, known, deps, permit, as_xml=as_xml)
-    if is_perhaps_a_copys(outcome):
-        permit.report()
-        outcome = _after_overlap(record, outcome, target, deps)
-    record = record.advance(outcome.state, clock.now(), outcome.reason, **_name_run(outcome))
-    record = _found_out(record, outcome, target, deps, permit)
+        try:
+            submission = deps.alma.submit(
+                *(record.job_id, ready.parameters),
+                as_xml=as_xml,
+                permit=permit,
+                before_sending=before_sending,
+            )
+            outcome = judge(record.job_id, submission, known)
+        except AlmajobError as error:
+            outcome = judge(record.job_id, error if may_have_left else _not_sent(error))
+        except Exception as error:
+            LOG.debug("The answer could not be read.", exc_info=True)
+            # A bug of ours, met while the answer was read: Alma may well have accepted the request.
+            unknown = Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
+            outcome = unknown if may_have_left else judge(record.job_id, _not_sent(error))
+        except BaseException:
+            # Ctrl-C or SIGTERM.
+            _keep_interrupted(record, deps, may_have_left=may_have_left)
+            raise
+        if is_perhaps_a_copys(outcome):
+            permit.report()
+            outcome = _after_overlap(record, outcome, target, deps)
+        record = record.advance(outcome.state, deps.clock.now(), outcome.reason, **_name_run(outcome))
+        record = _find_out(record, outcome, target, deps, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
-        outcome.error.record = record
-        outcome.error.reason = outcome.error.reason or "Nothing was started."
-        raise outcome.error
+        reason = outcome.error.reason or "Nothing was started."
+        raise outcome.error.replace(record=record, reason=reason) from outcome.error
     if not record.has_run or is_twice(record):
         raise in_doubt(record)
     payload_history.remember(deps.ledger, record.environment, record.job_id, ready.given.sent)
@@ -265,21 +209,37 @@ def _send_permitted(
     return record
 
 
-def _write_sending(record: Record, deps: Deps) -> None:
-    """Write that a start is about to be sent; where that fails it is not, and that is kept if possible.
+def _write_sending(ready: Ready, target: Target, deps: Deps) -> Record:
+    """Write that a start is meant, and then that it is about to be sent.
 
     What is reported as failed may be on disk all the same: then it would be looked for, for an hour.
+
+    Raises:
+        LedgerUnusable: that cannot be written; nothing is sent, and that is kept if possible.
     """
+    record, clock = ready.record, deps.clock
+    deps.ledger.write(record)
+    LOG.info(
+        "Starting %s (%s) in %s; run key %s.",
+        *(record.job_name, record.job_id, target.environment, record.run_key),
+    )
+    sent_at = ready.clock + clock.elapsed() - ready.elapsed
+    record = record.advance(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
     try:
         deps.ledger.write(record)
     except LedgerUnusable:
         with suppress(LedgerUnusable):
             reason = "nothing was sent, as the ledger could not be written"
-            deps.ledger.write(record.advance(State.NOT_STARTED, deps.clock.now(), reason))
+            deps.ledger.write(record.advance(State.NOT_STARTED, clock.now(), reason))
         raise
+    except BaseException:
+        # It may be on disk by now, and would be looked for.
+        _keep_interrupted(record, deps, may_have_left=False)
+        raise
+    return record
 
 
-def _found_out(record: Record, outcome: Outcome, target: Target, deps: Deps, permit: Permit) -> Record:
+def _find_out(record: Record, outcome: Outcome, target: Target, deps: Deps, permit: Permit) -> Record:
     """Keep what the answer proved, and look for the run where it proved nothing.
 
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
@@ -308,39 +268,6 @@ def _name_run(outcome: Outcome) -> dict[str, Any]:
         return {}
     when = outcome.submit_time.isoformat() if outcome.submit_time else ""
     return {"instance_id": outcome.instance_id, "certainty": Certainty.CONFIRMED, "submit_time": when}
-
-
-def _post(
-    record: Record, ready: Ready, known: Collection[str], deps: Deps, permit: Permit, *, as_xml: bool
-) -> Outcome:
-    may_have_left = False
-
-    def before_sending() -> None:
-        nonlocal may_have_left
-        _refuse_stale(record, deps)
-        may_have_left = True
-
-    try:
-        submission = deps.alma.submit(
-            record.job_id,
-            ready.parameters,
-            as_xml=as_xml,
-            permit=permit,
-            before_sending=before_sending,
-        )
-        return judge(record.job_id, submission, known)
-    except AlmajobError as error:
-        return judge(record.job_id, error if may_have_left else _not_sent(error))
-    except Exception as error:
-        LOG.debug("The answer could not be read.", exc_info=True)
-        if not may_have_left:
-            return judge(record.job_id, _not_sent(error))
-        # A bug of ours, met while the answer was read: Alma may well have accepted the request.
-        return Outcome(State.UNKNOWN, f"almajob failed on the answer: {type(error).__name__}")
-    except BaseException:
-        # Ctrl-C or SIGTERM.
-        _keep_interrupted(record, deps, may_have_left=may_have_left)
-        raise
 
 
 def _not_sent(error: Exception) -> AlmajobError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from almajob.alma.call_log import for_run
@@ -25,10 +25,12 @@ from almajob.errors import (
 )
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import goes_on
+from almajob.runs.ledger_queries import read_known
 from almajob.runs.run import Run, several
-from almajob.runs.start.start_service import Starts
+from almajob.runs.unreported_starts import UnreportedStarts
 from almajob.runs.wait.poller import Poller
 from almajob.runs.wait.watched_run import USED_UP, OpenDisplay, Over, WaitOptions, WatchedRun
+from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
 from almajob.system.signals import defer_signals
@@ -37,20 +39,37 @@ from almajob.text import time_format
 LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Follower:
     """Follows the runs of one environment.
 
     Args:
         alma: makes the connection.
-        starts: knows what was started here.
-        described: makes a run of an instance, with the description of its status.
+        ledger: knows what was started from here, and how long runs took.
+        unreported: what this process has started.
+        describe: makes a run of an instance, with the description of its status.
+        learn_tags: learns from a run whether Alma shows tags.
+        environment: its name.
+        program: how almajob is called for it.
     """
 
-    alma: Callable[[], Alma]
-    starts: Starts
-    described: Callable[[Instance], Run]
-    program: str
+    def __init__(
+        self,
+        alma: Callable[[], Alma],
+        ledger: Ledger,
+        unreported: UnreportedStarts,
+        describe: Callable[[Instance], Run],
+        learn_tags: Callable[[Record, Instance], None],
+        *,
+        environment: str,
+        program: str,
+    ) -> None:
+        self._alma = alma
+        self._ledger = ledger
+        self._unreported = unreported
+        self._describe = describe
+        self._learn_tags = learn_tags
+        self._environment = environment
+        self._program = program
 
     def follow(
         self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: OpenDisplay
@@ -68,13 +87,14 @@ class Follower:
         """
         followed = [WatchedRun(run.instance.id) for run in runs]
         with self.name_unended(followed, options, policy):
-            known = self.starts.known_runs([run.instance.id for run in runs])
+            ids, now = [run.instance.id for run in runs], clocks.system().now()
+            known = read_known(self._ledger, ids, environment=self._environment, now=now)
             records = [run.record or known.records.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
                 _prepare(item, run, record)
                 item.earlier = known.durations.get(item.job_id, ())
             with display() as shown:
-                alma = self.alma()
+                alma = self._alma()
                 Poller(
                     followed,
                     _look(alma),
@@ -100,12 +120,12 @@ class Follower:
                 resume = self._resume([item.instance_id for item in there], options, policy)
                 with defer_signals():
                     LOG.warning("%s %s", goes_on(len(going_on)), resume)
-                    self.starts.note_named()
+                    self._unreported.clear()
             raise
 
     def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
         """Return the line that goes on waiting."""
-        words = (self.program, "wait --id", *instance_ids, options.words(), policy.words())
+        words = (self._program, "wait --id", *instance_ids, options.words(), policy.words())
         return f"Resume: {' '.join(filter(None, words))}"
 
     def judge(self, run: Run, policy: Policy) -> Run:
@@ -138,13 +158,13 @@ class Follower:
         """Return a run as it was seen last, with its verdict."""
         job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
         instance = with_job(item.instance or run.instance, job)
-        found = replace(self.described(instance), record=run.record)
+        found = replace(self._describe(instance), record=run.record)
         if run.record is not None and item.instance is not None:
-            self.starts.learn(run.record, item.instance)
+            self._learn_tags(run.record, item.instance)
         if not item.has_ended:
             return replace(found, verdict=self._not_ended(item, options, policy))
         if record is not None:
-            self.starts.note_end(record, instance)
+            self._unreported.note_end(record, instance)
         found = self.judge(found, policy)
         if found.remark:
             LOG.warning("%s", found.remark)
@@ -210,9 +230,9 @@ def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:
 def name_run(error: AlmajobError, instance_id: str) -> AlmajobError:
     """Return an error of Alma's that says which run it is about."""
     if isinstance(error, AlmaRefused) and error.code == NO_SUCH_INSTANCE:
-        return error.reword(message=f"Alma knows no run {instance_id}.")
+        return error.replace(message=f"Alma knows no run {instance_id}.")
     if isinstance(error, AlmaError) and instance_id not in error.message:
-        return error.reword(message=f"Run {instance_id}: {error.message}")
+        return error.replace(message=f"Run {instance_id}: {error.message}")
     return error
 
 

@@ -31,8 +31,7 @@ from almajob.runs.evidence.start_outcome import REFUSAL_CODES
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run_key import tags_of
 from almajob.runs.start import recover, submit
-from almajob.runs.start.dry_run import Plan
-from almajob.runs.start.dry_run import plan as plan_of
+from almajob.runs.start.plan import Plan, make_plan
 from almajob.runs.start.preflight import with_key
 from almajob.runs.start.start_limits import NoSlot
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
@@ -76,7 +75,12 @@ def _start(
 ) -> Record:
     options.setdefault("is_confirmed", True)
     request = StartRequest(found, Parameters.of(parameters), StartOptions(**options))
-    return submit.start_when_free(with_key(request, target, deps.clock.now()), target, deps)
+    request, begun = with_key(request, target, deps.clock.now()), deps.clock.elapsed()
+    while True:
+        try:
+            return submit.start(request, target, deps)
+        except AlmajobError as error:
+            submit.wait_for_slot(error, request.options.wait_for_slot, begun, deps.clock)
 
 
 def _listed(*items: dict[str, Any]) -> dict[str, Any]:
@@ -1211,7 +1215,7 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(alma: FakeAlma, deps: 
 
     def plan(found: Job, **options: Any) -> Plan:
         request = with_key(StartRequest(found, options=StartOptions(**options)), LAB, deps.clock.now())
-        return plan_of(request, LAB, deps)
+        return make_plan(request, LAB, deps)
 
     planned = plan(MANUAL, run_key="k")
     assert (planned.action, planned.record.run_key) == ("start", "k")
