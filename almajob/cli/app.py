@@ -15,7 +15,7 @@ from cliff.commandmanager import EntryPointWrapper
 from almajob import __version__, legacy
 from almajob.cli.console import excepthook, log_setup
 from almajob.cli.help import HelpAction, HelpCommand
-from almajob.cli.options.global_options import add_global_options, add_output_options, shorten_errors
+from almajob.cli.options.global_options import MESSAGE_DESTS, add_global_options, shorten_errors
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core
 from almajob.entry_points import origin
 from almajob.errors import AlmajobError, UsageError
@@ -106,7 +106,6 @@ class AlmaJob(cliff.app.App):
         parser.set_defaults(debug=False)
         shorten_errors(parser)
         add_global_options(parser, after_command=False)
-        add_output_options(parser, after_command=False)
         return parser
 
     def configure_logging(self) -> None:
@@ -121,13 +120,7 @@ class AlmaJob(cliff.app.App):
 
     def configure_output(self, options: argparse.Namespace) -> None:
         """Set how much is logged and how times are shown; what the options leave open stays as it was."""
-        for name in (
-            "almajob_verbosity",
-            "almajob_log_file",
-            "almajob_log_json",
-            "almajob_debug",
-            "almajob_utc",
-        ):
+        for name in MESSAGE_DESTS:
             value = getattr(options, name, None)
             if value is not None:
                 setattr(self.options, name, value)

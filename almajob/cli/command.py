@@ -18,13 +18,7 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob.cli.options.global_options import (
-    add_global_options,
-    add_output_options,
-    options_in,
-    shorten_errors,
-    tell_lost_help,
-)
+from almajob.cli.options.global_options import add_global_options, options_in, shorten_errors, tell_lost_help
 from almajob.entry_points import LIST, SHOW
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.output.columns import as_column
@@ -87,7 +81,6 @@ class _Almajob(cliff.command.Command):
         # "--ye" must not start a production job.
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
-        add_output_options(parser, after_command=True)
         tell_lost_help(parser)
         return parser
 

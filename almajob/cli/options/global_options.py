@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from almajob.cli.options.value_types import non_empty, whole_number
@@ -18,7 +20,35 @@ from almajob.text.suggestions import nearest
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_SETTINGS_DESTS = ("env", "ini_file", "cache_dir", "refresh", "ignore_quota")
+# Names, what stands for the value where there is one, and the help.
+_SETTINGS = (
+    ("--env", "NAME", "environment: sandbox, production, demo or another section of the ini"),
+    ("--ini-file", "FILE", "almajob.ini to use"),
+    ("--cache-dir", "DIR", "directory of the cache"),
+    # The predecessor's spelling.
+    ("--cache_dir", "DIR", argparse.SUPPRESS),
+    ("--refresh --force", "", "ask Alma anew instead of using the cache"),
+    (
+        "--ignore-quota",
+        "",
+        "make one call although the day's are known to be used up; for a person at a terminal",
+    ),
+)
+_MESSAGES = (
+    ("--log-file", "FILE", "append every message to FILE"),
+    ("--log-json", "FILE", "append one JSON object a line to FILE for each call of Alma"),
+    ("--debug", "", "show where in almajob an error arose"),
+    ("--utc", "", "show times in UTC; programs (-f json, yaml, csv, value) always get it"),
+)
+
+
+def _dest(names: str) -> str:
+    """Return a destination of almajob's own: a plugin may well have an --env that means something else."""
+    return f"almajob_{names.split()[0].lstrip('-').replace('-', '_')}"
+
+
+MESSAGE_DESTS = ("almajob_verbosity", *(_dest(names) for names, _metavar, _help in _MESSAGES))
+"""Where the options stand that say how much is told, and where."""
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
@@ -28,114 +58,28 @@ def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) 
         after_command: the parser is a command's; then they leave no default behind, so that what stands
             before the command's name counts.
     """
-    # Destinations of their own: a plugin may well have an --env that means something else.
     default = argparse.SUPPRESS if after_command else None
-    group = parser.add_argument_group("almajob")
-    group.add_argument(
-        "--env",
-        dest="almajob_env",
-        metavar="NAME",
-        type=non_empty,
-        default=default,
-        help="environment: sandbox, production, demo or another section of the ini",
-    )
-    group.add_argument(
-        "--ini-file",
-        dest="almajob_ini_file",
-        metavar="FILE",
-        type=non_empty,
-        default=default,
-        help="almajob.ini to use",
-    )
-    group.add_argument(
-        "--cache-dir",
-        dest="almajob_cache_dir",
-        metavar="DIR",
-        type=non_empty,
-        default=default,
-        help="directory of the cache",
-    )
-    # The predecessor's spelling.
-    group.add_argument(
-        "--cache_dir", dest="almajob_cache_dir", type=non_empty, default=default, help=argparse.SUPPRESS
-    )
-    _add_calls_options(group, default)
-
-
-def _add_calls_options(group: argparse._ArgumentGroup, default: str | None) -> None:
-    group.add_argument(
-        "--refresh",
-        "--force",
-        dest="almajob_refresh",
-        action="store_true",
-        default=default,
-        help="ask Alma anew instead of using the cache",
-    )
-    group.add_argument(
-        "--ignore-quota",
-        dest="almajob_ignore_quota",
-        action="store_true",
-        default=default,
-        help="make one call although the day's are known to be used up; for a person at a terminal",
-    )
-
-
-def add_output_options(parser: argparse.ArgumentParser, *, after_command: bool) -> None:
-    """Add the options that say how much is told, and where; as ``add_global_options``."""
-    default = argparse.SUPPRESS if after_command else None
-    group = parser.add_argument_group("messages")
-    _add_amount(group.add_mutually_exclusive_group(), default)
-    group.add_argument(
-        "--log-file",
-        dest="almajob_log_file",
-        metavar="FILE",
-        type=non_empty,
-        default=default,
-        help="append every message to FILE",
-    )
-    group.add_argument(
-        "--log-json",
-        dest="almajob_log_json",
-        metavar="FILE",
-        type=non_empty,
-        default=default,
-        help="append one JSON object a line to FILE for each call of Alma",
-    )
-    group.add_argument(
-        "--debug",
-        dest="almajob_debug",
-        action="store_true",
-        default=default,
-        help="show where in almajob an error arose",
-    )
-    group.add_argument(
-        "--utc",
-        dest="almajob_utc",
-        action="store_true",
-        default=default,
-        help="show times in UTC; programs (-f json, yaml, csv, value) always get it",
-    )
-
-
-def _add_amount(amount: argparse._MutuallyExclusiveGroup, default: str | None) -> None:
-    amount.add_argument(
-        "-v",
-        "--verbose",
+    _add_table(parser.add_argument_group("almajob"), _SETTINGS, default)
+    messages = parser.add_argument_group("messages")
+    amount = partial(
+        messages.add_mutually_exclusive_group().add_argument,
         dest="almajob_verbosity",
         action="store_const",
-        const=2,
         default=default,
-        help="tell each call",
     )
-    amount.add_argument(
-        "-q",
-        "--quiet",
-        dest="almajob_verbosity",
-        action="store_const",
-        const=0,
-        default=default,
-        help="tell only warnings and errors",
-    )
+    amount("-v", "--verbose", const=2, help="tell each call")
+    amount("-q", "--quiet", const=0, help="tell only warnings and errors")
+    _add_table(messages, _MESSAGES, default)
+
+
+def _add_table(
+    group: argparse._ArgumentGroup, table: Iterable[tuple[str, str, str]], default: str | None
+) -> None:
+    for names, metavar, what in table:
+        kind: dict[str, Any] = (
+            {"metavar": metavar, "type": non_empty} if metavar else {"action": "store_true"}
+        )
+        group.add_argument(*names.split(), dest=_dest(names), default=default, help=what, **kind)
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
@@ -206,10 +150,5 @@ def tell_lost_help(parser: argparse.ArgumentParser) -> None:
 
 def options_in(*namespaces: argparse.Namespace) -> Options:
     """Read the global options; those of a later namespace win."""
-    found: dict[str, Any] = {}
-    for namespace in namespaces:
-        for name in _SETTINGS_DESTS:
-            value = getattr(namespace, f"almajob_{name}", None)
-            if value is not None:
-                found[name] = value
-    return Options(**found)
+    found = [(name, getattr(each, _dest(name), None)) for each in namespaces for name in Options._fields]
+    return Options(**{name: value for name, value in found if value is not None})

@@ -18,7 +18,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Command, Lister, ShowOne
-from almajob.cli.options.global_options import add_global_options, add_output_options
+from almajob.cli.options.global_options import add_global_options
 from almajob.cli.plugins.command_manager import is_core, load_class
 from almajob.cli.plugins.plugin_status import COMMAND, Claim
 from almajob.errors import ConfigurationError, name_error
@@ -126,7 +126,6 @@ def _of_options(parser: argparse.ArgumentParser) -> Iterator[str]:
 def _almajobs_own() -> dict[str, str]:
     parser = argparse.ArgumentParser(add_help=False)
     add_global_options(parser, after_command=True)
-    add_output_options(parser, after_command=True)
     return {option: action.dest for option, action in parser._option_string_actions.items()}
 
 
