@@ -181,7 +181,13 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return it in the form in which it is kept."""
-        return asdict(self)
+        # dataclasses.asdict copies each value deeply, which takes longer than what a start decides.
+        flat = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            **flat,
+            "trail": [asdict(step) for step in self.trail],
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Record:

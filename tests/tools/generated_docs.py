@@ -21,7 +21,7 @@ from almajob.errors import EXIT_CODES
 from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES
 from tests.benchmarks import polling
-from tests.runs.test_model import figures
+from tests.runs import histories
 from tests.tools import commands_page, man_page
 from tests.whole import test_torture as torture
 
@@ -46,10 +46,7 @@ def _faults() -> str:
 
 def _model_check() -> str:
     head = "| what is started where | histories | started twice | denied | strangers taken | left open |"
-    rows = [
-        f"| {group} | {' | '.join(f'{number:,}' for number in counts)} | {left} % |"
-        for group, *counts, left in figures()
-    ]
+    rows = [histories.figures(group, histories.histories(group)) for group in histories.groups()]
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|", *rows])
 
 

@@ -70,7 +70,6 @@ def test_the_quick_start_is_two_commands_of_one_line() -> None:
     [
         ("exit codes", "| 9 | unknown: "),
         ("faults", "| `reset-after` |"),
-        ("model check", "| manual job, production, tags seen before |"),
         ("statuses", "| `COMPLETED_FAILED` | Completed with Errors | errors | 3 |"),
         ("polling", "| 24 h |"),
     ],
