@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,24 @@ from cliff.commandmanager import EntryPointWrapper
 from almajob import __version__, legacy
 from almajob.cli.console import excepthook, log_setup
 from almajob.cli.help import HelpAction, HelpCommand
-from almajob.cli.options.global_options import MESSAGE_DESTS, add_global_options, shorten_errors
+from almajob.cli.options.global_options import (
+    MESSAGE_DESTS,
+    add_global_options,
+    options_in,
+    shorten_errors,
+)
 from almajob.cli.plugins.command_manager import Commands, Installed, is_core
 from almajob.entry_points import origin
-from almajob.errors import AlmajobError, UsageError
+from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.output.columns import Time
+from almajob.output.formats import report_lost_result
 from almajob.system import key_variables, stdio
-from almajob.system.signals import Terminated, raise_signals
+from almajob.system.signals import Terminated, defer_signals, raise_signals
 from almajob.system.terminal import is_attended
 from almajob.text.suggestions import nearest
 
 if TYPE_CHECKING:
+    from almajob.cli.command import AlmajobCommand
     from almajob.cli.connections import Connections
     from almajob.cli.context import Context
     from almajob.config.settings import Options
@@ -47,12 +55,16 @@ All commands and options: almajob --help
 
 
 class _OptionParser(argparse.ArgumentParser):
-    """The global options, which stop at the first word that is no option: the command's name."""
+    """The global options, which stop at the first word that is no option: the command's name.
+
+    The older script's command lines are read, too: ``has_older_spelling`` says that it was one of them.
+    """
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        words = list(args or ())
+        given = list(args or ())
+        words = legacy.translate(given, self.takes_value)
         end = 0
         while end < len(words) and words[end].startswith("-") and words[end] not in ("-", "--"):
             end += 1 + ("=" not in words[end] and bool(self.takes_value(words[end])))
@@ -60,6 +72,7 @@ class _OptionParser(argparse.ArgumentParser):
         found, unknown = super().parse_known_args(words[:end], namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        found.has_older_spelling = words != given
         return found, words[end:]
 
     def takes_value(self, option: str) -> bool | None:
@@ -74,8 +87,6 @@ class AlmaJob(cliff.app.App):
     NAME = _NAME
     LOG = logging.getLogger(_NAME)
     command_manager: Commands
-    has_older_spelling = False
-    """Whether this command line is one of the older script's."""
     connections: Connections | None = None
     """What the commands of a shell share; None where there is only one command."""
     lasting: argparse.Namespace | None = None
@@ -88,6 +99,8 @@ class AlmaJob(cliff.app.App):
             command_manager=Commands(),
         )
         self.command_manager.commands["help"] = EntryPointWrapper("help", HelpCommand)
+        # Until the command line is read.
+        self.options = argparse.Namespace(debug=False)
 
     def build_option_parser(
         self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
@@ -134,27 +147,6 @@ class AlmaJob(cliff.app.App):
             self.options.almajob_log_json,
         )
 
-    def run(self, argv: list[str]) -> int:
-        """Run one command line and give its exit code."""
-        # For what is told before the options are known.
-        self.options = argparse.Namespace(debug=False)
-        log_setup.configure(self.stderr, 1, None)
-        parser = self.parser
-        assert isinstance(parser, _OptionParser)
-        words = legacy.translate(argv, parser.takes_value)
-        self.has_older_spelling = words != argv
-        return super().run(words)
-
-    def outcome(self, words: list[str]) -> int:
-        """Run one command line and give its exit code, however it ends."""
-        try:
-            return self.run(words)
-        except SystemExit as end:
-            # argparse's and cliff's help end so.
-            return self.report(end)
-        except BrokenPipeError:
-            return 141
-
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
@@ -173,18 +165,58 @@ class AlmaJob(cliff.app.App):
             raise SystemExit(self.report(error)) from None
 
     def run_subcommand(self, argv: list[str]) -> int:
-        """Run one command; what it raises before it runs is told with its name, as what it raises later."""
-        name = None
+        """Run one command, from its name to its exit code; whatever it raises is told with its name."""
+        from almajob.cli.command import AlmajobCommand
+
+        name = command = None
         try:
             factory, name, words = self.command_manager.find_command(argv)
             named = {"cmd_name": name} if "cmd_name" in getfullargspec(factory.__init__).args else {}
             command = factory(self, self.options, **named)
             parsed_args = command.get_parser(f"{self.NAME} {name}").parse_args(words)
-            return int(command.run(parsed_args))
+            if not isinstance(command, AlmajobCommand):
+                return int(command.run(parsed_args))
+            with closing(command):
+                self.configure_output(parsed_args)
+                with self._context_of(options_in(self.options, parsed_args), name) as command.context:
+                    command.check(parsed_args)
+                    with self._report_if_lost(command):
+                        code = command.run(parsed_args)
+                        if not isinstance(code, int):
+                            raise TypeError(f"take_action returned no exit code, but {code!r}")
+                        # What only waits to be written is lost if the process dies.
+                        with report_lost_result(self.stdout):
+                            self.stdout.flush()
+                    command.context.note_result()
+                if command.verdict is not None:
+                    raise command.verdict
         except BrokenPipeError:
+            if not getattr(command, "is_in_doubt", False):
+                raise
+            # The end of the process would try to write it once more, and end with 141.
+            stdio.drop(self.stdout)
+            return OutcomeUnknown.exit_code
+        except (KeyboardInterrupt, Terminated):
             raise
-        except Exception as error:  # noqa: BLE001  # whatever a plugin raises
-            return self.report(error, name)
+        # Whatever a plugin raises ends as a message and an exit code.
+        except BaseException as error:  # noqa: BLE001
+            code = self.report(error, name)
+            return OutcomeUnknown.exit_code if getattr(command, "is_in_doubt", False) else code
+        # A process gives only the last eight bits of its exit code.
+        return code if 0 <= code <= 255 else 1
+
+    @contextmanager
+    def _report_if_lost(self, command: AlmajobCommand) -> Iterator[None]:
+        """Tell what is known where a closed pipe, a signal or a bug keeps a result from being shown."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, ResultLost) or not isinstance(error, AlmajobError):
+                with defer_signals():
+                    command.context.note_result(is_lost=True)
+                    if command.verdict is not None:
+                        self.report(command.verdict, command.cmd_name)
+            raise
 
     def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]
@@ -202,7 +234,7 @@ class AlmaJob(cliff.app.App):
         self.LOG.error("almajob: %s", end.code)
         return 1
 
-    def context_of(self, options: Options, cmd_name: str | None) -> Context:
+    def _context_of(self, options: Options, cmd_name: str | None) -> Context:
         """Return what a command works with, for the length of that command.
 
         Args:
@@ -227,6 +259,10 @@ class AlmaJob(cliff.app.App):
         """
         if isinstance(error, SystemExit):
             return self._exit_code(error)
+        if isinstance(error, BrokenPipeError | KeyboardInterrupt):
+            return 141 if isinstance(error, BrokenPipeError) else 130
+        if isinstance(error, Terminated):
+            return error.exit_code
         if self.options.debug:
             import traceback
 
@@ -258,11 +294,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     stdio.ready()
+    app = AlmaJob()
+    # For what is told before the options are known.
+    log_setup.configure(app.stderr, 1, None)
     try:
         with raise_signals(), key_variables.keys_taken_out():
-            code = AlmaJob().outcome(words)
-    except KeyboardInterrupt:
-        code = 130
-    except Terminated as end:
-        code = end.exit_code
+            code = app.run(words)
+    # argparse's and cliff's help end with SystemExit.
+    except (SystemExit, BrokenPipeError, KeyboardInterrupt, Terminated) as end:
+        code = app.report(end)
     return stdio.finish(code)

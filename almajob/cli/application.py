@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 if TYPE_CHECKING:
     from almajob.cli.connections import Connections
-    from almajob.cli.context import Context
-    from almajob.config.settings import Options
 
 
 class Application(Protocol):
@@ -23,16 +21,11 @@ class Application(Protocol):
     parser: argparse.ArgumentParser
     lasting: argparse.Namespace | None
     connections: Connections | None
-    has_older_spelling: bool
     # Its type knows the kinds of commands, and they know this module.
     command_manager: Any
 
-    def configure_output(self, options: argparse.Namespace) -> None: ...
-
-    def context_of(self, options: Options, cmd_name: str | None) -> Context: ...
-
     def run_subcommand(self, argv: list[str]) -> int: ...
 
-    def outcome(self, words: list[str]) -> int: ...
+    def run(self, argv: list[str]) -> int: ...
 
     def report(self, error: BaseException, cmd_name: str | None = None) -> int: ...

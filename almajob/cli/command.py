@@ -1,4 +1,4 @@
-"""What a command is made of: the four kinds of commands, and one command's life.
+"""What a command is made of: the four kinds of commands; ``app`` runs them.
 
 A command names its columns, declares its options and returns data from ``take_action``; what it works with
 is in ``self.context``. cliff prints the data. An ``AlmajobError`` becomes a message and its exit code.
@@ -18,14 +18,12 @@ import cliff.lister
 import cliff.show
 from cliff._argparse import SmartHelpFormatter
 
-from almajob.cli.options.global_options import add_global_options, options_in, shorten_errors, tell_lost_help
+from almajob.cli.options.global_options import add_global_options, shorten_errors, tell_lost_help
 from almajob.entry_points import LIST, SHOW
-from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
+from almajob.errors import AlmajobError, OutcomeUnknown, UsageError
 from almajob.output.columns import as_column
 from almajob.output.format_registry import Formatters
 from almajob.output.formats import report_lost_result
-from almajob.system import stdio
-from almajob.system.signals import Terminated, defer_signals
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -47,7 +45,7 @@ def description_of(command: type) -> str:
     return inspect.cleandoc(next(filter(None, docs), None) or "")
 
 
-class _Almajob(cliff.command.Command):
+class AlmajobCommand(cliff.command.Command):
     """What the four kinds of commands share.
 
     Attributes:
@@ -84,54 +82,23 @@ class _Almajob(cliff.command.Command):
         tell_lost_help(parser)
         return parser
 
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        try:
-            self.app.configure_output(parsed_args)
-            with self.app.context_of(
-                options_in(self.app.options, parsed_args), self.cmd_name
-            ) as self.context:
-                self._check_columns(parsed_args)
-                self._check_format(parsed_args)
-                self.refuse(parsed_args)
-                try:
-                    code = super().run(parsed_args)
-                    if not isinstance(code, int):
-                        raise TypeError(f"take_action returned no exit code, but {code!r}")
-                    self._flush()
-                except BaseException as error:
-                    # A closed pipe, a signal, a bug: what is known must be told all the same.
-                    if isinstance(error, ResultLost) or not isinstance(error, AlmajobError):
-                        with defer_signals():
-                            self.context.note_result(is_lost=True)
-                            if self.verdict is not None:
-                                self.app.report(self.verdict, self.cmd_name)
-                    raise
-                self.context.note_result()
-            if self.verdict is not None:
-                raise self.verdict
-        except BrokenPipeError:
-            if not self._is_in_doubt():
-                raise
-            # The end of the process would try to write it once more, and end with 141.
-            stdio.drop(self.app.stdout)
-            return OutcomeUnknown.exit_code
-        except (KeyboardInterrupt, Terminated):
-            raise
-        # Whatever a plugin raises ends as a message and an exit code.
-        except BaseException as error:  # noqa: BLE001
-            code = self.app.report(error, self.cmd_name)
-            return OutcomeUnknown.exit_code if self._is_in_doubt() else code
-        # A process gives only the last eight bits of its exit code.
-        return code if 0 <= code <= 255 else 1
+    def check(self, parsed_args: argparse.Namespace) -> None:
+        """Refuse a command line before anything is done.
 
-    def _is_in_doubt(self) -> bool:
+        Raises:
+            UsageError: it is wrong.
+        """
+        self._check_columns(parsed_args)
+        self._check_format(parsed_args)
+        self.refuse(parsed_args)
+
+    def close(self) -> None:
+        """Release what the command has opened, however it ended."""
+
+    @property
+    def is_in_doubt(self) -> bool:
         """Whether it cannot be told what was started: worse than that the result is lost."""
         return isinstance(self.verdict, OutcomeUnknown)
-
-    def _flush(self) -> None:
-        """Make sure that the result is written: what only waits to be is lost if the process dies."""
-        with report_lost_result(self.app.stdout):
-            self.app.stdout.flush()
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         """Refuse what no parser can, before anything is done.
@@ -170,7 +137,7 @@ def _normalise(column: str) -> str:
     return column.lower().strip().replace(" ", "_")
 
 
-class Command(_Almajob, cliff.command.Command):
+class Command(AlmajobCommand, cliff.command.Command):
     """A command without a result to print; ``take_action`` returns None or an exit code."""
 
 
@@ -180,7 +147,7 @@ _HELP = {
 }
 
 
-class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
+class _Displayed(AlmajobCommand, cliff.display.DisplayCommandBase[Any]):
     """A command whose result a formatter prints.
 
     Attributes:
@@ -202,11 +169,8 @@ class _Displayed(_Almajob, cliff.display.DisplayCommandBase[Any]):
         self._formatter_plugins.open_chosen(parser)
         return parser
 
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        try:
-            return super().run(parsed_args)
-        finally:
-            self._formatter_plugins.close()
+    def close(self) -> None:
+        self._formatter_plugins.close()
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         with report_lost_result(self.app.stdout):

@@ -195,7 +195,9 @@ class Shell(InteractiveApp):
     def _run_words(self, words: list[str]) -> bool:
         kept, self.app.stdout = self.app.stdout, self.stdout
         try:
-            self.exit_code = self.app.outcome(words)
+            self.exit_code = self.app.run(words)
+        except SystemExit as end:
+            self.exit_code = self.app.report(end)
         finally:
             self.app.stdout = kept
         return False

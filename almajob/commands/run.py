@@ -135,7 +135,7 @@ class Run(ShowSome):
             return columns, [_plan_values(plan, arguments)]
         ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
         try:
-            is_older = self.app.has_older_spelling and is_bare_start(parsed_args)
+            is_older = self.app.options.has_older_spelling and is_bare_start(parsed_args)
             arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
             wait_as_splayed(parsed_args, arguments, self.context)
             run = self.context.runs.start(

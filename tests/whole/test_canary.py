@@ -380,7 +380,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "almajob.cli.app.AlmaJob.context_of",
+        "almajob.cli.app.AlmaJob._context_of",
         "almajob.cli.command.options_in",
         "almajob.config.environments.from_section",
         "almajob.cli.connections.Connections.cache",
