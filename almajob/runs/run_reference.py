@@ -6,7 +6,7 @@ from almajob.errors import Refused
 from almajob.runs.run_key import normal_key
 from almajob.store.ledger import Ledger, LedgerUnusable
 from almajob.store.ledger_record import Record, alma_of
-from almajob.store.ledger_rows import key_hash
+from almajob.store.ledger import key_hash
 
 LAST = "@last"
 """Stands for what was started last from here."""

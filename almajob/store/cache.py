@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import diskcache
 
 from almajob.store.diskcache_directory import CacheDirectory, open_directory, remove_directory
-from almajob.store.errors import Damaged, Failures, cause, is_damage, reason
-from almajob.system.private_files import NotPrivate
+from almajob.store.errors import Damaged, Failures, hint, is_damage, reason
 
 LOG = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class Cache:
         try:
             value, expires = opened.get(f"{FORMAT}:{key}", expire_time=True)
         except Failures as error:
-            self._give_up(directory, opened, error)
+            self._give_up(directory, error)
             return None
         if opened.disk.refused > refused:
             self._warn(directory, "has an entry that almajob did not write; it is passed over")
@@ -88,7 +87,7 @@ class Cache:
         try:
             _set(opened, f"{FORMAT}:{key}", value)
         except Failures as error:
-            self._give_up(directory, opened, error)
+            self._give_up(directory, error)
 
     def contents(self) -> list[Contents]:
         """Describe every cache directory that exists."""
@@ -150,35 +149,29 @@ class Cache:
 
     def _open_entry(self, name: str) -> CacheDirectory | None:
         if name not in self._directories:
-            self._directories[name] = self._open(name)
+            path = self.directory / f"{_PREFIX}{name}"
+            try:
+                self._directories[name] = open_directory(path)
+            except (Damaged, *Failures) as error:
+                self._give_up(name, error)
+            if name not in self._directories:
+                # What was damaged has been moved away.
+                try:
+                    self._directories[name] = open_directory(path)
+                except (Damaged, *Failures):
+                    self._directories[name] = None
         return self._directories[name]
 
-    def _open(self, name: str) -> CacheDirectory | None:
-        path = self.directory / f"{_PREFIX}{name}"
-        try:
-            return open_directory(path)
-        except (Damaged, *Failures) as error:
-            first = cause(error)
-            if not is_damage(first):
-                self._warn(name, f"cannot be used ({_why(first)})")
-                return None
-            self._set_aside(name, first)
-        try:
-            return open_directory(path)
-        except (Damaged, *Failures):
-            return None
-
-    def _give_up(self, name: str, opened: CacheDirectory, error: Exception) -> None:
-        opened.close()
-        del self._directories[name]
-        first = cause(error)
-        if is_damage(first):
-            self._set_aside(name, first)
-        else:
-            self._directories[name] = None
-            self._warn(name, f"cannot be used ({_why(first)})")
-
-    def _set_aside(self, name: str, error: Exception) -> None:
+    def _give_up(self, name: str, error: Exception) -> None:
+        """Move a damaged directory away, to be made anew; do without any other that cannot be used."""
+        opened = self._directories.get(name)
+        if opened is not None:
+            opened.close()
+        self._directories[name] = None
+        if not is_damage(error):
+            advice = f"; {hint(error)}" if hint(error) else ""
+            self._warn(name, f"cannot be used ({reason(error)}{advice})")
+            return
         path = self.directory / f"{_PREFIX}{name}"
         aside = path.with_name(f"{path.name}{_SET_ASIDE}{time.time_ns()}")
         try:
@@ -186,10 +179,11 @@ class Cache:
         except FileNotFoundError:
             LOG.debug("Another process has moved %s away.", path)
         except OSError as failed:
-            self._directories[name] = None
             self._warn(name, f"is damaged and cannot be moved away ({reason(failed)})")
+            return
         else:
             self._warn(name, f"cannot be read ({reason(error)}); it was moved to {aside.name}")
+        del self._directories[name]
 
     def _warn(self, name: str, message: str) -> None:
         # One for a cause: a directory that cannot be used concerns all that is in it.
@@ -216,10 +210,6 @@ def _set(directory: CacheDirectory, key: str, value: Any) -> None:
             directory.set(key, value, expire=LIFETIME)
             return
     directory.set(key, value, expire=LIFETIME)
-
-
-def _why(error: Exception) -> str:
-    return f"{reason(error)}; {error.hint}" if isinstance(error, NotPrivate) else reason(error)
 
 
 def _size(path: Path) -> int:

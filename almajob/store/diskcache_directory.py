@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import sqlite3
 import stat
 import tempfile
 import threading
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import diskcache
-from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA
+from diskcache.core import DBNAME, DEFAULT_SETTINGS, METADATA, MODE_RAW, UNKNOWN
 
 from almajob.store import schema
-from almajob.store.errors import Damaged
-from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
+from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.system.private_files import (
     give_to_owner,
     make_private,
@@ -33,6 +34,9 @@ from almajob.system.private_files import (
     refuse_shared_directory,
 )
 
+SIZE_LIMIT = 16 * 2**20
+"""Bytes that a value may have as JSON. What unpacks to more was made to fill the memory."""
+_COMPRESSED_FROM = 4096
 README = "README"
 _OUR_FILES = {DBNAME, f"{DBNAME}-wal", f"{DBNAME}-shm", README}
 _PRAGMAS = ("cache_size", "journal_mode", "synchronous")
@@ -63,6 +67,61 @@ This directory belongs to the cache of almajob (lists that Alma can give again, 
 It may be removed at any time; "almajob cache clear" does so.
 """
 )
+
+
+class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """Text keys, JSON values, one row each, inside the database; nothing is unpickled.
+
+    Stock diskcache, JSONDisk included, believes the ``mode`` and ``filename`` columns of the database: a
+    planted row makes it run code (CVE-2025-69872), read a file elsewhere, or delete one. Here it is a miss.
+
+    Attributes:
+        refused: counts the rows that were passed over.
+    """
+
+    refused = 0
+
+    def put(self, key: object) -> tuple[str, bool]:
+        if not isinstance(key, str):
+            raise TypeError("a key of the store is text")
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        if not raw or not isinstance(key, str):
+            raise self._unsafe("its key is not text")
+        return key
+
+    def store(self, value: object, read: bool, key: object = UNKNOWN) -> tuple[int, int, None, object]:
+        if read:
+            raise TypeError("the store takes no streams")
+        text = json.dumps(value, separators=(",", ":"))
+        data = text.encode()
+        if len(data) > SIZE_LIMIT:
+            raise OSError(errno.EFBIG, f"a value is larger than {SIZE_LIMIT >> 20} MiB")
+        return 0, MODE_RAW, None, zlib.compress(data, 1) if len(data) > _COMPRESSED_FROM else text
+
+    def fetch(self, mode: object, filename: object, value: object, read: bool) -> Any:
+        if mode != MODE_RAW or filename is not None or read:
+            raise self._unsafe("it is kept in a way that almajob does not use")
+        try:
+            return json.loads(_inflate(value) if isinstance(value, bytes) else str(value))
+        except (ValueError, RecursionError, zlib.error) as error:
+            raise self._unsafe("its value cannot be read") from error
+
+    def remove(self, file_path: object) -> None:
+        """Remove nothing: no value of this store has a file of its own."""
+
+    def _unsafe(self, reason: str) -> UnsafeEntry:
+        self.refused += 1
+        return UnsafeEntry(reason)
+
+
+def _inflate(value: bytes) -> bytes:
+    inflate = zlib.decompressobj()
+    data = inflate.decompress(value, SIZE_LIMIT)
+    if inflate.unconsumed_tail:
+        raise ValueError("too large")
+    return data
 
 
 class CacheDirectory(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types

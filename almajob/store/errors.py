@@ -7,6 +7,8 @@ import sqlite3
 
 import diskcache
 
+from almajob.system.private_files import NotPrivate
+
 
 class Damaged(Exception):
     """What is at the path is no cache directory, or not any more."""
@@ -43,11 +45,8 @@ def cause(error: Exception) -> Exception:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether the directory itself is not whole, and not only out of reach, out of room or in use.
-
-    Args:
-        error: as ``cause`` gives it.
-    """
+    """Whether the directory itself is not whole, and not only out of reach, out of room or in use."""
+    error = cause(error)
     if isinstance(error, sqlite3.Error):
         # Text that is none (no UTF-8) has no name among SQLite's errors.
         return not _name(error).startswith(_SOUND)
@@ -55,14 +54,16 @@ def is_damage(error: Exception) -> bool:
 
 
 def is_locked(error: Exception) -> bool:
-    """Whether another process has the directory's database locked; ``error`` as ``cause`` gives it."""
+    """Whether another process has the directory's database locked."""
+    error = cause(error)
     if isinstance(error, sqlite3.Error):
         return _name(error).startswith(_LOCKED)
     return isinstance(error, diskcache.Timeout)
 
 
 def reason(error: Exception) -> str:
-    """Describe an error in a few words, without a full stop; ``error`` as ``cause`` gives it."""
+    """Describe an error in a few words, without a full stop."""
+    error = cause(error)
     if isinstance(error, OSError) and error.errno == errno.ELOOP:
         return "it is a symbolic link"
     if isinstance(error, sqlite3.Error) and is_damage(error):
@@ -72,6 +73,11 @@ def reason(error: Exception) -> str:
         return "another process keeps its database locked"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (text or type(error).__name__).rstrip(".")
+
+
+def hint(error: Exception) -> str:
+    """Return what to do about an error; empty where nothing particular."""
+    return error.hint if isinstance(error, NotPrivate) else ""
 
 
 def _name(error: sqlite3.Error) -> str:

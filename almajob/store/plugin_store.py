@@ -11,8 +11,8 @@ from typing import Any
 
 from almajob.errors import Refused
 from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
-from almajob.store.errors import Damaged, Failures, cause, reason
-from almajob.system.private_files import NotPrivate, refuse_link
+from almajob.store.errors import Damaged, Failures, hint, reason
+from almajob.system.private_files import refuse_link
 
 FORMAT = 1
 """Part of every key: entries of another format are not found."""
@@ -96,8 +96,6 @@ class PluginStore:
         except (Damaged, *Failures) as error:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",
-                reason=f"{reason(cause(error))}.",
-                hint=error.hint
-                if isinstance(error, NotPrivate)
-                else "Make it writable; or remove it, and the plugin begins anew.",
+                reason=f"{reason(error)}.",
+                hint=hint(error) or "Make it writable; or remove it, and the plugin begins anew.",
             ) from None

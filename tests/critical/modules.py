@@ -16,7 +16,6 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "ledger": {
         "almajob/store/ledger_record.py": ["tests/store/test_ledger_record.py"],
-        "almajob/store/ledger_rows.py": ["tests/store/test_ledger_rows.py"],
         "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
         "almajob/system/file_lock.py": [
             "tests/system/test_file_lock.py",

@@ -9,7 +9,7 @@ import shlex
 from almajob.completion import quoting
 from almajob.completion.candidates import candidates
 from almajob.completion.grammar_cache import core
-from almajob.store import ledger_rows
+from almajob.store import ledger as ledger_store
 from almajob.store.errors import Damaged
 from almajob.store.ledger_record import Candidate, Certainty, Record, State, Step, is_lawful
 from tests.fuzz.choices import NASTY, Choices
@@ -60,7 +60,7 @@ def test_any_key_of_a_row_is_read_or_damaged(data: bytes) -> None:
         ("open", "done", "fact", "0000000001000", "sandbox", "M44", "k", "r1", ":", *NASTY[:-2]), 8
     )
     with contextlib.suppress(Damaged):
-        found = ledger_rows.row_key(ledger_rows.checked_key(*(parts or [""])))
+        found = ledger_store.parse_key(ledger_store.checked_key(*(parts or [""])))
         assert (found is None) == (parts[0] == "fact")
 
 

@@ -20,9 +20,8 @@ from almajob.alma.rate_limit.permit import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Deps
-from almajob.store.ledger import Gap, Ledger, Wanted, find_gap
+from almajob.store.ledger import Gap, Ledger, RowKey, Wanted, find_gap, key_hash
 from almajob.store.ledger_record import Record
-from almajob.store.ledger_rows import RowKey, key_hash
 from tests.support.clocks import FastClock
 
 DAY = 86_400.0

@@ -19,9 +19,8 @@ import diskcache
 import pytest
 
 from almajob.store.cache import LIFETIME, Cache
-from almajob.store.diskcache_directory import CACHE, CacheDirectory, open_directory
+from almajob.store.diskcache_directory import CACHE, CacheDirectory, JsonDisk, open_directory
 from almajob.store.errors import Damaged
-from almajob.store.json_disk import JsonDisk
 
 DRAWER = "jobs.sandbox"
 

@@ -9,20 +9,37 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, cast
 
 import diskcache
 import pytest
 
-from almajob.store import ledger_rows
-from almajob.store.diskcache_directory import open_directory
-from almajob.store.json_disk import SIZE_LIMIT, JsonDisk
-from almajob.store.ledger import LEDGER, TURN_SECONDS, Gap, Ledger, LedgerUnusable
-from almajob.store.ledger_record import Record, State, Step
-from almajob.store.ledger_rows import FORMAT, key_hash
+from almajob.store.diskcache_directory import SIZE_LIMIT, CacheDirectory, JsonDisk, open_directory
+from almajob.store.errors import Damaged, UnsafeEntry
+from almajob.store.ledger import (
+    FORMAT,
+    LEDGER,
+    TURN_SECONDS,
+    Gap,
+    Ledger,
+    LedgerUnusable,
+    NewerFormat,
+    RowKey,
+    checked_key,
+    find_record,
+    key_hash,
+    keys_of,
+    list_keys,
+    parse_key,
+    read_record,
+    seal,
+    unseal,
+)
+from almajob.store.ledger_record import Record, State, Step, checksum
 from almajob.system.file_lock import lock_file
 from tests.store.crowd import write_many
 from tests.store.test_ledger_record import new
@@ -161,10 +178,10 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "no count": lambda database: _sql(database, "DELETE FROM Settings WHERE key = 'count'"),
     "a key of bytes": lambda database: _sql(database, "UPDATE Cache SET key = x'31' WHERE rowid = 1"),
     "a key with too few parts": lambda database: _sql(
-        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=ledger_rows.checked_key("open", "1")
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=checked_key("open", "1")
     ),
     "a key with a time that is none": lambda database: _sql(
-        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=ledger_rows.checked_key("open", *"abcde")
+        database, "UPDATE Cache SET key = :key WHERE rowid = 1", key=checked_key("open", *"abcde")
     ),
     "no record": lambda database: _replace_first(database.parent, {"no": "record"}),
     "no text": lambda database: _sql(database, "UPDATE Cache SET value = CAST(x'ff' AS TEXT)"),
@@ -216,7 +233,7 @@ def _replace_first(directory: Path, value: object) -> None:
     """Put something else, with the right check, in the place of a record."""
     with open_directory(directory, LEDGER) as drawer:
         key = next(iter(drawer))
-        drawer.set(key, ledger_rows.seal(key, value))
+        drawer.set(key, seal(key, value))
 
 
 def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:
@@ -257,7 +274,7 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
 
 def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is whole, and must not be moved away."""
-    monkeypatch.setattr("almajob.store.ledger_rows.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("almajob.store.ledger.FORMAT", FORMAT + 1)
     _filled(ledger)
     monkeypatch.undo()
     with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:
@@ -458,3 +475,155 @@ def test_a_newest_record_that_cannot_be_noted_harms_nobody(ledger: Ledger) -> No
     name.write_bytes(b"\xff\xfe")
     assert ledger.gap(1.5 * DAY).lost_since is None
     assert len(ledger.records()) == 1
+
+
+RECORD = new(id="r7", trail=(Step(State.PREPARED, 2.5, "meant"),))
+KEY_HASH = checksum("k")[:16]
+
+
+class _Rows(dict[str, Any]):
+    """What a directory holds; with an error, what reading it raises."""
+
+    def __init__(
+        self, *found: tuple[str, Any], error: Exception | None = None, count: int | None = None
+    ) -> None:
+        super().__init__(found)
+        self._error = error
+        self._count = count
+
+    def __iter__(self) -> Iterator[str]:
+        if self._error:
+            raise self._error
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        return super().__len__() if self._count is None else self._count
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if self._error:
+            raise self._error
+        return super().get(key, default)
+
+
+def _directory(*found: tuple[str, Any], **more: Any) -> CacheDirectory:
+    return cast(CacheDirectory, _Rows(*found, **more))
+
+
+def test_the_key_of_a_row_says_what_its_record_is() -> None:
+    """Format, group, milliseconds, environment, job, run key and id; as released almajobs wrote it."""
+    key, other = keys_of(RECORD)
+    text, _, check = key.rpartition(":")
+    assert text == f"1:open:0000000002500:sandbox:S1:{KEY_HASH}:r7"
+    assert (len(check), other.split(":")[1]) == (8, "done")
+    assert parse_key(key) == RowKey("open", 2500, "sandbox", "S1", KEY_HASH, "r7")
+    ended = RECORD.advance(State.NOT_STARTED, 3.0, "no")
+    assert keys_of(ended) == (other, key)
+
+
+@pytest.mark.parametrize(
+    ("group", "is_open"), [("open", True), ("done", False), ("zzz", False), ("a", False)]
+)
+def test_only_what_is_called_open_is_open(group: str, is_open: bool) -> None:
+    """By its key."""
+    row = parse_key(checked_key(group, "1", "sandbox", "S1", "k", "r1"))
+    assert row is not None
+    assert row.is_open is is_open
+
+
+def test_a_fact_is_no_record() -> None:
+    """Whatever it is called."""
+    assert parse_key(checked_key("fact", "place:a:b")) is None
+
+
+@pytest.mark.parametrize(
+    "parts", [["open"], ["open", "x", "e", "j", "k", "r"], ["open", *"1234"], ["done", *"123456"]]
+)
+def test_a_key_of_other_parts_is_damage(parts: list[str]) -> None:
+    """Too few, too many, or no number."""
+    with pytest.raises(Damaged, match="one of its keys is not as it was written"):
+        parse_key(checked_key(*parts))
+
+
+def test_all_keys_are_listed() -> None:
+    """Three hundred, and none."""
+    found = [checked_key("fact", str(number)) for number in range(300)]
+    assert list_keys(_directory(*((key, 1) for key in found))) == found
+    assert list_keys(_directory()) == []
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_count_that_is_another_is_damage(count: int) -> None:
+    """More or fewer than there are."""
+    with pytest.raises(Damaged, match="rows are missing, or there twice"):
+        list_keys(_directory((checked_key("fact", "a"), 1), count=count))
+
+
+def test_a_key_that_is_there_twice_is_damage() -> None:
+    """SQLite keeps that from happening, as long as its index is whole."""
+    key = checked_key("fact", "a")
+    twice: Any = [key, key]
+    with pytest.raises(Damaged, match="there twice"):
+        list_keys(twice)
+
+
+@pytest.mark.parametrize("check", ["00000000", "ffffffff", ""])
+def test_a_key_with_another_check_is_damage(check: str) -> None:
+    """Whether it is less or more; and nobody takes it for a newer format."""
+    with pytest.raises(Damaged, match="one of its keys") as caught:
+        list_keys(_directory((f"1:fact:a:{check}", 1)))
+    assert not isinstance(caught.value, NewerFormat)
+
+
+def test_a_key_of_another_format_is_that_of_a_newer_almajob(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its check is right."""
+    monkeypatch.setattr("almajob.store.ledger.FORMAT", 2)
+    key = checked_key("fact", "a")
+    monkeypatch.undo()
+    with pytest.raises(NewerFormat):
+        list_keys(_directory((key, 1)))
+
+
+@pytest.mark.parametrize("error", [UnsafeEntry("x"), TypeError(), ValueError(), AttributeError(), KeyError()])
+def test_what_cannot_be_listed_is_damage(error: Exception) -> None:
+    """Whatever diskcache falls over."""
+    with pytest.raises(Damaged, match="it cannot be listed"):
+        list_keys(_directory(error=error))
+
+
+def test_a_value_is_read_as_it_was_sealed() -> None:
+    """Under its own key."""
+    key = checked_key("fact", "a")
+    assert unseal(_directory((key, seal(key, {"x": 1}))), key) == {"x": 1}
+    assert unseal(_directory((key, seal(key, None))), key) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "x",
+        ["value"],
+        {},
+        {"value": 1},
+        {"value": 1, "sum": "0" * 64},
+        {"value": 1, "sum": "f" * 64},
+        seal(checked_key("fact", "b"), 1),
+        {**seal(checked_key("fact", "a"), 1), "value": 2},
+    ],
+)
+def test_a_value_that_is_not_as_it_was_sealed_is_damage(value: Any) -> None:
+    """Another value, another check, or that of another key."""
+    key = checked_key("fact", "a")
+    with pytest.raises(Damaged, match="a record is not as it was written"):
+        unseal(_directory((key, value)), key)
+
+
+def test_a_record_is_found_whether_it_is_open_or_not() -> None:
+    """And is none where it is not there, or nothing that was one."""
+    key, other = keys_of(RECORD)
+    ended = RECORD.advance(State.NOT_STARTED, 3.0, "no")
+    assert find_record(_directory(), RECORD) is None
+    assert find_record(_directory((key, seal(key, RECORD.to_json()))), ended) == RECORD
+    assert find_record(_directory((other, seal(other, ended.to_json()))), RECORD) == ended
+    with pytest.raises(Damaged, match="a record cannot be read: it is no record"):
+        read_record(_directory((key, seal(key, {}))), key)

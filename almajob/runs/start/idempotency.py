@@ -8,9 +8,8 @@ from functools import cache
 from almajob.errors import Refused
 from almajob.runs.run_key import key_in
 from almajob.runs.start.start_limits import HOUR
-from almajob.store.ledger import Wanted
+from almajob.store.ledger import RowKey, Wanted, key_hash
 from almajob.store.ledger_record import Record, alma_of
-from almajob.store.ledger_rows import RowKey, key_hash
 
 # An ordinary start lists the job's runs since yesterday: up to two days of them, whose records must be there.
 _READ_BACK = 72 * HOUR
