@@ -44,7 +44,7 @@ def _print_bug(_kind: object, error: BaseException, _trace: object) -> None:
 
 def main() -> int:
     """Run almajob; the version and completions are told before cliff is imported."""
-    stdio.ready()
+    stdio.open_missing_streams()
     sys.excepthook = _print_bug
     # What is imported stays: to look through it again and again would take a tenth of a short command's time.
     gc.set_threshold(_COLLECT_EVERY)

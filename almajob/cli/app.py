@@ -293,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    stdio.ready()
+    stdio.open_missing_streams()
     app = AlmaJob()
     # For what is told before the options are known.
     log_setup.configure(app.stderr, 1, None)

@@ -21,7 +21,6 @@ def new_file(path: Path, *, overwrite: bool = False, mode: int | None = None) ->
     """Write a file beside its place, and put it there when it is complete and on the disk.
 
     Args:
-        path: where it will be.
         overwrite: whether a file that is there may be replaced.
         mode: of the file; where not given, that of the one that is replaced, or of any that its user makes.
 

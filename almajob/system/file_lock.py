@@ -97,11 +97,9 @@ def is_locked(path: Path) -> bool:
 
 
 def try_lock(descriptor: int, wait: float) -> bool:
-    """Lock an open file as soon as it is free, out of turn; return False where it is not in time.
+    """Lock an open file as soon as it is free, out of turn, until it is closed.
 
-    Args:
-        descriptor: of the file; the lock is released when it is closed.
-        wait: seconds, at most.
+    Returns False where it is not free within so many seconds.
     """
     end = time.monotonic() + wait
     while True:

@@ -12,15 +12,11 @@ PATIENCE = 60.0
 
 
 def read_given(path: Path, size: int, *, may_be_pipe: bool = True) -> tuple[bytes, os.stat_result]:
-    """Read a file.
+    """Read a file; return what it begins with, and what the system says of the file that was opened.
 
     Args:
-        path: of the file.
         size: bytes to read at most.
         may_be_pipe: whether somebody named it; one that was only found must be a file.
-
-    Returns:
-        What it begins with, and what the system says of the file that was opened.
 
     Raises:
         OSError: it cannot be read; it is a pipe, and nothing comes or none is wanted.
@@ -33,40 +29,30 @@ def read_given(path: Path, size: int, *, may_be_pipe: bool = True) -> tuple[byte
         if not may_be_pipe and (is_pipe or stat.S_ISCHR(found.st_mode)):
             raise OSError(errno.EINVAL, "It is no file", str(path))
         os.set_blocking(descriptor, not is_pipe)
-        raw = b""
-        while len(raw) < size:
-            if is_pipe:
-                _wait_for(descriptor, path)
-            piece = os.read(descriptor, size - len(raw))
-            if not piece:
-                break
-            raw += piece
-        return raw, found
+        return _read(descriptor, size, path if is_pipe else None), found
     finally:
         os.close(descriptor)
 
 
 def read_line(descriptor: int, size: int) -> bytes:
-    """Read what comes first from what is open: a line, or what there is of it.
-
-    Args:
-        descriptor: of a pipe, or of anything else.
-        size: bytes to read at most.
-
-    Returns:
-        The line without its end; nothing where nothing comes before the end.
+    """Read the first line of what is open, or what there is of it, without its end.
 
     Raises:
         OSError: it cannot be read; nothing comes, and no end either.
     """
+    return _read(descriptor, size, Path("stdin"), is_line=True).partition(b"\n")[0]
+
+
+def _read(descriptor: int, size: int, pipe: Path | None, *, is_line: bool = False) -> bytes:
     raw = b""
-    while b"\n" not in raw and len(raw) < size:
-        _wait_for(descriptor, Path("stdin"))
+    while len(raw) < size and not (is_line and b"\n" in raw):
+        if pipe is not None:
+            _wait_for(descriptor, pipe)
         piece = os.read(descriptor, size - len(raw))
         if not piece:
             break
         raw += piece
-    return raw.partition(b"\n")[0]
+    return raw
 
 
 def _wait_for(descriptor: int, path: Path) -> None:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
-from types import TracebackType
 from typing import Any
 
 from almajob.errors import name_error
@@ -54,7 +53,7 @@ class Process:
     def __init__(self, *, is_heard: bool = False) -> None:
         asked, self._requests = os.pipe()
         self._answers, answered = os.pipe()
-        self._is_ready = self._is_closed = False
+        self._is_ready = False
         has_terminal = is_heard and os.isatty(1)
         try:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
@@ -91,7 +90,9 @@ class Process:
             if not self._is_ready:
                 self._read_line(_START_LIMIT)
                 self._is_ready = True
-            self._send(request.encode() + b"\n")
+            rest = memoryview(f"{request}\n".encode())
+            while rest:
+                rest = rest[os.write(self._requests, rest) :]
             answer = json.loads(self._read_line(limit))
             is_error, value = answer["is_error"], answer["value"]
         except Ended:
@@ -103,11 +104,6 @@ class Process:
         if is_error:
             raise Failed(str(value))
         return value
-
-    def _send(self, request: bytes) -> None:
-        rest = memoryview(request)
-        while rest:
-            rest = rest[os.write(self._requests, rest) :]
 
     def _read_line(self, limit: float | None) -> bytes:
         end = math.inf if limit is None else time.monotonic() + limit
@@ -146,13 +142,13 @@ class Process:
 
     def close(self) -> None:
         """End the process, with all that it has started."""
-        for descriptor in (self._requests, self._answers):
-            if descriptor >= 0:
-                os.close(descriptor)
+        # Once: its numbers may be another's later.
+        if self._requests < 0:
+            return
+        os.close(self._requests)
+        os.close(self._answers)
         self._requests = self._answers = -1
-        # Once: its number may be another's later.
-        if self._process is not None and not self._is_closed:
-            self._is_closed = True
+        if self._process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -163,11 +159,7 @@ def _overdue(limit: float | None) -> str:
 
 
 class Processes:
-    """A process for each of several parties, such as distributions; one that ends is followed by another.
-
-    Args:
-        parties: their names.
-    """
+    """A process for each of several parties, such as distributions; one that ends is followed by another."""
 
     def __init__(self, parties: Iterable[str]) -> None:
         # All at once: they start beside each other.
@@ -176,9 +168,7 @@ class Processes:
     def __enter__(self) -> Processes:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._processes.values():
             process.close()
         self._processes.clear()

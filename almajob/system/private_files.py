@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     Place = str | PathLike[str]
 
 
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
 class NotPrivate(PermissionError):
     """Others could exchange what is in a directory.
 
@@ -80,25 +83,22 @@ def refuse_open_directory(directory: Place) -> None:
         directory: need not be there yet.
 
     Raises:
-        NotPrivate: with the chmod that cures it.
+        NotPrivate: with the chmod that fixes it.
     """
     wanted = path = os.path.realpath(directory)
     while True:
         # What is missing will be made private.
         with suppress(FileNotFoundError, NotADirectoryError):
-            _refuse_open(path, os.stat(path), is_above=path != wanted)
+            found = os.stat(path)
+            is_sticky = found.st_mode & stat.S_ISVTX
+            if path == wanted:
+                _refuse_writers(path, found, {os.geteuid(), 0}, 0 if is_sticky else _OTHERS_WRITE)
+            else:
+                _refuse_writers(path, found, {found.st_uid}, 0 if is_sticky else stat.S_IWOTH)
         above = os.path.dirname(path)
         if above == path:
             return
         path = above
-
-
-def _refuse_open(path: str, found: os.stat_result, *, is_above: bool) -> None:
-    if not is_above and found.st_uid not in {os.geteuid(), 0}:
-        raise _of_another(path)
-    forbidden = stat.S_IWOTH if is_above else stat.S_IWGRP | stat.S_IWOTH
-    if found.st_mode & forbidden and not found.st_mode & stat.S_ISVTX:
-        raise _open_to_others(path, found)
 
 
 def refuse_shared_directory(directory: Place, found: os.stat_result) -> None:
@@ -107,51 +107,35 @@ def refuse_shared_directory(directory: Place, found: os.stat_result) -> None:
     Where a program takes up files by their names, as SQLite does its journals, it is enough to add one.
 
     Raises:
-        NotPrivate: with what cures it.
+        NotPrivate: with what fixes it.
     """
-    path = os.fspath(directory)
-    if found.st_uid != os.geteuid():
-        raise _of_another(path)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _open_to_others(path, found)
+    _refuse_writers(os.fspath(directory), found, {os.geteuid()}, _OTHERS_WRITE)
 
 
-def _of_another(path: str) -> NotPrivate:
-    return NotPrivate(f"the directory {path} belongs to another user", "Name a directory of your own.")
-
-
-def _open_to_others(path: str, found: os.stat_result) -> NotPrivate:
-    return NotPrivate(
-        f"other users can write to the directory {path} (mode {stat.S_IMODE(found.st_mode):04o})",
-        f"Type: chmod go-w {path}",
-    )
+def _refuse_writers(path: str, found: os.stat_result, owners: set[int], forbidden: int) -> None:
+    if found.st_uid not in owners:
+        raise NotPrivate(f"the directory {path} belongs to another user", "Name a directory of your own.")
+    if found.st_mode & forbidden:
+        raise NotPrivate(
+            f"other users can write to the directory {path} (mode {stat.S_IMODE(found.st_mode):04o})",
+            f"Type: chmod go-w {path}",
+        )
 
 
 def open_own(path: Place, flags: int) -> int:
     """Open a file of almajob's own, and make it where it is missing; 0600 in any case.
 
     Args:
-        path: of the file.
         flags: as of ``os.open``: how it is to be used.
-
-    Returns:
-        The descriptor.
 
     Raises:
         OSError: it cannot be opened; or is a link, a pipe, a file of somebody else or one with a second name.
     """
-    descriptor, found = _open_checked(path, flags | os.O_CREAT)
-    try:
-        if stat.S_IMODE(found.st_mode) != 0o600:
-            os.fchmod(descriptor, 0o600)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+    return _open_checked(path, flags | os.O_CREAT)[0]
 
 
 def _open_checked(path: Place, flags: int) -> tuple[int, os.stat_result]:
-    """Open a file, unless it is not almajob's own; with what is known of it."""
+    """Open a file, unless it is not almajob's own, and return what is known of it; one to be made is 0600."""
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -163,6 +147,8 @@ def _open_checked(path: Place, flags: int) -> tuple[int, os.stat_result]:
         refuse_planted(path, found)
         if found.st_uid != os.geteuid():
             raise PermissionError(errno.EPERM, "it belongs to another user", os.fspath(path))
+        if flags & os.O_CREAT and stat.S_IMODE(found.st_mode) != 0o600:
+            os.fchmod(descriptor, 0o600)
     except BaseException:
         os.close(descriptor)
         raise
@@ -170,18 +156,14 @@ def _open_checked(path: Place, flags: int) -> tuple[int, os.stat_result]:
 
 
 def read_own(path: Place, size: int) -> bytes:
-    """Read a file of almajob's own, if nobody else can have written it.
-
-    Args:
-        path: of the file.
-        size: bytes to read at most.
+    """Read a file of almajob's own, as many bytes of it at most, if nobody else can have written it.
 
     Raises:
         OSError: it cannot be read; or is a link, a pipe, somebody else's or one that others can change.
     """
     descriptor, found = _open_checked(path, os.O_RDONLY)
     try:
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if found.st_mode & _OTHERS_WRITE:
             raise PermissionError(errno.EPERM, "other users can change it", os.fspath(path))
         return os.read(descriptor, size)
     finally:

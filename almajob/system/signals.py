@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Any
 
 
 class Terminated(BaseException):
@@ -33,6 +34,12 @@ def _end(number: int, _frame: FrameType | None) -> None:
     raise exception_of(number)
 
 
+def _find_handlers() -> dict[signal.Signals, Any]:
+    """Return who handles each signal now; nothing outside of the main thread, where no signal is handled."""
+    is_main = threading.current_thread() is threading.main_thread()
+    return {number: signal.getsignal(number) for number in _HELD if is_main}
+
+
 @contextmanager
 def raise_signals() -> Iterator[None]:
     """Turn SIGTERM, SIGHUP and SIGQUIT into an exception, so that whoever waits can say how to go on.
@@ -41,14 +48,9 @@ def raise_signals() -> Iterator[None]:
     ``nohup`` wants it. The second of a kind, of Ctrl-C too, is the end: an exception while things are put
     away would be told with its trace.
     """
-
-    if threading.current_thread() is not threading.main_thread():
-        # Whoever embeds almajob there has its own signals.
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in _HELD}
-    caught = [number for number in _ENDING if before[number] is not signal.SIG_IGN]
-    if before[signal.SIGINT] is signal.default_int_handler:
+    before = _find_handlers()
+    caught = [number for number in before if number in _ENDING and before[number] is not signal.SIG_IGN]
+    if before.get(signal.SIGINT) is signal.default_int_handler:
         caught.append(signal.SIGINT)
     try:
         for number in caught:
@@ -61,8 +63,7 @@ def raise_signals() -> Iterator[None]:
 
 def rearm() -> None:
     """Make Ctrl-C an exception once more, for a shell: it goes on after the first."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if is_main and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+    if _find_handlers().get(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, _end)
 
 
@@ -73,28 +74,21 @@ def notice_signals() -> Iterator[list[int]]:
     So a KeyboardInterrupt that other people's code raises by itself can be told from Ctrl-C.
     """
     came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        # No signal is handled here.
-        yield came
-        return
-    before = {number: signal.getsignal(number) for number in _HELD}
+    before = {number: handler for number, handler in _find_handlers().items() if callable(handler)}
 
     def notice(number: int, frame: FrameType | None) -> None:
         came.append(number)
-        handler = before[signal.Signals(number)]
-        assert callable(handler)
-        handler(number, frame)
+        before[signal.Signals(number)](number, frame)
 
     try:
-        for number in _HELD:
-            if callable(before[number]):
-                signal.signal(number, notice)
+        for number in before:
+            signal.signal(number, notice)
         yield came
     finally:
-        for number in _HELD:
+        for number, handler in before.items():
             # A handler may have set another one: the second signal of a kind is the end.
             if signal.getsignal(number) is notice:
-                signal.signal(number, before[number])
+                signal.signal(number, handler)
 
 
 def exception_of(number: int) -> BaseException:
@@ -110,12 +104,10 @@ def defer_signals(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None
         is_stuck: says that it will not be done, as when a terminal takes no more output: then a signal is not
             held back.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in _HELD}
-    held_back = [number for number in _HELD if before[number] is not signal.SIG_IGN]
+    before = {
+        number: handler for number, handler in _find_handlers().items() if handler is not signal.SIG_IGN
+    }
 
     def keep(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
@@ -124,13 +116,13 @@ def defer_signals(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None
         came.append(number)
 
     try:
-        for number in held_back:
+        for number in before:
             signal.signal(number, keep)
         yield
     finally:
         # All of them, also where one comes meanwhile.
         with ExitStack() as giving_back:
-            for number in held_back:
-                giving_back.callback(signal.signal, number, before[number])
+            for number, handler in before.items():
+                giving_back.callback(signal.signal, number, handler)
         for number_that_came in came:
             signal.raise_signal(number_that_came)

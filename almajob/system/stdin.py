@@ -19,12 +19,7 @@ _INTERRUPTED = 130
 
 
 class Script:
-    """The lines of a script, each of them whole; for cmd2, which reads them like those of a file.
-
-    Args:
-        stream: where they come from.
-        encoding: of their text.
-    """
+    """The lines of a script, each of them whole; for cmd2, which reads them like those of a file."""
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self._stream = stream
@@ -98,19 +93,18 @@ class _StdinOfCommand(io.TextIOBase):
 
 @contextmanager
 def open_script(stdin: TextIO) -> Iterator[Script]:
-    """Take stdin for a script: its lines are for the shell alone, and not for commands or what they start.
+    """Take stdin, which is no terminal, for a script: its lines are for the shell alone.
 
-    Args:
-        stdin: no terminal.
+    Neither commands nor what they start can read them.
     """
     with ExitStack() as closing:
-        stream = _bytes_of(stdin, closing)
+        stream = _open_bytes(stdin, closing)
         closing.callback(setattr, sys, "stdin", sys.stdin)
         sys.stdin = _StdinOfCommand()
         yield Script(stream, getattr(stdin, "encoding", None) or "utf-8")
 
 
-def _bytes_of(stdin: TextIO, closing: ExitStack) -> BinaryIO:
+def _open_bytes(stdin: TextIO, closing: ExitStack) -> BinaryIO:
     try:
         is_of_process = stdin.fileno() == _STDIN
     except io.UnsupportedOperation:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _STREAMS = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 
 
-def ready() -> None:
-    """Return a process something to write to, and to which every character can be written.
+def open_missing_streams() -> None:
+    """Make sure that a process has something to write to, and that any character can be written to it.
 
     What is written to a stdout that is closed fails as it would on a full disk: it opens for reading only.
     Nothing is ever read from a stdin that is closed, and what is written to such a stderr is gone.
@@ -34,11 +34,7 @@ def ready() -> None:
 
 
 def finish(code: int, text: str = "") -> int:
-    """Write a last text, flush stdout, and give the exit code.
-
-    Returns:
-        The code given, 141 for a closed pipe, or 1 for a result that cannot be written.
-    """
+    """Write a last text and flush stdout; return the code, 141 for a closed pipe, or 1 for a lost result."""
     try:
         # To write nothing fails on a full disk, too.
         if text:

@@ -32,7 +32,6 @@ def in_colour(text: str, codes: str) -> str:
     """Write a text in a colour, where the terminal has any and nobody minds (https://no-color.org).
 
     Args:
-        text: what is written.
         codes: of ECMA-48's SGR, such as ``1;97;41``: bold, white, on red.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "", "dumb"):

@@ -12,11 +12,11 @@ import pytest
 
 from almajob.system import stdio
 
-# What the descriptors are after ready(), and what becomes of a file that is opened then.
+# What the descriptors are after open_missing_streams(), and what becomes of a file that is opened then.
 _READY = """
 import json, os, stat, sys
 from almajob.system import stdio
-stdio.ready()
+stdio.open_missing_streams()
 null = os.stat(os.devnull).st_rdev
 with open(sys.argv[1], "w") as file:
     json.dump({
