@@ -10,9 +10,8 @@ from almajob.alma.status_codes import is_good
 from almajob.errors import AlmajobError
 from almajob.runs.run_key import key_in
 from almajob.runs.run_reference import SHORT_WAIT, is_of, key_forms
-from almajob.store.ledger import Ledger, LedgerUnusable
+from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
 from almajob.store.ledger_record import Record, alma_of
-from almajob.store.ledger import key_hash
 
 LOG = logging.getLogger(__name__)
 

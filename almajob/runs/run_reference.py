@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from almajob.errors import Refused
 from almajob.runs.run_key import normal_key
-from almajob.store.ledger import Ledger, LedgerUnusable
+from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
 from almajob.store.ledger_record import Record, alma_of
-from almajob.store.ledger import key_hash
 
 LAST = "@last"
 """Stands for what was started last from here."""
