@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from typing import TypeVar
 
 from almajob.alma.client import Alma
@@ -41,7 +41,8 @@ def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
     found: dict[str, Job] = {}
     total = 0
     for _round in range(2):
-        for page in _pages(alma, wanted):
+        first = alma.jobs_page(wanted, offset=0, limit=PAGE)
+        for page in chain([first], _further_pages(alma, wanted, first)):
             total = page.total
             for job in page.jobs:
                 found.setdefault(job.id, job)
@@ -138,9 +139,7 @@ def every(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
         LOG.warning("Alma counts %d %s and listed %d.", total, message, offset)
 
 
-def _pages(alma: Alma, wanted: JobFilter) -> Iterable[JobsPage]:
-    first = alma.jobs_page(wanted, offset=0, limit=PAGE)
-    yield first
+def _further_pages(alma: Alma, wanted: JobFilter, first: JobsPage) -> Iterable[JobsPage]:
     step = len(first.jobs)
     if step < _SMALLEST_PAGE or step >= first.total:
         return

@@ -43,7 +43,13 @@ class Catalogue:
     def jobs(self, wanted: JobFilter | None = None) -> list[Job]:
         """List the jobs that match Alma's own filters, in Alma's order."""
         wanted = wanted or JobFilter()
-        return (None if self._refresh else self._read_cached(wanted)) or self._fetch(wanted)[0]
+        kept = None if self._refresh else self._read_cached(wanted)
+        if kept:
+            return kept
+        # Where the cache has the list, nothing of what fetches it is imported.
+        from almajob.alma.pagination import all_jobs
+
+        return self._keep(wanted, *all_jobs(self._alma(), wanted))
 
     def current(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, as Alma has it now.
@@ -74,8 +80,10 @@ class Catalogue:
                 return by_id, True
         complete = True
         if not found:
-            kept, complete = self._fetch(JobFilter())
-            found = matches(kept, text)
+            from almajob.alma.pagination import all_jobs
+
+            kept, complete = all_jobs(self._alma(), JobFilter())
+            found = matches(self._keep(JobFilter(), kept, complete), text)
         if found and not complete:
             raise Refused(
                 f"Alma's list has gaps, so it cannot be told whether only one job is called {text!r}.",
@@ -101,15 +109,11 @@ class Catalogue:
             return None
         return [Job.from_json(item) for item in kept.value if isinstance(item, dict)]
 
-    def _fetch(self, wanted: JobFilter) -> tuple[list[Job], bool]:
-        # Where the cache has the list, nothing of what fetches it is imported.
-        from almajob.alma.pagination import all_jobs
-
-        jobs, complete = all_jobs(self._alma(), wanted)
+    def _keep(self, wanted: JobFilter, jobs: list[Job], complete: bool) -> list[Job]:
         # A list with gaps, or an empty one, may be right in a minute; it is not believed for a day.
         if complete and jobs:
             self._cache.put(self._kind, self._key(wanted), [job.to_json() for job in jobs])
-        return jobs, complete
+        return jobs
 
     def _key(self, wanted: JobFilter) -> str:
         return f"jobs:{self._identity}:{wanted.type}:{wanted.category}:{wanted.profile_id}"

@@ -1,12 +1,13 @@
 """``python -m tests.tools.depth``: how many of almajob's frames stand between a command and the socket.
 
-A stranger who follows a start has to read them all. Counted are the frames of ``almajob/`` on the stack, from
-the command line down to where ``http.client`` sends the request; where a thread sends it, those of the thread
-that waits for it as well. ``--all`` prints them.
+A stranger who follows a start has to read them all. Counted are the frames of ``almajob/`` on the stack below
+``main``, down to where ``http.client`` sends the request; where a thread sends it, those of the thread that
+waits for it as well. ``--all`` prints them.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -25,8 +26,8 @@ ROOT = Path(__file__).parents[2] / "almajob"
 LIMITS = {"POST": 14, "GET": 11}
 _JOB = "ERP export using profile FINANCE"
 _CALLS = {
-    "GET": ("/conf/jobs?", ("--env", "sandbox", "list")),
-    "POST": ("/conf/jobs/", ("--env", "sandbox", "run", "--job", _JOB)),
+    "GET": ("/conf/jobs?", ("-q", "--env", "sandbox", "list")),
+    "POST": ("/conf/jobs/", ("-q", "--env", "sandbox", "run", "--job", _JOB)),
 }
 
 
@@ -36,7 +37,7 @@ def _ours(frame: FrameType | None) -> list[str]:
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(ROOT):
-            found.append(f"{path.relative_to(ROOT.parent)}:{frame.f_lineno} {frame.f_code.co_qualname}")
+            found.append(f"{frame.f_lineno:>4} {frame.f_globals['__name__']}.{frame.f_code.co_qualname}")
         frame = frame.f_back
     return found[::-1]
 
@@ -56,7 +57,7 @@ class Watch:
         if bytes(given[1]).startswith(self.wanted):
             waiting = threading.main_thread().ident
             here = [] if threading.get_ident() == waiting else _ours(sys._current_frames()[waiting or 0])
-            self.frames = here + _ours(sys._getframe())
+            self.frames = [frame for frame in here + _ours(sys._getframe()) if not frame.endswith("app.main")]
 
 
 def frames(watch: Watch, method: str, words: Sequence[str], path: str) -> list[str]:
@@ -66,7 +67,7 @@ def frames(watch: Watch, method: str, words: Sequence[str], path: str) -> list[s
         RuntimeError: it sent none.
     """
     watch.wanted, watch.frames = f"{method} /almaws/v1{path}".encode(), []
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(io.StringIO()):
         almajob(words)
     if not watch.frames:
         raise RuntimeError(f"{' '.join(words)} sent no {method}")
@@ -83,7 +84,7 @@ def main() -> int:
         ini.write_text(f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n")
         for method, (path, words) in _CALLS.items():
             found = frames(watch, method, ("--ini-file", str(ini), *words), path)
-            print(f"{words[2]} → {method}: {len(found)} frames (at most {LIMITS[method]})")
+            print(f"{words[3]} → {method}: {len(found)} frames (at most {LIMITS[method]})")
             if "--all" in sys.argv:
                 print(*(f"  {each}" for each in found), sep="\n")
             is_too_deep |= len(found) > LIMITS[method]
