@@ -8,32 +8,17 @@ from typing import Any
 
 from almajob.cli.command import ShowSome
 from almajob.cli.console.progress import display
-from almajob.cli.options.option_conflicts import (
-    is_bare_start,
-    refuse_all_options,
-    refuse_odd_start,
-    refuse_what_is_not_saved,
-)
-from almajob.cli.options.run_options import (
-    add_policy_options,
-    add_wait_options,
-    wait_options_given,
-    wait_options_of,
-)
+from almajob.cli.options.option_conflicts import is_bare_start, refuse_start_conflicts
+from almajob.cli.options.run_options import wait_options_of
 from almajob.cli.options.start_options import (
     StartArguments,
-    add_guard_options,
-    add_job_options,
-    add_once_options,
-    add_parameter_options,
-    add_patience_options,
+    add_start_options,
     settings_of,
     start_arguments_of,
     wait_as_splayed,
 )
-from almajob.cli.options.value_types import saved_name
 from almajob.config.saved_runs import Saved
-from almajob.errors import AlmajobError, UsageError
+from almajob.errors import AlmajobError
 from almajob.output.columns import GivenParameters, RequestBody, Text, WordList
 from almajob.output.run_views import START_COLUMNS, not_started, start_values
 from almajob.runs.start.plan import Plan
@@ -78,45 +63,15 @@ class Run(ShowSome):
     brief = ("name", "environment", "job", "set", "once_per", "confirm")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        add_job_options(parser)
-        add_parameter_options(parser)
-        add_guard_options(parser)
-        add_once_options(parser)
-        add_patience_options(parser)
-        parser.add_argument("--wait", action="store_true", help="follow the run to its end, and judge it")
-        add_wait_options(parser)
-        add_policy_options(parser)
-        instead = parser.add_argument_group("instead of a start").add_mutually_exclusive_group()
-        instead.add_argument(
-            "--dry-run",
-            action="store_true",
-            help="make all checks and show what would be sent, but send nothing",
-        )
-        instead.add_argument(
-            "--save",
-            metavar="NAME",
-            type=saved_name,
-            help="keep this under a name, for this environment: almajob run NAME",
-        )
-        instead.add_argument("--list-saved", action="store_true", help="list what was kept so")
-        return parser
+        self._parser = super().get_parser(prog_name)
+        add_start_options(self._parser)
+        return self._parser
 
     def is_one(self, parsed_args: argparse.Namespace) -> bool:
         return not parsed_args.list_saved
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
-        if parsed_args.list_saved:
-            refuse_all_options(parsed_args)
-            return
-        if parsed_args.save:
-            refuse_what_is_not_saved(parsed_args)
-        refuse_odd_start(parsed_args)
-        if wait_options_given(parsed_args) and not parsed_args.wait:
-            raise UsageError("--timeout, --interval and --outage say how to wait.", hint="Add --wait.")
-        judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
-        if (parsed_args.accept or parsed_args.fail_if) and not judges:
-            raise UsageError("--accept and --fail-if judge the end of a run.", hint="Add --wait.")
+        refuse_start_conflicts(self._parser, parsed_args)
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         if parsed_args.save or parsed_args.list_saved:
@@ -135,7 +90,7 @@ class Run(ShowSome):
             return columns, [_plan_values(plan, arguments)]
         ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
         try:
-            is_older = self.app.options.has_older_spelling and is_bare_start(parsed_args)
+            is_older = self.app.options.has_older_spelling and is_bare_start(self._parser, parsed_args)
             arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
             wait_as_splayed(parsed_args, arguments, self.context)
             run = self.context.runs.start(

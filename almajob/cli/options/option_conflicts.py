@@ -3,87 +3,67 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from almajob.cli.options.run_options import wait_options_given
 from almajob.cli.options.value_types import FROM_FILE
 from almajob.errors import UsageError
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID
-from almajob.runs.start_request import StartOptions
 
-# Options of run with what they are where they are not given; those of no one run first.
-_OF_ONE_RUN: Mapping[str, Any] = {
-    "yes": False,
-    "no_input": False,
-    "allow_unknown": False,
-    "run_key": None,
-    "rerun_failed": False,
-    "if_running": "refuse",
-    "wait_for_slot": 0.0,
-    "splay": 0.0,
-    "lock_wait": StartOptions().lock_wait,
-    "wait": False,
-    "timeout": None,
-    "interval": None,
-    "outage": None,
-    "saved": None,
-}
-_KEPT: Mapping[str, Any] = {
-    "params": None,
-    "overrides": [],
-    "set_name": None,
-    "once_per": None,
-    "expand": False,
-    "xml": False,
-    "accept": [],
-    "fail_if": [],
-}
+# In the order in which they are told.
+_OF_ONE_RUN = (
+    *("yes", "no_input", "allow_unknown", "run_key", "rerun_failed", "if_running", "wait_for_slot", "splay"),
+    *("lock_wait", "wait", "timeout", "interval", "outage", "saved"),
+)
+_OF_A_JOB = ("params", "overrides", "set_name", "once_per", "expand", "xml", "accept", "fail_if")
 
 
-def is_bare_start(parsed_args: argparse.Namespace) -> bool:
+def is_bare_start(parser: argparse.ArgumentParser, parsed_args: argparse.Namespace) -> bool:
     """Whether a start has no option but the job's, as the older script's had."""
-    return not _list_given_options(parsed_args, {**_OF_ONE_RUN, **_KEPT, "dry_run": False, "save": None})
+    return _list_given(parser, parsed_args).keys().isdisjoint((*_OF_ONE_RUN, *_OF_A_JOB, "dry_run", "save"))
 
 
-def refuse_what_is_not_saved(parsed_args: argparse.Namespace) -> None:
-    """Refuse options that a saved run does not keep.
+def refuse_start_conflicts(parser: argparse.ArgumentParser, parsed_args: argparse.Namespace) -> None:
+    """Refuse options of ``almajob run`` that contradict one another, or would do nothing.
 
-    Raises:
-        UsageError: one is there.
-    """
-    _refuse_given(parsed_args, _OF_ONE_RUN, "--save", "keeps a job with its parameters, not one run of it")
-
-
-def refuse_all_options(parsed_args: argparse.Namespace) -> None:
-    """Refuse options of a start where nothing is started.
+    Args:
+        parser: knows what an option is where it is not given.
+        parsed_args: what it made of the command line.
 
     Raises:
-        UsageError: one is there.
+        UsageError: there are some.
     """
-    _refuse_given(parsed_args, {**_OF_ONE_RUN, **_KEPT, "job": None}, "--list-saved", "only lists")
+    given = _list_given(parser, parsed_args)
+    if parsed_args.list_saved:
+        _refuse_any(given, (*_OF_ONE_RUN, *_OF_A_JOB, "job"), "--list-saved", "only lists")
+        return
+    if parsed_args.save:
+        _refuse_any(given, _OF_ONE_RUN, "--save", "keeps a job with its parameters, not one run of it")
+    _refuse_odd_job(parsed_args)
+    if wait_options_given(parsed_args) and not parsed_args.wait:
+        raise UsageError("--timeout, --interval and --outage say how to wait.", hint="Add --wait.")
+    judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
+    if (parsed_args.accept or parsed_args.fail_if) and not judges:
+        raise UsageError("--accept and --fail-if judge the end of a run.", hint="Add --wait.")
 
 
-def _list_given_options(parsed_args: argparse.Namespace, known: Mapping[str, Any]) -> list[str]:
-    return [name for name, default in known.items() if getattr(parsed_args, name) != default]
+def _list_given(parser: argparse.ArgumentParser, parsed_args: argparse.Namespace) -> dict[str, str]:
+    """Map the options that are not as they are where they are not given to how they are typed."""
+    return {
+        action.dest: action.option_strings[0] if action.option_strings else str(action.metavar)
+        for action in parser._actions
+        if getattr(parsed_args, action.dest, action.default) != parser.get_default(action.dest)
+    }
 
 
-def _refuse_given(
-    parsed_args: argparse.Namespace, known: Mapping[str, Any], option: str, reason: str
-) -> None:
-    given = _list_given_options(parsed_args, known)
-    if given:
-        named = {"saved": "SAVED", "overrides": "--param", "set_name": "--set"}
-        first = named.get(given[0], f"--{given[0].replace('_', '-')}")
+def _refuse_any(given: Mapping[str, str], names: Sequence[str], option: str, reason: str) -> None:
+    first = next((given[name] for name in names if name in given), None)
+    if first is not None:
         raise UsageError(f"{option} does not go with {first}: it {reason}.", hint=f"Leave {first} out.")
 
 
-def refuse_odd_start(parsed_args: argparse.Namespace) -> None:
-    """Refuse options of a start that contradict one another.
-
-    Raises:
-        UsageError: they do.
-    """
+def _refuse_odd_job(parsed_args: argparse.Namespace) -> None:
     names = [name for name, _value in parsed_args.overrides]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

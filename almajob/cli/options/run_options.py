@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 
 from almajob.cli.context import Context
 from almajob.cli.options.value_types import accepted, condition, interval, run_id, seconds
@@ -105,10 +106,14 @@ def add_wait_options(parser: argparse.ArgumentParser) -> None:
 
 def wait_options_of(parsed_args: argparse.Namespace) -> WaitOptions:
     """Read the options of ``add_wait_options``."""
-    outage = WaitOptions().outage if parsed_args.outage is None else parsed_args.outage
-    return WaitOptions(parsed_args.timeout, parsed_args.interval, outage)
+    return WaitOptions(**_given_wait_options(parsed_args))
 
 
 def wait_options_given(parsed_args: argparse.Namespace) -> bool:
     """Whether one of the options of ``add_wait_options`` is there."""
-    return any(getattr(parsed_args, name) is not None for name in ("timeout", "interval", "outage"))
+    return bool(_given_wait_options(parsed_args))
+
+
+def _given_wait_options(parsed_args: argparse.Namespace) -> dict[str, float]:
+    values = {field.name: getattr(parsed_args, field.name) for field in fields(WaitOptions)}
+    return {name: value for name, value in values.items() if value is not None}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from almajob.cli.context import Context
-from almajob.cli.options.run_options import policy_of
-from almajob.cli.options.value_types import FROM_FILE, duration, non_empty, parameter, run_key
+from almajob.cli.options.run_options import add_policy_options, add_wait_options, policy_of
+from almajob.cli.options.value_types import FROM_FILE, duration, non_empty, parameter, run_key, saved_name
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
 from almajob.runs.run_key import PERIODS
@@ -39,24 +40,21 @@ class StartArguments:
     expands: bool = False
 
 
-def add_job_options(parser: argparse.ArgumentParser) -> None:
-    """Add what names the job: a saved run, or an option."""
+def add_start_options(parser: argparse.ArgumentParser) -> None:
+    """Add all options of ``almajob run``, in the order of its help; ``start_arguments_of`` reads them."""
+    standard = StartOptions()
     parser.add_argument(
         "saved", metavar="SAVED", nargs="?", type=non_empty, help="a saved run: see --save and --list-saved"
     )
     parser.add_argument("--job", metavar="JOB", type=non_empty, help="the job's exact name, or its id")
-
-
-def add_parameter_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that give a job its parameters."""
-    group = parser.add_argument_group("parameters")
-    group.add_argument(
+    given = parser.add_argument_group("parameters")
+    given.add_argument(
         "--params",
         metavar="FILE",
         type=non_empty,
         help="the XML of Alma's API Information panel, or JSON; - for standard input",
     )
-    group.add_argument(
+    given.add_argument(
         "--param",
         dest="overrides",
         metavar="NAME=VALUE",
@@ -66,33 +64,25 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
         help="a parameter, instead of that of the file; NAME=@FILE takes the value from a file; "
         "may be repeated",
     )
-    group.add_argument(
+    given.add_argument(
         "--set", dest="set_name", metavar="NAME", type=non_empty, help="the set to work on, by its exact name"
     )
-    group.add_argument(
+    given.add_argument(
         "--expand",
         action="store_true",
         help="fill in {date:%%Y-%%m-%%d}, {env:NAME} and {epoch_ms} in the values",
     )
-    group.add_argument(
+    given.add_argument(
         "--allow-unknown",
         action="store_true",
         help="send what the job's earlier payloads speak against: a new name, an empty value, no set",
     )
-    group.add_argument("--xml", action="store_true", help="send them as XML instead of JSON")
-
-
-def add_guard_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options about what stands before a start in production."""
-    group = parser.add_argument_group("production")
-    group.add_argument("--yes", action="store_true", help="start in production without asking, as cron must")
-    group.add_argument(
+    given.add_argument("--xml", action="store_true", help="send them as XML instead of JSON")
+    guard = parser.add_argument_group("production")
+    guard.add_argument("--yes", action="store_true", help="start in production without asking, as cron must")
+    guard.add_argument(
         "--no-input", action="store_true", help="never ask; what would need an answer is refused"
     )
-
-
-def add_once_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say how often a job is started."""
     once = parser.add_argument_group("once")
     key = once.add_mutually_exclusive_group()
     key.add_argument(
@@ -114,38 +104,43 @@ def add_once_options(parser: argparse.ArgumentParser) -> None:
     once.add_argument(
         "--if-running",
         choices=IF_RUNNING,
-        default="refuse",
+        default=standard.if_running,
         help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
         "or start another one beside it; default: %(default)s",
     )
-
-
-def add_patience_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is waited for before a start."""
-    waiting = parser.add_argument_group("before the start")
-    waiting.add_argument(
+    before = parser.add_argument_group("before the start")
+    add_length = partial(before.add_argument, metavar="DURATION", type=duration)
+    add_length(
         "--wait-for-slot",
-        metavar="DURATION",
-        type=duration,
-        default=0.0,
+        default=standard.wait_for_slot,
         help="where Alma takes no more starts just now (3 running, 5 of one job an hour): wait so long, "
         "such as 90s, 30m or 2h",
     )
-    waiting.add_argument(
+    add_length(
         "--splay",
-        metavar="DURATION",
-        type=duration,
         default=0.0,
         help="for cron: first wait up to so long, always the same time for this host, environment and job, "
         "so that not all start in the same second",
     )
-    waiting.add_argument(
+    add_length(
         "--lock-wait",
-        metavar="DURATION",
-        type=duration,
-        default=StartOptions().lock_wait,
+        default=standard.lock_wait,
         help="wait so long for another almajob that is starting the same job; default: 60s",
     )
+    parser.add_argument("--wait", action="store_true", help="follow the run to its end, and judge it")
+    add_wait_options(parser)
+    add_policy_options(parser)
+    instead = parser.add_argument_group("instead of a start").add_mutually_exclusive_group()
+    instead.add_argument(
+        "--dry-run", action="store_true", help="make all checks and show what would be sent, but send nothing"
+    )
+    instead.add_argument(
+        "--save",
+        metavar="NAME",
+        type=saved_name,
+        help="keep this under a name, for this environment: almajob run NAME",
+    )
+    instead.add_argument("--list-saved", action="store_true", help="list what was kept so")
 
 
 def wait_as_splayed(parsed_args: argparse.Namespace, arguments: StartArguments, context: Context) -> None:
