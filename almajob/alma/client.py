@@ -16,10 +16,9 @@ from almajob.alma import request_body
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import Reading
 from almajob.alma.http.session import Body, Session
-from almajob.alma.job_instances import Instance, InstancesPage, Submission
-from almajob.alma.models import Code, General, Job, JobFilter, JobsPage, Parameter, code_table_from_json
-from almajob.alma.rate_limit.permit import Permit
-from almajob.alma.run_reports import Event, Match, Page
+from almajob.alma.job_instances import Event, Instance, Match, Page, Submission
+from almajob.alma.models import Code, General, Job, JobFilter, Parameter, code_table_from_json
+from almajob.alma.rate_limit.limiter import Permit
 from almajob.alma.sets import Set
 from almajob.errors import NotAlma
 
@@ -67,10 +66,10 @@ class Alma:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def jobs_page(self, wanted: JobFilter, *, offset: int, limit: int) -> JobsPage:
+    def jobs_page(self, wanted: JobFilter, *, offset: int, limit: int) -> Page[Job]:
         """Read one page of the job list; ``limit`` is at most 100."""
         params: dict[str, str | int] = {**wanted.to_params(), "limit": limit, "offset": offset}
-        return JobsPage.from_json(self._session.get("/conf/jobs", params).document)
+        return Page.of(self._session.get("/conf/jobs", params).document, "job", Job.from_json)
 
     def job(self, job_id: str) -> Job:
         """Read one job, with its description and content."""
@@ -141,7 +140,7 @@ class Alma:
         offset: int,
         limit: int,
         patience: float | None = None,
-    ) -> tuple[InstancesPage, Reading]:
+    ) -> tuple[Page[Instance], Reading]:
         """Read one page of a job's runs, and the answer's time.
 
         Args:
@@ -159,7 +158,7 @@ class Alma:
         params |= {"limit": limit, "offset": offset}
         path = f"/conf/jobs/{_segment(job_id)}/instances"
         reading = self._session.get(path, params, patience=patience)
-        return InstancesPage.from_json(reading.document), reading
+        return Page.of(reading.document, "job_instance", Instance.from_json), reading
 
     def instance(self, instance_id: str, job_id: str = ANY_JOB, *, patience: float | None = None) -> Instance:
         """Read one run of a job; the job need not be known. ``patience`` as for ``Session.get``."""

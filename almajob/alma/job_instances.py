@@ -1,15 +1,18 @@
-"""The runs of jobs as Alma tells of them, and its answer to a start; read as ``models`` are."""
+"""Runs of jobs as Alma tells of them, their reports, and the answer to a start; read as ``models`` are."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
 from almajob.alma import status_codes
 from almajob.alma.models import NO_CODE, Code, Job, Json, items, text, whole_number
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +113,64 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class InstancesPage:
-    """One page of a job's runs, and how many Alma says there are in all; None where it does not say."""
+class Event:
+    """Something that a run of a user job reports: as a rule, a user that it rejected.
 
-    instances: tuple[Instance, ...]
+    Alma documents no members for it, so all that come are kept.
+
+    Attributes:
+        id: empty where there is none.
+        entity: what it is about, such as a user's primary id; empty where that is not told.
+        message: what is told; empty where nothing is.
+        fields: every member, as it came.
+    """
+
+    id: str
+    entity: Code
+    message: str
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Event:
+        message = Code.from_json(raw.get("message", raw.get("value")))
+        return cls(
+            text(raw.get("id")), Code.from_json(raw.get("entity")), message.desc or message.value, dict(raw)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A record of an import, and the records that were in Alma already (MMS ids)."""
+
+    incoming_record_id: str
+    mms_ids: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Match:
+        # One text, joined by commas: "9910000000000561,9920000000000561".
+        listed = Code.from_json(raw.get("mms_ids")).value
+        ids = tuple(item.strip() for item in listed.split(",") if item.strip())
+        return cls(text(raw.get("incoming_record_id")), ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list, and how many Alma says there are in all; None where it does not say."""
+
+    items: tuple[T, ...]
     total: int | None
 
     @classmethod
-    def from_json(cls, raw: Json) -> InstancesPage:
-        found = tuple(Instance.from_json(item) for item in items(raw, "job_instance"))
+    def of(cls, raw: Json, name: str, read: Callable[[Json], T]) -> Page[T]:
+        """Read a page.
+
+        Args:
+            raw: the answer.
+            name: of its array.
+            read: reads one item of it.
+        """
         total = whole_number(raw.get("total_record_count"), -1)
-        return cls(found, total if total >= 0 else None)
+        return cls(tuple(read(item) for item in items(raw, name)), total if total >= 0 else None)
 
 
 def parse_time(raw: object) -> datetime | str | None:

@@ -1,6 +1,6 @@
 """What Alma speaks of: jobs, parameters, code tables; frozen, and tolerant in reading.
 
-Each ``from_json`` takes the JSON form of Alma's answer (``documents.parse`` gives it for XML too) and
+Each ``from_json`` takes the JSON form of Alma's answer (``body_parser.parse`` returns it for XML too) and
 accepts what Alma varies: absent members, ``{"value", "desc"}`` or a bare word, numbers as text.
 Shapes: https://developers.exlibrisgroup.com/alma/apis/docs/xsd/rest_job_instance.xsd/
 """
@@ -110,18 +110,6 @@ class JobFilter(NamedTuple):
         """Return the query parameters; an empty one is left out, as Alma would answer unrelated jobs."""
         named = {"type": self.type, "category": self.category, "profile_id": self.profile_id}
         return {name: value for name, value in named.items() if value}
-
-
-class JobsPage(NamedTuple):
-    """One page of the job list, and how many jobs Alma says there are in all."""
-
-    jobs: tuple[Job, ...]
-    total: int
-
-    @classmethod
-    def from_json(cls, raw: Json) -> JobsPage:
-        jobs = tuple(Job.from_json(item) for item in items(raw, "job"))
-        return cls(jobs, whole_number(raw.get("total_record_count"), len(jobs)))
 
 
 class General(NamedTuple):

@@ -13,9 +13,8 @@ from typing import TypeVar
 from almajob.alma.client import Alma
 from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.response import Reading
-from almajob.alma.job_instances import Instance
-from almajob.alma.models import Job, JobFilter, JobsPage
-from almajob.alma.run_reports import Page
+from almajob.alma.job_instances import Instance, Page
+from almajob.alma.models import Job, JobFilter
 from almajob.system.deadline import SLICE
 
 LOG = logging.getLogger(__name__)
@@ -43,8 +42,8 @@ def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
     for _round in range(2):
         first = alma.jobs_page(wanted, offset=0, limit=PAGE)
         for page in chain([first], _further_pages(alma, wanted, first)):
-            total = page.total
-            for job in page.jobs:
+            total = len(page.items) if page.total is None else page.total
+            for job in page.items:
                 found.setdefault(job.id, job)
         if len(found) >= total:
             return list(found.values()), True
@@ -102,10 +101,10 @@ def all_instances(
         first = first or reading
         is_cached |= reading.is_cached
         total = page.total
-        offset += len(page.instances)
-        is_full = len(page.instances) >= PAGE
+        offset += len(page.items)
+        is_full = len(page.items) >= PAGE
         known = len(found)
-        for instance in page.instances:
+        for instance in page.items:
             # One without a usable id is not there, so that the list has a gap.
             if _PROCESS_ID.fullmatch(instance.id):
                 found.setdefault(instance.id, instance)
@@ -139,23 +138,23 @@ def every(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
         LOG.warning("Alma counts %d %s and listed %d.", total, message, offset)
 
 
-def _further_pages(alma: Alma, wanted: JobFilter, first: JobsPage) -> Iterable[JobsPage]:
-    step = len(first.jobs)
-    if step < _SMALLEST_PAGE or step >= first.total:
+def _further_pages(alma: Alma, wanted: JobFilter, first: Page[Job]) -> Iterable[Page[Job]]:
+    step = len(first.items)
+    if first.total is None or step < _SMALLEST_PAGE or step >= first.total:
         return
-    known = {job.id for job in first.jobs}
+    known = {job.id for job in first.items}
     offsets = iter(range(step, min(first.total, step * _MOST_PAGES), step))
     # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
     from multiprocessing.pool import ThreadPool
 
-    def page_at(offset: int) -> JobsPage:
+    def page_at(offset: int) -> Page[Job]:
         return alma.jobs_page(wanted, offset=offset, limit=PAGE)
 
     try:
         pool = ThreadPool(AT_ONCE)
     except (RuntimeError, AttributeError):
         # There are not so many threads for us; ThreadPool falls over what it had made by then.
-        yield from takewhile(lambda page: page.jobs, map(page_at, offsets))
+        yield from takewhile(lambda page: page.items, map(page_at, offsets))
         return
     with pool:
         while at_once := list(islice(offsets, AT_ONCE)):
@@ -164,7 +163,7 @@ def _further_pages(alma: Alma, wanted: JobFilter, first: JobsPage) -> Iterable[J
                 asked.wait(SLICE)
             pages = asked.get()
             yield from pages
-            listed = {job.id for page in pages for job in page.jobs}
+            listed = {job.id for page in pages for job in page.items}
             if listed <= known:
                 # Alma counts more than it lists, or gives one page again and again.
                 return

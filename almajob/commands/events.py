@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.alma.run_reports import Event
+from almajob.alma.job_instances import Event
 from almajob.cli.command import Lister
 from almajob.cli.options.run_options import add_id_option
 from almajob.jobs.run_reports import events

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from almajob.alma.client import Alma
-from almajob.alma.job_instances import Instance
+from almajob.alma.job_instances import Instance, Page
 from almajob.alma.pagination import PAGE, every
-from almajob.alma.run_reports import Page
 from almajob.text.time_parsing import parse_duration
 
 _DAY = timedelta(days=1)
@@ -52,10 +51,9 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     last = _day(wanted.until, _DAY)
 
     def page_at(offset: int) -> Page[Instance]:
-        page, _reading = alma.instances_page(
+        return alma.instances_page(
             job_id, since=first, until=last, status=wanted.status, offset=offset, limit=PAGE
-        )
-        return Page(page.instances, page.total)
+        )[0]
 
     found: dict[str, Instance] = {}
     newest_first = True

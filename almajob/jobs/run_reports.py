@@ -12,8 +12,8 @@ from typing import IO
 from almajob.alma.client import Alma
 from almajob.alma.http.file_download import NotWritten
 from almajob.alma.http.retry import ATTEMPTS
+from almajob.alma.job_instances import Event, Match, Page
 from almajob.alma.pagination import PAGE, every
-from almajob.alma.run_reports import Event, Match, Page
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.system import clock as clocks
 from almajob.system.atomic_write import AlreadyThere, new_file

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.job_instances import Instance, Submission, parse_time
-from almajob.alma.models import Code, General, Job, JobsPage, Parameter, code_table_from_json
+from almajob.alma.job_instances import Instance, Page, Submission, parse_time
+from almajob.alma.models import Code, General, Job, Parameter, code_table_from_json
 
 PUBLISHING = {
     "id": "38205463100006421",
@@ -101,8 +101,8 @@ def test_a_submission_without_a_link_has_no_id() -> None:
 
 def test_an_empty_list_has_no_array() -> None:
     """Alma leaves the key out."""
-    assert JobsPage.from_json({"total_record_count": 0}) == JobsPage((), 0)
-    assert JobsPage.from_json({"job": {"id": "M1", "name": "A"}}).total == 1
+    assert Page.of({"total_record_count": 0}, "job", Job.from_json) == Page((), 0)
+    assert Page.of({"job": {"id": "M1", "name": "A"}}, "job", Job.from_json) == Page((Job("M1", "A"),), None)
 
 
 def test_a_job_is_kept_with_the_members_of_the_list() -> None:
@@ -163,6 +163,6 @@ def test_a_progress_that_is_no_number_is_none(raw: object) -> None:
 @given(st.dictionaries(st.sampled_from(_NAMES), _ANY))
 def test_any_json_becomes_a_model(raw: dict[str, Any]) -> None:
     """No shape makes reading fail; what cannot be read is absent."""
-    for model in (Job, Instance, JobsPage, Submission, General, Parameter):
+    for model in (Job, Instance, Submission, General, Parameter):
         assert isinstance(model.from_json(raw), model)
     assert isinstance(code_table_from_json(raw), dict)

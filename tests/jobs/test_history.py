@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.client import Alma
 from almajob.alma.http.response import Reading
-from almajob.alma.job_instances import Instance, InstancesPage
+from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Code
 from almajob.jobs.history import Period, history, since, until
 
@@ -25,10 +25,10 @@ class Shelf:
         self.runs = runs
         self.asked: list[dict[str, Any]] = []
 
-    def instances_page(self, job_id: str, **asked: Any) -> tuple[InstancesPage, Reading]:
+    def instances_page(self, job_id: str, **asked: Any) -> tuple[Page[Instance], Reading]:
         self.asked.append(asked)
         offset, limit = asked["offset"], asked["limit"]
-        return InstancesPage(tuple(self.runs[offset : offset + limit]), len(self.runs)), Reading({})
+        return Page(tuple(self.runs[offset : offset + limit]), len(self.runs)), Reading({})
 
 
 def _run(number: int, hours_ago: float, status: str = "COMPLETED_SUCCESS") -> Instance:

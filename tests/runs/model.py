@@ -14,9 +14,9 @@ from typing import Any, cast
 
 from almajob.alma.client import Alma, SubmitRequest
 from almajob.alma.http.response import Reading
-from almajob.alma.job_instances import Instance, InstancesPage, Submission
+from almajob.alma.job_instances import Instance, Page, Submission
 from almajob.alma.models import Code, General, Job, Parameter
-from almajob.alma.rate_limit.permit import Permit
+from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Deps
@@ -232,7 +232,7 @@ class ModelAlma:
 
     def instances_page(
         self, _job_id: str, *, since: date, until: date, offset: int, limit: int, **_: object
-    ) -> tuple[InstancesPage, Reading]:
+    ) -> tuple[Page[Instance], Reading]:
         self._call()
         self._stranger_acts()
         now = self.true_now()
@@ -245,7 +245,7 @@ class ModelAlma:
             for item in reversed(self.shown)
             if item.visible_from <= now and since <= _day(item.instance) <= until
         ]
-        page = InstancesPage(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
+        page = Page(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
         return page, Reading({}, now, 0.6)
 
     def get_start_permit(self) -> Permit:

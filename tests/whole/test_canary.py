@@ -390,7 +390,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
         "almajob.alma.http.body_parser.parse",
         "almajob.alma.pagination._pages",
         "almajob.cli.command.Lister.produce_output",
-        "almajob.cli.context.Context.told",
+        "almajob.cli.context.Context.note_result",
     ],
 )
 def test_a_bug_anywhere_shows_no_key(

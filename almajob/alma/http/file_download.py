@@ -90,7 +90,7 @@ class _Xml:
         if self._parser is not None:
             try:
                 self._parser.Parse(piece, False)
-            except (expat.ExpatError, ValueError, LookupError, _NotFollowed):
+            except (expat.ExpatError, ValueError, LookupError):
                 # Also an encoding that expat cannot read, such as Big5.
                 self._parser = None
 
@@ -102,16 +102,12 @@ class _Xml:
             self._parser.Parse(b"", True)
         except expat.ExpatError:
             return True
-        except (ValueError, LookupError, _NotFollowed):
+        except (ValueError, LookupError):
             return False
         return False
 
     def _give_up(self, *_: object) -> None:
-        raise _NotFollowed
-
-
-class _NotFollowed(Exception):
-    """The XML has a DOCTYPE."""
+        raise ValueError("it has a DOCTYPE")
 
 
 def _refuse_no_file(response: requests.Response, start: bytes, host: str) -> None:

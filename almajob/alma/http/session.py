@@ -29,7 +29,7 @@ from almajob.alma.http.response import (
 )
 from almajob.alma.http.retry import ATTEMPTS, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.rate_limit.permit import Permit
+from almajob.alma.rate_limit.limiter import Limiter, Permit
 from almajob.errors import AlmajobError, ReadOnly
 from almajob.system.deadline import DeadlinePassed, Task, nap, within
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import Self
 
 from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
@@ -16,11 +18,11 @@ from almajob.alma.http.retry import RETRIED_STATUSES
 from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
-from almajob.alma.rate_limit.permit import Permit
 from almajob.alma.rate_limit.rate_state import Go, RateState
 from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.alma.rate_limit.token_bucket import Wait
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
+from almajob.system.clock import Clock
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -30,22 +32,60 @@ _LONGEST_LOCK = 1.0
 _SHORTEST_LOCK = 0.05
 _PROBE_PAUSE = 0.5
 _LONGEST_TEXT = 200
+_VALID_SECONDS = 10.0
 
 
-class Time(Protocol):
-    """The clock that is used; ``runs.clock.Clock`` is one."""
+class Permit:
+    """Leave to make one call; at the end of a ``with`` block, what came of it is reported.
 
-    @property
-    def now(self) -> Callable[[], float]:
-        """Seconds since the epoch."""
+    Args:
+        renew: waits for another one, for so many seconds at most.
+        report: takes what came of the call: the error, the header that counts the calls left, the status. It
+            returns the hint for when the day's calls are used up.
+    """
 
-    @property
-    def since_boot(self) -> Callable[[], float]:
-        """Seconds since the machine was started."""
+    def __init__(
+        self,
+        renew: Callable[[float], object] = lambda _seconds: None,
+        report: Callable[[AlmajobError | None, str | None, int], str] = lambda *_: "",
+    ) -> None:
+        self._renew = renew
+        self._report = report
+        self._valid_until = time.monotonic() + _VALID_SECONDS
+        self._outcome: tuple[AlmajobError | None, str | None, int] | None = None
+        self._hint = ""
 
-    @property
-    def sleep(self) -> Callable[[float], None]:
-        """Wait for so many seconds."""
+    def use(self, seconds: float) -> None:
+        """Use it for a call; where it has expired, wait for another one, for so many seconds at most."""
+        if time.monotonic() > self._valid_until:
+            self._renew(seconds)
+        self._valid_until = 0.0
+
+    def note(self, error: AlmajobError | None, left: str | None = None, status: int = 0) -> None:
+        """Note what came of the call; nothing is written before ``report``.
+
+        Args:
+            error: how it ended; None where Alma gave what was asked for.
+            left: what the header X-Exl-Api-Remaining says; None where there was none.
+            status: of the answer; 0 where none came.
+        """
+        self._outcome = (error, left, status)
+
+    def report(self) -> None:
+        """Report to the limiter what came of the call, once."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            self._hint = self._report(*outcome)
+
+    def explain(self, error: AlmajobError) -> AlmajobError:
+        """Return an error with what the limiter knows of when the next call may be made."""
+        return error.replace(hint=self._hint) if self._hint and isinstance(error, QuotaUsedUp) else error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.report()
 
 
 class Limiter:
@@ -57,7 +97,7 @@ class Limiter:
         clock: gives the time to use.
     """
 
-    def __init__(self, shared: SharedState, pace: Pace, clock: Callable[[], Time]) -> None:
+    def __init__(self, shared: SharedState, pace: Pace, clock: Callable[[], Clock]) -> None:
         self._shared = shared
         self.pace = pace
         self._clock = clock
@@ -91,10 +131,7 @@ class Limiter:
                 )
             if isinstance(verdict, Go):
                 self._ignores_quota = False
-                return Permit(
-                    lambda seconds: self.admit(host, seconds, is_start=is_start),
-                    lambda error, left, status: self.report(host, error, left, status),
-                )
+                return Permit(partial(self.admit, host, is_start=is_start), partial(self.report, host))
             # Who has waited longer comes first, and not all at the same time.
             pause = random.random() / self.pace.rate / (1 + waited)  # noqa: S311  # no secret
             pause += verdict.seconds if isinstance(verdict, Wait) else _PROBE_PAUSE

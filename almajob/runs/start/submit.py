@@ -14,7 +14,7 @@ from typing import Any
 
 from almajob.alma.call_log import of_start
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
-from almajob.alma.rate_limit.permit import Permit
+from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
 from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice

@@ -14,7 +14,8 @@ import pytest
 
 from almajob.alma import call_log
 from almajob.alma.http.timeouts import Pace
-from almajob.alma.rate_limit.limiter import Limiter
+from almajob.alma.rate_limit import limiter
+from almajob.alma.rate_limit.limiter import Limiter, Permit
 from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.errors import (
     AlmajobError,
@@ -172,6 +173,33 @@ def test_a_lock_that_is_let_go_is_waited_for(limits: Limiter, file: Path) -> Non
     limits.admit(HOST, 0.0)
     release.join()
     assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 2 / 14)
+
+
+def test_a_permit_reports_once_what_came_of_its_call(limits: Limiter) -> None:
+    """At the end of its block; where the day's calls are used up, it knows when the next may be made."""
+    with limits.admit(HOST, 0.0) as permit:
+        permit.use(0.0)
+        permit.note(_alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
+        assert limits.read_state().quota.used_up_at == 0
+    assert limits.read_state().quota.used_up_at == NOW
+    assert "One call may try again from" in permit.explain(_alma_error(QuotaUsedUp)).hint
+    refused = _alma_error(AlmaRefused)
+    assert permit.explain(refused) is refused
+    limits.report(HOST, None, "9000", 200)
+    permit.report()
+    assert limits.read_state().quota.left == 9000
+
+
+def test_a_permit_that_has_expired_is_asked_for_again(
+    limits: Limiter, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A start that was thought about for long takes its turn anew; without a limiter nothing is counted."""
+    monkeypatch.setattr(limiter, "_VALID_SECONDS", -1.0)
+    limits.admit(HOST, 0.0).use(0.0)
+    assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 2 / 14)
+    with Permit() as permit:
+        permit.use(0.0)
+        permit.note(None)
 
 
 def test_nobody_calls_after_daily_threshold(limits: Limiter, file: Path, time: FastClock) -> None:
