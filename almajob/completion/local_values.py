@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping
 
 from almajob.config import paths
-from almajob.config.ini_parser import TOP, find_half_line, parse_sections
+from almajob.config.ini_text import TOP, find_half_line, parse_sections
 from almajob.store import quick_read
 
 # typing itself takes a tenth of the time that a completion may take.

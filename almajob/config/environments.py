@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from almajob.alma.http.timeouts import Pace, TimeLimits
+from almajob.config.ini_reader import Setting
 from almajob.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,25 +29,13 @@ _WORDS = {
     **dict.fromkeys(("1", "yes", "true", "on"), True),
     **dict.fromkeys(("0", "no", "false", "off"), False),
 }
-_TIME_SETTINGS = ("connect_timeout", "read_timeout", "deadline")
-_PACE_SETTINGS = ("calls_per_second", "burst", "quota_floor")
 ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command", "api_key_keyring"),
-    *_TIME_SETTINGS,
-    *("institution", *_PACE_SETTINGS),
+    *("connect_timeout", "read_timeout", "deadline"),
+    *("institution", "calls_per_second", "burst", "quota_floor"),
     *("tag", "sole_starter", "accept", "read_only"),
 )
-
-
-class Sourced(NamedTuple):
-    """A setting and where it came from; its text may be a key."""
-
-    text: str
-    source: str
-
-    def __repr__(self) -> str:
-        return f"Sourced(source={self.source!r})"
 
 
 class Environment(NamedTuple):
@@ -68,19 +57,19 @@ class Environment(NamedTuple):
     """
 
     name: str
-    kind: Sourced
-    base_url: Sourced | None
-    api_key: Sourced | None = None
-    api_key_file: Sourced | None = None
-    api_key_command: Sourced | None = None
+    kind: Setting
+    base_url: Setting | None
+    api_key: Setting | None = None
+    api_key_file: Setting | None = None
+    api_key_command: Setting | None = None
     limits: TimeLimits = TimeLimits()
     pace: Pace = Pace()
     institution: str = ""
     has_tags: bool = True
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
-    read_only: Sourced | None = None
-    api_key_keyring: Sourced | None = None
+    read_only: Setting | None = None
+    api_key_keyring: Setting | None = None
     untrusted: UntrustedFile | None = None
 
 
@@ -95,20 +84,20 @@ def other_kind(environment_type: str, kind: str) -> str:
     return found if found in KINDS and found != kind else ""
 
 
-def kind_of(name: str, section: Mapping[str, Sourced]) -> str:
+def kind_of(name: str, section: Mapping[str, Setting]) -> str:
     """Return which kind of environment a section describes, unchecked."""
     return section["kind"].text if "kind" in section and name not in KINDS else name
 
 
-def keys_of(name: str, section: Mapping[str, Sourced]) -> Environment:
-    """Take only from a section what it says of the key; it may not be complete yet.
+def read_keys(name: str, section: Mapping[str, Setting]) -> Environment:
+    """Read from a section only what it says of the key; it may not be complete yet.
 
     Raises:
         ConfigurationError: it says it wrongly.
     """
     return Environment(
         name=name,
-        kind=Sourced("", ""),
+        kind=Setting("", ""),
         base_url=None,
         api_key=section.get("api_key"),
         api_key_file=section.get("api_key_file"),
@@ -117,13 +106,13 @@ def keys_of(name: str, section: Mapping[str, Sourced]) -> Environment:
     )
 
 
-def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
+def from_section(name: str, section: Mapping[str, Setting]) -> Environment:
     """Check one section of the ini.
 
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    kind = section.get("kind", Sourced(name, "built in"))
+    kind = section.get("kind", Setting(name, "built in"))
     if name in KINDS and kind.text != name:
         raise ConfigurationError(
             f"{kind.source}: {name} cannot be a {kind.text} environment.", hint="Take the line out."
@@ -135,9 +124,9 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
             reason="It decides what protects its records.",
             hint=f"Write in [{name}]: kind = sandbox, or kind = production",
         )
-    return keys_of(name, section)._replace(
+    return read_keys(name, section)._replace(
         kind=kind,
-        base_url=_base_url(name, section),
+        base_url=_read_base_url(name, section),
         limits=_read_limits(section),
         pace=_read_pace(section),
         institution=section["institution"].text if "institution" in section else "",
@@ -148,11 +137,11 @@ def from_section(name: str, section: Mapping[str, Sourced]) -> Environment:
     )
 
 
-def _read_yes(section: Mapping[str, Sourced], name: str) -> Sourced | None:
+def _read_yes(section: Mapping[str, Setting], name: str) -> Setting | None:
     return section[name] if is_yes(section, name, default=False) else None
 
 
-def parse_statuses(given: Sourced) -> frozenset[str]:
+def parse_statuses(given: Setting) -> frozenset[str]:
     """Read a list of statuses, separated by commas; some words cannot be a good end.
 
     Raises:
@@ -170,7 +159,7 @@ def parse_statuses(given: Sourced) -> frozenset[str]:
     return frozenset(codes)
 
 
-def is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
+def is_yes(section: Mapping[str, Setting], name: str, *, default: bool) -> bool:
     """Read a setting that is yes or no.
 
     Raises:
@@ -184,9 +173,10 @@ def is_yes(section: Mapping[str, Sourced], name: str, *, default: bool) -> bool:
     return _WORDS[given.text.lower()]
 
 
-def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
+def _read_base_url(name: str, section: Mapping[str, Setting]) -> Setting:
     if "base_url" in section:
-        return _checked_url(section["base_url"])
+        _refuse_bad_url(section["base_url"])
+        return section["base_url"]
     if "region" in section and "domain" in section and section["region"].text != section["domain"].text:
         raise ConfigurationError(
             f"{section['domain'].source}: domain is another than region.", hint="Keep one of the two."
@@ -200,45 +190,29 @@ def _base_url(name: str, section: Mapping[str, Sourced]) -> Sourced:
         raise ConfigurationError(
             f"{region.source}: there is no region of that name.", hint=f"There are: {', '.join(REGIONS)}."
         )
-    return Sourced(REGIONS[region.text.lower()], region.source)
+    return Setting(REGIONS[region.text.lower()], region.source)
 
 
-def _checked_url(given: Sourced) -> Sourced:
+def _refuse_bad_url(given: Setting) -> None:
     try:
         parts = urlsplit(given.text)
-        host, _port = _encode_host(parts.hostname or ""), parts.port
+        host, _port = parts.hostname or "", parts.port
+        # The tables of international names are not needed for most.
+        host.encode("ascii" if host.isascii() and ".." not in host else "idna")
     except ValueError:
         # Brackets that do not match, a port that is no number, a name with two dots.
-        parts, host = urlsplit(""), b""
-    if (
-        not host
-        or parts.scheme not in {"http", "https"}
-        or parts.query
-        or parts.fragment
-        or "@" in parts.netloc
-        or _has_more_than_brackets(parts.netloc)
-    ):
+        parts, host = urlsplit(""), ""
+    # urlsplit takes an address in brackets for the host, even with a name beside it.
+    before, bracket, rest = parts.netloc.partition("[")
+    is_beside = bracket and (before or rest.partition("]")[2][:1] not in {"", ":"})
+    has_more = parts.query or parts.fragment or "@" in parts.netloc or is_beside
+    if not host or parts.scheme not in {"http", "https"} or has_more:
         raise ConfigurationError(
             f"{given.source}: base_url is not the address of a server.",
             hint="Write it as https://HOST or https://HOST:PORT",
         )
-    if parts.scheme == "http":
-        _refuse_open_network(parts.hostname or "", given)
-    return given
-
-
-def _has_more_than_brackets(netloc: str) -> bool:
-    """Whether there is a name beside an address in brackets: urlsplit then takes the address for the host."""
-    before, bracket, rest = netloc.partition("[")
-    return bool(bracket) and (bool(before) or rest.partition("]")[2][:1] not in {"", ":"})
-
-
-def _encode_host(host: str) -> bytes:
-    # The tables of international names are not needed for most.
-    return host.encode("ascii" if host.isascii() and ".." not in host else "idna")
-
-
-def _refuse_open_network(host: str, given: Sourced) -> None:
+    if parts.scheme == "https":
+        return
     from almajob.alma.http.connection import is_loopback
 
     if not is_loopback(host):
@@ -248,32 +222,26 @@ def _refuse_open_network(host: str, given: Sourced) -> None:
         )
 
 
-def _read_limits(section: Mapping[str, Sourced]) -> TimeLimits:
-    standard = TimeLimits()
-
-    def seconds(name: str, default: float) -> float:
-        return _number(section, name, default, 0.1, 3600, "a number of seconds")
-
+def _read_limits(section: Mapping[str, Setting]) -> TimeLimits:
+    standard, seconds = TimeLimits(), "a number of seconds"
     return TimeLimits(
-        connect=seconds("connect_timeout", standard.connect),
-        read=seconds("read_timeout", standard.read),
-        total=seconds("deadline", standard.total),
+        connect=_read_number(section, "connect_timeout", standard.connect, 0.1, 3600, seconds),
+        read=_read_number(section, "read_timeout", standard.read, 0.1, 3600, seconds),
+        total=_read_number(section, "deadline", standard.total, 0.1, 3600, seconds),
     )
 
 
-def _read_pace(section: Mapping[str, Sourced]) -> Pace:
-    standard = Pace()
-    if not section.keys() & set(_PACE_SETTINGS):
-        return standard
+def _read_pace(section: Mapping[str, Setting]) -> Pace:
+    standard, calls = Pace(), "a whole number of calls"
     return Pace(
-        rate=_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
-        burst=int(_number(section, "burst", standard.burst, 1, 100, "a whole number of calls")),
-        floor=int(_number(section, "quota_floor", standard.floor, 0, 10**9, "a whole number of calls")),
+        rate=_read_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
+        burst=int(_read_number(section, "burst", standard.burst, 1, 100, calls)),
+        floor=int(_read_number(section, "quota_floor", standard.floor, 0, 10**9, calls)),
     )
 
 
-def _number(
-    section: Mapping[str, Sourced], name: str, default: float, least: float, most: float, message: str
+def _read_number(
+    section: Mapping[str, Setting], name: str, default: float, least: float, most: float, message: str
 ) -> float:
     if name not in section:
         return default

@@ -8,16 +8,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from almajob.config.ini_parser import find_half_line, parse_sections, strip_comment, strip_quotes
+from almajob.config.ini_text import find_half_line, parse_sections, strip_comment, strip_quotes
 from almajob.errors import ConfigurationError
 from almajob.system.input_files import read_given
 from almajob.system.private_files import NotPrivate, refuse_open_directory
 from almajob.text.redaction import Secret
-from almajob.text.suggestions import nearest
 
 SIZE_LIMIT = 2**20
 _SEE_SAMPLE = "almajob.ini.sample shows every setting."
@@ -26,30 +25,31 @@ _HOLDS_KEY = r"(?i)api[-_]?key(?!_file|_command|_keyring)"
 _KEY_SETTINGS = {"api_key", "api_key_sandbox", "api_key_production"}
 
 
-class Value(NamedTuple):
-    """One setting as it stands in the file; its text may be a key."""
+class Setting(NamedTuple):
+    """A setting and where it came from; its text may be a key.
+
+    Attributes:
+        line: of its file; 0 where it stands in none.
+    """
 
     text: str
-    line: int
+    source: str
+    line: int = 0
 
     def __repr__(self) -> str:
-        return f"Value(line={self.line})"
+        return f"Setting(source={self.source!r})"
 
 
 class Ini(NamedTuple):
-    """A parse file: section, setting (lower case, but for a parameter's name), value.
+    """A parsed file: its settings by section and name (lower case, but for a parameter's).
 
     Attributes:
         digest: of its bytes, as they were read; empty where it is not in its file yet.
     """
 
     path: Path
-    sections: Mapping[str, Mapping[str, Value]]
+    sections: Mapping[str, Mapping[str, Setting]]
     digest: str = ""
-
-    def at(self, value: Value) -> str:
-        """Return where a value stands."""
-        return f"{self.path}, line {value.line}"
 
 
 def read(path: Path, named_by: str = "", *, reason: str = "It says where keys are sent.") -> Ini:
@@ -82,7 +82,8 @@ def read(path: Path, named_by: str = "", *, reason: str = "It says where keys ar
             hint=_SEE_SAMPLE,
         )
     ini = parse(path, text)._replace(digest=digest_of(raw))
-    refuse_open_file(path, mode, holds_key=_holds_key(ini), reason=reason)
+    holds_key = any(name in _KEY_SETTINGS for section in ini.sections.values() for name in section)
+    refuse_open_file(path, mode, holds_key=holds_key, reason=reason)
     if stat.S_ISREG(mode.st_mode):
         refuse_open_place(path, reason)
     return ini
@@ -101,11 +102,35 @@ def parse(path: Path, text: str) -> Ini:
     Raises:
         ConfigurationError: it is none.
     """
-    return Ini(path, _sections(path, text))
-
-
-def _holds_key(ini: Ini) -> bool:
-    return any(name in _KEY_SETTINGS for section in ini.sections.values() for name in section)
+    # Redacted from now on: keys of other environments too, and those in a wrong section; in every editor's
+    # lines, and in those that only some have.
+    for raw in text.splitlines():
+        name, _equals, value = strip_comment(raw).strip().partition("=")
+        if re.match(_HOLDS_KEY, name):
+            Secret(strip_quotes(value.strip()).strip())
+    half = find_half_line(text)
+    if half is not None:
+        number, end = half
+        # A comment must not hide a setting.
+        raise ConfigurationError(
+            f"{path}, line {number} has a character (U+{ord(end):04X}) that only some programs take "
+            "for the end of the line.",
+            reason="So the rest of what looks like a comment could count as a setting.",
+            hint=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
+        )
+    found, problem = parse_sections(text)
+    if problem is not None:
+        number, message, hint = problem
+        raise ConfigurationError(f"{path}, line {number} {message}.", hint=f"{hint} {_SEE_SAMPLE}")
+    return Ini(
+        path,
+        {
+            section: {
+                name: Setting(value, f"{path}, line {line}", line) for name, (value, line) in settings.items()
+            }
+            for section, settings in found.items()
+        },
+    )
 
 
 def refuse_open_file(
@@ -123,7 +148,7 @@ def refuse_open_file(
         group_may_read: the group's bits are the mask of an access control list, and mean nothing.
 
     Raises:
-        ConfigurationError: with the chmod that cures it.
+        ConfigurationError: with the chmod that fixes it.
     """
     forbidden = stat.S_IWGRP | stat.S_IWOTH
     if holds_key:
@@ -158,43 +183,3 @@ def refuse_open_place(path: Path, reason: str) -> None:
         ) from None
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be checked.", reason=f"{error.strerror}.") from None
-
-
-def _sections(path: Path, text: str) -> dict[str, dict[str, Value]]:
-    # Every editor's lines, and those that only some have.
-    _hide_keys(strip_comment(line).strip() for line in text.splitlines())
-    _refuse_half_lines(path, text)
-    found, problem = parse_sections(text)
-    if problem is not None:
-        number, what, hint = problem
-        raise ConfigurationError(f"{path}, line {number} {what}.", hint=f"{hint} {_SEE_SAMPLE}")
-    return {
-        section: {name: Value(*value) for name, value in settings.items()}
-        for section, settings in found.items()
-    }
-
-
-def _refuse_half_lines(path: Path, text: str) -> None:
-    """Refuse a character that ends a line for some programs only: a comment must not hide a setting."""
-    found = find_half_line(text)
-    if found is not None:
-        number, end = found
-        raise ConfigurationError(
-            f"{path}, line {number} has a character (U+{ord(end):04X}) that only some programs take "
-            "for the end of the line.",
-            reason="So the rest of what looks like a comment could count as a setting.",
-            hint=f"Delete that character, or begin a new line there. To see it: cat -v {path}",
-        )
-
-
-def _hide_keys(lines: Iterable[str]) -> None:
-    """Redact every key from now on: those of other environments too, and those in a wrong section."""
-    for line in lines:
-        name, _equals, value = line.partition("=")
-        if re.match(_HOLDS_KEY, name):
-            Secret(strip_quotes(value.strip()).strip())
-
-
-def show_setting(name: str, known: Iterable[str]) -> str:
-    """Return a setting's name for a message, unless it may be a key on the wrong side of the '='."""
-    return name if nearest(name, known) else "what stands there"

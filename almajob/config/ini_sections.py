@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from almajob.config import ini_reader as ini_file
-from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS, Sourced
-from almajob.config.ini_parser import TOP
-from almajob.config.ini_reader import Ini, Value
+from almajob.config.environments import DEMO, ENVIRONMENT_SETTINGS, KINDS
+from almajob.config.ini_reader import Ini, Setting
+from almajob.config.ini_text import TOP
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import is_shown_in
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import suggest
 
 LOG = logging.getLogger(__name__)
 
@@ -32,21 +32,16 @@ _NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section anoth
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
-Section = Mapping[str, Sourced]
+Section = Mapping[str, Setting]
 
 
 class Sections(NamedTuple):
-    """An ini, sorted: each setting with its source."""
+    """An ini, sorted; or what there is without one."""
 
-    general: Section
-    environments: Mapping[str, Section]
-    jobs: Mapping[str, Section]
-    runs: Mapping[str, Section]
-
-
-def empty() -> Sections:
-    """Return what there is without an ini."""
-    return Sections({}, {}, {}, {})
+    general: Section = MappingProxyType({})
+    environments: Mapping[str, Section] = MappingProxyType({})
+    jobs: Mapping[str, Section] = MappingProxyType({})
+    runs: Mapping[str, Section] = MappingProxyType({})
 
 
 def sort(ini: Ini) -> Sections:
@@ -56,12 +51,17 @@ def sort(ini: Ini) -> Sections:
         ConfigurationError: a heading or a setting is not known.
     """
     _refuse_unknown(ini)
-    found: dict[str, Section] = dict(_flat_sections(ini))
-    for name in ini.sections:
+    # The predecessor's settings stand before any section, and mean two.
+    flat = ini.sections.get(TOP, {})
+    domain = {"domain": flat["domain"]} if "domain" in flat else {}
+    found: dict[str, Section] = {
+        kind: {"api_key": flat[f"api_key_{kind}"], **domain} for kind in KINDS if f"api_key_{kind}" in flat
+    }
+    for name, section in ini.sections.items():
         if not name.startswith((JOB_HEADING, RUN_HEADING)) and name not in {_GENERAL, TOP}:
-            found[name] = {**found.get(name, {}), **_with_sources(ini, name)}
+            found[name] = {**found.get(name, {}), **section}
     jobs, runs = _sections_headed(ini, JOB_HEADING, "job"), _sections_headed(ini, RUN_HEADING, "run")
-    return Sections(_with_sources(ini, _GENERAL), found, jobs, runs)
+    return Sections(ini.sections.get(_GENERAL, {}), found, jobs, runs)
 
 
 def of_runs(ini: Ini) -> Mapping[str, Section]:
@@ -95,31 +95,15 @@ def run_name_problem(name: str) -> str:
 
 def _sections_headed(ini: Ini, heading: str, message: str) -> dict[str, Section]:
     found: dict[str, Section] = {}
-    for section in ini.sections:
-        if section.startswith(heading):
-            name = section.removeprefix(heading).strip()
+    for title, section in ini.sections.items():
+        if title.startswith(heading):
+            name = title.removeprefix(heading).strip()
             if name in found:
                 raise ConfigurationError(
                     f"{ini.path} has two sections of the {message} {name!r}.", hint="Join the two."
                 )
-            found[name] = _with_sources(ini, section)
+            found[name] = section
     return found
-
-
-def _with_sources(ini: Ini, section: str) -> dict[str, Sourced]:
-    found = ini.sections.get(section, {})
-    return {name: Sourced(value.text, ini.at(value)) for name, value in found.items()}
-
-
-def _flat_sections(ini: Ini) -> dict[str, dict[str, Sourced]]:
-    """Read the predecessor's settings, which stand before any section, as the two sections they mean."""
-    flat = _with_sources(ini, TOP)
-    sections: dict[str, dict[str, Sourced]] = {}
-    for kind in KINDS:
-        if f"api_key_{kind}" in flat:
-            shared = {"domain": flat["domain"]} if "domain" in flat else {}
-            sections[kind] = {"api_key": flat[f"api_key_{kind}"], **shared}
-    return sections
 
 
 def _refuse_unknown(ini: Ini) -> None:
@@ -136,18 +120,20 @@ def _refuse_unknown(ini: Ini) -> None:
                 hint="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id; "
                 "or [run:NAME] for a saved run.",
             )
-        for name, value in values.items():
+        for name, given in values.items():
             if name in known or (known is RUN_SETTINGS and _is_of_run(name)):
                 continue
-            if section == TOP:
-                # The predecessor ignored what it did not know, and its ini must keep working.
-                LOG.warning(
-                    "%s: %s is not a setting and is ignored.",
-                    ini.at(value),
-                    ini_file.show_setting(name, known),
+            setting = name.partition("@")[0]
+            meant = suggest(setting, known)
+            # It may be a key on the wrong side of the '='.
+            shown = setting if meant else "what stands there"
+            if section != TOP:
+                raise ConfigurationError(
+                    f"{given.source}: {shown} is not a setting in [{section}].",
+                    hint=meant or f"There are: {', '.join(known)}.",
                 )
-            else:
-                raise _unknown_setting(ini, section, name, value, known)
+            # The predecessor ignored what it did not know, and its ini must keep working.
+            LOG.warning("%s: %s is not a setting and is ignored.", given.source, shown)
 
 
 def _known_in(section: str) -> tuple[str, ...] | None:
@@ -168,14 +154,3 @@ def _is_of_run(name: str) -> bool:
     """Whether it is a setting of a saved run, for all environments or for one."""
     setting = name.partition("@")[0]
     return setting in RUN_SETTINGS or bool(setting.startswith(PARAM) and setting.removeprefix(PARAM))
-
-
-def _unknown_setting(
-    ini: Ini, section: str, name: str, value: Value, known: tuple[str, ...]
-) -> ConfigurationError:
-    setting = name.partition("@")[0]
-    near = nearest(setting, known)
-    return ConfigurationError(
-        f"{ini.at(value)}: {ini_file.show_setting(setting, known)} is not a setting in [{section}].",
-        hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
-    )

@@ -13,14 +13,13 @@ from pathlib import Path
 
 from almajob.config import ini_reader as ini_file
 from almajob.config import ini_sections
-from almajob.config.environments import Sourced
-from almajob.config.ini_parser import quote_value
-from almajob.config.ini_reader import Ini
+from almajob.config.ini_reader import Ini, Setting
 from almajob.config.ini_sections import RUN_HEADING, Section
+from almajob.config.ini_text import quote_value
 from almajob.config.settings import Settings
 from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError, Refused
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import suggest
 
 DIRECTORY = "runs.d"
 WHAT_IS_STARTED = "It says what is started."
@@ -41,7 +40,7 @@ class Saved:
     section: Section
     untrusted: UntrustedFile | None = None
 
-    def of(self, environment: str) -> dict[str, Sourced]:
+    def of(self, environment: str) -> dict[str, Setting]:
         """Return what counts in an environment: what is said for it, else what is said for all."""
         suffix = f"@{environment}"
         everywhere = {name: value for name, value in self.section.items() if "@" not in name}
@@ -64,13 +63,7 @@ def directory(settings: Settings) -> Path:
     Raises:
         ConfigurationError: there is no place for it.
     """
-    if settings.config_dir is None:
-        raise ConfigurationError(
-            "There is no place for saved runs.",
-            reason="Neither HOME nor XDG_CONFIG_HOME is set.",
-            hint="Set HOME.",
-        )
-    return settings.config_dir / DIRECTORY
+    return settings.need_config_dir("saved runs") / DIRECTORY
 
 
 def read_all(settings: Settings) -> dict[str, Saved]:
@@ -85,8 +78,15 @@ def read_all(settings: Settings) -> dict[str, Saved]:
     for path in _files(settings):
         ini = ini_file.read(path, reason=WHAT_IS_STARTED)
         _add(found, ini, ini_sections.of_runs(ini), settings)
+    known = settings.environment_names()
     for saved in found.values():
-        _refuse_unknown_environment(saved, settings)
+        for name, value in saved.section.items():
+            _setting, at, environment = name.partition("@")
+            if at and environment not in known:
+                raise ConfigurationError(
+                    f"{value.source}: there is no environment {environment!r}.",
+                    hint=suggest(environment, known) or f"There are: {', '.join(known)}.",
+                )
     return found
 
 
@@ -100,18 +100,15 @@ def find_saved(settings: Settings, name: str) -> Saved:
     found = read_all(settings)
     if name in found:
         return found[name]
-    near = nearest(name, found)
+    places = [settings.ini.path] if settings.ini else []
+    if settings.config_dir:
+        places.append(directory(settings))
     raise Refused(
         f"There is no saved run {name!r}; nothing was started.",
-        reason=f"Looked in {_looked_in(settings)}.",
-        hint=(f"Did you mean {near[0]}? " if near else "")
-        + f"almajob run --list-saved shows what there is.\nA job is named by --job {shlex.quote(name)}",
+        reason=f"Looked in {' and '.join(map(str, places)) or 'no place'}.",
+        hint=f"{suggest(name, found)} almajob run --list-saved shows what there is.\n".lstrip()
+        + f"A job is named by --job {shlex.quote(name)}",
     )
-
-
-def _looked_in(settings: Settings) -> str:
-    ini = [str(settings.ini.path)] if settings.ini else []
-    return " and ".join([*ini, *([str(directory(settings))] if settings.config_dir else [])]) or "no place"
 
 
 def _files(settings: Settings) -> list[Path]:
@@ -137,18 +134,6 @@ def _add(found: dict[str, Saved], ini: Ini, runs: Mapping[str, Section], setting
                 f"{ini.path} and {found[name].path} both have a saved run {name}.", hint="Rename one of them."
             )
         found[name] = Saved(name, ini.path, section, untrusted)
-
-
-def _refuse_unknown_environment(saved: Saved, settings: Settings) -> None:
-    known = settings.environment_names()
-    for name, value in saved.section.items():
-        _setting, at, environment = name.partition("@")
-        if at and environment not in known:
-            near = nearest(environment, known)
-            raise ConfigurationError(
-                f"{value.source}: there is no environment {environment!r}.",
-                hint=f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}.",
-            )
 
 
 def format_settings(name: str, environment: str, given: Mapping[str, str]) -> str:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from almajob.config import environments, paths
 from almajob.config import ini_reader as ini_file
 from almajob.config import ini_sections as sections
-from almajob.config.environments import DEMO, Environment, Sourced
-from almajob.config.ini_reader import Ini
+from almajob.config.environments import DEMO, Environment
+from almajob.config.ini_reader import Ini, Setting
 from almajob.config.trusted_files import TrustedFiles, UntrustedFile
 from almajob.errors import ConfigurationError, UsageError
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import suggest
 
 LOG = logging.getLogger(__name__)
 
@@ -51,17 +51,34 @@ class Settings(NamedTuple):
     """
 
     ini: Ini | None
-    env: Sourced | None
-    cache_dir: Sourced
-    state_dir: Sourced
-    sections: Mapping[str, Mapping[str, Sourced]]
-    jobs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
-    runs: Mapping[str, Mapping[str, Sourced]] = MappingProxyType({})
+    env: Setting | None
+    cache_dir: Setting
+    state_dir: Setting
+    sections: Mapping[str, Mapping[str, Setting]]
+    jobs: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
+    runs: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
     config_dir: Path | None = None
     trusted: TrustedFiles | None = None
     read_only: str = ""
     refresh: bool = False
     ignores_quota: bool = False
+
+    def need_config_dir(self, message: str) -> Path:
+        """Return where the ini is, or would be.
+
+        Args:
+            message: what there is no place for where there is no such directory.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.config_dir is None:
+            raise ConfigurationError(
+                f"There is no place for {message}.",
+                reason="Neither HOME nor XDG_CONFIG_HOME is set.",
+                hint="Set HOME.",
+            )
+        return self.config_dir
 
     def accept_of_jobs(self) -> dict[str, frozenset[str]]:
         """Return the statuses that count as a good end of certain jobs, by id or exact name.
@@ -101,7 +118,7 @@ class Settings(NamedTuple):
                 )
             name = self.env.text
         if name == DEMO:
-            return Environment(DEMO, Sourced("sandbox", "built in"), None)
+            return Environment(DEMO, Setting("sandbox", "built in"), None)
         if name not in self.sections:
             raise self._unknown_environment(name)
         return environments.from_section(name, self.sections[name])._replace(untrusted=self.untrusted_ini())
@@ -114,12 +131,10 @@ class Settings(NamedTuple):
                 "and put your key in; or name a file with --ini-file.\n"
                 "To try almajob without a key: almajob --env demo list",
             )
-        known = {known.lower(): known for known in self.environment_names()}
-        near = nearest(name.lower(), known)
-        meant = f"Did you mean {known[near[0]]}? " if near else ""
+        names = self.environment_names()
         return ConfigurationError(
             f"{self.ini.path} has no environment {name!r}.",
-            hint=f"{meant}There are: {', '.join(self.environment_names())}.",
+            hint=f"{suggest(name, names)} There are: {', '.join(names)}.".lstrip(),
         )
 
 
@@ -133,7 +148,7 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
         ConfigurationError: something in the ini or the environment is wrong.
     """
     ini, is_found_here = _find_ini(options, environ, may_be_new=may_be_new)
-    found = sections.empty() if ini is None else sections.sort(ini)
+    found = sections.sort(ini) if ini else sections.Sections()
     own = paths.find_directory("config", environ)
     return Settings(
         ini=ini,
@@ -158,8 +173,15 @@ def _find_ini(options: Options, environ: Mapping[str, str], *, may_be_new: bool)
     if named:
         named_by = "--ini-file" if by_option else "ALMAJOB_INI"
         path = paths.expand(named)
-        is_new = may_be_new and _is_missing(path)
-        return (_new_ini(path, named_by) if is_new else ini_file.read(path, named_by)), False
+        if not (may_be_new and _is_missing(path)):
+            return ini_file.read(path, named_by), False
+        if not path.parent.is_dir():
+            raise ConfigurationError(
+                f"{path} cannot be made.",
+                reason=f"There is no directory {path.parent}. It was named by {named_by}.",
+                hint="Make the directory, or name another.",
+            )
+        return Ini(path, {}), False
     own = paths.own_inis(environ)
     for place in (*paths.inis_here(own), *own):
         candidate = Path(place)
@@ -181,31 +203,20 @@ def _is_missing(path: Path) -> bool:
         return True
     except OSError:
         # Whoever reads it tells why not.
-        return False
+        pass
     return False
-
-
-def _new_ini(path: Path, named_by: str) -> Ini:
-    """Return an empty ini that is to be made."""
-    if not path.parent.is_dir():
-        raise ConfigurationError(
-            f"{path} cannot be made.",
-            reason=f"There is no directory {path.parent}. It was named by {named_by}.",
-            hint="Make the directory, or name another.",
-        )
-    return Ini(path, {})
 
 
 def _chosen_environment(
     options: Options,
     environ: Mapping[str, str],
-    general: Mapping[str, Sourced],
-    sections: Mapping[str, Mapping[str, Sourced]],
-) -> Sourced | None:
+    general: Mapping[str, Setting],
+    sections: Mapping[str, Mapping[str, Setting]],
+) -> Setting | None:
     if options.env is not None:
-        return Sourced(options.env, "--env")
+        return Setting(options.env, "--env")
     if environ.get("ALMAJOB_ENV"):
-        return Sourced(environ["ALMAJOB_ENV"], "ALMAJOB_ENV")
+        return Setting(environ["ALMAJOB_ENV"], "ALMAJOB_ENV")
     chosen = general.get("env")
     if chosen and environments.kind_of(chosen.text, sections.get(chosen.text, {})) == "production":
         raise ConfigurationError(
@@ -216,12 +227,12 @@ def _chosen_environment(
     return chosen
 
 
-def state_dir(environ: Mapping[str, str]) -> Sourced:
+def state_dir(environ: Mapping[str, str]) -> Setting:
     """Return where the ledger and all else that must not be lost is; no ini names that place."""
     named = environ.get("ALMAJOB_STATE_DIR")
     if named:
-        return Sourced(str(paths.expand(named)), "ALMAJOB_STATE_DIR")
-    return Sourced(paths.need_directory("state", environ), "default")
+        return Setting(str(paths.expand(named)), "ALMAJOB_STATE_DIR")
+    return Setting(paths.need_directory("state", environ), "default")
 
 
 def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
@@ -232,15 +243,15 @@ def trusted_files(environ: Mapping[str, str]) -> TrustedFiles:
     return TrustedFiles(None if is_anywhere else Path(found.text, "trusted"))
 
 
-def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[str, Sourced]) -> Sourced:
+def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[str, Setting]) -> Setting:
     if options.cache_dir is not None:
-        named = Sourced(options.cache_dir, "--cache-dir")
+        named = Setting(options.cache_dir, "--cache-dir")
     elif environ.get("ALMAJOB_CACHE_DIR"):
-        named = Sourced(environ["ALMAJOB_CACHE_DIR"], "ALMAJOB_CACHE_DIR")
+        named = Setting(environ["ALMAJOB_CACHE_DIR"], "ALMAJOB_CACHE_DIR")
     elif "cache_dir" in general:
         named = general["cache_dir"]
     else:
-        return Sourced(paths.need_directory("cache", environ), "default")
+        return Setting(paths.need_directory("cache", environ), "default")
     if not named.text:
         raise ConfigurationError(
             f"{named.source}: the cache directory has no name.", hint="Name a directory."
@@ -249,6 +260,6 @@ def _cache_dir(options: Options, environ: Mapping[str, str], general: Mapping[st
 
 
 def _read_only(environ: Mapping[str, str]) -> str:
-    text = environ.get(READ_ONLY, "")
-    given = {"read_only": Sourced(text, f"the variable {READ_ONLY}")} if text else {}
-    return f"the variable {READ_ONLY}" if environments.is_yes(given, "read_only", default=False) else ""
+    text, where = environ.get(READ_ONLY, ""), f"the variable {READ_ONLY}"
+    given = {"read_only": Setting(text, where)} if text else {}
+    return where if environments.is_yes(given, "read_only", default=False) else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -48,10 +47,7 @@ class UntrustedFile(NamedTuple):
     ini: Path = Path()
 
     def refuse(self, message: str) -> NoReturn:
-        """Refuse what only a trusted file may do.
-
-        Args:
-            what: it would do, as a sentence that begins with "It would".
+        """Refuse what only a trusted file may do: a sentence that begins with "It would".
 
         Raises:
             ConfigurationError: with the command that trusts the file.
@@ -120,14 +116,18 @@ class TrustedFiles:
     def trust(self, path: Path, now: float) -> Trusted:
         """Trust a file as it is now.
 
-        Args:
-            now: seconds since the epoch.
-
         Raises:
             ConfigurationError: it cannot be read, or others can change it.
             Refused: that cannot be kept.
         """
-        raw, mode = _read(path)
+        try:
+            raw, mode = _read(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be read; it was not trusted.", reason=f"{error.strerror}."
+            ) from None
+        if len(raw) > ini_file.SIZE_LIMIT:
+            raise ConfigurationError(f"{path} is larger than 1 MiB; it was not trusted.")
         ini_file.refuse_open_file(path, mode, holds_key=False, reason=WHAT_IT_MAY)
         ini_file.refuse_open_place(path, WHAT_IT_MAY)
         return self.keep(path, ini_file.digest_of(raw), now)
@@ -179,28 +179,26 @@ class TrustedFiles:
 
     def all(self) -> list[Trusted]:
         """List the files that are trusted, and how each of them is now."""
-        return sorted(self._each(), key=lambda each: each.path)
-
-    def _each(self) -> Iterator[Trusted]:
         if self._directory is None:
-            return
+            return []
         try:
             self._refuse_open()
             records = [path for path in self._directory.iterdir() if path.suffix == _SUFFIX]
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
             raise _not_kept("It cannot be told which files are trusted", self._directory, error) from None
-        for record in records:
-            try:
-                kept = _parse(read_own(record, _RECORD_SIZE))
-                if self._record(Path(kept.path)) != record:
-                    raise ValueError
-            except (OSError, ValueError):
-                yield Trusted(record, "damaged", None)
-            else:
-                path, trusted_at = Path(kept.path), datetime.fromtimestamp(kept.trusted_at, UTC)
-                yield Trusted(path, _state(path, kept.digest), trusted_at)
+        return sorted(map(self._read_record, records), key=lambda each: each.path)
+
+    def _read_record(self, record: Path) -> Trusted:
+        try:
+            kept = _parse(read_own(record, _RECORD_SIZE))
+        except (OSError, ValueError):
+            return Trusted(record, "damaged", None)
+        path = Path(kept.path)
+        if self._record(path) != record:
+            return Trusted(record, "damaged", None)
+        return Trusted(path, _state(path, kept.digest), datetime.fromtimestamp(kept.trusted_at, UTC))
 
     def _record(self, path: Path) -> Path:
         """Name the record of a file; its path has no links in it."""
@@ -219,25 +217,16 @@ class TrustedFiles:
 
 
 def _read(path: Path) -> tuple[bytes, os.stat_result]:
-    try:
-        raw, mode = read_given(path, ini_file.SIZE_LIMIT + 1, may_be_pipe=False)
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read; it was not trusted.", reason=f"{error.strerror}."
-        ) from None
-    if len(raw) > ini_file.SIZE_LIMIT:
-        raise ConfigurationError(f"{path} is larger than 1 MiB; it was not trusted.")
-    return raw, mode
+    return read_given(path, ini_file.SIZE_LIMIT + 1, may_be_pipe=False)
 
 
 def _state(path: Path, digest: str) -> str:
     try:
-        raw, _mode = read_given(path, ini_file.SIZE_LIMIT + 1, may_be_pipe=False)
+        return "trusted" if ini_file.digest_of(_read(path)[0]) == digest else "changed"
     except FileNotFoundError:
         return "gone"
     except OSError:
         return "unreadable"
-    return "trusted" if ini_file.digest_of(raw) == digest else "changed"
 
 
 def _parse(raw: bytes) -> _Kept:

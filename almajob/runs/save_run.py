@@ -9,8 +9,8 @@ from almajob.alma.models import Job, Parameter
 from almajob.alma.request_body import to_plain_json
 from almajob.config import ini_reader
 from almajob.config import saved_runs as saved_settings
-from almajob.config.ini_parser import quote_value
 from almajob.config.ini_sections import RUN_HEADING, of_runs, run_name_problem
+from almajob.config.ini_text import quote_value
 from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError

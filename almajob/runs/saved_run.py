@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from almajob.config import environments, paths
-from almajob.config.environments import Sourced
-from almajob.config.ini_reader import digest_of, refuse_open_file
+from almajob.config.ini_reader import Setting, digest_of, refuse_open_file
 from almajob.config.ini_sections import PARAM
 from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
 from almajob.config.trusted_files import UntrustedFile
@@ -98,7 +97,7 @@ def read(
 
 def _parameters(
     saved: Saved,
-    here: Mapping[str, Sourced],
+    here: Mapping[str, Setting],
     environment: str,
     check_trust: Callable[[Path, str], UntrustedFile | None],
 ) -> Parameters:
@@ -144,7 +143,7 @@ def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -
             )
 
 
-def _conditions(given: Sourced) -> tuple[Condition, ...]:
+def _conditions(given: Setting) -> tuple[Condition, ...]:
     try:
         return tuple(counter_conditions.parse(text) for text in _OR.split(given.text.strip()))
     except ValueError as error:
@@ -154,7 +153,7 @@ def _conditions(given: Sourced) -> tuple[Condition, ...]:
         ) from None
 
 
-def _period(given: Sourced) -> str:
+def _period(given: Setting) -> str:
     if given.text not in PERIODS:
         raise ConfigurationError(f"{given.source}: once_per is one of {', '.join(PERIODS)}.")
     return given.text

@@ -9,8 +9,6 @@ def nearest(written: str, known: Iterable[str], *, count: int = 1, cutoff: float
     """Return the known names that are most like what was written, best first.
 
     Args:
-        written: the wrong name.
-        known: all that exist.
         count: how many at most.
         cutoff: how like they must be, from 0 to 1.
     """
@@ -18,3 +16,13 @@ def nearest(written: str, known: Iterable[str], *, count: int = 1, cutoff: float
     import difflib
 
     return difflib.get_close_matches(written, list(known), n=count, cutoff=cutoff)
+
+
+def suggest(written: str, known: Iterable[str]) -> str:
+    """Ask whether the known name was meant that is most like what was written, whatever its case.
+
+    Empty where none is like it.
+    """
+    names = {name.lower(): name for name in known}
+    near = nearest(written.lower(), names)
+    return f"Did you mean {names[near[0]]}?" if near else ""

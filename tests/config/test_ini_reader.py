@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from almajob.config import ini_reader
-from almajob.config.ini_parser import TOP
 from almajob.config.ini_reader import Ini
+from almajob.config.ini_text import TOP
 from almajob.errors import ConfigurationError
 from almajob.text.redaction import redact
 from tests.conftest import Run
@@ -44,7 +44,7 @@ def test_sections_comments_and_line_numbers(write_ini: Write) -> None:
         "sandbox": {"api_key": "l7xx;0#1", "region": "na", "base_url": "http://127.0.0.1:1/#x"},
     }
     assert found.sections["sandbox"]["region"].line == 8
-    assert found.at(found.sections["almajob"]["env"]).endswith("almajob.ini, line 3")
+    assert found.sections["almajob"]["env"].source.endswith("almajob.ini, line 3")
 
 
 def test_the_predecessors_ini_has_no_section_and_may_have_quotes(write_ini: Write) -> None:

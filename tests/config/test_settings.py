@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from almajob.config import settings
-from almajob.config.environments import Sourced
+from almajob.config.ini_reader import Setting
 from almajob.config.settings import Options, Settings
 from almajob.errors import ConfigurationError, UsageError
 from tests.support.fake_alma import KEY
@@ -25,9 +25,9 @@ def _load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
 def test_the_environment_is_chosen_by_option_then_variable_then_ini(write_ini: Write) -> None:
     """The nearer wins, and its source is known."""
     write_ini("[almajob]\nenv = sandbox\n" + TWO)
-    assert _load().env == Sourced("sandbox", f"{os.environ['ALMAJOB_INI']}, line 2")
-    assert _load({"ALMAJOB_ENV": "production"}).env == Sourced("production", "ALMAJOB_ENV")
-    assert _load({"ALMAJOB_ENV": "production"}, env="lab").env == Sourced("lab", "--env")
+    assert _load().env == Setting("sandbox", f"{os.environ['ALMAJOB_INI']}, line 2", 2)
+    assert _load({"ALMAJOB_ENV": "production"}).env == Setting("production", "ALMAJOB_ENV")
+    assert _load({"ALMAJOB_ENV": "production"}, env="lab").env == Setting("lab", "--env")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_the_cache_directory_has_its_order_too(write_ini: Write, tmp_path: Path)
     assert _load().cache_dir.text == str(Path.home() / "mine")
     write_ini("")
     assert _load({"XDG_CACHE_HOME": "/x"}).cache_dir.text == "/x/almajob"
-    assert _load().cache_dir == Sourced(str(Path.home() / ".cache/almajob"), "default")
+    assert _load().cache_dir == Setting(str(Path.home() / ".cache/almajob"), "default")
     write_ini("[almajob]\ncache_dir =\n")
     with pytest.raises(ConfigurationError, match="no name"):
         _load()

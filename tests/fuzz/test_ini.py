@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from almajob.config import ini_parser, ini_reader, ini_sections
-from almajob.config.environments import Sourced
-from almajob.config.ini_reader import Ini
+from almajob.config import ini_reader, ini_sections, ini_text
+from almajob.config.ini_reader import Ini, Setting
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError
 from tests.fuzz.choices import NASTY, Choices
@@ -115,7 +114,7 @@ def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
 
 def _settings(found: Ini) -> Settings:
     sorted_ = ini_sections.sort(found)
-    nowhere = Sourced("/nowhere", "default")
+    nowhere = Setting("/nowhere", "default")
     return Settings(found, None, nowhere, nowhere, sorted_.environments, sorted_.jobs, sorted_.runs)
 
 
@@ -134,7 +133,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
     """Any value that a line can hold, beside others; what none can hold is refused, and only that."""
     choices = Choices(data)
     text = choices.text((*NASTY, ";", "#", " ;", " #", "'", '"', "a", "b", "=", "]", "[x]"))
-    written = ini_parser.quote_value(text)
+    written = ini_text.quote_value(text)
     if written is None:
         needs_quotes = text != text.strip() or text[:1] in "\"'" or any(sign in text for sign in ";#")
         assert (
@@ -145,7 +144,7 @@ def test_what_is_quoted_is_read_back(data: bytes) -> None:
         return
     found = ini_reader.parse(PATH, f"[a]\nx = {written}\n[b]\nx = 1\n").sections
     assert {name: {key: value.text for key, value in values.items()} for name, values in found.items()} == {
-        ini_parser.TOP: {},
+        ini_text.TOP: {},
         "a": {"x": text},
         "b": {"x": "1"},
     }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.cli.context import Context
-from almajob.config import ini_parser, ini_reader
+from almajob.config import ini_reader, ini_text
 from almajob.config.saved_runs import directory, find_saved
 from almajob.config.settings import Options, load
 from almajob.errors import AlmajobError, ConfigurationError, Refused
@@ -172,7 +172,7 @@ def test_a_value_that_can_be_written_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, value: str
 ) -> None:
     """Blanks, comment signs and quotes included; what cannot is not written."""
-    text = ini_parser.quote_value(value)
+    text = ini_text.quote_value(value)
     if text is None:
         assert {"'", '"'} <= set(value) or value.splitlines() != [value]
         return

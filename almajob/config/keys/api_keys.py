@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from almajob.alma.api_key import Key
-from almajob.config.environments import Environment, Sourced, is_gateway
-from almajob.config.ini_reader import refuse_open_file
+from almajob.config.environments import Environment, is_gateway
+from almajob.config.ini_reader import Setting, refuse_open_file
 from almajob.config.paths import expand
 from almajob.errors import ConfigurationError
 from almajob.system.input_files import read_given
@@ -24,36 +24,39 @@ def variable(environment: str) -> str:
     return KEY_VARIABLES + re.sub(r"[^A-Z0-9]", "_", environment.upper())
 
 
-@dataclass(frozen=True, slots=True)
-class KeySource:
+class KeySource(NamedTuple):
     """Where a key comes from.
 
     Attributes:
         way: ``systemd credential``, ``variable``, or the name of the setting.
-        place: file and line, the credential's path, or the variable's name.
+        given: the setting, with its file and line; else the path of the credential or the variable's name.
     """
 
     way: str
-    place: str
+    given: Setting
+
+    @property
+    def place(self) -> str:
+        """File and line, the credential's path, or the variable's name."""
+        return self.given.source
 
 
 def source(environment: Environment, environ: Mapping[str, str]) -> KeySource | None:
     """Return where the key will come from, without fetching it; None where there is none."""
-    if environment.api_key_command:
-        return KeySource("api_key_command", environment.api_key_command.source)
-    if environment.api_key_file:
-        return KeySource("api_key_file", environment.api_key_file.source)
-    if environment.api_key_keyring:
-        return KeySource("api_key_keyring", environment.api_key_keyring.source)
-    credential = _credential(environment.name, environ)
-    # os.path, as its exists() takes a directory that may not be searched for one without the file.
-    if credential is not None and os.path.exists(credential):  # noqa: PTH110
-        return KeySource("systemd credential", str(credential))
-    if environ.get(variable(environment.name)):
-        return KeySource("variable", variable(environment.name))
-    if environment.api_key:
-        return KeySource("api_key", environment.api_key.source)
-    return None
+    for way in ("api_key_command", "api_key_file", "api_key_keyring"):
+        given: Setting | None = getattr(environment, way)
+        if given:
+            return KeySource(way, given)
+    # https://systemd.io/CREDENTIALS/
+    if directory := environ.get("CREDENTIALS_DIRECTORY"):
+        credential = str(Path(directory, f"almajob_{environment.name}"))
+        # os.path, as its exists() takes a directory that may not be searched for one without the file.
+        if os.path.exists(credential):  # noqa: PTH110
+            return KeySource("systemd credential", Setting(credential, credential))
+    name = variable(environment.name)
+    if environ.get(name):
+        return KeySource("variable", Setting(environ[name], name))
+    return KeySource("api_key", environment.api_key) if environment.api_key else None
 
 
 def find(environment: Environment, environ: Mapping[str, str]) -> Key:
@@ -64,21 +67,23 @@ def find(environment: Environment, environ: Mapping[str, str]) -> Key:
     """
     found = source(environment, environ)
     if found is None:
-        raise _no_key(environment.name)
+        raise ConfigurationError(
+            f"There is no API key for {environment.name}.",
+            hint=f"Type: almajob config set-key {environment.name}\n"
+            f"Or set {variable(environment.name)}; almajob.ini.sample shows all ways.\n"
+            "Keys are made at https://developers.exlibrisgroup.com/manage/keys/ (area Configuration).",
+        )
     _refuse_untrusted(environment, found)
+    text = found.given.text
     match found.way:
         case "api_key_command":
-            text = _from_command(environment)
+            text = _run_command(environment.name, text)
         case "api_key_file":
-            text = _from_file(expand(_text_of(environment.api_key_file)), "api_key_file")
+            text = _read_file(expand(text), "api_key_file")
         case "api_key_keyring":
-            text = _from_keyring(environment.name)
+            text = _read_keyring(environment.name)
         case "systemd credential":
-            text = _from_file(Path(found.place), "LoadCredential= of the unit", by_systemd=True)
-        case "variable":
-            text = environ[found.place]
-        case _:
-            text = _text_of(environment.api_key)
+            text = _read_file(Path(text), "LoadCredential= of the unit", by_systemd=True)
     try:
         return Key(text.strip())
     except ValueError as error:
@@ -98,60 +103,42 @@ def _refuse_untrusted(environment: Environment, found: KeySource) -> None:
     untrusted, name, base_url = environment.untrusted, environment.name, environment.base_url
     if untrusted is None or found.way == "api_key":
         return
-    place = found.place.removeprefix(f"{untrusted.path}, ")
+
+    def name_line(setting: Setting) -> str:
+        return setting.source.removeprefix(f"{untrusted.path}, ")
+
+    given = f"({name_line(found.given)}: {found.way})"
     match found.way:
         case "api_key_command":
-            program = _program(environment)
-            untrusted.refuse(f"It would run {program} to get the key of {name} ({place}: {found.way}).")
+            program = _name_program(found.given.text)
+            untrusted.refuse(f"It would run {program} to get the key of {name} {given}.")
         case "api_key_file":
-            path = expand(_text_of(environment.api_key_file))
-            untrusted.refuse(f"It would read the key of {name} from {path} ({place}: {found.way}).")
+            path = expand(found.given.text)
+            untrusted.refuse(f"It would read the key of {name} from {path} {given}.")
         case "api_key_keyring":
-            untrusted.refuse(f"It would read the key of {name} from your keyring ({place}: {found.way}).")
-    where = base_url.source.removeprefix(f"{untrusted.path}, ") if base_url else ""
+            untrusted.refuse(f"It would read the key of {name} from your keyring {given}.")
+    key = f"the key of the {found.way} {found.place}"
     if base_url and not is_gateway(base_url.text):
-        untrusted.refuse(
-            f"It would send the key of the {found.way} {found.place} to {base_url.text} ({where}: base_url)."
-        )
+        untrusted.refuse(f"It would send {key} to {base_url.text} ({name_line(base_url)}: base_url).")
     # What its name says needs no word of the ini's.
     if environment.kind.text == "sandbox" and name != "sandbox":
-        where = environment.kind.source.removeprefix(f"{untrusted.path}, ")
         untrusted.refuse(
-            f"It would treat {name} as a sandbox ({where}: kind), where no start is confirmed, "
-            f"with the key of the {found.way} {found.place}."
+            f"It would treat {name} as a sandbox ({name_line(environment.kind)}: kind), "
+            f"where no start is confirmed, with {key}."
         )
 
 
-def _program(environment: Environment) -> str:
+def _name_program(command: str) -> str:
     """Name the program of a command, without what else stands there: that may be a secret."""
     import shlex
 
     try:
-        return f"the program {shlex.split(_text_of(environment.api_key_command))[0]!r}"
+        return f"the program {shlex.split(command)[0]!r}"
     except (ValueError, IndexError):
         return "a command"
 
 
-def _text_of(setting: Sourced | None) -> str:
-    return setting.text if setting else ""
-
-
-def _no_key(name: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"There is no API key for {name}.",
-        hint=f"Type: almajob config set-key {name}\n"
-        f"Or set {variable(name)}; almajob.ini.sample shows all ways.\n"
-        "Keys are made at https://developers.exlibrisgroup.com/manage/keys/ (area Configuration).",
-    )
-
-
-def _credential(name: str, environ: Mapping[str, str]) -> Path | None:
-    """Locate a systemd credential: https://systemd.io/CREDENTIALS/."""
-    directory = environ.get("CREDENTIALS_DIRECTORY")
-    return Path(directory, f"almajob_{name}") if directory else None
-
-
-def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
+def _read_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
     try:
         raw, mode = read_given(path, 4096)
     except OSError as error:
@@ -160,10 +147,10 @@ def _from_file(path: Path, setting: str, *, by_systemd: bool = False) -> str:
         ) from None
     # systemd makes credentials 0440, and lets only the unit's user in by an access control list.
     refuse_open_file(path, mode, holds_key=True, group_may_read=by_systemd)
-    return _first_line(raw)
+    return raw.decode("utf-8", "replace").partition("\n")[0]
 
 
-def _from_keyring(name: str) -> str:
+def _read_keyring(name: str) -> str:
     from almajob.config.keys import keyring_store
 
     text = keyring_store.get(name)
@@ -174,19 +161,13 @@ def _from_keyring(name: str) -> str:
     return text
 
 
-def _from_command(environment: Environment) -> str:
+def _run_command(name: str, command: str) -> str:
     # Most keys come from elsewhere.
     from almajob.config.keys.key_command import CommandFailed, read_first_line
 
     try:
-        return read_first_line(_text_of(environment.api_key_command))
+        return read_first_line(command)
     except CommandFailed as failed:
         raise ConfigurationError(
-            f"The api_key_command of {environment.name} gave no key.",
-            reason=failed.reason,
-            hint=failed.hint or _ADVICE,
+            f"The api_key_command of {name} gave no key.", reason=failed.reason, hint=failed.hint or _ADVICE
         ) from None
-
-
-def _first_line(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace").partition("\n")[0]

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.config import ini_reader as ini_file
-from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, keys_of
-from almajob.config.ini_parser import TOP, quote_value
+from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, read_keys
 from almajob.config.ini_sections import environment_name_problem
-from almajob.config.ini_writer import with_setting
+from almajob.config.ini_text import TOP, change_setting, quote_value
 from almajob.config.keys import api_keys
 from almajob.config.paths import expand
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.text.redaction import is_shown_in
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import suggest
 
 # Nobody calls an environment so.
 _LIKE_A_KEY = r"(?=.*[0-9])[0-9A-Za-z]{20,}"
@@ -77,7 +76,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
         raise UsageError(f"{name} cannot be a {wish.kind} environment.", hint="Leave out --kind.")
     section = settings.sections.get(name)
     others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
-    environment = keys_of(name, section or {})
+    environment = read_keys(name, section or {})
     found = api_keys.source(environment, environ)
     way = found.way if found else "api_key"
     _refuse_untrusted(settings, name, way)
@@ -137,15 +136,14 @@ def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], .
     if not needs_kind and not needs_region:
         given = (("kind", wish.kind if name not in KINDS else ""), ("region", wish.region))
         return tuple((setting, text) for setting, text in given if text)
-    known = {each.lower(): each for each in (*settings.sections, *KINDS)}
-    near = nearest(name.lower(), known) if name not in KINDS else []
+    meant = suggest(name, (*settings.sections, *KINDS)) if name not in KINDS else ""
     kind = "--kind KIND " if name not in KINDS else ""
     ini = settings.ini.path if settings.ini else "No almajob.ini was found; it"
     raise ConfigurationError(
         f"{ini} has no environment {name!r}.",
-        hint=(f"Did you mean {known[near[0]]}?\n" if near else "")
-        + f"To make it, say where it is: almajob config set-key {name} {kind}--region REGION\n"
-        f"REGION is one of {', '.join(REGIONS)}" + (f"; KIND is {' or '.join(KINDS)}." if kind else "."),
+        hint=f"{meant}\nTo make it, say where it is: ".lstrip()
+        + f"almajob config set-key {name} {kind}--region REGION\nREGION is one of {', '.join(REGIONS)}"
+        + (f"; KIND is {' or '.join(KINDS)}." if kind else "."),
     )
 
 
@@ -157,7 +155,7 @@ def _has_flat_domain(settings: Settings, name: str) -> bool:
 
 def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str], ...]) -> KeyPlace:
     name, ini = wish.environment, settings.ini
-    path = ini.path if ini else _new_path(settings)
+    path = ini.path if ini else settings.need_config_dir("an ini") / "almajob.ini"
     sections = ini.sections if ini else {}
     if f"api_key_{name}" in sections.get(TOP, {}) and "api_key" not in sections.get(name, {}):
         if wish.in_keyring:
@@ -175,16 +173,6 @@ def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str]
     return KeyPlace("api_key", path, name, "api_key", None, others)
 
 
-def _new_path(settings: Settings) -> Path:
-    if settings.config_dir is None:
-        raise ConfigurationError(
-            "There is no place for an ini.",
-            reason="Neither HOME nor XDG_CONFIG_HOME is set.",
-            hint="Set HOME.",
-        )
-    return settings.config_dir / "almajob.ini"
-
-
 def edit_ini(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int]:
     """Return the text of the ini with the key in it, or with the word that the keyring has it; and the line.
 
@@ -198,8 +186,8 @@ def edit_ini(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int
     if value is None:
         raise ConfigurationError("No ini can hold this key.", hint="Keep it in a file: api_key_file = FILE")
     text = text or _NEW_INI
+    ini_file.parse(path, text)
     for setting, written in ((place.setting, value), *place.others):
         instead_of = place.instead_of if setting == place.setting else None
-        now = ini_file.parse(path, text)
-        text = with_setting(now, text, place.section, setting, written, instead_of=instead_of)
+        text = change_setting(text, place.section, setting, written, instead_of=instead_of)
     return text, ini_file.parse(path, text).sections[place.section][place.setting].line

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -231,24 +232,19 @@ def _refuse_unsafe(path: Path) -> None:
     """
     try:
         refuse_open_directory(path.parent)
-        if path.is_symlink():
-            raise ConfigurationError(
-                f"{path} is a link; no key is written through it.",
-                reason=f"It leads to {path.resolve()}, where a key may not be meant to be.",
-                hint="Where it is, name that file itself with --ini-file.\n"
-                "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
-            )
-        _refuse_of_others(path)
-    except OSError as error:
-        raise _not_written(path, error) from None
-
-
-def _refuse_of_others(path: Path) -> None:
-    try:
         found = path.lstat()
     except FileNotFoundError:
         return
-    if not path.is_file():
+    except OSError as error:
+        raise _not_written(path, error) from None
+    if stat.S_ISLNK(found.st_mode):
+        raise ConfigurationError(
+            f"{path} is a link; no key is written through it.",
+            reason=f"It leads to {path.resolve()}, where a key may not be meant to be.",
+            hint="Where it is, name that file itself with --ini-file.\n"
+            "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
+        )
+    if not stat.S_ISREG(found.st_mode):
         raise ConfigurationError(f"{path} is no file.", hint="Name one with --ini-file.")
     if found.st_uid != os.geteuid():
         raise ConfigurationError(

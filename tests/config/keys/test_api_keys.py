@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from almajob.config.environments import Environment, Sourced
+from almajob.config.environments import Environment
+from almajob.config.ini_reader import Setting
 from almajob.config.keys import api_keys
 from almajob.errors import ConfigurationError
 from tests.support.fake_alma import KEY
 
 
 def _environment(**settings: str) -> Environment:
-    given = {name: Sourced(text, "almajob.ini, line 1") for name, text in settings.items()}
-    return Environment("my-lab", Sourced("sandbox", "x"), None, **given)  # type: ignore[arg-type]
+    given = {name: Setting(text, "almajob.ini, line 1") for name, text in settings.items()}
+    return Environment("my-lab", Setting("sandbox", "x"), None, **given)  # type: ignore[arg-type]
 
 
 @pytest.fixture

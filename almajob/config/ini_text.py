@@ -1,4 +1,7 @@
-"""The text of an ini, parsed into sections of settings; light to import, as completions parse it, too."""
+"""The text of an ini: parsed into sections of settings, and changed by one setting at a time.
+
+Light to import, as completions parse it, too.
+"""
 
 from __future__ import annotations
 
@@ -100,3 +103,50 @@ def setting_name(name: str) -> str:
         return prefix + name[len(_KEEPS_CASE) :]
     setting, at, environment = name.partition("@")
     return f"{setting.lower()}{at}{environment}"
+
+
+def change_setting(
+    text: str, section: str, setting: str, value: str, *, instead_of: str | None = None
+) -> str:
+    """Set a setting: in its line, where it has one, else behind the last one of its section.
+
+    Every other byte of the text stays as it is. A section that is missing is made at its end.
+
+    Args:
+        text: of the file, with its line ends.
+        instead_of: the setting whose line it takes; its own where not given.
+    """
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
+    settings = parse_sections(text)[0].get(section)
+    if settings and (instead_of or setting) in settings:
+        index = settings[instead_of or setting][1] - 1
+        lines[index] = _replace_value(lines[index], instead_of and setting, value)
+        return "".join(lines)
+    if settings is None:
+        before, added, after = lines, [*([end] if lines else []), f"[{section}]{end}"], []
+    else:
+        last = max((line for _value, line in settings.values()), default=0) or _heading_line(lines, section)
+        before, added, after = lines[:last], [], lines[last:]
+    if before and not before[-1].endswith("\n"):
+        before[-1] += end
+    return "".join([*before, *added, f"{setting} = {value}{end}", *after])
+
+
+def _replace_value(line: str, setting: str | None, value: str) -> str:
+    """Exchange the value in a line, and its name where another is given; a comment behind it stays."""
+    said = strip_comment(line.rstrip("\r\n")).rstrip()
+    name, _equals, old = said.partition("=")
+    blanks = old[: len(old) - len(old.lstrip())] if old else " "
+    if setting:
+        indent = name[: len(name) - len(name.lstrip())]
+        name = f"{indent}{setting}{name[len(name.rstrip()) :]}"
+    return f"{name}={blanks}{value}{line[len(said) :]}"
+
+
+def _heading_line(lines: list[str], section: str) -> int:
+    """Number the line of a section's heading, from 1; 0 for what stands before any."""
+    for number, line in enumerate(lines, start=1):
+        if read_heading(strip_comment(line).strip()) == section:
+            return number
+    return 0

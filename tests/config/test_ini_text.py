@@ -9,16 +9,15 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from almajob.config import ini_reader as ini_file
-from almajob.config.ini_parser import TOP
 from almajob.config.ini_reader import Ini
-from almajob.config.ini_writer import with_setting
+from almajob.config.ini_text import TOP, change_setting
 from almajob.errors import ConfigurationError
 
 PATH = Path("almajob.ini")
 
 
 def _edited(text: str, section: str, setting: str, value: str, instead_of: str | None = None) -> str:
-    return with_setting(ini_file.parse(PATH, text), text, section, setting, value, instead_of=instead_of)
+    return change_setting(text, section, setting, value, instead_of=instead_of)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ def test_all_else_is_read_as_before(lines: list[str], end: str, is_ended: bool, 
         before = ini_file.parse(PATH, text)
     except ConfigurationError:
         reject()
-    new = with_setting(before, text, section, "api_key", "l8xx0123")
+    new = change_setting(text, section, "api_key", "l8xx0123")
     wanted = _texts(before)
     wanted.setdefault(section, {})["api_key"] = "l8xx0123"
     assert _texts(ini_file.parse(PATH, new)) == wanted
