@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from almajob.text.redaction import redact
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 _LONGEST_LINE = 600
 
@@ -80,7 +80,7 @@ class AlmajobError(Exception):
 
 def one_line(text: str) -> str:
     """Fold and cut what may come from elsewhere, so that a message stays a message."""
-    folded = visible(" ".join(text.split()))
+    folded = sanitize(" ".join(text.split()))
     return folded if len(folded) <= _LONGEST_LINE else f"{folded[:_LONGEST_LINE]} …"
 
 

@@ -11,7 +11,7 @@ import re
 import string
 from typing import NamedTuple
 
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import find_similar
 
 
 class Meaning(enum.Enum):
@@ -112,5 +112,5 @@ def code_problem(code: str) -> str:
     """
     if not _CODE.fullmatch(code):
         return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
-    near = [] if code in STATUSES else nearest(code, STATUSES, cutoff=0.82)
+    near = [] if code in STATUSES else find_similar(code, STATUSES, cutoff=0.82)
     return f"{code} is no status; did you mean {near[0]}?" if near else ""

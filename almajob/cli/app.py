@@ -30,7 +30,7 @@ from almajob.output.formats import report_lost_result
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, defer_signals, raise_signals
 from almajob.system.terminal import is_attended
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import find_similar
 
 if TYPE_CHECKING:
     from almajob.cli.command import AlmajobCommand
@@ -207,7 +207,7 @@ class AlmaJob(cliff.app.App):
 
     @contextmanager
     def _report_if_lost(self, command: AlmajobCommand) -> Iterator[None]:
-        """Tell what is known where a closed pipe, a signal or a bug keeps a result from being shown."""
+        """Report what is known where a closed pipe, a signal or a bug keeps a result from being shown."""
         try:
             yield
         except BaseException as error:
@@ -221,7 +221,7 @@ class AlmaJob(cliff.app.App):
     def _unknown_command(self, words: list[str]) -> UsageError:
         names = [name for name, _entry in self.command_manager]
         longer = [name for name in names if name.startswith(f"{words[0]} ")]
-        near = longer or nearest(words[0], names, count=3)
+        near = longer or find_similar(words[0], names, count=3)
         meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
         return UsageError(
             f"There is no command {words[0]!r}.", hint=f"{meant}almajob --help lists the commands."

@@ -10,7 +10,7 @@ import cliff.command
 from cliff.help import HelpExit
 
 from almajob.system import stdio
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -72,7 +72,7 @@ def _commands(found: Sequence[Claim]) -> Iterator[str]:
     yield "commands:"
     for claim in usable:
         origin = "" if claim.distribution == "almajob" else f" ({claim.distribution})"
-        yield visible(f"  {claim.name:<{width}}  {claim.summary}{origin}")
+        yield sanitize(f"  {claim.name:<{width}}  {claim.summary}{origin}")
     yield "\nalmajob COMMAND --help tells more of one."
 
 
@@ -82,4 +82,4 @@ def _unusable(found: Sequence[Claim]) -> Iterator[str]:
         yield "\ncommands that are installed and cannot be used:"
     for claim in unusable:
         named = f"{claim.distribution} {claim.version}".strip() or "unknown distribution"
-        yield visible(f"  {claim.name}, from {named} ({claim.target}): {claim.problem}")
+        yield sanitize(f"  {claim.name}, from {named} ({claim.target}): {claim.problem}")

@@ -33,7 +33,7 @@ from almajob.system.signals import rearm
 from almajob.system.stdin import Script, open_script
 from almajob.system.terminal import in_colour
 from almajob.text.redaction import is_shown_in, redact
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -112,7 +112,7 @@ class Shell(InteractiveApp):
             self.exit_code = self._refused_with(line)
         if self.exit_code and not self.is_attended:
             shown = "" if self._may_hold_key(line) else f": {line.strip()}"
-            self.app.stderr.write(visible(redact(f"  in line {self._line}{shown}")) + "\n")
+            self.app.stderr.write(sanitize(redact(f"  in line {self._line}{shown}")) + "\n")
             stop = stop or self._must_end or self.exit_code == _INTERRUPTED
         return stop or (self.errexit and self.exit_code != 0)
 
@@ -127,7 +127,7 @@ class Shell(InteractiveApp):
     def perror(self, *objects: Any, **_given: Any) -> None:
         """Report what cmd2 refuses as almajob reports its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
-        said = visible(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
+        said = sanitize(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
         if "Clipboard" in said:
             # What cmd2 makes of a ">" with nothing behind it.
             said = "A file must be named behind '>'."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import AlmaRefused, Refused
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import find_similar
 
 if TYPE_CHECKING:
     from almajob.alma.client import Alma
@@ -153,7 +153,7 @@ def _no_such_job(text: str, jobs: Sequence[Job], environment: str) -> Refused:
     wanted = text.strip().casefold()
     by_name = {job.name.casefold(): job for job in reversed(jobs)}
     by_id = [job for job in jobs if job.id.casefold() == wanted]
-    near = [by_name[name] for name in nearest(wanted, by_name, count=3, cutoff=0.0)]
+    near = [by_name[name] for name in find_similar(wanted, by_name, count=3, cutoff=0.0)]
     shown = "; ".join(f"{job.name!r} ({job.id})" for job in [*by_id, *near][:3])
     return Refused(
         f"No job has the name or id {text!r}.",

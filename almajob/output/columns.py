@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from cliff.columns import FormattableColumn
 
 from almajob.text import time_format
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from almajob.runs.parameters.parameters import Given
@@ -37,7 +37,7 @@ class Text(_Column[str]):
     """A text from Alma: as it is for programs, with control characters spelled out for people."""
 
     def human_readable(self) -> str:
-        return visible(self._value)
+        return sanitize(self._value)
 
 
 class Plain(_Column[Any]):
@@ -47,7 +47,7 @@ class Plain(_Column[Any]):
         plain = self.machine_readable()
         if plain is None:
             return ""
-        return visible(plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))
+        return sanitize(plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False))
 
     def machine_readable(self) -> Any:
         return _plain_json(self._value)
@@ -69,7 +69,7 @@ class Time(_Column[Any]):
             from almajob.system import clock as clocks
 
             return time_format.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
-        return visible(self._value or "")
+        return sanitize(self._value or "")
 
     def machine_readable(self) -> Any:
         return time_format.machine(self._value) if isinstance(self._value, datetime) else self._value
@@ -92,7 +92,7 @@ class Fields(_Column[Any]):
         for name, value in self._value.items():
             code = Code.from_json(value)
             lines.append(f"{name}: {code.desc or code.value or json.dumps(value, ensure_ascii=False)}")
-        return "\n".join(map(visible, lines))
+        return "\n".join(map(sanitize, lines))
 
     def machine_readable(self) -> Any:
         return dict(self._value)
@@ -102,7 +102,7 @@ class WordList(_Column[Any]):
     """Several words: a text for people, an array for programs."""
 
     def human_readable(self) -> str:
-        return visible(", ".join(self._value))
+        return sanitize(", ".join(self._value))
 
     def machine_readable(self) -> Any:
         return list(self._value)
@@ -115,12 +115,12 @@ class YesNo(_Column[bool | None]):
         return "" if self._value is None else "yes" if self._value else "no"
 
 
-class Trail(_Column[Any]):
+class History(_Column[Any]):
     """What a start went through, a line each."""
 
     def human_readable(self) -> str:
         return "\n".join(
-            f"{moment(step.at).human_readable()}  {step.state}  {visible(step.reason)}"
+            f"{moment(step.at).human_readable()}  {step.state}  {sanitize(step.reason)}"
             for step in self._value
         )
 
@@ -136,7 +136,7 @@ class Candidates(_Column[Any]):
 
     def human_readable(self) -> str:
         return "\n".join(
-            visible(f"{item.id}  {item.submit_time}  by {item.submitted_by}  {item.name}")
+            sanitize(f"{item.id}  {item.submit_time}  by {item.submitted_by}  {item.name}")
             for item in self._value
         )
 
@@ -158,7 +158,7 @@ class GivenParameters(_Column[Any]):
     """The parameters of a start as they are sent, a line each, and where each was given."""
 
     def human_readable(self) -> str:
-        return "\n".join(visible(_format_parameter(item)) for item in self._value)
+        return "\n".join(sanitize(_format_parameter(item)) for item in self._value)
 
     def machine_readable(self) -> Any:
         return [
@@ -172,9 +172,9 @@ class RequestBody(_Column[Any]):
 
     def human_readable(self) -> str:
         if isinstance(self._value, bytes):
-            return visible(self._value.decode().expandtabs(2), keep="\n")
+            return sanitize(self._value.decode().expandtabs(2), keep="\n")
         listed = [json.dumps(item, ensure_ascii=False) for item in self._value.get("parameter", ())]
-        return visible('{"parameter": [\n  ' + ",\n  ".join(listed) + "\n]}" if listed else "{}", keep="\n")
+        return sanitize('{"parameter": [\n  ' + ",\n  ".join(listed) + "\n]}" if listed else "{}", keep="\n")
 
     def machine_readable(self) -> str:
         value = self._value
@@ -197,7 +197,7 @@ class Counters(_Column[Any]):
 
     def human_readable(self) -> str:
         return "\n".join(
-            visible(f"{item.type.desc or item.type.value}: {item.value}") for item in self._value
+            sanitize(f"{item.type.desc or item.type.value}: {item.value}") for item in self._value
         )
 
     def machine_readable(self) -> Any:
@@ -210,7 +210,7 @@ class Alerts(_Column[Any]):
     """Alma's messages on how a run ended."""
 
     def human_readable(self) -> str:
-        return "\n".join(visible(item.desc or item.value) for item in self._value)
+        return "\n".join(sanitize(item.desc or item.value) for item in self._value)
 
     def machine_readable(self) -> Any:
         return [{"code": item.value, "text": item.desc} for item in self._value]

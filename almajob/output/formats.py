@@ -18,7 +18,7 @@ from cliff.formatters.base import ListFormatter, SingleFormatter
 
 from almajob.errors import ResultLost
 from almajob.system import stdio
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 Names = Sequence[str]
 Row = Sequence[Any]
@@ -78,7 +78,7 @@ def _write(texts: Iterable[str], stdout: TextIO) -> None:
 
     Each is written as soon as it is there.
     """
-    stdout.writelines((visible(text, keep="\n") for text in texts) if stdout.isatty() else texts)
+    stdout.writelines((sanitize(text, keep="\n") for text in texts) if stdout.isatty() else texts)
 
 
 class Csv(ListFormatter):
@@ -208,10 +208,10 @@ class Values(ListFormatter, SingleFormatter):
         """Take no options."""
 
     def emit_list(self, column_names: Names, data: Rows, stdout: TextIO, parsed_args: Namespace) -> None:
-        _write((" ".join(visible(text(value)) for value in row) + "\n" for row in data), stdout)
+        _write((" ".join(sanitize(text(value)) for value in row) + "\n" for row in data), stdout)
 
     def emit_one(self, column_names: Names, data: Row, stdout: TextIO, parsed_args: Namespace) -> None:
-        _write((visible(text(value)) + "\n" for value in data), stdout)
+        _write((sanitize(text(value)) + "\n" for value in data), stdout)
 
 
 class Shell(SingleFormatter):

@@ -19,7 +19,7 @@ from almajob.entry_points import LIST, SHOW, is_contested, origin
 from almajob.errors import ConfigurationError, ResultLost, name_error
 from almajob.output.formats import Names, Row, Rows, human, machine
 from almajob.system.isolated_process import Ended, Failed, Process
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
 LOAD, _PARSE, _EMIT = (f"almajob.output.plugin_format_process:{name}" for name in ("load", "parse", "emit"))
@@ -174,11 +174,11 @@ def _encode_cell(cell: Any, *, is_terminal: bool) -> Any:
 def _sanitize_value(value: Any) -> Any:
     """Spell out control characters in all texts of a value: its formatter may write them as they are."""
     if isinstance(value, str):
-        return visible(value)
+        return sanitize(value)
     if isinstance(value, list):
         return [_sanitize_value(each) for each in value]
     if isinstance(value, dict):
-        return {visible(name): _sanitize_value(each) for name, each in value.items()}
+        return {sanitize(name): _sanitize_value(each) for name, each in value.items()}
     return value
 
 

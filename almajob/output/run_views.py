@@ -12,11 +12,11 @@ from almajob.output.columns import (
     Alerts,
     Candidates,
     Counters,
+    History,
     Length,
     Progress,
     Text,
     Time,
-    Trail,
     YesNo,
     moment,
 )
@@ -130,6 +130,6 @@ def record_values(record: Record) -> tuple[Any, ...]:
         record.tag,
         Text(record.institution),
         Text(record.holder),
-        Trail(record.trail),
+        History(record.trail),
         Candidates(record.candidates),
     )

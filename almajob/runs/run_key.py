@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
 from almajob.store.ledger_record import Record, checksum
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 PERIODS = ("hour", "day", "week", "month")
 TAG = re.compile(r"\[aj:[A-Z2-7]{10}\]")
@@ -29,7 +29,7 @@ def normal_key(text: str) -> str:
 
 def key_problem(text: str) -> str:
     """Return what is wrong with a run key; empty where it is right."""
-    is_shown = text.isprintable() and visible(text) == text
+    is_shown = text.isprintable() and sanitize(text) == text
     text = normal_key(text)
     if not text:
         return "must not be empty"

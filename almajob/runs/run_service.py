@@ -16,7 +16,7 @@ from almajob.alma.models import Code, Job, Parameter
 from almajob.errors import AlmajobError, AlmaRefused, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import JOB_ID, Catalogue, reread
 from almajob.jobs.success_policy import Policy
-from almajob.runs.evidence.unknown_outcome import in_doubt
+from almajob.runs.evidence.unknown_outcome import outcome_unknown
 from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
 from almajob.runs.ledger_queries import read_records_of_key, recall
 from almajob.runs.parameters import payload_history
@@ -35,7 +35,7 @@ from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, 
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 LOG = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Runs:
             found = self._read_again(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
-                found = recover.settle(found, self._target, self._deps)
+                found = recover.recover_start(found, self._target, self._deps)
         return found
 
     def resolve(self, record: Record, *, instance_id: str = "", by: str) -> Record:
@@ -291,7 +291,7 @@ class Runs:
                 f"The run {record.run_key!r} was not started: {record.trail[-1].reason}.",
                 hint=f"almajob runs show {record.id} tells more.",
             )
-        raise in_doubt(record)
+        raise outcome_unknown(record)
 
     def look(self, instance_id: str, job: str | None = None) -> Run:
         """Read one run; one call, whether its job is named, given by id or not at all.
@@ -410,8 +410,8 @@ class Runs:
         try:
             if ask(
                 f"Alma gave no clear answer to the start. Since then one run has appeared:\n"
-                f"{visible(only.id)} ({visible(only.name)}), submitted at {visible(only.submit_time)} "
-                f"by {visible(only.submitted_by)}.\n"
+                f"{sanitize(only.id)} ({sanitize(only.name)}), submitted at {sanitize(only.submit_time)} "
+                f"by {sanitize(only.submitted_by)}.\n"
                 "Look in Alma, Admin > Monitor Jobs. Is it the one that was started here?"
             ):
                 LOG.info("Run %s is taken for this one.", only.id)

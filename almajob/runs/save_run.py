@@ -21,7 +21,7 @@ from almajob.runs.saved_run import ID_AND_NAME, SavedRun
 from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
 from almajob.system.file_lock import Held, lock_file
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 _TURN_SECONDS = 10.0
 
@@ -208,7 +208,7 @@ def _name_job(job: Job) -> str:
     """Name a job by its id, with its name where that can be read back as it is."""
     both = f"{job.id} {job.name}"
     found = ID_AND_NAME.fullmatch(both)
-    can_stand = found is not None and found[2] == job.name and visible(both) == both
+    can_stand = found is not None and found[2] == job.name and sanitize(both) == both
     return both if can_stand and quote_value(both) is not None else job.id
 
 

@@ -58,12 +58,12 @@ NEXT: Mapping[State, frozenset[State]] = {
 """Which state may follow which. Directly from UNKNOWN, only a person may say NOT_STARTED."""
 
 
-class IllegalStep(ValueError):
+class IllegalTransition(ValueError):
     """A state that cannot follow the last one: a bug in almajob, which must not reach the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """One line of a record's trail: a state, when it was reached (seconds since the epoch), and why."""
 
     state: State
@@ -122,7 +122,7 @@ class Record:
     attempt: int
     parameters: str
     tag: str
-    trail: tuple[Step, ...]
+    trail: tuple[Transition, ...]
     baseline: tuple[str, ...] = ()
     sent_at: float | None = None
     sent_error: float = 0.0
@@ -176,8 +176,8 @@ class Record:
             IllegalStep: no such step is lawful.
         """
         if state not in NEXT[self.state]:
-            raise IllegalStep(f"{state} cannot follow {self.state}")
-        return replace(self, trail=(*self.trail, Step(state, at, reason)), **changes)
+            raise IllegalTransition(f"{state} cannot follow {self.state}")
+        return replace(self, trail=(*self.trail, Transition(state, at, reason)), **changes)
 
     def to_json(self) -> dict[str, Any]:
         """Return it in the form in which it is kept."""
@@ -197,7 +197,9 @@ class Record:
             ValueError: it is no record, or its trail is not lawful.
         """
         try:
-            trail = tuple(Step(State(item["state"]), item["at"], item["reason"]) for item in raw["trail"])
+            trail = tuple(
+                Transition(State(item["state"]), item["at"], item["reason"]) for item in raw["trail"]
+            )
             made = cls(
                 **{
                     **raw,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TextIO
 
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 # How a line goes on that is longer than the terminal is wide: nothing in it can look like a line of its own.
 _GOES_ON = "    | "
@@ -74,7 +74,7 @@ def _read_id(question: str) -> str:
 
 def _read_typed(prompt: str) -> str:
     # Not input(): it would ask on stdout, among the results.
-    sys.stderr.write("\n".join(_lines(visible(prompt, keep="\n"))))
+    sys.stderr.write("\n".join(_lines(sanitize(prompt, keep="\n"))))
     sys.stderr.flush()
     try:
         answer = sys.stdin.readline()

@@ -15,7 +15,7 @@ _UNSEEN = (
 )
 
 
-def visible(text: str, *, keep: str = "") -> str:
+def sanitize(text: str, *, keep: str = "") -> str:
     """Spell out control characters as ``\\x1b``.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def nearest(written: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
+def find_similar(written: str, known: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
     """Return the known names that are most like what was written, best first.
 
     Args:
@@ -24,5 +24,5 @@ def suggest(written: str, known: Iterable[str]) -> str:
     Empty where none is like it.
     """
     names = {name.lower(): name for name in known}
-    near = nearest(written.lower(), names)
+    near = find_similar(written.lower(), names)
     return f"Did you mean {names[near[0]]}?" if near else ""

@@ -11,7 +11,7 @@ from almajob.completion.candidates import candidates
 from almajob.completion.grammar_cache import core
 from almajob.store import ledger as ledger_store
 from almajob.store.errors import Damaged
-from almajob.store.ledger_record import Candidate, Certainty, Record, State, Step, is_lawful
+from almajob.store.ledger_record import Candidate, Certainty, Record, State, Transition, is_lawful
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 from tests.store.test_ledger_record import new
@@ -25,9 +25,9 @@ _WHOLE = json.loads(
     json.dumps(
         new(
             trail=(
-                Step(State.PREPARED, 1.0, "meant"),
-                Step(State.SENDING, 2.0, "sent"),
-                Step(State.UNKNOWN, 3.0, "?"),
+                Transition(State.PREPARED, 1.0, "meant"),
+                Transition(State.SENDING, 2.0, "sent"),
+                Transition(State.UNKNOWN, 3.0, "?"),
             ),
             baseline=("1", "2"),
             candidates=(Candidate("77", "ERP", "2025-10-05T09:11:32Z", "x"),),

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from almajob.cli.app import AlmaJob
 from almajob.output import formats
 from almajob.output.columns import as_column
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 from tests.conftest import Run
 from tests.support.fake_alma import FakeAlma, job
 from tests.support.terminals import Terminal
@@ -170,7 +170,7 @@ def test_a_terminal_obeys_nothing_in_a_name(site: FakeAlma, words: tuple[str, ..
     with Terminal("--env", "sandbox", *words, "-c", "name") as terminal:
         assert terminal.end() == 0
         seen = terminal.written.replace("\r\n", "\n")
-    assert visible(seen, keep="\n") == seen
+    assert sanitize(seen, keep="\n") == seen
     assert "31mc" in seen
 
 

@@ -12,7 +12,7 @@ from almajob.alma.models import Job
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.runs.start.submit import start
 from almajob.runs.start_request import StartOptions, StartRequest, Target
-from almajob.store.ledger_record import Record, State, Step
+from almajob.store.ledger_record import Record, State, Transition
 from tests.runs.model import (
     BEHAVIOURS,
     DAY,
@@ -179,7 +179,8 @@ def _earlier(world: World) -> Record:
     """Return a start of the job that the ledger has from two days ago; nothing is known of when it ran."""
     when = NOON - 2 * DAY
     trail = tuple(
-        Step(state, when, "") for state in (State.PREPARED, State.SENDING, State.UNKNOWN, State.NOT_STARTED)
+        Transition(state, when, "")
+        for state in (State.PREPARED, State.SENDING, State.UNKNOWN, State.NOT_STARTED)
     )
     return Record(
         id="20261120-earlier",

@@ -102,7 +102,7 @@ class _Starts(RuleBasedStateMachine):
     @rule()
     def cron_looks_again(self) -> None:
         for record in self.ledger.records(lambda row: row.is_open):
-            recover.settle(record, self.target, self._deps())
+            recover.recover_start(record, self.target, self._deps())
 
     @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
     @rule(data=st.data())

@@ -39,7 +39,7 @@ from almajob.store.ledger import (
     seal,
     unseal,
 )
-from almajob.store.ledger_record import Record, State, Step, checksum
+from almajob.store.ledger_record import Record, State, Transition, checksum
 from almajob.system.file_lock import lock_file
 from tests.store.crowd import write_many
 from tests.store.test_ledger_record import new
@@ -57,7 +57,9 @@ def ledger(tmp_path: Path) -> Ledger:
 def _filled(ledger: Ledger, count: int = 5) -> list[Record]:
     made = []
     for number in range(count):
-        record = new(id=f"r{number}", run_key=f"k{number}", trail=(Step(State.PREPARED, float(number), "x"),))
+        record = new(
+            id=f"r{number}", run_key=f"k{number}", trail=(Transition(State.PREPARED, float(number), "x"),)
+        )
         ledger.write(record)
         if number % 2:
             record = record.advance(State.SENDING, number + 0.5, "about to be sent", sent_at=float(number))
@@ -425,7 +427,7 @@ DAY = 86_400.0
 def _written(ledger: Ledger, *days: float) -> None:
     """Write a start for each of these days."""
     for day in days:
-        ledger.write(new(id=f"r{day}", trail=(Step(State.PREPARED, day * DAY, "x"),)))
+        ledger.write(new(id=f"r{day}", trail=(Transition(State.PREPARED, day * DAY, "x"),)))
 
 
 def test_a_ledger_knows_since_when_it_may_lack_records(ledger: Ledger) -> None:
@@ -477,7 +479,7 @@ def test_a_newest_record_that_cannot_be_noted_harms_nobody(ledger: Ledger) -> No
     assert len(ledger.records()) == 1
 
 
-RECORD = new(id="r7", trail=(Step(State.PREPARED, 2.5, "meant"),))
+RECORD = new(id="r7", trail=(Transition(State.PREPARED, 2.5, "meant"),))
 KEY_HASH = checksum("k")[:16]
 
 

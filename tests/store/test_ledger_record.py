@@ -17,10 +17,10 @@ from almajob.store.ledger_record import (
     OPEN,
     Candidate,
     Certainty,
-    IllegalStep,
+    IllegalTransition,
     Record,
     State,
-    Step,
+    Transition,
     alma_of,
     checksum,
     is_lawful,
@@ -48,7 +48,7 @@ def records(draw: st.DrawFn) -> Record:
         attempt=draw(st.integers(1, 9)),
         parameters=draw(TEXT),
         tag=draw(TEXT),
-        trail=tuple(Step(state, draw(TIME), draw(TEXT)) for state in states),
+        trail=tuple(Transition(state, draw(TIME), draw(TEXT)) for state in states),
         baseline=tuple(draw(st.lists(TEXT, max_size=3))),
         sent_at=draw(st.none() | TIME),
         instance_id=draw(TEXT),
@@ -71,7 +71,7 @@ def new(state: State = State.PREPARED, **more: Any) -> Record:
         "attempt": 1,
         "parameters": "0",
         "tag": "",
-        "trail": (Step(state, 1.0, "meant"),),
+        "trail": (Transition(state, 1.0, "meant"),),
     }
     return Record(**{**fields, **more})
 
@@ -86,12 +86,16 @@ def test_a_record_is_read_as_it_was_written(record: Record) -> None:
 def test_only_lawful_steps_are_taken(before: State, after: State) -> None:
     """All others raise, and a trail with one is not read."""
     path = _path_to(before)
-    record = new(trail=tuple(Step(state, 1.0, "") for state in path))
+    record = new(trail=tuple(Transition(state, 1.0, "") for state in path))
     if after in NEXT[before]:
         moved = record.advance(after, 2.0, "why", instance_id="77")
-        assert (moved.state, moved.instance_id, moved.trail[-1]) == (after, "77", Step(after, 2.0, "why"))
+        assert (moved.state, moved.instance_id, moved.trail[-1]) == (
+            after,
+            "77",
+            Transition(after, 2.0, "why"),
+        )
         return
-    with pytest.raises(IllegalStep):
+    with pytest.raises(IllegalTransition):
         record.advance(after, 2.0, "why")
     forged = record.to_json()
     forged["trail"] = [*forged["trail"], {"state": after, "at": 2.0, "reason": ""}]
@@ -119,7 +123,7 @@ def test_the_states_are_those_of_the_manual() -> None:
 @pytest.mark.parametrize("state", State)
 def test_only_what_was_certainly_not_started_may_be_tried_again(state: State) -> None:
     """PREPARED and NOT_STARTED."""
-    record = new(trail=tuple(Step(item, 1.0, "") for item in _path_to(state)))
+    record = new(trail=tuple(Transition(item, 1.0, "") for item in _path_to(state)))
     assert record.is_retry_safe is (state in (State.PREPARED, State.NOT_STARTED))
     assert record.has_run is (state in (State.STARTED, State.ADOPTED))
 
@@ -128,7 +132,7 @@ def test_what_has_ended_is_not_open() -> None:
     """STARTED, NOT_STARTED and ADOPTED; all else is still to be found out."""
     assert {State.STARTED, State.NOT_STARTED, State.ADOPTED} == FINAL
     for state in State:
-        record = new(trail=tuple(Step(item, 1.0, "") for item in _path_to(state)))
+        record = new(trail=tuple(Transition(item, 1.0, "") for item in _path_to(state)))
         assert record.is_open is (state not in FINAL)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.text.sanitize import spell_invisible, visible
+from almajob.text.sanitize import sanitize, spell_invisible
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from almajob.text.sanitize import spell_invisible, visible
 )
 def test_what_cannot_be_seen_is_spelled_out(text: str, shown: str) -> None:
     """And only that."""
-    assert visible(text) == shown
+    assert sanitize(text) == shown
 
 
 def test_a_line_break_may_be_kept() -> None:
     """Where the text is ours."""
-    assert visible("a\nb\x1b", keep="\n") == "a\nb\\x1b"
+    assert sanitize("a\nb\x1b", keep="\n") == "a\nb\\x1b"
 
 
 def test_it_can_be_spelled_otherwise() -> None:
@@ -42,6 +42,6 @@ def test_it_can_be_spelled_otherwise() -> None:
 @given(st.text())
 def test_nothing_that_steers_is_left(text: str) -> None:
     """No control character of Unicode, and nothing that cannot be encoded."""
-    found = visible(text)
+    found = sanitize(text)
     assert not [character for character in found if unicodedata.category(character) in ("Cc", "Cs")]
     assert found.encode("utf-8").decode("utf-8") == found

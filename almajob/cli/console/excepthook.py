@@ -16,7 +16,7 @@ from almajob.cli.console import log_setup
 from almajob.errors import name_error
 from almajob.system.signals import Terminated
 from almajob.text.redaction import redact
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 LOG = logging.getLogger("almajob")
 
@@ -63,7 +63,7 @@ def _say(text: str, level: int = logging.ERROR) -> None:
         LOG.log(level, "%s", text)
         return
     try:
-        sys.stderr.write(visible(redact(text), keep="\n\t") + "\n")
+        sys.stderr.write(sanitize(redact(text), keep="\n\t") + "\n")
     except (OSError, ValueError, AttributeError):
         """Closed, full or not there: nobody is left to tell."""
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from almajob.errors import UsageError
 from almajob.system.private_files import refuse_planted
 from almajob.text.redaction import redact
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
@@ -57,7 +57,7 @@ class _Redacting(logging.Formatter):
     """Blanks out keys in the finished line, tracebacks too; spells out what would steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return visible(redact(super().format(record)), keep="\n\t")
+        return sanitize(redact(super().format(record)), keep="\n\t")
 
 
 class _CallLine(logging.Formatter):

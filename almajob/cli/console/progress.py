@@ -21,7 +21,7 @@ from almajob.cli.console import log_setup
 from almajob.runs.wait.watched_run import USED_UP, Display, Lines, WatchedRun
 from almajob.system.signals import defer_signals
 from almajob.text import time_format
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -157,7 +157,7 @@ def _id(run: WatchedRun, _now: float) -> RenderableType:
 
 
 def _status(run: WatchedRun, _now: float) -> RenderableType:
-    return visible(run.instance.status.value if run.instance else "") or "not seen yet"
+    return sanitize(run.instance.status.value if run.instance else "") or "not seen yet"
 
 
 def _bar(run: WatchedRun, _now: float) -> RenderableType:
@@ -180,7 +180,7 @@ def _next(run: WatchedRun, now: float) -> RenderableType:
 
 
 def _job(run: WatchedRun, _now: float) -> RenderableType:
-    return visible(run.instance.job.name if run.instance and run.instance.job else "")
+    return sanitize(run.instance.job.name if run.instance and run.instance.job else "")
 
 
 def progress(run: WatchedRun) -> float | None:

@@ -14,8 +14,8 @@ from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine
 from almajob.system import stdio
 from almajob.text.redaction import is_shown_in, redact
-from almajob.text.sanitize import visible
-from almajob.text.suggestions import nearest
+from almajob.text.sanitize import sanitize
+from almajob.text.find_similarions import suggest
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -113,9 +113,9 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
             parser.exit(2, f"almajob: {KeyOnCommandLine()}\n")
         wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
         known = [name for name in parser._option_string_actions if name.startswith("--")]
-        near = nearest(wrong[1], known) if wrong else []
+        near = find_similar(wrong[1], known) if wrong else []
         meant = f" Did you mean {near[0]}?" if near else ""
-        told = visible(redact(message))
+        told = sanitize(redact(message))
         parser.exit(2, f"{parser.prog}: {told}.{meant}\n  {parser.prog} --help shows what there is.\n")
 
     parser.error = error  # type: ignore[method-assign]

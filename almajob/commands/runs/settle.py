@@ -12,7 +12,7 @@ from almajob.cli.context import Context
 from almajob.cli.options.global_options import add_run_argument
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
-from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice
+from almajob.runs.evidence.unknown_outcome import is_twice, outcome_unknown
 from almajob.runs.ledger_queries import list_runs
 from almajob.runs.run_reference import find_record
 from almajob.store.ledger_record import Record
@@ -54,7 +54,7 @@ def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
     """Judge all that were looked for: in doubt, or made twice."""
     for record in records:
         if is_twice(record):
-            LOG.warning("%s", in_doubt(record))
+            LOG.warning("%s", outcome_unknown(record))
     still = [record for record in records if record.is_open or is_twice(record)]
     if not still:
         return None

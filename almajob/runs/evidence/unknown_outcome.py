@@ -10,15 +10,15 @@ from almajob.text import time_format
 _SHOWN = 5
 
 
-def in_doubt(record: Record) -> OutcomeUnknown:
+def outcome_unknown(record: Record) -> OutcomeUnknown:
     """Return the error for a start of which nobody knows whether it was made, or that was made twice."""
     error = _twice(record) if record.has_run else _ambiguous(record) if record.candidates else _unseen(record)
     return error.replace(record=record)
 
 
-def earlier_in_doubt(record: Record) -> Refused:
+def earlier_outcome_unknown(record: Record) -> Refused:
     """Return the error where another start has an unknown outcome, so that this one was not sent."""
-    doubt = in_doubt(record)
+    doubt = outcome_unknown(record)
     return Refused(
         f"An earlier start of {_name(record)} is in doubt; this one was not sent.",
         reason=f"Its run key is {record.run_key!r}. {doubt.reason}",

@@ -16,7 +16,7 @@ from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.run_key import JOB_NAME, takes_tag
 from almajob.runs.run_reference import SHORT_WAIT
 from almajob.store.ledger import Ledger
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import find_similar
 
 LOG = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint:
 
 def _describe(name: str, known: set[str]) -> str:
     by_case = {item.casefold(): item for item in known}
-    near = nearest(name.casefold(), by_case)
+    near = find_similar(name.casefold(), by_case)
     return f"{name}, did you mean {by_case[near[0]]}?" if near else name
 
 

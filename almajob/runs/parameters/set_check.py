@@ -14,7 +14,7 @@ from almajob.alma.pagination import PAGE, every
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
 from almajob.runs.run_key import takes_tag
-from almajob.text.suggestions import nearest
+from almajob.text.suggestions import find_similar
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
 # offers the sets of all of these.
@@ -46,7 +46,7 @@ def find(alma: Alma, name: str) -> Set:
             hint="Say which by its id: --param set_id=ID",
         )
     names = {item.name.casefold(): item for item in listed}
-    near = nearest(name.casefold(), names, count=3, cutoff=0.4)
+    near = find_similar(name.casefold(), names, count=3, cutoff=0.4)
     raise Refused(
         f"There is no set {name!r}; nothing was sent.",
         reason="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",

@@ -8,7 +8,7 @@ from almajob.errors import ReadOnly, Refused
 from almajob.runs.parameters.parameters import Given
 from almajob.runs.start.preflight import Ready
 from almajob.runs.start_request import StartOptions, Target
-from almajob.text.sanitize import visible
+from almajob.text.sanitize import sanitize
 
 _LONGEST_VALUE = 200
 _BLANKS = re.compile(r"\s{3,}")
@@ -75,7 +75,7 @@ def _question(ready: Ready, target: Target) -> str:
         *_column("Institution", [_shorten(record.institution) or "not told by Alma"]),
         *_column("Environment", [target.environment]),
         *_column("Job", [_shorten(record.job_name)]),
-        *_column("Id", [visible(record.job_id)]),
+        *_column("Id", [sanitize(record.job_id)]),
     ]
     return "\n".join(lines)
 
@@ -88,8 +88,8 @@ def _set(ready: Ready) -> str:
     found = ready.set
     assert found is not None
     count = "an unknown number of members" if found.members is None else f"{found.members} members"
-    described = visible(found.content.desc or found.content.value)
-    return f"{_shorten(found.name)} ({visible(found.id)}): {count}, {described}"
+    described = sanitize(found.content.desc or found.content.value)
+    return f"{_shorten(found.name)} ({sanitize(found.id)}): {count}, {described}"
 
 
 def _format_parameter(item: Given) -> str:
@@ -98,7 +98,7 @@ def _format_parameter(item: Given) -> str:
 
 def _shorten(text: str) -> str:
     """Show a text of others within a line: not longer than that, and without room to hide something in."""
-    folded = _BLANKS.sub(lambda found: f" ({len(found[0])} blanks) ", visible(text))
+    folded = _BLANKS.sub(lambda found: f" ({len(found[0])} blanks) ", sanitize(text))
     if len(folded) <= _LONGEST_VALUE:
         return folded
     return f"{folded[:_LONGEST_VALUE]} … ({len(text)} characters)"

@@ -10,7 +10,7 @@ from enum import Enum
 from almajob.alma.client import SubmitRequest
 from almajob.errors import Refused
 from almajob.jobs.success_policy import Policy
-from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, in_doubt, is_twice
+from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, is_twice, outcome_unknown
 from almajob.runs.start import idempotency, recover
 from almajob.runs.start.confirmation import refuse_unagreed
 from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
@@ -138,9 +138,13 @@ def _settle_earlier(draft: Record, record: Record, target: Target, deps: Deps) -
     was_sent = record.state is not State.PREPARED
     if was_sent:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
-    record = recover.settle(record, target, deps)
+    record = recover.recover_start(record, target, deps)
     if record.is_open or is_twice(record):
-        raise in_doubt(record) if idempotency.is_this_run(draft, record) else earlier_in_doubt(record)
+        raise (
+            outcome_unknown(record)
+            if idempotency.is_this_run(draft, record)
+            else earlier_outcome_unknown(record)
+        )
     if was_sent:
         LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
     return record

@@ -22,7 +22,7 @@ from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.start import environment_check, idempotency, recover, start_limits
 from almajob.runs.start_request import Deps, StartRequest, Target
 from almajob.store.ledger import LONGEST_MEMORY, Gap
-from almajob.store.ledger_record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Transition
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def draft_record(request: StartRequest, target: Target, deps: Deps) -> Record:
         attempt=1,
         parameters=request.parameters.fingerprint,
         tag="",
-        trail=(Step(State.PREPARED, now, "meant"),),
+        trail=(Transition(State.PREPARED, now, "meant"),),
         identity=target.identity,
         named_institution=target.institution,
         kind=target.kind,
@@ -300,7 +300,7 @@ def _find_lost_runs(
     reason = f"the ledger has lost records of before {lost_until}, and a run that it lacks may be this one"
     return replace(
         draft,
-        trail=(Step(State.AMBIGUOUS, draft.created_at, reason),),
+        trail=(Transition(State.AMBIGUOUS, draft.created_at, reason),),
         candidates=tuple(candidate(item) for item in found[::-1]),
     )
 
@@ -347,7 +347,7 @@ def _running(request: StartRequest, draft: Record, recent: Sequence[Instance], p
 
 
 def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
-    step = Step(State.ADOPTED, draft.created_at, f"run {item.id} is taken for it: {reason}")
+    step = Transition(State.ADOPTED, draft.created_at, f"run {item.id} is taken for it: {reason}")
     return replace(
         draft,
         trail=(step,),

@@ -31,7 +31,7 @@ _LOOKING_LEADS_TO = {
 }
 
 
-def settle(record: Record, target: Target, deps: Deps) -> Record:
+def recover_start(record: Record, target: Target, deps: Deps) -> Record:
     """Find out what became of an open start; its job's lock is held, so nobody else is working on it.
 
     Returns:

@@ -17,7 +17,7 @@ from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
-from almajob.runs.evidence.unknown_outcome import in_doubt, is_twice
+from almajob.runs.evidence.unknown_outcome import is_twice, outcome_unknown
 from almajob.runs.job_lock import job_locks, key_locks
 from almajob.runs.parameters import payload_history
 from almajob.runs.run_key import key_in
@@ -105,7 +105,7 @@ def _find_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Ref
         return same
     for record in idempotency.open_of_job(draft, records):
         if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
-            raise in_doubt(record)
+            raise outcome_unknown(record)
     raise busy.replace(message=f"{busy.message} Nothing was sent.") from None
 
 
@@ -118,13 +118,13 @@ def _adopt(plan: Plan, deps: Deps) -> Record:
     record = plan.record
     if plan.action == Action.SHOW.value:
         if is_twice(record):
-            LOG.warning("%s", in_doubt(record))
+            LOG.warning("%s", outcome_unknown(record))
         LOG.info("Started before: %s is run %s (%s).", record.job_name, record.instance_id, record.run_key)
         return record
     LOG.info("Nothing is sent: %s.", record.trail[-1].reason)
     deps.ledger.write(record)
     if not record.has_run or is_twice(record):
-        raise in_doubt(record)
+        raise outcome_unknown(record)
     return record
 
 
@@ -202,7 +202,7 @@ def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
         reason = outcome.error.reason or "Nothing was started."
         raise outcome.error.replace(record=record, reason=reason) from outcome.error
     if not record.has_run or is_twice(record):
-        raise in_doubt(record)
+        raise outcome_unknown(record)
     payload_history.remember(deps.ledger, record.environment, record.job_id, ready.given.sent)
     found = "Started" if outcome.state is State.STARTED else "Found"
     LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
@@ -253,11 +253,11 @@ def _find_out(record: Record, outcome: Outcome, target: Target, deps: Deps, perm
     except Exception as error:
         LOG.debug("It could not be looked for.", exc_info=True)
         if not record.has_run and outcome.state is not State.NOT_STARTED:
-            raise in_doubt(record) from error
+            raise outcome_unknown(record) from error
     except BaseException:
         # One that was started is named by whoever ends the command.
         if not record.has_run:
-            LOG.warning("%s", in_doubt(record))
+            LOG.warning("%s", outcome_unknown(record))
         raise
     return record
 
@@ -299,7 +299,7 @@ def _keep_interrupted(record: Record, deps: Deps, *, may_have_left: bool) -> Non
     if may_have_left:
         reason = "almajob was interrupted before the answer came"
         record = recover.keep(record.advance(State.UNKNOWN, deps.clock.now(), reason), deps)
-        LOG.warning("%s", in_doubt(record))
+        LOG.warning("%s", outcome_unknown(record))
     else:
         reason = "almajob was interrupted before anything was sent"
         recover.keep(record.advance(State.NOT_STARTED, deps.clock.now(), reason), deps)

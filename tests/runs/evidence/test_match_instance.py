@@ -14,13 +14,13 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.pagination import Listing
 from almajob.runs.evidence.match_instance import Finding, Trust, clocks_disagree, is_ahead, judge
-from almajob.store.ledger_record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Transition
 from tests.store.test_ledger_record import new
 
 SENT = 1_000_000.0
 TAG = "[aj:ABCDEFGH23]"
 UNTAGGED = replace(
-    new(trail=(Step(State.PREPARED, SENT, ""), Step(State.SENDING, SENT, ""))),
+    new(trail=(Transition(State.PREPARED, SENT, ""), Transition(State.SENDING, SENT, ""))),
     sent_at=SENT,
     sent_error=1.0,
     baseline=("1",),
@@ -79,7 +79,7 @@ def test_earlier_starts_tell_whether_almas_clocks_agree(hours: int, disagree: bo
     """The latest start of which both the Date header's time and the submit time are known decides."""
     submitted = datetime.fromtimestamp(SENT + hours * 3600, UTC).isoformat()
     known = replace(UNTAGGED, submit_time=submitted, certainty=Certainty.CONFIRMED)
-    unknown = replace(UNTAGGED, trail=(Step(State.PREPARED, SENT + 9, ""),))
+    unknown = replace(UNTAGGED, trail=(Transition(State.PREPARED, SENT + 9, ""),))
     attached = replace(unknown, submit_time=submitted, sent_at=None)
     assert clocks_disagree([known, unknown, attached]) is disagree
     assert not clocks_disagree([unknown, attached])

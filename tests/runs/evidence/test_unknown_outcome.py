@@ -9,8 +9,8 @@ import pytest
 
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
-from almajob.runs.evidence.unknown_outcome import earlier_in_doubt, goes_on, in_doubt, is_twice
-from almajob.store.ledger_record import Candidate, Record, State, Step
+from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, goes_on, is_twice, outcome_unknown
+from almajob.store.ledger_record import Candidate, Record, State, Transition
 from tests.store.test_ledger_record import new
 
 SENT = 1_760_000_000.0
@@ -19,7 +19,7 @@ TRAIL = ((State.PREPARED, "meant"), (State.SENDING, "about to be sent"))
 
 
 def _record(*steps: tuple[State, str], **more: Any) -> Record:
-    trail = tuple(Step(state, SENT, reason) for state, reason in (*TRAIL, *steps))
+    trail = tuple(Transition(state, SENT, reason) for state, reason in (*TRAIL, *steps))
     return new(id="r7", environment="lab", trail=trail, **more)
 
 
@@ -37,7 +37,7 @@ TWICE = _record((State.STARTED, "Alma named it"), instance_id="70", candidates=_
 
 def test_what_alma_does_not_show_is_looked_for_by_the_same_command() -> None:
     """The story so far, and both ways to settle it; nothing is promised for a time that nobody knows."""
-    told = in_doubt(UNSEEN)
+    told = outcome_unknown(UNSEEN)
     assert (type(told), told.record) == (OutcomeUnknown, UNSEEN)
     assert str(told).splitlines() == [
         "It cannot be told whether 'ERP' (S1) was started.",
@@ -55,7 +55,7 @@ def test_what_stays_absent_is_told_with_its_end(berlin: None, after: float, at: 
     """An hour after the first list without it, and a minute, by the local clock."""
     assert ABSENT_FOR_GOOD == 3600
     assert ABSENT.sent_at is not None
-    assert in_doubt(replace(ABSENT, missing_at=ABSENT.sent_at + after)).reason == (
+    assert outcome_unknown(replace(ABSENT, missing_at=ABSENT.sent_at + after)).reason == (
         "It was sent; HTTP 502; Alma shows none. "
         f"If it still does not at {at} +0200, the run counts as not started."
     )
@@ -64,17 +64,17 @@ def test_what_stays_absent_is_told_with_its_end(berlin: None, after: float, at: 
 def test_no_end_is_told_of_a_start_whose_time_is_not_known() -> None:
     """Or that is not known to be absent."""
     never_sent = _record((State.UNKNOWN, "x"), (State.ABSENT, "Alma shows none"))
-    assert in_doubt(never_sent).reason == "It was sent; x; Alma shows none."
+    assert outcome_unknown(never_sent).reason == "It was sent; x; Alma shows none."
 
 
 def test_a_start_of_which_nothing_is_known_is_told_so() -> None:
     """Its process died while it was sent."""
-    assert in_doubt(_record()).reason == "It was sent; what then happened is not known."
+    assert outcome_unknown(_record()).reason == "It was sent; what then happened is not known."
 
 
 def test_what_fits_is_told_to_a_person() -> None:
     """Each run with its time, and what to type for either answer."""
-    assert str(in_doubt(AMBIGUOUS)).splitlines() == [
+    assert str(outcome_unknown(AMBIGUOUS)).splitlines() == [
         "It cannot be told whether 'ERP' (S1) was started.",
         "  It was sent; HTTP 502; two fit. Candidates: 70 of 2025-10-09T09:00; 71 of 2025-10-09T09:01.",
         "  Look at them in Alma, Admin > Monitor Jobs. If one of them is it:",
@@ -89,14 +89,14 @@ def test_what_fits_is_told_to_a_person() -> None:
 )
 def test_only_some_of_many_are_shown(count: int, shown: int, more: str) -> None:
     """Five, and how many there are besides."""
-    told = in_doubt(_record((State.AMBIGUOUS, "many fit"), candidates=_candidates(count)))
+    told = outcome_unknown(_record((State.AMBIGUOUS, "many fit"), candidates=_candidates(count)))
     listed = "; ".join(f"7{number} of 2025-10-09T09:0{number}" for number in range(shown))
     assert told.reason == f"It was sent; many fit. Candidates: {listed}{more}."
 
 
 def test_two_runs_of_one_request_are_told() -> None:
     """Which one is taken for ours, and that the other may have to be undone."""
-    told = in_doubt(TWICE)
+    told = outcome_unknown(TWICE)
     assert told.message == "Alma started 'ERP' (S1) more than once from one request: runs 70, 71."
     assert told.reason == "Run 70 is taken for this one."
     assert told.record is TWICE
@@ -118,7 +118,7 @@ def test_two_candidates_are_two_runs_only_where_one_is_known(record: Record, twi
 
 def test_another_start_of_the_job_is_refused() -> None:
     """Nothing of it was sent, and it is the earlier one's command that looks."""
-    told = earlier_in_doubt(UNSEEN)
+    told = earlier_outcome_unknown(UNSEEN)
     assert (type(told), told.exit_code, told.record) == (Refused, 5, None)
     assert told.message == "An earlier start of 'ERP' (S1) is in doubt; this one was not sent."
     assert told.reason == "Its run key is 'k'. It was sent; HTTP 502."

@@ -36,7 +36,7 @@ from almajob.runs.start.preflight import with_key
 from almajob.runs.start.start_limits import NoSlot
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.ledger_record import Certainty, Record, State, Step
+from almajob.store.ledger_record import Certainty, Record, State, Transition
 from tests.runs.conftest import LAB
 from tests.store.test_ledger_record import new
 from tests.support.clocks import FastClock
@@ -349,7 +349,7 @@ def test_a_ledger_that_knows_nothing_of_the_job_is_taken_for_a_new_one(
 
 def _earlier(record_id: str, at: float, **more: Any) -> Record:
     """Return a start that was not made."""
-    trail = (Step(State.PREPARED, at, ""), Step(State.NOT_STARTED, at, ""))
+    trail = (Transition(State.PREPARED, at, ""), Transition(State.NOT_STARTED, at, ""))
     return new(id=record_id, environment="lab", job_id="M44", trail=trail, **more)
 
 
