@@ -15,7 +15,7 @@ from almajob.errors import KeyOnCommandLine
 from almajob.system import stdio
 from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import sanitize
-from almajob.text.find_similarions import suggest
+from almajob.text.suggestions import find_similar
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
