@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -181,13 +181,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return it in the form in which it is kept."""
-        # dataclasses.asdict copies each value deeply, which takes longer than what a start decides.
-        flat = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            **flat,
-            "trail": [asdict(step) for step in self.trail],
-            "candidates": [asdict(candidate) for candidate in self.candidates],
-        }
+        trail, candidates = map(_members, self.trail), map(_members, self.candidates)
+        return {**_members(self), "trail": list(trail), "candidates": list(candidates)}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Record:
@@ -214,6 +209,11 @@ class Record:
         if not is_lawful([step.state for step in trail]):
             raise ValueError("its states do not follow one another")
         return made
+
+
+def _members(item: Record | Step | Candidate) -> dict[str, Any]:
+    # dataclasses.asdict copies each value deeply, which takes longer than all that a start decides.
+    return {name: getattr(item, name) for name in item.__slots__}
 
 
 def is_lawful(states: list[State]) -> bool:

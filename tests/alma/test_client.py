@@ -23,24 +23,6 @@ def connection(alma: FakeAlma) -> Iterator[Alma]:
     made.close()
 
 
-def test_a_start_is_one_post_with_op_run(alma: FakeAlma, connection: Alma) -> None:
-    """Without parameters the body is an empty object."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    assert connection.submit("S1").instance_id == "77"
-    (request,) = alma.requests
-    assert request.args.to_dict() == {"op": "run"}
-    assert request.get_json() == {}
-
-
-def test_parameters_are_sent_in_their_order(alma: FakeAlma, connection: Alma) -> None:
-    """In the form that Alma wants: the name an object, the value text."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    connection.submit("S1", [Parameter("b", "1"), Parameter("a", "")])
-    assert alma.requests[0].get_json() == {
-        "parameter": [{"name": {"value": "b"}, "value": "1"}, {"name": {"value": "a"}, "value": ""}]
-    }
-
-
 @pytest.mark.parametrize(
     ("sent", "body"),
     [
@@ -67,14 +49,6 @@ def test_parameters_go_as_xml_where_that_is_wanted(
     assert request.headers["Accept"] == "application/json"
 
 
-def test_a_start_tells_when_it_is_about_to_leave(alma: FakeAlma, connection: Alma) -> None:
-    """Once, before anything has arrived."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    arrived: list[int] = []
-    connection.submit("S1", before_sending=lambda: arrived.append(len(alma.requests)))
-    assert arrived == [0]
-
-
 def test_a_read_only_session_sends_no_post(alma: FakeAlma) -> None:
     """Not even the one that changes nothing; it reads all the same."""
     alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "QUEUED"))
@@ -95,12 +69,6 @@ def test_a_set_is_read_with_its_members(alma: FakeAlma, connection: Alma) -> Non
     assert [connection.set("7").members for _ in range(3)] == [3, 3, None]
     with pytest.raises(NotAlma, match="about set 7 is about set 8"):
         connection.set("7")
-
-
-def test_a_run_can_be_read_without_its_job(alma: FakeAlma, connection: Alma) -> None:
-    """ALL stands for the job."""
-    alma.on("GET /jobs/ALL/instances/77", instance("77", ERP, "QUEUED"))
-    assert connection.instance("77").status.value == "QUEUED"
 
 
 @pytest.mark.parametrize("name", ["../../users", "a/b", "a?op=run", "..", ".", "", "a b", "M44#x", "é"])
@@ -162,23 +130,7 @@ def test_an_answer_without_its_subject_is_none(alma: FakeAlma, connection: Alma)
         connection.instance("77")
 
 
-def test_the_key_can_be_tried_without_doing_anything(alma: FakeAlma, connection: Alma) -> None:
-    """conf/test for reading and writing, conf/general for where the key leads."""
-    alma.on("GET /test", {"test": "GET - OK - institutionCode: 01X_INST"})
-    alma.on("POST /test", {"value": "POST - OK"})
-    alma.on("GET /general", {"environment_type": "SANDBOX"})
-    assert connection.test_read() == "01X_INST"
-    connection.test_write()
-    assert connection.general().environment_type == "SANDBOX"
-
-
 def test_nothing_else_of_a_test_answer_is_shown(alma: FakeAlma, connection: Alma) -> None:
     """Its form is "subject to changes"; a server that echoes what it was sent must not show the key."""
     alma.on("GET /test", {"test": f"GET - OK - {KEY}"})
     assert connection.test_read() == ""
-
-
-def test_a_code_table_is_asked_for_by_name(alma: FakeAlma, connection: Alma) -> None:
-    """Code to description."""
-    alma.on("GET /code-tables/systemJobStatus", {"row": [{"code": "A", "description": "a"}]})
-    assert connection.code_table("systemJobStatus") == {"A": "a"}

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import resource
 import sqlite3
-import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -114,105 +108,6 @@ def test_an_entry_from_the_future_is_not_believed(directory: Path) -> None:
     cache.close()
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_everything_is_private_under_any_umask(directory: Path, umask: int) -> None:
-    """Directories 0700, files 0600, and a README that says whose it is."""
-    before = os.umask(umask)
-    try:
-        cache = Cache(directory)
-        cache.put(DRAWER, "key", ["ours"])
-        drawer = directory / f".cache.{DRAWER}"
-        modes = {
-            path.name: stat.S_IMODE(path.stat().st_mode) for path in (directory, drawer, *drawer.iterdir())
-        }
-        cache.close()
-    finally:
-        os.umask(before)
-    assert modes.pop("cache") == 0o700
-    assert modes.pop(drawer.name) == 0o700
-    assert {"cache.db", "README"} <= set(modes)
-    assert set(modes.values()) == {0o600}
-    assert "almajob cache clear" in (drawer / "README").read_text("utf-8")
-
-
-def _garbage(drawer: Path) -> None:
-    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
-
-
-def _truncate(drawer: Path) -> None:
-    with (drawer / "cache.db").open("r+b") as file:
-        file.truncate(5000)
-
-
-def _overwrite_pages(drawer: Path) -> None:
-    with (drawer / "cache.db").open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xff" * 20_000)
-
-
-def _empty(drawer: Path) -> None:
-    (drawer / "cache.db").write_bytes(b"")
-
-
-def _foreign(drawer: Path) -> None:
-    (drawer / "cache.db").unlink()
-    with sqlite3.connect(drawer / "cache.db") as database:
-        database.execute("CREATE TABLE Cache (a)")
-    database.close()
-
-
-def _foreign_settings(drawer: Path) -> None:
-    with sqlite3.connect(drawer / "cache.db") as database:
-        database.execute("UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'")
-    database.close()
-
-
-def _a_file(drawer: Path) -> None:
-    for path in drawer.iterdir():
-        path.unlink()
-    drawer.rmdir()
-    drawer.write_text("O:8:stdClass … what the predecessor left here", "utf-8")
-
-
-@pytest.mark.parametrize(
-    "damage", [_garbage, _truncate, _overwrite_pages, _empty, _foreign, _foreign_settings, _a_file]
-)
-def test_damage_is_a_miss_and_one_warning(
-    directory: Path, caplog: pytest.LogCaptureFixture, damage: object
-) -> None:
-    """What is there is moved away, not lost; after that the cache works again, without a word."""
-    drawer = _filled(directory)
-    damage(drawer)  # type: ignore[operator]
-    cache = Cache(directory)
-    with caplog.at_level(logging.DEBUG, "almajob"):
-        assert cache.get(DRAWER, "key") is None
-        cache.put(DRAWER, "key", ["new"])
-        assert cache.get(DRAWER, "key") is not None
-    cache.close()
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "moved to .cache.jobs.sandbox.damaged-" in caplog.text
-    assert len(list(directory.glob("*.damaged-*"))) == 1
-    caplog.clear()
-    again = Cache(directory)
-    found = again.get(DRAWER, "key")
-    again.close()
-    assert found is not None
-    assert not caplog.records
-
-
-def test_a_planted_entry_is_a_miss_and_one_warning(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A row that almajob did not write."""
-    drawer = _filled(directory)
-    with sqlite3.connect(drawer / "cache.db") as database:
-        database.execute("UPDATE Cache SET mode = 4, value = ?", (b"cos\nsystem\n",))
-    database.close()
-    cache = Cache(directory)
-    assert cache.get(DRAWER, "key") is None
-    assert cache.get(DRAWER, "key") is None
-    cache.close()
-    assert caplog.text.count("did not write") == 1
-
-
 @pytest.mark.parametrize(
     "column", ["expire_time = 'abc'", "expire_time = x'00'", "key = 7", "value = x'ff'", "store_time = 'x'"]
 )
@@ -255,37 +150,6 @@ def test_what_cannot_be_removed_is_named(
     assert [path.name for path in left] == [f".cache.{DRAWER}"]
 
 
-@pytest.mark.parametrize("planted", ["link", "writable"])
-def test_a_directory_that_others_could_change_is_not_used(
-    directory: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, planted: str
-) -> None:
-    """A symbolic link at our place, or a directory that everybody can write to."""
-    drawer = _filled(directory)
-    if planted == "link":
-        drawer.rename(tmp_path / "elsewhere")
-        drawer.symlink_to(tmp_path / "elsewhere")
-    else:
-        drawer.chmod(0o777)
-    cache = Cache(directory)
-    assert cache.get(DRAWER, "key") is None
-    cache.put(DRAWER, "key", ["new"])
-    cache.close()
-    assert caplog.text.count("cannot be used") == 1
-    assert drawer.exists()
-
-
-@pytest.mark.parametrize("where", ["/dev/null/cache", "/proc/almajob"])
-def test_a_place_where_nothing_can_be_kept_is_no_failure(
-    where: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A miss, one warning, and on."""
-    cache = Cache(Path(where))
-    assert cache.get(DRAWER, "key") is None
-    cache.put(DRAWER, "key", ["x"])
-    cache.close()
-    assert len(caplog.records) == 1
-
-
 def test_a_dollar_in_the_path_is_no_variable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """diskcache would expand it, and keep things elsewhere."""
     cache = Cache(tmp_path / "$HOME")
@@ -295,38 +159,12 @@ def test_a_dollar_in_the_path_is_no_variable(tmp_path: Path, caplog: pytest.LogC
     assert not list(Path.home().iterdir())
 
 
-def test_a_full_disk_is_a_warning(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
-    """What cannot be kept is fetched again next time."""
-    cache.put(DRAWER, "key", ["x"])
-    opened = cache._open_entry(DRAWER)
-    assert opened is not None
-    (pages,) = opened._sql("PRAGMA page_count").fetchone()
-    opened._sql(f"PRAGMA max_page_count = {pages}")
-    cache.put(DRAWER, "other", [os.urandom(100_000).hex()])
-    assert "full" in caplog.text
-    assert cache.get(DRAWER, "key") is None
-
-
-def test_text_that_is_none_is_damage(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Python's sqlite3 refuses to read it, each time; so the drawer is made anew."""
-    drawer = _filled(directory)
-    with sqlite3.connect(drawer / "cache.db") as database:
-        database.execute("UPDATE Cache SET value = CAST(x'ff' AS TEXT)")
-    database.close()
-    cache = Cache(directory)
-    assert cache.get(DRAWER, "key") is None
-    cache.put(DRAWER, "key", ["new"])
-    assert cache.get(DRAWER, "key") is not None
-    cache.close()
-    assert caplog.text.count("moved to .cache.jobs.sandbox.damaged-") == 1
-
-
 def test_what_cannot_be_moved_away_is_left(
     directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As what another file system, or something else of that name, holds in its place."""
     drawer = _filled(directory)
-    _garbage(drawer)
+    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
     (directory / f"{drawer.name}.damaged-7" / "x").mkdir(parents=True)
     monkeypatch.setattr("time.time_ns", lambda: 7)
     cache = Cache(directory)
@@ -342,7 +180,7 @@ def test_a_place_that_another_process_has_cleared_is_free(
 ) -> None:
     """Two find the same damage, and one of them is quicker."""
     drawer = _filled(directory)
-    _garbage(drawer)
+    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
 
     def quicker() -> int:
         drawer.rename(directory / "away")
@@ -367,42 +205,6 @@ def test_a_drawer_that_cannot_be_made_anew(tmp_path: Path, caplog: pytest.LogCap
     cache.put(DRAWER, "key", ["new"])
     cache.close()
     assert len(caplog.records) == 1
-
-
-def test_a_full_disk_leaves_nothing_half_made(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where not even the first drawer can be written; a limit on the size of files stands for it."""
-    directory.mkdir(mode=0o700)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    cache = Cache(directory)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        cache.put(DRAWER, "key", ["x"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    cache.close()
-    assert caplog.text.count("cannot be used (File too large)") == 1
-    assert not list(directory.iterdir())
-
-
-def test_the_lock_of_another_process_does_not_hang_a_reader(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody holds the write lock: reading goes on at once, writing gives up within a few seconds."""
-    monkeypatch.setattr("almajob.store.cache._TURNS", 1)
-    drawer = _filled(directory)
-    other = sqlite3.connect(drawer / "cache.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    cache = Cache(directory)
-    begun = time.monotonic()
-    kept = cache.get(DRAWER, "key")
-    assert kept is not None
-    assert time.monotonic() - begun < 1
-    cache.put(DRAWER, "other", ["x"])
-    assert time.monotonic() - begun < 10
-    other.close()
-    # It was given up for good: the next process tries again.
-    assert cache.get(DRAWER, "key") is None
-    cache.close()
 
 
 def test_a_short_lock_is_waited_for(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -482,26 +284,3 @@ def test_looking_changes_nothing(directory: Path, cache: Cache, caplog: pytest.L
     assert found.entries == 0
     assert "cannot be read" in caplog.text
     assert (drawer / "cache.db").read_bytes() == b"garbage"
-
-
-PROGRAM = """
-import sys
-from pathlib import Path
-from almajob.store.cache import Cache
-cache = Cache(Path(sys.argv[1]))
-for turn in range(20):
-    cache.put("jobs.sandbox", f"{sys.argv[2]}-{turn}", [turn])
-    assert cache.get("jobs.sandbox", f"{sys.argv[2]}-{turn}") is not None
-cache.close()
-"""
-
-
-def test_many_processes_share_a_cache(directory: Path) -> None:
-    """Twelve at once, from a directory that none of them has made yet: no error, no warning, nothing torn."""
-    running = [
-        subprocess.Popen([sys.executable, "-c", PROGRAM, str(directory), str(number)], stderr=subprocess.PIPE)
-        for number in range(12)
-    ]
-    assert [process.communicate(timeout=60)[1] for process in running] == [b""] * 12
-    assert [process.returncode for process in running] == [0] * 12
-    assert {path.name for path in directory.iterdir()} == {f".cache.{DRAWER}", "README"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -80,16 +79,6 @@ def test_a_damaged_store_is_an_error_with_a_cure(store: PluginStore, damage: byt
         store.get("x")
     assert refused.value.exit_code == 5
     assert str(store.path) in str(refused.value)
-
-
-def test_a_planted_pickle_is_not_run(store: PluginStore) -> None:
-    """It is no value of ours, and not there."""
-    store.set("x", 1)
-    store.close()
-    with sqlite3.connect(store.path / "cache.db") as database:
-        database.execute("UPDATE Cache SET mode = 4, value = ?", (b"cos\nsystem\n(S'touch PWNED'\ntR.",))
-    assert store.get("x") is None
-    assert not Path("PWNED").exists()
 
 
 def test_many_processes_keep_their_values(store: PluginStore, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """An almajob.ini that came with what somebody cloned or unpacked runs nothing and gets no key, until trusted.
 
-Each command is a process of its own, in a directory that has the ini; a server on this machine sees whether
-anybody connects, and a marker whether a command was run.
+Each command runs in a directory that has the ini; a server on this machine sees whether anybody connects, and
+a marker whether a command was run.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import keyring
 import pytest
@@ -53,6 +54,19 @@ Trust = Callable[..., Result]
 
 
 @pytest.fixture
+def run(almajob: Run) -> Run:
+    """Run a command line, with further variables."""
+
+    def run(*words: str, environ: Mapping[str, str] = MappingProxyType({})) -> Result:
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in environ.items():
+                patched.setenv(name, value)
+            return almajob(*words)
+
+    return run
+
+
+@pytest.fixture
 def server() -> Iterator[RawServer]:
     """Somebody's server on this machine, which is no Alma."""
     answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -88,43 +102,40 @@ def _is_refused(done: Result, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_no_command_is_run_until_it_is_trusted(
-    almajob_process: Run, server: RawServer, words: tuple[str, ...]
+def test_no_command_is_run_and_no_key_sent_until_it_is_trusted(
+    run: Run, server: RawServer, words: tuple[str, ...]
 ) -> None:
-    """Nor after one byte of it has changed; and nobody is connected to."""
+    """Whatever is typed; a variable's key would count, although the ini has one itself."""
+    environment = ("--env", "sandbox", *words)
     _plant(_command(server))
-    environment = ("--env", "sandbox", *words)
-    _is_refused(almajob_process(*environment), "'sh'", "line 3: api_key_command")
-    assert (MARKER.exists(), server.connections) == (False, 0)
-    assert almajob_process("config", "trust").code == 0
-    # The server is no Alma; but the key was fetched, and sent to it.
-    assert almajob_process(*environment).code != 0
-    assert MARKER.exists()
-    assert f"apikey {THEIRS}".encode() in server.received[0]
-    MARKER.unlink()
-    connections = server.connections
-    _change()
-    _is_refused(almajob_process(*environment))
-    assert (MARKER.exists(), server.connections) == (False, connections)
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_variables_key_goes_nowhere_until_it_is_trusted(
-    almajob_process: Run, server: RawServer, words: tuple[str, ...]
-) -> None:
-    """Although the ini has a key itself: the variable's would count."""
+    _is_refused(run(*environment), "'sh'", "line 3: api_key_command")
     _plant(f"[sandbox]\napi_key = {THEIRS}\nbase_url = {server.url}\n")
-    environment = ("--env", "sandbox", *words)
-    refused = almajob_process(*environment, environ=VARIABLE)
+    refused = run(*environment, environ=VARIABLE)
     _is_refused(refused, "ALMAJOB_API_KEY_SANDBOX", server.url, "line 3: base_url")
-    assert server.connections == 0
-    assert almajob_process("config", "trust", str(INI)).code == 0
-    assert almajob_process(*environment, environ=VARIABLE).code != 0
-    assert f"apikey {OURS}".encode() in server.received[0]
+    assert (MARKER.exists(), server.connections) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("is_command", "environ", "key"),
+    [(True, {}, THEIRS), (False, VARIABLE, OURS)],
+    ids=["a command", "a variable"],
+)
+def test_trust_lasts_until_the_next_change(
+    run: Run, server: RawServer, is_command: bool, environ: dict[str, str], key: str
+) -> None:
+    """One byte of it is enough, and nobody is connected to any more."""
+    own = f"[sandbox]\napi_key = {THEIRS}\nbase_url = {server.url}\n"
+    _plant(_command(server) if is_command else own)
+    assert run("config", "trust", str(INI)).code == 0
+    # The server is no Alma; but the key was fetched, and sent to it.
+    assert run("--env", "sandbox", "list", environ=environ).code != 0
+    assert MARKER.exists() is is_command
+    assert f"apikey {key}".encode() in server.received[0]
+    MARKER.unlink(missing_ok=True)
     connections = server.connections
     _change()
-    _is_refused(almajob_process(*environment, environ=VARIABLE))
-    assert server.connections == connections
+    _is_refused(run("--env", "sandbox", "list", environ=environ))
+    assert (MARKER.exists(), server.connections) == (False, connections)
 
 
 @pytest.mark.parametrize(
@@ -135,16 +146,16 @@ def test_a_variables_key_goes_nowhere_until_it_is_trusted(
     ],
 )
 def test_a_key_in_a_file_goes_nowhere_until_it_is_trusted(
-    almajob_process: Run, server: RawServer, line: str, environ: Mapping[str, str], part: str
+    run: Run, server: RawServer, line: str, environ: Mapping[str, str], part: str
 ) -> None:
     """Whether the ini names the file, or systemd."""
     for name in ("sandbox.key", "almajob_sandbox"):
         _plant(OURS, Path("elsewhere", name))
     _plant(f"[sandbox]\nbase_url = {server.url}\n{line}\n")
-    _is_refused(almajob_process("--env", "sandbox", "list", environ=environ), part)
+    _is_refused(run("--env", "sandbox", "list", environ=environ), part)
     assert server.connections == 0
-    assert almajob_process("config", "trust").code == 0
-    assert almajob_process("--env", "sandbox", "list", environ=environ).code != 0
+    assert run("config", "trust").code == 0
+    assert run("--env", "sandbox", "list", environ=environ).code != 0
     assert f"apikey {OURS}".encode() in server.received[0]
 
 
@@ -216,12 +227,12 @@ def test_what_is_harmless_needs_no_trust(text: str, variables: tuple[str, ...], 
 @pytest.mark.parametrize("words", [("--env", "sandbox", "list"), ("--env", "sandbox", "--cmd", "list")])
 @pytest.mark.parametrize("is_quiet", [False, True])
 def test_an_ini_with_its_own_key_works_as_ever(
-    simulated: SimulatedAlma, almajob_process: Run, words: tuple[str, ...], is_quiet: bool
+    simulated: SimulatedAlma, run: Run, words: tuple[str, ...], is_quiet: bool
 ) -> None:
     """In one line it is said which one is used; -q leaves that out."""
     del os.environ["ALMAJOB_INI"]
     _plant(simulated.ini)
-    done = almajob_process(*(["-q"] if is_quiet else []), *words)
+    done = run(*(["-q"] if is_quiet else []), *words)
     assert (done.code, JOB in done.out) == (0, True), done.err
     note = f"Using the configuration file {INI.absolute()} of the current directory.\n"
     assert done.err == ("" if is_quiet else note)
@@ -250,13 +261,13 @@ def _a_link_to_it(ini: Path) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("use", [_named_by_option, _named_by_variable, _in_its_own_directory, _a_link_to_it])
 def test_the_users_own_ini_needs_no_trust(
-    almajob_process: Run, server: RawServer, use: Callable[[Path], tuple[str, ...]]
+    run: Run, server: RawServer, use: Callable[[Path], tuple[str, ...]]
 ) -> None:
     """One that is named; or is in ~/.config, also where that is the current directory, or is linked to."""
     ini = Path.home() / ".config/almajob/almajob.ini"
     ini.parent.mkdir(mode=0o700, parents=True)
     _plant(_command(server))
-    done = almajob_process(*use(ini), "--env", "sandbox", "list")
+    done = run(*use(ini), "--env", "sandbox", "list")
     assert MARKER.exists()
     assert server.connections > 0
     assert "current directory" not in done.err
@@ -286,39 +297,39 @@ def test_nothing_is_said_or_run_while_somebody_types(almajob_process: Run, serve
     assert (MARKER.exists(), server.connections) == (False, 0)
 
 
-def test_the_settings_are_shown_without_trust(almajob_process: Run, server: RawServer) -> None:
+def test_the_settings_are_shown_without_trust(run: Run, server: RawServer) -> None:
     """And whether there is any."""
     _plant(_command(server))
     for state in ("not trusted", "trusted"):
-        done = almajob_process("config", "show", "-f", "json")
+        done = run("config", "show", "-f", "json")
         rows = {row["Setting"]: row for row in json.loads(done.out)}
         assert rows["ini_file"]["Source"] == f"found in the current directory, {state}"
         assert not MARKER.exists()
-        assert almajob_process("config", "trust").code == 0
+        assert run("config", "trust").code == 0
 
 
-def test_a_link_is_trusted_as_what_it_leads_to(almajob_process: Run, server: RawServer) -> None:
+def test_a_link_is_trusted_as_what_it_leads_to(run: Run, server: RawServer) -> None:
     """A change of that withdraws the trust."""
     _plant(_command(server), Path("real/x.ini"))
     INI.symlink_to("real/x.ini")
-    _is_refused(almajob_process("--env", "sandbox", "list"))
-    trusted = almajob_process("config", "trust", "-f", "value", "-c", "file")
+    _is_refused(run("--env", "sandbox", "list"))
+    trusted = run("config", "trust", "-f", "value", "-c", "file")
     assert trusted.out == f"{Path('real/x.ini').absolute()}\n"
-    assert almajob_process("--env", "sandbox", "list").code != 7
+    assert run("--env", "sandbox", "list").code != 7
     MARKER.unlink()
     _change()
-    _is_refused(almajob_process("--env", "sandbox", "list"))
+    _is_refused(run("--env", "sandbox", "list"))
     assert not MARKER.exists()
 
 
-def test_trust_is_for_one_place(almajob_process: Run, server: RawServer, tmp_path: Path) -> None:
+def test_trust_is_for_one_place(run: Run, server: RawServer, tmp_path: Path) -> None:
     """The same content elsewhere has its own surroundings."""
     _plant(_command(server))
-    assert almajob_process("config", "trust").code == 0
+    assert run("config", "trust").code == 0
     other = tmp_path / "other"
     _plant(_command(server), other / INI)
     os.chdir(other)
-    _is_refused(almajob_process("--env", "sandbox", "list"))
+    _is_refused(run("--env", "sandbox", "list"))
     assert not MARKER.exists()
 
 
@@ -373,52 +384,29 @@ def _spoil_owner(record: Path) -> None:
     ],
 )
 def test_a_record_that_is_not_believed_is_no_trust(
-    almajob_process: Run, server: RawServer, spoil: Callable[[Path], object]
+    run: Run, server: RawServer, spoil: Callable[[Path], object]
 ) -> None:
     """Damaged or planted: a warning says so, and nothing is run. What is there does not fail a list of it."""
     _plant(_command(server))
-    assert almajob_process("config", "trust").code == 0
+    assert run("config", "trust").code == 0
     spoil(_record())
-    done = almajob_process("-q", "--env", "sandbox", "list")
+    done = run("-q", "--env", "sandbox", "list")
     _is_refused(done, "The record of its trust is not believed")
     assert (MARKER.exists(), server.connections) == (False, 0)
-    assert almajob_process("config", "trust", "--list").code in (0, 5)
+    assert run("config", "trust", "--list").code in (0, 5)
 
 
-def test_a_record_of_another_file_is_no_trust(almajob_process: Run, server: RawServer) -> None:
-    """Under the name of this one."""
-    _plant(_command(server))
-    assert almajob_process("config", "trust").code == 0
-    record = _record()
-    kept = {**json.loads(record.read_text("utf-8")), "path": "/elsewhere/almajob.ini"}
-    record.write_text(json.dumps(kept), "utf-8")
-    _is_refused(almajob_process("--env", "sandbox", "list"))
-    assert not MARKER.exists()
-
-
-def test_a_state_directory_that_is_anywhere_is_not_believed(almajob_process: Run, server: RawServer) -> None:
+def test_a_state_directory_that_is_anywhere_is_not_believed(run: Run, server: RawServer) -> None:
     """One that is relative leads into what was unpacked; trust cannot be put there, either."""
     _plant(_command(server))
     relative = {"ALMAJOB_STATE_DIR": "state"}
-    assert almajob_process("config", "trust", environ={"ALMAJOB_STATE_DIR": f"{Path.cwd()}/state"}).code == 0
-    _is_refused(almajob_process("--env", "sandbox", "list", environ=relative), "is a relative path")
+    assert run("config", "trust", environ={"ALMAJOB_STATE_DIR": f"{Path.cwd()}/state"}).code == 0
+    _is_refused(run("--env", "sandbox", "list", environ=relative), "is a relative path")
     assert not MARKER.exists()
-    done = almajob_process("config", "trust", environ=relative)
+    done = run("config", "trust", environ=relative)
     assert (done.code, "is a relative path" in done.err) == (5, True)
-    assert almajob_process("config", "trust", "--list", environ=relative).code == 0
-    assert almajob_process("config", "trust", "--remove", str(INI), environ=relative).code == 5
-
-
-def _of_another(path: Path) -> None:
-    try:
-        os.chown(path, 12345, -1)
-    except PermissionError:
-        pytest.skip("only root can give a file away")
-
-
-def _a_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path, 0o600)
+    assert run("config", "trust", "--list", environ=relative).code == 0
+    assert run("config", "trust", "--remove", str(INI), environ=relative).code == 5
 
 
 @pytest.mark.parametrize(
@@ -428,23 +416,23 @@ def _a_pipe(path: Path) -> None:
         (lambda path: path.parent.chmod(0o777), "can be exchanged"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_bytes(b";" * 2**21), "larger than 1 MiB"),
-        (_of_another, "belongs to another user"),
-        (_a_pipe, "It is no file"),
+        (_spoil_owner, "belongs to another user"),
+        (_spoil_by_pipe, "It is no file"),
     ],
 )
 def test_what_others_could_change_is_not_trusted(
-    almajob_process: Run, spoil: Callable[[Path], object], part: str
+    run: Run, spoil: Callable[[Path], object], part: str
 ) -> None:
     """Exit code 7; nothing is kept."""
     path = Path("other.ini")
     _plant("[sandbox]\nregion = na\n", path)
     spoil(path)
-    done = almajob_process("config", "trust", str(path))
+    done = run("config", "trust", str(path))
     assert (done.code, part in done.err) == (7, True), done.err
     assert not (Path.home() / RECORDS).exists()
 
 
-def test_trust_that_cannot_be_kept_is_refused(almajob_process: Run) -> None:
+def test_trust_that_cannot_be_kept_is_refused(run: Run) -> None:
     """With what to do; nothing claims to be trusted."""
     _plant("[sandbox]\nregion = na\n")
     Path("a-file").touch()
@@ -453,29 +441,29 @@ def test_trust_that_cannot_be_kept_is_refused(almajob_process: Run) -> None:
     state.chmod(0o777)
     for directory, part in ((Path("a-file"), "ALMAJOB_STATE_DIR"), (state, "chmod go-w")):
         environ = {"ALMAJOB_STATE_DIR": str(directory.absolute())}
-        done = almajob_process("config", "trust", environ=environ)
+        done = run("config", "trust", environ=environ)
         assert (done.code, done.out, part in done.err) == (5, "", True), done.err
-    done = almajob_process("config", "trust", "--list", "-f", "value")
+    done = run("config", "trust", "--list", "-f", "value")
     assert (done.code, done.out, "No file is trusted." in done.err) == (0, "", True)
 
 
-def test_what_is_trusted_can_be_seen_and_withdrawn(almajob_process: Run, server: RawServer) -> None:
+def test_what_is_trusted_can_be_seen_and_withdrawn(run: Run, server: RawServer) -> None:
     """Whatever became of the files; a name that is not there is no success."""
     paths = {name: Path(name, "almajob.ini").absolute() for name in ("changed", "gone", "trusted")}
     for path in paths.values():
         _plant(_command(server), path)
-        assert almajob_process("config", "trust", str(path)).code == 0
+        assert run("config", "trust", str(path)).code == 0
     paths["changed"].write_text("[sandbox]\n", "utf-8")
     paths["gone"].unlink()
-    done = almajob_process("config", "trust", "--list", "-f", "json")
+    done = run("config", "trust", "--list", "-f", "json")
     rows = json.loads(done.out)
     assert {row["state"]: row["file"] for row in rows} == {name: str(path) for name, path in paths.items()}
     assert all(row["trusted_at"].endswith("Z") for row in rows)
     for path in paths.values():
-        assert almajob_process("config", "trust", "--remove", str(path)).code == 0
-        assert almajob_process("config", "trust", "--remove", str(path)).code == 5
+        assert run("config", "trust", "--remove", str(path)).code == 0
+        assert run("config", "trust", "--remove", str(path)).code == 5
     os.chdir(paths["trusted"].parent)
-    _is_refused(almajob_process("--env", "sandbox", "list"))
+    _is_refused(run("--env", "sandbox", "list"))
     assert not MARKER.exists()
 
 
@@ -490,12 +478,12 @@ def test_what_is_trusted_can_be_seen_and_withdrawn(almajob_process: Run, server:
         (("",), 2),
     ],
 )
-def test_what_cannot_be_meant_is_refused(almajob_process: Run, words: tuple[str, ...], code: int) -> None:
+def test_what_cannot_be_meant_is_refused(run: Run, words: tuple[str, ...], code: int) -> None:
     """Or where there is nothing to trust."""
-    assert almajob_process("config", "trust", *words).code == code
+    assert run("config", "trust", *words).code == code
 
 
-def test_many_trust_at_once(almajob_process: Run, server: RawServer) -> None:
+def test_many_trust_at_once(run: Run, server: RawServer) -> None:
     """The same file and others; none of them is lost."""
     paths = [Path(f"place-{number % 4}", "almajob.ini") for number in range(8)]
     for path in paths:
@@ -509,7 +497,7 @@ def test_many_trust_at_once(almajob_process: Run, server: RawServer) -> None:
         for path in paths
     ]
     assert [(each.communicate()[1], each.returncode) for each in processes] == [(b"", 0)] * 8
-    done = almajob_process("config", "trust", "--list", "-f", "value", "-c", "state")
+    done = run("config", "trust", "--list", "-f", "value", "-c", "state")
     assert done.out.split() == ["trusted"] * 4
 
 
@@ -551,7 +539,7 @@ def test_trust_that_is_withdrawn_counts_in_a_shell_that_runs(
 
 
 @pytest.fixture
-def set_key(almajob_process: Run) -> Trust:
+def set_key() -> Trust:
     """Pipe a key into ``config set-key``."""
 
     def run(*words: str) -> Result:
@@ -583,7 +571,7 @@ def test_no_key_is_set_where_somebody_else_says(set_key: Trust, text: str, part:
     assert (INI.read_text("utf-8"), Path("victim").read_text("utf-8")) == (text, "precious")
 
 
-def test_a_key_is_set_into_the_ini_that_is_named(set_key: Trust, almajob_process: Run) -> None:
+def test_a_key_is_set_into_the_ini_that_is_named(set_key: Trust, run: Run) -> None:
     """Also one of the current directory; that it is trusted stays so, as nothing else has changed."""
     _plant("[sandbox]\nregion = na\n[lab]\nkind = sandbox\nregion = na\napi_key_command = echo a-key\n")
     done = set_key("sandbox")
@@ -593,14 +581,14 @@ def test_a_key_is_set_into_the_ini_that_is_named(set_key: Trust, almajob_process
     assert kept == f"The key of sandbox is in {INI.absolute()}, line 3."
     states = []
     for words in (("trust",), ("trust", "--list")):
-        states.append(almajob_process("config", *words, "-f", "value", "-c", "state").out)
+        states.append(run("config", *words, "-f", "value", "-c", "state").out)
         INI.write_text(INI.read_text("utf-8").replace(OURS, "another-key") + "; more\n", "utf-8")
         assert set_key("sandbox").code == 0
     # The first change was not the command's alone.
     assert states == ["trusted\n", "changed\n"]
-    assert almajob_process("config", "trust").code == 0
+    assert run("config", "trust").code == 0
     assert set_key("production", "--region", "na").code == 0
-    assert almajob_process("config", "trust", "--list", "-f", "value", "-c", "state").out == "trusted\n"
+    assert run("config", "trust", "--list", "-f", "value", "-c", "state").out == "trusted\n"
 
 
 SET = "set = Theses without a call number"
@@ -621,7 +609,7 @@ def _saved_runs(simulated: SimulatedAlma, text: str) -> None:
     ],
 )
 def test_a_saved_run_sends_no_secret_until_it_is_trusted(
-    simulated: SimulatedAlma, almajob_process: Run, setting: str, part: str
+    simulated: SimulatedAlma, run: Run, setting: str, part: str
 ) -> None:
     """Neither a variable nor a file from elsewhere, to an address and with a key of the ini's own."""
     _saved_runs(simulated, f"[run:x]\njob = M44\n{SET}\nexpand = yes\n{setting}\n")
@@ -629,57 +617,55 @@ def test_a_saved_run_sends_no_secret_until_it_is_trusted(
     _plant('{"job_name": "a-secret"}', Path("elsewhere/secrets.json"))
     Path("linked.json").symlink_to("elsewhere/secrets.json")
     for words in (("run", "x"), ("run", "x", "--dry-run"), ("run", "x", "--expand"), ("config", "check")):
-        done = almajob_process("--env", "sandbox", *words, environ={"A_SECRET": "a-secret"})
+        done = run("--env", "sandbox", *words, environ={"A_SECRET": "a-secret"})
         said = done.out + done.err
         assert (done.code, part in said, "config trust" in said) == (7, True, True), said
         assert simulated.log.count("POST /conf/jobs/*") == 0
     for path in ("almajob.ini", "payload.json"):
-        assert almajob_process("config", "trust", path).code == 0
-    done = almajob_process(
-        "--env", "sandbox", "run", "x", "--allow-unknown", environ={"A_SECRET": "a-secret"}
-    )
+        assert run("config", "trust", path).code == 0
+    done = run("--env", "sandbox", "run", "x", "--allow-unknown", environ={"A_SECRET": "a-secret"})
     assert done.code == 0, done.err
     (sent,) = simulated.log.entries("POST /conf/jobs/*")
     assert "a-secret" in sent.body
 
 
-def test_a_saved_run_with_a_date_needs_no_trust(simulated: SimulatedAlma, almajob_process: Run) -> None:
+def test_a_saved_run_with_a_date_needs_no_trust(simulated: SimulatedAlma, run: Run) -> None:
     """As saved runs are written: parameters beside them, in runs.d too."""
     _saved_runs(simulated, f"[run:x]\njob = M44\n{SET}\nexpand = yes\nparams = payload.json\n")
     _plant('{"job_name": "{date:%Y}"}', Path("payload.json"))
-    done = almajob_process("--env", "sandbox", "run", "x", "--allow-unknown")
+    done = run("--env", "sandbox", "run", "x", "--allow-unknown")
     assert done.code == 0, done.err
     theses = ("--job", "M44", "--set", "Theses without a call number", "--param", "job_name=a")
     simulated.clock.advance(7200)
-    assert almajob_process("--env", "sandbox", "run", *theses, "--save", "y").code == 0
-    done = almajob_process("--env", "sandbox", "run", "y", "--allow-unknown")
+    assert run("--env", "sandbox", "run", *theses, "--save", "y").code == 0
+    done = run("--env", "sandbox", "run", "y", "--allow-unknown")
     assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("place", ["almajob.ini", "runs.d/x.ini"])
 @pytest.mark.parametrize("is_own_key", [True, False])
 def test_a_saved_run_starts_nothing_unasked_in_production_until_it_is_trusted(
-    simulated: SimulatedAlma, almajob_process: Run, place: str, is_own_key: bool
+    simulated: SimulatedAlma, run: Run, place: str, is_own_key: bool
 ) -> None:
     """Unless it stands beside the key that it uses."""
-    run = "[run:x]\njob = ERP export using profile FINANCE\nconfirm = no\n"
-    _saved_runs(simulated, run if place == "almajob.ini" else "")
+    saved = "[run:x]\njob = ERP export using profile FINANCE\nconfirm = no\n"
+    _saved_runs(simulated, saved if place == "almajob.ini" else "")
     if place != "almajob.ini":
-        _plant(run, Path(place))
+        _plant(saved, Path(place))
     environ = {} if is_own_key else {"ALMAJOB_API_KEY_PRODUCTION": KEYS[3].text}
     if not is_own_key:
         # Its own address is trusted; what else it says then is, too, but not the other file.
-        assert almajob_process("config", "trust").code == 0
+        assert run("config", "trust").code == 0
         if place == "almajob.ini":
             INI.write_text(INI.read_text("utf-8") + "\n", "utf-8")
     words = ("--env", "production", "run", "x")
-    done = almajob_process(*words, environ=environ)
+    done = run(*words, environ=environ)
     if is_own_key and place == "almajob.ini":
         assert done.code == 0, done.err
         return
     assert (done.code, f"almajob config trust {Path(place).absolute()}" in done.err) == (7, True), done.err
     assert simulated.log.count("POST /conf/jobs/*") == 0
     for path in ("almajob.ini", place):
-        assert almajob_process("config", "trust", path).code == 0
-    assert almajob_process(*words, environ=environ).code == 0
+        assert run("config", "trust", path).code == 0
+    assert run(*words, environ=environ).code == 0
     assert simulated.log.count("POST /conf/jobs/*") == 1

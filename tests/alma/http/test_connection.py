@@ -28,6 +28,8 @@ from tests.support.raw_server import RawServer, saying
 HEAD = b"HTTP/1.1 200 OK\r\n"
 # What comes at first, what comes again and again, and the seconds in between.
 ENDLESS = {
+    "a byte of the status line": (b"HTTP/1.1 2", b"0", 0.02),
+    "a redirect": (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 9999\r\n\r\n", b" ", 0.02),
     "a byte of a header": (HEAD, b"x", 0.02),
     "a byte of the body": (HEAD + b"Content-Length: 9999\r\n\r\n", b" ", 0.02),
     "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 0.0),

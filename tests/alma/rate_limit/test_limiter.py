@@ -112,18 +112,6 @@ def test_two_processes_share_one_pace(file: Path, time: FastClock) -> None:
         other.admit(HOST, 0.0)
 
 
-def test_the_file_is_its_owners_alone(limits: Limiter, file: Path) -> None:
-    """0600 in a directory of 0700, under any umask."""
-    before = os.umask(0)
-    try:
-        limits.admit(HOST, 1.0)
-    finally:
-        os.umask(before)
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert file.parent.stat().st_mode & 0o777 == 0o700
-    assert json.loads(file.read_bytes())["free_at"] > NOW
-
-
 def test_a_longer_text_leaves_nothing_behind(limits: Limiter, file: Path) -> None:
     """What is written covers what was there."""
     limits.report(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
@@ -131,19 +119,6 @@ def test_a_longer_text_leaves_nothing_behind(limits: Limiter, file: Path) -> Non
     limits.report(HOST, None, "5")
     assert limits.read_state() == make_state(left=5, left_at=NOW, warned_at=NOW)
     assert file.stat().st_size == 4096
-
-
-def test_a_link_is_not_followed(limits: Limiter, file: Path, tmp_path: Path) -> None:
-    """Whoever planted it gets nothing written; the limits are kept for this process alone."""
-    target = tmp_path / "target"
-    target.write_text("precious")
-    file.parent.mkdir()
-    file.symlink_to(target)
-    for _call in range(3):
-        limits.admit(HOST, 0.0)
-    with pytest.raises(NotSent):
-        limits.admit(HOST, 0.0)
-    assert target.read_text() == "precious"
 
 
 def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
@@ -238,13 +213,6 @@ def test_what_ignores_the_quota_keeps_to_the_pace(limits: Limiter, time: FastClo
     limits.ignore_quota_once()
     limits.admit(HOST, 2.0)
     assert len(time.naps) == 1
-
-
-def test_an_answer_ends_it(limits: Limiter) -> None:
-    """For all."""
-    limits.report(HOST, _alma_error(QuotaUsedUp), None)
-    limits.report(HOST, None, "100000")
-    limits.admit(HOST, 0.0)
 
 
 def test_alma_is_left_alone_while_it_is_down(limits: Limiter, file: Path, time: FastClock) -> None:
