@@ -211,7 +211,7 @@ class Record:
         return made
 
 
-def _members(item: Record | Step | Candidate) -> dict[str, Any]:
+def _members(item: Record | Transition | Candidate) -> dict[str, Any]:
     # dataclasses.asdict copies each value deeply, which takes longer than all that a start decides.
     return {name: getattr(item, name) for name in item.__slots__}
 
