@@ -157,3 +157,17 @@ def test_type_checkers_see_the_names_that_plugins_get() -> None:
     assert [name for name in plugin.__all__ if not hasattr(plugin, name)] == []
     assert dir(plugin) == sorted(plugin.__all__)
     assert not hasattr(plugin, "no_such_name")
+
+
+def test_no_room_is_crowded() -> None:
+    """Six modules at the root, twelve in a folder; ``commands`` has one for each command."""
+    rooms: dict[Path, list[str]] = {}
+    for path in ROOT.rglob("*.py"):
+        rooms.setdefault(path.parent.relative_to(ROOT), []).append(path.stem)
+    modules = {room: set(names) - {"__init__", "__main__"} for room, names in rooms.items()}
+    crowded = {
+        str(room): len(names)
+        for room, names in modules.items()
+        if len(names) > (6 if room == Path() else 12) and room != Path("commands")
+    }
+    assert crowded == {}
