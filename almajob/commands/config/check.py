@@ -10,7 +10,7 @@ from almajob.alma.client import Alma
 from almajob.cli.command import Lister
 from almajob.cli.context import Context
 from almajob.config.environments import Environment, other_kind
-from almajob.errors import AlmajobError, ConfigurationError, Refused
+from almajob.errors import AlmajobError, ConfigurationError, KeyRefused, Refused
 
 _Row = tuple[str, str, str]
 
@@ -119,4 +119,4 @@ def _leads_to(alma: Alma, environment: Environment) -> str:
 
 def _worst(errors: Sequence[AlmajobError]) -> AlmajobError:
     """Choose the exit code: a configuration error, else whatever kept the checks from being made."""
-    return next((error for error in errors if error.exit_code == ConfigurationError.exit_code), errors[0])
+    return next((error for error in errors if isinstance(error, ConfigurationError | KeyRefused)), errors[0])
