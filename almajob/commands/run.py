@@ -17,6 +17,7 @@ from almajob.cli.options.start_options import (
     start_arguments_of,
     wait_as_splayed,
 )
+from almajob.config.environments import text_of
 from almajob.config.saved_runs import Saved
 from almajob.errors import AlmajobError
 from almajob.output.columns import GivenParameters, RequestBody, Text, WordList
@@ -137,8 +138,8 @@ class Run(ShowSome):
 
 def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
     said = saved.of(environment)
-    shown = (said[name].text if name in said else "" for name in ("job", "params", "set", "once_per"))
-    confirm = said["confirm"].text if "confirm" in said else "yes"
+    shown = (text_of(said, name) for name in ("job", "params", "set", "once_per"))
+    confirm = text_of(said, "confirm", "yes")
     return (saved.name, environment, *map(Text, (*shown, confirm, str(saved.path))))
 
 

@@ -84,9 +84,14 @@ def other_kind(environment_type: str, kind: str) -> str:
     return found if found in KINDS and found != kind else ""
 
 
+def text_of(section: Mapping[str, Setting], name: str, default: str = "") -> str:
+    """Return a setting's text, whatever it says; the default where it is not there."""
+    return section[name].text if name in section else default
+
+
 def kind_of(name: str, section: Mapping[str, Setting]) -> str:
     """Return which kind of environment a section describes, unchecked."""
-    return section["kind"].text if "kind" in section and name not in KINDS else name
+    return name if name in KINDS else text_of(section, "kind", name)
 
 
 def read_keys(name: str, section: Mapping[str, Setting]) -> Environment:
@@ -129,10 +134,10 @@ def from_section(name: str, section: Mapping[str, Setting]) -> Environment:
         base_url=_read_base_url(name, section),
         limits=_read_limits(section),
         pace=_read_pace(section),
-        institution=section["institution"].text if "institution" in section else "",
+        institution=text_of(section, "institution"),
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
-        accept=parse_statuses(section["accept"]) if "accept" in section else frozenset(),
+        accept=read_accept(section),
         read_only=_read_yes(section, "read_only"),
     )
 
@@ -141,14 +146,17 @@ def _read_yes(section: Mapping[str, Setting], name: str) -> Setting | None:
     return section[name] if is_yes(section, name, default=False) else None
 
 
-def parse_statuses(given: Setting) -> frozenset[str]:
-    """Read a list of statuses, separated by commas; some words cannot be a good end.
+def read_accept(section: Mapping[str, Setting]) -> frozenset[str]:
+    """Read a list of statuses that count as a good end; some words cannot.
 
     Raises:
         ConfigurationError: one of them cannot.
     """
+    if "accept" not in section:
+        return frozenset()
     from almajob.alma import status_codes
 
+    given = section["accept"]
     codes = status_codes.codes_in(given.text)
     for code in codes:
         problem = status_codes.end_problem(code)

@@ -86,8 +86,8 @@ class Settings(NamedTuple):
         Raises:
             ConfigurationError: one of them cannot.
         """
-        given = {job: section["accept"] for job, section in self.jobs.items() if "accept" in section}
-        return {job: environments.parse_statuses(accept) for job, accept in given.items()}
+        given = {job: section for job, section in self.jobs.items() if "accept" in section}
+        return {job: environments.read_accept(section) for job, section in given.items()}
 
     def untrusted_ini(self) -> UntrustedFile | None:
         """Return the ini where it was found in the current directory and is not trusted."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Collection, Sequence
 from dataclasses import fields
+from functools import partial
+from itertools import chain
 
 from almajob.cli.context import Context
 from almajob.cli.options.value_types import accepted, condition, interval, run_id, seconds
@@ -77,31 +79,24 @@ def policy_of(
         context: knows the ini.
         accept, fail_if: what counts where the command line says nothing, such as a saved run's.
     """
-    accepted_here = {code for codes in parsed_args.accept for code in codes}
+    accepted_here = set(chain.from_iterable(parsed_args.accept))
     return context.policy(accepted_here or accept, parsed_args.fail_if or fail_if)
 
 
 def add_wait_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say how a run is followed; ``wait_options_of`` reads them."""
-    group = parser.add_argument_group("waiting")
-    group.add_argument(
+    add_length = partial(parser.add_argument_group("waiting").add_argument, metavar="DURATION")
+    add_length(
         "--timeout",
-        metavar="DURATION",
         type=seconds,
         help="stop looking after so long, such as 600 or 2h; the job goes on; else as long as it takes",
     )
-    group.add_argument(
+    add_length(
         "--interval",
-        metavar="DURATION",
         type=interval,
         help="look that often; without it, after a tenth of the time gone by, from 5s to 5m",
     )
-    group.add_argument(
-        "--outage",
-        metavar="DURATION",
-        type=seconds,
-        help="give up after so long of nothing but failures; default: 1h",
-    )
+    add_length("--outage", type=seconds, help="give up after so long of nothing but failures; default: 1h")
 
 
 def wait_options_of(parsed_args: argparse.Namespace) -> WaitOptions:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 
 from almajob.cli.context import Context
 from almajob.cli.options.run_options import add_policy_options, add_wait_options, policy_of
@@ -108,8 +108,9 @@ def add_start_options(parser: argparse.ArgumentParser) -> None:
         help="where a run of the job has not ended: refuse (exit code 5), take it for this run, "
         "or start another one beside it; default: %(default)s",
     )
-    before = parser.add_argument_group("before the start")
-    add_length = partial(before.add_argument, metavar="DURATION", type=duration)
+    add_length = partial(
+        parser.add_argument_group("before the start").add_argument, metavar="DURATION", type=duration
+    )
     add_length(
         "--wait-for-slot",
         default=standard.wait_for_slot,
@@ -174,14 +175,25 @@ def start_arguments_of(
     expands = parsed_args.expand or saved.expands
     # What is on the command line counts, whatever is saved.
     takes_set = parsed_args.set_name is None and all(item.name != SET_ID for item in overrides)
-    options = replace(
-        _options_of(parsed_args, saved, is_older=is_older),
+    is_agreed = parsed_args.yes or not (saved.needs_yes or _is_changed(parsed_args, saved))
+    options = StartOptions(
+        run_key=parsed_args.run_key or "",
+        once_per=parsed_args.once_per or ("" if parsed_args.run_key else saved.once_per),
+        if_running=parsed_args.if_running,
+        rerun_failed=parsed_args.rerun_failed,
+        lock_wait=parsed_args.lock_wait,
+        wait_for_slot=parsed_args.wait_for_slot,
         set_name=(saved.set_name if takes_set else parsed_args.set_name) or "",
-        policy=policy_of(parsed_args, context, accept=saved.accept, fail_if=saved.fail_if),
+        job_name=saved.job_name,
+        allow_unknown=parsed_args.allow_unknown,
+        as_xml=parsed_args.xml or saved.as_xml,
+        is_confirmed=is_agreed or (is_older and not has_keyboard()),
+        requested_at=clocks.system().now(),
     )
+    policy = policy_of(parsed_args, context, accept=saved.accept, fail_if=saved.fail_if)
     filled_in = context.expand(written) if expands else written
     names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
-    return StartArguments(saved.job, filled_in, written, options, names, expands)
+    return StartArguments(saved.job, filled_in, written, replace(options, policy=policy), names, expands)
 
 
 def _read_value(name: str, value: str) -> Given:
@@ -189,24 +201,6 @@ def _read_value(name: str, value: str) -> Given:
     if not value.startswith(FROM_FILE) or value.startswith(FROM_FILE * 2):
         return Given(name, value.removeprefix(FROM_FILE), "--param")
     return payload_file.read_value(value.removeprefix(FROM_FILE), name)
-
-
-def _options_of(parsed_args: argparse.Namespace, saved: SavedRun, *, is_older: bool) -> StartOptions:
-    own_key = parsed_args.run_key or ""
-    agreed = parsed_args.yes or not (saved.needs_yes or _is_changed(parsed_args, saved))
-    return StartOptions(
-        run_key=own_key,
-        once_per=parsed_args.once_per or ("" if own_key else saved.once_per),
-        if_running=parsed_args.if_running,
-        rerun_failed=parsed_args.rerun_failed,
-        lock_wait=parsed_args.lock_wait,
-        wait_for_slot=parsed_args.wait_for_slot,
-        job_name=saved.job_name,
-        allow_unknown=parsed_args.allow_unknown,
-        as_xml=parsed_args.xml or saved.as_xml,
-        is_confirmed=agreed or (is_older and not has_keyboard()),
-        requested_at=clocks.system().now(),
-    )
 
 
 def _is_changed(parsed_args: argparse.Namespace, saved: SavedRun) -> bool:
@@ -225,10 +219,9 @@ def _is_changed(parsed_args: argparse.Namespace, saved: SavedRun) -> bool:
 
 def settings_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str]:
     """Return what a saved run keeps of the options, besides job and parameters, as settings of the ini."""
-    accept: Sequence[str] = [code for codes in parsed_args.accept for code in codes]
     said = {
         "set": parsed_args.set_name or "",
-        "accept": ", ".join(accept),
+        "accept": ", ".join(chain.from_iterable(parsed_args.accept)),
         "fail_if": " or ".join(map(str, parsed_args.fail_if)),
         "once_per": parsed_args.once_per or "",
         "expand": "yes" if expands else "",
