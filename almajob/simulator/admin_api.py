@@ -11,15 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from almajob.simulator.errors import GatewayRefusal
 from almajob.simulator.faults import NAMES
-from almajob.simulator.http.messages import JSON, Call, Reply
+from almajob.simulator.http.messages import HTML, JSON, Call, Reply
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.lifecycle import instant
 from almajob.simulator.world.run import Ending
 
-_JSON = (("Content-Type", JSON),)
-_HTML = (("Content-Type", "text/html;charset=UTF-8"),)
 Answer = Callable[[Institution, dict[str, Any]], Any]
 
 
@@ -46,10 +43,6 @@ def state(institution: Institution, _given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _log(institution: Institution, _given: dict[str, Any]) -> Any:
-    return institution.log.as_json()
-
-
 def _add_fault(institution: Institution, given: dict[str, Any]) -> Any:
     times = given.get("times", 1)
     return asdict(
@@ -61,11 +54,6 @@ def _add_fault(institution: Institution, given: dict[str, Any]) -> Any:
             seconds=float(given.get("seconds", 30.0)),
         )
     )
-
-
-def _clear_faults(institution: Institution, _given: dict[str, Any]) -> Any:
-    institution.faults.clear()
-    return {}
 
 
 def _set_clock(institution: Institution, given: dict[str, Any]) -> Any:
@@ -101,34 +89,25 @@ def _listen(institution: Institution, given: dict[str, Any]) -> Any:
     return {"challenge_answered": answered}
 
 
-def _messages(institution: Institution, _given: dict[str, Any]) -> Any:
-    return [
-        {"run_id": message.run_id, "answers": message.answers, "due": message.due}
-        for message in institution.webhooks.messages
-    ]
-
-
-def _reset(institution: Institution, _given: dict[str, Any]) -> Any:
-    institution.reset()
-    return {}
-
-
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "state"): state,
-    ("GET", "log"): _log,
+    ("GET", "log"): lambda institution, _given: [asdict(entry) for entry in institution.log.entries()],
     ("GET", "faults"): lambda institution, _given: {
         "planned": [asdict(fault) for fault in institution.faults.list_planned()],
         "names": NAMES,
     },
     ("POST", "faults"): _add_fault,
-    ("DELETE", "faults"): _clear_faults,
+    ("DELETE", "faults"): lambda institution, _given: institution.faults.clear(),
     ("GET", "clock"): lambda institution, _given: _set_clock(institution, {}),
     ("POST", "clock"): _set_clock,
     ("POST", "runs"): _end_run,
     ("POST", "endings"): _set_ending,
-    ("GET", "webhooks"): _messages,
+    ("GET", "webhooks"): lambda institution, _given: [
+        {"run_id": message.run_id, "answers": message.answers, "due": message.due}
+        for message in institution.webhooks.messages
+    ],
     ("POST", "webhooks"): _listen,
-    ("POST", "reset"): _reset,
+    ("POST", "reset"): lambda institution, _given: institution.reset(),
 }
 
 
@@ -136,27 +115,24 @@ def answer(institution: Institution, call: Call) -> Reply:
     """Answer a call to the control API; its path begins behind ``/simulator/``."""
     name = "/".join(call.path)
     if name in ("", "index.html"):
-        return Reply(200, _page(institution).encode(), _HTML)
+        return Reply(200, _page(institution).encode(), HTML)
     route = ROUTES.get((call.method, name))
     if route is None:
         listed = ", ".join(f"{method} /simulator/{path}" for method, path in ROUTES)
-        return _json(404, {"error": f"there is no such call; there are: {listed}"})
+        return as_json(404, {"error": f"there is no such call; there are: {listed}"})
     try:
         given = json.loads(call.body or b"{}")
         if not isinstance(given, dict):
             raise ValueError("the body is a JSON object")
-        return _json(200, route(institution, given))
+        found = route(institution, given)
+        return as_json(200, {} if found is None else found)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        return _json(400, {"error": str(error)})
+        return as_json(400, {"error": str(error)})
 
 
-def refuse(refusal: GatewayRefusal) -> Reply:
-    """Answer a call that must not reach the control API."""
-    return _json(refusal.status, {"error": refusal.text})
-
-
-def _json(status: int, document: Any) -> Reply:
-    return Reply(status, json.dumps(document, indent=1).encode(), _JSON)
+def as_json(status: int, document: Any) -> Reply:
+    """Answer as the control API does."""
+    return Reply(status, json.dumps(document, indent=1).encode(), JSON)
 
 
 def _page(institution: Institution) -> str:

@@ -1,12 +1,21 @@
-"""What can go wrong, by name: on any call, once, so many times, or with a probability and a seed."""
+"""What can go wrong, by name: on any call, once, so many times, or with a probability and a seed.
+
+A fault replaces the API's answer, or decides what becomes of it on its way.
+"""
 
 from __future__ import annotations
 
 import fnmatch
+import gzip
+import json
 import random
 import re
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from almajob.simulator.errors import GatewayRefusal
+from almajob.simulator.http.messages import HTML, JSON, Reply, refuse_at_gateway
 
 NAMES: dict[str, str] = {
     "refused": "the next connection is reset before anything is read",
@@ -40,12 +49,6 @@ NAMES: dict[str, str] = {
     "clock-off": "the Date header is an hour late",
 }
 REFUSED = "refused"
-# What is answered instead of, or made of, the API's reply: one of them a call, the others wait for the next.
-ANSWERS = {
-    *("reset-before", "per-second", "daily", "503", "503-retry-after", "html-200", "empty", "html-401"),
-    *("text-key-error", "redirect", "reset-after", "accepted-500", "accepted-502", "accepted-slow"),
-    *("accepted-truncated", "drip", "huge", "gzip-bomb"),
-}
 # These change the form of an error, and are counted where there is one.
 SHAPES = {"error-object", "errors-exist-text"}
 # On which calls the others can happen at all.
@@ -58,10 +61,14 @@ _WHERE = {
     "pages-shift": r"GET /conf/jobs\?further",
     "unknown-status": r"GET /conf/jobs/[^/]+/instances(/[^/]+)?",
 }
-_SEEN_BY_API = {
-    *("no-link", "relative-link", "foreign-link", "late-start", "listing-lag", "pages-shift"),
-    "unknown-status",
-}
+# What is answered instead of, or made of, the API's reply: one of them a call, the others wait for the next.
+_ANSWERS = NAMES.keys() - SHAPES - _WHERE.keys() - {REFUSED, "clock-off"}
+HUGE = 50_000_000
+_PAGE = b"<!doctype html><html><head><title>%s</title></head><body>%s</body></html>"
+
+
+class Reset(ConnectionResetError):
+    """The connection is to be reset; a caller without a socket sees the exception."""
 
 
 @dataclass(slots=True)
@@ -147,10 +154,11 @@ class Faults:
             for fault in self._planned:
                 where = _WHERE.get(fault.name, ".*")
                 asked = f"{call}?further" if further_page and "further" in where else call
-                waits = fault.name in ANSWERS and bool(ANSWERS & set(found))
+                waits = fault.name in _ANSWERS and bool(_ANSWERS & found.keys())
                 if fault.name in {REFUSED, *SHAPES, *found} or waits or not re.fullmatch(where, asked):
                     continue
-                self._happen(fault, call, found)
+                if self._happens(fault, call):
+                    found[fault.name] = fault
         return found
 
     def take_shapes(self, method: str, path: str) -> dict[str, Fault]:
@@ -158,24 +166,20 @@ class Faults:
         found: dict[str, Fault] = {}
         with self._lock:
             for fault in self._planned:
-                if fault.name in SHAPES - set(found):
-                    self._happen(fault, f"{method} {path}", found)
+                if fault.name in SHAPES - found.keys() and self._happens(fault, f"{method} {path}"):
+                    found[fault.name] = fault
         return found
-
-    def _happen(self, fault: Fault, call: str, found: dict[str, Fault]) -> None:
-        matches = not fault.is_spent and fnmatch.fnmatchcase(call, fault.on)
-        if matches and self._random.random() < fault.probability:
-            fault.fired += 1
-            found[fault.name] = fault
 
     def take_refused(self) -> bool:
         """Return whether a connection is to be reset before anything of it is read, and count it."""
         with self._lock:
-            for fault in self._planned:
-                if fault.name == REFUSED and not fault.is_spent and self._random.random() < fault.probability:
-                    fault.fired += 1
-                    return True
-            return False
+            return any(fault.name == REFUSED and self._happens(fault, "") for fault in self._planned)
+
+    def _happens(self, fault: Fault, call: str) -> bool:
+        matches = not fault.is_spent and fnmatch.fnmatchcase(call, fault.on)
+        happens = matches and self._random.random() < fault.probability
+        fault.fired += happens
+        return happens
 
     def list_planned(self) -> list[Fault]:
         """Return all that were planned, spent ones too."""
@@ -194,4 +198,77 @@ class Faults:
 
 def seen_by_api(names: dict[str, Fault]) -> frozenset[str]:
     """Return the names of the faults that change what the API itself answers."""
-    return frozenset(names) & _SEEN_BY_API
+    return frozenset(names) & _WHERE.keys()
+
+
+def instead(faults: dict[str, Fault]) -> Reply | None:
+    """Return what is answered without the API having seen the call; None where it is to see it.
+
+    Raises:
+        Reset: the connection is to be reset.
+    """
+    if "reset-before" in faults:
+        raise Reset
+    answers: dict[str, Callable[[], Reply]] = {
+        "per-second": lambda: refuse_at_gateway(GatewayRefusal("PER_SECOND_THRESHOLD")),
+        "daily": lambda: refuse_at_gateway(GatewayRefusal("DAILY_THRESHOLD")),
+        "503": lambda: _page(503, b"Service Unavailable"),
+        "503-retry-after": lambda: _page(503, b"Service Unavailable", ("Retry-After", "1")),
+        "html-200": lambda: _page(200, b"Please sign in"),
+        "empty": lambda: Reply(200, b"", JSON),
+        "html-401": lambda: _page(401, b"HTTP Status 401 - Unauthorized"),
+        "text-key-error": lambda: Reply(400, b"Invalid API Key", "text/plain;charset=UTF-8"),
+        "redirect": lambda: Reply(
+            302, headers=(("Location", "https://elsewhere.invalid/almaws/v1/conf/jobs"),)
+        ),
+    }
+    return next((make() for name, make in answers.items() if name in faults), None)
+
+
+def afterwards(faults: dict[str, Fault], reply: Reply) -> Reply:
+    """Return what becomes of the API's reply.
+
+    Raises:
+        Reset: the connection is to be reset.
+    """
+    if "reset-after" in faults:
+        raise Reset
+    reply = _change_reply(faults, reply)
+    if "accepted-truncated" in faults:
+        whole = len(reply.body)
+        reply = replace(reply, body=reply.body[: whole // 2], length=whole)
+    slow = faults.get("accepted-slow")
+    return replace(reply, wait=slow.seconds if slow else 0.0, drips="drip" in faults)
+
+
+def _change_reply(faults: dict[str, Fault], reply: Reply) -> Reply:
+    if "accepted-500" in faults:
+        return refuse_at_gateway(GatewayRefusal("GENERAL_ERROR"))
+    if "accepted-502" in faults:
+        return _page(502, b"Bad Gateway")
+    if reply.status == 204 or not faults.keys() & {"huge", "gzip-bomb"}:
+        return reply
+    huge = reply.body[:-1] + b" " * HUGE + reply.body[-1:]
+    if "huge" in faults:
+        return replace(reply, body=huge)
+    encoding = ("Content-Encoding", "gzip")
+    return replace(reply, body=gzip.compress(huge, 9), headers=(*reply.headers, encoding))
+
+
+def can_be_misshapen(reply: Reply) -> bool:
+    """Whether it is an error body whose form varies: JSON's."""
+    return reply.status >= 400 and reply.content_type == JSON
+
+
+def misshapen(faults: dict[str, Fault], reply: Reply) -> Reply:
+    """Write an error body in one of the other forms that have been seen."""
+    document = json.loads(reply.body)
+    if "error-object" in faults:
+        document["errorList"]["error"] = document["errorList"]["error"][0]
+    if "errors-exist-text" in faults:
+        document["errorsExist"] = "true"
+    return Reply(reply.status, json.dumps(document).encode(), JSON)
+
+
+def _page(status: int, text: bytes, *headers: tuple[str, str]) -> Reply:
+    return Reply(status, _PAGE % (text, text), HTML, headers)

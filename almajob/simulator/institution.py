@@ -11,8 +11,7 @@ from almajob.simulator.webhooks import Webhooks
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import PRODUCTION, SANDBOX
 from almajob.simulator.world.journal import FileJournal
-from almajob.simulator.world.rules import Rules
-from almajob.simulator.world.world import World
+from almajob.simulator.world.world import Rules, World
 
 
 class Institution:

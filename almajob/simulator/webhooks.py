@@ -148,14 +148,14 @@ class Webhooks:
         for world, waiting in self._waiting:
             run = world.run(waiting.id) or waiting
             if run.has_ended(now):
-                self.messages.append(Message(run.id, self._body(world, run), run.ends))
+                self.messages.append(Message(run.id, self._body(run), run.ends))
             else:
                 going_on.append((world, run))
         self._waiting = going_on
 
-    def _body(self, world: World, run: Run) -> bytes:
+    def _body(self, run: Run) -> bytes:
         # Webhooks have links without a host.
-        instance = world.instance(run, "")
+        instance = run.instance("", self._clock())
         document: dict[str, Any] = {
             "id": run.id,
             "action": "JOB_END",

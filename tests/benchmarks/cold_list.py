@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from almajob.simulator.fault_effects import Delivery
-from almajob.simulator.http.messages import Call
+from almajob.simulator.http.messages import Call, Reply
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
@@ -39,7 +38,7 @@ def main() -> None:
     """Measure, and print a table in Markdown."""
     serve = Application._serve
 
-    def slowly(self: Application, call: Call, path: str, base: str) -> Delivery:
+    def slowly(self: Application, call: Call, path: str, base: str) -> Reply:
         threading.Event().wait(SECONDS)
         return serve(self, call, path, base)
 

@@ -14,7 +14,7 @@ import requests
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 
 HEADERS = {"Authorization": "apikey simulator-sandbox-key", "Accept": "application/json"}
 ERP = "S9563600010000561"

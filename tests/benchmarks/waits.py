@@ -24,7 +24,7 @@ from almajob.runs.wait.watched_run import WaitOptions, WatchedRun
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 from tests.support.clocks import FastClock
 
 CROWD = 300

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -407,7 +406,7 @@ def test_the_key_may_stand_in_the_query(simulator: Simulator) -> None:
     assert requests.get(url, timeout=10).status_code == 200
     (entry,) = simulator.institution.log.entries()
     assert entry.key == "guest"
-    assert "simulator-guest-key" not in json.dumps(simulator.institution.log.as_json())
+    assert "simulator-guest-key" not in repr(simulator.institution.log.entries())
 
 
 def test_calls_are_counted_down_to_none(client: Client, simulator: Simulator) -> None:

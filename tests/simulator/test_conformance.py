@@ -15,7 +15,7 @@ from werkzeug.test import Client, TestResponse
 from almajob.simulator.http.wsgi import Application
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 from tests.simulator import openapi
 
 ERP = "S9563600010000561"

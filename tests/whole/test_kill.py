@@ -11,8 +11,7 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.rules import Rules
-from almajob.simulator.world.world import World
+from almajob.simulator.world.world import Rules, World
 from tests.whole.mortal import Ended, Site
 
 START = "POST /conf/jobs/*"

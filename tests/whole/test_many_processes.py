@@ -19,7 +19,7 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import built_in_jobs
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 from almajob.store.ledger_record import checksum
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run

@@ -19,7 +19,7 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
 from tests.cli.plugins.test_command_manager import _install

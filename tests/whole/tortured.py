@@ -24,7 +24,7 @@ from almajob.errors import EXIT_CODES
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock as SimulatorClock
-from almajob.simulator.world.rules import Rules
+from almajob.simulator.world.world import Rules
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from tests.whole.torture import Moment, Step, Torture

@@ -143,7 +143,7 @@ def _simulator(parsed_args: argparse.Namespace) -> Simulator:
     from almajob.simulator.http.tls import tls_context
     from almajob.simulator.institution import Institution
     from almajob.simulator.world.clock import Clock
-    from almajob.simulator.world.rules import Rules
+    from almajob.simulator.world.world import Rules
 
     rules = Rules(seconds=parsed_args.run_seconds, activity=parsed_args.activity)
     institution = Institution(

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from almajob.alma.status_codes import STATUSES
-from almajob.simulator.api.jobs import Document, Exchange, page, page_of
+from almajob.simulator.api.jobs import Document, Exchange, page
 from almajob.simulator.errors import Refusal
 from almajob.simulator.http.messages import Reply, document_in, text_of
 from almajob.simulator.world import reports
@@ -59,7 +59,7 @@ def table_list(exchange: Exchange) -> tuple[str, Document]:
         {"name": name, "link": f"{exchange.base}/almaws/v1/conf/code-tables/{name}"}
         for name in _tables(exchange)
     ]
-    return "code_tables", page("code_table", listed, len(listed))
+    return "code_tables", {"code_table": listed, "total_record_count": len(listed)}
 
 
 def table_get(exchange: Exchange, name: str) -> tuple[str, Document]:
@@ -95,8 +95,7 @@ def profile_list(exchange: Exchange) -> tuple[str, Document]:
         for profile in PROFILES
         if query.get("type", "") in ("", profile[3]) and code.lower() in " ".join(profile[1:3]).lower()
     ]
-    limit, offset = page_of(exchange.call)
-    return "integration_profiles", page("integration_profile", found[offset : offset + limit], len(found))
+    return "integration_profiles", page(exchange, "integration_profile", found)
 
 
 def profile_get(exchange: Exchange, profile_id: str) -> tuple[str, Document]:
@@ -133,9 +132,7 @@ def set_list(exchange: Exchange) -> tuple[str, Document]:
         and content in ("", item.content)
         and kind in ("", "LOGICAL" if item.logical else "ITEMIZED")
     ]
-    limit, offset = page_of(exchange.call)
-    shown = [item.document(exchange.base, whole=False) for item in found[offset : offset + limit]]
-    return "sets", page("set", shown, len(found))
+    return "sets", page(exchange, "set", found, lambda item: item.document(exchange.base, whole=False))
 
 
 def _read_query(query: str, names: tuple[str, ...]) -> tuple[str, str]:
@@ -156,12 +153,13 @@ def set_get(exchange: Exchange, set_id: str) -> tuple[str, Document]:
 def set_members(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     """GET /conf/sets/{set_id}/members."""
     found = _find_set(exchange, set_id)
-    limit, offset = page_of(exchange.call)
-    listed = [
-        {"id": member, "description": f"Record {member}", "link": f"{exchange.base}/almaws/v1/bibs/{member}"}
-        for member in found.members[offset : offset + limit]
-    ]
-    return "members", page("member", listed, len(found.members))
+    link = f"{exchange.base}/almaws/v1/bibs"
+    return "members", page(
+        exchange,
+        "member",
+        found.members,
+        lambda member: {"id": member, "description": f"Record {member}", "link": f"{link}/{member}"},
+    )
 
 
 def set_create(exchange: Exchange) -> tuple[str, Document]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from almajob.alma.status_codes import STATUSES
 from almajob.simulator.errors import Refusal
@@ -20,6 +22,7 @@ from almajob.simulator.world.job_data import SimulatedJob
 from almajob.simulator.world.run import Run
 from almajob.simulator.world.world import World
 
+T = TypeVar("T")
 Document = dict[str, Any]
 # For how long a run cannot be seen under the faults of that name, in seconds.
 HIDDEN_SECONDS = 60.0
@@ -65,12 +68,10 @@ def job_list(exchange: Exchange) -> tuple[str, Document]:
         and category in ("", job.category)
         and (not profile or (job.type == "SCHEDULED" and job.profile_id == profile))
     ]
-    limit, offset = page_of(exchange.call)
     if "pages-shift" in exchange.faults and found:
         # A job was added before this page while the list was read.
         found = [replace(found[0], id=f"M{exchange.now:.0f}", name="00 added meanwhile"), *found]
-    shown = [job.list_entry(exchange.base) for job in found[offset : offset + limit]]
-    return "jobs", page("job", shown, len(found))
+    return "jobs", page(exchange, "job", found, lambda job: job.list_entry(exchange.base))
 
 
 def job_get(exchange: Exchange, job_id: str) -> tuple[str, Document]:
@@ -81,10 +82,8 @@ def job_get(exchange: Exchange, job_id: str) -> tuple[str, Document]:
 def job_submit(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     """POST /conf/jobs/{job_id}?op=run."""
     operation = exchange.call.query.get("op")
-    if not operation:
-        raise Refusal("402220")
     if operation != "run":
-        raise Refusal("402221")
+        raise Refusal("402221" if operation else "402220")
     job = find_job(exchange, job_id)
     parameters = _parameters(exchange.call)
     run = exchange.world.submit(job, parameters)
@@ -95,7 +94,7 @@ def job_submit(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     if "no-link" not in exchange.faults:
         document["additional_info"] = {
             "value": f"Job no. {run.id} triggered on {formatdate(run.submitted, usegmt=True)}",
-            "link": _link_base(exchange) + f"/almaws/v1/conf/jobs/{job.id}/instances/{run.id}",
+            "link": f"{_link_base(exchange)}/almaws/v1/conf/jobs/{job.id}/instances/{run.id}",
         }
     return "job", {**document, "link": link}
 
@@ -118,17 +117,13 @@ def instance_list(exchange: Exchange, job_id: str) -> tuple[str, Document]:
     if "listing-lag" in exchange.faults:
         runs = [run for run in runs if now - run.submitted >= HIDDEN_SECONDS]
     if first is not None:
-        runs = runs[bisect_left(runs, first, key=_submit_time) :]
+        runs = runs[bisect_left(runs, first, key=attrgetter("submitted")) :]
     if last is not None:
         # The last day is included.
-        runs = runs[: bisect_left(runs, last + _DAY, key=_submit_time)]
+        runs = runs[: bisect_left(runs, last + _DAY, key=attrgetter("submitted"))]
     if status:
         runs = [run for run in runs if (run.plan.status if now >= run.ends else run.state(now)) == status]
-    limit, offset = page_of(exchange.call)
-    # From the end, without turning a hundred thousand runs around.
-    end = len(runs) - offset
-    shown = runs[max(end - limit, 0) : max(end, 0)][::-1]
-    return "job_instances", page("job_instance", [_instance(exchange, run) for run in shown], len(runs))
+    return "job_instances", page(exchange, "job_instance", runs[::-1], lambda run: _instance(exchange, run))
 
 
 def instance_get(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
@@ -145,8 +140,7 @@ def instance_download(exchange: Exchange, job_id: str, instance_id: str) -> Repl
     body = _MARC.encode() if kind == "XML" else b"00026nam a2200025 a 4500\x1e\x1d"
     name = f"{run.id}.{'xml' if kind == 'XML' else 'mrc'}"
     content_type = "application/xml" if kind == "XML" else "application/octet-stream"
-    headers = (("Content-Type", content_type), ("Content-Disposition", f'attachment; filename="{name}"'))
-    return Reply(200, body, headers)
+    return Reply(200, body, content_type, (("Content-Disposition", f'attachment; filename="{name}"'),))
 
 
 def instance_events(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
@@ -162,8 +156,7 @@ def instance_events(exchange: Exchange, job_id: str, instance_id: str) -> tuple[
         }
         for number in range(12)
     ]
-    limit, offset = page_of(exchange.call)
-    return "events", page("event", events[offset : offset + limit], len(events))
+    return "events", page(exchange, "event", events)
 
 
 def instance_matches(exchange: Exchange, job_id: str, instance_id: str) -> tuple[str, Document]:
@@ -185,8 +178,7 @@ def instance_matches(exchange: Exchange, job_id: str, instance_id: str) -> tuple
         }
         for number in range(count)
     ]
-    limit, offset = page_of(exchange.call)
-    return "matches", page("match", found[offset : offset + limit], len(found))
+    return "matches", page(exchange, "match", found)
 
 
 def find_job(exchange: Exchange, job_id: str) -> SimulatedJob:
@@ -204,36 +196,38 @@ def find_run(exchange: Exchange, job_id: str, instance_id: str) -> Run:
     if job_id != "ALL":
         find_job(exchange, job_id)
     run = exchange.world.run(instance_id)
-    hidden = "late-start" in exchange.faults
     if run is None or job_id not in ("ALL", run.job.id):
         raise Refusal("402218")
-    if hidden and exchange.now - run.submitted < HIDDEN_SECONDS:
+    if "late-start" in exchange.faults and exchange.now - run.submitted < HIDDEN_SECONDS:
         raise Refusal("402218")
     return run
 
 
-def page_of(call: Call) -> tuple[int, int]:
-    """Read limit (10 by default, 100 at most) and offset."""
-    limit, offset = call.query.get("limit") or "10", call.query.get("offset") or "0"
+def page(
+    exchange: Exchange, name: str, items: Sequence[T], show: Callable[[T], Any] = lambda item: item
+) -> Document:
+    """Return the page of a list that was asked for: 10 items where no limit is given, 100 at most.
+
+    Args:
+        exchange: asks for it.
+        name: of the array.
+        items: the whole list.
+        show: makes of an item what is shown.
+    """
+    query = exchange.call.query
+    limit, offset = query.get("limit") or "10", query.get("offset") or "0"
     if not re.fullmatch("[0-9]{1,9}", limit) or not re.fullmatch("[0-9]{1,9}", offset) or int(limit) > 100:
         raise Refusal("40166410", "limit or offset")
-    return int(limit), int(offset)
-
-
-def page(name: str, items: list[Document], total: int) -> Document:
-    """Return one page; Alma leaves the array out where it is empty."""
-    return ({name: items} if items else {}) | {"total_record_count": total}
+    shown = [show(item) for item in items[int(offset) : int(offset) + int(limit)]]
+    # Alma leaves the array out where it is empty.
+    return ({name: shown} if shown else {}) | {"total_record_count": len(items)}
 
 
 def _instance(exchange: Exchange, run: Run) -> Document:
-    document = exchange.world.instance(run, exchange.base, exchange.now)
+    document = run.instance(exchange.base, exchange.now)
     if "unknown-status" in exchange.faults:
         document["status"] = {"value": "BRAND_NEW_STATUS"}
     return document
-
-
-def _submit_time(run: Run) -> float:
-    return run.submitted
 
 
 def _date(text: str) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104
@@ -50,7 +50,8 @@ class HostCheck:
             return True
         if (self._default_port if written_port is None else written_port) != self.port:
             return False
-        return name in self._names or is_loopback(name) or (self._takes_any_address and _is_address(name))
+        is_address = self._takes_any_address and _parse_address(name) is not None
+        return name in self._names or is_loopback(name) or is_address
 
 
 def is_from_elsewhere(headers: Mapping[str, Any], own_origin: str) -> bool:
@@ -70,18 +71,15 @@ def is_from_elsewhere(headers: Mapping[str, Any], own_origin: str) -> bool:
 
 def is_loopback(name: str) -> bool:
     """Whether a host, as a header or an address names it, is this machine and nobody else."""
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name.lower() == "localhost"
+    address = _parse_address(name)
+    return name.lower() == "localhost" if address is None else address.is_loopback
 
 
-def _is_address(name: str) -> bool:
+def _parse_address(name: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(name)
+        return ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _split(host: str) -> tuple[str, int | None]:

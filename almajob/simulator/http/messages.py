@@ -24,6 +24,7 @@ _WRAPPED = {"parameter", "alert", "counter", "action", "row"}
 _ATTRIBUTES = ("link", "total_record_count")
 JSON = "application/json;charset=UTF-8"
 XML = "application/xml;charset=UTF-8"
+HTML = "text/html;charset=UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,38 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer, before it meets a socket."""
+    """One answer, before it meets a socket.
+
+    Attributes:
+        length: the Content-Length that is sent; the body's own where it is None, more where it breaks off.
+        wait: seconds before the first byte.
+        drips: whether the body comes a byte at a time.
+    """
 
     status: int
     body: bytes = b""
+    content_type: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    length: int | None = None
+    wait: float = 0.0
+    drips: bool = False
+
+    @property
+    def all_headers(self) -> list[tuple[str, str]]:
+        """The headers, with the type and the length of the body."""
+        length = len(self.body) if self.length is None else self.length
+        return [
+            *([("Content-Type", self.content_type)] if self.content_type else []),
+            *self.headers,
+            *([("Content-Length", str(length))] if self.status != 204 else []),
+        ]
 
 
 def reply(call: Call, root: str, document: Mapping[str, Any]) -> Reply:
     """Answer with a document, in the form that was asked for."""
     if call.wants_json:
-        return Reply(200, json.dumps(document, ensure_ascii=False).encode(), (("Content-Type", JSON),))
-    return Reply(200, to_xml(root, document), (("Content-Type", XML),))
+        return Reply(200, json.dumps(document, ensure_ascii=False).encode(), JSON)
+    return Reply(200, to_xml(root, document), XML)
 
 
 def refuse(call: Call, refusal: Refusal, tracking_id: str) -> Reply:
@@ -79,17 +100,17 @@ def refuse(call: Call, refusal: Refusal, tracking_id: str) -> Reply:
     error = {"errorCode": refusal.code, "errorMessage": refusal.text, "trackingId": tracking_id}
     if call.wants_json:
         document = {"errorsExist": True, "errorList": {"error": [error]}, "result": None}
-        return Reply(400, json.dumps(document).encode(), (("Content-Type", JSON),))
-    return Reply(400, error_xml(error), (("Content-Type", XML),))
+        return Reply(400, json.dumps(document).encode(), JSON)
+    return Reply(400, _error_xml(error), XML)
 
 
 def refuse_at_gateway(refusal: GatewayRefusal) -> Reply:
     """Answer with one of the gateway's errors: XML, without a tracking id."""
     error = {"errorCode": refusal.code, "errorMessage": refusal.text}
-    return Reply(refusal.status, error_xml(error), (("Content-Type", XML),))
+    return Reply(refusal.status, _error_xml(error), XML)
 
 
-def error_xml(error: Mapping[str, str]) -> bytes:
+def _error_xml(error: Mapping[str, str]) -> bytes:
     """Write an error body in XML, the only one with a namespace."""
     root = ElementTree.Element("web_service_result", {"xmlns": _ERROR_NAMESPACE})
     ElementTree.SubElement(root, "errorsExist").text = "true"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 _KEPT = 100_000
@@ -75,7 +75,3 @@ class RequestLog:
         with self._lock:
             self._entries.clear()
             self.total = 0
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """Return all as JSON takes it."""
-        return [asdict(entry) for entry in self.entries()]

@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
-from types import TracebackType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from almajob.simulator.fault_effects import Reset
+from almajob.simulator.errors import GatewayRefusal
+from almajob.simulator.faults import Reset
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.http.host_check import WILDCARDS, HostCheck, is_loopback
 from almajob.simulator.http.messages import BODY_LIMIT
@@ -43,40 +43,45 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         """Answer one request."""
         try:
-            body = self._body()
-            if isinstance(body, str):
-                self._refuse(body)
-            else:
-                self._answer(body)
+            self._answer(self._read_body())
+        except GatewayRefusal as refusal:
+            self._refuse(refusal)
         except Reset:
-            self._reset()
+            reset(self.connection)
+            self.close_connection = True
         except OSError:
             # The client has gone.
             self.close_connection = True
 
-    def _body(self) -> bytes | str:
-        """Read the body, or give the code with which the gateway refuses it."""
+    def _read_body(self) -> bytes:
+        """Read the body.
+
+        Raises:
+            GatewayRefusal: it is none, or too large.
+        """
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            return self._chunks()
+            return self._read_chunks()
         size = self.headers.get("Content-Length", "0")
         if not re.fullmatch("[0-9]{1,12}", size):
-            return "INVALID_REQUEST"
+            raise GatewayRefusal("INVALID_REQUEST")
         if int(size) > BODY_LIMIT:
             # Read to its end, or the client would not get to see the answer.
             for _ in range(min(int(size), _DRAINED) // BODY_LIMIT + 1):
                 self.rfile.read(min(int(size), BODY_LIMIT))
-            return "REQUEST_TOO_LARGE"
+            raise GatewayRefusal("REQUEST_TOO_LARGE")
         body = self.rfile.read(int(size))
-        return body if len(body) == int(size) else "INVALID_REQUEST"
+        if len(body) != int(size):
+            raise GatewayRefusal("INVALID_REQUEST")
+        return body
 
-    def _chunks(self) -> bytes | str:
+    def _read_chunks(self) -> bytes:
         body = b""
         while True:
             size = self.rfile.readline(20).split(b";")[0].strip()
             if not re.fullmatch(b"[0-9a-fA-F]{1,8}", size):
-                return "INVALID_REQUEST"
+                raise GatewayRefusal("INVALID_REQUEST")
             if len(body) + int(size, 16) > BODY_LIMIT:
-                return "REQUEST_TOO_LARGE"
+                raise GatewayRefusal("REQUEST_TOO_LARGE")
             piece = self.rfile.read(int(size, 16))
             self.rfile.readline(1000)
             if not piece:
@@ -145,14 +150,13 @@ class _Handler(BaseHTTPRequestHandler):
             environ.setdefault(f"HTTP_{name.upper().replace('-', '_')}", value)
         return environ
 
-    def _refuse(self, code: str) -> None:
+    def _refuse(self, refusal: GatewayRefusal) -> None:
         """Answer what is no request for Alma as its gateway does, and hang up."""
         # Of a malformed request not even the first line is known.
         command, path = getattr(self, "command", None) or "?", getattr(self, "path", "?")
-        answer = self.server.application.refuse(code, command, path)
+        answer = self.server.application.refuse(refusal, command, path)
         self.close_connection = True
-        headers = [*answer.headers, ("Content-Length", str(len(answer.body))), ("Connection", "close")]
-        self._head(f"{answer.status} Bad Request", headers)
+        self._head(f"{answer.status} Bad Request", [*answer.all_headers, ("Connection", "close")])
         if command != "HEAD":
             self.wfile.write(answer.body)
 
@@ -160,11 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer a malformed request; the base class would send a web page."""
         # Where it could not be told, the base class assumes HTTP/0.9, whose answers have no status.
         self.request_version = "HTTP/1.1"
-        self._refuse("INVALID_REQUEST")
-
-    def _reset(self) -> None:
-        reset(self.connection)
-        self.close_connection = True
+        self._refuse(GatewayRefusal("INVALID_REQUEST"))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing: stderr belongs to whoever runs meanwhile."""
@@ -207,8 +207,8 @@ class _Server(ThreadingMixIn, TCPServer):
         """Ignore connections that broke."""
 
 
-def _bracket_host(host: Any) -> str:
-    return f"[{host}]" if ":" in host else str(host)
+def _address(host: Any, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Simulator:
@@ -257,14 +257,12 @@ class Simulator:
     def base_url(self) -> str:
         """The address, as ``base_url`` in the ini takes it; where it listens on all, that of this machine."""
         here = "::1" if self._host == "::" else "127.0.0.1"
-        return (
-            f"{self._scheme}://{_bracket_host(here if self._host in WILDCARDS else self._host)}:{self.port}"
-        )
+        return f"{self._scheme}://{_address(here if self._host in WILDCARDS else self._host, self.port)}"
 
     @property
     def listens_on(self) -> str:
         """The address and the port that it listens on."""
-        return f"{_bracket_host(self._server.server_address[0])}:{self.port}"
+        return _address(self._server.server_address[0], self.port)
 
     @property
     def is_private(self) -> bool:
@@ -276,9 +274,7 @@ class Simulator:
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._application.stopped.set()
         self._server.shutdown()
         self._server.server_close()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http.client import responses
@@ -16,12 +17,19 @@ from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from almajob.simulator import admin_api, fault_effects
+from almajob.simulator import admin_api
 from almajob.simulator.api import configuration, jobs
 from almajob.simulator.api.jobs import Document, Exchange
 from almajob.simulator.errors import GatewayRefusal, Refusal
-from almajob.simulator.fault_effects import Delivery, Reset
-from almajob.simulator.faults import Fault, seen_by_api
+from almajob.simulator.faults import (
+    Fault,
+    Reset,
+    afterwards,
+    can_be_misshapen,
+    instead,
+    misshapen,
+    seen_by_api,
+)
 from almajob.simulator.http.host_check import HostCheck, is_from_elsewhere
 from almajob.simulator.http.messages import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
 from almajob.simulator.institution import Institution
@@ -29,6 +37,7 @@ from almajob.simulator.institution import Institution
 LOG = logging.getLogger(__name__)
 
 PREFIX = "/almaws/v1"
+_DRIP_SECONDS = 0.2
 Handled = tuple[str, Document] | Reply
 # "{}" stands for one segment of the path, which becomes an argument.
 _ROUTES: tuple[tuple[str, str, Callable[..., Handled]], ...] = (
@@ -80,20 +89,24 @@ class Application:
         is_control = f"{path}/".startswith("/simulator/")
         if wrong := self._wrong_sender(environ, base, is_control=is_control):
             # Before anything is counted, logged or goes wrong: to the world behind it, it did not happen.
-            delivery = _plain(admin_api.refuse(wrong) if is_control else refuse_at_gateway(wrong))
+            refused = admin_api.as_json(wrong.status, {"error": wrong.text})
+            answer = refused if is_control else refuse_at_gateway(wrong)
         elif is_control:
             call = _call(environ, path.removeprefix("/simulator").lstrip("/"))
-            delivery = _plain(admin_api.answer(self.institution, call))
+            answer = admin_api.answer(self.institution, call)
         else:
-            delivery = self._serve(_call(environ, _below(path)), path.removeprefix(PREFIX), base)
-        if delivery.wait:
-            self.stopped.wait(delivery.wait)
-        status = delivery.reply.status
-        headers = list(delivery.reply.headers)
-        if status != 204:
-            headers.append(("Content-Length", str(delivery.declared)))
-        start_response(f"{status} {responses.get(status, '')}", headers)
-        return delivery.body(self.stopped.wait)
+            conf = f"{PREFIX}/conf/"
+            below = path.removeprefix(conf) if path.startswith(conf) else "(outside)"
+            answer = self._serve(_call(environ, below), path.removeprefix(PREFIX), base)
+        if answer.wait:
+            self.stopped.wait(answer.wait)
+        start_response(f"{answer.status} {responses.get(answer.status, '')}", answer.all_headers)
+        return self._drip(answer.body) if answer.drips else [answer.body]
+
+    def _drip(self, body: bytes) -> Iterator[bytes]:
+        for place in range(len(body)):
+            yield body[place : place + 1]
+            self.stopped.wait(_DRIP_SECONDS)
 
     def _wrong_sender(
         self, environ: WSGIEnvironment, base: str, *, is_control: bool
@@ -108,10 +121,10 @@ class Application:
             return GatewayRefusal("CROSS_SITE")
         return None
 
-    def _serve(self, call: Call, path: str, base: str) -> Delivery:
+    def _serve(self, call: Call, path: str, base: str) -> Reply:
         further_page = call.query.get("offset", "0") not in ("", "0")
         faults = self.institution.faults.take(call.method, path, further_page=further_page)
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": self.institution.clock(),
             "method": call.method,
             "path": path,
@@ -121,26 +134,16 @@ class Application:
             "faults": tuple(faults),
         }
         try:
-            delivery = self._deliver(call, base, faults)
+            answer = instead(faults) or afterwards(faults, self._answer(call, base, faults))
         except Reset:
-            self.institution.log.add(**told, status=0)
+            self.institution.log.add(**entry, status=0)
             raise
-        unexpected = _route(call) is None
-        self.institution.log.add(**told, status=delivery.reply.status, unexpected=unexpected)
-        return delivery
-
-    def _deliver(self, call: Call, base: str, faults: dict[str, Fault]) -> Delivery:
-        before = fault_effects.instead(faults)
-        delivery = (
-            _plain(before) if before else fault_effects.afterwards(faults, self._answer(call, base, faults))
-        )
-        if fault_effects.can_be_misshapen(delivery.reply):
+        if can_be_misshapen(answer):
             shapes = self.institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
-            delivery = _plain(fault_effects.misshapen(shapes, delivery.reply)) if shapes else delivery
-        late = 3600 if "clock-off" in faults else 0
-        headers = (*delivery.reply.headers, *self._common_headers(late))
-        changed = Reply(delivery.reply.status, delivery.reply.body, headers)
-        return Delivery(changed, delivery.declared, delivery.wait, delivery.drips)
+            answer = misshapen(shapes, answer) if shapes else answer
+        unexpected = _route(call) is None
+        self.institution.log.add(**entry, status=answer.status, unexpected=unexpected)
+        return self._add_headers(answer, late=3600 if "clock-off" in faults else 0)
 
     def _answer(self, call: Call, base: str, faults: dict[str, Fault]) -> Reply:
         try:
@@ -157,37 +160,25 @@ class Application:
         except GatewayRefusal as refusal:
             return refuse_at_gateway(refusal)
         except Refusal as refusal:
-            return refuse(call, refusal, self._tracking_id())
+            now = datetime.fromtimestamp(self.institution.clock(), UTC)
+            return refuse(call, refusal, f"E01-{now:%d%m%H%M%S}-SIMUL-AWAE{next(self._tracking)}")
         except Exception:
             # A bug of the simulator's must not look like a broken connection.
             LOG.exception("The simulator failed on %s %s", call.method, "/".join(call.path))
             return refuse_at_gateway(GatewayRefusal("GENERAL_ERROR"))
 
-    def _tracking_id(self) -> str:
-        now = datetime.fromtimestamp(self.institution.clock(), UTC)
-        return f"E01-{now:%d%m%H%M%S}-SIMUL-AWAE{next(self._tracking)}"
-
-    def refuse(self, code: str, method: str, path: str) -> Reply:
+    def refuse(self, refusal: GatewayRefusal, method: str, path: str) -> Reply:
         """Answer what is no request for Alma as its gateway does, and note it."""
-        answer = refuse_at_gateway(GatewayRefusal(code))
-        told: dict[str, Any] = {"time": self.institution.clock(), "query": {}, "body": b"", "key": "none"}
-        self.institution.log.add(**told, method=method, path=path, status=answer.status, unexpected=True)
-        return Reply(answer.status, answer.body, (*answer.headers, *self._common_headers()))
+        answer = refuse_at_gateway(refusal)
+        entry: dict[str, Any] = {"time": self.institution.clock(), "query": {}, "body": b"", "key": "none"}
+        self.institution.log.add(**entry, method=method, path=path, status=answer.status, unexpected=True)
+        return self._add_headers(answer)
 
-    def _common_headers(self, late: float = 0) -> tuple[tuple[str, str], ...]:
-        return (
-            ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining)),
-            ("Date", formatdate(self.institution.clock() - late, usegmt=True)),
-        )
-
-
-def _plain(answer: Reply) -> Delivery:
-    return Delivery(answer, len(answer.body))
-
-
-def _below(path: str) -> str:
-    conf = f"{PREFIX}/conf/"
-    return path.removeprefix(conf) if path.startswith(conf) else "(outside)"
+    def _add_headers(self, answer: Reply, late: float = 0) -> Reply:
+        """Add what every answer has: the calls left for the day, and the time."""
+        calls_left = ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining))
+        date = ("Date", formatdate(self.institution.clock() - late, usegmt=True))
+        return replace(answer, headers=(*answer.headers, calls_left, date))
 
 
 def _call(environ: WSGIEnvironment, path: str) -> Call:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,7 +17,6 @@ from almajob.simulator.world import lifecycle
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import PRODUCTION, SANDBOX, SimulatedJob, jobs
 from almajob.simulator.world.journal import Event, Journal
-from almajob.simulator.world.rules import Rules
 from almajob.simulator.world.run import API, STAFF, SYSTEM, Ending, Run, run_of
 from almajob.simulator.world.sets import Sets
 
@@ -29,6 +28,32 @@ _MOST_RUNNING = 3
 _MOST_STARTS = 5
 _HOUR = 3600.0
 _MOST_ACTIVITIES = 10_000
+
+
+@dataclass(slots=True)
+class Rules:
+    """How a world behaves where that is a matter of choice.
+
+    Attributes:
+        thresholds: whether running jobs and starts an hour are limited, and overlaps refused.
+        checks_parameters: whether mandatory parameters are asked for.
+        seconds: how long every run lasts; None for as long as its kind takes.
+        activity: seconds between runs of the system's and the staff's own; None for none.
+        endings: by job id or name, how its next runs go.
+
+    Raises:
+        ValueError: the seconds are none.
+    """
+
+    thresholds: bool = True
+    checks_parameters: bool = True
+    seconds: float | None = None
+    activity: float | None = None
+    endings: dict[str, Ending] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.activity is not None and not self.activity > 0:
+            raise ValueError("activity is a number of seconds, more than none")
 
 
 class World:
@@ -135,10 +160,6 @@ class World:
             self._apply(event)
             write(event)
 
-    def instance(self, run: Run, base: str, at: float | None = None) -> dict[str, Any]:
-        """Return a run as Alma shows it now, or at a time; ``base`` is put before the paths of its links."""
-        return run.instance(base, self.clock() if at is None else at)
-
     def _refuse_start(self, job: SimulatedJob, parameters: Mapping[str, str]) -> None:
         if job.is_chain:
             raise Refusal("402231")
@@ -149,11 +170,9 @@ class World:
                 raise Refusal("402228", "set_id")
             if parameters["set_id"] not in self._sets:
                 raise Refusal("402229", "set_id")
-        if self.rules.thresholds:
-            self._refuse_more(job, parameters.get("set_id", ""))
-
-    def _refuse_more(self, job: SimulatedJob, set_id: str) -> None:
-        now = self.clock()
+        if not self.rules.thresholds:
+            return
+        now, set_id = self.clock(), parameters.get("set_id", "")
         self._going_on = {run.id: run for run in self._going_on.values() if not run.has_ended(now)}
         if any(run.job.id == job.id and run.set_id == set_id for run in self._going_on.values()):
             raise Refusal("60347")
@@ -171,18 +190,12 @@ class World:
         by: tuple[str, str],
         at: float,
     ) -> Run:
-        event = self._run_event(job, parameters, by, at)
-        self._apply(event)
-        write(event)
-        return self._runs[event["id"]]
-
-    def _run_event(
-        self, job: SimulatedJob, parameters: tuple[tuple[str, str], ...], by: tuple[str, str], at: float
-    ) -> Event:
-        wanted = dict(parameters).get("job_name", "")
-        name = f"{wanted} - {self._local(at)}" if wanted else job.name
+        wanted, name = dict(parameters).get("job_name", ""), job.name
+        if wanted:
+            local = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
+            name = f"{wanted} - {local:%Y-%m-%d} {int(local.strftime('%I'))}:{local:%M %p}"
         ending = self.rules.endings.get(job.id) or self.rules.endings.get(job.name) or Ending()
-        return {
+        event: Event = {
             "kind": "run",
             "id": str(_FIRST_ID[self.environment] + _ID_STEP * len(self._runs)),
             "job_id": job.id,
@@ -194,10 +207,9 @@ class World:
             "status": ending.status,
             "progress": ending.progress,
         }
-
-    def _local(self, at: float) -> str:
-        local = datetime.fromtimestamp(at, UTC).astimezone(self._zone)
-        return f"{local:%Y-%m-%d} {int(local.strftime('%I'))}:{local:%M %p}"
+        self._apply(event)
+        write(event)
+        return self._runs[event["id"]]
 
     def _look(self) -> None:
         """See what has happened by now."""
@@ -233,18 +245,20 @@ class World:
     def _apply(self, event: Event) -> None:
         match event["kind"]:
             case "run":
-                self._add(event)
+                run = run_of(event, self._by_id)
+                self._keep(run)
+                if run.by == API:
+                    kept = self._api_starts.get(run.job.id, [])[-_MOST_STARTS:]
+                    self._api_starts[run.job.id] = [*kept, run.submitted]
             case "end":
-                self._end(self._runs[event["id"]], event)
+                run = self._runs[event["id"]]
+                ending = Ending(event["status"], progress=event["progress"])
+                age = max(event["at"] - run.submitted, 0.0)
+                if ending.status is not None and age < run.plan.seconds:
+                    plan = lifecycle.cut(run.plan, age, ending.status, ending.progress)
+                    self._keep(replace(run, plan=plan))
             case _:
                 self._sets.apply(event)
-
-    def _add(self, event: Event) -> None:
-        run = run_of(event, self._by_id)
-        self._keep(run)
-        if run.by == API:
-            kept = self._api_starts.get(run.job.id, [])[-_MOST_STARTS:]
-            self._api_starts[run.job.id] = [*kept, run.submitted]
 
     def _keep(self, run: Run) -> None:
         runs = self._by_job.setdefault(run.job.id, [])
@@ -254,9 +268,3 @@ class World:
             runs.append(run)
         self._runs[run.id] = run
         self._going_on[run.id] = run
-
-    def _end(self, run: Run, event: Event) -> None:
-        ending = Ending(event["status"], progress=event["progress"])
-        age = max(event["at"] - run.submitted, 0.0)
-        if ending.status is not None and age < run.plan.seconds:
-            self._keep(replace(run, plan=lifecycle.cut(run.plan, age, ending.status, ending.progress)))

@@ -22,9 +22,8 @@ from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import PRODUCTION, SANDBOX, built_in_jobs, jobs
 from almajob.simulator.world.journal import FileJournal
 from almajob.simulator.world.lifecycle import ENDS, ORDER, cut, members, spread
-from almajob.simulator.world.rules import Rules
 from almajob.simulator.world.run import API, STAFF, SYSTEM, Ending, Run
-from almajob.simulator.world.world import World
+from almajob.simulator.world.world import Rules, World
 
 ERP = "ERP export using profile FINANCE"
 START = 1_760_000_000.0
@@ -180,10 +179,10 @@ def test_a_run_goes_through_its_states() -> None:
     """QUEUED without a start time, FINALIZING with an end time, and an end with a report."""
     world = _world()
     run = _start(world, ERP, job_name="Nightly")
-    seen = [world.instance(run, "")]
+    seen = [run.instance("", world.clock())]
     for _ in range(200):
         world.clock.advance(1)
-        shown = world.instance(run, "")
+        shown = run.instance("", world.clock())
         if shown["status"] != seen[-1]["status"]:
             seen.append(shown)
     assert [shown["status"]["value"] for shown in seen] == [*ORDER, "COMPLETED_SUCCESS"]
@@ -202,9 +201,9 @@ def test_every_end_can_be_had(status: str) -> None:
     world = _world(endings={ERP: Ending(status, 8 * 3600)})
     run = _start(world, ERP)
     world.clock.advance(8 * 3600 - 1)
-    assert world.instance(run, "")["status"]["value"] == "FINALIZING"
+    assert run.instance("", world.clock())["status"]["value"] == "FINALIZING"
     world.clock.advance(2)
-    shown = world.instance(run, "")
+    shown = run.instance("", world.clock())
     assert shown["status"] == {"value": status, "desc": STATUSES[status].description}
     assert ("end_time" in shown) is (status != "SYSTEM_ABORTED")
     assert (shown["progress"] == 0) is (status in ("FAILED", "SKIPPED"))
@@ -216,9 +215,9 @@ def test_a_run_can_be_ended_from_outside() -> None:
     run = _start(world, "Publishing Platform Job General Publishing")
     world.clock.advance(1300)
     world.end(run, "USER_ABORTED")
-    assert world.instance(world.runs()[0], "")["status"]["value"] == "USER_ABORTED"
+    assert world.runs()[0].instance("", world.clock())["status"]["value"] == "USER_ABORTED"
     world.end(world.runs()[0], "FAILED")
-    assert world.instance(world.runs()[0], "")["status"]["value"] == "USER_ABORTED"
+    assert world.runs()[0].instance("", world.clock())["status"]["value"] == "USER_ABORTED"
 
 
 def test_an_end_from_outside_does_not_rewrite_the_past() -> None:
