@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from almajob.cli.command import Lister
 from almajob.cli.options.global_options import add_limit_option
 from almajob.cli.options.value_types import moment, non_empty, status
 from almajob.errors import UsageError
-from almajob.jobs.history import Period, history, since, until
+from almajob.jobs.history import Period, history
 from almajob.output.run_views import RUN_COLUMNS, run_values
 
 
@@ -35,11 +36,14 @@ class History(Lister):
         parser.add_argument(
             "--since",
             metavar="WHEN",
-            type=moment(since),
+            type=moment,
             help="submitted since then: 7d or 12h ago, a day (2026-11-01, local time) or a time",
         )
         parser.add_argument(
-            "--until", metavar="WHEN", type=moment(until), help="submitted until then; a day is included"
+            "--until",
+            metavar="WHEN",
+            type=partial(moment, ends_day=True),
+            help="submitted until then; a day is included",
         )
         parser.add_argument(
             "--status",

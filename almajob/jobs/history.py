@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from almajob.alma.client import Alma
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.pagination import PAGE, every
-from almajob.text.time_parsing import parse_duration
 
 _DAY = timedelta(days=1)
 
@@ -73,49 +72,6 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     running.sort(key=_submit_time, reverse=True)
     ended.sort(key=_submit_time, reverse=True)
     return running + (ended[: max(limit - len(running), 0)] if limit else ended)
-
-
-def since(text: str, now: float) -> datetime:
-    """Read when a period begins: a length of time before now (``7d``), a local day, or a time.
-
-    Args:
-        text: ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, ``2026-11-01`` or ``2026-11-01T08:00``.
-        now: seconds since the epoch.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    return _moment(text, now, timedelta(0))
-
-
-def until(text: str, now: float) -> datetime:
-    """Read when a period ends, as ``since``; a local day is included."""
-    return _moment(text, now, _DAY)
-
-
-def _moment(text: str, now: float, rest_of_day: timedelta) -> datetime:
-    text = text.strip()
-    # Digits without a unit are a day, 20261101.
-    ago = parse_duration(text, ("s", "m", "h", "d", "w"))
-    try:
-        if ago is not None:
-            return datetime.fromtimestamp(now, UTC) - timedelta(seconds=ago)
-        day = _date(text)
-        if day is not None:
-            return datetime.combine(day + rest_of_day, time.min).astimezone()
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise ValueError(
-            "must be a length of time such as 7d or 12h, a day such as 2026-11-01, or a time such as "
-            "2026-11-01T08:00"
-        ) from None
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _day(moment: datetime | None, shift: timedelta) -> date | None:

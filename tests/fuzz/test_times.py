@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from almajob.alma.http.retry import retry_pause
 from almajob.alma.job_instances import Submission, parse_time
 from almajob.cli.options import value_types
 from almajob.errors import BrokenOff, NotAlma, Refused
-from almajob.jobs.history import since, until
 from almajob.runs import run_key
 from almajob.runs.evidence.start_outcome import judge
 from almajob.runs.parameters.parameters import Given, Parameters
@@ -34,8 +34,7 @@ _PIECES = (
 _NOW = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 _TAKEN: tuple[Callable[[str], object], ...] = (
     *(value_types.duration, value_types.seconds, value_types.interval),
-    value_types.moment(since),
-    value_types.moment(until),
+    *(value_types.moment, functools.partial(value_types.moment, ends_day=True)),
 )
 
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from almajob.alma.client import Alma
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Code
-from almajob.jobs.history import Period, history, since, until
+from almajob.jobs.history import Period, history
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -95,42 +91,3 @@ def test_a_run_without_a_readable_time_is_not_left_out() -> None:
     """It cannot be told that it is none of them."""
     shelf = Shelf([_run(1, 1), Instance("2", status=Code("FAILED"), submit_time="yesterday")])
     assert _ids(_listed(shelf, Period(NOW - timedelta(days=1)))) == ["1", "2"]
-
-
-@pytest.mark.parametrize(
-    ("text", "begins", "ends"),
-    [
-        ("7d", "2026-11-15T12:00Z", "2026-11-15T12:00Z"),
-        ("90s", "2026-11-22T11:58:30Z", "2026-11-22T11:58:30Z"),
-        ("2w", "2026-11-08T12:00Z", "2026-11-08T12:00Z"),
-        # The day on which the clock goes back has 25 hours.
-        ("2026-10-25", "2026-10-24T22:00Z", "2026-10-25T23:00Z"),
-        ("20261025", "2026-10-24T22:00Z", "2026-10-25T23:00Z"),
-        ("2026-W44-7", "2026-10-31T23:00Z", "2026-11-01T23:00Z"),
-        ("2026-11-01T08:00", "2026-11-01T07:00Z", "2026-11-01T07:00Z"),
-        ("2026-11-01 08:00+00:00", "2026-11-01T08:00Z", "2026-11-01T08:00Z"),
-    ],
-)
-def test_when_a_period_begins_and_ends(berlin: None, text: str, begins: str, ends: str) -> None:
-    """A length of time before now, a local day with its last hour, or a time."""
-    assert since(text, NOW.timestamp()) == datetime.fromisoformat(begins)
-    assert until(text, NOW.timestamp()) == datetime.fromisoformat(ends)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "7", "yesterday", "2026-13-01", "2026-02-30", "999999w", "7 d", "0001-01-01T00:00+23:59"]
-)
-def test_what_is_no_time_is_refused(text: str) -> None:
-    """With what one looks like."""
-    with pytest.raises(ValueError, match="such as 7d or 12h"):
-        since(text, NOW.timestamp())
-
-
-@given(st.text())
-def test_anything_is_a_time_or_an_error(text: str) -> None:
-    """Never anything else."""
-    for read in (since, until):
-        try:
-            assert read(text, NOW.timestamp()).tzinfo is not None
-        except ValueError as error:
-            assert "such as 7d" in str(error)

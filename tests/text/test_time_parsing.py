@@ -1,10 +1,16 @@
-"""Lengths of time as people write them."""
+"""Times and lengths of time as people write them."""
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from almajob.text.time_parsing import parse_duration
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from almajob.text.time_parsing import parse_duration, parse_moment
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -22,3 +28,42 @@ def test_a_length_is_a_number_and_its_unit(text: str, seconds: float) -> None:
 def test_what_has_no_unit_that_may_be_is_no_length(text: str) -> None:
     """Nor is what only looks like a number; whether one may stand alone is said by who reads it."""
     assert parse_duration(text, ("s", "m", "h", "d")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "begins", "ends"),
+    [
+        ("7d", "2026-11-15T12:00Z", "2026-11-15T12:00Z"),
+        ("90s", "2026-11-22T11:58:30Z", "2026-11-22T11:58:30Z"),
+        ("2w", "2026-11-08T12:00Z", "2026-11-08T12:00Z"),
+        # The day on which the clock goes back has 25 hours.
+        ("2026-10-25", "2026-10-24T22:00Z", "2026-10-25T23:00Z"),
+        ("20261025", "2026-10-24T22:00Z", "2026-10-25T23:00Z"),
+        ("2026-W44-7", "2026-10-31T23:00Z", "2026-11-01T23:00Z"),
+        ("2026-11-01T08:00", "2026-11-01T07:00Z", "2026-11-01T07:00Z"),
+        ("2026-11-01 08:00+00:00", "2026-11-01T08:00Z", "2026-11-01T08:00Z"),
+    ],
+)
+def test_a_time_may_be_written_in_many_ways(berlin: None, text: str, begins: str, ends: str) -> None:
+    """A length of time before now, a local day with its last hour, or a time."""
+    assert parse_moment(text, NOW.timestamp()) == datetime.fromisoformat(begins)
+    assert parse_moment(text, NOW.timestamp(), ends_day=True) == datetime.fromisoformat(ends)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "yesterday", "2026-13-01", "2026-02-30", "999999w", "7 d", "0001-01-01T00:00+23:59"]
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """With what one looks like."""
+    with pytest.raises(ValueError, match="such as 7d or 12h"):
+        parse_moment(text, NOW.timestamp())
+
+
+@given(st.text())
+def test_anything_is_a_time_or_an_error(text: str) -> None:
+    """Never anything else."""
+    for ends_day in (False, True):
+        try:
+            assert parse_moment(text, NOW.timestamp(), ends_day=ends_day).tzinfo is not None
+        except ValueError as error:
+            assert "such as 7d" in str(error)

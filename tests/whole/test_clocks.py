@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from almajob.jobs.history import since, until
 from almajob.runs.run_key import period_key
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
@@ -23,6 +22,7 @@ from almajob.simulator.world.clock import Clock
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text import time_format
+from almajob.text.time_parsing import parse_moment
 from tests.conftest import Run
 from tests.support.clocks import FAKETIME, fake_time
 
@@ -199,7 +199,7 @@ def test_a_night_in_which_clocks_are_set(zone: str, day: date, hours: float, fir
     """Its day has as many hours as it has: for --since, for --once-per, and in what tables show."""
     with _in(zone):
         now = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
-        begins, ends = since(f"{day}", now), until(f"{day}", now)
+        begins, ends = (parse_moment(f"{day}", now, ends_day=ends_day) for ends_day in (False, True))
         assert (ends - begins).total_seconds() == hours * HOUR
         minutes = [time_format.local(begins.timestamp() + 60 * step) for step in range(int(hours * 60))]
         assert {each.date() for each in minutes} == {day}
@@ -232,7 +232,7 @@ def test_the_starts_of_such_a_night(
     zone, day, _hours, *offsets = night
     once, history = (*ENV, "run", "--job", ERP, "--once-per"), (*ENV, "history", "--job", ERP, "--since")
     with _in(zone):
-        clock = Clock(speed=0, start=since(f"{day}", 0.0).timestamp())
+        clock = Clock(speed=0, start=parse_moment(f"{day}", 0.0).timestamp())
         monkeypatch.setattr("almajob.system.clock.SYSTEM", clocks.Clock(clock, clock, clock.advance, clock))
         with Simulator(Institution(clock)) as simulator:
             alma = SimulatedAlma(simulator)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from almajob.config.ini_sections import run_name_problem
 from almajob.system import clock as clocks
-from almajob.text.time_parsing import parse_duration
+from almajob.text.time_parsing import parse_duration, parse_moment
 
 if TYPE_CHECKING:
     from almajob.jobs.counter_conditions import Condition
@@ -71,16 +70,12 @@ def interval(text: str) -> float:
     return length
 
 
-def moment(read: Callable[[str, float], datetime]) -> Callable[[str], datetime]:
-    """Make what takes a time as ``history.since`` or ``history.until`` reads it."""
-
-    def take(text: str) -> datetime:
-        try:
-            return read(text, clocks.system().now())
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return take
+def moment(text: str, *, ends_day: bool = False) -> datetime:
+    """Take a length of time before now, a local day, which may stand for its end, or a time."""
+    try:
+        return parse_moment(text, clocks.system().now(), ends_day=ends_day)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def process_id(text: str) -> str:
