@@ -91,6 +91,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 _LOGGERS = [logging.getLogger(name) for name in ("almajob", "almajob.alma.call_log")]
+_LAST_RESORT = logging.lastResort
 _LOGGERS_AT_FIRST = [(logger.handlers[:], logger.level, logger.propagate) for logger in _LOGGERS]
 
 
@@ -103,6 +104,8 @@ def _own_logging() -> None:
     for logger, (handlers, level, propagate) in zip(_LOGGERS, _LOGGERS_AT_FIRST, strict=True):
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
+    logging.setLogRecordFactory(logging.LogRecord)
+    logging.lastResort = _LAST_RESORT
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shlex
@@ -20,7 +19,7 @@ from werkzeug import Request, Response
 from almajob import __version__
 from almajob.cli.app import main
 from tests.conftest import Run
-from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, instance, job, started
 
 ERP = job("S1", "ERP export using profile FINANCE")
 JOBS = [job("M1", "first", "MANUAL"), ERP]
@@ -171,16 +170,6 @@ def test_quiet_and_verbose(site: FakeAlma, almajob: Run) -> None:
     assert almajob("-v", "-q", "--env", "sandbox", "list").code == 2
 
 
-def test_a_log_file_is_private_and_has_everything(site: FakeAlma, almajob: Run, tmp_path: Path) -> None:
-    """Appended to, whatever -q says."""
-    site.jobs(JOBS)
-    log = tmp_path / "almajob.log"
-    almajob("--env", "sandbox", "-q", "--log-file", str(log), "list")
-    almajob("--env", "sandbox", "-q", "list", "--refresh", "--log-file", str(log))
-    assert log.read_text("utf-8").count("GET /conf/jobs: HTTP 200") == 2
-    assert log.stat().st_mode & 0o777 == 0o600
-
-
 def test_debug_shows_where_an_error_arose(site: FakeAlma, capfd: pytest.CaptureFixture[str]) -> None:
     """And only debug does."""
     site.jobs(JOBS)
@@ -197,29 +186,22 @@ def _popen(*argv: str, **kwargs: object) -> subprocess.Popen[str]:
     )
 
 
-def test_a_closed_pipe_is_exit_code_141(site: FakeAlma, almajob: Run) -> None:
-    """Small results and large ones, without a word: what was written last was not read."""
-    for count in (1, 2000):
-        site.jobs([job(f"S{number}", f"Job {number}") for number in range(count)])
-        assert almajob("--env", "sandbox", "list", "--refresh").code == 0
-        reader, writer = os.pipe()
-        os.close(reader)
-        process = _popen("--env", "sandbox", "list", "-f", "json", stdout=writer)
-        os.close(writer)
-        _, err = process.communicate(timeout=30)
-        assert (process.returncode, err) == (141, "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_under_stdout_is_told(site: FakeAlma, almajob: Run) -> None:
-    """Exit code 1, what and why, no traceback."""
+@pytest.fixture
+def waiting(site: FakeAlma) -> FakeAlma:
+    """An Alma whose job goes on."""
     site.jobs(JOBS)
-    almajob("--env", "sandbox", "list")
-    with open("/dev/full", "w") as full:
-        process = _popen("--env", "sandbox", "list", stdout=full)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert err == "almajob: The result cannot be written.\n  No space left on device.\n"
+    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+    site.on("POST /jobs/S1", started(ERP, "77"))
+    site.on("GET /jobs/S1/instances/77", instance("77", ERP, "RUNNING"))
+    return site
+
+
+def _await_the_wait(process: subprocess.Popen[str]) -> None:
+    """Read as far as the line that is written when the wait has begun."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line == "Run 77: RUNNING\n":
+            break
 
 
 @pytest.mark.parametrize(
@@ -227,27 +209,13 @@ def test_a_full_disk_under_stdout_is_told(site: FakeAlma, almajob: Run) -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)],
 )
 def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
-    site: FakeAlma, number: int, code: int
+    waiting: FakeAlma, number: int, code: int
 ) -> None:
     """The job does not stop with almajob; no traceback, nothing on stdout, though it comes twice."""
-    looked = threading.Event()
-    site.jobs(JOBS)
-    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
-    site.on("POST /jobs/S1", started(ERP, "77"))
-
-    def look(_request: object) -> object:
-        looked.set()
-        return answer(instance("77", ERP, "RUNNING"))
-
-    site.on("GET /jobs/S1/instances/77", look)
     process = _popen("--env", "sandbox", "run", "--job", "S1", "--wait", stdout=subprocess.PIPE)
-    assert looked.wait(30)
-    # The line is written when the wait has begun.
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line == "Run 77: RUNNING\n":
-            break
+    _await_the_wait(process)
     process.send_signal(number)
+    assert process.stderr is not None
     told = process.stderr.readline()
     process.send_signal(number)
     out, err = process.communicate(timeout=10)
@@ -256,48 +224,22 @@ def test_a_signal_during_the_wait_ends_it_and_says_how_to_go_on(
     assert told == "The job goes on in Alma. Resume: almajob --env sandbox wait --id 77\n"
 
 
-@pytest.mark.parametrize(
-    ("number", "codes", "told"),
-    [
-        # Ctrl-\\, and once more while it ends.
-        (signal.SIGQUIT, {131, -signal.SIGQUIT}, "The job goes on in Alma. Resume: almajob"),
-        (signal.SIGSEGV, {-signal.SIGSEGV}, ""),
-        (signal.SIGABRT, {-signal.SIGABRT}, ""),
-    ],
-)
-def test_a_process_that_dies_leaves_no_core_with_the_key(
-    site: FakeAlma, number: int, codes: set[int], told: str
-) -> None:
+def test_a_process_that_dies_leaves_no_core_with_the_key(waiting: FakeAlma) -> None:
     """In the middle of a wait, under a shell that allows core files of any size."""
-    allowed = ("bash", "-c", 'ulimit -Sc "$(ulimit -Hc)" && exec "$@"', "bash")
-    subprocess.run([*allowed, "sh", "-c", "kill -SEGV $$"], check=False)
-    cores = list(Path().glob("*core*"))
-    for core in cores:
-        core.unlink()
-    site.jobs(JOBS)
-    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
-    site.on("POST /jobs/S1", started(ERP, "77"))
-    site.on("GET /jobs/S1/instances/77", answer(instance("77", ERP, "RUNNING")))
+    waiting_run = ("--env", "sandbox", "run", "--job", "S1", "--wait")
     process = subprocess.Popen(
-        [*allowed, *PROGRAM, "--env", "sandbox", "run", "--job", "S1", "--wait"],
+        ["bash", "-c", 'ulimit -Sc "$(ulimit -Hc)" && exec "$@"', "bash", *PROGRAM, *waiting_run],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line == "Run 77: RUNNING\n":
-            break
+    _await_the_wait(process)
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (1 if hard else 0, hard)
-    process.send_signal(number)
-    assert process.stderr.readline().startswith(told)
-    process.send_signal(number)
+    process.send_signal(signal.SIGSEGV)
     process.communicate(timeout=30)
-    assert process.returncode in codes
+    assert process.returncode == -signal.SIGSEGV
     assert list(Path().glob("*core*")) == []
-    pattern = Path("/proc/sys/kernel/core_pattern")
-    assert cores or not hard or pattern.read_text("ascii") != "core\n", "there would have been one"
 
 
 def test_a_signal_while_pages_are_read_ends_at_once(alma: FakeAlma, write_ini: Callable[..., Path]) -> None:
@@ -323,69 +265,33 @@ def test_a_signal_while_pages_are_read_ends_at_once(alma: FakeAlma, write_ini: C
     assert took < 20
 
 
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("--env", "sandbox", "list")])
 @pytest.mark.parametrize(
-    "words", [("--version",), ("--help",), ("run", "--help"), ("--env", "sandbox", "list")]
+    ("to", "codes", "told"),
+    [
+        (">/dev/full", (1,), "No space left on device"),
+        (">&-", (1,), "stdout is closed"),
+        ("| true", (0, 141), ""),
+    ],
 )
-@pytest.mark.parametrize("where", ["full", "closed pipe", "closed"])
-def test_what_cannot_be_written_is_told_once(site: FakeAlma, words: tuple[str, ...], where: str) -> None:
+def test_what_cannot_be_written_is_told_once(
+    site: FakeAlma, words: tuple[str, ...], to: str, codes: tuple[int, ...], told: str
+) -> None:
     """A full disk is exit code 1 with a line, a closed stdout too; a pipe without a reader is 141."""
     site.jobs(JOBS)
-    command = shlex.join([*PROGRAM, *words])
-    to = {"full": ">/dev/full", "closed pipe": "| true", "closed": ">&-"}[where]
     # argparse passes over what it cannot write of its help, where nothing is buffered.
     for unbuffered in ("",) if "--help" in words else ("", "1"):
         done = subprocess.run(
-            ["bash", "-c", f"set -o pipefail; {command} {to}"],
+            ["bash", "-c", f"set -o pipefail; {shlex.join([*PROGRAM, *words])} {to}"],
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
-        assert "Traceback" not in done.stderr
-        assert "bug" not in done.stderr
-        assert done.returncode in {"full": (1,), "closed pipe": (0, 141), "closed": (1,)}[where]
-        assert ("No space left" in done.stderr) is (where == "full")
-        assert ("stdout is closed" in done.stderr) is (where == "closed")
-
-
-def test_a_name_that_stdout_cannot_encode_does_not_hide_a_start(site: FakeAlma, almajob_process: Run) -> None:
-    """Spelled out instead."""
-    arger = job("S1", "Ärger ✓")
-    site.jobs([arger])
-    site.on("POST /jobs/S1", started(arger, "77"))
-    site.on("GET /jobs/S1/instances/77", instance("77", arger, "RUNNING"))
-    site.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
-    done = almajob_process(
-        *("--env", "sandbox", "run", "--job", "S1", "-f", "value"), environ={"PYTHONIOENCODING": "ascii"}
-    )
-    assert done.code == 0
-    assert "77" in done.out
-    assert "\\xc4rger" in done.out
-
-
-def test_a_hostile_name_cannot_steer_the_terminal(site: FakeAlma, almajob: Run) -> None:
-    """Nor forge a row of a table, nor a line on stderr; programs get it as it is."""
-    name = "A\x1b[2J\u202eB\nS9 Fake"
-    site.jobs([job("S1", name)])
-    site.on("POST /jobs/S1", error("402222", "\x1b]0;gotcha\x07"), status=400)
-    shown = almajob("--env", "sandbox", "list")
-    refused = almajob("--env", "sandbox", "run", "--job", "S1")
-    assert not {"\x1b", "\x07", "\u202e"} & set(shown.out + refused.err)
-    assert len(shown.out.splitlines()) == 5
-    assert json.loads(almajob("--env", "sandbox", "list", "-f", "json").out)[0]["Name"] == name
-
-
-def test_a_bad_width_does_not_break_every_command(
-    site: FakeAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """cliff reads these variables as whole numbers."""
-    site.jobs(JOBS)
-    monkeypatch.setenv("CLIFF_MAX_TERM_WIDTH", "abc")
-    monkeypatch.setenv("CLIFF_FIT_WIDTH", "yes")
-    done = almajob("--env", "sandbox", "list")
-    assert done.code == 0
-    assert "CLIFF_FIT_WIDTH is not a whole number" in done.err
+        assert done.returncode in codes
+        assert ("Traceback" in done.stderr, "bug" in done.stderr) == (False, False)
+        assert done.stderr.count(told) == 1 if told else done.stderr == ""
 
 
 @pytest.mark.parametrize("words", [(KEY,), ("list", KEY), (f"--api-key={KEY}", "list"), ("--cmd", KEY)])
@@ -424,10 +330,3 @@ def test_main_works_in_a_thread_of_an_embedding_program(
     thread.join(30)
     assert codes == [0]
     assert "ERP export" in capfd.readouterr().out
-
-
-def test_the_handler_for_sigterm_is_given_back(almajob: Run) -> None:
-    """Whoever calls main() keeps its own."""
-    before = signal.getsignal(signal.SIGTERM)
-    almajob("--help")
-    assert signal.getsignal(signal.SIGTERM) is before

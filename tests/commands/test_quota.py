@@ -166,23 +166,22 @@ def test_institutions_are_counted_apart(write_ini: Callable[..., Path], almajob:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("setting", "values"),
     [
-        *(
-            "calls_per_second = 0",
-            "calls_per_second = many",
-            "calls_per_second = 1001",
-            "calls_per_second = nan",
-        ),
-        *("burst = 0", "burst = 2.5", "quota_floor = -1", "quota_floor = inf"),
+        ("calls_per_second", ("0", "many", "1001", "nan")),
+        ("burst", ("0", "2.5")),
+        ("quota_floor", ("-1", "inf")),
     ],
 )
-def test_a_wrong_pace_is_told(write_ini: Callable[..., Path], almajob: Run, line: str) -> None:
+def test_a_wrong_pace_is_told(
+    write_ini: Callable[..., Path], almajob: Run, setting: str, values: tuple[str, ...]
+) -> None:
     """Exit code 7, with its line."""
-    write_ini(f"[sandbox]\napi_key = x\nregion = eu\n{line}\n")
-    told = almajob("quota")
-    assert told.code == 7
-    assert f"almajob.ini, line 4: {line.partition(' ')[0]} is not a" in told.err
+    for value in values:
+        write_ini(f"[sandbox]\napi_key = x\nregion = eu\n{setting} = {value}\n")
+        told = almajob("quota")
+        assert told.code == 7
+        assert f"almajob.ini, line 4: {setting} is not a" in told.err
 
 
 def test_without_an_ini_there_is_nothing_to_tell(almajob: Run) -> None:

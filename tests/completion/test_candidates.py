@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from almajob.alma.status_codes import STATUSES, end_problem
-from almajob.store.cache import Cache
 from almajob.testing import SimulatedAlma
 from tests.completion.conftest import Complete, Keep
 from tests.conftest import Run
@@ -111,19 +110,18 @@ def test_an_ini_that_is_none_harms_nothing(complete: Complete, write_ini: WriteI
     assert complete("--ini-file", str(tmp_path / "none"), "--env", "") == ["demo"]
 
 
-def test_the_ini_that_is_named_counts(complete: Complete, write_ini: WriteIni, tmp_path: Path) -> None:
-    """By ``--ini-file`` in the words, else by the variable, else where almajob looks for one."""
-    (Path.home() / ".config" / "almajob").mkdir(parents=True)
-    (Path.home() / ".config" / "almajob" / "almajob.ini").write_text("[of-home]\n", "utf-8")
-    assert complete("--env", "") == ["of-home", "demo"]
-    Path("almajob.ini").write_text("[here]\n", "utf-8")
-    assert complete("--env", "") == ["here", "demo"]
+def test_what_the_words_name_counts(
+    complete: Complete, keep: Keep, write_ini: WriteIni, tmp_path: Path
+) -> None:
+    """The ini and the cache, before a command or behind it."""
     write_ini("[of-variable]\n")
-    assert complete("--env", "") == ["of-variable", "demo"]
-    other = tmp_path / "an other.ini"
+    other, cache = tmp_path / "an other.ini", tmp_path / "named"
     other.write_text("[named]\n", "utf-8")
+    keep("sandbox", ["in named"], cache)
     assert complete("--ini-file", str(other), "--env", "") == ["named", "demo"]
     assert complete(f"--ini-file={other}", "list", "--env=") == ["--env=named", "--env=demo"]
+    assert complete("--cache-dir", str(cache), "show", "in") == ["in named"]
+    assert complete("show", f"--cache-dir={cache}", "in") == ["in named"]
 
 
 def test_files(complete: Complete) -> None:
@@ -160,7 +158,7 @@ def test_which_environments_jobs(
 ) -> None:
     """Those of all where none is named; else by the words, the variable, the ini, in this order."""
     for name in ("one", "two", "three"):
-        keep(name, [f"job of {name}"])
+        drawer = keep(name, [f"job of {name}"])
     assert complete("show", "job") == ["job of one", "job of three", "job of two"]
     write_ini("[almajob]\nenv = one\n[one]\n[two]\n[three]\n")
     assert complete("show", "") == ["job of one", "M1"]
@@ -173,23 +171,9 @@ def test_which_environments_jobs(
     ):
         assert complete(*words, "job") == ["job of three"]
     assert complete("--env", "../../.cache.jobs.one", "show", "job") == []
-
-
-def test_where_the_cache_is(
-    complete: Complete, keep: Keep, write_ini: WriteIni, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By the words, the variable, the ini, and else where caches are kept."""
-    for name in ("named", "variable", "ini", "xdg/almajob"):
-        keep("sandbox", [f"in {name}"], tmp_path / name)
-    assert complete("show", "in") == []
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert complete("show", "in") == ["in xdg/almajob"]
-    write_ini("[almajob]\ncache_dir = ../ini  ; a comment\n[sandbox]\n")
-    assert complete("show", "in") == ["in ini"]
-    monkeypatch.setenv("ALMAJOB_CACHE_DIR", str(tmp_path / "variable"))
-    assert complete("show", "in") == ["in variable"]
-    assert complete("--cache-dir", str(tmp_path / "named"), "show", "in") == ["in named"]
-    assert complete("show", f"--cache-dir={tmp_path / 'named'}", "in") == ["in named"]
+    # A damaged drawer is kept under another name for a person to look at.
+    drawer.rename(drawer.with_name(f"{drawer.name}.damaged-1"))
+    assert complete("--env", "three", "show", "job") == []
 
 
 def test_the_older_spelling(complete: Complete, keep: Keep, write_ini: WriteIni) -> None:
@@ -253,123 +237,39 @@ def test_runs_of_a_real_ledger(simulated: SimulatedAlma, almajob: Run, complete:
     assert complete("--env", "production", "runs", "show", "") == []
 
 
-def _garbage(drawer: Path) -> None:
-    (drawer / "cache.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
-
-
-def _empty(drawer: Path) -> None:
-    (drawer / "cache.db").write_bytes(b"")
-
-
-def _gone(drawer: Path) -> None:
-    (drawer / "cache.db").unlink()
-
-
-def _directory(drawer: Path) -> None:
-    (drawer / "cache.db").unlink()
-    (drawer / "cache.db").mkdir()
-
-
-def _foreign(drawer: Path) -> None:
-    _gone(drawer)
-    with sqlite3.connect(drawer / "cache.db") as database:
-        database.execute("CREATE TABLE Cache (key, value)")
-    database.close()
-
-
-def _values(value: object, mode: int = 1) -> Callable[[Path], None]:
+def _kept_as(value: object) -> Callable[[Path], object]:
     def change(drawer: Path) -> None:
-        with sqlite3.connect(drawer / "cache.db") as database:
-            database.execute("UPDATE Cache SET value = ?, mode = ?", (value, mode))
-        database.close()
+        with closing(sqlite3.connect(drawer / "cache.db")) as database, database:
+            database.execute("UPDATE Cache SET value = ?", (value,))
 
     return change
-
-
-def _open_to_others(drawer: Path) -> None:
-    drawer.chmod(0o777)
-
-
-def _elsewhere(drawer: Path) -> None:
-    drawer.rename(drawer.with_name("elsewhere"))
-    drawer.symlink_to(drawer.with_name("elsewhere"))
-
-
-def _file(drawer: Path) -> None:
-    drawer.rename(drawer.with_name("elsewhere"))
-    drawer.write_bytes(b"what the older script left")
 
 
 @pytest.mark.parametrize(
     "harm",
     [
-        *(_garbage, _empty, _gone, _directory, _foreign, _open_to_others, _elsewhere, _file),
-        *(
-            _values(value)
-            for value in ("{", "7", "null", '{"id": "M1"}', "[" * 100_000, 7, None, b"\0", b"x\x9c")
-        ),
-        _values('[7, null, [], {"id": 7, "name": "n"}, {"id": "M1"}, {"name": "n"}]'),
-        _values(b"\x80\x04\x95", mode=4),
-        _values("../../secret", mode=2),
+        lambda drawer: (drawer / "cache.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000),
+        lambda drawer: drawer.chmod(0o777),
+        *(_kept_as(value) for value in ("{", "7", "null", '{"id": "M1"}', "[" * 100_000, 7, b"x\x9c")),
+        _kept_as('[7, null, [], {"id": 7, "name": "n"}, {"id": "M1"}, {"name": "n"}]'),
     ],
 )
 def test_a_cache_that_cannot_be_used_completes_nothing(
-    almajob_process: Run, complete: Complete, keep: Keep, harm: Callable[[Path], None]
+    complete: Complete, keep: Keep, capfd: pytest.CaptureFixture[str], harm: Callable[[Path], object]
 ) -> None:
-    """Damaged, foreign, open to others: no candidates, no message; and other drawers are still of use."""
+    """Damaged, open to others, or no list of jobs: no candidates, no message; other drawers are of use."""
     drawer = keep("sandbox", ["a job"])
     assert complete("--env", "sandbox", "show", "") == ["a job", "M1"]
     harm(drawer)
     assert complete("--env", "sandbox", "show", "") == []
     keep("test", ["another job"])
     assert complete("show", "") == ["another job", "M1"]
-    done = almajob_process("__complete", "bash", "almajob --env sandbox show ", "")
-    assert (done.code, done.out, done.err) == (0, "words\n", "")
-
-
-def test_what_was_set_aside_is_not_looked_into(complete: Complete, keep: Keep) -> None:
-    """A damaged drawer is kept under another name for a person to look at."""
-    drawer = keep("sandbox", ["a job"])
-    drawer.rename(drawer.with_name(f"{drawer.name}.damaged-1"))
-    assert complete("show", "") == []
-
-
-def test_a_locked_store_is_not_waited_for(
-    simulated: SimulatedAlma, almajob: Run, complete: Complete, keep: Keep
-) -> None:
-    """Whoever has the ledger may take half a minute; a key is pressed now."""
-    drawer = keep("sandbox", ["a job"])
-    assert almajob("--env", "sandbox", "run", "--job", EXPORT, "--run-key", "nightly").code == 0
-    ledger = Path.home() / ".local" / "state" / "almajob" / "ledger"
-    assert complete("runs", "show", "n") == ["nightly"]
-    held = [sqlite3.connect(path / "cache.db", isolation_level=None) for path in (drawer, ledger)]
-    for database in held:
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        database.execute("BEGIN EXCLUSIVE")
-    start = time.monotonic()
-    assert complete("runs", "show", "n") == []
-    assert "nothing" not in complete("--env", "sandbox", "show", "a")
-    assert time.monotonic() - start < 10
-    for database in held:
-        database.close()
-    assert complete("runs", "show", "n") == ["nightly"]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_list_is_of_use_while_another_process_writes_one(complete: Complete, keep: Keep) -> None:
     """The cache's readers do not wait for its writer."""
     drawer = keep("sandbox", ["a job"])
-    database = sqlite3.connect(drawer / "cache.db", isolation_level=None)
-    database.execute("BEGIN IMMEDIATE")
-    assert complete("show", "a") == ["a job"]
-    database.close()
-
-
-def test_looking_changes_nothing(complete: Complete, keep: Keep) -> None:
-    """The database is as it was, and almajob goes on to use it."""
-    drawer = keep("sandbox", ["a job"])
-    before = (drawer / "cache.db").read_bytes()
-    assert complete("show", "a") == ["a job"]
-    assert (drawer / "cache.db").read_bytes() == before
-    cache = Cache(drawer.parent)
-    assert cache.get("jobs.sandbox", "jobs:some-alma:::") is not None
-    cache.close()
+    with closing(sqlite3.connect(drawer / "cache.db", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        assert complete("show", "a") == ["a job"]

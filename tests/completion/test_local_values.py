@@ -47,20 +47,43 @@ def test_a_file_with_lines_within_lines_names_nothing(write_ini: Callable[..., P
     assert Places(os.environ).environments == ["demo"]
 
 
-@pytest.mark.parametrize("text", INIS)
-@pytest.mark.parametrize(
-    "environ", [{}, {"ALMAJOB_ENV": "x", "ALMAJOB_CACHE_DIR": "~/c", "ALMAJOB_STATE_DIR": "/s"}]
-)
-def test_it_is_what_the_settings_say(
-    write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, text: str, environ: dict[str, str]
-) -> None:
-    """Environments, the one that is used, the cache, the state, the saved runs."""
-    write_ini(text)
-    for name, value in environ.items():
-        monkeypatch.setenv(name, value)
-    found = settings.load(Options(), os.environ)
-    skimmed = Places(os.environ)
+def _assert_same(**options: str) -> None:
+    found = settings.load(Options(**options), os.environ)  # type: ignore[arg-type]
+    skimmed = Places(os.environ, **options)
     assert skimmed.environments == found.environment_names()
     assert skimmed.env == (found.env.text if found.env else "")
     assert (skimmed.cache, skimmed.state) == (found.cache_dir.text, found.state_dir.text)
     assert sorted(skimmed.saved_runs) == sorted(found.runs)
+
+
+@pytest.mark.parametrize("text", INIS)
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"XDG_CACHE_HOME": "/x", "XDG_STATE_HOME": "/y"},
+        {"ALMAJOB_ENV": "x", "ALMAJOB_CACHE_DIR": "~/c", "ALMAJOB_STATE_DIR": "/s"},
+    ],
+)
+def test_it_is_what_the_settings_say(
+    write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, text: str, environ: dict[str, str]
+) -> None:
+    """Environments, the one that is used, cache, state, saved runs; by default, variable, option."""
+    write_ini(text)
+    _assert_same()
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    _assert_same()
+    _assert_same(cache_dir="/named")
+
+
+def test_the_same_ini_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The nearest one: of the home directory, of the configuration's, here, and one that is named."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    for place in (Path.home() / ".config/almajob", tmp_path / "xdg/almajob", Path(), tmp_path):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "almajob.ini").write_text(f"[lab-{place.name}]\nkind = sandbox\nregion = na\n", "utf-8")
+        (place / "almajob.ini").chmod(0o600)
+        _assert_same()
+    _assert_same(ini_file=str(tmp_path / "almajob.ini"))
+    monkeypatch.setenv("ALMAJOB_INI", str(tmp_path / "almajob.ini"))
+    _assert_same()

@@ -42,6 +42,8 @@ ELSEWHERE = [
     *("http://127.0.0.1?@evil.example", "http://127.0.0.1#@evil.example", "http://user:word@127.0.0.1"),
     *("http://[::1]evil.example", "http://[::1].evil.example", "http://evil.example[::1]"),
     *("http:evil.example", "http:/127.0.0.1", "http:///127.0.0.1", "http://127.0.0.1:80:80"),
+    # What is no address of a server, with TLS or without.
+    *("ftp://127.0.0.1", "127.0.0.1", "http://:p@localhost", "https://[::1", "https://a..b", "https://a:b"),
 ]
 
 

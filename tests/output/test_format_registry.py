@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from almajob.testing import SimulatedAlma
 from tests.conftest import Run
+from tests.support.distributions import write_distribution
 from tests.support.fake_alma import FakeAlma, job
 from tests.support.terminals import Terminal
 
 GOOD = """
-import os, sys
+import argparse, os, sys
 from cliff.formatters.base import ListFormatter
 from cliff.formatters.table import TableFormatter
 print("NOISE")
@@ -55,58 +57,77 @@ class Odd(Count):
 class One:
     def add_argument_group(self, parser): pass
     def emit_one(self, *given): pass
+class Bare:
+    def emit_list(self, *given): pass
+    emit_one = emit_list
+class Raising(Count):
+    def add_argument_group(self, parser):
+        raise RuntimeError("no options today")
+class Exiting(Cells):
+    def emit_one(self, *given): sys.exit(0)
+class Dying(Cells):
+    def emit_one(self, *given): os._exit(0)
+class Buggy(Cells):
+    def emit_one(self, *given): raise KeyError("no such column")
+class Switch(argparse.Action):
+    def __call__(self, parser, namespace, *given):
+        namespace.yes = namespace.dry_run = True
+class Switching(Cells):
+    def add_argument_group(self, parser):
+        parser.set_defaults(yes=True, dry_run=True)
+        parser.add_argument("--yes", action="store_true", default=True)
+        parser.add_argument("--switch", dest="yes", action=Switch, nargs=0, default=True, help="switch it on")
+        for action in parser._actions:
+            action.default = True
+    def emit_one(self, column_names, data, stdout, parsed_args):
+        stdout.write(f"{len(column_names)} columns\\n")
 """
+# What is told of those that cannot be used.
+CAUSES = {
+    "broken": "No module named 'nowhere'",
+    "ending": "GeneratorExit",
+    "interrupted": "KeyboardInterrupt: nobody pressed it",
+    "quit": "its import ended the process (exit code 0)",
+    "asks": "it wants an argument of its own, asked",
+    "odd": "ValueError: ",
+    "one": "it is no formatter of cliff.formatter.list: it has no emit_list",
+    "bare": "'Bare' object has no attribute 'add_argument_group'",
+    "raising": "RuntimeError: no options today",
+    "twice": "is claimed by several plugins",
+}
+# They can be loaded, and lose what they should print.
+LOSING = {
+    "exiting": "SystemExit: 0",
+    "dying": "it ended the process (exit code 0)",
+    "buggy": "KeyError: 'no such column'",
+}
+RUN = ("run", "--job", "ERP export using profile FINANCE")
+STARTS = "POST /conf/jobs/*"
 
 
-@pytest.fixture
-def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A distribution with formatters: a good one, broken ones, and one that wants a name of ours."""
-    info = tmp_path / "other-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n", "utf-8")
-    (info / "entry_points.txt").write_text(
-        "[cliff.formatter.list]\ncount = aj_count:Count\nbroken = nowhere:X\nending = aj_ending:X\n"
-        "json = aj_count:Count\ncells = aj_count:Cells\nbinary = aj_count:Binary\nown = aj_count:Own\n"
-        "needs = aj_count:Needs\nasks = aj_count:Asks\nodd = aj_count:Odd\none = aj_count:One\n"
-        "twice = aj_count:Count\nraw = aj_count:Raw\n",
-        "utf-8",
-    )
-    info = tmp_path / "another-2.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: another\nVersion: 2.0\n", "utf-8")
-    (info / "entry_points.txt").write_text("[cliff.formatter.show]\ntwice = aj_count:Own\n", "utf-8")
-    (tmp_path / "aj_count.py").write_text(GOOD, "utf-8")
-    (tmp_path / "aj_ending.py").write_text("raise GeneratorExit\n", "utf-8")
+@pytest.fixture(autouse=True)
+def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution with formatters: good ones, broken ones, and one that wants a name of ours."""
+    names = ("cells", "binary", "own", "needs", "asks", "odd", "one", "raw", "bare", "raising", "switching")
+    formats = {
+        **{name: f"aj_count:{name.title()}" for name in (*names, *LOSING)},
+        **dict.fromkeys(("count", "json", "twice"), "aj_count:Count"),
+        **{name: f"aj_{name}:X" for name in ("broken", "ending", "interrupted", "quit")},
+    }
+    shown = {name: formats[name] for name in (*LOSING, "switching")}
+    write_distribution(tmp_path, "other", {"cliff.formatter.list": formats, "cliff.formatter.show": shown})
+    write_distribution(tmp_path, "another", {"cliff.formatter.show": {"twice": "aj_count:Own"}})
+    for module, source in (
+        ("count", GOOD),
+        ("broken", "import nowhere"),
+        ("ending", "raise GeneratorExit"),
+        ("interrupted", "raise KeyboardInterrupt('nobody pressed it')"),
+        ("quit", "import os; os._exit(0)"),
+    ):
+        (tmp_path / f"aj_{module}.py").write_text(source, "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
-@pytest.mark.usefixtures("others")
-def test_another_distributions_formatter_works(site: FakeAlma, almajob: Run) -> None:
-    """With its own options."""
-    site.jobs([job("S1", "a"), job("S2", "b")])
-    done = almajob("--env", "sandbox", "list", "-f", "count", "--with-words")
-    assert (done.code, done.out) == (0, "2 rows\n")
-
-
-@pytest.mark.usefixtures("others")
-def test_what_it_prints_is_no_part_of_a_result(site: FakeAlma, almajob: Run) -> None:
-    """And it cannot take the name of one of ours."""
-    site.jobs([job("S1", "a")])
-    assert json.loads(almajob("--env", "sandbox", "list", "-f", "json").out)[0]["ID"] == "S1"
-
-
-@pytest.mark.usefixtures("others")
-@pytest.mark.parametrize("name", ["broken", "ending"])
-def test_a_broken_one_is_refused_when_it_is_chosen(site: FakeAlma, almajob: Run, name: str) -> None:
-    """By name, with its distribution, before anything is asked; all others work."""
-    done = almajob("--env", "sandbox", "list", "-f", name)
-    assert (done.code, done.out) == (7, "")
-    assert f"The format '{name}' cannot be used." in done.err
-    assert "other 1.0" in done.err
-    assert site.calls() == []
-
-
-@pytest.mark.usefixtures("others")
 @pytest.mark.parametrize("words", [("list",), ("list", "-f", "json"), ("list", "--help"), ("--help",)])
 def test_none_is_imported_before_it_is_chosen(
     site: FakeAlma, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
@@ -122,13 +143,14 @@ def test_none_is_imported_before_it_is_chosen(
     assert (tmp_path / "imported").exists()
 
 
-@pytest.mark.usefixtures("others")
 @pytest.mark.parametrize(
     ("words", "out"),
     [
         (("-f", "count", "--with-words"), "2 rows"),
         (("--with-words", "-f", "json", "--format=count"), "2 rows"),
         (("-fcount",), "2"),
+        # A name of ours cannot be taken.
+        (("-f", "json", "-c", "id", "--noindent"), '[{"ID": "S1"}, {"ID": "S2"}]'),
         (("-qfcount", "--after", "!"), "2!"),
         (("--after=--yes", "-qf", "count"), "2--yes"),
         (("-f", "count", "--between", "<", ">", "--base=2"), "<2>"),
@@ -154,7 +176,6 @@ def test_its_options_are_read_as_ours(
         assert site.calls() == []
 
 
-@pytest.mark.usefixtures("others")
 def test_the_help_of_a_command_tells_its_options(almajob: Run) -> None:
     """Once it is chosen."""
     shown = almajob("list", "-f", "count", "--help").out
@@ -165,7 +186,6 @@ def test_the_help_of_a_command_tells_its_options(almajob: Run) -> None:
     assert "--with-words" not in almajob("list", "--help").out
 
 
-@pytest.mark.usefixtures("others")
 def test_it_gets_both_forms_of_a_value(site: FakeAlma, almajob: Run) -> None:
     """As it is for programs, and as it is for people; what it prints to sys.stdout is its result, too."""
     site.jobs([job("S1", "a\x1b[31mb")])
@@ -173,7 +193,6 @@ def test_it_gets_both_forms_of_a_value(site: FakeAlma, almajob: Run) -> None:
     assert out == "generator ['Name'] [('a\\x1b[31mb', 'a\\\\x1b[31mb')] False\n"
 
 
-@pytest.mark.usefixtures("others")
 def test_what_it_writes_is_written_as_it_is(site: FakeAlma, almajob: Run) -> None:
     """To a pipe; but for half a character, which no file can hold."""
     site.jobs([job("S1", "a\x1b[31mb 作業"), job("S2", "half \ud800")])
@@ -181,7 +200,6 @@ def test_what_it_writes_is_written_as_it_is(site: FakeAlma, almajob: Run) -> Non
     assert out == "a\x1b[31mb 作業\nhalf \\ud800\n"
 
 
-@pytest.mark.usefixtures("others")
 def test_a_terminal_obeys_nothing_that_it_prints(site: FakeAlma, almajob: Run, tmp_path: Path) -> None:
     """A value with an escape is spelled out before it gets it; it is told that there is a terminal."""
     site.jobs([job("S1", "a\x1b]0;b\x07")])
@@ -193,7 +211,6 @@ def test_a_terminal_obeys_nothing_that_it_prints(site: FakeAlma, almajob: Run, t
             assert shown in terminal.written
 
 
-@pytest.mark.usefixtures("others")
 def test_what_is_no_text_is_written_as_it_is(site: FakeAlma, almajob_process: Run, tmp_path: Path) -> None:
     """As a spreadsheet would be."""
     site.jobs([job("S1", "a")])
@@ -205,7 +222,6 @@ def test_what_is_no_text_is_written_as_it_is(site: FakeAlma, almajob_process: Ru
     assert (done.code, done.out) == (0, "\x00\xff\xfe")
 
 
-@pytest.mark.usefixtures("others")
 def test_an_option_of_ours_stays_what_it_is(site: FakeAlma, almajob: Run) -> None:
     """A formatter made from cliff's table has its options, too: they are ours, and it gets their values."""
     site.jobs([job("S1", "a long name of a job that does not fit")])
@@ -214,34 +230,54 @@ def test_an_option_of_ours_stays_what_it_is(site: FakeAlma, almajob: Run) -> Non
     assert {len(line) for line in done.out.splitlines()} == {20}
 
 
-@pytest.mark.usefixtures("others")
-@pytest.mark.parametrize(
-    ("name", "cause"),
-    [
-        ("asks", "it wants an argument of its own, asked"),
-        ("odd", "ValueError: "),
-        ("one", "it is no formatter of cliff.formatter.list: it has no emit_list"),
-        ("twice", "is claimed by several plugins"),
-    ],
-)
-def test_one_that_is_not_as_it_should_be_is_refused(
-    site: FakeAlma, almajob: Run, name: str, cause: str
-) -> None:
-    """By name, before anything is asked, and so told in the list of plugins."""
-    claims = {"other", "another"} if name == "twice" else {"other"}
+@pytest.mark.parametrize("name", CAUSES)
+def test_one_that_is_not_as_it_should_be_is_refused(site: FakeAlma, almajob: Run, name: str) -> None:
+    """By its name, with distribution and cause, before anything is asked."""
+    claims = ("other", "another") if name == "twice" else ("other",)
     done = almajob("--env", "sandbox", "list", "-f", name)
     assert (done.code, done.out) == (7, "")
-    assert f"The format {name!r} cannot be used.\n  " in done.err
-    assert all(part in done.err for part in (cause, *claims))
+    told = done.err.removeprefix("NOISE\n")
+    assert told.startswith(f"almajob: The format {name!r} cannot be used.\n  ")
+    assert not [part for part in (CAUSES[name], *claims) if part not in told]
+    assert len(told.splitlines()) <= 6
     assert site.calls() == []
+
+
+def test_plugin_list_names_them(almajob: Run) -> None:
+    """Each with its state, and with what is wrong with it; the names of ours cannot be taken."""
     rows = json.loads(almajob("plugin", "list", "-f", "json").out)
-    told = [row for row in rows if (row["kind"], row["name"]) == ("format", name)]
-    assert {row["distribution"] for row in told} == claims
-    assert {row["state"] for row in told} == {"clash" if name == "twice" else "broken"}
-    assert all(cause in row["problem"] for row in told)
+    told = [row for row in rows if row["kind"] == "format"]
+    states = {**dict.fromkeys(CAUSES, "broken"), "twice": "clash", "json": "refused"}
+    assert {row["name"]: row["state"] for row in told if row["state"] != "ok"} == states
+    assert {row["name"] for row in told if row["state"] == "ok"} >= {"count", *LOSING}
+    for row in told:
+        cause = CAUSES.get(row["name"], "the format is almajob's own" if row["name"] == "json" else "")
+        assert cause in row["problem"]
 
 
-@pytest.mark.usefixtures("others")
+@pytest.mark.parametrize("name", LOSING)
+def test_a_start_whose_format_fails_is_no_success_and_names_its_run(
+    simulated: SimulatedAlma, almajob: Run, name: str
+) -> None:
+    """Exit code 1 and whose fault it is, also where the format thinks that it is done."""
+    done = almajob("--env", "sandbox", *RUN, "-f", name)
+    assert (done.code, done.out, simulated.log.count(STARTS)) == (1, "", 1)
+    (run,) = simulated.institution.sandbox.runs()
+    assert f"The job was started all the same: run {run.id} " in done.err
+    fault = f"other 1.2 (aj_count:{name.title()}): {LOSING[name]}"
+    assert f"The format '{name}' could not print the result.\n  {fault}\n" in done.err
+    assert "a bug in almajob" not in done.err
+
+
+@pytest.mark.parametrize("words", [(), ("--switch",)])
+def test_a_format_switches_nothing_on(simulated: SimulatedAlma, almajob: Run, words: tuple[str, ...]) -> None:
+    """A production start is not confirmed by it, and a start in the sandbox is none that is only tried."""
+    done = almajob("--env", "production", *RUN, "-f", "switching", *words)
+    assert (done.code, done.out, simulated.log.count(STARTS)) == (5, "", 0)
+    done = almajob("--env", "sandbox", *RUN, "-f", "switching", *words)
+    assert (done.code, done.out.endswith(" columns\n"), simulated.log.count(STARTS)) == (0, True, 1)
+
+
 def test_its_process_is_gone_when_the_command_ends(site: FakeAlma, almajob: Run) -> None:
     """Also where the command line was wrong."""
     site.jobs([job("S1", "a")])

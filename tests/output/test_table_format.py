@@ -61,9 +61,3 @@ def test_a_table_that_is_too_wide_is_left_to_cliff() -> None:
     written = io.StringIO()
     Table().emit_list(["a"], [cell], written, _options(max_width=49))
     assert max(map(len, written.getvalue().splitlines())) <= 49
-
-
-def test_room_is_what_is_asked_for_or_the_terminals() -> None:
-    """None where nothing limits it."""
-    assert table_format.find_room(io.StringIO(), _options(max_width=40)) == 40
-    assert table_format.find_room(io.StringIO(), _options()) is None

@@ -32,9 +32,10 @@ class VirtualEnvironment:
         self.python = path / "bin" / "python"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(path)], check=True)
         purelib = sysconfig.get_path("purelib", "venv", {"base": str(path), "platbase": str(path)})
+        self.packages = Path(purelib)
         # The almajob that is tested comes before any other that may be installed.
         lines = [str(ROOT), *(f"import site; site.addsitedir({each!r})" for each in site.getsitepackages())]
-        Path(purelib, "beside-the-tests.pth").write_text("\n".join(lines) + "\n", "utf-8")
+        (self.packages / "beside-the-tests.pth").write_text("\n".join(lines) + "\n", "utf-8")
         self._write_program("almajob", '-m almajob "$@"')
         # No index is asked: what is needed for a build is there.
         offline = "--no-index --no-deps --no-build-isolation --no-cache-dir"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from almajob.system import deadline
-from almajob.system.deadline import SLICE, DeadlinePassed, GivenUp, NotBegun, Task, nap, within
+from almajob.system.deadline import DeadlinePassed, NotBegun, Task, within
 
 Tracer = Callable[[FrameType, str, Any], Any]
 
@@ -37,21 +36,6 @@ def test_work_that_takes_too_long_is_left_and_told() -> None:
     with pytest.raises(DeadlinePassed):
         within(0.1, work)
     assert seen.wait(10)
-
-
-def test_no_wait_is_longer_than_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal that comes just before a long one would be noticed at its end only."""
-    clock, waits = [1000.0], []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        clock[0] += seconds
-
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(time, "sleep", sleep)
-    nap(60)
-    assert sum(waits) == pytest.approx(60)
-    assert max(waits) <= SLICE
 
 
 def test_work_for_which_there_is_no_thread_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +111,6 @@ def test_who_asks_too_late_gets_no_permission() -> None:
     assert not caught.value.was_permitted
 
 
-def test_who_left_without_a_word_gives_no_permission() -> None:
-    """A second signal may come before the first one's is told: the time ends it, too."""
-    task = Task[None](lambda task: task.ask_permission(lambda: None), time.monotonic() + 0.05)
-    task.start()
-    task.join(10)
-    assert isinstance(task.error, GivenUp)
-    assert not task.is_permitted
-
-
 def test_what_was_permitted_is_cancelled_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not before; and it has ended, so that what it used is closed, before that is told."""
     cancelled, has_ended = threading.Event(), threading.Event()
@@ -153,40 +128,6 @@ def test_what_was_permitted_is_cancelled_at_the_deadline(monkeypatch: pytest.Mon
         within(0.1, work)
     assert has_ended.is_set()
     assert caught.value.was_permitted
-
-
-def test_giving_up_and_beginning_exclude_each_other() -> None:
-    """Both at about the same moment, 1,000 times: what is told as not begun never is."""
-    wrong: list[int] = []
-    chance = random.Random(1)
-    for number in range(1000):
-        begun: list[int] = []
-        ended = threading.Event()
-        pause = chance.uniform(0.0, 0.002)
-
-        def work(
-            task: Task[None],
-            begun: list[int] = begun,
-            ended: threading.Event = ended,
-            until: float = time.monotonic() + pause,
-        ) -> None:
-            try:
-                while time.monotonic() < until:
-                    pass
-                task.ask_permission(lambda: None)
-                begun.append(1)
-            finally:
-                ended.set()
-
-        was_permitted = True
-        try:
-            within(0.001, work)
-        except DeadlinePassed as passed:
-            was_permitted = passed.was_permitted
-        ended.wait(10)
-        if begun and not was_permitted:
-            wrong.append(number)
-    assert wrong == []
 
 
 class _Asking:

@@ -60,13 +60,6 @@ def test_a_command_is_read_as_its_parser_has_it() -> None:
     }
 
 
-def test_only_our_own_commands_are_told_of() -> None:
-    """cliff's help is not one of them."""
-    names = [command.name for command in reference.read().commands]
-    assert "run" in names
-    assert "help" not in names
-
-
 @pytest.mark.parametrize(
     ("plain", "roff"),
     [

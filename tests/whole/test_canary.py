@@ -21,9 +21,10 @@ import pytest
 from werkzeug import Response
 
 from almajob.cli.app import main
-from tests.cli.plugins.test_command_manager import _install, site_packages
+from tests.cli.plugins.test_command_manager import site_packages
 from tests.conftest import Result
 from tests.support.canary import assert_no_key_below, key_in, spellings
+from tests.support.distributions import write_plugin
 from tests.support.fake_alma import FakeAlma, error, instance, job, started
 
 __all__ = ["site_packages"]
@@ -464,7 +465,7 @@ class Leaks(Command):
 )
 def test_nothing_that_escapes_shows_the_key(cage: Cage, site_packages: Path, words: tuple[str, ...]) -> None:
     """A plugin's own handlers, threads, finalizers, warnings, the end of the process, what it starts."""
-    _install(site_packages, "almajob-leaks", "aj_leaks", PLUGIN, {"leaks": "Leaks"})
+    write_plugin(site_packages, "almajob-leaks", "aj_leaks", PLUGIN, {"leaks": "Leaks"})
     log = cage.directory / "almajob.log"
     done = cage.process(
         *("--env", "sandbox", "--log-file", str(log), *words, "leaks"),

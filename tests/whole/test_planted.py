@@ -174,7 +174,7 @@ def test_the_shell_writes_no_history_elsewhere(simulated: SimulatedAlma, elsewhe
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_neither_a_key_nor_a_download_is_written_elsewhere(
+def test_neither_a_key_nor_a_log_nor_a_download_is_written_elsewhere(
     simulated: SimulatedAlma, almajob: Run, elsewhere: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """A file that is named may be a hard link: then another file takes its place, and the other stays."""
@@ -184,6 +184,8 @@ def test_neither_a_key_nor_a_download_is_written_elsewhere(
     named = Path("named")
     KINDS[kind](named, elsewhere)
     is_hard_link = kind == "a hard link"
+    for option in ("--log-file", "--log-json"):
+        assert almajob(option, str(named), "config", "show").code == 2
     monkeypatch.setattr("sys.stdin", io.StringIO())
     done = almajob("download", "--env", "sandbox", "--id", "1", "--output", str(named), "--overwrite")
     assert done.code in (4, 5), done.err

@@ -22,8 +22,8 @@ from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.world import Rules
 from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
-from tests.cli.plugins.test_command_manager import _install
 from tests.conftest import Result, Run
+from tests.support.distributions import write_plugin
 from tests.whole.test_many_processes import JOBS
 
 SHELL = (sys.executable, "-m", "almajob", "--env", "sandbox", "shell")
@@ -149,7 +149,7 @@ def test_a_command_of_a_script_reads_none_of_it(
         "class Reads(Command):\n    'Read.'\n    def take_action(self, parsed_args):\n"
         "        print(sys.stdin.buffer.read())\n"
     )
-    _install(tmp_path, "asking", "asking", source, {"asks": "Asks", "reads": "Reads"})
+    write_plugin(tmp_path, "asking", "asking", source, {"asks": "Asks", "reads": "Reads"})
     done = _run(f"{command}\nenv\n{command}\n".encode(), environ={"PYTHONPATH": str(tmp_path)})
     assert (done.code, done.out) == (5 if "/dev/stdin" in command else 2, "sandbox\n"), done.err
     said = "is empty" if "/dev/stdin" in command else "Standard input is the script here"
@@ -165,7 +165,7 @@ def test_what_a_command_starts_reads_none_of_it(simulated: SimulatedAlma, tmp_pa
         "class Starts(Command):\n    'Start.'\n    def take_action(self, parsed_args):\n"
         "        return subprocess.run(['sh', '-c', 'cat >&2']).returncode\n"
     )
-    _install(tmp_path, "starting", "starting", source, {"starts": "Starts"})
+    write_plugin(tmp_path, "starting", "starting", source, {"starts": "Starts"})
     # More than is read at once.
     script = "starts\n" + "# that which is read\n" * 10_000 + "env\n"
     done = _run(script.encode(), environ={"PYTHONPATH": str(tmp_path)})

@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,7 +29,7 @@ class Unspeakable(Exception):
 
 
 @pytest.fixture(autouse=True)
-def _hooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _hooked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the hooks in place for one test, and a secret."""
     Secret(KEY)
     for owner, name in (
@@ -38,29 +38,20 @@ def _hooked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (threading, "excepthook"),
         (warnings, "showwarning"),
         (logging, "raiseExceptions"),
-        (logging, "lastResort"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(sys, "argv", ["almajob", "list"])
-    factory = logging.getLogRecordFactory()
     excepthook.install()
-    yield
-    logging.setLogRecordFactory(factory)
 
 
 @pytest.fixture(params=["before the first message", "later"])
-def told(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def told(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
     """Return what people read, whether or not almajob's own messages go there already."""
     stream = io.StringIO()
-    logger = logging.getLogger("almajob")
-    kept, level, propagates = list(logger.handlers), logger.level, logger.propagate
-    logger.handlers[:] = []
+    logging.getLogger("almajob").handlers[:] = []
     if request.param == "later":
         log_setup.configure(stream, 0, None)
-    yield lambda: stream.getvalue() + capfd.readouterr().err
-    logger.handlers[:] = kept
-    logger.setLevel(level)
-    logger.propagate = propagates
+    return lambda: stream.getvalue() + capfd.readouterr().err
 
 
 def _raise(error: BaseException) -> None:

@@ -23,16 +23,9 @@ class Unspeakable:
 
 
 @pytest.fixture(autouse=True)
-def _own_record_factory() -> Iterator[None]:
-    """Leave logging as it was found."""
+def _secret() -> None:
+    """Have a key that is known."""
     Secret(KEY)
-    logger = logging.getLogger("almajob")
-    handlers, factory, last = list(logger.handlers), logging.getLogRecordFactory(), logging.lastResort
-    logging.setLogRecordFactory(logging.LogRecord)
-    yield
-    logger.handlers[:] = handlers
-    logging.setLogRecordFactory(factory)
-    logging.lastResort = last
 
 
 @pytest.fixture
@@ -74,12 +67,6 @@ def test_a_librarys_traceback_has_no_key(foreign: tuple[logging.Logger, io.Strin
     told = stream.getvalue()
     assert told.startswith("ERROR:It failed.\nTraceback (most recent call last):\n")
     assert told.endswith("\nValueError: (hidden)\n")
-
-
-def test_without_an_error_there_is_no_traceback() -> None:
-    """Of a record that was made for one."""
-    record = log_setup.HarmlessRecord("x", logging.INFO, "", 0, "text", (), None)
-    assert (record.getMessage(), record.exc_text) == ("text", None)
 
 
 def test_a_factory_of_others_stays(monkeypatch: pytest.MonkeyPatch) -> None:

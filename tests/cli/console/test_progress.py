@@ -71,8 +71,9 @@ def test_a_bar_is_drawn_and_taken_away(institution: Institution) -> None:
         assert not terminal.cursor_is_hidden
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("size", [(20, 110), (20, 50)])
+@pytest.mark.parametrize(
+    ("number", "code", "size"), [(signal.SIGINT, 130, (20, 110)), (signal.SIGTERM, 143, (20, 50))]
+)
 def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
     institution: Institution, number: int, code: int, size: tuple[int, int]
 ) -> None:
@@ -185,6 +186,8 @@ def test_progress_is_shown_where_it_can_be_believed(
     assert live.progress(run) == shown
     text = _rendered(run)
     assert ("%" in text) is (shown is not None)
+    # What steers a terminal is spelled out, and a name is no markup.
+    assert r"A\x1b[2Jjob [red]x" in text
     # Without colours only the part that is done is drawn.
     assert text.count("━") == int((shown or 0) / 10)
 
@@ -194,11 +197,6 @@ def _rendered(run: WatchedRun) -> str:
     console = Console(file=file, width=120, markup=False, force_terminal=True, color_system=None)
     console.print(live._table([run], 0, 3.0, 110))
     return file.getvalue()
-
-
-def test_a_name_that_steers_a_terminal_is_spelled_out() -> None:
-    """And is no markup."""
-    assert r"A\x1b[2Jjob [red]x" in _rendered(_followed("RUNNING", 1.0))
 
 
 @pytest.mark.parametrize(

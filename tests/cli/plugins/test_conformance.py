@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from almajob.cli.plugins.command_manager import Commands, is_core
 from almajob.entry_points import GROUP
 from almajob.plugin import Command, Lister
 from almajob.testing import check_command
+from tests.support.distributions import write_distribution
 
 CORE = {each.name: each for each in Commands().installed if is_core(each.claims[0])}
 
@@ -62,84 +64,13 @@ class Abbreviates(Keeps):
         return parser
 
 
-class TakesEnv(Keeps):
-    names = ("--env", "--some-option")
+def _but(**changes: object) -> type:
+    """Return a command that keeps all the rules but one."""
+    return type("Breaks", (Keeps,), {"__doc__": Keeps.__doc__, **changes})
 
 
-class Short(Keeps):
-    names = ("-s", "--some-option")
-
-
-class Capitals(Keeps):
-    names = ("--some-option", "--Some_Option")
-
-
-class NoHelp(Keeps):
-    help = None
-
-
-class NoColumns(Keeps):
-    columns = ()
-
-
-class SameColumns(Keeps):
-    columns = ("ID", "id")
-
-
-class BriefOfNothing(Keeps):
-    brief = ("one", "three")
-
-
-class NoSentence(Keeps):
-    """Something
-
-    Examples:
-      almajob example
-    """
-
-
-class NoExamples(Keeps):
-    """Show nothing of it."""
-
-
-class OtherProgram(Keeps):
-    """Show another program.
-
-    Examples:
-      ls --all
-    """
-
-
-class WrongExample(Keeps):
-    """Show what is refused.
-
-    Examples:
-      almajob example --no-such-option
-    """
-
-
-class HalfAQuote(Keeps):
-    """Show half a quote.
-
-    Examples:
-      almajob example --some-option 'half
-    """
-
-
-class UnknownExample(Keeps):
-    """Show what there is not.
-
-    Examples:
-      almajob no-such-command
-    """
-
-
-class OtherExample(Keeps):
-    """Show another command.
-
-    Examples:
-      almajob list
-    """
+def _with_example(line: str) -> type:
+    return _but(__doc__=f"Show an example.\n\nExamples:\n  {line}\n")
 
 
 BREACHES: list[tuple[type, str]] = [
@@ -147,30 +78,37 @@ BREACHES: list[tuple[type, str]] = [
     (Abstract, "it has no take_action"),
     (NoParser, "it cannot be described: SystemExit: no such file: options.txt"),
     (Abbreviates, "allow_abbrev is not False"),
-    (TakesEnv, "--env is an option of all commands, and means something else here"),
-    (Short, "-s is not a long option in small letters"),
-    (Capitals, "--Some_Option is not a long option in small letters"),
-    (NoHelp, "--some-option has no help"),
-    (NoColumns, "it names no columns"),
-    (SameColumns, "two of its columns have the same name"),
-    (BriefOfNothing, "brief names columns that it has not: three"),
-    (NoSentence, "its docstring does not begin with a sentence on one line"),
-    (NoExamples, "its docstring has no Examples:"),
-    (OtherProgram, "this example does not begin with almajob: ls --all"),
-    (WrongExample, "this example is refused: almajob example --no-such-option: "),
-    (HalfAQuote, "this example is no command line of almajob: almajob example --some-option 'half"),
-    (UnknownExample, "there is no command"),
-    (OtherExample, "this example shows another command: almajob list"),
+    (_but(names=("--env", "--some-option")), "--env is an option of all commands, and means something else"),
+    (_but(names=("-s", "--some-option")), "-s is not a long option in small letters"),
+    (_but(names=("--some-option", "--Some_Option")), "--Some_Option is not a long option in small letters"),
+    (_but(help=None), "--some-option has no help"),
+    (_but(columns=()), "it names no columns"),
+    (_but(columns=("ID", "id")), "two of its columns have the same name"),
+    (_but(brief=("one", "three")), "brief names columns that it has not: three"),
+    (
+        _but(__doc__="Something\n\nExamples:\n  almajob example\n"),
+        "does not begin with a sentence on one line",
+    ),
+    (_but(__doc__="Show nothing of it."), "its docstring has no Examples:"),
+    (_with_example("ls --all"), "this example does not begin with almajob: ls --all"),
+    (_with_example("almajob example --no"), "this example is refused: almajob example --no: "),
+    (_with_example("almajob example 'half"), "is no command line of almajob: almajob example 'half"),
+    (_with_example("almajob no-such-command"), "there is no command"),
+    (_with_example("almajob list"), "this example shows another command: almajob list"),
 ]
 
 
-def _install(command: type, name: str, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a class of this module as a command: its distribution is found on the path."""
-    info = site / "example-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: example\nVersion: 1.0\n", "utf-8")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {__name__}:{command.__name__}\n", "utf-8")
-    monkeypatch.syspath_prepend(str(site))
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[type, str], None]:
+    """Install a class as a command, under a name: its distribution is found on the path."""
+
+    def installed(command: type, name: str) -> None:
+        monkeypatch.setattr(command, "__module__", __name__)
+        monkeypatch.setattr(sys.modules[__name__], command.__name__, command, raising=False)
+        write_distribution(tmp_path, "example", {GROUP: {name: f"{__name__}:{command.__name__}"}})
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return installed
 
 
 @pytest.mark.parametrize("name", sorted(CORE))
@@ -179,18 +117,16 @@ def test_our_own_commands_keep_the_rules(name: str) -> None:
     check_command(CORE[name].load())
 
 
-def test_a_command_that_keeps_the_rules_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_keeps_the_rules_passes(install: Callable[[type, str], None]) -> None:
     """What a shell does with an example is no concern of the command's."""
-    _install(Keeps, "example", tmp_path, monkeypatch)
+    install(Keeps, "example")
     check_command(Keeps)
 
 
-@pytest.mark.parametrize(("command", "told"), BREACHES, ids=lambda value: getattr(value, "__name__", ""))
-def test_each_breach_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: type, told: str
-) -> None:
+@pytest.mark.parametrize(("command", "told"), BREACHES)
+def test_each_breach_is_told(install: Callable[[type, str], None], command: type, told: str) -> None:
     """It alone, after the command's name."""
-    _install(command, "example", tmp_path, monkeypatch)
+    install(command, "example")
     with pytest.raises(AssertionError) as failed:
         check_command(command)
     text = str(failed.value)
@@ -200,9 +136,9 @@ def test_each_breach_is_told(
 
 
 @pytest.mark.parametrize("name", ["Example", "example_", "2nd", "exämple"])
-def test_a_name_is_plain(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_name_is_plain(install: Callable[[type, str], None], name: str) -> None:
     """Small letters, digits and -, beginning with a letter; what is typed needs no quotes."""
-    _install(Keeps, name, tmp_path, monkeypatch)
+    install(Keeps, name)
     with pytest.raises(AssertionError, match="is not made of small letters, digits and -"):
         check_command(Keeps)
 

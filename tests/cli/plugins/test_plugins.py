@@ -1,49 +1,214 @@
-"""Plugins as a site has them: installed by pip into a real environment, used by processes of their own."""
+"""Plugins as a site has them, installed by pip: good ones work, and no other takes anything down with it."""
 
 from __future__ import annotations
 
 import json
+import os
+import select
 import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from almajob.entry_points import GROUP
 from almajob.testing import SimulatedAlma
-from tests.conftest import Result
+from tests.conftest import Result, Run
 from tests.support.clocks import FAKETIME, fake_time
+from tests.support.distributions import GOOD, write_distribution, write_plugin
 from tests.support.environments import PLUGINS, VirtualEnvironment
 
 JOB = "ERP export using profile FINANCE"
-# Each with what is told of it: distribution, version, module and cause.
-UNUSABLE = {
-    "incomplete": [
-        ("almajob-broken", "0.3", "almajob_incomplete:Incomplete", "No module named 'nowhere_to_be_found'")
-    ],
-    "exiting": [("almajob-broken", "0.3", "almajob_exiting:Exiting", "SystemExit: usage: exiting FILE")],
-    "farewell": [
-        ("almajob-clashing", "2.0", "almajob_clashing:Impostor", "claimed by several plugins"),
-        ("almajob-good", "1.2", "almajob_good:Farewell", "claimed by several plugins"),
-    ],
+RUN = ("--env", "sandbox", "run", "--job", JOB)
+# By name, distribution and version, and module: the state, and what is told of it.
+CLAIMS = {
+    ("hello", "almajob-good 1.2", "almajob_good:Hello"): ("ok", ""),
+    ("nightly", "almajob-good 1.2", "almajob_good:Nightly"): ("ok", ""),
+    ("remember", "almajob-good 1.2", "almajob_good:Remember"): ("ok", ""),
+    ("farewell", "almajob-good 1.2", "almajob_good:Farewell"): ("clash", "claimed by several plugins"),
+    ("farewell", "clashing 2.0", "impostor:Impostor"): ("clash", "claimed by several plugins"),
+    ("run", "clashing 2.0", "impostor:Impostor"): ("refused", "almajob's own"),
+    ("show M44", "clashing 2.0", "impostor:Impostor"): ("refused", "almajob's own command 'show'"),
+    ("parserless", "clashing 2.0", "impostor:Parserless"): ("ok", ""),
+    ("incomplete", "hostile 6.6", "incomplete:X"): ("broken", "No module named 'nowhere_to_be_found'"),
+    ("exiting", "hostile 6.6", "exiting:X"): ("broken", "SystemExit: usage: exiting FILE"),
+    ("interrupting", "hostile 6.6", "interrupting:X"): ("broken", "KeyboardInterrupt: nobody pressed it"),
+    ("odd", "hostile 6.6", "odd:X"): ("broken", "Odd: not an Exception"),
+    ("quitting", "hostile 6.6", "quitting:X"): ("broken", "its import ended the process (exit code 0)"),
+    ("hanging", "hostile 6.6", "hanging:X"): ("broken", "its import did not end within 10 s"),
 }
-REFUSED = {
-    "run": [("almajob-clashing", "2.0", "almajob_clashing:Impostor", "almajob's own")],
-    "show M44": [("almajob-clashing", "2.0", "almajob_clashing:Impostor", "almajob's own command 'show'")],
+MODULES = {
+    "impostor": """
+import os
+from almajob.plugin import Command
+
+class Impostor(Command):
+    "Stand where something else belongs."
+    def take_action(self, parsed_args):
+        self.app.stdout.write("an impostor was here")
+
+class Parserless(Impostor):
+    def get_parser(self, prog_name):
+        os._exit(0)
+""",
+    "incomplete": "import nowhere_to_be_found",
+    "exiting": "import sys; print('no part of a result'); sys.exit('usage: exiting FILE')",
+    "interrupting": "raise KeyboardInterrupt('nobody pressed it')",
+    "odd": "class Odd(BaseException): pass\nraise Odd('not an Exception')",
+    "quitting": "import os; os._exit(0)",
+    # Whoever imports it waits for ever; a test can have its number first, through a pipe.
+    "hanging": """
+import os, pathlib, threading
+if "ALMAJOB_HANGING" in os.environ:
+    pathlib.Path(os.environ["ALMAJOB_HANGING"]).write_text(str(os.getpid()))
+threading.Event().wait()
+""",
 }
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> VirtualEnvironment:
-    """An environment with all three plugins; no test changes it."""
+    """An environment with a good plugin that pip has installed, and others; no test changes it."""
     environment = VirtualEnvironment(tmp_path_factory.mktemp("site") / "env")
-    environment.install(*(PLUGINS / name for name in ("good", "broken", "clashing")))
+    environment.install(PLUGINS / "good")
+    for distribution in ("clashing 2.0", "hostile 6.6"):
+        points = {name.replace(" ", "_"): to for name, claimed, to in CLAIMS if claimed == distribution}
+        name, version = distribution.split()
+        write_distribution(environment.packages, name, {GROUP: points}, version)
+    for module, source in MODULES.items():
+        (environment.packages / f"{module}.py").write_text(source, "utf-8")
     return environment
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], int]]:
+    """Wait for a process to import the hanging plugin; gives its number."""
+    path = tmp_path / "hanging"
+    os.mkfifo(path)
+    monkeypatch.setenv("ALMAJOB_HANGING", str(path))
+    # To be written to, too: so nobody has to be there yet.
+    pipe = os.open(path, os.O_RDWR)
+
+    def wait() -> int:
+        assert select.select([pipe], [], [], 60)[0], "nobody imports it"
+        return int(os.read(pipe, 100))
+
+    yield wait
+    os.close(pipe)
 
 
 def _json(done: Result, code: int = 0) -> Any:
     assert done.code == code, done.err
     assert "Traceback" not in done.err
     return json.loads(done.out)
+
+
+def test_our_commands_do_not_notice_them(site: VirtualEnvironment, simulated: SimulatedAlma) -> None:
+    """A start is one POST and says so, and all else answers, with its own exit code: no name can be taken."""
+    simulated.set_ending(JOB, "COMPLETED_FAILED", seconds=0)
+    assert len(_json(site.almajob("--env", "sandbox", "list", "-f", "json"))) == 88
+    started = _json(site.almajob(*RUN, "-f", "json"))
+    assert (started["state"], started["job_name"]) == ("STARTED", JOB)
+    assert _json(site.almajob("--env", "sandbox", "show", "M44", "-f", "json"))["id"] == "M44"
+    assert simulated.log.count("POST /conf/jobs/*") == 1
+    run = started["instance_id"]
+    for words, code in (
+        (("wait", "--id", run), 3),
+        (("show", "nothing of this name"), 5),
+        (("history", "--job", JOB), 0),
+        (("help", "run"), 0),
+        (("list", "-c", "nonsense"), 2),
+    ):
+        done = site.almajob("--env", "sandbox", *words)
+        assert (done.code, bool(done.out)) == (code, code in (0, 3)), (words, done)
+    assert simulated.log.count("POST /conf/jobs/*") == 1
+
+
+def test_whoever_lists_them_survives_them_and_names_them(site: VirtualEnvironment) -> None:
+    """The list, the check, both helps and a completion."""
+    asked = (
+        ("plugin", "list", "-f", "json"),
+        ("plugin", "check", "-f", "json"),
+        ("--help",),
+        ("help",),
+        ("__complete", "fish", "almajob", "he"),
+    )
+    # One of them hangs, and is waited for: at the same time.
+    with ThreadPoolExecutor() as beside:
+        listed, checked, *helps, completed = beside.map(lambda words: site.almajob(*words), asked)
+    told = {
+        (row["name"], f"{row['distribution']} {row['version']}", row["command_class"]): row
+        for row in _json(listed)
+        if row["distribution"] != "almajob"
+    }
+    assert {claim: row["state"] for claim, row in told.items()} == {
+        claim: state for claim, (state, _cause) in CLAIMS.items()
+    }
+    for claim, (state, cause) in CLAIMS.items():
+        assert cause in told[claim]["problem"]
+        assert (state == "ok") is not told[claim]["problem"]
+    # What can be loaded may end the process later; ours and all else that is good keep the rules.
+    unusable = {claim[0] for claim, (state, _cause) in CLAIMS.items() if state != "ok"}
+    assert {row["name"] for row in _json(checked, 7)} == unusable | {"parserless"}
+    assert all(done.code == 0 for done in (*helps, completed))
+    for shown in helps:
+        above, below = shown.out.split("cannot be used:\n")
+        assert "  Greet the jobs of an environment (almajob-good)\n" in above
+        for (name, distribution, target), (state, cause) in CLAIMS.items():
+            beginning = f"  {name}, from {distribution} ({target}): "
+            lines = [line for line in below.splitlines() if line.startswith(beginning)]
+            assert (len(lines), all(cause in line for line in lines)) == (state != "ok", True)
+    assert completed.out.splitlines()[0] == "words"
+    assert [line.partition("\t")[0] for line in completed.out.splitlines()[1:]] == ["hello", "help"]
+
+
+def _interrupt(site: VirtualEnvironment, importing: Callable[[], int], *words: str) -> tuple[Result, int]:
+    """Press Ctrl-C while the plugin is imported; gives the process that imports it, too."""
+    with site.start("almajob", *words) as process:
+        try:
+            number = importing()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return Result(process.returncode, out, err), number
+
+
+def test_ctrl_c_while_a_plugin_is_imported_is_ctrl_c(
+    site: VirtualEnvironment, importing: Callable[[], int]
+) -> None:
+    """Exit code 130, where a KeyboardInterrupt of the plugin's own is its fault, exit code 7."""
+    done, _number = _interrupt(site, importing, "hanging")
+    assert (done.code, done.out) == (130, "")
+    assert site.almajob("interrupting").code == 7
+
+
+def test_ctrl_c_ends_a_check_with_its_processes(
+    site: VirtualEnvironment, importing: Callable[[], int]
+) -> None:
+    """None of them goes on importing."""
+    done, number = _interrupt(site, importing, "plugin", "check", "hanging")
+    assert (done.code, done.out) == (130, "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
+
+
+def test_one_plugin_is_checked_without_the_others(site: VirtualEnvironment) -> None:
+    """Nobody waits for one that hangs who asks about another."""
+    done = site.almajob("plugin", "check", "hello")
+    assert (done.code, done.err) == (0, "1 checked, no problems found.\n")
+
+
+def test_a_shell_has_the_plugins_commands(site: VirtualEnvironment) -> None:
+    """One that cannot be used does not end it."""
+    script = "remember colour green\nexiting\nincomplete\nremember colour -f value -c word\n"
+    done = site.almajob("shell", stdin=script)
+    assert (done.code, done.out.splitlines()[-1]) == (0, "green")
+    assert ("(exiting:X)" in done.err, "(incomplete:X)" in done.err) == (True, True)
 
 
 def test_a_plugins_command_is_a_command(site: VirtualEnvironment, simulated: SimulatedAlma) -> None:
@@ -53,19 +218,6 @@ def test_a_plugins_command_is_a_command(site: VirtualEnvironment, simulated: Sim
     assert _json(before) == _json(after)
     assert [row["greeting"] for row in _json(after)] == ["Hello, 00806748 test!"]
     assert site.almajob("--env", "sandbox", "hello", "-c", "nonsense").code == 2
-
-
-@pytest.mark.parametrize(("status", "code"), [("COMPLETED_SUCCESS", 0), ("COMPLETED_FAILED", 3)])
-def test_a_command_that_starts_a_job_and_waits(
-    site: VirtualEnvironment, simulated: SimulatedAlma, status: str, code: int
-) -> None:
-    """Exactly one POST, also where it is called again; the exit code says how the job ended."""
-    simulated.set_ending(JOB, status, seconds=0)
-    first = _json(site.almajob("--env", "sandbox", "nightly", JOB, "-f", "json"), code)
-    again = _json(site.almajob("--env", "sandbox", "nightly", JOB, "-f", "json"), code)
-    assert (first["status"], first["passed"]) == (status, code == 0)
-    assert again["instance_id"] == first["instance_id"]
-    assert simulated.log.count("POST /conf/jobs/*") == 1
 
 
 def test_a_command_that_keeps_something(site: VirtualEnvironment) -> None:
@@ -78,124 +230,34 @@ def test_a_command_that_keeps_something(site: VirtualEnvironment) -> None:
     assert kept.joinpath("almajob-good").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_shell_has_the_plugins_commands(site: VirtualEnvironment) -> None:
-    """One that cannot be used does not end it."""
-    script = "remember colour green\nexiting\nincomplete\nremember colour -f value -c word\n"
-    done = site.almajob("shell", stdin=script)
-    assert done.out.splitlines()[-1] == "green"
-    assert "almajob_exiting:Exiting" in done.err
-    assert "almajob_incomplete:Incomplete" in done.err
-
-
-def test_plugin_list_says_what_is_installed(site: VirtualEnvironment) -> None:
-    """Each claim on a name: whose it is, whether it can be used, and why not."""
-    rows = _json(site.almajob("plugin", "list", "-f", "json"))
-    ours = [row for row in rows if row["distribution"] == "almajob"]
-    assert {row["state"] for row in ours} == {"ok"}
-    states = {
-        (row["name"], row["command_class"], row["distribution"], row["version"]): row["state"]
-        for row in rows
-        if row not in ours
-    }
-    assert states == {
-        ("hello", "almajob_good:Hello", "almajob-good", "1.2"): "ok",
-        ("nightly", "almajob_good:Nightly", "almajob-good", "1.2"): "ok",
-        ("remember", "almajob_good:Remember", "almajob-good", "1.2"): "ok",
-        ("farewell", "almajob_good:Farewell", "almajob-good", "1.2"): "clash",
-        ("farewell", "almajob_clashing:Impostor", "almajob-clashing", "2.0"): "clash",
-        ("run", "almajob_clashing:Impostor", "almajob-clashing", "2.0"): "refused",
-        ("show M44", "almajob_clashing:Impostor", "almajob-clashing", "2.0"): "refused",
-        ("incomplete", "almajob_incomplete:Incomplete", "almajob-broken", "0.3"): "broken",
-        ("exiting", "almajob_exiting:Exiting", "almajob-broken", "0.3"): "broken",
-    }
-    problems = {(row["name"], row["distribution"]): row["problem"] for row in rows}
-    for name, claims in {**UNUSABLE, **REFUSED}.items():
-        for distribution, _version, _module, cause in claims:
-            assert cause in problems[name, distribution]
-    assert not any(row["problem"] for row in rows if row["state"] == "ok")
-
-
-@pytest.mark.parametrize("argv", [["--help"], ["help"]])
-def test_help_names_what_cannot_be_used(site: VirtualEnvironment, argv: list[str]) -> None:
-    """Below the commands that can be, each with distribution, version, module and cause in one line."""
-    shown = site.almajob(*argv).out
-    usable, unusable = shown.split("cannot be used:\n")
-    assert "  Greet the jobs of an environment (almajob-good)\n" in usable
-    for name, claims in {**UNUSABLE, **REFUSED}.items():
-        for claim in claims:
-            (line,) = [
-                line
-                for line in unusable.splitlines()
-                if line.startswith(f"  {name}, from {claim[0]} {claim[1]}")
-            ]
-            assert all(part in line for part in claim)
-    assert "Traceback" not in shown
-
-
-@pytest.mark.parametrize("name", UNUSABLE)
-def test_what_cannot_be_used_is_refused_by_name(site: VirtualEnvironment, name: str) -> None:
-    """Exit code 7, and a message of a few lines: distribution, version, module and cause."""
-    for argv in ([name, "--some", "option"], [name, "--help"], ["help", name]):
-        done = site.almajob(*argv)
-        assert (done.code, done.out) == (7, "")
-        assert len(done.err.splitlines()) <= 6
-        for part in (name, *(part for claim in UNUSABLE[name] for part in claim)):
-            assert part in done.err
-        assert "Traceback" not in done.err
-
-
-def test_our_names_cannot_be_taken(site: VirtualEnvironment, simulated: SimulatedAlma) -> None:
-    """``run`` starts a job and ``show M44`` shows one, whoever claims these names; all else works too."""
-    assert _json(site.almajob("--env", "sandbox", "run", "--job", JOB, "-f", "json"))["job_name"] == JOB
-    assert simulated.log.count("POST /conf/jobs/*") == 1
-    assert _json(site.almajob("--env", "sandbox", "show", "M44", "-f", "json"))["id"] == "M44"
-    assert len(_json(site.almajob("--env", "sandbox", "list", "-f", "json"))) == 88
-
-
-def test_plugin_check_judges_all_that_is_installed(site: VirtualEnvironment) -> None:
-    """Ours and the good plugin's keep the rules; only what cannot be used is told, with exit code 7."""
-    rows = _json(site.almajob("plugin", "check", "-f", "json"), 7)
-    assert {row["name"] for row in rows} == {*UNUSABLE, *REFUSED}
-    good = site.almajob("plugin", "check", "hello", "-f", "json")
-    assert _json(good) == []
-    assert "1 checked" in good.err
-
-
 @pytest.mark.skipif(FAKETIME is None, reason="Debian's faketime is not installed")
-@pytest.mark.parametrize(
-    "machine_time",
-    ["2026-11-23 09:00:00", "2026-11-23 16:30:00", "2026-11-23 23:58:00", "2026-12-31 23:58:00"],
-)
 def test_a_plugins_own_tests_pass_at_any_hour(
-    site: VirtualEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine_time: str
+    site: VirtualEnvironment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They use the fixtures and ``check_command`` of almajob.testing, which pytest finds by itself.
 
-    One of them waits eight hours for a job that it starts once a day.
+    One of them waits eight hours for a job that it starts once a day, here on the last one of a year.
     """
     tests = shutil.copytree(PLUGINS / "good" / "tests", tmp_path / "good-tests")
-    for name, value in fake_time(f"@{machine_time}").items():
+    for name, value in fake_time("@2026-12-31 23:58:00").items():
         monkeypatch.setenv(name, value)
     done = site.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=tests)
     assert done.code == 0, done.out
     assert "7 passed" in done.out
 
 
-def test_a_reinstalled_plugin_is_seen_at_once(tmp_path: Path) -> None:
+def test_a_reinstalled_plugin_is_seen_at_once(almajob_process: Run, tmp_path: Path) -> None:
     """With a command more, within the same minute, after everything that might be cached was cached."""
-    environment = VirtualEnvironment(tmp_path / "env")
-    environment.install(PLUGINS / "good")
-    assert environment.almajob("farewell").out == "Goodbye.\n"
-    before = _json(environment.almajob("plugin", "list", "-f", "json"))
-    refused = environment.almajob("goodnight")
+    environ = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    commands = {"hello": "Hello"}
+    write_plugin(tmp_path, "almajob-late", "aj_late", GOOD, commands)
+    hello = ("hello", "--env", "a")
+    assert almajob_process(*hello, environ=environ).out == "hello a\n"
+    before = _json(almajob_process("plugin", "list", "-f", "json", environ=environ))
+    refused = almajob_process("goodnight", environ=environ)
     assert (refused.code, refused.out) == (2, "")
-    changed = shutil.copytree(PLUGINS / "good", tmp_path / "good")
-    with (changed / "setup.cfg").open("a", encoding="utf-8") as file:
-        # The group of commands is the last one.
-        file.write("    goodnight = almajob_good:Goodnight\n")
-    with (changed / "almajob_good.py").open("a", encoding="utf-8") as file:
-        file.write("\n\nclass Goodnight(Farewell):\n    pass\n")
-    environment.install(changed)
-    assert environment.almajob("goodnight").out == "Goodbye.\n"
-    after = _json(environment.almajob("plugin", "list", "-f", "json"))
+    shutil.rmtree(tmp_path / "almajob_late-1.2.dist-info")
+    write_plugin(tmp_path, "almajob-late", "aj_late", GOOD, {**commands, "goodnight": "Hello"})
+    assert almajob_process("goodnight", "--env", "a", environ=environ).out == "hello a\n"
+    after = _json(almajob_process("plugin", "list", "-f", "json", environ=environ))
     assert [row["name"] for row in after if row not in before] == ["goodnight"]

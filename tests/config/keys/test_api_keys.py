@@ -61,15 +61,12 @@ def test_no_key_is_an_error_that_says_how_to_give_one() -> None:
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_key_file_that_others_can_use_is_refused(key_file: Callable[..., Path], mode: int) -> None:
-    """As ssh does."""
+    """As ssh does; and one that is not there is named."""
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        api_keys.find(_environment(api_key_file=str(key_file(mode=mode))), {})
-
-
-def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
-    """With the system's reason."""
-    with pytest.raises(ConfigurationError, match=r"nowhere\.key cannot be read"):
-        api_keys.find(_environment(api_key_file=str(tmp_path / "nowhere.key")), {})
+        api_keys.find(_environment(api_key_file=str(path := key_file(mode=mode))), {})
+    path.unlink()
+    with pytest.raises(ConfigurationError, match=r"x\.key cannot be read"):
+        api_keys.find(_environment(api_key_file=str(path)), {})
 
 
 @pytest.mark.parametrize(
@@ -80,6 +77,7 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
         (" ", "not a command line"),
         ("echo 'unbalanced", "not a command line"),
         ("sh -c 'echo x; exit 3'", "exit code 3"),
+        ("sh -c 'kill -9 $$'", "SIGKILL"),
     ],
 )
 def test_a_command_that_gives_no_key_is_an_error(command: str, why: str) -> None:
