@@ -51,18 +51,6 @@ def runs(alma: FakeAlma, ledger: Ledger, tmp_path: Path) -> Iterator[Runs]:
     connection.close()
 
 
-def test_a_started_run_is_shown_as_alma_shows_it(alma: FakeAlma, runs: Runs) -> None:
-    """With its status, and the table's description."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    alma.on("GET /jobs/S1/instances/77", instance("77", ERP, "QUEUED"))
-    run = runs.start("ERP export")
-    assert (run.instance.id, run.instance.status.value, run.description) == (
-        "77",
-        "QUEUED",
-        "Queued (from the table)",
-    )
-
-
 @pytest.mark.parametrize("trouble", [answer(error("402218"), 400), Response("<html>", 200), answer({}, 500)])
 def test_after_a_start_nothing_reports_failure(
     alma: FakeAlma, runs: Runs, caplog: pytest.LogCaptureFixture, trouble: Response
@@ -124,15 +112,6 @@ def test_a_job_that_cannot_be_checked_is_said_so(
     alma.on("GET /jobs/ALL/instances/77", {"id": "77", "status": {"value": "RUNNING"}})
     assert runs.look("77", "ERP export").instance.id == "77"
     assert "is not checked" in caplog.text
-
-
-def test_a_run_is_followed_and_judged(alma: FakeAlma, runs: Runs) -> None:
-    """By the job and id that started it."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    alma.on("GET /jobs/S1/instances/77", instance("77", ERP, "COMPLETED_FAILED"))
-    ended = runs.follow(runs.start("S1"))
-    assert ended.verdict is not None
-    assert "Completed with Errors (from the table)" in str(ended.verdict)
 
 
 def test_an_interrupted_wait_says_how_to_go_on(
@@ -321,27 +300,6 @@ def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, runs: Runs, ledger: Ledge
         assert caught.value.reason == "It is process 7 on a-host."
     assert alma.calls("POST") == []
     assert LOCK_WAIT == 60
-
-
-def test_a_lock_that_cannot_be_made_starts_nothing(alma: FakeAlma, runs: Runs, ledger: Ledger) -> None:
-    """A file is where the locks should be."""
-    ledger.directory.parent.mkdir(mode=0o700)
-    ledger.directory.with_name("locks").write_text("")
-    with pytest.raises(Refused, match="No lock can be made"):
-        _start(runs, "S1", StartOptions())
-    assert alma.calls("POST") == []
-
-
-def test_a_lock_that_keeps_nobody_out_starts_nothing(
-    alma: FakeAlma, runs: Runs, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As on some network file systems, where the kernel grants every lock."""
-    monkeypatch.setattr(fcntl, "flock", lambda *_: None)
-    with pytest.raises(Refused, match="Locks have no effect in") as caught:
-        _start(runs, "S1", StartOptions(run_key="k"))
-    assert caught.value.exit_code == 5
-    assert "ALMAJOB_STATE_DIR" in caught.value.hint
-    assert alma.calls("POST") == []
 
 
 def test_the_locks_of_run_keys_are_removed(alma: FakeAlma, runs: Runs, ledger: Ledger) -> None:

@@ -8,15 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.cli.context import Context
-from almajob.config import ini_reader, ini_text
 from almajob.config.saved_runs import directory, find_saved
 from almajob.config.settings import Options, load
-from almajob.errors import AlmajobError, ConfigurationError, Refused
+from almajob.errors import ConfigurationError, Refused
 from almajob.runs import saved_run
 from almajob.runs.save_run import write
 from almajob.system.private_files import make_private
@@ -163,23 +160,6 @@ def test_a_saved_run_that_is_not_there_names_the_nearest(write_ini: Write) -> No
 
 
 # --- saving ---
-
-VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
-
-
-@given(value=VALUES)
-def test_a_value_that_can_be_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, value: str
-) -> None:
-    """Blanks, comment signs and quotes included; what cannot is not written."""
-    text = ini_text.quote_value(value)
-    if text is None:
-        assert {"'", '"'} <= set(value) or value.splitlines() != [value]
-        return
-    file = tmp_path_factory.mktemp("x") / "x.ini"
-    file.touch(0o600)
-    file.write_text(f"[run:a]\nset@sandbox = {text} ; a comment\n", "utf-8")
-    assert ini_reader.read(file).sections["run:a"]["set@sandbox"].text == value
 
 
 @pytest.mark.parametrize(
@@ -385,11 +365,3 @@ def test_config_shows_and_checks_saved_runs(simulated: SimulatedAlma, almajob: R
     checked = almajob("--env", "sandbox", "config", "check")
     assert checked.code == 7
     assert "jbo is not a setting" in checked.out
-
-
-def test_any_error_names_no_key(write_ini: Write) -> None:
-    """A key on the wrong side of an equals sign of a saved run."""
-    write_ini(f"{ENVIRONMENTS}[run:a]\nl7xx00secret = job\n")
-    with pytest.raises(AlmajobError) as caught:
-        _read()
-    assert "l7xx00secret" not in str(caught.value)

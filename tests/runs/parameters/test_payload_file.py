@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almajob.alma import request_body
@@ -24,65 +24,6 @@ NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ .-]{0,10}[a-z0-9]", fullmatch=True)
 ANY_PARAMETERS = st.lists(
     st.builds(Parameter, NAMES, XML_TEXT), max_size=6, unique_by=lambda item: item.name
 ).map(tuple)
-LEAVES = st.sampled_from(
-    ["", "set_id", " x ", "&amp;", "<![CDATA[<]]>", "<!-- x -->", "9" * 20, "é\u202e", "\n"]
-)
-TAGS = st.sampled_from(["name", "value", "parameter", "parameters", "job", "id", "desc", "x:name"])
-ELEMENTS = st.recursive(
-    LEAVES,
-    lambda inner: st.builds("<{0}>{1}</{0}>".format, TAGS, st.lists(inner, max_size=4).map("".join)),
-    max_leaves=12,
-)
-WHOLE = st.builds("<parameter><name>{}</name><value>{}</value></parameter>".format, NAMES, LEAVES)
-ENTRIES = st.one_of(
-    *[WHOLE] * 6,
-    st.builds("<parameter>{}</parameter>".format, st.lists(ELEMENTS, max_size=3).map("".join)),
-    ELEMENTS,
-)
-JOBS = st.one_of(
-    st.lists(ENTRIES, max_size=5).map(
-        lambda listed: f"<job><parameters>{''.join(listed)}</parameters></job>"
-    ),
-    st.lists(ELEMENTS, max_size=4).map(lambda listed: f"<job>{''.join(listed)}</job>"),
-)
-LINES = st.sampled_from(
-    [
-        *("POST /almaws/v1/conf/jobs/M44?op=run", "/almaws/v1/conf/jobs/M44", "GET /almaws/v1/conf/jobs/M44"),
-        *(
-            "POST /almaws/v1/conf/jobs/44?op=run",
-            "POST /almaws/v1/conf/sets",
-            "0 1 * * *",
-            "@daily",
-            "A name",
-        ),
-        *(
-            "",
-            " ",
-            "# a comment",
-            "* * * * * * * *",
-            "\u202e",
-            "/" * 50,
-            "<!DOCTYPE x>",
-            "<?xml version='1.0'?>",
-        ),
-    ]
-)
-HEADINGS = st.lists(LINES, max_size=4).map(lambda lines: "".join(f"{line}\n" for line in lines))
-
-
-@st.composite
-def damaged(draw: st.DrawFn, whole: st.SearchStrategy[str]) -> str:
-    """Return a text as it is, or with a piece of it cut out, doubled, or put elsewhere."""
-    text = draw(whole)
-    begin, end = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
-    match draw(st.sampled_from(["whole", "whole", "cut", "doubled", "moved"])):
-        case "cut":
-            return text[:begin] + text[end:]
-        case "doubled":
-            return text[:end] + text[begin:]
-        case "moved":
-            return text[begin:] + text[:begin]
-    return text
 
 
 def _read(text: str) -> Parameters:
@@ -162,65 +103,6 @@ def test_payloads_that_differ_have_another_fingerprint(
 
 
 # --- anything else: tests/fuzz tries any bytes and any JSON ---
-
-
-@settings(max_examples=300)
-@given(text=damaged(JOBS))
-@example(
-    text="<job><parameters><parameter><name>a</name><value>&#xD800;</value></parameter></parameters></job>"
-)
-def test_any_xml_is_a_payload_or_an_error_with_its_line(text: str) -> None:
-    """Never a traceback: elements where they belong, and where they do not, whole and damaged."""
-    _is_value_or_error(text.encode())
-
-
-@settings(max_examples=300)
-@given(heading=HEADINGS, payload_text=st.sampled_from(["<job/>", '{"set_id": "7"}', "[]", "x", ""]))
-def test_any_job_file_is_a_payload_or_an_error_with_its_line(heading: str, payload_text: str) -> None:
-    """Lines of every kind above a payload."""
-    _is_value_or_error((heading + payload_text).encode())
-
-
-def test_these_texts_reach_every_corner() -> None:
-    """Of what is drawn a good part is read, and every kind of error comes up."""
-    said: set[str] = set()
-    counts = {"read": 0, "with parameters": 0, "refused": 0}
-
-    @settings(max_examples=2_000, database=None, derandomize=True)
-    @given(text=damaged(JOBS))
-    def collect(text: str) -> None:
-        try:
-            found = payload_file.parse(text.encode(), "x")
-        except Refused as refused:
-            counts["refused"] += 1
-            said.add(refused.message.partition(": ")[2])
-        else:
-            counts["read"] += 1
-            counts["with parameters"] += bool(found.given)
-
-    collect()
-    assert min(counts.values()) > 40, counts
-    for kind in (
-        "has no <value>",
-        "is there twice",
-        "text outside",
-        "stands within",
-        "one name",
-        "well-formed",
-    ):
-        assert any(kind in what for what in said), kind
-
-
-def _is_value_or_error(raw: bytes) -> None:
-    try:
-        found = payload_file.parse(raw, "x.xml")
-    except Refused as refused:
-        assert re.match(r"x\.xml, line [1-9][0-9]*: ", refused.message), refused.message
-        assert "Nothing was sent." in refused.message
-        assert len(refused.message) < 400
-    else:
-        assert all(item.name for item in found.given)
-        json.dumps(request_body.to_document(found.sent)).encode()
 
 
 WRAPPED = "<job><parameters>\n<parameter>{}</parameter>\n</parameters></job>"

@@ -25,7 +25,6 @@ from almajob.errors import (
     NotSent,
     OutcomeUnknown,
     Refused,
-    Unreachable,
 )
 from almajob.runs.evidence.start_outcome import REFUSAL_CODES
 from almajob.runs.parameters.parameters import Parameters
@@ -87,6 +86,35 @@ def _listed(*items: dict[str, Any]) -> dict[str, Any]:
     return {**({"job_instance": list(items)} if items else {}), "total_record_count": len(items)}
 
 
+def _lose_the_answer(
+    alma: FakeAlma,
+    reply: Callable[[], Response] = lambda: Response("<html>", 502),
+    *,
+    ids: tuple[str, ...] = ("77",),
+    submitted: Callable[[], datetime] | None = None,
+) -> None:
+    """Have a manual job started, answered with something else, and listed by its day, under the name sent."""
+    sent: list[str] = []
+
+    def accept(request: Request) -> Response:
+        sent.append(request.get_json()["parameter"][0]["value"])
+        return reply()
+
+    def listing(request: Request) -> Response:
+        more = {}
+        shown = sent
+        if submitted is not None:
+            when = submitted()
+            since, until = (request.args[f"submit_date_{end}"] for end in ("from", "to"))
+            shown = sent if since <= when.date().isoformat() <= until else []
+            more = {"submit_time": when.isoformat()}
+        runs = [instance(run, EXPORT, "RUNNING", name=name, **more) for name in shown for run in ids]
+        return answer(_listed(*runs))
+
+    alma.on("POST /jobs/M44", accept)
+    alma.on("GET /jobs/M44/instances", listing)
+
+
 @pytest.mark.parametrize(
     "link",
     [
@@ -104,16 +132,6 @@ def test_a_confirmed_start_names_its_run(alma: FakeAlma, deps: Deps, ledger: Led
     assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
     assert ledger.records() == [found]
     assert [step.state for step in found.trail] == [State.PREPARED, State.SENDING, State.STARTED]
-
-
-def test_before_a_start_everything_is_read_once(alma: FakeAlma, deps: Deps) -> None:
-    """Where the key leads, the job, its runs since yesterday; then the POST, and nothing else."""
-    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    _start(deps)
-    calls = [call.partition("?")[0] for call in alma.calls()]
-    assert calls == ["GET /general", "GET /jobs/S1", "GET /jobs/S1/instances", "POST /jobs/S1"]
-    _start(deps, if_running="start")
-    assert [call.partition("?")[0] for call in alma.calls()].count("GET /general") == 1
 
 
 @pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
@@ -191,34 +209,6 @@ def test_everything_else_is_looked_for_and_never_sent_again(
     assert len(alma.calls("POST")) == 1
 
 
-def test_a_start_without_an_answer_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
-    """In a sandbox the only run that fits is taken for ours, and said to be inferred."""
-    old = instance("70", ERP, "COMPLETED_SUCCESS")
-    now = "2999-01-01T00:00:00Z"
-    new = instance("77", ERP, "RUNNING", submit_time=now)
-    alma.on("GET /jobs/S1/instances", _listed(old), _listed(old), _listed(new, old))
-    alma.on("POST /jobs/S1", Response("<html>", 502))
-    found = _start(deps, target=replace(LAB, may_infer=True))
-    assert (found.instance_id, found.state, found.certainty) == ("77", State.ADOPTED, Certainty.INFERRED)
-    assert ledger.records() == [found]
-
-
-def test_in_production_a_person_is_asked(alma: FakeAlma, deps: Deps) -> None:
-    """The message names the candidate, and what to type."""
-    alma.on("GET /general", {"environment_type": "PRODUCTION"})
-    new = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")
-    alma.on("GET /jobs/S1/instances", _listed(), _listed(new))
-    alma.on("POST /jobs/S1", Response("<html>", 502))
-    with pytest.raises(OutcomeUnknown) as caught:
-        _start(deps, target=PRODUCTION)
-    message = str(caught.value)
-    assert "77 of 2999-01-01" in message
-    assert "almajob --env production runs resolve" in message
-    assert "--adopt PROCESS_ID" in message
-    assert "--not-started" in message
-    assert len(message.splitlines()) <= 6
-
-
 def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
     alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -291,12 +281,17 @@ def test_without_tags_nothing_is_added(alma: FakeAlma, deps: Deps) -> None:
     assert [request.get_json() for request in alma.requests if request.method == "POST"] == [{}, {}]
 
 
-def test_after_a_lost_ledger_the_tag_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
-    """The same key, and no second POST."""
+@pytest.mark.parametrize("number", [0, 1], ids=["today's", "an earlier almajob's"])
+def test_after_a_lost_ledger_the_tag_is_found(
+    alma: FakeAlma, deps: Deps, ledger: Ledger, number: int
+) -> None:
+    """The same key, and no second POST; earlier tags were made of more names."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     first = _start(deps, MANUAL, run_key="k")
     shutil.rmtree(ledger.directory)
-    shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {first.tag} - 2026-11-22 4:11 AM")
+    tag = tags_of(first)[number]
+    assert (tag == first.tag) is (number == 0)
+    shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {tag} - 2026-11-22 4:11 AM")
     alma.on("GET /jobs/M44/instances", _listed(shown))
     again = _start(deps, MANUAL, run_key="k")
     assert (again.instance_id, again.state, again.certainty) == ("77", State.ADOPTED, Certainty.TAGGED)
@@ -305,18 +300,7 @@ def test_after_a_lost_ledger_the_tag_is_found(alma: FakeAlma, deps: Deps, ledger
 
 def test_two_runs_with_our_tag_are_told(alma: FakeAlma, deps: Deps) -> None:
     """Alma started it twice: the first is ours, and the exit code is 9."""
-    sent: list[str] = []
-
-    def accept(request: Request) -> Response:
-        sent.append(request.get_json()["parameter"][0]["value"])
-        return Response("<html>", 502)
-
-    def listing(_request: Request) -> Response:
-        items = [instance(run, EXPORT, "RUNNING", name=sent[0]) for run in ("78", "77")] if sent else []
-        return answer(_listed(*items))
-
-    alma.on("POST /jobs/M44", accept)
-    alma.on("GET /jobs/M44/instances", listing)
+    _lose_the_answer(alma, ids=("78", "77"))
     with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78") as caught:
         _start(deps, MANUAL, run_key="k")
     assert isinstance(caught.value.record, Record)
@@ -417,21 +401,6 @@ def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
     assert _start(deps, run_key="k").instance_id == "78"
 
 
-def test_two_runs_with_our_tag_are_told_after_a_lost_ledger_too(
-    alma: FakeAlma, deps: Deps, ledger: Ledger
-) -> None:
-    """The first of them is ours."""
-    alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    first = _start(deps, MANUAL, run_key="k")
-    shutil.rmtree(ledger.directory)
-    both = [instance(run, EXPORT, "RUNNING", name=f"x {first.tag}") for run in ("78", "77")]
-    alma.on("GET /jobs/M44/instances", _listed(*both))
-    with pytest.raises(OutcomeUnknown, match="more than once from one request: runs 77, 78"):
-        _start(deps, MANUAL, run_key="k")
-    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
-    assert len(alma.calls("POST")) == 1
-
-
 def test_looks_that_fail_decide_nothing(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
     """The start stays unknown; the next look that succeeds finds it."""
     alma.on("POST /jobs/M44", Response("<html>", 502))
@@ -483,14 +452,6 @@ def test_a_key_stands_for_one_start(alma: FakeAlma, deps: Deps) -> None:
     with pytest.raises(Refused, match="used with other parameters"):
         _start(deps, MANUAL, (Parameter("x", "1"),), run_key="k")
     assert len(alma.calls("POST")) == 1
-
-
-def test_once_per_day_is_once_a_day(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
-    """The next day it is started again."""
-    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    assert [_start(deps, once_per="day").instance_id for _ in range(2)] == ["77", "77"]
-    time.slept += 86_400
-    assert _start(deps, once_per="day").instance_id == "78"
 
 
 def test_without_a_key_each_command_is_another_run(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
@@ -575,55 +536,11 @@ def test_a_key_of_another_environment_starts_nothing(alma: FakeAlma, deps: Deps)
     assert alma.calls() == ["GET /general"]
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        answer(error("UNAUTHORIZED"), 400),
-        answer({"environment_type": "Premium Sandbox"}),
-        answer({}),
-        answer({"environment_type": "SANDBOX"}),
-    ],
-)
-def test_what_proves_nothing_is_no_obstacle(alma: FakeAlma, deps: Deps, reply: Response) -> None:
-    """A key that may not ask, or a word that nobody knows."""
-    alma.on("GET /general", reply)
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    assert _start(deps).instance_id == "77"
-
-
-def test_no_answer_about_the_environment_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
-    """But once it was proved, a bad day of Alma's is no obstacle."""
-    alma.on("GET /general", Response("<html>", 500))
-    with pytest.raises(Unreachable):
-        _start(deps)
-    assert alma.calls("POST") == []
-
-
-def test_the_proof_is_renewed_once_a_day(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
-    """And what was known counts where the renewal fails; a contradiction does not."""
-    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), started(ERP, "79"))
-    _start(deps, run_key="a")
-    time.slept += 90_000
-    alma.on("GET /general", Response("<html>", 500))
-    _start(deps, run_key="b")
-    assert alma.calls().count("GET /general") == 2
-    alma.on("GET /general", {"environment_type": "PRODUCTION"})
-    with pytest.raises(ConfigurationError):
-        _start(deps, run_key="c")
-
-
 def test_a_list_with_gaps_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
     """A start without an answer could not be found again."""
     alma.on("GET /jobs/S1/instances", {"total_record_count": 7})
     with pytest.raises(Refused, match="has gaps"):
         _start(deps)
-    assert alma.calls("POST") == []
-
-
-def test_a_poisoned_cache_starts_nothing(alma: FakeAlma, deps: Deps) -> None:
-    """The list maps the name to another job's id."""
-    with pytest.raises(Refused, match="S1 is not the job that was asked for"):
-        _start(deps, Job("S1", "Export records"))
     assert alma.calls("POST") == []
 
 
@@ -647,37 +564,6 @@ def test_two_institutions_of_one_name_are_kept_apart(
     assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED, State.STARTED]
 
 
-def test_an_institution_that_is_renamed_is_the_same(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
-    """An equal address and key count for more than a name, in another case or altogether other."""
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    first = _start(deps, run_key="k")
-    for name in ("01fake_inst", "01FAKE_LIBRARY"):
-        time.slept += 90_000
-        alma.on("GET /general", {"environment_type": "SANDBOX", "institution": {"value": name}})
-        assert _start(deps, run_key="k").instance_id == first.instance_id
-    assert len(alma.calls("POST")) == 1
-
-
-def test_another_section_with_the_same_address_and_key_is_the_same_alma(
-    alma: FakeAlma, deps: Deps, ledger: Ledger
-) -> None:
-    """Run keys, periods and starts in doubt are those of the Alma that is called."""
-    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"), Response("<html>", 502))
-    second = replace(LAB, environment="lab2", identity="lab2:address:key")
-    first = replace(LAB, identity="lab1:address:key")
-    assert _start(deps, target=first, run_key="k").instance_id == "77"
-    assert _start(deps, target=second, run_key="k").instance_id == "77"
-    assert _start(deps, target=first, once_per="day").instance_id == "78"
-    assert _start(deps, target=second, once_per="day").instance_id == "78"
-    with pytest.raises(OutcomeUnknown):
-        _start(deps, target=first, run_key="lost")
-    with pytest.raises(Refused, match="is in doubt"):
-        _start(deps, target=second, run_key="other")
-    with pytest.raises(OutcomeUnknown):
-        _start(deps, target=second, run_key="lost")
-    assert len(alma.calls("POST")) == 3
-
-
 def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, deps: Deps) -> None:
     """The section leads elsewhere now, and its key may not ask where: it is not started, nor said to be."""
     alma.on("POST /jobs/S1", started(ERP, "77"))
@@ -697,19 +583,6 @@ def test_a_sandbox_that_becomes_production_is_another_alma(alma: FakeAlma, deps:
     alma.on("GET /general", {"environment_type": "PRODUCTION", "institution": {"value": "01FAKE_INST"}})
     live = replace(LAB, kind="production", identity="lab:another key")
     assert _start(deps, target=live, run_key="k").instance_id == "78"
-
-
-def test_the_tag_that_an_earlier_almajob_gave_is_found(alma: FakeAlma, deps: Deps, ledger: Ledger) -> None:
-    """After the ledger was lost; it was made of the names of institution and section as well."""
-    alma.on("POST /jobs/M44", started(EXPORT, "77"))
-    first = _start(deps, MANUAL, run_key="k")
-    shutil.rmtree(ledger.directory)
-    earlier = tags_of(first)[1]
-    assert earlier != first.tag
-    shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {earlier} - 2026-11-22 4:11 AM")
-    alma.on("GET /jobs/M44/instances", _listed(shown))
-    assert _start(deps, MANUAL, run_key="k").instance_id == "77"
-    assert len(alma.calls("POST")) == 1
 
 
 # --- between here and Alma ---
@@ -752,17 +625,7 @@ def test_a_refusal_that_our_own_run_explains_is_not_believed(
     alma: FakeAlma, deps: Deps, ledger: Ledger, code: str
 ) -> None:
     """A proxy sent the request twice: one look shows the run that the first one started."""
-    sent: list[str] = []
-
-    def refuse(request: Request) -> Response:
-        sent.append(request.get_json()["parameter"][0]["value"])
-        return answer(error(code), 400)
-
-    def listing(_request: Request) -> Response:
-        return answer(_listed(*(instance("77", EXPORT, "RUNNING", name=name) for name in sent)))
-
-    alma.on("POST /jobs/M44", refuse)
-    alma.on("GET /jobs/M44/instances", listing)
+    _lose_the_answer(alma, lambda: answer(error(code), 400))
     found = _start(deps, MANUAL, run_key="k", wait_for_slot=600)
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
     assert len(alma.calls("POST")) == 1
@@ -879,25 +742,12 @@ def test_a_machine_that_does_not_know_how_long_it_stood_still_asks_for_almas_day
     """Its clock has not gone on while it was paused, and Alma's has, by days: the run is listed there."""
     paused: list[float] = []
     monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now() + sum(paused), 0.5))
-    sent: list[str] = []
 
-    def accept(request: Request) -> Response:
+    def late() -> Response:
         paused.append(5 * DAY)
-        sent.append(request.get_json()["parameter"][0]["value"])
         return Response("<html>", 502)
 
-    def listing(request: Request) -> Response:
-        submitted = datetime.fromtimestamp(time.now() + sum(paused), UTC)
-        days = [request.args[name] for name in ("submit_date_from", "submit_date_to")]
-        shown = [
-            instance("77", EXPORT, "RUNNING", name=name, submit_time=submitted.isoformat())
-            for name in sent
-            if days[0] <= submitted.date().isoformat() <= days[1]
-        ]
-        return answer(_listed(*shown))
-
-    alma.on("POST /jobs/M44", accept)
-    alma.on("GET /jobs/M44/instances", listing)
+    _lose_the_answer(alma, late, submitted=lambda: datetime.fromtimestamp(time.now() + sum(paused), UTC))
     found = _start(deps, MANUAL, run_key="k")
     assert (found.instance_id, found.certainty) == ("77", Certainty.TAGGED)
 
@@ -926,23 +776,7 @@ def test_where_almas_clocks_disagree_nothing_follows_from_an_age(
 ) -> None:
     """Its list of days lacks a run whose submit time is far from its Date header's."""
     submitted = datetime.fromtimestamp(time.now() + days * DAY, UTC)
-    sent: list[str] = []
-
-    def accept(request: Request) -> Response:
-        sent.append(request.get_json()["parameter"][0]["value"])
-        return Response("<html>", 502)
-
-    def listing(request: Request) -> Response:
-        since, until = (request.args[name] for name in ("submit_date_from", "submit_date_to"))
-        shown = [
-            instance("77", EXPORT, "RUNNING", name=name, submit_time=submitted.isoformat())
-            for name in sent
-            if since <= submitted.date().isoformat() <= until
-        ]
-        return answer(_listed(*shown))
-
-    alma.on("POST /jobs/M44", accept)
-    alma.on("GET /jobs/M44/instances", listing)
+    _lose_the_answer(alma, submitted=lambda: submitted)
     with pytest.raises(OutcomeUnknown):
         _start(deps, MANUAL, run_key="k")
     time.slept += 4000
@@ -962,29 +796,6 @@ def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
         _start(deps, target=replace(LAB, identity="lab:another key"), run_key="k")
     assert "runs resolve" in caught.value.hint
     assert [record.state for record in ledger.records()] == [State.ABSENT]
-
-
-def test_a_contradiction_is_asked_about_again_the_next_day(
-    alma: FakeAlma, deps: Deps, time: FastClock
-) -> None:
-    """What Alma says then counts."""
-    alma.on("GET /general", {"environment_type": "PRODUCTION"}, {"environment_type": "SANDBOX"})
-    alma.on("POST /jobs/S1", started(ERP, "77"))
-    with pytest.raises(ConfigurationError):
-        _start(deps)
-    time.slept += 90_000
-    assert _start(deps).instance_id == "77"
-
-
-def test_a_key_that_may_not_ask_any_more_keeps_its_institution(
-    alma: FakeAlma, deps: Deps, time: FastClock
-) -> None:
-    """Else its tags would be others."""
-    alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    first = _start(deps, run_key="a")
-    time.slept += 90_000
-    alma.on("GET /general", error("UNAUTHORIZED"), status=400)
-    assert _start(deps, run_key="b").institution == first.institution == "01FAKE_INST"
 
 
 @pytest.mark.parametrize(
