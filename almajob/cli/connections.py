@@ -158,7 +158,7 @@ class Connections:
             return None
         path = Path(state_dir, "limits", institution_id(environment))
         account = self._accounts.setdefault(path, SharedState(path))
-        return Limiter(account, environment.pace, clock.system)
+        return Limiter(account, environment.rates, clock.system)
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
         """Return what is known of the calls of each institution of these environments, each once."""

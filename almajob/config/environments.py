@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from almajob.alma.http.timeouts import Pace, TimeLimits
+from almajob.alma.http.timeouts import TimeLimits
+from almajob.alma.rate_limit.rates import Rates
 from almajob.config.ini_reader import Setting
 from almajob.errors import ConfigurationError
 
@@ -46,7 +47,7 @@ class Environment(NamedTuple):
         api_key_keyring: where it stands that the keyring has the key; None where it need not.
         base_url: where its API is, or None for the demo, whose address is known when it runs.
         limits: the time limits of its calls.
-        pace: how often it may be called.
+        rates: how often it may be called.
         institution: whose calls Alma counts together; empty where nobody says, then sandbox and production
             of one address are one institution's, and each other environment is of another.
         has_tags: whether runs that can be named get a tag, by which they are found again.
@@ -63,7 +64,7 @@ class Environment(NamedTuple):
     api_key_file: Setting | None = None
     api_key_command: Setting | None = None
     limits: TimeLimits = TimeLimits()
-    pace: Pace = Pace()
+    rates: Rates = Rates()
     institution: str = ""
     has_tags: bool = True
     is_sole_starter: bool = False
@@ -133,7 +134,7 @@ def from_section(name: str, section: Mapping[str, Setting]) -> Environment:
         kind=kind,
         base_url=_read_base_url(name, section),
         limits=_read_limits(section),
-        pace=_read_pace(section),
+        rates=_read_rates(section),
         institution=text_of(section, "institution"),
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
@@ -239,9 +240,9 @@ def _read_limits(section: Mapping[str, Setting]) -> TimeLimits:
     )
 
 
-def _read_pace(section: Mapping[str, Setting]) -> Pace:
-    standard, calls = Pace(), "a whole number of calls"
-    return Pace(
+def _read_rates(section: Mapping[str, Setting]) -> Rates:
+    standard, calls = Rates(), "a whole number of calls"
+    return Rates(
         rate=_read_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
         burst=int(_read_number(section, "burst", standard.burst, 1, 100, calls)),
         floor=int(_read_number(section, "quota_floor", standard.floor, 0, 10**9, calls)),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from almajob.alma.http.timeouts import Pace
 from almajob.alma.models import JobFilter
+from almajob.alma.rate_limit.rates import Rates
 from almajob.cli.context import Context
 from almajob.config.settings import Options
 from almajob.simulator.http.server import Simulator
@@ -15,7 +15,7 @@ from tests.support.processes import PROCESSES, exit_codes
 
 PROCESS_COUNT = 50
 CALL_COUNT = 6
-PACE = Pace()
+PACE = Rates()
 
 
 def _call_alma(directory: Path, env: str, all_ready: Barrier) -> None:

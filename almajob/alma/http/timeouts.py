@@ -1,4 +1,4 @@
-"""How long one call of Alma may take, and how often Alma may be called."""
+"""How long one call of Alma may take."""
 
 from __future__ import annotations
 
@@ -17,17 +17,3 @@ class TimeLimits(NamedTuple):
     connect: float = 10.0
     read: float = 60.0
     total: float = 120.0
-
-
-class Pace(NamedTuple):
-    """How often this installation may call an institution's Alma.
-
-    Attributes:
-        rate: calls a second, in the long run.
-        burst: calls at once, after a pause.
-        floor: calls left for the day below which the others wait for starts.
-    """
-
-    rate: float = 15.0
-    burst: int = 5
-    floor: int = 5000

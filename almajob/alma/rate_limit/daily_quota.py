@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from almajob.alma.http.timeouts import Pace
+from almajob.alma.rate_limit.rates import Rates
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -67,9 +67,9 @@ class DailyQuota(NamedTuple):
             return None
         return UsedUp(self.used_up_at, self.used_up_until, self.probe_at - booted)
 
-    def is_low(self, pace: Pace) -> bool:
+    def is_low(self, rates: Rates) -> bool:
         """Whether so few calls are left for the day that those which can wait should."""
-        return self.left is not None and self.left < pace.floor
+        return self.left is not None and self.left < rates.floor
 
     def note_left(self, left: int | None, now: float, *, is_served: bool) -> DailyQuota:
         """Note an answer: the calls that it says are left, if any, or that it is what was asked for.
@@ -100,7 +100,7 @@ class DailyQuota(NamedTuple):
         """Note that a call got no answer: a probe that nobody heard is made again soon."""
         return self._replace(probe_at=min(self.probe_at, booted + PROBE_AGAIN)) if self.used_up_at else self
 
-    def warn(self, pace: Pace, now: float) -> tuple[DailyQuota, bool]:
+    def warn(self, rates: Rates, now: float) -> tuple[DailyQuota, bool]:
         """Decide whether to warn that few calls are left, once an hour for all processes together."""
-        is_due = self.is_low(pace) and not self.used_up_at and not 0 <= now - self.warned_at < HOUR
+        is_due = self.is_low(rates) and not self.used_up_at and not 0 <= now - self.warned_at < HOUR
         return (self._replace(warned_at=now), True) if is_due else (self, False)

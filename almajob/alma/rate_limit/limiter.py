@@ -15,10 +15,10 @@ from typing import Self
 from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.alma.http.retry import RETRIED_STATUSES
-from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.rate_state import Go, RateState
+from almajob.alma.rate_limit.rates import Rates
 from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.alma.rate_limit.token_bucket import Wait
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
@@ -93,13 +93,13 @@ class Limiter:
 
     Args:
         shared: what all processes know of its calls.
-        pace: how often it may be called.
+        rates: how often it may be called.
         clock: gives the time to use.
     """
 
-    def __init__(self, shared: SharedState, pace: Pace, clock: Callable[[], Clock]) -> None:
+    def __init__(self, shared: SharedState, rates: Rates, clock: Callable[[], Clock]) -> None:
         self._shared = shared
-        self.pace = pace
+        self.rates = rates
         self._clock = clock
         self._ignores_quota = False
 
@@ -123,7 +123,7 @@ class Limiter:
         while True:
             with self._shared.edit(_LONGEST_LOCK) as edit:
                 edit.state, verdict = edit.state.ask(
-                    self.pace,
+                    self.rates,
                     self.moment(),
                     host,
                     is_start=is_start or call_log.are_of_start(),
@@ -133,7 +133,7 @@ class Limiter:
                 self._ignores_quota = False
                 return Permit(partial(self.admit, host, is_start=is_start), partial(self.report, host))
             # Who has waited longer comes first, and not all at the same time.
-            pause = random.random() / self.pace.rate / (1 + waited)  # noqa: S311  # no secret
+            pause = random.random() / self.rates.rate / (1 + waited)  # noqa: S311  # no secret
             pause += verdict.seconds if isinstance(verdict, Wait) else _PROBE_PAUSE
             may_wait = isinstance(verdict, Wait) or (isinstance(verdict, Down) and verdict.is_probed)
             if not may_wait or waited + pause > seconds:
@@ -156,7 +156,7 @@ class Limiter:
         moment = self.moment()
         with self._shared.edit(_SHORTEST_LOCK) as edit:
             state = _note_outcome(edit.state, moment, host, error, _count(left), status)
-            quota, is_due = state.quota.warn(self.pace, moment.now)
+            quota, is_due = state.quota.warn(self.rates, moment.now)
             edit.state = state._replace(quota=quota)
         if is_due:
             LOG.warning(
@@ -171,7 +171,7 @@ class Limiter:
     @property
     def is_low(self) -> bool:
         """Whether few calls are left for the day."""
-        return self.read_state().quota.is_low(self.pace)
+        return self.read_state().quota.is_low(self.rates)
 
     def read_state(self) -> RateState:
         """Return what is known, without asking or changing anything."""

@@ -42,7 +42,7 @@ class Quota(NamedTuple):
 
 def quota_of(limiter: Limiter, environments: Sequence[str]) -> Quota:
     """Return what is known of an institution's calls."""
-    known, pace, moment = limiter.read_state(), limiter.pace, limiter.moment()
+    known, rates, moment = limiter.read_state(), limiter.rates, limiter.moment()
     state, seconds = _state(known, limiter)
     if state == "used up":
         # When Alma counts anew, anybody may call.
@@ -54,24 +54,24 @@ def quota_of(limiter: Limiter, environments: Sequence[str]) -> Quota:
         as_of=_time(known.quota.left_at),
         next_call=_time(moment.now + seconds) if seconds > 0 else None,
         counts_anew=_time(known.quota.used_up_until) if state == "used up" else None,
-        calls_per_second=round(known.get_rate(pace, moment.booted), 2),
-        burst=pace.burst,
-        quota_floor=pace.floor,
+        calls_per_second=round(known.get_rate(rates, moment.booted), 2),
+        burst=rates.burst,
+        quota_floor=rates.floor,
         reason=known.breaker.failed_as,
     )
 
 
 def _state(known: RateState, limiter: Limiter) -> tuple[str, float]:
     """Return the word for it, and the seconds until the next call may be made."""
-    pace, moment = limiter.pace, limiter.moment()
-    _known, verdict = known.ask(pace, moment, known.breaker.failed_host)
+    rates, moment = limiter.rates, limiter.moment()
+    _known, verdict = known.ask(rates, moment, known.breaker.failed_host)
     if isinstance(verdict, UsedUp):
         return "used up", verdict.probe_in
     if isinstance(verdict, Down):
         return "down", verdict.seconds
     if moment.booted < known.bucket.slowed_until:
         return "slowed", 0.0
-    if known.quota.is_low(pace):
+    if known.quota.is_low(rates):
         return "low", 0.0
     return ("unknown" if known.quota.left is None else "enough"), 0.0
 

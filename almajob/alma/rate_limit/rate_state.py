@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit.circuit_breaker import CircuitBreaker, Down
 from almajob.alma.rate_limit.daily_quota import DailyQuota, Moment, UsedUp
+from almajob.alma.rate_limit.rates import Rates
 from almajob.alma.rate_limit.token_bucket import TokenBucket, Wait
 
 # Of all times, those of day and hour are the largest: the last year that has four digits.
@@ -51,7 +51,7 @@ class RateState(NamedTuple):
 
     def ask(
         self,
-        pace: Pace,
+        rates: Rates,
         moment: Moment,
         host: str,
         *,
@@ -61,7 +61,7 @@ class RateState(NamedTuple):
         """Decide whether a call may be made, and count it if so.
 
         Args:
-            pace: what is allowed.
+            rates: what is allowed.
             moment: now.
             host: that would be called.
             is_start: starts have room that others leave them.
@@ -76,14 +76,14 @@ class RateState(NamedTuple):
             return state, used_up
         if down := breaker.check(host, booted):
             return state, down
-        if wait := bucket.get_wait(pace, booted, is_start=is_start):
+        if wait := bucket.get_wait(rates, booted, is_start=is_start):
             return state, Wait(wait)
-        rate = state.get_rate(pace, booted, is_start=is_start)
+        rate = state.get_rate(rates, booted, is_start=is_start)
         return RateState(bucket.take(rate, booted), quota.probe(booted), breaker.probe(host, booted)), Go()
 
-    def get_rate(self, pace: Pace, booted: float, *, is_start: bool = False) -> float:
+    def get_rate(self, rates: Rates, booted: float, *, is_start: bool = False) -> float:
         """Return the calls a second that are made just now."""
-        return self.bucket.get_rate(pace, booted, is_low=not is_start and self.quota.is_low(pace))
+        return self.bucket.get_rate(rates, booted, is_low=not is_start and self.quota.is_low(rates))
 
     def note_answer(self, moment: Moment, host: str, left: int | None, *, is_served: bool) -> RateState:
         """Note that Alma answered.

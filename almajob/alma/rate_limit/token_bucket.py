@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from almajob.alma.http.timeouts import Pace
+from almajob.alma.rate_limit.rates import Rates
 
 SLOWED_SECONDS = 60.0
 """How long calls are slowed after PER_SECOND_THRESHOLD."""
@@ -47,14 +47,14 @@ class TokenBucket(NamedTuple):
             min(max(self.share, _SLOWEST), 1.0),
         )
 
-    def get_rate(self, pace: Pace, booted: float, *, is_low: bool = False) -> float:
+    def get_rate(self, rates: Rates, booted: float, *, is_low: bool = False) -> float:
         """Return the calls a second that are made just now; ``is_low`` for those that can wait."""
-        rate = pace.rate * (self.share if booted < self.slowed_until else 1.0)
+        rate = rates.rate * (self.share if booted < self.slowed_until else 1.0)
         return min(rate, LOW_RATE) if is_low else rate
 
-    def get_wait(self, pace: Pace, booted: float, *, is_start: bool) -> float:
+    def get_wait(self, rates: Rates, booted: float, *, is_start: bool) -> float:
         """Return the seconds until a call may be made; none where it may be made now."""
-        tolerance = max(pace.burst - 1 - (0 if is_start else _FOR_STARTS), 0) * _CLOSER / pace.rate
+        tolerance = max(rates.burst - 1 - (0 if is_start else _FOR_STARTS), 0) * _CLOSER / rates.rate
         return max(self.free_at - tolerance - booted, 0.0)
 
     def take(self, rate: float, booted: float) -> TokenBucket:

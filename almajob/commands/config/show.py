@@ -111,14 +111,14 @@ def _of(context: Context, name: str) -> list[_Row]:
 
 
 def _given_or_default(environment: Environment, sources: Mapping[str, str]) -> Iterator[_Row]:
-    limits, pace = environment.limits, environment.pace
+    limits, rates = environment.limits, environment.rates
     values = {
         "connect_timeout": f"{limits.connect:g} s",
         "read_timeout": f"{limits.read:g} s",
         "deadline": f"{limits.total:g} s",
-        "calls_per_second": f"{pace.rate:g}",
-        "burst": str(pace.burst),
-        "quota_floor": str(pace.floor),
+        "calls_per_second": f"{rates.rate:g}",
+        "burst": str(rates.burst),
+        "quota_floor": str(rates.floor),
         "institution": environment.institution,
         "tag": "yes" if environment.has_tags else "no",
         "sole_starter": "yes" if environment.is_sole_starter else "no",

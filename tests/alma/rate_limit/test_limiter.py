@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from almajob.alma import call_log
-from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit import limiter
 from almajob.alma.rate_limit.limiter import Limiter, Permit
+from almajob.alma.rate_limit.rates import Rates
 from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.errors import (
     AlmajobError,
@@ -52,7 +52,7 @@ def limits(file: Path, time: FastClock) -> Limiter:
 
 
 def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limiter:
-    return Limiter(SharedState(file), Pace(floor=floor), lambda: time.clock)
+    return Limiter(SharedState(file), Rates(floor=floor), lambda: time.clock)
 
 
 def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.http.timeouts import Pace
 from almajob.alma.rate_limit import rate_state
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.rate_state import Go, RateState
+from almajob.alma.rate_limit.rates import Rates
 from almajob.alma.rate_limit.token_bucket import Wait
 from tests.support.rate_states import FIELDS, change, make_state
 
-PACE = Pace()
+PACE = Rates()
 BOOTED, NOW = 5000.0, 1_790_000_000.0
 HOST = "alma.example"
 AT = Moment(BOOTED, NOW)
@@ -46,13 +46,13 @@ def _ask(known: RateState, seconds: float = 0.0, **kwargs: Any) -> tuple[RateSta
     return known.ask(PACE, _at(seconds), HOST, **kwargs)
 
 
-def _times(count: int, *, known: RateState | None = None, pace: Pace = PACE) -> list[float]:
+def _times(count: int, *, known: RateState | None = None, rates: Rates = PACE) -> list[float]:
     """Return when so many calls are made by somebody who always waits as long as he is told."""
     known = known or make_state()
     made: list[float] = []
     seconds = 0.0
     while len(made) < count:
-        known, verdict = known.ask(pace, _at(seconds), HOST)
+        known, verdict = known.ask(rates, _at(seconds), HOST)
         if isinstance(verdict, Go):
             made.append(seconds)
         else:
@@ -91,8 +91,8 @@ def test_starts_have_room_where_all_else_has_none() -> None:
 
 def test_a_burst_of_one_is_no_burst() -> None:
     """Each call waits for the one before, and none waits for ever."""
-    assert _times(3, pace=Pace(rate=2.0, burst=1)) == pytest.approx([0.0, 15 / 14 / 2, 15 / 14])
-    assert _times(2, pace=Pace(rate=2.0, burst=2)) == pytest.approx([0.0, 15 / 14 / 2])
+    assert _times(3, rates=Rates(rate=2.0, burst=1)) == pytest.approx([0.0, 15 / 14 / 2, 15 / 14])
+    assert _times(2, rates=Rates(rate=2.0, burst=2)) == pytest.approx([0.0, 15 / 14 / 2])
 
 
 def test_after_a_pause_there_is_a_burst_again_and_no_more() -> None:
@@ -117,7 +117,7 @@ def test_no_second_has_more_calls_than_rate_and_burst(
     window: deque[float] = deque()
     for pause, is_start in asked:
         seconds += pause
-        known, verdict = known.ask(Pace(rate, burst), _at(seconds), HOST, is_start=is_start)
+        known, verdict = known.ask(Rates(rate, burst), _at(seconds), HOST, is_start=is_start)
         if isinstance(verdict, Go):
             window.append(seconds)
             while window[0] <= seconds - 1:
@@ -216,7 +216,7 @@ def test_few_calls_slow_all_but_starts() -> None:
     assert not make_state().quota.is_low(PACE)
     assert low.get_rate(PACE, BOOTED) == 1.0
     assert low.get_rate(PACE, BOOTED, is_start=True) == 15.0
-    assert low.get_rate(Pace(rate=0.5), BOOTED) == 0.5
+    assert low.get_rate(Rates(rate=0.5), BOOTED) == 0.5
     assert make_state(left=5000).get_rate(PACE, BOOTED) == 15.0
     made = _times(4, known=low)
     assert made[3] - made[2] == pytest.approx(15 / 14)
@@ -333,7 +333,7 @@ def test_times_that_nobody_made_are_forgotten() -> None:
 
 def test_another_pace_does_not_forget_what_this_one_made() -> None:
     """Environments of one institution may each have its own: a slow one stays slow beside a quick one."""
-    slow = Pace(rate=0.1, burst=1)
+    slow = Rates(rate=0.1, burst=1)
     known, verdict = make_state().ask(slow, AT, HOST)
     assert verdict == Go()
     assert known.ask(PACE, _at(0.2), HOST)[0] == known

@@ -1,0 +1,19 @@
+"""How often Alma may be called, and what that is where the ini does not say."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rates(NamedTuple):
+    """How often this installation may call an institution's Alma.
+
+    Attributes:
+        rate: calls a second, in the long run.
+        burst: calls at once, after a pause.
+        floor: calls left for the day below which the others wait for starts.
+    """
+
+    rate: float = 15.0
+    burst: int = 5
+    floor: int = 5000
