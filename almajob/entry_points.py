@@ -16,14 +16,9 @@ RESERVED = ("help", "env", "exit", "quit")
 """First words that no command of another distribution can have: help, and the shell's own."""
 
 
-def is_core(name: str, value: str) -> bool:
-    """Whether an entry point is one of our own commands: each is in the module of its name, a folder a word.
-
-    Args:
-        name: of the entry point.
-        value: the class that it names, as ``module:Class``.
-    """
-    return value.startswith(f"{GROUP}.{name.replace('_', '.').replace('-', '_')}:")
+def is_core(claim: EntryPoint) -> bool:
+    """Whether a claim is one of our own commands': each is in the module of its name, a folder a word."""
+    return claim.value.startswith(f"{GROUP}.{claim.name.replace('_', '.').replace('-', '_')}:")
 
 
 def distribution_of(claim: EntryPoint) -> tuple[str, str]:

@@ -22,6 +22,8 @@ from almajob.alma.rate_limit.limiter import Permit
 from almajob.alma.sets import Set
 from almajob.errors import NotAlma
 
+PAGE = 100
+"""Alma's largest page."""
 ANY_JOB = "ALL"
 """Stands for the job's id where only the instance is known."""
 _ADORNMENT_SECONDS = 10.0
@@ -66,9 +68,9 @@ class Alma:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def jobs_page(self, wanted: JobFilter, *, offset: int, limit: int) -> Page[Job]:
-        """Read one page of the job list; ``limit`` is at most 100."""
-        params: dict[str, str | int] = {**wanted.to_params(), "limit": limit, "offset": offset}
+    def jobs_page(self, wanted: JobFilter, offset: int) -> Page[Job]:
+        """Read the page of the job list that begins behind so many jobs."""
+        params: dict[str, str | int] = {**wanted.to_params(), "limit": PAGE, "offset": offset}
         return Page.of(self._session.get("/conf/jobs", params).document, "job", Job.from_json)
 
     def job(self, job_id: str) -> Job:
@@ -118,16 +120,10 @@ class Alma:
         found = Set.from_json(self._session.get(f"/conf/sets/{_segment(set_id)}").document)
         return found if found.id == set_id else _raise_other("set", set_id, found.id)
 
-    def sets_page(self, query: str, *, offset: int, limit: int) -> Page[Set]:
-        """Read one page of the sets, without the numbers of their members.
-
-        Args:
-            query: such as ``name~My_Set``; empty for all.
-            offset: how many to pass over.
-            limit: at most 100.
-        """
+    def sets_page(self, query: str, offset: int) -> Page[Set]:
+        """Read one page of the sets, without their sizes; the query is ``name~My_Set`` or empty."""
         params: dict[str, str | int] = {"q": query} if query else {}
-        found = self._session.get("/conf/sets", {**params, "limit": limit, "offset": offset})
+        found = self._session.get("/conf/sets", {**params, "limit": PAGE, "offset": offset})
         return Page.of(found.document, "set", Set.from_json)
 
     def instances_page(
@@ -138,24 +134,21 @@ class Alma:
         until: date | None = None,
         status: str = "",
         offset: int,
-        limit: int,
         patience: float | None = None,
     ) -> tuple[Page[Instance], Reading]:
         """Read one page of a job's runs, and the answer's time.
 
         Args:
-            job_id: of the job.
             since, until: days of their submission, both included; in whose time zone is not documented.
             status: only with this one, a code of ``systemJobStatus``.
             offset: how many to pass over; Alma gives the newest first.
-            limit: at most 100.
             patience: as for ``Session.get``.
         """
         filters = {"submit_date_from": since, "submit_date_to": until}
         params: dict[str, str | int] = {name: day.isoformat() for name, day in filters.items() if day}
         if status:
             params["status"] = status
-        params |= {"limit": limit, "offset": offset}
+        params |= {"limit": PAGE, "offset": offset}
         path = f"/conf/jobs/{_segment(job_id)}/instances"
         reading = self._session.get(path, params, patience=patience)
         return Page.of(reading.document, "job_instance", Instance.from_json), reading
@@ -170,21 +163,14 @@ class Alma:
         reading = self._session.get(_of_run(instance_id, job_id), patience=patience, attempts=1)
         return _as_wanted(reading, instance_id, job_id), reading
 
-    def events_page(self, instance_id: str, *, offset: int, limit: int) -> Page[Event]:
+    def events_page(self, instance_id: str, offset: int) -> Page[Event]:
         """Read one page of a Student Information System run's events: the users that it rejected."""
-        found = self._session.get(f"{_of_run(instance_id)}/events", {"limit": limit, "offset": offset})
+        found = self._session.get(f"{_of_run(instance_id)}/events", {"limit": PAGE, "offset": offset})
         return Page.of(found.document, "event", Event.from_json)
 
-    def matches_page(self, instance_id: str, population: str, *, offset: int, limit: int) -> Page[Match]:
-        """Read one page of what a metadata import found to be in Alma already.
-
-        Args:
-            instance_id: of the import.
-            population: SINGLE_MATCHES or MULTI_MATCHES.
-            offset: how many to pass over.
-            limit: at most 100.
-        """
-        params: dict[str, str | int] = {"population": population, "limit": limit, "offset": offset}
+    def matches_page(self, instance_id: str, population: str, offset: int) -> Page[Match]:
+        """Read one page of what an import met in Alma: its SINGLE_MATCHES or MULTI_MATCHES."""
+        params: dict[str, str | int] = {"population": population, "limit": PAGE, "offset": offset}
         found = self._session.get(f"{_of_run(instance_id)}/matches", params)
         return Page.of(found.document, "match", Match.from_json)
 
@@ -192,10 +178,8 @@ class Alma:
         """Read the file of records that a metadata import loaded.
 
         Args:
-            instance_id: of the import.
             form: XML or BINARY.
             line_type: which of the report's lines.
-            write: takes each piece as it comes.
 
         Returns:
             How many bytes came; as many as Alma said that there are.

@@ -162,13 +162,7 @@ class Page(Generic[T]):
 
     @classmethod
     def of(cls, raw: Json, name: str, read: Callable[[Json], T]) -> Page[T]:
-        """Read a page.
-
-        Args:
-            raw: the answer.
-            name: of its array.
-            read: reads one item of it.
-        """
+        """Read the array of a name in an answer, each item of it with ``read``."""
         total = whole_number(raw.get("total_record_count"), -1)
         return cls(tuple(read(item) for item in items(raw, name)), total if total >= 0 else None)
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import chain, islice, takewhile
 from typing import TypeVar
 
-from almajob.alma.client import Alma
+from almajob.alma.client import PAGE, Alma
 from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page
@@ -20,8 +21,6 @@ from almajob.system.deadline import SLICE
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PAGE = 100
-"""Alma's largest page."""
 # Alma could answer smaller pages than were asked for, but hardly smaller than its own default.
 _SMALLEST_PAGE = 10
 _MOST_PAGES = 1000
@@ -40,7 +39,7 @@ def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
     found: dict[str, Job] = {}
     total = 0
     for _round in range(2):
-        first = alma.jobs_page(wanted, offset=0, limit=PAGE)
+        first = alma.jobs_page(wanted, 0)
         for page in chain([first], _further_pages(alma, wanted, first)):
             total = len(page.items) if page.total is None else page.total
             for job in page.items:
@@ -83,8 +82,6 @@ def all_instances(
     Behind a last page that is full one more is read, as a count could end where a page does.
 
     Args:
-        alma: where to ask.
-        job_id: of the job.
         since, until: days of their submission, both included.
         patience: seconds for each call, where the usual time limit is more than it is worth.
     """
@@ -96,7 +93,7 @@ def all_instances(
     is_cached = False
     while total is not None and (offset < total or is_full) and offset < _MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
-            job_id, since=since, until=until, offset=offset, limit=PAGE, patience=patience
+            job_id, since=since, until=until, offset=offset, patience=patience
         )
         first = first or reading
         is_cached |= reading.is_cached
@@ -147,9 +144,7 @@ def _further_pages(alma: Alma, wanted: JobFilter, first: Page[Job]) -> Iterable[
     # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
     from multiprocessing.pool import ThreadPool
 
-    def page_at(offset: int) -> Page[Job]:
-        return alma.jobs_page(wanted, offset=offset, limit=PAGE)
-
+    page_at = partial(alma.jobs_page, wanted)
     try:
         pool = ThreadPool(AT_ONCE)
     except (RuntimeError, AttributeError):

@@ -22,8 +22,8 @@ from almajob.cli.options.global_options import (
     options_in,
     shorten_errors,
 )
-from almajob.cli.plugins.command_manager import Commands, Installed, is_core
-from almajob.entry_points import origin
+from almajob.cli.plugins.command_manager import Commands, Installed
+from almajob.entry_points import is_core, origin
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
 from almajob.output.columns import Time
 from almajob.output.formats import report_lost_result

@@ -83,7 +83,7 @@ def _has_plugins() -> bool:
     from importlib.metadata import entry_points
 
     try:
-        return not all(is_core(point.name, point.value) for point in entry_points(group=GROUP))
+        return not all(is_core(point) for point in entry_points(group=GROUP))
     except (OSError, ValueError, TypeError):
         # One of them cannot be read; who reads them one by one knows more.
         return True

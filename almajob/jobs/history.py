@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from almajob.alma.client import Alma
+from almajob.alma.client import PAGE, Alma
 from almajob.alma.job_instances import Instance, Page
-from almajob.alma.pagination import PAGE, every
+from almajob.alma.pagination import every
 
 _DAY = timedelta(days=1)
 
@@ -42,7 +42,6 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     Alma filters by days, and in whose time zone is not documented: it is asked for a day more on both sides.
 
     Args:
-        wanted: which of its runs.
         limit: how many, at most; 0 for all. Those that have not ended are never left out, as far as Alma
             lists them within the pages that are read for this.
     """
@@ -50,9 +49,7 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     last = _day(wanted.until, _DAY)
 
     def page_at(offset: int) -> Page[Instance]:
-        return alma.instances_page(
-            job_id, since=first, until=last, status=wanted.status, offset=offset, limit=PAGE
-        )[0]
+        return alma.instances_page(job_id, since=first, until=last, status=wanted.status, offset=offset)[0]
 
     found: dict[str, Instance] = {}
     newest_first = True

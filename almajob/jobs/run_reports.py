@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +14,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.file_download import NotWritten
 from almajob.alma.http.retry import ATTEMPTS
 from almajob.alma.job_instances import Event, Match, Page
-from almajob.alma.pagination import PAGE, every
+from almajob.alma.pagination import every
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.system import clock as clocks
 from almajob.system.atomic_write import AlreadyThere, new_file
@@ -44,7 +45,7 @@ class Download:
 
 def events(alma: Alma, instance_id: str) -> Iterator[Event]:
     """List what a run of the Student Information System reports, as soon as each page is there."""
-    return every(lambda offset: alma.events_page(instance_id, offset=offset, limit=PAGE), "events")
+    return every(partial(alma.events_page, instance_id), "events")
 
 
 def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
@@ -53,7 +54,7 @@ def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
 
     def page_at(offset: int) -> Page[Match]:
         with _only_imports("matches"):
-            return alma.matches_page(instance_id, kind, offset=offset, limit=PAGE)
+            return alma.matches_page(instance_id, kind, offset)
 
     return every(page_at, "matches")
 

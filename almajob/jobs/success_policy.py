@@ -52,11 +52,7 @@ class Policy:
         return next((self.accept_of[name] for name in names if name in self.accept_of), self.accept)
 
     def judge(self, instance: Instance, description: str = "") -> Judgement:
-        """Judge a run that has ended; never by its progress or its end time.
-
-        Args:
-            description: of its status, for the message.
-        """
+        """Judge a run that has ended, never by its progress or end time; the description is its status's."""
         code = instance.status.value
         shown = f"{code or 'no status'}{f' ({description})' if description else ''}"
         is_good = status_codes.is_good(code)

@@ -144,8 +144,7 @@ class Faults:
         """Return and count the faults that happen to this call: only those that can have an effect on it.
 
         Args:
-            method: of the call.
-            path: of the call, behind ``/almaws/v1``.
+            path: behind ``/almaws/v1``.
             further_page: whether it asks for a page after the first.
         """
         call = f"{method} {path}"

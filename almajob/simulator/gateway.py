@@ -40,23 +40,17 @@ KEYS = (
 
 
 class Gateway:
-    """Pass calls on, and count them.
+    """Passes calls on and counts them, those of all keys together, anew each day from midnight UTC."""
 
-    Args:
-        clock: the calls are counted anew each day, from midnight UTC.
-        calls_a_day: how many calls the institution has, all keys together.
-    """
-
-    def __init__(self, clock: Callable[[], float], calls_a_day: int = CALLS_A_DAY) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.keys = {key.text: key for key in KEYS}
-        self.remaining = calls_a_day
-        self._calls_a_day = calls_a_day
+        self.remaining = CALLS_A_DAY
         self._clock = clock
         self._day = clock() // _DAY
         self._lock = threading.Lock()
 
     def admit(self, call: Call) -> SimulatedKey:
-        """Count a call and say whose it is.
+        """Count a call and return whose it is.
 
         Raises:
             GatewayRefusal: the key does not allow it, or the day's calls are used up.
@@ -64,7 +58,7 @@ class Gateway:
         with self._lock:
             today = self._clock() // _DAY
             if today > self._day:
-                self._day, self.remaining = today, self._calls_a_day
+                self._day, self.remaining = today, CALLS_A_DAY
             if self.remaining <= 0:
                 raise GatewayRefusal("DAILY_THRESHOLD")
             self.remaining -= 1

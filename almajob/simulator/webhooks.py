@@ -74,12 +74,7 @@ class Webhooks:
         clock.watch(self.deliver_due)
 
     def listen(self, url: str, secret: str, form: str = "json") -> bool:
-        """Send to this URL from now on, if it answers the challenge.
-
-        Args:
-            url: http or https.
-            secret: for the signatures.
-            form: json or xml.
+        """Send to this URL from now on, as ``json`` or ``xml``, if it answers the challenge.
 
         Returns:
             Whether the listener gave the challenge back; if not, nothing is sent.

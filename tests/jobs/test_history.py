@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
 
-from almajob.alma.client import Alma
+from almajob.alma.client import PAGE, Alma
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Code
@@ -23,8 +23,8 @@ class Shelf:
 
     def instances_page(self, job_id: str, **asked: Any) -> tuple[Page[Instance], Reading]:
         self.asked.append(asked)
-        offset, limit = asked["offset"], asked["limit"]
-        return Page(tuple(self.runs[offset : offset + limit]), len(self.runs)), Reading({})
+        offset = asked["offset"]
+        return Page(tuple(self.runs[offset : offset + PAGE]), len(self.runs)), Reading({})
 
 
 def _run(number: int, hours_ago: float, status: str = "COMPLETED_SUCCESS") -> Instance:

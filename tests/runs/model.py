@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
 
-from almajob.alma.client import Alma, SubmitRequest
+from almajob.alma.client import PAGE, Alma, SubmitRequest
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page, Submission
 from almajob.alma.models import Code, General, Job, Parameter
@@ -231,7 +231,7 @@ class ModelAlma:
         return SubmitRequest("http://model", f"/conf/jobs/{job_id}", parameters)
 
     def instances_page(
-        self, _job_id: str, *, since: date, until: date, offset: int, limit: int, **_: object
+        self, _job_id: str, *, since: date, until: date, offset: int, **_: object
     ) -> tuple[Page[Instance], Reading]:
         self._call()
         self._stranger_acts()
@@ -245,7 +245,7 @@ class ModelAlma:
             for item in reversed(self.shown)
             if item.visible_from <= now and since <= _day(item.instance) <= until
         ]
-        page = Page(tuple(found[offset : offset + limit]), len(found) + bool(lacking))
+        page = Page(tuple(found[offset : offset + PAGE]), len(found) + bool(lacking))
         return page, Reading({}, now, 0.6)
 
     def get_start_permit(self) -> Permit:

@@ -17,7 +17,8 @@ import cliff.show
 from cliff.command import Command as CliffCommand
 
 from almajob.cli.app import AlmaJob
-from almajob.cli.plugins.command_manager import Installed, is_core
+from almajob.cli.plugins.command_manager import Installed
+from almajob.entry_points import is_core
 from almajob.plugin import Lister, ShowOne
 
 GENERAL = "They may stand before the command's name or after it; --version stands alone."

@@ -88,9 +88,6 @@ class AbortableConnection:
     """The connection of one exchange in this thread: whoever waits for the answer can abort it.
 
     In its ``with`` block the session of ``connect`` sends and reads only as long as somebody waits.
-
-    Args:
-        task: the exchange.
     """
 
     def __init__(self, task: deadline.Task[Any]) -> None:
@@ -109,9 +106,6 @@ class AbortableConnection:
 
     def begin(self, connected: socket.socket) -> None:
         """Make sure that somebody waits for the answer, directly before bytes of the request leave.
-
-        Args:
-            connected: carries them.
 
         Raises:
             GivenUp: nobody waits; where that is so before the first byte, none of them ever leaves.

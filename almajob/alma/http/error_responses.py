@@ -138,13 +138,7 @@ def _one_line(value: object) -> str:
 
 
 def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | AlmajobError:
-    """Parse one answer: the document of a success, or the error that it is.
-
-    Args:
-        http_status: of the answer.
-        body: its decoded bytes.
-        host: the name of the host that answered, for the message.
-    """
+    """Parse one answer, whose body is decoded: the document of a success, or the error that it is."""
     try:
         document = body_parser.parse(body)
     except body_parser.Unreadable as unreadable:

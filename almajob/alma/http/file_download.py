@@ -40,8 +40,6 @@ def receive(response: requests.Response, host: str, write: Write) -> int:
 
     Args:
         response: whose body has not been read yet; asked for as it is, not packed.
-        host: for the messages.
-        write: takes each piece.
 
     Returns:
         The number of bytes.

@@ -104,10 +104,6 @@ def came_from_cache(age: str | None) -> bool:
 def read_response(response: requests.Response, host: str) -> Answer:
     """Read the body of a response, up to a size that Alma never comes near, and keep what is of interest.
 
-    Args:
-        response: whose body has not been read yet.
-        host: for the messages.
-
     Raises:
         NotAlma: it is too large, or damaged.
         requests.RequestException: it broke off.

@@ -25,8 +25,6 @@ def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> flo
 
     Args:
         attempt: the number of the attempt that failed, from 1.
-        error: how it failed.
-        answer: what came, or None.
 
     Returns:
         Seconds, or None to give up.

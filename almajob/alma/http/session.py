@@ -89,7 +89,6 @@ class Session:
 
         Args:
             path: below ``/almaws/v1``.
-            params: of the query.
             patience: seconds for the whole call, where the usual time limit is more than it is worth.
             attempts: how often it is tried, where the caller comes back by itself.
 
@@ -142,8 +141,6 @@ class Session:
 
         Args:
             path: below ``/almaws/v1``.
-            params: of the query.
-            body: of the request.
             permit: that ``get_permit`` returned; whoever has it reports what came of the call, as nothing may
                 stand between the answer to a start and the ledger. None to get and report one.
             before_sending: called in this thread, directly before the first byte leaves. Where it was not
@@ -170,11 +167,6 @@ class Session:
 
     def download(self, path: str, params: Mapping[str, str | int], write: Write) -> int:
         """Read a file, once and as long as it takes: each piece is handed on as it comes.
-
-        Args:
-            path: below ``/almaws/v1``.
-            params: of the query.
-            write: takes each piece.
 
         Returns:
             The number of bytes.

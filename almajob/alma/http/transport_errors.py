@@ -61,7 +61,6 @@ def failure(broken: Exception, host: str) -> Unreachable:
     Args:
         broken: a RequestException, the OSError or ValueError of a wrong proxy or certificate setting, or what
             ``deadline.within`` raises by itself.
-        host: for the message.
     """
     if isinstance(broken, NotBegun):
         return OwnFault(

@@ -93,8 +93,6 @@ class Limiter:
 
     Args:
         shared: what all processes know of its calls.
-        rates: how often it may be called.
-        clock: gives the time to use.
     """
 
     def __init__(self, shared: SharedState, rates: Rates, clock: Callable[[], Clock]) -> None:
@@ -111,7 +109,6 @@ class Limiter:
         """Wait until a call may be made, count it, and return the permit to make it.
 
         Args:
-            host: that is called.
             seconds: how long to wait, at most.
             is_start: the call starts a job; so does one that is made while a start is prepared.
 
@@ -142,13 +139,7 @@ class Limiter:
             waited = self._clock().since_boot() - begun
 
     def report(self, host: str, error: AlmajobError | None, left: str | None = None, status: int = 0) -> str:
-        """Keep what came of a call, for all processes.
-
-        Args:
-            host: that was called.
-            error: how it ended; None where Alma gave what was asked for.
-            left: what its header X-Exl-Api-Remaining says; None where it had none.
-            status: of the answer; 0 where none came.
+        """Keep what came of a call, noted as in ``Permit.note``, for all processes.
 
         Returns:
             What to do where the day's calls are used up; else nothing.

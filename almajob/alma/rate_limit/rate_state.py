@@ -61,9 +61,6 @@ class RateState(NamedTuple):
         """Decide whether a call may be made, and count it if so.
 
         Args:
-            rates: what is allowed.
-            moment: now.
-            host: that would be called.
             is_start: starts have room that others leave them.
             ignores_quota: a person wants to ask although the day's calls are used up.
 
@@ -89,8 +86,6 @@ class RateState(NamedTuple):
         """Note that Alma answered.
 
         Args:
-            moment: now.
-            host: that did.
             left: the calls left for the day, as the answer says; None where it does not.
             is_served: it is what was asked for, and no error.
         """

@@ -18,8 +18,7 @@ import cliff.command
 from cliff.commandmanager import CommandManager
 
 from almajob.cli.command import Command, Lister, ShowOne
-from almajob.entry_points import GROUP, LIST, RESERVED, SHOW, distribution_of, origin
-from almajob.entry_points import is_core as is_core_name
+from almajob.entry_points import GROUP, LIST, RESERVED, SHOW, distribution_of, is_core, origin
 from almajob.errors import ConfigurationError, name_error
 from almajob.system.signals import exception_of, notice_signals
 
@@ -148,11 +147,6 @@ def _entry_points_in(distribution: Distribution, groups: tuple[str, ...]) -> lis
     except (TypeError, ValueError) as error:
         LOG.warning("The entry points of %s cannot be read: %s", distribution.metadata["Name"], error)
         return []
-
-
-def is_core(claim: EntryPoint) -> bool:
-    """Whether it is one of our own commands; told without reading any metadata."""
-    return is_core_name(claim.name, claim.value)
 
 
 def _one_of_ours(core: list[EntryPoint]) -> list[EntryPoint]:

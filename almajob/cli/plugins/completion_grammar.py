@@ -8,8 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from almajob.cli.plugins.command_manager import is_core
-from almajob.entry_points import distribution_of
+from almajob.entry_points import distribution_of, is_core
 from almajob.system.isolated_process import Ended, Failed, Processes
 
 if TYPE_CHECKING:
@@ -47,36 +46,22 @@ def of_plugins(app: Application) -> dict[str, Any]:
 
 def _document(app: Application, commands: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Put descriptions into the form that ``grammar.Grammar`` reads."""
-    table = _Table()
-    general = table.places(_options(app.parser, ()))
-    placed = {name: {**each, "options": table.places(each["options"])} for name, each in commands.items()}
-    return {"options": table.rows, "general": general, "commands": placed}
+    # Each option once: most commands share most of them.
+    rows: list[list[Any]] = []
 
+    def places_of(options: list[list[Any]]) -> list[int]:
+        for option in options:
+            if option not in rows:
+                rows.append(option)
+        return [rows.index(option) for option in options]
 
-class _Table:
-    """All options, each once: most commands share most of them."""
-
-    def __init__(self) -> None:
-        self.rows: list[list[Any]] = []
-
-    def places(self, options: Iterable[list[Any]]) -> list[int]:
-        """Return the places of options in the table."""
-        return [self._place(option) for option in options]
-
-    def _place(self, row: list[Any]) -> int:
-        if row not in self.rows:
-            self.rows.append(row)
-        return self.rows.index(row)
+    general = places_of(_options(app.parser, ()))
+    placed = {name: {**each, "options": places_of(each["options"])} for name, each in commands.items()}
+    return {"options": rows, "general": general, "commands": placed}
 
 
 def describe_options(command: Any, name: str, app: Application) -> dict[str, Any]:
-    """Describe a command, and what can be typed after its name.
-
-    Args:
-        command: its class.
-        name: under which it is installed.
-        app: an application in which it can stand.
-    """
+    """Describe the class of a command, and what can be typed after its name."""
     made = command(app, None, cmd_name=name)
     parser = made.get_parser(name)
     columns = [str(column) for column in getattr(made, "columns", ())]

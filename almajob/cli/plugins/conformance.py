@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Command, Lister, ShowOne
 from almajob.cli.options.global_options import add_global_options
-from almajob.cli.plugins.command_manager import is_core, load_class
+from almajob.cli.plugins.command_manager import load_class
 from almajob.cli.plugins.plugin_status import COMMAND, Claim
+from almajob.entry_points import is_core
 from almajob.errors import ConfigurationError, name_error
 from almajob.system.isolated_process import Ended, Failed, Processes
 
@@ -38,12 +39,7 @@ _SHORTEST_SUMMARY = 2
 
 
 def check_claims(claims: Iterable[Claim], app: Application) -> list[tuple[Claim, str]]:
-    """Return the problems of what is installed: it cannot be used, or does not keep a rule.
-
-    Args:
-        claims: as ``overview`` judges them.
-        app: in which they stand.
-    """
+    """Return the problems of what ``installed_claims`` found: it cannot be used, or does not keep a rule."""
     claims = list(claims)
     with Processes(claim.distribution for claim in claims if _is_tried(claim, app)) as processes:
         return [(claim, problem) for claim in claims for problem in _problems(claim, app, processes)]

@@ -10,8 +10,8 @@ from importlib.metadata import EntryPoint
 from typing import NamedTuple
 
 from almajob.cli.command import description_of
-from almajob.cli.plugins.command_manager import Commands, Installed, is_core, load_class
-from almajob.entry_points import distribution_of, is_contested, origin
+from almajob.cli.plugins.command_manager import Commands, Installed, load_class
+from almajob.entry_points import distribution_of, is_contested, is_core, origin
 from almajob.errors import ConfigurationError
 from almajob.output.format_registry import find_plugin_formats, is_own
 from almajob.output.plugin_format import LOAD
@@ -49,7 +49,6 @@ def installed_claims(commands: Commands, only: str = "") -> list[Claim]:
     """Judge every claim on the name of a command; each is loaded, and one that breaks harms nobody else.
 
     Args:
-        commands: what is installed.
         only: the name that is asked about; all where it is empty.
     """
     wanted = [each for each in commands.installed if only in ("", each.name)]

@@ -24,7 +24,6 @@ def load_command(name: str, value: str) -> tuple[str, str]:
     """Import a command.
 
     Args:
-        name: of its entry point.
         value: the class, as ``module:Class``.
 
     Returns:
@@ -37,15 +36,10 @@ def load_command(name: str, value: str) -> tuple[str, str]:
 
 
 def check_command(name: str, value: str) -> list[str]:
-    """Import a command and return which rules it does not keep.
-
-    Args:
-        name: of the command, as it is typed.
-        value: the class.
-    """
+    """Import a command and return which rules it does not keep; its name is as it is typed."""
     return violations(load_class(EntryPoint(name, value, GROUP)), name, _app())
 
 
 def describe_command(name: str, value: str) -> dict[str, Any]:
-    """Import a command and describe what can be typed after its name; arguments as of ``check_command``."""
+    """Import a command and describe what can be typed after its name."""
     return describe_options(load_class(EntryPoint(name, value, GROUP)), name, _app())

@@ -206,14 +206,7 @@ def find_run(exchange: Exchange, job_id: str, instance_id: str) -> Run:
 def page(
     exchange: Exchange, name: str, items: Sequence[T], show: Callable[[T], Any] = lambda item: item
 ) -> Document:
-    """Return the page of a list that was asked for: 10 items where no limit is given, 100 at most.
-
-    Args:
-        exchange: asks for it.
-        name: of the array.
-        items: the whole list.
-        show: makes of an item what is shown.
-    """
+    """Return the page of a list that was asked for: 10 items where no limit is given, 100 at most."""
     query = exchange.call.query
     limit, offset = query.get("limit") or "10", query.get("offset") or "0"
     if not re.fullmatch("[0-9]{1,9}", limit) or not re.fullmatch("[0-9]{1,9}", offset) or int(limit) > 100:

@@ -87,9 +87,7 @@ def members(plan: Plan, submitted: float, now: float) -> dict[str, Any]:
     """Return the members of an instance that change with time, as Alma writes them.
 
     Args:
-        plan: of the run.
-        submitted: when it was submitted, seconds since the epoch.
-        now: the time of the answer, likewise.
+        submitted, now: when it was submitted, and the time of the answer, in seconds since the epoch.
     """
     age = now - submitted
     state = plan.state_at(age)

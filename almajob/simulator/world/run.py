@@ -48,12 +48,7 @@ class Run:
         return dict(self.parameters).get("set_id", "")
 
     def instance(self, base: str, now: float) -> dict[str, Any]:
-        """Return it as Alma shows it at a time, its members in Alma's order.
-
-        Args:
-            base: is put before the paths of its links.
-            now: seconds since the epoch.
-        """
+        """Return it as Alma shows it at a time, in its order; ``base`` stands before the paths of links."""
         detailed = self.job.detail(base)
         changing = lifecycle.members(self.plan, self.submitted, now)
         first = {name: changing.pop(name) for name in ("progress", "status")}
@@ -97,11 +92,7 @@ class Ending:
 
 
 def run_of(event: Event, jobs: Mapping[str, SimulatedJob]) -> Run:
-    """Read a run from what the journal says of it.
-
-    Args:
-        event: as the journal has it.
-        jobs: of the world, by id.
+    """Read a run from what the journal says of it; the jobs are the world's, by id.
 
     Raises:
         KeyError, TypeError, ValueError, OverflowError: it is no run.

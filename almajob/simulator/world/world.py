@@ -28,6 +28,8 @@ _MOST_RUNNING = 3
 _MOST_STARTS = 5
 _HOUR = 3600.0
 _MOST_ACTIVITIES = 10_000
+# Of the institution, for the names of runs.
+_TIMEZONE = "America/Chicago"
 
 
 @dataclass(slots=True)
@@ -61,11 +63,8 @@ class World:
 
     Args:
         environment: SANDBOX or PRODUCTION.
-        clock: its time.
         journal: where what happens is kept; in memory where not given.
-        rules: how it behaves.
         job_count: how many jobs it has; the built-in ones where not given.
-        timezone: of the institution, for the names of runs.
 
     Raises:
         ValueError: the journal is not one of a world.
@@ -79,7 +78,6 @@ class World:
         rules: Rules | None = None,
         *,
         job_count: int | None = None,
-        timezone: str = "America/Chicago",
     ) -> None:
         self.environment = environment
         self.clock = clock or Clock()
@@ -96,7 +94,7 @@ class World:
         self._begun = self.clock()
         self._activities = 0
         try:
-            self._zone: Any = ZoneInfo(timezone)
+            self._zone: Any = ZoneInfo(_TIMEZONE)
         except ZoneInfoNotFoundError:
             # A machine without time zone data.
             self._zone = UTC

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import cliff.command
 import pytest
 
-from almajob.cli.plugins.command_manager import Commands, is_core
-from almajob.entry_points import GROUP
+from almajob.cli.plugins.command_manager import Commands
+from almajob.entry_points import GROUP, is_core
 from almajob.plugin import Command, Lister
 from almajob.testing import check_command
 from tests.support.distributions import write_distribution
