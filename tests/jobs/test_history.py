@@ -43,7 +43,7 @@ def test_what_goes_on_is_on_top_then_the_newest() -> None:
     """Whatever the order in which Alma lists them."""
     shelf = Shelf([_run(1, 1), _run(2, 2, "RUNNING"), _run(3, 30), _run(4, 4, "QUEUED"), _run(5, 5)])
     assert _ids(_listed(shelf)) == ["2", "4", "1", "5", "3"]
-    assert shelf.asked == [{"since": None, "until": None, "status": "", "offset": 0, "limit": 100}]
+    assert shelf.asked == [{"since": None, "until": None, "status": "", "offset": 0}]
 
 
 def test_what_goes_on_is_never_left_out() -> None:
