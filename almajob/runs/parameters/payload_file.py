@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,8 @@ _SHOWN = 80
 _ADVICE = "Alma shows a payload in its 'Run a job' wizard, last step, panel API Information."
 _MOST_COMMAS = 100_000
 _WRAPPERS = ("parameters", "parameter")
-# In well-formed JSON every quote is the sign of a string.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?|[{}\[\]]')
+# In well-formed JSON every quote is the sign of a string, and commas and colons only part what stands alone.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\]:,"]+')
 # All that begins so, but comments and CDATA, declares something: a DOCTYPE, an entity.
 _DECLARATION = re.compile(r"<!(?!--|\[CDATA\[)")
 _LONGEST_TAG = 4096
@@ -59,12 +59,7 @@ _PARAMETER = ["job", "parameters", "parameter"]
 
 
 class _PayloadError(ValueError):
-    """A payload that cannot be read.
-
-    Args:
-        line: from 1.
-        message: is wrong, without a full stop.
-    """
+    """A payload that cannot be read: in which line, and why, without a full stop."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)
@@ -89,12 +84,11 @@ class _Collected(dict[str, Given]):
             raise _PayloadError(line, problem)
         self[name] = Given(name, value, f"{self.source}, line {line}")
 
-    def of_job(self, job_id: str, line: int, ignored: Iterable[str]) -> Parameters:
+    def of_job(self, job_id: str = "", line: int = 1, ignored: Iterable[str] = ()) -> Parameters:
         names = ", ".join(dict.fromkeys(ignored))
         notes = (f"of the job only the parameters count; ignored: {names}.",) if names else ()
-        return Parameters(
-            tuple(self.values()), job_id, f"{self.source}, line {line}" if job_id else "", notes
-        )
+        where = f"{self.source}, line {line}" if job_id else ""
+        return Parameters(tuple(self.values()), job_id, where, notes)
 
 
 def read(name: str) -> Parameters:
@@ -103,10 +97,10 @@ def read(name: str) -> Parameters:
     Raises:
         Refused: it cannot be read, or is none.
     """
-    return parse(read_bytes(name), _source_of(name))
+    return parse(read_bytes(name), _name_source(name))
 
 
-def _source_of(name: str) -> str:
+def _name_source(name: str) -> str:
     return "standard input" if name == STDIN else name
 
 
@@ -125,7 +119,7 @@ def read_bytes(name: str) -> bytes:
             raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Refused(f"{_source_of(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
+        raise Refused(f"{_name_source(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
     return raw
 
 
@@ -136,33 +130,31 @@ def read_value(name: str, parameter: str) -> Given:
         Refused: it cannot be read, is empty, or Alma could not keep it.
     """
     try:
-        value = _text(read_bytes(name)).removesuffix("\n")
+        value = _decode(read_bytes(name)).removesuffix("\n")
     except _PayloadError as wrong:
-        raise Refused(f"{_source_of(name)}, line {wrong.line}: {wrong.message}. Nothing was sent.") from None
+        raise Refused(
+            f"{_name_source(name)}, line {wrong.line}: {wrong.message}. Nothing was sent."
+        ) from None
     if not value:
         raise Refused(
-            f"{_source_of(name)} is empty, so there is no value for {parameter}; nothing was sent.",
+            f"{_name_source(name)} is empty, so there is no value for {parameter}; nothing was sent.",
             reason="The program that was to write it may have failed.",
             hint=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:
-        raise Refused(f"{_source_of(name)}: {problem}. Nothing was sent.")
-    return Given(parameter, value, _source_of(name))
+        raise Refused(f"{_name_source(name)}: {problem}. Nothing was sent.")
+    return Given(parameter, value, _name_source(name))
 
 
 def parse(raw: bytes, source: str) -> Parameters:
-    """Read a payload.
-
-    Args:
-        raw: at most ``SIZE_LIMIT`` bytes.
-        source: the name of the file, for messages.
+    """Read a payload, whose file messages name as its source.
 
     Raises:
         Refused: it is none; the message names file and line.
     """
     try:
-        found = _parse(_text(raw), source)
+        found = _parse(_decode(raw), source)
     except _PayloadError as wrong:
         raise Refused(
             f"{source}, line {wrong.line}: {wrong.message}. Nothing was sent.", hint=_ADVICE
@@ -172,7 +164,7 @@ def parse(raw: bytes, source: str) -> Parameters:
     return found
 
 
-def _text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     """Read bytes as UTF-8; nothing else, as another encoding is how a DOCTYPE is smuggled past a reader."""
     if len(raw) > SIZE_LIMIT:
         raise _PayloadError(1, "it is larger than 1 MiB")
@@ -186,30 +178,26 @@ def _text(raw: bytes) -> str:
 
 
 def _parse(text: str, source: str) -> Parameters:
+    """Parse a payload, and what stands above it."""
     first = _BEGIN.search(text)
     if first is None:
         raise _PayloadError(1, "it has no payload" if text.strip() else "it is empty")
     begin = text.count("\n", 0, first.start())
     if begin > _LONGEST_HEADING:
         raise _PayloadError(_LONGEST_HEADING, "there is too much above the payload")
-    heading = _heading(text[: first.start()].split("\n"), source)
+    heading = _parse_heading(text[: first.start()].split("\n"), source)
     # The lines above stay, empty, so that those of the payload keep their numbers.
     payload = "\n" * begin + text[first.start() :]
     found = (_parse_xml if first[0].endswith("<") else _parse_json)(payload, source)
     if heading.job_id and found.job_id and heading.job_id != found.job_id:
-        raise _PayloadError(
-            begin + 1, f"the payload is of {found.job_id}, the line above it of {heading.job_id}"
-        )
+        message = f"the payload is of {found.job_id}, the line above it of {heading.job_id}"
+        raise _PayloadError(begin + 1, message)
     named = heading if heading.job_id else found
-    return replace(
-        found,
-        job_id=named.job_id,
-        job_source=named.job_source,
-        notes=(*heading.notes, *found.notes),
-    )
+    notes = (*heading.notes, *found.notes)
+    return replace(found, job_id=named.job_id, job_source=named.job_source, notes=notes)
 
 
-def _heading(lines: Sequence[str], source: str) -> Parameters:
+def _parse_heading(lines: Sequence[str], source: str) -> Parameters:
     """Read what stands above a payload: the call, and the name and cron line of other runners' job files."""
     job_id, where = "", ""
     notes: list[str] = []
@@ -221,7 +209,7 @@ def _heading(lines: Sequence[str], source: str) -> Parameters:
         if call is not None:
             if job_id:
                 raise _PayloadError(number, "a second line names a job")
-            job_id, where = _job_in(call, number), f"{source}, line {number}"
+            job_id, where = _parse_call(call, number), f"{source}, line {number}"
         elif _CRON.fullmatch(line):
             notes.append(f"the cron line {line[:_SHOWN]!r} is ignored: almajob has no schedule of its own.")
         elif "almaws" in line or re.match(r"(GET|POST|PUT|DELETE|PATCH)\b", line):
@@ -236,7 +224,7 @@ def _heading(lines: Sequence[str], source: str) -> Parameters:
     return Parameters(job_id=job_id, job_source=where, notes=tuple(notes))
 
 
-def _job_in(call: re.Match[str], number: int) -> str:
+def _parse_call(call: re.Match[str], number: int) -> str:
     if call["method"] not in (None, "POST"):
         raise _PayloadError(number, f"a start is a POST, not a {call['method']}")
     if not JOB_ID.fullmatch(call["job"]):
@@ -252,178 +240,131 @@ class _Number(str):
     __slots__ = ()
 
 
+# A value, below the line that it is in. An object is a dict of these, an array a list.
+_Located = tuple[int, Any]
+
+
 def _parse_json(text: str, source: str) -> Parameters:
     """Parse JSON in Alma's form, a list of names and values, or a plain object of them."""
     if text.count("[") + text.count("{") > 4 * _MOST_PARAMETERS or text.count(",") > _MOST_COMMAS:
         raise _PayloadError(1, "it has more parts than a payload")
     document = _load_json(text)
-    if _is_job(document):
-        return _of_job(text, source, document)
-    if isinstance(document, Mapping):
-        found = _collect(source, _lines(text, depth=1, of_keys=True), document.items())
-        return Parameters(tuple(found.values()))
-    return Parameters(tuple(_parse_list(text, source, document, depth=1).values()))
+    if isinstance(document, dict) and _is_job(document):
+        return _parse_job(document, source)
+    pairs = document.items() if isinstance(document, dict) else _list_pairs(document)
+    return _collect(source, pairs).of_job()
+
+
+def _collect(source: str, pairs: Iterable[tuple[str, _Located]]) -> _Collected:
+    found = _Collected(source)
+    for name, (line, raw) in pairs:
+        found.add(name, _parse_value(name, raw, line), line)
+    return found
 
 
 def _load_json(text: str) -> Any:
-    twice = False
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal twice
-        found = dict(pairs)
-        twice = twice or len(found) != len(pairs)
-        return found
+    def refuse_constant(word: str) -> None:
+        raise _PayloadError(1, f"{word} is no JSON")
 
     try:
-        document = json.loads(
-            text,
-            parse_int=_Number,
-            parse_float=_Number,
-            parse_constant=_no_constant,
-            object_pairs_hook=members,
-        )
+        # Python's parser says what is wrong, but not in which line a value is.
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=refuse_constant)
+        tokens = _locate_tokens(text)
+        return _build(next(tokens)[1], tokens)
     except json.JSONDecodeError as error:
         raise _PayloadError(error.lineno, f"the JSON is not well-formed: {error.msg}") from None
     except RecursionError:
         raise _PayloadError(1, "it is nested too deep") from None
-    except ValueError as error:
-        raise _PayloadError(1, str(error)) from None
-    if twice:
-        _refuse_twice(text)
-    return document
 
 
-def _refuse_twice(text: str) -> None:
-    """Refuse a name that an object has twice, with the line of the second one."""
-    names: list[set[str]] = []
+def _locate_tokens(text: str) -> Iterator[tuple[int, str]]:
+    """Return the tokens of well-formed JSON with their lines; without the commas and colons between them."""
+    line, at = 1, 0
     for found in _TOKEN.finditer(text):
-        if found[0] in ("{", "["):
-            names.append(set())
-        elif found[0] in ("}", "]"):
-            names.pop()
-        elif found["key"]:
-            name = json.loads(found[0].removesuffix(found["key"]))
-            if name in names[-1]:
-                line = text.count("\n", 0, found.start()) + 1
-                raise _PayloadError(line, f"{name[:80]!r} is there twice")
-            names[-1].add(name)
+        line += text.count("\n", at, found.start())
+        at = found.start()
+        yield line, found[0]
 
 
-def _is_job(document: Any) -> bool:
+def _build(first: str, tokens: Iterator[tuple[int, str]]) -> Any:
+    """Build the value of well-formed JSON that begins with a token; the rest of it comes from ``tokens``."""
+    if first == "{":
+        members: dict[str, _Located] = {}
+        while (token := next(tokens))[1] != "}":
+            line, key = token
+            name = json.loads(key)
+            if name in members:
+                raise _PayloadError(line, f"{name[:_SHOWN]!r} is there twice")
+            line, value = next(tokens)
+            members[name] = (line, _build(value, tokens))
+        return members
+    if first == "[":
+        items: list[_Located] = []
+        while (token := next(tokens))[1] != "]":
+            items.append((token[0], _build(token[1], tokens)))
+        return items
+    return json.loads(first, parse_int=_Number, parse_float=_Number)
+
+
+def _is_job(document: dict[str, _Located]) -> bool:
     """Whether it is a job as Alma has it, with or without parameters, and not a plain object of them."""
-    if not isinstance(document, Mapping):
-        return False
-    is_whole = set(document) <= _JOB_MEMBERS and JOB_ID.fullmatch(str(document.get("id", "")))
+    _, job_id = document.get("id", (1, ""))
+    is_whole = document.keys() <= _JOB_MEMBERS and JOB_ID.fullmatch(str(job_id))
     return bool(is_whole) or any(name in document for name in _WRAPPERS)
 
 
-def _of_job(text: str, source: str, document: Mapping[str, Any]) -> Parameters:
+def _parse_job(document: dict[str, _Located], source: str) -> Parameters:
     """Read the parameters of a job, and its id."""
-    lines = dict(zip(document, _lines(text, depth=1, of_keys=True), strict=False))
     others = [name for name in document if name not in (*_WRAPPERS, "id")]
     for name in others:
         if name not in _JOB_MEMBERS:
-            what = f"{name[:80]!r} stands beside the parameters; is it one of them?"
-            raise _PayloadError(lines[name], what)
+            message = f"{name[:_SHOWN]!r} stands beside the parameters; is it one of them?"
+            raise _PayloadError(document[name][0], message)
     if all(name in document for name in _WRAPPERS):
-        raise _PayloadError(lines["parameter"], "it has parameters twice")
-    job_id = document.get("id", "")
+        raise _PayloadError(document["parameter"][0], "it has parameters twice")
+    id_line, job_id = document.get("id", (1, ""))
     if not isinstance(job_id, str) or isinstance(job_id, _Number):
-        raise _PayloadError(lines["id"], "the id of a job is text")
-    listed, depth = document.get("parameter", []), 2
-    if "parameters" in document:
-        listed = document["parameters"]
-        if isinstance(listed, Mapping) and set(listed) == {"parameter"}:
-            listed, depth = listed["parameter"], 3
-    if isinstance(listed, Mapping):
+        raise _PayloadError(id_line, "the id of a job is text")
+    line, listed = document.get("parameters", document.get("parameter", (1, [])))
+    if "parameters" in document and isinstance(listed, dict) and set(listed) == {"parameter"}:
+        line, listed = listed["parameter"]
+    if isinstance(listed, dict):
         # XML of one parameter, made into JSON.
-        listed, depth = [listed], depth - 1
-    found = _parse_list(text, source, listed, depth=depth, begin=_begin(text))
-    return found.of_job(job_id, lines.get("id", 1), others)
+        listed = [(line, listed)]
+    return _collect(source, _list_pairs(listed)).of_job(job_id, id_line, others)
 
 
-def _begin(text: str) -> int:
-    """Find where the parameters of a job begin: other members may have objects in them, too."""
-    keys = (found for found, _line in _tokens(text, depth=1) if found["key"])
-    return next((key.start() for key in keys if json.loads(key[0].removesuffix(key["key"])) in _WRAPPERS), 0)
-
-
-def _parse_list(text: str, source: str, listed: Any, *, depth: int, begin: int = 0) -> _Collected:
-    """Read a list of names and values; ``depth`` is that of its objects, which come after ``begin``."""
+def _list_pairs(listed: Any) -> Iterator[tuple[str, _Located]]:
+    """Return the names and values of a list of both."""
     if not isinstance(listed, list):
         raise _PayloadError(1, "the parameters are no list")
-    first, again = (_lines(text, depth=depth, of_keys=False, begin=begin) for _ in range(2))
-    return _collect(source, first, _pairs(listed, again))
-
-
-def _collect(source: str, lines: Iterator[int], pairs: Iterable[tuple[str, Any]]) -> _Collected:
-    found = _Collected(source)
-    for name, raw in pairs:
-        line = next(lines, 1)
-        found.add(name, _value(name, raw, line), line)
-    return found
-
-
-def _pairs(items: list[Any], lines: Iterator[int]) -> Iterator[tuple[str, Any]]:
-    for number, item in enumerate(items, start=1):
-        line = next(lines, 1)
-        if not isinstance(item, Mapping) or set(item) != {"name", "value"}:
+    for number, (line, item) in enumerate(listed, start=1):
+        if not isinstance(item, dict) or set(item) != {"name", "value"}:
             raise _PayloadError(line, f"parameter {number} of the list is not of a name and a value")
         # Alma's own form: the name is a code, the value a bare word.
-        name = _bare(item["name"])
+        name = _unwrap(item["name"][1])
         if not isinstance(name, str) or isinstance(name, _Number):
             raise _PayloadError(line, f"the name of parameter {number} of the list is no text")
-        yield name, item["value"]
+        yield name, (line, item["value"][1])
 
 
-def _bare(raw: Any) -> Any:
+def _unwrap(raw: Any) -> Any:
     """Take a value out of ``{"value": …, "desc": …}``."""
-    if isinstance(raw, Mapping) and "value" in raw and set(raw) <= {"value", "desc"}:
-        return raw["value"] if isinstance(raw.get("desc", ""), str) else raw
+    if isinstance(raw, dict) and "value" in raw and raw.keys() <= {"value", "desc"}:
+        return raw["value"][1] if isinstance(raw.get("desc", (1, ""))[1], str) else raw
     return raw
 
 
-def _value(name: str, raw: Any, line: int) -> str:
-    raw = _bare(raw)
+def _parse_value(name: str, raw: Any, line: int) -> str:
+    raw = _unwrap(raw)
     if isinstance(raw, bool):
         return "true" if raw else "false"
     if isinstance(raw, str):
         return str(raw)
     if raw is None:
-        what = f'the value of {name[:80]} is null; write "" or "Null", as Alma\'s wizard does'
-        raise _PayloadError(line, what)
-    raise _PayloadError(line, f"the value of {name[:80]} is neither text nor a number, true or false")
-
-
-def _no_constant(word: str) -> str:
-    raise ValueError(f"{word} is no JSON")
-
-
-def _lines(text: str, *, depth: int, of_keys: bool, begin: int = 0) -> Iterator[int]:
-    """Return the lines of the names, or of the objects, that stand at a depth, in their order."""
-    for found, line in _tokens(text, depth=depth, begin=begin):
-        if found["key"] if of_keys else found[0] == "{":
-            yield line
-
-
-def _tokens(text: str, *, depth: int, begin: int = 0) -> Iterator[tuple[re.Match[str], int]]:
-    """Return the strings, and the objects that begin, at a depth of well-formed JSON, with their lines.
-
-    Args:
-        depth: 1 is within the outermost.
-        begin: 0, or where a member of the outermost begins.
-    """
-    level, line, at = int(begin > 0), 1, 0
-    for found in _TOKEN.finditer(text, begin):
-        if found[0] in ("}", "]"):
-            level -= 1
-            continue
-        if level == depth:
-            line += text.count("\n", at, found.start())
-            at = found.start()
-            yield found, line
-        if found[0] in ("{", "["):
-            level += 1
+        message = f'the value of {name[:_SHOWN]} is null; write "" or "Null", as Alma\'s wizard does'
+        raise _PayloadError(line, message)
+    raise _PayloadError(line, f"the value of {name[:_SHOWN]} is neither text nor a number, true or false")
 
 
 def _parse_xml(text: str, source: str) -> Parameters:
