@@ -12,7 +12,7 @@ import pytest
 
 from almajob.config.environments import ENVIRONMENT_SETTINGS
 from tests.conftest import Run
-from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
+from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job
 
 ERP = job("S1", "ERP export using profile FINANCE")
 JOBS = [job("M1", "00806748 test", "MANUAL"), ERP, job("M3", "gift", "MANUAL"), job("M4", "gift", "MANUAL")]
@@ -78,48 +78,6 @@ def test_show_asks_alma_anew(alma_with_jobs: FakeAlma, almajob: Run) -> None:
 # --- run ---
 
 
-def test_run_starts_a_job_by_its_name(alma_with_jobs: FakeAlma, almajob: Run) -> None:
-    """One POST; job, run, submit time and status on stdout, the story on stderr."""
-    alma_with_jobs.on("POST /jobs/S1", started(ERP, "77"))
-    alma_with_jobs.on("GET /jobs/S1/instances/77", instance("77", ERP, "QUEUED"))
-    done = almajob(*ENV, "run", "--job", ERP["name"], "-f", "json")
-    shown = json.loads(done.out)
-    assert done.code == 0
-    assert {name: shown[name] for name in ("job_id", "instance_id", "submit_time", "status")} == {
-        "job_id": "S1",
-        "instance_id": "77",
-        "submit_time": "2025-10-05T09:11:32.592Z",
-        "status": "QUEUED",
-    }
-    assert shown["description"] == "Queued (from the table)"
-    assert shown["start_time"] is None
-    assert alma_with_jobs.calls("POST") == ["POST /jobs/S1?op=run"]
-    assert done.err.splitlines() == [
-        f"Starting {ERP['name']} (S1) in sandbox; run key {shown['run_key']}.",
-        f"Started {ERP['name']}: run 77.",
-    ]
-
-
-def test_run_wait_prints_the_whole_report(alma_with_jobs: FakeAlma, almajob: Run) -> None:
-    """Counters and alerts, with their codes and texts; a bad end is exit code 3."""
-    counter = {"type": {"value": "c.x", "desc": "Records"}, "value": "Download the file."}
-    report = {"progress": 101.3, "counter": [counter], "alert": [{"value": "a", "desc": "See report."}]}
-    alma_with_jobs.on("POST /jobs/S1", started(ERP, "77"))
-    alma_with_jobs.on(
-        "GET /jobs/S1/instances/77",
-        instance("77", ERP, "QUEUED"),
-        instance("77", ERP, "RUNNING", start_time="2025-10-05T09:11:33Z"),
-        instance("77", ERP, "COMPLETED_FAILED", **report),
-    )
-    done = almajob(*ENV, "run", "--job", "S1", "--wait", "-f", "json")
-    shown = json.loads(done.out)
-    assert (done.code, "ended with COMPLETED_FAILED" in done.err) == (3, True)
-    assert (shown["status"], shown["progress"]) == ("COMPLETED_FAILED", 101.3)
-    assert shown["counters"] == [{"code": "c.x", "text": "Records", "value": "Download the file."}]
-    assert shown["alerts"] == [{"code": "a", "text": "See report."}]
-    assert len(alma_with_jobs.calls("POST")) == 1
-
-
 def test_run_with_an_ambiguous_or_unknown_name_starts_nothing(alma_with_jobs: FakeAlma, almajob: Run) -> None:
     """Candidates with ids, or the three nearest names."""
     for name, part in (
@@ -135,24 +93,18 @@ def test_run_with_an_ambiguous_or_unknown_name_starts_nothing(alma_with_jobs: Fa
 # --- status ---
 
 
-@pytest.mark.parametrize(
-    "words", [("--id", "77"), ("--job", ERP["name"], "--id", "77"), ("--id=77", "--job=S1")]
-)
-def test_status_is_one_call(alma_with_jobs: FakeAlma, almajob: Run, words: tuple[str, ...]) -> None:
-    """The table of statuses comes once a day; then one GET answers."""
+def test_status_is_one_call(alma_with_jobs: FakeAlma, almajob: Run) -> None:
+    """The table of statuses comes once a day; then one GET answers, with the job or without."""
     for path in ("ALL", "S1"):
         alma_with_jobs.on(f"GET /jobs/{path}/instances/77", instance("77", ERP, "RUNNING", progress=12))
-    almajob(*ENV, "status", *words)
-    before = len(alma_with_jobs.requests)
-    done = almajob(*ENV, "status", *words, "-f", "json")
-    assert done.code == 0
-    assert len(alma_with_jobs.requests) == before + 1
-    shown = json.loads(done.out)
-    assert (shown["status"], shown["description"], shown["progress"]) == (
-        "RUNNING",
-        "Running (from the table)",
-        12,
-    )
+    almajob(*ENV, "list")
+    almajob(*ENV, "status", "--id", "77")
+    for words in (("--id", "77"), ("--job", ERP["name"], "--id", "77"), ("--id=77", "--job=S1")):
+        before = len(alma_with_jobs.requests)
+        shown = json.loads(almajob(*ENV, "status", *words, "-f", "json").out)
+        assert len(alma_with_jobs.requests) == before + 1
+        told = (shown["status"], shown["description"], shown["progress"])
+        assert told == ("RUNNING", "Running (from the table)", 12)
 
 
 ODD: dict[str, dict[str, Any]] = {

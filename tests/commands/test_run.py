@@ -31,7 +31,7 @@ def _state() -> Path:
 
 
 def test_a_start_is_told_with_its_key(simulated: SimulatedAlma, almajob: Run) -> None:
-    """Before it is sent, so that the same run can be asked for again."""
+    """Before it is sent, so that the same run can be asked for again; run, times and status on stdout."""
     done = almajob(*RUN, "-f", "json")
     shown = json.loads(done.out)
     first = (
@@ -44,9 +44,14 @@ def test_a_start_is_told_with_its_key(simulated: SimulatedAlma, almajob: Run) ->
         "job_name",
         "instance_id",
     )
-    assert list(shown)[:8] == list(first)
+    assert tuple(shown)[:8] == first
     assert (shown["state"], shown["certainty"], shown["retry_safe"]) == ("STARTED", "confirmed", False)
-    assert done.err.splitlines()[0] == f"Starting {ERP} ({ERP_ID}) in sandbox; run key {shown['run_key']}."
+    assert (shown["job_id"], shown["status"], shown["start_time"]) == (ERP_ID, "QUEUED", None)
+    assert shown["submit_time"].endswith("Z")
+    assert done.err.splitlines() == [
+        f"Starting {ERP} ({ERP_ID}) in sandbox; run key {shown['run_key']}.",
+        f"Started {ERP}: run {shown['instance_id']}.",
+    ]
     simulated.clock.advance(3600)
     again = almajob(*RUN, "--run-key", shown["run_key"], "-f", "json")
     assert json.loads(again.out)["instance_id"] == shown["instance_id"]

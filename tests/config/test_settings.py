@@ -11,7 +11,7 @@ import pytest
 from almajob.config import settings
 from almajob.config.ini_reader import Setting
 from almajob.config.settings import Options, Settings
-from almajob.errors import ConfigurationError, UsageError
+from almajob.errors import ConfigurationError
 from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]
@@ -45,20 +45,6 @@ def test_production_is_never_the_default(write_ini: Write, text: str) -> None:
     with pytest.raises(ConfigurationError, match="would make production the default"):
         _load()
     assert _load(env="sandbox").env
-
-
-def test_without_a_choice_there_is_no_environment(write_ini: Write) -> None:
-    """The error names those that there are."""
-    write_ini(TWO)
-    with pytest.raises(UsageError, match="Which environment") as caught:
-        _load().environment()
-    assert "sandbox, production, demo" in str(caught.value)
-
-
-def test_the_demo_needs_no_ini() -> None:
-    """It is built in, a sandbox, and has no address until it runs."""
-    found = _load(env="demo").environment()
-    assert (found.name, found.kind.text, found.base_url) == ("demo", "sandbox", None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cliff.formatters.table import TableFormatter
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from almajob.output import table_format
@@ -31,6 +31,7 @@ def _options(**given_: Any) -> argparse.Namespace:
     return argparse.Namespace(**{"max_width": 0, "fit_width": False, "print_empty": True, **given_})
 
 
+@settings(max_examples=40)
 @given(TABLES)
 def test_a_simple_table_is_that_of_cliff(table: tuple[list[str], list[tuple[Any, ...]]]) -> None:
     """Byte for byte, of several things and of one."""

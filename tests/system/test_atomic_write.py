@@ -18,16 +18,6 @@ def place(tmp_path: Path) -> Path:
     return place
 
 
-def test_it_is_there_when_it_is_complete(place: Path) -> None:
-    """And nothing else is, before or after."""
-    path = place / "out"
-    with new_file(path) as file:
-        file.write(b"all")
-        assert not path.exists()
-    assert path.read_bytes() == b"all"
-    assert list(place.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_where_something_goes_wrong_nothing_is_left(place: Path, error: type[BaseException]) -> None:
     """What was there before stays."""

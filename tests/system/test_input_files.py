@@ -74,29 +74,28 @@ def test_a_pipe_that_was_found_for_an_ini_does_not_hang(pipe: Path, almajob: Run
 
 
 @pytest.mark.usefixtures("no_patience")
-@pytest.mark.parametrize("by", ["--ini-file", "ALMAJOB_INI", "api_key_file"])
-def test_a_silent_pipe_for_an_ini_or_a_key(
-    pipe: Path, almajob: Run, monkeypatch: pytest.MonkeyPatch, write_ini: Callable[..., Path], by: str
+@pytest.mark.parametrize(
+    ("by", "code"), [("--ini-file", 7), ("ALMAJOB_INI", 7), ("api_key_file", 7), ("--params", 5)]
+)
+def test_a_silent_pipe_ends_a_command(
+    simulated: SimulatedAlma,
+    pipe: Path,
+    almajob: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    write_ini: Callable[..., Path],
+    by: str,
+    code: int,
 ) -> None:
-    """Exit code 7 instead of a command that never ends."""
-    words: tuple[str, ...] = ("--env", "sandbox", "list")
-    if by == "--ini-file":
-        words = ("--ini-file", str(pipe), *words)
-    elif by == "api_key_file":
+    """For an ini, a key or parameters: it does not hang, and nothing is sent."""
+    words = ["--env", "sandbox", "run", "--job", JOB]
+    if by == "api_key_file":
         write_ini(f"[sandbox]\nregion = na\napi_key_file = {pipe}\n")
-    else:
+    elif by == "ALMAJOB_INI":
         monkeypatch.setenv(by, str(pipe))
+    else:
+        words += [by, str(pipe)]
     done = almajob(*words)
-    assert (done.code, "was silent" in done.err) == (7, True), done.err
-
-
-@pytest.mark.usefixtures("no_patience")
-def test_a_silent_pipe_for_parameters_starts_nothing(
-    simulated: SimulatedAlma, almajob: Run, pipe: Path
-) -> None:
-    """Exit code 5, and nothing was sent."""
-    done = almajob("--env", "sandbox", "run", "--job", JOB, "--params", str(pipe))
-    assert (done.code, "was silent" in done.err) == (5, True), done.err
+    assert (done.code, "was silent" in done.err) == (code, True), done.err
     assert simulated.log.count("POST *") == 0
 
 

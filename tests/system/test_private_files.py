@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,14 +49,6 @@ def test_a_file_that_was_open_is_closed_to_others(tmp_path: Path) -> None:
     path.touch(mode=0o666)
     os.close(open_own(path, os.O_RDONLY))
     assert _mode(path) == 0o600
-
-
-def test_a_link_that_leads_nowhere_is_no_directory(tmp_path: Path) -> None:
-    """Nothing is made where it leads."""
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FileExistsError):
-        make_private(tmp_path / "link" / "below")
-    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize(
@@ -108,30 +100,3 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: py
         refuse_shared_directory(tmp_path, tmp_path.stat())
     with pytest.raises(PermissionError, match="belongs to another user"):
         open_own(tmp_path / "file", os.O_RDWR)
-
-
-def _hard_link(path: Path, victim: Path) -> None:
-    path.hardlink_to(victim)
-
-
-@pytest.mark.parametrize(
-    ("plant", "why"),
-    [
-        (lambda path, victim: path.symlink_to(victim), "symbolic link"),
-        (lambda path, victim: path.symlink_to(victim.parent / "nowhere"), "symbolic link"),
-        (lambda path, _victim: path.symlink_to("/dev/null"), "symbolic link"),
-        (_hard_link, "hard link"),
-        (lambda path, _victim: os.mkfifo(path), "no file"),
-        (lambda path, _victim: path.mkdir(), "directory"),
-    ],
-)
-def test_what_was_planted_is_refused(tmp_path: Path, plant: Callable[[Path, Path], None], why: str) -> None:
-    """A link to a file, to nothing, to a device; a file's second name; a pipe; a directory."""
-    victim, path = tmp_path / "victim", tmp_path / "file"
-    victim.write_text("precious")
-    victim.chmod(0o644)
-    plant(path, victim)
-    with pytest.raises(OSError, match=f"(?i){why}"):
-        open_own(path, os.O_RDWR)
-    assert (victim.read_text(), _mode(victim)) == ("precious", 0o644)
-    assert not (tmp_path / "nowhere").exists()

@@ -30,33 +30,6 @@ def test_a_person_answers(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("answer", ["M44\n", "", "y\n"])
-def test_what_is_typed_is_given_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
-) -> None:
-    """Whether it is the id is for others to say."""
-    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
-    monkeypatch.setattr(sys, "stderr", stderr := _Terminal())
-    confirm = confirmer()
-    assert confirm is not None
-    assert confirm("Job  \x1bM44") == answer
-    assert stderr.getvalue().startswith("Job  \\x1bM44\nType the job's id to start it")
-    assert capsys.readouterr().out == ""
-
-
-def test_lines_are_broken_here_and_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal that breaks them would let the end of one look like a line of its own."""
-    monkeypatch.setenv("COLUMNS", "30")
-    monkeypatch.setattr(sys, "stdin", _Terminal("\n"))
-    monkeypatch.setattr(sys, "stderr", stderr := _Terminal())
-    confirm = confirmer()
-    assert confirm is not None
-    confirm("x" * 70)
-    lines = stderr.getvalue().split("\n")
-    assert lines[:3] == ["x" * 30, f"    | {'x' * 24}", f"    | {'x' * 16}"]
-    assert max(map(len, lines)) <= 30
-
-
 def test_what_is_no_text_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes of another encoding: no traceback, and no id."""
     typed = io.TextIOWrapper(io.BytesIO(b"\xff\n"), "utf-8")

@@ -233,24 +233,19 @@ def test_an_ini_that_cannot_be_made_is_told(
         ("`a-key-of-mine\n", "stands in quotes"),
         ("k" * 257, "has more than 256 characters"),
         (f"{' ' * 4090}key-that-is-cut\n", "has more than 256 characters"),
+        # Of a pipe that is silent then.
+        ("half-a-key-of-mine", "No key came; nothing was changed."),
     ],
 )
-def test_what_can_be_no_key_is_refused_and_not_shown(ini: Path, set_key: Set, key: str, part: str) -> None:
+def test_what_can_be_no_key_is_refused_and_not_shown(
+    ini: Path, set_key: Set, monkeypatch: pytest.MonkeyPatch, key: str, part: str
+) -> None:
     """It may be a password that was pasted by mistake."""
-    done = set_key("sandbox", key=key)
+    monkeypatch.setattr("almajob.system.input_files.PATIENCE", 0.05)
+    done = set_key("sandbox", key=key, stays_open=key.startswith("half"))
     assert (done.code, ini.read_text("utf-8")) == (7, INI)
     assert part in done.err
     assert not key.strip() or key.strip() not in done.err
-
-
-def test_a_silent_pipe_is_given_up(ini: Path, set_key: Set, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a key is none, and not shown."""
-    monkeypatch.setattr("almajob.system.input_files.PATIENCE", 0.05)
-    done = set_key("sandbox", key="half-a-key-of-mine", stays_open=True)
-    assert (done.code, ini.read_text("utf-8")) == (7, INI)
-    assert "No key came; nothing was changed." in done.err
-    assert "was silent for" in done.err
-    assert "half-a-key" not in done.err
 
 
 @pytest.mark.parametrize(
@@ -424,63 +419,49 @@ def test_the_keyring_keeps_it(write_ini: Write, set_key: Set, almajob: Run, memo
         assert "is the key of sandbox already" in set_key("sandbox", "--keyring", key=KEYS[0].text).err
 
 
-def _replace_keyring(backend: type[KeyringBackend]) -> Callable[[MemoryKeyring, pytest.MonkeyPatch], None]:
-    return lambda _memory, _monkeypatch: keyring.set_keyring(backend())
+def _replace_by(backend: type[KeyringBackend]) -> Callable[[MemoryKeyring, pytest.MonkeyPatch], None]:
+    return lambda _memory, _patch: keyring.set_keyring(backend())
 
 
-@pytest.mark.parametrize("before", ["", "an-older-key"])
 @pytest.mark.parametrize(
-    ("spoil", "part"),
+    ("spoil", "read", "put"),
     [
-        (lambda memory, _: setattr(memory, "is_locked", True), "The keyring took no key"),
-        (lambda memory, _: setattr(memory, "takes_none", True), "The keyring took no key"),
-        (lambda memory, _: setattr(memory, "forgets", True), "The keyring did not keep the key"),
+        (lambda memory, _: setattr(memory, "is_locked", True), "It is locked.", "The keyring took no key"),
+        (lambda memory, _: setattr(memory, "takes_none", True), "", "The keyring took no key"),
+        (lambda memory, _: setattr(memory, "forgets", True), "", "The keyring did not keep the key"),
         # As ``keyring --disable`` does.
-        (_replace_keyring(NothingKept), "The keyring did not keep the key"),
-        (_replace_keyring(NoKeyring), "There is no keyring for this user on this machine."),
-        (lambda _, patch: patch.setitem(sys.modules, "keyring", None), "pip install 'almajob[keyring]'"),
+        (_replace_by(NothingKept), "almajob config set-key sandbox", "The keyring did not keep the key"),
+        (_replace_by(NoKeyring), *["There is no keyring for this user on this machine."] * 2),
+        (
+            lambda _, patch: patch.setitem(sys.modules, "keyring", None),
+            *["pip install 'almajob[keyring]'"] * 2,
+        ),
     ],
 )
-def test_a_keyring_that_keeps_no_key_changes_nothing(
-    ini: Path,
-    set_key: Set,
-    memory: MemoryKeyring,
-    monkeypatch: pytest.MonkeyPatch,
-    spoil: Callable[[MemoryKeyring, pytest.MonkeyPatch], None],
-    part: str,
-    before: str,
-) -> None:
-    """Else the ini would lose the only one there is; nobody is asked for a key that none takes."""
-    spoil(memory, monkeypatch)
-    if before:
-        KEPT["almajob", "sandbox"] = before
-    for key in (NEW, "") if not (memory.forgets or memory.takes_none) else (NEW,):
-        done = set_key("sandbox", "--keyring", key=key)
-        assert (done.code, part in done.err, ini.read_text("utf-8")) == (7, True, INI), done.err
-
-
-@pytest.mark.parametrize(
-    ("spoil", "part"),
-    [
-        (lambda memory, _: setattr(memory, "is_locked", True), "It is locked."),
-        (_replace_keyring(NoKeyring), "There is no keyring for this user on this machine."),
-        (lambda _, patch: patch.setitem(sys.modules, "keyring", None), "pip install 'almajob[keyring]'"),
-        (lambda *_: None, "almajob config set-key sandbox"),
-    ],
-)
-def test_a_keyring_without_the_key_is_told_in_our_words(
+def test_a_keyring_that_fails_is_told_in_our_words(
     write_ini: Write,
+    set_key: Set,
     almajob: Run,
     memory: MemoryKeyring,
     monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[MemoryKeyring, pytest.MonkeyPatch], None],
-    part: str,
+    read: str,
+    put: str,
 ) -> None:
-    """Where it is read: it cannot be asked, or nothing was put in."""
+    """Where a key is read, and where it is put: else the ini would lose the only one there is.
+
+    Nobody is asked for a key that none takes, where that can be known.
+    """
     spoil(memory, monkeypatch)
     write_ini("[sandbox]\nregion = na\napi_key_keyring = yes\n")
     listed = almajob("--env", "sandbox", "list")
-    assert (listed.code, part in listed.err) == (7, True), listed.err
+    assert (listed.code, read in listed.err) == (7, True), listed.err
+    ini = write_ini(INI)
+    for before in ("", "an-older-key"):
+        KEPT["almajob", "sandbox"] = before
+        for key in (NEW, "") if read else (NEW,):
+            done = set_key("sandbox", "--keyring", key=key)
+            assert (done.code, put in done.err, ini.read_text("utf-8")) == (7, True, INI), done.err
 
 
 def test_the_older_form_knows_no_keyring(write_ini: Write, set_key: Set, memory: MemoryKeyring) -> None:
