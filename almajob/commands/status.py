@@ -13,9 +13,9 @@ from almajob.cli.options.run_options import (
     add_ids_option,
     add_policy_options,
     add_wait_options,
+    has_wait_options,
     policy_of,
     process_ids,
-    wait_options_given,
     wait_options_of,
 )
 from almajob.cli.options.value_types import non_empty
@@ -60,7 +60,7 @@ class Status(ShowSome):
         return parser
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
-        if wait_options_given(parsed_args) and not parsed_args.watch:
+        if has_wait_options(parsed_args) and not parsed_args.watch:
             raise UsageError("--timeout, --interval and --outage say how to watch.", hint="Add --watch.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:

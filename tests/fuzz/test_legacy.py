@@ -110,7 +110,7 @@ def test_any_words_are_a_command_line_or_a_wrong_one(data: bytes) -> None:
 _TYPES: Sequence[Callable[[str], object]] = (
     *(value_types.non_empty, value_types.process_id, value_types.whole_number, value_types.run_key),
     *(value_types.parameter, value_types.saved_name, value_types.run_id, value_types.status),
-    *(value_types.accepted, value_types.condition),
+    *(value_types.end_statuses, value_types.condition),
 )
 _VALUES = (
     *("77", "M44", "RUNNING", "Completed with Errors", "completed_failed", "COMPLETED_FAIL", ",", "a.b > 0"),

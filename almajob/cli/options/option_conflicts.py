@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 
-from almajob.cli.options.run_options import wait_options_given
+from almajob.cli.options.run_options import has_wait_options
 from almajob.cli.options.value_types import FROM_FILE
 from almajob.errors import UsageError
 from almajob.runs.parameters import payload_file
@@ -41,7 +41,7 @@ def refuse_start_conflicts(parser: argparse.ArgumentParser, parsed_args: argpars
     if parsed_args.save:
         _refuse_any(given, _OF_ONE_RUN, "--save", "keeps a job with its parameters, not one run of it")
     _refuse_odd_job(parsed_args)
-    if wait_options_given(parsed_args) and not parsed_args.wait:
+    if has_wait_options(parsed_args) and not parsed_args.wait:
         raise UsageError("--timeout, --interval and --outage say how to wait.", hint="Add --wait.")
     judges = parsed_args.wait or parsed_args.rerun_failed or parsed_args.save
     if (parsed_args.accept or parsed_args.fail_if) and not judges:

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain
 
 from almajob.cli.context import Context
-from almajob.cli.options.value_types import accepted, condition, interval, run_id, seconds
+from almajob.cli.options.value_types import condition, end_statuses, interval, run_id, seconds
 from almajob.jobs.counter_conditions import Condition
 from almajob.jobs.success_policy import Policy
 from almajob.runs.wait.watched_run import WaitOptions
@@ -47,7 +47,7 @@ def add_policy_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--accept",
         metavar="END_STATUS",
-        type=accepted,
+        type=end_statuses,
         nargs="+",
         action="extend",
         default=[],
@@ -104,7 +104,7 @@ def wait_options_of(parsed_args: argparse.Namespace) -> WaitOptions:
     return WaitOptions(**_given_wait_options(parsed_args))
 
 
-def wait_options_given(parsed_args: argparse.Namespace) -> bool:
+def has_wait_options(parsed_args: argparse.Namespace) -> bool:
     """Whether one of the options of ``add_wait_options`` is there."""
     return bool(_given_wait_options(parsed_args))
 

@@ -1,4 +1,7 @@
-"""Values of options, read as people write them, or refused in words: each function is for ``type=``."""
+"""Values of options, read as people write them, or refused in words: each function is for ``type=``.
+
+What only a start or a judgement needs is imported where it is read: a list would load it, too.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from almajob.text.time_parsing import parse_duration, parse_moment
 if TYPE_CHECKING:
     from almajob.jobs.counter_conditions import Condition
 
-# What only a start or a judgement needs is imported there: a list would load it, too.
 FROM_FILE = "@"
 """How a parameter's value begins that is the name of a file."""
 _LONGEST = 10 * 366 * 86400.0
@@ -126,7 +128,7 @@ def status(text: str) -> str:
     return code
 
 
-def accepted(text: str) -> list[str]:
+def end_statuses(text: str) -> list[str]:
     """Take one status of an end or several, separated by commas."""
     from almajob.alma.status_codes import codes_in, end_problem
 
