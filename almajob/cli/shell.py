@@ -21,9 +21,9 @@ from cliff.interactive import InteractiveApp
 from almajob.cli.connections import Connections
 from almajob.cli.options.global_options import options_in
 from almajob.cli.plugins.completion_grammar import of_plugins
-from almajob.completion import grammar_cache, quoting
+from almajob.completion import quoting
 from almajob.completion.candidates import FILES, candidates
-from almajob.completion.grammar import Grammar
+from almajob.completion.grammar import Grammar, load_grammar
 from almajob.config import settings
 from almajob.config.settings import Settings
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
@@ -280,7 +280,7 @@ class Shell(InteractiveApp):
         """Complete as the scripts for other shells do, from the same words and the same store."""
         found = quoting.read(line[:endidx], text)
         if self._grammar is None:
-            self._grammar = grammar_cache.grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
+            self._grammar = load_grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
         environment = self._environment()[0]
         kind, values = candidates(self._grammar, found.words, found.beginning, os.environ, environment)
         if not found.words:

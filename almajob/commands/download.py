@@ -10,7 +10,7 @@ from typing import Any
 from almajob.cli.command import ShowOne
 from almajob.cli.options.run_options import add_id_option
 from almajob.cli.options.value_types import non_empty
-from almajob.jobs.run_reports import LINE_TYPE, Download, download
+from almajob.jobs.run_reports import LINE_TYPE, download
 
 COLUMNS = ("environment", "instance_id", "file", "bytes")
 
@@ -48,8 +48,12 @@ class DownloadFile(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
         path = Path(parsed_args.output)
-        wanted = Download(
-            instance_id, path, parsed_args.form.upper(), parsed_args.line_type, parsed_args.overwrite
+        count = download(
+            self.context.alma,
+            instance_id,
+            path,
+            form=parsed_args.form.upper(),
+            line_type=parsed_args.line_type,
+            overwrite=parsed_args.overwrite,
         )
-        count = download(self.context.alma, wanted)
         return COLUMNS, (self.context.environment_name, instance_id, str(path), count)

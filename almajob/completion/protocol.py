@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from almajob.completion import grammar_cache, quoting
+from almajob.completion import quoting
 from almajob.completion.candidates import candidates
+from almajob.completion.grammar import Grammar, load_core, load_grammar
 from almajob.completion.local_values import Places
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from almajob.completion.grammar_cache import Describe
+    from almajob.completion.grammar import Describe
 
 _LONGEST_HELP = 60
 
@@ -37,12 +38,12 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
     )
     if not line.words:
         return "words\n"
-    grammar = grammar_cache.grammar(Places(os.environ).cache, describe)
+    grammar = load_grammar(Places(os.environ).cache, describe)
     try:
         kind, found = candidates(grammar, line.words[1:], line.beginning, os.environ)
     except (TypeError, AttributeError, LookupError, ValueError):
         # What is kept of the plugins was tampered with; our own commands go on.
-        kind, found = candidates(grammar_cache.core(), line.words[1:], line.beginning, os.environ)
+        kind, found = candidates(Grammar(load_core()), line.words[1:], line.beginning, os.environ)
     if shell == "bash":
         lines = [
             quoting.for_bash(text.removeprefix(line.head), line.quote)

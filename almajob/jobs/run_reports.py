@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -24,23 +23,6 @@ LOG = logging.getLogger(__name__)
 POPULATIONS = {"single": "SINGLE_MATCHES", "multi": "MULTI_MATCHES"}
 LINE_TYPE = "TOTAL_RECORDS_IMPORTED"
 _PAUSE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """What is wanted of an import's file, and where it goes.
-
-    Attributes:
-        form: XML or BINARY.
-        line_type: which line of the report.
-        overwrite: whether a file that is there may be replaced.
-    """
-
-    instance_id: str
-    path: Path
-    form: str = "XML"
-    line_type: str = LINE_TYPE
-    overwrite: bool = False
 
 
 def events(alma: Alma, instance_id: str) -> Iterator[Event]:
@@ -69,10 +51,17 @@ def _only_imports(message: str) -> Iterator[None]:
         raise refused.replace(hint=hint) from None
 
 
-def download(alma: Alma, wanted: Download) -> int:
+def download(
+    alma: Alma, instance_id: str, path: Path, *, form: str, line_type: str, overwrite: bool = False
+) -> int:
     """Save the file of records that a metadata import loaded; it is there completely or not at all.
 
     Alma documents no way to go on in the middle: a download that breaks off begins anew, and says so.
+
+    Args:
+        form: XML or BINARY.
+        line_type: which line of the report.
+        overwrite: whether a file that is there may be replaced.
 
     Returns:
         The number of bytes.
@@ -83,29 +72,28 @@ def download(alma: Alma, wanted: Download) -> int:
         AlmaError, Unreachable: it could not be had.
     """
     try:
-        with new_file(wanted.path, overwrite=wanted.overwrite) as file:
-            return _receive(alma, wanted, file)
+        with new_file(path, overwrite=overwrite) as file:
+            read = partial(alma.download, instance_id, form=form, line_type=line_type)
+            return _receive(read, file)
     except AlreadyThere:
-        raise Refused(f"{wanted.path} is there already.", hint="--overwrite replaces it.") from None
+        raise Refused(f"{path} is there already.", hint="--overwrite replaces it.") from None
     except NotWritten as failed:
         why = f"{failed.cause.strerror or failed.cause}."
-        raise ResultLost(f"{wanted.path} cannot be written.", reason=why, hint="Make room for it.") from None
+        raise ResultLost(f"{path} cannot be written.", reason=why, hint="Make room for it.") from None
     except OSError as error:
         raise Refused(
-            f"{wanted.path} cannot be written.",
+            f"{path} cannot be written.",
             reason=f"{error.strerror or error}.",
             hint="Name another place with --output.",
         ) from None
 
 
-def _receive(alma: Alma, wanted: Download, file: IO[bytes]) -> int:
+def _receive(read: Callable[..., int], file: IO[bytes]) -> int:
     attempt = 1
     while True:
         try:
             with _only_imports("a file"):
-                return alma.download(
-                    wanted.instance_id, form=wanted.form, line_type=wanted.line_type, write=file.write
-                )
+                return read(write=file.write)
         except BrokenOff as broken:
             if attempt == ATTEMPTS:
                 raise

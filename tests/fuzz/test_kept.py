@@ -8,7 +8,7 @@ import shlex
 
 from almajob.completion import quoting
 from almajob.completion.candidates import candidates
-from almajob.completion.grammar_cache import core
+from almajob.completion.grammar import Grammar, load_core
 from almajob.store import ledger as ledger_store
 from almajob.store.errors import Damaged
 from almajob.store.ledger_record import Candidate, Certainty, Record, State, Transition, is_lawful
@@ -77,7 +77,7 @@ def test_any_line_can_be_completed(data: bytes) -> None:
     line = "almajob " + choices.text(_TYPED, 10)
     piece = line[len(line) - choices.below(8) :]
     said = quoting.read(line, piece)
-    kind, found = candidates(core(), said.words[1:], said.beginning, {"HOME": "/nowhere"})
+    kind, found = candidates(Grammar(load_core()), said.words[1:], said.beginning, {"HOME": "/nowhere"})
     assert kind in ("words", "files")
     assert all(text.isprintable() and text for text, _what in found)
 

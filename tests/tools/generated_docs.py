@@ -16,7 +16,7 @@ from almajob.alma.models import Code
 from almajob.alma.status_codes import STATUSES
 from almajob.cli.app import AlmaJob
 from almajob.cli.plugins.completion_grammar import of_core
-from almajob.completion import grammar_cache
+from almajob.completion.grammar import CORE
 from almajob.errors import EXIT_CODES
 from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES
@@ -90,7 +90,7 @@ def grammar() -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
-    Path(grammar_cache.CORE): grammar,
+    Path(CORE): grammar,
     ROOT / "docs" / "commands.md": commands_page.text,
     MAN_PAGE: man_page.text,
 }

@@ -12,7 +12,7 @@ from types import FrameType
 
 import pytest
 
-from almajob.completion import grammar_cache
+from almajob.completion import grammar
 from almajob.simulator.gateway import KEYS
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
@@ -138,7 +138,7 @@ def test_what_was_planted_changes_nothing_elsewhere(
             said = f"{kind}, {command}: {done.err}"
             assert done.code == code, said
             if place.endswith(".completion"):
-                grammar_cache.grammar(str(Path.home() / ".cache/almajob"), dict)
+                grammar.load_grammar(str(Path.home() / ".cache/almajob"), dict)
             assert _state(elsewhere) == before, said
             assert simulated.log.count("POST /conf/jobs/*") == (command == "run" and code == 0), said
 

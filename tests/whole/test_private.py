@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.completion import grammar_cache
+from almajob.completion import grammar
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -81,7 +81,7 @@ def test_all_that_is_made_is_private_under_any_umask(quick: Simulator, umask: in
     _almajob(["--env", "sandbox", "shell", "--errexit"], SESSION.format(ERP=ERP, run=run.id), umask)
     before = os.umask(umask)
     try:
-        grammar_cache.grammar(str(Path.home() / ".cache/almajob"), dict)
+        grammar.load_grammar(str(Path.home() / ".cache/almajob"), dict)
     finally:
         os.umask(before)
     found = {str(path.relative_to(Path.home())): path for path in Path.home().rglob("*")}

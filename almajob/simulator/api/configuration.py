@@ -169,19 +169,16 @@ def set_create(exchange: Exchange) -> tuple[str, Document]:
     if not name or content not in CONTENTS:
         raise Refusal("402261")
     members = _member_ids(document, needed=False)
-    made: list[str] = []
 
     def decide() -> Event:
         sets = exchange.world.sets
         if any(item.name == name for item in sets):
             raise Refusal("402263")
-        made.append(sets.next_id())
         description = text_of(document.get("description"))
-        told = {"name": name, "content": content, "description": description, "members": members}
-        return {"kind": "set", "id": made[0], "at": exchange.now, **told}
+        given = {"name": name, "content": content, "description": description, "members": members}
+        return {"kind": "set", "id": sets.next_id(), "at": exchange.now, **given}
 
-    exchange.world.happen(decide)
-    return set_get(exchange, made[0])
+    return set_get(exchange, exchange.world.happen(decide)["id"])
 
 
 def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:

@@ -21,7 +21,7 @@ _ERROR_NAMESPACE = "http://com/exlibris/urm/general/xmlbeans"
 # https://www.w3.org/TR/xml/#charsets
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WRAPPED = {"parameter", "alert", "counter", "action", "row"}
-_ATTRIBUTES = ("link", "total_record_count")
+_ATTRIBUTES = ("link", "total_record_count", "xmlns")
 JSON = "application/json;charset=UTF-8"
 XML = "application/xml;charset=UTF-8"
 HTML = "text/html;charset=UTF-8"
@@ -112,23 +112,15 @@ def refuse_at_gateway(refusal: GatewayRefusal) -> Reply:
 
 def _error_xml(error: Mapping[str, str]) -> bytes:
     """Write an error body in XML, the only one with a namespace."""
-    root = ElementTree.Element("web_service_result", {"xmlns": _ERROR_NAMESPACE})
-    ElementTree.SubElement(root, "errorsExist").text = "true"
-    element = ElementTree.SubElement(ElementTree.SubElement(root, "errorList"), "error")
-    for name, text in error.items():
-        ElementTree.SubElement(element, name).text = _text(text)
-    return _write_xml(root)
+    body = {"xmlns": _ERROR_NAMESPACE, "errorsExist": True, "errorList": {"error": [error]}}
+    return to_xml("web_service_result", body)
 
 
 def to_xml(root: str, document: Mapping[str, Any]) -> bytes:
     """Write a document in Alma's XML form."""
     element = ElementTree.Element(root)
     _fill(element, document)
-    return _write_xml(element)
-
-
-def _write_xml(root: ElementTree.Element) -> bytes:
-    text: str = ElementTree.tostring(root, encoding="unicode")
+    text: str = ElementTree.tostring(element, encoding="unicode")
     return (_PROLOG + text).encode()
 
 

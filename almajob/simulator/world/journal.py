@@ -28,11 +28,8 @@ class Journal:
     @contextmanager
     def writing(self) -> Iterator[Callable[[Event], None]]:
         """Write alone; what others have written is to be read first, with ``new_events``."""
-        yield _forget
-
-
-def _forget(_event: Event) -> None:
-    """The world itself is the memory of what happened in it."""
+        # The world itself is the memory of what happened in it.
+        yield lambda _event: None
 
 
 class FileJournal(Journal):

@@ -149,14 +149,15 @@ class World:
         at = self.clock()
         self.happen(lambda: {"kind": "end", "id": run.id, "at": at, "status": status, "progress": progress})
 
-    def happen(self, decide: Callable[[], Event]) -> None:
-        """Record something that happens, decided while nobody else can change the world."""
+    def happen(self, decide: Callable[[], Event]) -> Event:
+        """Record and return what happens, decided while nobody else can change the world."""
         with self._lock, self._journal.writing() as write:
             self._catch_up()
             event = decide()
             # Applied first: what cannot happen must not be written.
             self._apply(event)
             write(event)
+            return event
 
     def _refuse_start(self, job: SimulatedJob, parameters: Mapping[str, str]) -> None:
         if job.is_chain:

@@ -13,7 +13,7 @@ import pytest
 
 from almajob.cli.app import AlmaJob
 from almajob.cli.plugins.completion_grammar import of_core
-from almajob.completion import grammar_cache
+from almajob.completion import grammar
 from tests.conftest import Run
 from tests.support.distributions import GOOD, write_plugin
 
@@ -43,7 +43,7 @@ def test_our_own_grammar_is_up_to_date() -> None:
     """It is generated from the parsers."""
     app = AlmaJob()
     now = of_core(app)
-    kept = json.loads(Path(grammar_cache.CORE).read_text("utf-8"))
+    kept = json.loads(Path(grammar.CORE).read_text("utf-8"))
     assert kept == now, "run python -m tests.tools.generated_docs"
     assert all(command["summary"] for command in kept["commands"].values())
 
@@ -163,11 +163,11 @@ def test_a_damaged_index_is_made_anew(site_packages: Path, monkeypatch: pytest.M
     monkeypatch.syspath_prepend(str(site_packages))
     told = {"options": [], "general": [], "commands": {"hello": {"summary": "Greet.", "options": []}}}
     cache = str(_index().parent)
-    assert "hello" in grammar_cache.grammar(cache, lambda: told).summaries
+    assert "hello" in grammar.load_grammar(cache, lambda: told).summaries
     whole = _index().read_text("utf-8")
     for text in DAMAGED:
         _index().write_text(text.replace("INSTALLED", json.dumps(json.loads(whole)["installed"])), "latin-1")
-        assert "hello" in grammar_cache.grammar(cache, lambda: told).summaries
+        assert "hello" in grammar.load_grammar(cache, lambda: told).summaries
         assert _index().read_text("utf-8") == whole, text
 
 
