@@ -41,17 +41,13 @@ def test_nothing_is_known_before_the_first_call(simulated: SimulatedAlma, almajo
     assert simulated.log.total == 0
 
 
-def test_what_alma_told_last_is_shown(simulated: SimulatedAlma, almajob: Run) -> None:
-    """With its time; for both environments, whichever was called."""
+def test_few_calls_slow_down_what_can_wait(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Said once an hour, by whichever command meets it; a wait looks a quarter as often."""
     simulated.institution.gateway.remaining = 6000
     almajob("--env", "production", "list")
     (row,) = _quota(almajob, *ENV)
     assert (row["environments"], row["state"], row["calls_left"]) == (["sandbox"], "enough", 5999)
     assert row["as_of"].endswith("Z")
-
-
-def test_few_calls_slow_down_what_can_wait(simulated: SimulatedAlma, almajob: Run) -> None:
-    """Said once an hour, by whichever command meets it; a wait looks a quarter as often."""
     simulated.institution.gateway.remaining = 900
     first, second = almajob(*ENV, "list", "--refresh"), almajob(*ENV, "list", "--refresh")
     assert "Alma has 899 API calls left for today" in first.err

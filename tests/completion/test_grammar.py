@@ -118,14 +118,6 @@ def test_plugins_are_asked_once(ask: Ask, site_packages: Path, told: Callable[[]
     assert [path.name for path in _index().parent.iterdir()] == [".cache.completion"]
 
 
-def test_no_plugin_is_a_thing_to_know_too(ask: Ask) -> None:
-    """Nobody looks for one each time a key is pressed."""
-    assert ask("sho") == ["show"]
-    before = _index().stat().st_mtime_ns, _index().stat().st_ino
-    assert ask("sho") == ["show"]
-    assert (_index().stat().st_mtime_ns, _index().stat().st_ino) == before
-
-
 BROKEN = (
     "import nowhere_to_be_found",
     "raise SystemExit(0)",
