@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from almajob.system import stdio
 
 # What the descriptors are after open_missing_streams(), and what becomes of a file that is opened then.
 _READY = """
@@ -52,37 +49,3 @@ def test_a_closed_stream_does_not_leave_its_place_to_a_file(
     assert found["file"] > 2
     assert found["read"] == ("" if 0 in null else None)
     assert (done.returncode != 0) is is_lost
-
-
-class _Full(io.StringIO):
-    def write(self, text: str) -> int:
-        raise OSError(28, "No space left on device")
-
-
-@pytest.fixture
-def dropped(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Which streams were given up."""
-    found: list[object] = []
-    monkeypatch.setattr(stdio, "drop", lambda stream=None: found.append(stream or sys.stdout))
-    return found
-
-
-def test_nothing_is_written_where_there_is_nothing(
-    monkeypatch: pytest.MonkeyPatch, dropped: list[object]
-) -> None:
-    """To write an empty text fails on a full disk, too."""
-    monkeypatch.setattr(sys, "stdout", _Full())
-    monkeypatch.setattr(sys, "stderr", _Full())
-    assert stdio.finish(5) == 5
-    assert dropped == []
-
-
-@pytest.mark.parametrize(("code", "ended"), [(0, 1), (5, 5)])
-def test_what_cannot_be_written_or_told_keeps_its_exit_code(
-    monkeypatch: pytest.MonkeyPatch, dropped: list[object], code: int, ended: int
-) -> None:
-    """With stdout and stderr on the same full disk: a failure has its own code, a success 1."""
-    monkeypatch.setattr(sys, "stdout", _Full())
-    monkeypatch.setattr(sys, "stderr", _Full())
-    assert stdio.finish(code, "a result") == ended
-    assert dropped == [sys.stdout, sys.stderr]

@@ -142,8 +142,9 @@ def _stdout(where: str) -> Iterator[TextIO]:
 def test_a_full_stderr_keeps_the_exit_code(
     simulated: SimulatedAlma, words: tuple[str, ...], code: int
 ) -> None:
-    """Python's own would be 120, whatever happened."""
-    assert _redirected("2>/dev/full", *words).code == code
+    """Python's own would be 120, whatever happened; nor is a full stdout told where there is no result."""
+    for to in ("2>/dev/full", ">/dev/full 2>/dev/full"):
+        assert _redirected(to, *words).code == code
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -6,23 +6,7 @@ import argparse
 
 import pytest
 
-from almajob.cli.options.value_types import duration, run_key, whole_number
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), (" 5s ", 5), ("0", 0)],
-)
-def test_a_duration_has_a_unit_or_is_in_seconds(text: str, seconds: float) -> None:
-    """s, m, h or d."""
-    assert duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-1", "1w", "1h30m", "nan", "inf", "1e3", "٣"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    """With an example."""
-    with pytest.raises(argparse.ArgumentTypeError, match="such as 90s, 30m, 2h or 1d"):
-        duration(text)
+from almajob.cli.options.value_types import run_key, whole_number
 
 
 def test_whole_numbers_begin_at_0() -> None:
