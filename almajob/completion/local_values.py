@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from almajob.config import paths
 from almajob.config.ini_text import TOP, find_half_line, parse_sections
-from almajob.store import quick_read
+from almajob.store import quick_read, schema
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ def _directories(places: Places, environment: str) -> list[str]:
 
 def _job_list(directory: str) -> Iterator[dict[str, str]]:
     # The key of the whole list ends with its three filters, which are empty.
-    for document in quick_read.newest(directory, "1:jobs:%:::", limit=1):
+    for document in quick_read.newest(directory, f"{schema.CACHE_FORMAT}:jobs:%:::", limit=1):
         for job in document if isinstance(document, list) else ():
             if isinstance(job, dict) and isinstance(job.get("id"), str) and isinstance(job.get("name"), str):
                 yield job
@@ -154,7 +154,9 @@ def run_keys(places: Places, environment: str) -> Found:
 def _records(places: Places, environment: str) -> Iterator[dict[str, Any]]:
     ledger = os.path.join(places.state, "ledger")
     for group in ("open", "done"):
-        for document in quick_read.newest(ledger, f"1:{group}:%", limit=_MOST_RUNS, by_key=True):
+        for document in quick_read.newest(
+            ledger, f"{schema.LEDGER_FORMAT}:{group}:%", limit=_MOST_RUNS, by_key=True
+        ):
             record = document.get("value") if isinstance(document, dict) else None
             if isinstance(record, dict) and environment in ("", record.get("environment")):
                 yield record

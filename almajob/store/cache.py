@@ -16,13 +16,12 @@ import diskcache
 
 from almajob.store.diskcache_directory import CacheDirectory, open_directory, remove_directory
 from almajob.store.errors import Damaged, Failures, hint, is_damage, reason
+from almajob.store.schema import CACHE_FORMAT
 
 LOG = logging.getLogger(__name__)
 
 LIFETIME = 24 * 60 * 60
 """Seconds that an entry is used."""
-FORMAT = 1
-"""Part of every key: entries of another format are not found."""
 _PREFIX = ".cache."
 _KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
@@ -71,7 +70,7 @@ class Cache:
             return None
         refused = opened.disk.refused
         try:
-            value, expires = opened.get(f"{FORMAT}:{key}", expire_time=True)
+            value, expires = opened.get(f"{CACHE_FORMAT}:{key}", expire_time=True)
         except Failures as error:
             self._give_up(directory, error)
             return None
@@ -85,7 +84,7 @@ class Cache:
         if opened is None:
             return
         try:
-            _set(opened, f"{FORMAT}:{key}", value)
+            _set(opened, f"{CACHE_FORMAT}:{key}", value)
         except Failures as error:
             self._give_up(directory, error)
 

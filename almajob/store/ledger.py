@@ -27,11 +27,10 @@ from almajob.errors import Refused
 from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
 from almajob.store.errors import Damaged, UnsafeEntry, hint, is_damage, is_locked, reason
 from almajob.store.ledger_record import Record, checksum
+from almajob.store.schema import LEDGER_FORMAT
 from almajob.system.file_lock import Held, lock_file
 from almajob.system.private_files import open_own, read_own
 
-FORMAT = 1
-"""The first part of every key. What a newer almajob wrote is refused; a reader of older ones comes with 2."""
 LEDGER = DirectoryOptions(
     """\
 This directory is the ledger of almajob: what it started, and what it could not find out about a start.
@@ -110,7 +109,7 @@ def list_keys(directory: CacheDirectory) -> list[str]:
         text, _, check = key.rpartition(":")
         if check != _check(text):
             raise Damaged("one of its keys is not as it was written")
-        if not text.startswith(f"{FORMAT}:"):
+        if not text.startswith(f"{LEDGER_FORMAT}:"):
             raise NewerFormat
     return found
 
@@ -148,7 +147,7 @@ def key_hash(run_key: str) -> str:
 
 def checked_key(*parts: str) -> str:
     """Make a key that carries a check."""
-    text = ":".join((str(FORMAT), *parts))
+    text = ":".join((str(LEDGER_FORMAT), *parts))
     return f"{text}:{_check(text)}"
 
 
@@ -345,7 +344,7 @@ class Ledger:
         except NewerFormat:
             raise LedgerUnusable(
                 f"The ledger {self.directory} was written by a newer almajob.",
-                reason=f"This one knows formats up to {FORMAT}; nothing is started.",
+                reason=f"This one knows formats up to {LEDGER_FORMAT}; nothing is started.",
                 hint="Use the almajob that wrote it, or a newer one.",
             ) from None
         except (Held, Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:

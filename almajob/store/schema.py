@@ -11,6 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
 
+CACHE_FORMAT = 1
+"""The first part of every key of the cache: entries of another format are not found."""
+LEDGER_FORMAT = 1
+"""The same of the ledger. What a newer almajob wrote is refused; a reader of older ones comes with 2."""
 # Word for word, as SQLite keeps them; a test compares them with what the installed diskcache makes.
 _OURS = frozenset(
     {

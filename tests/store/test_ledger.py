@@ -21,7 +21,6 @@ import pytest
 from almajob.store.diskcache_directory import SIZE_LIMIT, CacheDirectory, JsonDisk, open_directory
 from almajob.store.errors import Damaged, UnsafeEntry
 from almajob.store.ledger import (
-    FORMAT,
     LEDGER,
     TURN_SECONDS,
     Gap,
@@ -40,6 +39,7 @@ from almajob.store.ledger import (
     unseal,
 )
 from almajob.store.ledger_record import Record, State, Transition, checksum
+from almajob.store.schema import LEDGER_FORMAT
 from almajob.system.file_lock import lock_file
 from tests.store.crowd import write_many
 from tests.store.test_ledger_record import new
@@ -276,7 +276,7 @@ def test_a_damaged_ledger_is_unusable(ledger: Ledger, damage: Callable[[Path], o
 
 def test_a_ledger_of_a_newer_almajob_is_left_to_it(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is whole, and must not be moved away."""
-    monkeypatch.setattr("almajob.store.ledger.FORMAT", FORMAT + 1)
+    monkeypatch.setattr("almajob.store.ledger.LEDGER_FORMAT", LEDGER_FORMAT + 1)
     _filled(ledger)
     monkeypatch.undo()
     with pytest.raises(LedgerUnusable, match="written by a newer almajob") as caught:
@@ -369,7 +369,7 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path) -> None:
         Ledger(tmp_path / "file" / "ledger").records()
 
 
-@pytest.mark.parametrize("number", range(1, FORMAT + 1))
+@pytest.mark.parametrize("number", range(1, LEDGER_FORMAT + 1))
 def test_what_every_released_format_wrote_is_read(number: int, tmp_path: Path) -> None:
     """A directory of each is kept here."""
     copy = tmp_path / "ledger"
@@ -578,7 +578,7 @@ def test_a_key_with_another_check_is_damage(check: str) -> None:
 
 def test_a_key_of_another_format_is_that_of_a_newer_almajob(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where its check is right."""
-    monkeypatch.setattr("almajob.store.ledger.FORMAT", 2)
+    monkeypatch.setattr("almajob.store.ledger.LEDGER_FORMAT", 2)
     key = checked_key("fact", "a")
     monkeypatch.undo()
     with pytest.raises(NewerFormat):
