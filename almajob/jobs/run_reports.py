@@ -11,7 +11,7 @@ from typing import IO
 
 from almajob.alma.client import Alma
 from almajob.alma.http.file_download import NotWritten
-from almajob.alma.http.retry import ATTEMPTS
+from almajob.alma.http.session import ATTEMPTS
 from almajob.alma.job_instances import Event, Match, Page
 from almajob.alma.pagination import every
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from almajob.alma.http.response import Answer, clock_of
-from almajob.alma.http.retry import retry_pause
+from almajob.alma.http.session import retry_pause
 from almajob.alma.job_instances import Submission, parse_time
 from almajob.cli.options import value_types
 from almajob.errors import BrokenOff, NotAlma, Refused

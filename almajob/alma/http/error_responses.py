@@ -26,6 +26,8 @@ from almajob.text.redaction import redact
 
 DAILY_THRESHOLD = "DAILY_THRESHOLD"
 PER_SECOND_THRESHOLD = "PER_SECOND_THRESHOLD"
+RETRIED_STATUSES = frozenset({502, 503, 504})
+"""The statuses of a gateway whose Alma is not there just now."""
 NO_SUCH_INSTANCE = "402218"
 NO_SUCH_JOB = frozenset({"402215", "402216"})
 NO_SUCH_SET = frozenset({"60107"})

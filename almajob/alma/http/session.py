@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -27,10 +28,9 @@ from almajob.alma.http.response import (
     clock_of,
     read_response,
 )
-from almajob.alma.http.retry import ATTEMPTS, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.rate_limit.limiter import Limiter, Permit
-from almajob.errors import AlmajobError, ReadOnly
+from almajob.errors import AlmaError, AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, Task, nap, within
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+ATTEMPTS = 4
+"""How often a read is tried, at most."""
+_RETRY_AFTER_LIMIT = 60.0
 Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
 
@@ -289,3 +292,33 @@ class Session:
             ) as response,
         ):
             return read_response(response, self.host)
+
+
+def retry_pause(attempt: int, error: AlmajobError, answer: Answer | None) -> float | None:
+    """Decide whether a read is tried again, and after how many seconds.
+
+    Broken connections, 502, 503, 504 and a per-second threshold pass; all else does not. The pause is
+    random between 0 and a bound that doubles ("full jitter"), or what Retry-After says, up to a minute.
+
+    Args:
+        attempt: the number of the attempt that failed, from 1.
+
+    Returns:
+        Seconds, or None to give up.
+    """
+    passing = (
+        isinstance(error, BrokenOff)
+        if answer is None
+        else answer.status in error_responses.RETRIED_STATUSES
+        or (isinstance(error, AlmaError) and error.code == error_responses.PER_SECOND_THRESHOLD)
+    )
+    if not passing:
+        return None
+    if answer and answer.retry_after:
+        import urllib3
+
+        try:
+            return min(urllib3.Retry().parse_retry_after(answer.retry_after), _RETRY_AFTER_LIMIT)
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            LOG.debug("Retry-After cannot be read.")
+    return random.uniform(0, 0.5 * 2**attempt)  # noqa: S311  # no secret

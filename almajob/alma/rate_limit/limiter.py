@@ -13,8 +13,7 @@ from functools import partial
 from typing import Self
 
 from almajob.alma import call_log
-from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
-from almajob.alma.http.retry import RETRIED_STATUSES
+from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD, RETRIED_STATUSES
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.rate_state import Go, RateState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,27 +19,6 @@ PROFILES = (
     ("7562275980000561", "SIS", "Student information system", "USERS"),
     ("7562275990000561", "STORAGE", "Remote storage", "REMOTE_STORAGE"),
 )
-_PROFILE_WORDS = {"FINANCE": 0, "BURSAR": 1, "SIS": 2, "Storage": 3}
-# Manual jobs that work without a set.
-_WITHOUT_SET = {"M50072", "M50073", "M50214", "M83"}
-_CONTENTS = (
-    (r"user", "USER", "User"),
-    (r"item", "ITEM", "Physical items"),
-    (r"portfolio", "PORTFOLIO", "Electronic portfolios"),
-    (r"holding", "HOLDING", "Physical holdings"),
-    (r"authority", "AUTHORITY_MMS", "Authorities"),
-    (r"PO line|invoice", "PO_LINE", "Order lines"),
-    (r"^import research assets files$", "IMPORT_RESEARCH_ASSETS_FILES", "Research assets"),
-    (r"^remove titles from collection$", "UNASSIGN_TITLES_FROM_COLLECTION_JOB", "Bibliographic title"),
-    (r"research asset", "IER", "Research assets"),
-    (r"representation", "REPRESENTATION", "Digital representations"),
-)
-# Which scheduled jobs the API may start, by their names.
-_SUBMITTABLE = re.compile(
-    r"ERP|Metadata Import|Remote Storage|bursar|Funds Allocation|Publishing|(De)?activate Courses"
-    r"|Users (SYNCHRONIZE|EXPORT|IMPORT)",
-    re.IGNORECASE,
-)
 _CHAIN = "Calculate Operational and FilingValue Task."
 
 
@@ -51,6 +29,7 @@ class SimulatedJob:
     Attributes:
         content: the code and description of the sets it works on; empty codes where it takes none.
         profile_id: of the integration profile it belongs to, or empty.
+        may_be_submitted: whether the API starts it at all.
     """
 
     id: str
@@ -60,6 +39,7 @@ class SimulatedJob:
     category_description: str
     content: tuple[str, str] = ("", "")
     profile_id: str = ""
+    may_be_submitted: bool = True
 
     @property
     def needs_set(self) -> bool:
@@ -70,11 +50,6 @@ class SimulatedJob:
     def is_chain(self) -> bool:
         """Whether it has several tasks, which the API cannot start."""
         return self.name == _CHAIN
-
-    @property
-    def may_be_submitted(self) -> bool:
-        """Whether the API starts it at all."""
-        return self.type == "MANUAL" or bool(_SUBMITTABLE.search(self.name))
 
     def list_entry(self, base: str) -> dict[str, Any]:
         """Return it as the list shows it; ``base`` is put before the path of its link."""
@@ -134,24 +109,16 @@ def jobs(environment: str, count: int | None = None) -> tuple[SimulatedJob, ...]
 
 
 def _job(row: dict[str, str], environment: str) -> SimulatedJob:
-    manual = row["type"] == "MANUAL" and row["id"] not in _WITHOUT_SET
-    profile = next((PROFILES[index][0] for word, index in _PROFILE_WORDS.items() if word in row["name"]), "")
     return SimulatedJob(
         _id_in(environment, row["id"]),
         row["name"],
         row["type"],
         row["category"],
         row["category_description"],
-        _content(row["name"]) if manual else ("", ""),
-        profile if row["type"] == "SCHEDULED" else "",
+        (row["content"], row["content_description"]),
+        row["profile_id"],
+        row["may_be_submitted"] == "yes",
     )
-
-
-def _content(name: str) -> tuple[str, str]:
-    for pattern, code, description in _CONTENTS:
-        if re.search(pattern, name, re.IGNORECASE):
-            return code, description
-    return "BIB_MMS", "All Titles"
 
 
 def _id_in(environment: str, job_id: str) -> str:

@@ -12,8 +12,7 @@ from werkzeug import Response
 from almajob.alma.api_key import Key
 from almajob.alma.http.connection import is_loopback
 from almajob.alma.http.response import Answer
-from almajob.alma.http.retry import retry_pause
-from almajob.alma.http.session import Session
+from almajob.alma.http.session import Session, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, QuotaUsedUp, Unreachable
 from tests.support.fake_alma import KEY, FakeAlma, answer, error
