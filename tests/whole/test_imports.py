@@ -57,6 +57,8 @@ def test_a_warm_list_loads_no_http_and_no_shell(site: FakeAlma, almajob: Run) ->
         *("almajob.alma.rate_limit", "almajob.alma.rate_limit.rates"),
         # It checks that http:// goes nowhere but to this machine.
         *("almajob.alma.http", "almajob.alma.http.connection"),
+        # The ini is read whole, with how often Alma may be called.
+        *("almajob.alma.rate_limit", "almajob.alma.rate_limit.rates"),
     }
     assert not {name for name in modules if name.startswith("almajob.commands.")} - {"almajob.commands.list"}
     assert len(site.calls()) == 1
