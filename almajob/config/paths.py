@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import suppress
 
 # typing and pathlib take a tenth of the time that a completion may take.
 TYPE_CHECKING = False
@@ -31,7 +32,11 @@ def find_directory(kind: str, environ: Mapping[str, str]) -> str:
     base = environ.get(variable, "")
     # The specification: a relative path there is invalid and to be ignored.
     if not base.startswith("/"):
-        home = environ.get("HOME", "") or _passwd_home()
+        home = environ.get("HOME", "")
+        if not home:
+            # A systemd service has no HOME.
+            with suppress(KeyError):
+                home = pwd.getpwuid(os.getuid()).pw_dir
         base = os.path.join(home, below_home) if home.startswith("/") else ""
     return os.path.join(base, "almajob") if base else ""
 
@@ -52,14 +57,6 @@ def need_directory(kind: str, environ: Mapping[str, str]) -> str:
             hint="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
         )
     return found
-
-
-def _passwd_home() -> str:
-    """Return the home directory of the user database: a systemd service has no HOME."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:
-        return ""
 
 
 def expand(text: str) -> Path:
@@ -103,11 +100,8 @@ def inis_here(own: Sequence[str]) -> list[str]:
     except FileNotFoundError:
         # The working directory may have been removed.
         return []
-    return [] if any(_is_same(here, each) for each in own) else [here]
-
-
-def _is_same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
+    for each in own:
+        with suppress(OSError):
+            if os.path.samefile(here, each):
+                return []
+    return [here]

@@ -110,9 +110,14 @@ class Csv(ListFormatter):
             # Only where nothing is quoted: a reader of RFC 4180 takes a backslash for one.
             escapechar="\\" if parsed_args.quote_mode == "none" else None,
         )
-        is_raw = parsed_args.csv_raw
-        rows = ([_cell(value, is_raw=is_raw) for value in row] for row in chain([column_names], data))
-        _write((str(writer.writerow(row)) for row in rows), stdout)
+        guard = str if parsed_args.csv_raw else guard_formula
+
+        def cell(value: Any) -> Any:
+            plain = machine(value)
+            return plain if is_number(plain) else guard(text(plain))
+
+        rows = chain([column_names], data)
+        _write((str(writer.writerow(map(cell, row))) for row in rows), stdout)
 
 
 class _Echo:
@@ -120,14 +125,6 @@ class _Echo:
 
     def write(self, written: str) -> str:
         return written
-
-
-def _cell(value: Any, *, is_raw: bool) -> Any:
-    plain = machine(value)
-    if is_number(plain):
-        return plain
-    written = text(plain)
-    return written if is_raw else guard_formula(written)
 
 
 def guard_formula(written: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from almajob.alma.job_instances import Instance, parse_time
@@ -23,113 +24,92 @@ from almajob.output.columns import (
 from almajob.runs.run import Run
 from almajob.store.ledger_record import Certainty, Record, State
 
-RUN_COLUMNS = (
-    *("environment", "job_id", "job_name", "instance_id", "submit_time", "status", "description"),
-    *("progress", "start_time", "end_time", "status_date", "counters", "alerts"),
-    *("status_class", "passed", "seconds", "name", "submitted_by"),
-)
+_RUN: dict[str, Callable[[Run], Any]] = {
+    "environment": lambda run: run.environment,
+    "job_id": lambda run: Text(run.instance.job.id if run.instance.job else ""),
+    "job_name": lambda run: Text(run.instance.job.name if run.instance.job else run.instance.name),
+    "instance_id": lambda run: Text(run.instance.id),
+    "submit_time": lambda run: Time(run.instance.submit_time),
+    "status": lambda run: Text(run.instance.status.value),
+    "description": lambda run: Text(run.description),
+    "progress": lambda run: Progress(run.instance.progress),
+    "start_time": lambda run: Time(run.instance.start_time),
+    "end_time": lambda run: Time(run.instance.end_time),
+    "status_date": lambda run: Text(run.instance.status_date),
+    "counters": lambda run: Counters(run.instance.counters),
+    "alerts": lambda run: Alerts(run.instance.alerts),
+    "status_class": lambda run: meaning(status).value if (status := run.instance.status.value) else "",
+    "passed": lambda run: YesNo(run.passed),
+    "seconds": lambda run: Length(run.instance.seconds),
+    "name": lambda run: Text(run.instance.name),
+    "submitted_by": lambda run: Text(run.instance.submitted_by.value),
+}
+_LEDGER: dict[str, Callable[[Record], Any]] = {
+    "id": lambda record: record.id,
+    "environment": lambda record: record.environment,
+    "job_id": lambda record: Text(record.job_id),
+    "job_name": lambda record: Text(record.job_name),
+    "run_key": lambda record: Text(record.run_key),
+    "state": lambda record: record.state.value,
+    "certainty": lambda record: record.certainty.value,
+    "retry_safe": lambda record: YesNo(record.is_retry_safe),
+    "instance_id": lambda record: Text(record.instance_id),
+    "created": lambda record: moment(record.created_at),
+}
+_RECORD: dict[str, Callable[[Record], Any]] = {
+    **_LEDGER,
+    "sent": lambda record: moment(record.sent_at),
+    "submit_time": lambda record: Time(parse_time(record.submit_time)),
+    "attempt": lambda record: record.attempt,
+    "tag": lambda record: record.tag,
+    "institution": lambda record: Text(record.institution),
+    "holder": lambda record: Text(record.holder),
+    "trail": lambda record: History(record.trail),
+    "candidates": lambda record: Candidates(record.candidates),
+}
+_START = ("state", "certainty", "retry_safe", "run_key")
+"""What of a record is shown with its run."""
+RUN_COLUMNS = tuple(_RUN)
 BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "seconds", "passed")
 """Of RUN_COLUMNS what a table of several runs shows."""
+START_COLUMNS = (*_START, *RUN_COLUMNS)
+LEDGER_COLUMNS = tuple(_LEDGER)
+RECORD_COLUMNS = tuple(_RECORD)
 
 
 def run_values(run: Run) -> tuple[Any, ...]:
     """Return a run's values in the order of RUN_COLUMNS."""
-    instance = run.instance
-    return (
-        run.environment,
-        Text(instance.job.id if instance.job else ""),
-        Text(instance.job.name if instance.job else instance.name),
-        Text(instance.id),
-        Time(instance.submit_time),
-        Text(instance.status.value),
-        Text(run.description),
-        Progress(instance.progress),
-        Time(instance.start_time),
-        Time(instance.end_time),
-        Text(instance.status_date),
-        Counters(instance.counters),
-        Alerts(instance.alerts),
-        meaning(instance.status.value).value if instance.status.value else "",
-        YesNo(run.passed),
-        Length(instance.seconds),
-        Text(instance.name),
-        Text(instance.submitted_by.value),
-    )
-
-
-START_COLUMNS = ("state", "certainty", "retry_safe", "run_key", *RUN_COLUMNS)
-LEDGER_COLUMNS = (
-    *("id", "environment", "job_id", "job_name", "run_key", "state", "certainty", "retry_safe"),
-    *("instance_id", "created"),
-)
-RECORD_COLUMNS = (
-    *LEDGER_COLUMNS,
-    *("sent", "submit_time", "attempt", "tag", "institution", "holder", "trail", "candidates"),
-)
+    return tuple(value_of(run) for value_of in _RUN.values())
 
 
 def start_values(run: Run) -> tuple[Any, ...]:
     """Return the values of a start in the order of START_COLUMNS."""
-    return (*_of_start(run.record), *run_values(run))
+    start = [_LEDGER[name](run.record) for name in _START] if run.record else ["", "", None, ""]
+    return (*start, *run_values(run))
 
 
 def not_started(environment: str, error: AlmajobError, run_key: str) -> tuple[Any, ...]:
     """Return the values of a start that led to no run, in the order of START_COLUMNS.
 
     Args:
-        environment: its name.
         error: how it ended, with the ledger's record if there is one.
-        run_key: where there is none: the one that was given.
+        run_key: the one that was given, for where there is no record.
     """
     record = error.record
-    instance = Instance(
-        record.instance_id if record else "",
-        submit_time=parse_time(record.submit_time) if record else None,
-        job=Job(record.job_id, record.job_name) if record else None,
-    )
+    if record:
+        job, submitted = Job(record.job_id, record.job_name), parse_time(record.submit_time)
+        instance = Instance(record.instance_id, submit_time=submitted, job=job)
+        return start_values(Run(instance, "", environment, record=record))
     state = State.NOT_STARTED if error.is_retry_safe else State.UNKNOWN
-    without = (state.value, Certainty.NONE.value, YesNo(error.is_retry_safe), Text(run_key))
-    known = _of_start(record) if record else without
-    return (*known, *run_values(Run(instance, "", environment)))
-
-
-def _of_start(record: Record | None) -> tuple[Any, ...]:
-    if record is None:
-        return ("", "", None, "")
-    return (
-        record.state.value,
-        record.certainty.value,
-        YesNo(record.is_retry_safe),
-        Text(record.run_key),
-    )
+    start = (state.value, Certainty.NONE.value, YesNo(error.is_retry_safe), Text(run_key))
+    return (*start, *run_values(Run(Instance(""), "", environment)))
 
 
 def ledger_values(record: Record) -> tuple[Any, ...]:
     """Return a record's values in the order of LEDGER_COLUMNS."""
-    return (
-        record.id,
-        record.environment,
-        Text(record.job_id),
-        Text(record.job_name),
-        Text(record.run_key),
-        record.state.value,
-        record.certainty.value,
-        YesNo(record.is_retry_safe),
-        Text(record.instance_id),
-        moment(record.created_at),
-    )
+    return tuple(value_of(record) for value_of in _LEDGER.values())
 
 
 def record_values(record: Record) -> tuple[Any, ...]:
     """Return a record's values in the order of RECORD_COLUMNS."""
-    return (
-        *ledger_values(record),
-        moment(record.sent_at),
-        Time(parse_time(record.submit_time)),
-        record.attempt,
-        record.tag,
-        Text(record.institution),
-        Text(record.holder),
-        History(record.trail),
-        Candidates(record.candidates),
-    )
+    return tuple(value_of(record) for value_of in _RECORD.values())

@@ -104,7 +104,13 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         if mode != MODE_RAW or filename is not None or read:
             raise self._unsafe("it is kept in a way that almajob does not use")
         try:
-            return json.loads(_inflate(value) if isinstance(value, bytes) else str(value))
+            if isinstance(value, bytes):
+                inflate = zlib.decompressobj()
+                value = inflate.decompress(value, SIZE_LIMIT)
+                if inflate.unconsumed_tail:
+                    raise ValueError("too large")
+                return json.loads(value)
+            return json.loads(str(value))
         except (ValueError, RecursionError, zlib.error) as error:
             raise self._unsafe("its value cannot be read") from error
 
@@ -114,14 +120,6 @@ class JsonDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     def _unsafe(self, reason: str) -> UnsafeEntry:
         self.refused += 1
         return UnsafeEntry(reason)
-
-
-def _inflate(value: bytes) -> bytes:
-    inflate = zlib.decompressobj()
-    data = inflate.decompress(value, SIZE_LIMIT)
-    if inflate.unconsumed_tail:
-        raise ValueError("too large")
-    return data
 
 
 class CacheDirectory(diskcache.Cache):  # type: ignore[misc]  # diskcache has no types
@@ -149,10 +147,9 @@ class CacheDirectory(diskcache.Cache):  # type: ignore[misc]  # diskcache has no
         if getattr(self._local, "pid", None) != os.getpid():
             self.close()
             self._local.pid = os.getpid()
-        connection: sqlite3.Connection | None = getattr(self._local, "con", None)
-        if connection is None:
-            connection = self._connect()
-            self._local.con = connection
+        if getattr(self._local, "con", None) is None:
+            self._local.con = self._connect()
+        connection: sqlite3.Connection = self._local.con
         return connection
 
     def _connect(self) -> sqlite3.Connection:

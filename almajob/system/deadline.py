@@ -112,14 +112,12 @@ class Task(threading.Thread, Generic[T]):
         if self.abandoned.is_set() or time.monotonic() > self._end:
             raise GivenUp
 
-    def permit(self) -> None:
-        """Permit the work to do what cannot be taken back."""
-        self.is_permitted = True
-        self._answered.set()
-
-    def abandon(self) -> None:
-        """Stop waiting for the work: it gets no permission any more."""
-        self.abandoned.set()
+    def answer(self, *, is_permitted: bool) -> None:
+        """Permit the work to do what cannot be taken back; or stop waiting for it, and it never may."""
+        if is_permitted:
+            self.is_permitted = True
+        else:
+            self.abandoned.set()
         self._answered.set()
 
 
@@ -132,7 +130,6 @@ def within(
     byte starts the time-out anew. So the whole exchange is bounded from outside.
 
     Args:
-        seconds: how long to wait.
         work: is given its task, which knows whether somebody still waits, and whom it asks for permission.
         before_permission: called in this thread when the work asks for that; what it raises is raised here,
             and the work gets no permission.
@@ -160,9 +157,9 @@ def within(
             if message is not None:
                 before_permission()
                 cancel = message
-                task.permit()
+                task.answer(is_permitted=True)
     finally:
-        task.abandon()
+        task.answer(is_permitted=False)
         if cancel is not None and not has_ended:
             cancel()
             # It has nothing to wait for now; what it used is closed when it has ended.

@@ -33,10 +33,9 @@ class Held(Exception):
 
 @contextlib.contextmanager
 def lock_file(path: Path, *, wait: float, note: str = "", remove: bool = False) -> Iterator[None]:
-    """Hold a lock for the length of a block.
+    """Hold a lock for the length of a block; its file is made where it is missing.
 
     Args:
-        path: the lock's file; made where it is missing.
         wait: seconds, at most, until it is free.
         note: what those who wait are told of its holder.
         remove: remove the file at the end, for locks of which there are many. Those who wait begin anew with
@@ -128,19 +127,10 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def _wait_for(descriptor: int, wait: float) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        try:
-            _take_turns(descriptor, wait)
-        except DeadlinePassed:
-            raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
-
-
-def _take_turns(descriptor: int, wait: float) -> None:
     """Wait as the kernel lets in, one after the other; who asks again and again may be unlucky."""
-    if wait <= 0:
-        raise DeadlinePassed
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
     # Of its own: whoever gives up closes the other one, and its number may be used again.
     own = os.dup(descriptor)
 
@@ -156,3 +146,5 @@ def _take_turns(descriptor: int, wait: float) -> None:
     except NotBegun:
         os.close(own)
         raise
+    except DeadlinePassed:
+        raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None

@@ -77,9 +77,6 @@ class Secret:
     word of a test server, such as "test", and every message that has the word would be spoilt.
 
     From now on this process, and what it starts, leaves no core file, in which the text would stand.
-
-    Args:
-        text: any.
     """
 
     __slots__ = ("_text",)

@@ -16,22 +16,14 @@ _UNSEEN = (
 
 
 def sanitize(text: str, *, keep: str = "") -> str:
-    """Spell out control characters as ``\\x1b``.
-
-    Args:
-        text: from Alma, a file or the command line.
-        keep: characters that stay as they are, such as a line break.
-    """
-    return spell_invisible(
-        text, lambda character: character.encode("unicode_escape").decode("ascii"), keep=keep
-    )
+    """Spell out control characters as ``\\x1b``, but for those to keep, such as a line break."""
+    return spell_invisible(text, lambda each: each.encode("unicode_escape").decode("ascii"), keep=keep)
 
 
 def spell_invisible(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:
     """Write what cannot be seen in a way that can, such as that of XML or JSON.
 
     Args:
-        text: any.
         spell: writes one such character.
         keep: characters that stay as they are.
     """

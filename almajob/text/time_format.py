@@ -13,10 +13,9 @@ def machine(moment: datetime) -> str:
 
 
 def local(seconds: float) -> datetime:
-    """Return this machine's local time, with its offset; UTC where TZ is a day or more off, as nothing is.
+    """Return the local time of a moment, in seconds since the epoch, with its offset.
 
-    Args:
-        seconds: since the epoch.
+    In UTC where TZ is a day or more off, as nothing is.
     """
     moment = datetime.fromtimestamp(seconds, UTC)
     try:
@@ -28,12 +27,8 @@ def local(seconds: float) -> datetime:
 def human(moment: datetime, *, now: float, utc: bool = False) -> str:
     """Write a time for people: ``2026-11-22 19:20:01+01:00 (3 min ago)``.
 
-    The offset tells the two hours of a night in which the clock goes back apart.
-
-    Args:
-        moment: a time that knows its zone.
-        now: seconds since the epoch.
-        utc: in UTC instead of this machine's zone.
+    The offset tells the two hours of a night in which the clock goes back apart. ``now`` is in seconds since
+    the epoch; ``utc`` means UTC instead of this machine's zone.
     """
     try:
         shown = moment.astimezone(UTC if utc else None).isoformat(" ", "seconds")
