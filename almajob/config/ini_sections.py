@@ -44,7 +44,7 @@ class Sections(NamedTuple):
     runs: Mapping[str, Section] = MappingProxyType({})
 
 
-def sort(ini: Ini) -> Sections:
+def sort_sections(ini: Ini) -> Sections:
     """Sort the sections of an ini.
 
     Raises:
@@ -64,7 +64,7 @@ def sort(ini: Ini) -> Sections:
     return Sections(ini.sections.get(_GENERAL, {}), found, jobs, runs)
 
 
-def of_runs(ini: Ini) -> Mapping[str, Section]:
+def read_runs(ini: Ini) -> Mapping[str, Section]:
     """Return the saved runs of a file that has nothing else in it.
 
     Raises:
@@ -81,11 +81,9 @@ def of_runs(ini: Ini) -> Mapping[str, Section]:
     return _sections_headed(ini, RUN_HEADING, "run")
 
 
-def environment_name_problem(name: str) -> str:
-    """Return why a section of that name would be no environment; empty where it would."""
-    if name.lower() == _GENERAL or not _ENVIRONMENT_NAME.fullmatch(name):
-        return "is made of letters, digits, - and _, and is not almajob"
-    return ""
+def is_environment_name(name: str) -> bool:
+    """Whether a section of that name would be an environment."""
+    return name.lower() != _GENERAL and bool(_ENVIRONMENT_NAME.fullmatch(name))
 
 
 def run_name_problem(name: str) -> str:
@@ -121,9 +119,10 @@ def _refuse_unknown(ini: Ini) -> None:
                 "or [run:NAME] for a saved run.",
             )
         for name, given in values.items():
-            if name in known or (known is RUN_SETTINGS and _is_of_run(name)):
-                continue
             setting = name.partition("@")[0]
+            is_of_run = setting in RUN_SETTINGS or (setting.startswith(PARAM) and setting != PARAM)
+            if name in known or (known is RUN_SETTINGS and is_of_run):
+                continue
             meant = suggest(setting, known)
             # It may be a key on the wrong side of the '='.
             shown = setting if meant else "what stands there"
@@ -148,9 +147,3 @@ def _known_in(section: str) -> tuple[str, ...] | None:
     # A key in brackets would name directories and fill columns.
     is_name = _ENVIRONMENT_NAME.fullmatch(section) and not is_shown_in(section)
     return ENVIRONMENT_SETTINGS if is_name else None
-
-
-def _is_of_run(name: str) -> bool:
-    """Whether it is a setting of a saved run, for all environments or for one."""
-    setting = name.partition("@")[0]
-    return setting in RUN_SETTINGS or bool(setting.startswith(PARAM) and setting.removeprefix(PARAM))

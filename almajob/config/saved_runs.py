@@ -77,7 +77,7 @@ def read_all(settings: Settings) -> dict[str, Saved]:
         _add(found, settings.ini, settings.runs, settings)
     for path in _files(settings):
         ini = ini_file.read(path, reason=WHAT_IS_STARTED)
-        _add(found, ini, ini_sections.of_runs(ini), settings)
+        _add(found, ini, ini_sections.read_runs(ini), settings)
     known = settings.environment_names()
     for saved in found.values():
         for name, value in saved.section.items():

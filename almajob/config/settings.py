@@ -148,7 +148,7 @@ def load(options: Options, environ: Mapping[str, str], *, may_be_new: bool = Fal
         ConfigurationError: something in the ini or the environment is wrong.
     """
     ini, is_found_here = _find_ini(options, environ, may_be_new=may_be_new)
-    found = sections.sort(ini) if ini else sections.Sections()
+    found = sections.sort_sections(ini) if ini else sections.Sections()
     own = paths.find_directory("config", environ)
     return Settings(
         ini=ini,

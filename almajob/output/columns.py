@@ -16,7 +16,6 @@ from almajob.text.sanitize import sanitize
 if TYPE_CHECKING:
     from almajob.runs.parameters.parameters import Given
 
-Moment = datetime | str | None
 T = TypeVar("T")
 
 

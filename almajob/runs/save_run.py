@@ -9,7 +9,7 @@ from almajob.alma.models import Job, Parameter
 from almajob.alma.request_body import to_plain_json
 from almajob.config import ini_reader
 from almajob.config import saved_runs as saved_settings
-from almajob.config.ini_sections import RUN_HEADING, of_runs, run_name_problem
+from almajob.config.ini_sections import RUN_HEADING, read_runs, run_name_problem
 from almajob.config.ini_text import quote_value
 from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
@@ -193,7 +193,7 @@ def _text_with(path: Path, name: str, lines: str) -> str:
     old = path.read_text("utf-8-sig") if path.is_file() else heading
     text = f"{old.rstrip()}\n{lines}"
     try:
-        found = of_runs(ini_reader.parse(path, text))
+        found = read_runs(ini_reader.parse(path, text))
     except ConfigurationError as error:
         raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
     if set(found) != {name}:

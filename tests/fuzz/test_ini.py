@@ -113,7 +113,7 @@ def test_any_text_is_an_ini_or_an_error(data: bytes) -> None:
 
 
 def _settings(found: Ini) -> Settings:
-    sorted_ = ini_sections.sort(found)
+    sorted_ = ini_sections.sort_sections(found)
     nowhere = Setting("/nowhere", "default")
     return Settings(found, None, nowhere, nowhere, sorted_.environments, sorted_.jobs, sorted_.runs)
 
@@ -122,7 +122,7 @@ def _settings(found: Ini) -> Settings:
 def test_any_text_is_a_file_of_saved_runs_or_an_error(data: bytes) -> None:
     """As those of runs.d."""
     try:
-        runs = ini_sections.of_runs(ini_reader.parse(PATH, _text(data)))
+        runs = ini_sections.read_runs(ini_reader.parse(PATH, _text(data)))
     except ConfigurationError:
         return
     assert not any(ini_sections.run_name_problem(name) for name in runs)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from almajob.config import ini_reader as ini_file
 from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, read_keys
-from almajob.config.ini_sections import environment_name_problem
+from almajob.config.ini_sections import is_environment_name
 from almajob.config.ini_text import TOP, change_setting, quote_value
 from almajob.config.keys import api_keys
 from almajob.config.paths import expand
@@ -62,7 +62,7 @@ class KeyPlace(NamedTuple):
         return self.way == "api_key_keyring"
 
 
-def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPlace:
+def find_place(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPlace:
     """Return where a new key of an environment belongs.
 
     Raises:
@@ -75,7 +75,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
     if name in KINDS and wish.kind not in ("", name):
         raise UsageError(f"{name} cannot be a {wish.kind} environment.", hint="Leave out --kind.")
     section = settings.sections.get(name)
-    others = _of_a_new_one(settings, wish) if section is None else _of_a_known_one(wish, section)
+    others = _settings_of_new(settings, wish) if section is None else _settings_of_known(wish, section)
     environment = read_keys(name, section or {})
     found = api_keys.source(environment, environ)
     way = found.way if found else "api_key"
@@ -90,7 +90,7 @@ def find(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPl
             reason="A key in the ini would not be used.",
             hint="Change it there; or take that away, and type this again.",
         )
-    return _in_the_ini(settings, wish, others)
+    return _place_in_ini(settings, wish, others)
 
 
 def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
@@ -108,7 +108,7 @@ def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
         untrusted.refuse(f"It would send the key of {name} to {section['base_url'].text}.")
 
 
-def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+def _settings_of_known(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
     given = {"region": wish.region, "kind": wish.kind}
     there = {"region": ("region", "domain", "base_url"), "kind": ("kind",)}
     for name, text in given.items():
@@ -119,25 +119,23 @@ def _of_a_known_one(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple
     return tuple((name, text) for name, text in given.items() if text)
 
 
-def _of_a_new_one(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
+def _settings_of_new(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
     name = wish.environment
     if is_shown_in(name) or re.fullmatch(_LIKE_A_KEY, name):
         raise KeyOnCommandLine
-    problem = environment_name_problem(name)
-    if problem:
+    if not is_environment_name(name):
         # It may be a key, too.
         raise UsageError(
             "What was typed names no environment.",
-            reason=f"A name {problem}.",
+            reason="A name is made of letters, digits, - and _, and is not almajob.",
             hint="A key is not typed there: almajob config set-key sandbox asks for it.",
         )
-    needs_kind = name not in KINDS and not wish.kind
-    needs_region = not wish.region and not _has_flat_domain(settings, name)
-    if not needs_kind and not needs_region:
-        given = (("kind", wish.kind if name not in KINDS else ""), ("region", wish.region))
-        return tuple((setting, text) for setting, text in given if text)
-    meant = suggest(name, (*settings.sections, *KINDS)) if name not in KINDS else ""
-    kind = "--kind KIND " if name not in KINDS else ""
+    is_kind = name in KINDS
+    if (is_kind or wish.kind) and (wish.region or _has_flat_domain(settings, name)):
+        given = {"kind": "" if is_kind else wish.kind, "region": wish.region}
+        return tuple((setting, text) for setting, text in given.items() if text)
+    meant = "" if is_kind else suggest(name, (*settings.sections, *KINDS))
+    kind = "" if is_kind else "--kind KIND "
     ini = settings.ini.path if settings.ini else "No almajob.ini was found; it"
     raise ConfigurationError(
         f"{ini} has no environment {name!r}.",
@@ -153,7 +151,7 @@ def _has_flat_domain(settings: Settings, name: str) -> bool:
     return name in KINDS and "domain" in flat and any(f"api_key_{kind}" in flat for kind in KINDS)
 
 
-def _in_the_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str], ...]) -> KeyPlace:
+def _place_in_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str], ...]) -> KeyPlace:
     name, ini = wish.environment, settings.ini
     path = ini.path if ini else settings.need_config_dir("an ini") / "almajob.ini"
     sections = ini.sections if ini else {}

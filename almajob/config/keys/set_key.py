@@ -69,7 +69,7 @@ class NewKey:
         Raises:
             ConfigurationError: there is no place for it, or not a safe one; no keyring, where that is it.
         """
-        place = key_location.find(self._load(), self._environ, self._wish)
+        place = key_location.find_place(self._load(), self._environ, self._wish)
         if place.path is not None:
             _refuse_unsafe(place.path)
         if place.in_keyring:
@@ -115,7 +115,7 @@ class NewKey:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
             settings = self._load()
-            place = key_location.find(settings, self._environ, self._wish)
+            place = key_location.find_place(settings, self._environ, self._wish)
             return _keep(place, self._wish.environment, key.reveal(), settings)
 
 
