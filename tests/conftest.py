@@ -171,13 +171,15 @@ def almajob(capfd: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def almajob_process() -> Run:
-    """Run a command line in a process of its own, with a pipe for stdout."""
+    """Run a command line in a process of its own, with pipes for its streams; stdin is empty unless given."""
 
-    def run(*argv: str, environ: Mapping[str, str] | None = None, **kwargs: object) -> Result:
+    def run(
+        *argv: str, environ: Mapping[str, str] | None = None, stdin: str = "", **kwargs: object
+    ) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", "almajob", *argv],
             env={**os.environ, **(environ or {})},
-            stdin=subprocess.DEVNULL,
+            **({"input": stdin} if stdin else {"stdin": subprocess.DEVNULL}),
             capture_output=True,
             text=True,
             timeout=60,

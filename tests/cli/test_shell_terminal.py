@@ -9,33 +9,18 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cmd2.history import History, HistoryItem
 from cmd2.parsing import StatementParser
 
-from almajob.simulator.http.server import Simulator
-from almajob.simulator.institution import Institution
-from almajob.simulator.world.clock import Clock
 from almajob.testing import SimulatedAlma
 from tests.cli.test_shell import JOB, MAY_HOLD_A_KEY
 from tests.conftest import Run
 from tests.support.fake_alma import KEY
 from tests.support.terminals import Terminal
-
-
-@pytest.fixture
-def institution(write_ini: Callable[..., Path]) -> Iterator[Institution]:
-    """An Alma for processes of their own; its clock stands still."""
-    with Simulator(Institution(Clock(speed=0))) as simulator:
-        write_ini(
-            f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n"
-            f"[production]\napi_key = simulator-production-key\nbase_url = {simulator.base_url}\n"
-        )
-        yield simulator.institution
-
 
 # The terminal of the tests does not answer where its cursor is.
 ENVIRON = {"PROMPT_TOOLKIT_NO_CPR": "1"}
@@ -45,7 +30,7 @@ def _begun(*words: str) -> Terminal:
     return Terminal(*words, environ=ENVIRON)
 
 
-def test_the_prompt_shows_the_environment(institution: Institution) -> None:
+def test_the_prompt_shows_the_environment(simulated: SimulatedAlma) -> None:
     """Bare almajob at a terminal opens the shell; production cannot be overlooked."""
     with _begun() as terminal:
         terminal.until(lambda text: "Ctrl-D leaves" in text and "(no environment) almajob>" in text)
@@ -60,7 +45,7 @@ def test_the_prompt_shows_the_environment(institution: Institution) -> None:
         assert terminal.end() == 0
 
 
-def test_tab_completes_in_the_shell(institution: Institution, almajob: Run) -> None:
+def test_tab_completes_in_the_shell(simulated: SimulatedAlma, almajob: Run) -> None:
     """Commands, options, environments, job names with their quotes, ids of runs."""
     done = almajob("--env", "sandbox", "run", "--job", JOB, "-f", "value", "-c", "instance_id")
     almajob("--env", "sandbox", "list", "-f", "json")
@@ -86,7 +71,7 @@ def test_tab_completes_in_the_shell(institution: Institution, almajob: Run) -> N
         assert terminal.end() == 0
 
 
-def test_a_start_in_production_is_confirmed_at_the_prompt(institution: Institution) -> None:
+def test_a_start_in_production_is_confirmed_at_the_prompt(simulated: SimulatedAlma) -> None:
     """The question is answered at the same keyboard, and nothing else starts it."""
     with _begun("--env", "production") as terminal:
         terminal.until(lambda text: "almajob#" in text)
@@ -94,17 +79,17 @@ def test_a_start_in_production_is_confirmed_at_the_prompt(institution: Instituti
         terminal.until(lambda text: "Type the job's id" in text)
         terminal.type("no\r")
         terminal.until(lambda text: text.count("almajob#") == 2)
-        assert institution.log.count("POST /conf/jobs/*") == 0
+        assert simulated.log.count("POST /conf/jobs/*") == 0
         terminal.type(f"run --job '{JOB}' -f value -c state\r")
         terminal.until(lambda text: text.count("Type the job's id") == 2)
         terminal.type("S9570600010000561\r")
         terminal.until(lambda text: "\nSTARTED\n" in text)
-        assert institution.log.count("POST /conf/jobs/*") == 1
+        assert simulated.log.count("POST /conf/jobs/*") == 1
         terminal.type("exit\r")
         assert terminal.end() == 0
 
 
-def test_ctrl_c_stops_the_command_and_not_the_shell(institution: Institution) -> None:
+def test_ctrl_c_stops_the_command_and_not_the_shell(simulated: SimulatedAlma) -> None:
     """A wait that is interrupted says how to go on; the prompt comes back, as often as one is."""
     with _begun("--env", "sandbox") as terminal:
         terminal.until(lambda text: "almajob>" in text)
@@ -130,7 +115,7 @@ def test_a_closed_stdin_is_an_empty_script(
     assert almajob("--env", "sandbox", "shell").code == 0
 
 
-def test_ctrl_c_ends_a_script(institution: Institution) -> None:
+def test_ctrl_c_ends_a_script(simulated: SimulatedAlma) -> None:
     """Nobody wants the next start who stops this one; the run that was started is named."""
     lines = f"run --job '{JOB}' --wait\nlist -f value -c ID\n"
     with subprocess.Popen(
@@ -155,9 +140,9 @@ def test_ctrl_c_ends_a_script(institution: Institution) -> None:
         assert process.stdout.read() == ""
 
 
-def test_the_prompt_follows_the_ini(institution: Institution, write_ini: Callable[..., Path]) -> None:
+def test_the_prompt_follows_the_ini(simulated: SimulatedAlma, write_ini: Callable[..., Path]) -> None:
     """Commands read it anew, and the prompt must not say something else."""
-    text = Path(os.environ["ALMAJOB_INI"]).read_text("utf-8") + "[lab]\nkind = {}\nregion = na\n"
+    text = simulated.ini + "[lab]\nkind = {}\nregion = na\n"
     write_ini(text.format("sandbox"))
     with _begun("--env", "lab") as terminal:
         terminal.until(lambda text: "(lab) almajob>" in text)
@@ -168,7 +153,7 @@ def test_the_prompt_follows_the_ini(institution: Institution, write_ini: Callabl
         assert terminal.end() == 0
 
 
-def test_the_history_is_kept_for_its_owner(institution: Institution) -> None:
+def test_the_history_is_kept_for_its_owner(simulated: SimulatedAlma) -> None:
     """0600, whatever the umask; the arrow brings back the last line of the session before."""
     before = os.umask(0)
     try:
@@ -216,7 +201,7 @@ def _await(terminal: Terminal, line: str, *ends: str) -> str:
     return terminal.until(lambda text: line in text and text.endswith(ends))
 
 
-def test_the_history_keeps_no_line_that_may_hold_a_key(institution: Institution) -> None:
+def test_the_history_keeps_no_line_that_may_hold_a_key(simulated: SimulatedAlma) -> None:
     """Of whatever shape, and in pieces: it is left out as a whole. What an earlier version kept goes, too."""
     parser = StatementParser()
     before = History(HistoryItem(parser.parse(line)) for line in (NOT_KEPT[0], "list -q", NOT_KEPT[1]))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,7 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
 from almajob.cli.console import progress as live
 from almajob.runs.wait.watched_run import Lines, WatchedRun
-from almajob.simulator.http.server import Simulator
-from almajob.simulator.institution import Institution
-from almajob.simulator.world.clock import Clock
-from almajob.simulator.world.run import Ending
+from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 from tests.support.terminals import Terminal
 
@@ -33,27 +29,25 @@ WAIT = ("--env", "sandbox", "wait", "--interval", "1", "--id")
 
 
 @pytest.fixture
-def institution(write_ini: Callable[..., Path]) -> Iterator[Institution]:
-    """A simulator whose time goes as fast as it must: its job lasts ten minutes."""
-    with Simulator(Institution(Clock())) as simulator:
-        write_ini(f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {simulator.base_url}\n")
-        for job in JOBS:
-            simulator.institution.rules.endings[job] = Ending("COMPLETED_SUCCESS", 600, None)
-        yield simulator.institution
+def simulated(simulated: SimulatedAlma) -> SimulatedAlma:
+    """A simulator whose jobs last ten minutes."""
+    for job in JOBS:
+        simulated.set_ending(job, "COMPLETED_SUCCESS", seconds=600)
+    return simulated
 
 
-def _started(institution: Institution, count: int = 1) -> list[str]:
-    world = institution.sandbox
+def _started(simulated: SimulatedAlma, count: int = 1) -> list[str]:
+    world = simulated.institution.sandbox
     by_name = {job.name: job for job in world.jobs}
     return [world.submit(by_name[name], []).id for name in JOBS[:count]]
 
 
-def test_a_bar_is_drawn_and_taken_away(institution: Institution) -> None:
+def test_a_bar_is_drawn_and_taken_away(simulated: SimulatedAlma) -> None:
     """Status, per cent, elapsed, next look; at the end only the end and the result are left."""
-    (run_id,) = _started(institution)
+    (run_id,) = _started(simulated)
     with Terminal(*WAIT, run_id, size=(40, 110)) as terminal:
         terminal.until(lambda text: f"{run_id} QUEUED" in text)
-        institution.clock.advance(300)
+        simulated.clock.advance(300)
         shown = terminal.until(lambda text: "RUNNING" in text)
         (line,) = shown.splitlines()
         assert line.startswith(run_id)
@@ -62,7 +56,7 @@ def test_a_bar_is_drawn_and_taken_away(institution: Institution) -> None:
         assert " 5 min 0" in line
         assert "next look in 1 s" in line or "looking" in line
         assert "ERP export" in line
-        institution.clock.advance(600)
+        simulated.clock.advance(600)
         assert terminal.end() == 0
         assert terminal.lines[0] == f"Run {run_id}: COMPLETED_SUCCESS"
         assert terminal.lines[1].startswith("+---")
@@ -75,10 +69,10 @@ def test_a_bar_is_drawn_and_taken_away(institution: Institution) -> None:
     ("number", "code", "size"), [(signal.SIGINT, 130, (20, 110)), (signal.SIGTERM, 143, (20, 50))]
 )
 def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
-    institution: Institution, number: int, code: int, size: tuple[int, int]
+    simulated: SimulatedAlma, number: int, code: int, size: tuple[int, int]
 ) -> None:
     """Nothing is left on the screen but the line to resume with, which works as it is pasted."""
-    run_id, other = _started(institution, 2)
+    run_id, other = _started(simulated, 2)
     command = ("--env", "sandbox", "wait", "--id", run_id, other, "--interval", "60")
     with Terminal(*command, size=size) as terminal:
         terminal.until(lambda text: f"{other} " in text)
@@ -94,15 +88,15 @@ def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
         resume = f"almajob --env sandbox wait --id {run_id} {other} --interval 60s"
         assert said.replace(" ", "") == f"The 2 jobs go on in Alma. Resume: {resume}".replace(" ", "")
         assert not terminal.cursor_is_hidden
-    institution.clock.advance(3600)
+    simulated.clock.advance(3600)
     program, *words = shlex.split(resume)
     done = subprocess.run([Path(sys.executable).with_name(program), *words], capture_output=True, check=False)
     assert done.returncode == 0
 
 
-def test_many_runs_have_as_many_lines_as_there_is_room_for(institution: Institution) -> None:
+def test_many_runs_have_as_many_lines_as_there_is_room_for(simulated: SimulatedAlma) -> None:
     """And the others are counted."""
-    runs = _started(institution, 3)
+    runs = _started(simulated, 3)
     with Terminal(*WAIT[:-3], "--interval", "1", "--id", *runs, size=(4, 110)) as terminal:
         shown = terminal.until(lambda text: "and 1 more" in text)
         assert [line.split()[0] for line in shown.splitlines()] == [runs[0], runs[1], "and"]
@@ -117,11 +111,11 @@ def test_many_runs_have_as_many_lines_as_there_is_room_for(institution: Institut
     ],
 )
 def test_where_no_bar_is_wanted_there_is_none(
-    institution: Institution, environ: dict[str, str], words: tuple[str, ...], told: str
+    simulated: SimulatedAlma, environ: dict[str, str], words: tuple[str, ...], told: str
 ) -> None:
     """A line for each change on a terminal that cannot, nothing with -q, each call with -v."""
-    (run_id,) = _started(institution)
-    institution.clock.advance(3600)
+    (run_id,) = _started(simulated)
+    simulated.clock.advance(3600)
     with Terminal(*words, *WAIT, run_id, "-f", "value", "-c", "passed", environ=environ) as terminal:
         assert terminal.end() == 0
         assert told.format(run_id).strip() in terminal.text
@@ -130,10 +124,10 @@ def test_where_no_bar_is_wanted_there_is_none(
             assert terminal.lines == ["true"]
 
 
-def test_in_a_pipe_there_is_a_line_for_each_change(institution: Institution, almajob_process: Run) -> None:
+def test_in_a_pipe_there_is_a_line_for_each_change(simulated: SimulatedAlma, almajob_process: Run) -> None:
     """And Rich is not even imported."""
-    (run_id,) = _started(institution)
-    institution.clock.advance(3600)
+    (run_id,) = _started(simulated)
+    simulated.clock.advance(3600)
     done = almajob_process(*WAIT, run_id, environ={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.code == 0
     told = [line for line in done.err.splitlines() if not line.startswith("import time:")]

@@ -18,7 +18,7 @@ import pytest
 from almajob.config.keys import key_command
 from almajob.config.keys.key_command import CommandFailed, read_first_line
 from almajob.testing import SimulatedAlma
-from tests.conftest import Result
+from tests.conftest import Run
 from tests.support.terminals import Terminal
 
 KEY = "simulator-sandbox-key"
@@ -91,22 +91,10 @@ def command(simulated: SimulatedAlma, write_ini: Callable[..., Path]) -> Callabl
     return use
 
 
-def _almajob(*words: str, given: str = "") -> Result:
-    done = subprocess.run(
-        [sys.executable, "-m", "almajob", *words],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=2 * _PATIENCE,
-        check=False,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
-
-
-def test_it_shares_stderr_and_not_stdin(command: Callable[[str], None]) -> None:
+def test_it_shares_stderr_and_not_stdin(almajob_process: Run, command: Callable[[str], None]) -> None:
     """ssh, pass and gpg read stdin, where a payload may be piped; somebody may be asked to touch a token."""
     command(f"cat >stolen; echo Berühren >&2; echo {KEY}")
-    done = _almajob(*CONFIG_CHECK, given="a payload\n")
+    done = almajob_process(*CONFIG_CHECK, stdin="a payload\n")
     assert (done.code, "Berühren\n" in done.err) == (0, True), done.err
     assert Path("stolen").read_text("utf-8") == ""
 
@@ -129,18 +117,18 @@ def test_output_without_end_is_refused(command: Callable[[str], None], commands:
     assert len(done.stderr) < 200_000
 
 
-def test_the_largest_output_is_read(command: Callable[[str], None]) -> None:
+def test_the_largest_output_is_read(almajob_process: Run, command: Callable[[str], None]) -> None:
     """64 KiB on either way; what comes after the first line is of no interest."""
     command(f"(yes | head -c 65536) >&2; (echo {KEY}; yes) | head -c 65536")
-    assert _almajob(*CONFIG_CHECK).code == 0
+    assert almajob_process(*CONFIG_CHECK).code == 0
 
 
 def test_what_it_leaves_in_the_background_is_not_waited_for(
-    command: Callable[[str], None], lifeline: Lifeline
+    almajob_process: Run, command: Callable[[str], None], lifeline: Lifeline
 ) -> None:
     """Such as the agent of a password store, which holds our pipes open; it goes on."""
     command(f"{lifeline.program} & echo {KEY}")
-    done = _almajob(*CONFIG_CHECK)
+    done = almajob_process(*CONFIG_CHECK)
     assert done.code == 0, done.err
     assert lifeline.is_alive()
 
@@ -270,12 +258,16 @@ class Pass(KeyringBackend):
 
 
 def test_a_keyring_that_starts_a_program_reads_nothing_of_ours(
-    simulated: SimulatedAlma, write_ini: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    almajob_process: Run,
+    simulated: SimulatedAlma,
+    write_ini: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the one does that is made of pass."""
     write_ini(f"[sandbox]\napi_key_keyring = yes\nbase_url = {simulated.base_url}\n")
     (tmp_path / "pass_backend.py").write_text(_BACKEND, "utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "pass_backend.Pass")
-    assert _almajob(*CONFIG_CHECK, given="a payload\n").code == 0
+    assert almajob_process(*CONFIG_CHECK, stdin="a payload\n").code == 0
     assert Path("stolen").read_text("utf-8") == ""
