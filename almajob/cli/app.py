@@ -151,7 +151,7 @@ class AlmaJob(cliff.app.App):
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
             if not (is_attended() and self.stdout.isatty()):
-                stdio.tell(_SHORT_HELP)
+                stdio.write_stderr(_SHORT_HELP)
                 raise SystemExit(UsageError.exit_code)
             # cliff goes on with this list; its own shell is another.
             argv.append("shell")
@@ -194,7 +194,7 @@ class AlmaJob(cliff.app.App):
             if not getattr(command, "is_in_doubt", False):
                 raise
             # The end of the process would try to write it once more, and end with 141.
-            stdio.drop(self.stdout)
+            stdio.discard(self.stdout)
             return OutcomeUnknown.exit_code
         except (KeyboardInterrupt, Terminated):
             raise

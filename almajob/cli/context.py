@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from almajob.alma.rate_limit.quota import Quota
     from almajob.config.environments import Environment
     from almajob.config.keys.api_keys import KeySource
-    from almajob.config.keys.key_location import KeyWish
+    from almajob.config.keys.key_location import KeyRequest
     from almajob.config.keys.set_key import NewKey
     from almajob.config.trusted_files import TrustedFiles
     from almajob.jobs.counter_conditions import Condition
@@ -249,7 +249,7 @@ class Context:
         from almajob.system import clock as clocks
         from almajob.text import time_format
 
-        return expand(parameters, time_format.local(clocks.system().now()), self._environ)
+        return expand(parameters, time_format.to_local(clocks.system().now()), self._environ)
 
     @property
     def environment_name(self) -> str:
@@ -309,11 +309,11 @@ class Context:
 
         return api_keys.source(environment, self._environ)
 
-    def new_key(self, wish: KeyWish) -> NewKey:
+    def new_key(self, request: KeyRequest) -> NewKey:
         """Return what puts a new key of an environment where it belongs."""
         from almajob.config.keys.set_key import NewKey
 
-        return NewKey(partial(self._load, may_be_new=True), self._environ, wish)
+        return NewKey(partial(self._load, may_be_new=True), self._environ, request)
 
     def connect(self, environment: Environment) -> Alma:
         """Return the session with an environment.

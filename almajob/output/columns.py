@@ -67,18 +67,18 @@ class Time(_Column[Any]):
         if isinstance(self._value, datetime):
             from almajob.system import clock as clocks
 
-            return time_format.human(self._value, now=clocks.system().now(), utc=Time.in_utc)
+            return time_format.format_time(self._value, now=clocks.system().now(), utc=Time.in_utc)
         return sanitize(self._value or "")
 
     def machine_readable(self) -> Any:
-        return time_format.machine(self._value) if isinstance(self._value, datetime) else self._value
+        return time_format.format_utc(self._value) if isinstance(self._value, datetime) else self._value
 
 
 class Length(_Column[Any]):
     """A length of time, or None: in words for people, in seconds for programs."""
 
     def human_readable(self) -> str:
-        return "" if self._value is None else time_format.length(self._value)
+        return "" if self._value is None else time_format.format_duration(self._value)
 
 
 class Fields(_Column[Any]):
@@ -230,7 +230,7 @@ def _plain_json(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain_json(item) for item in value]
     if isinstance(value, datetime):
-        return time_format.machine(value)
+        return time_format.format_utc(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, (str, int)) else str(value)

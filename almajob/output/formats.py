@@ -46,23 +46,23 @@ def report_lost_result(stream: TextIO) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        stdio.drop(stream)
+        stdio.discard(stream)
         raise ResultLost("The result cannot be written.", reason=f"{stdio.reason(error)}.") from None
 
 
-def machine(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Return the value of a cell for programs: what JSON has a form for."""
     return value.machine_readable() if isinstance(value, FormattableColumn) else value
 
 
-def human(value: Any) -> str:
+def shown_text(value: Any) -> str:
     """Return the value of a cell as people see it in a table."""
     return value.human_readable() if isinstance(value, FormattableColumn) else str(value)
 
 
 def text(value: Any) -> str:
     """Return the value as one text: empty for none, ``true`` and ``false``, JSON for what has parts."""
-    plain = machine(value)
+    plain = plain_value(value)
     if isinstance(plain, str):
         return plain
     return "" if plain is None else json.dumps(plain, ensure_ascii=False)
@@ -113,7 +113,7 @@ class Csv(ListFormatter):
         guard = str if parsed_args.csv_raw else guard_formula
 
         def cell(value: Any) -> Any:
-            plain = machine(value)
+            plain = plain_value(value)
             return plain if is_number(plain) else guard(text(plain))
 
         rows = chain([column_names], data)
@@ -156,7 +156,7 @@ class Json(ListFormatter, SingleFormatter):
 def _object(column_names: Names, row: Row, margin: str = "") -> str:
     """Write an object as json does with an indent, but with its fast encoder, which knows none."""
     lines = [
-        f"{margin}  {json.dumps(name)}: {_value(machine(value), margin)}"
+        f"{margin}  {json.dumps(name)}: {_value(plain_value(value), margin)}"
         for name, value in zip(column_names, row, strict=True)
     ]
     body = ",\n".join(lines)
@@ -169,7 +169,7 @@ def _value(value: Any, margin: str) -> str:
 
 
 def _flat(column_names: Names, row: Row) -> dict[str, Any]:
-    return {name: machine(value) for name, value in zip(column_names, row, strict=True)}
+    return {name: plain_value(value) for name, value in zip(column_names, row, strict=True)}
 
 
 class Yaml(ListFormatter, SingleFormatter):

@@ -17,8 +17,8 @@ from cliff.columns import FormattableColumn
 
 from almajob.entry_points import LIST, SHOW, is_contested, origin
 from almajob.errors import ConfigurationError, ResultLost, name_error
-from almajob.output.formats import Names, Row, Rows, human, machine
-from almajob.system.isolated_process import Ended, Failed, Process
+from almajob.output.formats import Names, Row, Rows, plain_value, shown_text
+from almajob.system.isolated_process import CallFailed, Process, ProcessEnded
 from almajob.text.sanitize import sanitize
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
@@ -65,9 +65,9 @@ class PluginFormat:
         self._process = Process(is_heard=True)
         try:
             self._add_options(parser, self._process.call(LOAD, self._values))
-        except Failed as error:
+        except CallFailed as error:
             raise self._refusal(str(error)) from None
-        except Ended as end:
+        except ProcessEnded as end:
             raise self._refusal(f"its import {end}") from None
         except (TypeError, ValueError, LookupError, argparse.ArgumentError) as error:
             raise self._refusal(f"it has odd options: {name_error(error)}") from None
@@ -96,7 +96,7 @@ class PluginFormat:
         assert self._process is not None
         try:
             return str(self._process.call(_PARSE, self._words, self._options))
-        except (Ended, Failed) as error:
+        except (ProcessEnded, CallFailed) as error:
             raise self._refusal(f"it cannot read its options: {error}") from None
 
     def _emit_list(self, column_names: Names, data: Rows, stdout: TextIO, parsed_args: Namespace) -> None:
@@ -113,10 +113,10 @@ class PluginFormat:
         try:
             # Who prints much may take long.
             written = self._process.call(_EMIT, group, list(column_names), cells, plain, terminal, limit=None)
-        except (Ended, Failed) as error:
+        except (ProcessEnded, CallFailed) as error:
             raise ResultLost(
                 f"The format {self._name!r} could not print the result.",
-                reason=self._blame(f"it {error}" if isinstance(error, Ended) else str(error)),
+                reason=self._blame(f"it {error}" if isinstance(error, ProcessEnded) else str(error)),
                 hint=_REPAIR,
             ) from None
         _write(base64.b64decode(written), stdout)
@@ -168,7 +168,7 @@ def _encode_cell(cell: Any, *, is_terminal: bool) -> Any:
     """Put a cell into JSON: a list of its forms for programs and for people, or what it is."""
     if not isinstance(cell, FormattableColumn):
         return cell if isinstance(cell, _PLAIN) else str(cell)
-    return [_sanitize_value(machine(cell)) if is_terminal else machine(cell), human(cell)]
+    return [_sanitize_value(plain_value(cell)) if is_terminal else plain_value(cell), shown_text(cell)]
 
 
 def _sanitize_value(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import TextIO
 
 from cliff.formatters.base import ListFormatter, SingleFormatter
 
-from almajob.output.formats import Names, Row, Rows, human, is_number
+from almajob.output.formats import Names, Row, Rows, is_number, shown_text
 
 LOG = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def draw_table(
         widest: None where its width does not matter.
         is_left: numbers stand to the left, too.
     """
-    texts = [list(column_names), *([human(cell) for cell in row] for row in rows)]
+    texts = [list(column_names), *([shown_text(cell) for cell in row] for row in rows)]
     if not rows or not all(text.isascii() and text.isprintable() for row in texts for text in row):
         return None
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]

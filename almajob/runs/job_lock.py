@@ -12,7 +12,7 @@ from pathlib import Path
 
 from almajob.errors import Refused
 from almajob.store.ledger_record import alma_of, checksum
-from almajob.system.file_lock import Held, is_locked, lock_file
+from almajob.system.file_lock import LockHeld, is_locked, lock_file
 from almajob.system.private_files import NotPrivate, refuse_link
 from almajob.text import time_format
 
@@ -48,7 +48,7 @@ class Locks:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._held: dict[str, ExitStack] = {}
-        since = time_format.local(time.time())
+        since = time_format.to_local(time.time())
         self._note = (
             f"process {os.getpid()} on {platform.node()}, which began at {since:%Y-%m-%d %H:%M:%S %z}"
         )
@@ -81,7 +81,7 @@ class Locks:
                 # Asked by another descriptor of this process. A lock that does not keep that out belongs to
                 # the process, if it is one at all, and is lost with the first descriptor that is closed.
                 is_effective = is_locked(path)
-            except Held as held:
+            except LockHeld as held:
                 raise Refused(
                     "Another almajob is busy with this job or run key.",
                     reason=f"It is {held.holder}." if held.holder else "",
@@ -110,7 +110,7 @@ class Locks:
     def hold(self, name: str) -> None:
         """Note that this process is busy with something, until ``release``; no failure here matters."""
         stack = ExitStack()
-        with contextlib.suppress(Held, OSError):
+        with contextlib.suppress(LockHeld, OSError):
             refuse_link(self._directory)
             stack.enter_context(lock_file(self._path(name), wait=_GLANCE, remove=True))
             self._held[name] = stack
@@ -135,7 +135,7 @@ class Locks:
         with contextlib.suppress(OSError):
             for path in self._directory.glob("*.lock"):
                 if path.stat().st_mtime < time.time() - _DAY:
-                    with contextlib.suppress(Held), lock_file(path, wait=0, remove=True):
+                    with contextlib.suppress(LockHeld), lock_file(path, wait=0, remove=True):
                         pass
 
     def _without_effect(self) -> Refused:

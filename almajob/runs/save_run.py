@@ -20,7 +20,7 @@ from almajob.runs.run_service import Runs
 from almajob.runs.saved_run import ID_AND_NAME, SavedRun
 from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import Held, lock_file
+from almajob.system.file_lock import LockHeld, lock_file
 from almajob.text.sanitize import sanitize
 
 _TURN_SECONDS = 10.0
@@ -123,7 +123,7 @@ class SavedRuns:
         try:
             with lock_file(directory / ".lock", wait=_TURN_SECONDS):
                 write(self._settings, name, self._environment(), found, parameters=written.sent, said=said)
-        except Held:
+        except LockHeld:
             raise Refused(
                 f"Another process is saving in {directory} all the time.", hint="Try again."
             ) from None

@@ -31,7 +31,7 @@ _TURNS = 5
 """How often a lock of another process's is waited for, to keep what was fetched."""
 
 
-class Kept(NamedTuple):
+class Entry(NamedTuple):
     """An entry of the cache and when it was fetched."""
 
     value: Any
@@ -63,7 +63,7 @@ class Cache:
         self._directories: dict[str, CacheDirectory | None] = {}
         self._warned: set[str] = set()
 
-    def get(self, directory: str, key: str) -> Kept | None:
+    def get(self, directory: str, key: str) -> Entry | None:
         """Find an entry that is less than a day old."""
         opened = self._open_entry(directory)
         if opened is None:
@@ -76,7 +76,7 @@ class Cache:
             return None
         if opened.disk.refused > refused:
             self._warn(directory, "has an entry that almajob did not write; it is passed over")
-        return None if value is None or not _is_fresh(expires) else Kept(value, _since(expires))
+        return None if value is None or not _is_fresh(expires) else Entry(value, _since(expires))
 
     def put(self, directory: str, key: str, value: Any) -> None:
         """Keep an entry for a day; where that fails, it is fetched again next time."""

@@ -28,7 +28,7 @@ from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, 
 from almajob.store.errors import Damaged, UnsafeEntry, hint, is_damage, is_locked, reason
 from almajob.store.ledger_record import Record, checksum
 from almajob.store.schema import LEDGER_FORMAT
-from almajob.system.file_lock import Held, lock_file
+from almajob.system.file_lock import LockHeld, lock_file
 from almajob.system.private_files import open_own, read_own
 
 LEDGER = DirectoryOptions(
@@ -347,11 +347,11 @@ class Ledger:
                 reason=f"This one knows formats up to {LEDGER_FORMAT}; nothing is started.",
                 hint="Use the almajob that wrote it, or a newer one.",
             ) from None
-        except (Held, Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
+        except (LockHeld, Damaged, sqlite3.Error, OSError, diskcache.Timeout) as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> LedgerUnusable:
-        is_held = isinstance(error, Held)
+        is_held = isinstance(error, LockHeld)
         why = "another process has kept it locked all the time" if is_held else reason(error)
         advice = hint(error) or _GIVE_IT_ROOM
         if is_damage(error):

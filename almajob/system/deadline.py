@@ -41,11 +41,11 @@ class DeadlinePassed(Exception):
         self.was_permitted = was_permitted
 
 
-class GivenUp(Exception):
+class Abandoned(Exception):
     """Nobody waits for the work any more, so it must not go on."""
 
 
-class NotBegun(OSError):
+class NoThread(OSError):
     """There is no thread for the work; nothing of it was done."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Task(threading.Thread, Generic[T]):
                 then. It must not raise.
 
         Raises:
-            GivenUp: there is no permission, and never will be.
+            Abandoned: there is no permission, and never will be.
         """
         self.messages.put(cancel)
         while not self._answered.wait(SLICE):
@@ -106,11 +106,11 @@ class Task(threading.Thread, Generic[T]):
         """Stop the work where nobody waits for it any more.
 
         Raises:
-            GivenUp: nobody does.
+            Abandoned: nobody does.
         """
         # A second signal may have kept those who left from saying so.
         if self.abandoned.is_set() or time.monotonic() > self._end:
-            raise GivenUp
+            raise Abandoned
 
     def answer(self, *, is_permitted: bool) -> None:
         """Permit the work to do what cannot be taken back; or stop waiting for it, and it never may."""
@@ -121,7 +121,7 @@ class Task(threading.Thread, Generic[T]):
         self._answered.set()
 
 
-def within(
+def run_within(
     seconds: float, work: Callable[[Task[T]], T], before_permission: Callable[[], None] = lambda: None
 ) -> T:
     """Do a piece of work in a thread of its own and wait for it, but no longer than this.
@@ -136,7 +136,7 @@ def within(
 
     Raises:
         DeadlinePassed: the time is over.
-        NotBegun: there is no thread for it.
+        NoThread: there is no thread for it.
         BaseException: whatever the work raised.
     """
     end = time.monotonic() + seconds
@@ -144,7 +144,7 @@ def within(
     try:
         task.start()
     except RuntimeError:
-        raise NotBegun from None
+        raise NoThread from None
     cancel: Callable[[], None] | None = None
     has_ended = False
     try:
@@ -164,8 +164,8 @@ def within(
             cancel()
             # It has nothing to wait for now; what it used is closed when it has ended.
             task.join(_LAST_SECONDS)
-    # A task that found out first that the time is over has ended with GivenUp.
-    if not has_ended or isinstance(task.error, GivenUp):
+    # A task that found out first that the time is over has ended with Abandoned.
+    if not has_ended or isinstance(task.error, Abandoned):
         raise DeadlinePassed(was_permitted=task.is_permitted)
     task.join()
     if task.error is not None:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from almajob.system.deadline import DeadlinePassed, NotBegun, within
+from almajob.system.deadline import DeadlinePassed, NoThread, run_within
 from almajob.system.private_files import make_private, open_own, refuse_open_directory
 
 _LONGEST_NOTE = 500
 _PAUSE = 0.002
 
 
-class Held(Exception):
+class LockHeld(Exception):
     """Another process has the lock, and kept it for as long as was waited.
 
     Args:
@@ -42,7 +42,7 @@ def lock_file(path: Path, *, wait: float, note: str = "", remove: bool = False) 
             another file then, and no longer take turns.
 
     Raises:
-        Held: it was not free in time.
+        LockHeld: it was not free in time.
         OSError: the file cannot be made or opened, or others could exchange it.
     """
     # Two who hold locks on different files under one name would both go on.
@@ -142,9 +142,9 @@ def _wait_for(descriptor: int, wait: float) -> None:
             os.close(own)
 
     try:
-        within(wait, take)
-    except NotBegun:
+        run_within(wait, take)
+    except NoThread:
         os.close(own)
         raise
     except DeadlinePassed:
-        raise Held(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
+        raise LockHeld(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None

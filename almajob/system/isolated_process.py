@@ -34,11 +34,11 @@ serve(int(requests), int(answers))
 """
 
 
-class Ended(Exception):
+class ProcessEnded(Exception):
     """The process is no more; the text says how it ended."""
 
 
-class Failed(Exception):
+class CallFailed(Exception):
     """What was called raised an error; the text names it."""
 
 
@@ -80,11 +80,11 @@ class Process:
             limit: how many seconds it may take.
 
         Raises:
-            Failed: it raised an error.
-            Ended: the process ended meanwhile, or had to be ended.
+            CallFailed: it raised an error.
+            ProcessEnded: the process ended meanwhile, or had to be ended.
         """
         if self._process is None:
-            raise Ended("could not be tried: no process can be started")
+            raise ProcessEnded("could not be tried: no process can be started")
         request = json.dumps([function, arguments, limit], default=str)
         try:
             if not self._is_ready:
@@ -95,14 +95,14 @@ class Process:
                 rest = rest[os.write(self._requests, rest) :]
             answer = json.loads(self._read_line(limit))
             is_error, value = answer["is_error"], answer["value"]
-        except Ended:
+        except ProcessEnded:
             self.close()
             raise
         except (OSError, ValueError, LookupError, TypeError):
             # It is gone, or something else wrote in its place.
-            raise Ended(self._tell_end(limit)) from None
+            raise ProcessEnded(self._tell_end(limit)) from None
         if is_error:
-            raise Failed(str(value))
+            raise CallFailed(str(value))
         return value
 
     def _read_line(self, limit: float | None) -> bytes:
@@ -113,7 +113,7 @@ class Process:
         assert self._process is not None
         while not line.endswith(b"\n"):
             if time.monotonic() > end:
-                raise Ended(_overdue(limit))
+                raise ProcessEnded(_overdue(limit))
             # What it started may hold its pipes open when it is gone.
             is_gone = self._process.poll() is not None
             if waiting.poll(100):
@@ -121,7 +121,7 @@ class Process:
                 line += read
                 is_gone = not read or len(line) > _LONGEST_ANSWER
             if is_gone and not line.endswith(b"\n"):
-                raise Ended(self._tell_end(limit))
+                raise ProcessEnded(self._tell_end(limit))
         return bytes(line)
 
     def _tell_end(self, limit: float | None) -> str:
@@ -179,7 +179,7 @@ class Processes:
             self._processes[party] = Process()
         try:
             return self._processes[party].call(function, *arguments)
-        except Ended:
+        except ProcessEnded:
             del self._processes[party]
             raise
 

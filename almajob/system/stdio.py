@@ -41,7 +41,7 @@ def finish(code: int, text: str = "") -> int:
             sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        drop()
+        discard()
         code = 141
     except OSError as error:
         _lose(error, sys.stdout)
@@ -50,7 +50,7 @@ def finish(code: int, text: str = "") -> int:
         # cliff's pager closes stdout when its reader goes.
         code = code or 141
     # Python flushes once more when it ends; where that fails its exit code would be 120, whatever happened.
-    tell()
+    write_stderr()
     return code
 
 
@@ -74,18 +74,18 @@ def write(text: str, stream: TextIO) -> None:
 
 
 def _lose(error: OSError, stream: TextIO) -> None:
-    drop(stream)
-    tell(f"almajob: the result cannot be written: {reason(error)}\n")
+    discard(stream)
+    write_stderr(f"almajob: the result cannot be written: {reason(error)}\n")
 
 
-def tell(text: str = "") -> None:
+def write_stderr(text: str = "") -> None:
     """Write a text to stderr, after what waits for that; where it fails, there is nobody left to tell."""
     try:
         if text:
             sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        drop(sys.stderr)
+        discard(sys.stderr)
     except ValueError:
         # Closed.
         pass
@@ -98,7 +98,7 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def drop(stream: TextIO | None = None) -> None:
+def discard(stream: TextIO | None = None) -> None:
     """Discard what cannot be written, once that has been reported.
 
     Args:

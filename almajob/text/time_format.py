@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 _STEPS = ((86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
-def machine(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     """Write a time for programs: ISO 8601, UTC, milliseconds, ``Z``."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def local(seconds: float) -> datetime:
+def to_local(seconds: float) -> datetime:
     """Return the local time of a moment, in seconds since the epoch, with its offset.
 
     In UTC where TZ is a day or more off, as nothing is.
@@ -24,7 +24,7 @@ def local(seconds: float) -> datetime:
         return moment
 
 
-def human(moment: datetime, *, now: float, utc: bool = False) -> str:
+def format_time(moment: datetime, *, now: float, utc: bool = False) -> str:
     """Write a time for people: ``2026-11-22 19:20:01+01:00 (3 min ago)``.
 
     The offset tells the two hours of a night in which the clock goes back apart. ``now`` is in seconds since
@@ -34,11 +34,11 @@ def human(moment: datetime, *, now: float, utc: bool = False) -> str:
         shown = moment.astimezone(UTC if utc else None).isoformat(" ", "seconds")
     except (OverflowError, ValueError):
         # The first or the last day of the calendar in another zone; a TZ that is a day off.
-        return machine(moment)
-    return f"{shown} ({ago(now - moment.timestamp())})"
+        return format_utc(moment)
+    return f"{shown} ({format_ago(now - moment.timestamp())})"
 
 
-def ago(seconds: float) -> str:
+def format_ago(seconds: float) -> str:
     """Format how long ago something was, or in how long it will be: ``3 min ago``, ``in 5 h``."""
     length = abs(seconds)
     for step, unit in _STEPS:
@@ -49,7 +49,7 @@ def ago(seconds: float) -> str:
     return "just now"
 
 
-def length(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a length of time: ``3.8 s``, ``12 min 04 s``, ``2 h 05 min``, ``3 days 4 h``."""
     if seconds < 9.95:
         return f"{seconds:.1f}".removesuffix(".0") + " s"

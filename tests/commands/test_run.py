@@ -17,7 +17,7 @@ from almajob.runs.job_lock import Locks
 from almajob.runs.start import splay
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
-from almajob.text.time_format import length
+from almajob.text.time_format import format_duration
 from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"
@@ -352,7 +352,7 @@ def test_a_splayed_start_waits_first_and_the_same_time_each_time(
         simulated.log.clear()
         done = almajob(*RUN, *command)
         assert done.code == 0
-        assert done.err.splitlines()[0] == f"Starting in {length(wait)} (--splay)."
+        assert done.err.splitlines()[0] == f"Starting in {format_duration(wait)} (--splay)."
         assert naps[0] == (wait, 0)
         simulated.clock.advance(3600)
     assert simulated.log.count(START) == 1

@@ -158,8 +158,8 @@ def _check_run(run: Instance) -> None:
     assert run.has_ended in (True, False)
     for moment in (run.submit_time, run.start_time, run.end_time):
         if isinstance(moment, datetime):
-            assert time_format.machine(moment).endswith("Z")
-            assert time_format.human(moment, now=_NOW)
+            assert time_format.format_utc(moment).endswith("Z")
+            assert time_format.format_time(moment, now=_NOW)
     for condition in ("bib > 0", "Bib == x"):
         try:
             assert counter_conditions.parse(condition).holds(run.counters) in (True, False)

@@ -49,14 +49,14 @@ def test_any_text_of_almas_is_a_time_or_stays_text(data: bytes) -> None:
     found = parse_time(text)
     if isinstance(found, datetime):
         assert found.utcoffset() is not None
-        assert time_format.machine(found).endswith("Z")
-        assert time_format.human(found, now=_NOW.timestamp())
-        assert time_format.human(found, now=_NOW.timestamp(), utc=True)
+        assert time_format.format_utc(found).endswith("Z")
+        assert time_format.format_time(found, now=_NOW.timestamp())
+        assert time_format.format_time(found, now=_NOW.timestamp(), utc=True)
     else:
         assert found == (text or None)
     outcome = judge("M44", Submission("77", "M44", f"Job no. 77 triggered on {text}"))
     assert outcome.state is State.STARTED
-    assert outcome.submit_time is None or time_format.machine(outcome.submit_time)
+    assert outcome.submit_time is None or time_format.format_utc(outcome.submit_time)
 
 
 @tried(3000)
@@ -86,8 +86,8 @@ def test_any_length_or_time_that_is_typed_is_one_or_is_refused(data: bytes) -> N
     else:
         assert isinstance(found, float)
         assert 0 <= found <= 10 * 366 * 86400
-        assert time_format.length(found)
-        assert time_format.ago(found)
+        assert time_format.format_duration(found)
+        assert time_format.format_ago(found)
 
 
 @tried(3000)

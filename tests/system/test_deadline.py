@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from almajob.system import deadline
-from almajob.system.deadline import DeadlinePassed, NotBegun, Task, within
+from almajob.system.deadline import DeadlinePassed, NoThread, Task, run_within
 
 Tracer = Callable[[FrameType, str, Any], Any]
 
 
 def test_work_gives_what_it_returns_or_raises() -> None:
     """As if it had been called."""
-    assert within(5, lambda _task: 7) == 7
+    assert run_within(5, lambda _task: 7) == 7
     with pytest.raises(KeyError, match="x"):
-        within(5, lambda _task: {"a": 1}["x"])
+        run_within(5, lambda _task: {"a": 1}["x"])
 
 
 def test_work_that_takes_too_long_is_left_and_told() -> None:
@@ -34,7 +34,7 @@ def test_work_that_takes_too_long_is_left_and_told() -> None:
         seen.set()
 
     with pytest.raises(DeadlinePassed):
-        within(0.1, work)
+        run_within(0.1, work)
     assert seen.wait(10)
 
 
@@ -46,8 +46,8 @@ def test_work_for_which_there_is_no_thread_is_not_begun(monkeypatch: pytest.Monk
 
     done: list[int] = []
     monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(NotBegun):
-        within(5, lambda _task: done.append(1))
+    with pytest.raises(NoThread):
+        run_within(5, lambda _task: done.append(1))
     assert done == []
 
 
@@ -61,7 +61,7 @@ def test_what_cannot_be_taken_back_is_done_with_permission_only() -> None:
         told.append("done")
         return "result"
 
-    assert within(5, work, lambda: told.append(threading.current_thread())) == "result"
+    assert run_within(5, work, lambda: told.append(threading.current_thread())) == "result"
     assert told == [threading.current_thread(), "done"]
 
 
@@ -86,7 +86,7 @@ def test_who_is_interrupted_when_asked_gives_no_permission(error: type[BaseExcep
         raise error
 
     with pytest.raises(error):
-        within(5, work, refuse)
+        run_within(5, work, refuse)
     assert ended.wait(10)
     assert done == []
 
@@ -104,7 +104,7 @@ def test_who_asks_too_late_gets_no_permission() -> None:
             ended.set()
 
     with pytest.raises(DeadlinePassed) as caught:
-        within(0.05, work)
+        run_within(0.05, work)
     late.set()
     assert ended.wait(10)
     assert done == []
@@ -125,7 +125,7 @@ def test_what_was_permitted_is_cancelled_at_the_deadline(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(deadline, "_LAST_SECONDS", 30.0)
     with pytest.raises(DeadlinePassed) as caught:
-        within(0.1, work)
+        run_within(0.1, work)
     assert has_ended.is_set()
     assert caught.value.was_permitted
 
@@ -178,7 +178,7 @@ def test_whoever_leaves_at_any_moment_knows_whether_it_was_begun() -> None:
 
         work = _Asking(_at_line(number, stop))
         try:
-            within(0.05, work)
+            run_within(0.05, work)
         except DeadlinePassed as passed:
             have_left.set()
             assert work.has_ended.wait(10)
@@ -204,7 +204,7 @@ def test_a_signal_at_any_moment_lets_nothing_begin_that_was_not_permitted(times:
         before = sys.gettrace()
         try:
             sys.settrace(_at_line(number, interrupt))
-            within(1.0, work, was_asked.set)
+            run_within(1.0, work, was_asked.set)
         except (KeyboardInterrupt, DeadlinePassed):
             pass
         finally:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from almajob.system.deadline import NotBegun
-from almajob.system.file_lock import Held, is_locked, lock_file
+from almajob.system.deadline import NoThread
+from almajob.system.file_lock import LockHeld, is_locked, lock_file
 from tests.support.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")
@@ -36,7 +36,7 @@ def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> Non
     holder.start()
     try:
         assert ours.recv() == "held"
-        with pytest.raises(Held) as caught, lock_file(path, wait=0.05):
+        with pytest.raises(LockHeld) as caught, lock_file(path, wait=0.05):
             pass
         assert caught.value.holder == "process 7"
     finally:
@@ -72,7 +72,7 @@ def test_a_longer_note_of_an_earlier_holder_is_gone(tmp_path: Path) -> None:
     for note in ("a longer note", "short"):
         with lock_file(path, wait=0, note=note):
             pass
-    with lock_file(path, wait=0), pytest.raises(Held) as caught, lock_file(path, wait=0):
+    with lock_file(path, wait=0), pytest.raises(LockHeld) as caught, lock_file(path, wait=0):
         pass
     assert caught.value.holder == "short"
 
@@ -105,7 +105,7 @@ def test_a_lock_that_cannot_be_waited_for_leaves_nothing_open(
         # What earlier tests left open is closed before it is counted, not in between.
         gc.collect()
         before = len(list(Path("/proc/self/fd").iterdir()))
-        with pytest.raises(NotBegun), lock_file(tmp_path / "a.lock", wait=5):
+        with pytest.raises(NoThread), lock_file(tmp_path / "a.lock", wait=5):
             pass
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
@@ -147,7 +147,7 @@ def removed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_lock_on_a_removed_file_is_none(removed_once: Path) -> None:
     """The next file of that name is locked instead, and nothing stays open."""
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with lock_file(removed_once, wait=0), pytest.raises(Held), lock_file(removed_once, wait=0):
+    with lock_file(removed_once, wait=0), pytest.raises(LockHeld), lock_file(removed_once, wait=0):
         pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from almajob.system.isolated_process import Ended, Failed, Process, Processes
+from almajob.system.isolated_process import CallFailed, Process, ProcessEnded, Processes
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_what_it_raises_is_named_and_it_goes_on(process: Process) -> None:
         ("nowhere:x", [], "ModuleNotFoundError: No module named 'nowhere'"),
         ("os:getcwdb", [], "TypeError: "),
     ):
-        with pytest.raises(Failed) as caught:
+        with pytest.raises(CallFailed) as caught:
             process.call(function, *arguments)
         assert str(caught.value).startswith(named)
     assert process.call("posixpath:join", "still", "there") == "still/there"
@@ -58,14 +58,14 @@ def test_what_it_raises_is_named_and_it_goes_on(process: Process) -> None:
 def test_how_it_ended_is_told(process: Process, function: str, argument: Any, how: str) -> None:
     """The exit code, 0 too, or the signal."""
     arguments = argument if isinstance(argument, list) else [argument]
-    with pytest.raises(Ended, match=how):
+    with pytest.raises(ProcessEnded, match=how):
         process.call(function, *arguments)
 
 
 def test_what_does_not_end_is_ended(process: Process) -> None:
     """After a time, with all that it has started."""
     assert process.call("os:getpid")
-    with pytest.raises(Ended, match="did not end within 1 s"):
+    with pytest.raises(ProcessEnded, match="did not end within 1 s"):
         process.call("subprocess:call", ["sleep", "1000"], limit=1)
 
 
@@ -77,7 +77,7 @@ def test_what_it_started_does_not_outlive_it(process: Process, tmp_path: Path) -
         "if child:\n    open(path, 'w').write(str(child))\n    os._exit(0)\n"
         "time.sleep(1000)\n"
     )
-    with pytest.raises(Ended, match=r"ended the process \(exit code 0\)"):
+    with pytest.raises(ProcessEnded, match=r"ended the process \(exit code 0\)"):
         process.call("builtins:exec", source, {"path": str(told)}, limit=None)
     try:
         child = os.pidfd_open(int(told.read_text()))
@@ -94,7 +94,7 @@ def test_it_has_no_stdin_no_keys_and_no_stdout(
     monkeypatch.setenv("ALMAJOB_API_KEY_SANDBOX", "hidden")
     monkeypatch.setenv("ALMAJOB_ENV", "sandbox")
     with Processes(["one"]) as processes:
-        with pytest.raises(Failed, match="EOFError"):
+        with pytest.raises(CallFailed, match="EOFError"):
             processes.call("one", "builtins:input")
         assert processes.call("one", "os:getenv", "ALMAJOB_API_KEY_SANDBOX") is None
         assert processes.call("one", "os:getenv", "ALMAJOB_ENV") == "sandbox"
@@ -107,7 +107,7 @@ def test_one_party_that_ends_is_asked_anew_and_leaves_the_others_alone() -> None
     """Each has a process of its own."""
     with Processes(["a", "b"]) as processes:
         first = {party: processes.call(party, "os:getpid") for party in ("a", "b")}
-        with pytest.raises(Ended):
+        with pytest.raises(ProcessEnded):
             processes.call("a", "os:_exit", 0)
         second = {party: processes.call(party, "os:getpid") for party in ("a", "b")}
     assert first["a"] not in (first["b"], second["a"])
@@ -133,5 +133,5 @@ def test_it_ends_with_whoever_asked() -> None:
 def test_without_a_process_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too many may be running."""
     monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(Ended, match="no process can be started"):
+    with pytest.raises(ProcessEnded, match="no process can be started"):
         Process().call("os:getpid")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.text.time_format import ago, human, length, machine
+from almajob.text.time_format import format_ago, format_duration, format_time, format_utc
 
 NOON = datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC)
 
@@ -16,17 +16,17 @@ NOON = datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC)
 def test_people_get_local_time_with_its_offset(berlin: None) -> None:
     """And how long ago that was; in UTC where they want it; programs get UTC."""
     now = NOON.timestamp() + 200
-    assert human(NOON, now=now) == "2026-11-22 13:00:01+01:00 (3 min ago)"
-    assert human(NOON, now=now, utc=True) == "2026-11-22 12:00:01+00:00 (3 min ago)"
-    assert machine(NOON) == "2026-11-22T12:00:01.500Z"
+    assert format_time(NOON, now=now) == "2026-11-22 13:00:01+01:00 (3 min ago)"
+    assert format_time(NOON, now=now, utc=True) == "2026-11-22 12:00:01+00:00 (3 min ago)"
+    assert format_utc(NOON) == "2026-11-22T12:00:01.500Z"
 
 
 def test_the_two_hours_of_a_night_are_told_apart(berlin: None) -> None:
     """By the offset: half past two came twice."""
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     now = first.timestamp() + 7200
-    assert human(first, now=now) == "2026-10-25 02:30:00+02:00 (2 h ago)"
-    assert human(first + timedelta(hours=1), now=now) == "2026-10-25 02:30:00+01:00 (1 h ago)"
+    assert format_time(first, now=now) == "2026-10-25 02:30:00+02:00 (2 h ago)"
+    assert format_time(first + timedelta(hours=1), now=now) == "2026-10-25 02:30:00+01:00 (1 h ago)"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_two_hours_of_a_night_are_told_apart(berlin: None) -> None:
 )
 def test_how_long_ago(seconds: float, told: str) -> None:
     """In one word, rounded down."""
-    assert ago(seconds) == told
+    assert format_ago(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_how_long_ago(seconds: float, told: str) -> None:
 )
 def test_lengths_of_time(seconds: float, told: str) -> None:
     """In two words."""
-    assert length(seconds) == told
+    assert format_duration(seconds) == told
 
 
 @given(st.datetimes(timezones=st.timezones()), st.floats(0, 1e11), st.booleans())
 def test_any_time_can_be_told(moment: datetime, now: float, utc: bool) -> None:
     """The first and the last day of the calendar, too."""
     try:
-        written = machine(moment)
+        written = format_utc(moment)
     except OverflowError:
         return
     assert written.endswith("Z")
-    assert human(moment, now=now, utc=utc)
+    assert format_time(moment, now=now, utc=utc)

@@ -201,9 +201,9 @@ def test_a_night_in_which_clocks_are_set(zone: str, day: date, hours: float, fir
         now = datetime(2027, 1, 1, tzinfo=UTC).timestamp()
         begins, ends = (parse_moment(f"{day}", now, ends_day=ends_day) for ends_day in (False, True))
         assert (ends - begins).total_seconds() == hours * HOUR
-        minutes = [time_format.local(begins.timestamp() + 60 * step) for step in range(int(hours * 60))]
+        minutes = [time_format.to_local(begins.timestamp() + 60 * step) for step in range(int(hours * 60))]
         assert {each.date() for each in minutes} == {day}
-        assert time_format.local(begins.timestamp() - 60).date() == day - timedelta(days=1)
+        assert time_format.to_local(begins.timestamp() - 60).date() == day - timedelta(days=1)
         days = {period_key("day", "e", "M1", "p", each) for each in minutes}
         assert len(days) == 1
         keys = [period_key("hour", "e", "M1", "p", each) for each in minutes]
@@ -211,7 +211,7 @@ def test_a_night_in_which_clocks_are_set(zone: str, day: date, hours: float, fir
         assert len(set(keys)) == -(-hours // 1)
         assert max(map(keys.count, keys)) == 60
         assert sum(one != other for one, other in pairwise(keys)) == len(set(keys)) - 1
-        shown = [time_format.human(each, now=each.timestamp()) for each in minutes]
+        shown = [time_format.format_time(each, now=each.timestamp()) for each in minutes]
         assert shown[0] == f"{day} 00:00:00{first} (just now)"
         assert shown[-1] == f"{day} 23:59:00{last} (just now)"
         assert len(set(shown)) == len(shown)

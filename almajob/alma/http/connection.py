@@ -108,7 +108,7 @@ class AbortableConnection:
         """Make sure that somebody waits for the answer, directly before bytes of the request leave.
 
         Raises:
-            GivenUp: nobody waits; where that is so before the first byte, none of them ever leaves.
+            Abandoned: nobody waits; where that is so before the first byte, none of them ever leaves.
             OSError: there is no descriptor left; likewise.
         """
         if self._socket is None:

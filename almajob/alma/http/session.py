@@ -31,7 +31,7 @@ from almajob.alma.http.response import (
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.rate_limit.limiter import Limiter, Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, ReadOnly
-from almajob.system.deadline import DeadlinePassed, Task, nap, within
+from almajob.system.deadline import DeadlinePassed, Task, nap, run_within
 
 if TYPE_CHECKING:
     import requests
@@ -243,7 +243,7 @@ class Session:
         with call_log.log_call(self._environment, method, path, attempt) as call:
             try:
                 exchange = partial(self._exchange, method, path, params, body)
-                answer = within(deadline - begun, exchange, check)
+                answer = run_within(deadline - begun, exchange, check)
             except AlmajobError as refused:
                 found = refused
             except (DeadlinePassed, OSError, ValueError) as broken:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from almajob.errors import AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Unreachable
-from almajob.system.deadline import DeadlinePassed, NotBegun
+from almajob.system.deadline import DeadlinePassed, NoThread
 
 if TYPE_CHECKING:
     import requests
@@ -60,9 +60,9 @@ def failure(broken: Exception, host: str) -> Unreachable:
 
     Args:
         broken: a RequestException, the OSError or ValueError of a wrong proxy or certificate setting, or what
-            ``deadline.within`` raises by itself.
+            ``deadline.run_within`` raises by itself.
     """
-    if isinstance(broken, NotBegun):
+    if isinstance(broken, NoThread):
         return OwnFault(
             f"{host} was not called: this machine gives almajob no more threads.",
             hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",

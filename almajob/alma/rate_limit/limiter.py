@@ -194,7 +194,7 @@ class Limiter:
 
     def _used_up_until(self, probe_in: float, until: float) -> str:
         probe = _time(self._clock().now() + max(probe_in, 0.0))
-        anew = f"{time_format.local(until):%Y-%m-%d %H:%M (%z)}"
+        anew = f"{time_format.to_local(until):%Y-%m-%d %H:%M (%z)}"
         return (
             f"One call may try again from {probe} on; Alma should count anew at {anew}.\n"
             "almajob quota shows what is known; --ignore-quota lets a person ask once before."
@@ -228,4 +228,4 @@ def _count(left: str | None) -> int | None:
 
 
 def _time(now: float) -> str:
-    return f"{time_format.local(now):%H:%M:%S (%z)}"
+    return f"{time_format.to_local(now):%H:%M:%S (%z)}"

@@ -172,7 +172,7 @@ def _per_cent(run: WatchedRun, _now: float) -> RenderableType:
 
 
 def _format_elapsed(run: WatchedRun, now: float) -> RenderableType:
-    return time_format.length(math.floor(run.age + max(now - run.answered, 0.0)))
+    return time_format.format_duration(math.floor(run.age + max(now - run.answered, 0.0)))
 
 
 def _next(run: WatchedRun, now: float) -> RenderableType:
@@ -197,7 +197,11 @@ def progress(run: WatchedRun) -> float | None:
 def next_look(run: WatchedRun, now: float) -> str:
     """Return when a run is looked at next, and why it was not seen."""
     rest = run.due - now
-    when = f"next look in {time_format.ago(-math.ceil(rest)).removeprefix('in ')}" if rest > 0 else "looking"
+    when = (
+        f"next look in {time_format.format_ago(-math.ceil(rest)).removeprefix('in ')}"
+        if rest > 0
+        else "looking"
+    )
     if isinstance(run.error, USED_UP):
         return "Alma's calls for today are used up"
     return f"cannot be seen, {when}" if run.failures else when

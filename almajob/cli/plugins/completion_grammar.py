@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from almajob.entry_points import distribution_of, is_core
-from almajob.system.isolated_process import Ended, Failed, Processes
+from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -37,7 +37,7 @@ def of_plugins(app: Application) -> dict[str, Any]:
     commands = {}
     with Processes(distribution_of(point)[0] for point in points.values()) as processes:
         for name, point in points.items():
-            with suppress(Ended, Failed):
+            with suppress(ProcessEnded, CallFailed):
                 commands[name] = processes.call(
                     distribution_of(point)[0], "almajob.cli.plugins.probe:describe_command", name, point.value
                 )

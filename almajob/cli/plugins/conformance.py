@@ -23,7 +23,7 @@ from almajob.cli.plugins.command_manager import load_class
 from almajob.cli.plugins.plugin_status import COMMAND, Claim
 from almajob.entry_points import is_core
 from almajob.errors import ConfigurationError, name_error
-from almajob.system.isolated_process import Ended, Failed, Processes
+from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
@@ -64,9 +64,9 @@ def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]
         found: list[str] = processes.call(
             claim.distribution, "almajob.cli.plugins.probe:check_command", claim.name, claim.target
         )
-    except Failed as error:
+    except CallFailed as error:
         return [f"it cannot be described: {error}"]
-    except Ended as end:
+    except ProcessEnded as end:
         return [f"it cannot be described: it {end}"]
     return found
 

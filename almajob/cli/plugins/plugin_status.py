@@ -15,7 +15,7 @@ from almajob.entry_points import distribution_of, is_contested, is_core, origin
 from almajob.errors import ConfigurationError
 from almajob.output.format_registry import find_plugin_formats, is_own
 from almajob.output.plugin_format import LOAD
-from almajob.system.isolated_process import Ended, Failed, Processes
+from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 
 OK, BROKEN, CLASH, REFUSED = "ok", "broken", "clash", "refused"
 """What may be said of a claim: it can be used; it cannot be loaded; others have the same right; none."""
@@ -81,9 +81,9 @@ def _try_command(name: str, point: EntryPoint, processes: Processes) -> Claim:
                 return _claim(name, point, BROKEN, problem)
     except ConfigurationError as error:
         return _claim(name, point, BROKEN, error.reason)
-    except Failed as error:
+    except CallFailed as error:
         return _claim(name, point, BROKEN, str(error))
-    except Ended as end:
+    except ProcessEnded as end:
         return _claim(name, point, BROKEN, f"its import {end}")
     return _claim(name, point, OK)._replace(summary=summary)
 
@@ -120,9 +120,9 @@ def _format_claims_on(name: str, points: list[EntryPoint], processes: Processes)
             processes.call(
                 distribution_of(points[0])[0], LOAD, {point.group: point.value for point in points}
             )
-        except Failed as error:
+        except CallFailed as error:
             state, problem = BROKEN, str(error)
-        except Ended as end:
+        except ProcessEnded as end:
             state, problem = BROKEN, f"its import {end}"
     # One class is often in both groups.
     for point in {(distribution_of(point), point.value): point for point in points}.values():

@@ -9,7 +9,7 @@ from almajob.cli.command import Command
 from almajob.cli.options.global_options import repeat_nothing
 from almajob.cli.options.value_types import non_empty
 from almajob.config.environments import KINDS, REGIONS
-from almajob.config.keys.key_location import KeyWish
+from almajob.config.keys.key_location import KeyRequest
 from almajob.errors import UsageError
 
 LOG = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ class ConfigSetKey(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         environment = parsed_args.environment
-        wish = KeyWish(environment, parsed_args.region, parsed_args.kind, parsed_args.keyring)
-        new_key = self.context.new_key(wish)
+        request = KeyRequest(environment, parsed_args.region, parsed_args.kind, parsed_args.keyring)
+        new_key = self.context.new_key(request)
         new_key.check()
         kept = new_key.keep(new_key.ask(may_be_piped=self.app.lasting is None))
         if kept.is_new:

@@ -150,7 +150,7 @@ class _Output(selectors.DefaultSelector):
                 self.printed += piece
             else:
                 self._written += len(piece)
-                stdio.tell(redact(self._text_of(piece)))
+                stdio.write_stderr(redact(self._text_of(piece)))
         if max(len(self.printed), self._written) > SIZE:
             where = "on stderr" if self._written > SIZE else "to stdout"
             raise CommandFailed(f"It wrote more than {SIZE // 1024} KiB {where}, where a key is one line.")

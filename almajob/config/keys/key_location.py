@@ -23,7 +23,7 @@ _LIKE_A_KEY = r"(?=.*[0-9])[0-9A-Za-z]{20,}"
 _NEW_INI = '; "almajob config show" prints every setting and where it came from.\n'
 
 
-class KeyWish(NamedTuple):
+class KeyRequest(NamedTuple):
     """What somebody says who has a new key.
 
     Attributes:
@@ -62,35 +62,37 @@ class KeyPlace(NamedTuple):
         return self.way == "api_key_keyring"
 
 
-def find_place(settings: Settings, environ: Mapping[str, str], wish: KeyWish) -> KeyPlace:
+def find_place(settings: Settings, environ: Mapping[str, str], request: KeyRequest) -> KeyPlace:
     """Return where a new key of an environment belongs.
 
     Raises:
-        UsageError: the wish cannot be fulfilled for such an environment.
+        UsageError: the request cannot be fulfilled for such an environment.
         ConfigurationError: its key is not kept by almajob, or there is no such environment.
     """
-    name = wish.environment
+    name = request.environment
     if name == DEMO:
         raise UsageError("The demo needs no key.", hint="almajob --env demo list shows it.")
-    if name in KINDS and wish.kind not in ("", name):
-        raise UsageError(f"{name} cannot be a {wish.kind} environment.", hint="Leave out --kind.")
+    if name in KINDS and request.kind not in ("", name):
+        raise UsageError(f"{name} cannot be a {request.kind} environment.", hint="Leave out --kind.")
     section = settings.sections.get(name)
-    others = _settings_of_new(settings, wish) if section is None else _settings_of_known(wish, section)
+    others = _settings_of_new(settings, request) if section is None else _settings_of_known(request, section)
     environment = read_keys(name, section or {})
     found = api_keys.source(environment, environ)
     way = found.way if found else "api_key"
     _refuse_untrusted(settings, name, way)
-    if way == "api_key_file" and environment.api_key_file and not wish.in_keyring:
+    if way == "api_key_file" and environment.api_key_file and not request.in_keyring:
         return KeyPlace(way, expand(environment.api_key_file.text))
     if way == "api_key_keyring":
         return KeyPlace(way, None)
-    if found and (way in ("api_key_command", "api_key_file") or (way != "api_key" and not wish.in_keyring)):
+    if found and (
+        way in ("api_key_command", "api_key_file") or (way != "api_key" and not request.in_keyring)
+    ):
         raise ConfigurationError(
             f"The key of {name} is not kept in the ini: it comes from {found.place} ({way}).",
             reason="A key in the ini would not be used.",
             hint="Change it there; or take that away, and type this again.",
         )
-    return _place_in_ini(settings, wish, others)
+    return _place_in_ini(settings, request, others)
 
 
 def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
@@ -108,19 +110,19 @@ def _refuse_untrusted(settings: Settings, name: str, way: str) -> None:
         untrusted.refuse(f"It would send the key of {name} to {section['base_url'].text}.")
 
 
-def _settings_of_known(wish: KeyWish, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    given = {"region": wish.region, "kind": wish.kind}
+def _settings_of_known(request: KeyRequest, section: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    given = {"region": request.region, "kind": request.kind}
     there = {"region": ("region", "domain", "base_url"), "kind": ("kind",)}
     for name, text in given.items():
         if text and any(each in section for each in there[name]):
             raise UsageError(
-                f"The ini says already of which {name} {wish.environment} is.", hint=f"Leave out --{name}."
+                f"The ini says already of which {name} {request.environment} is.", hint=f"Leave out --{name}."
             )
     return tuple((name, text) for name, text in given.items() if text)
 
 
-def _settings_of_new(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str], ...]:
-    name = wish.environment
+def _settings_of_new(settings: Settings, request: KeyRequest) -> tuple[tuple[str, str], ...]:
+    name = request.environment
     if is_shown_in(name) or re.fullmatch(_LIKE_A_KEY, name):
         raise KeyOnCommandLine
     if not is_environment_name(name):
@@ -131,8 +133,8 @@ def _settings_of_new(settings: Settings, wish: KeyWish) -> tuple[tuple[str, str]
             hint="A key is not typed there: almajob config set-key sandbox asks for it.",
         )
     is_kind = name in KINDS
-    if (is_kind or wish.kind) and (wish.region or _has_flat_domain(settings, name)):
-        given = {"kind": "" if is_kind else wish.kind, "region": wish.region}
+    if (is_kind or request.kind) and (request.region or _has_flat_domain(settings, name)):
+        given = {"kind": "" if is_kind else request.kind, "region": request.region}
         return tuple((setting, text) for setting, text in given.items() if text)
     meant = "" if is_kind else suggest(name, (*settings.sections, *KINDS))
     kind = "" if is_kind else "--kind KIND "
@@ -151,22 +153,22 @@ def _has_flat_domain(settings: Settings, name: str) -> bool:
     return name in KINDS and "domain" in flat and any(f"api_key_{kind}" in flat for kind in KINDS)
 
 
-def _place_in_ini(settings: Settings, wish: KeyWish, others: tuple[tuple[str, str], ...]) -> KeyPlace:
-    name, ini = wish.environment, settings.ini
+def _place_in_ini(settings: Settings, request: KeyRequest, others: tuple[tuple[str, str], ...]) -> KeyPlace:
+    name, ini = request.environment, settings.ini
     path = ini.path if ini else settings.need_config_dir("an ini") / "almajob.ini"
     sections = ini.sections if ini else {}
     if f"api_key_{name}" in sections.get(TOP, {}) and "api_key" not in sections.get(name, {}):
-        if wish.in_keyring:
+        if request.in_keyring:
             raise ConfigurationError(
                 f"{path} has the form of the older script, which knows no keyring.",
                 hint=f"Put api_key_{name} and domain into a section: [{name}], with api_key and region.",
             )
         return KeyPlace("api_key", path, TOP, f"api_key_{name}")
-    if wish.in_keyring:
+    if request.in_keyring:
         there = sections.get(name, {})
         replaced = "api_key" if "api_key" in there and "api_key_keyring" not in there else None
         return KeyPlace("api_key_keyring", path, name, "api_key_keyring", replaced, others)
-    if name not in sections and not wish.region and _has_flat_domain(settings, name):
+    if name not in sections and not request.region and _has_flat_domain(settings, name):
         return KeyPlace("api_key", path, TOP, f"api_key_{name}")
     return KeyPlace("api_key", path, name, "api_key", None, others)
 

@@ -19,11 +19,11 @@ from typing import NamedTuple
 from almajob.alma.api_key import Key
 from almajob.config.ini_reader import digest_of
 from almajob.config.keys import key_location, keyring_store
-from almajob.config.keys.key_location import KeyPlace, KeyWish
+from almajob.config.keys.key_location import KeyPlace, KeyRequest
 from almajob.config.settings import Settings
 from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import Held, lock_file
+from almajob.system.file_lock import LockHeld, lock_file
 from almajob.system.input_files import read_given, read_line
 from almajob.system.private_files import NotPrivate, make_private, refuse_open_directory
 from almajob.system.terminal import has_keyboard
@@ -38,7 +38,7 @@ _LONGEST = 256
 _QUOTES = "\"'`"
 
 
-class Kept(NamedTuple):
+class KeptKey(NamedTuple):
     """Where a key is now.
 
     Attributes:
@@ -55,13 +55,13 @@ class NewKey:
 
     Args:
         load: reads the settings as they are now.
-        wish: for which environment, and what is said of one that is new.
+        request: for which environment, and what is said of one that is new.
     """
 
-    def __init__(self, load: Callable[[], Settings], environ: Mapping[str, str], wish: KeyWish) -> None:
+    def __init__(self, load: Callable[[], Settings], environ: Mapping[str, str], request: KeyRequest) -> None:
         self._load = load
         self._environ = environ
-        self._wish = wish
+        self._request = request
 
     def check(self) -> None:
         """Refuse what can be told before anybody is asked for a key.
@@ -69,11 +69,11 @@ class NewKey:
         Raises:
             ConfigurationError: there is no place for it, or not a safe one; no keyring, where that is it.
         """
-        place = key_location.find_place(self._load(), self._environ, self._wish)
+        place = key_location.find_place(self._load(), self._environ, self._request)
         if place.path is not None:
             _refuse_unsafe(place.path)
         if place.in_keyring:
-            keyring_store.check(self._wish.environment)
+            keyring_store.check(self._request.environment)
 
     def ask(self, *, may_be_piped: bool) -> Key:
         """Read the key: at a terminal without showing it, else from the first line of stdin.
@@ -89,7 +89,7 @@ class NewKey:
                 "A script has no place for a key.", hint="Type almajob config set-key outside of the shell."
             )
         try:
-            text = _ask_keyboard(self._wish.environment) if has_keyboard() else _read_stdin()
+            text = _ask_keyboard(self._request.environment) if has_keyboard() else _read_stdin()
         except KeyboardInterrupt:
             sys.stderr.write("\nNothing was changed.\n")
             raise
@@ -98,7 +98,7 @@ class NewKey:
             LOG.warning("A key of fewer than %d characters is not hidden in messages.", SHORTEST)
         return key
 
-    def keep(self, key: Key) -> Kept:
+    def keep(self, key: Key) -> KeptKey:
         """Put it there, in one step; no other ``keep`` of this user's comes between.
 
         Raises:
@@ -109,14 +109,14 @@ class NewKey:
         with ExitStack() as turn:
             try:
                 turn.enter_context(lock_file(lock, wait=_TURN_SECONDS))
-            except Held:
+            except LockHeld:
                 raise Refused("Another process is setting a key all the time.", hint="Try again.") from None
             except OSError as error:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
             settings = self._load()
-            place = key_location.find_place(settings, self._environ, self._wish)
-            return _keep(place, self._wish.environment, key.reveal(), settings)
+            place = key_location.find_place(settings, self._environ, self._request)
+            return _keep(place, self._request.environment, key.reveal(), settings)
 
 
 def _ask_keyboard(environment: str) -> str:
@@ -172,26 +172,26 @@ def _key_of(text: str) -> Key:
     return key
 
 
-def _keep(place: KeyPlace, environment: str, key: str, settings: Settings) -> Kept:
+def _keep(place: KeyPlace, environment: str, key: str, settings: Settings) -> KeptKey:
     if place.way == "api_key_file":
         assert place.path is not None
         is_new = _key_in(place.path) != key
         if is_new:
             _write(place.path, f"{key}\n".encode())
-        return Kept(str(place.path), is_new)
+        return KeptKey(str(place.path), is_new)
     is_new = False
     if place.in_keyring:
         is_new = keyring_store.get(environment) != key
         if is_new:
             keyring_store.put(environment, key)
     if place.path is None:
-        return Kept("the keyring", is_new)
+        return KeptKey("the keyring", is_new)
     raw, text, line = _edit_file(place, key)
     if text != raw:
         _write(place.path, text)
         _keep_trust(settings, raw, text)
     where = f"{place.path}, line {line}"
-    return Kept(f"the keyring, as {where} says" if place.in_keyring else where, is_new or text != raw)
+    return KeptKey(f"the keyring, as {where} says" if place.in_keyring else where, is_new or text != raw)
 
 
 def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:

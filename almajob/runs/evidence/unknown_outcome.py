@@ -89,5 +89,5 @@ def _until(record: Record) -> str:
     """Return when a start that Alma does not show will count as not made."""
     if record.state is not State.ABSENT or record.missing_at is None:
         return ""
-    at = time_format.local(record.missing_at + ABSENT_FOR_GOOD + 60)
+    at = time_format.to_local(record.missing_at + ABSENT_FOR_GOOD + 60)
     return f"If it still does not at {at:%H:%M %z}, the run counts as not started."

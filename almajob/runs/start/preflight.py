@@ -63,7 +63,7 @@ def draft_record(request: StartRequest, target: Target, deps: Deps) -> Record:
     found = environment_check.current(deps.alma, deps.ledger, target.identity, now)
     environment_check.refuse_contradiction(found, target.environment, target.kind)
     return Record(
-        id=run_key.record_id(time_format.local(now)),
+        id=run_key.record_id(time_format.to_local(now)),
         environment=target.environment,
         institution=found.institution,
         job_id=request.job.id,
@@ -93,9 +93,9 @@ def with_key(request: StartRequest, target: Target, now: float) -> StartRequest:
     if options.run_key:
         return replace(request, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(request, run_key=run_key.random_key(job_id, time_format.local(now)))
+        return replace(request, run_key=run_key.random_key(job_id, time_format.to_local(now)))
     hashed = request.parameters.fingerprint
-    key = run_key.period_key(options.once_per, target.environment, job_id, hashed, time_format.local(now))
+    key = run_key.period_key(options.once_per, target.environment, job_id, hashed, time_format.to_local(now))
     return replace(request, run_key=key, is_named=True)
 
 
@@ -191,7 +191,7 @@ def _baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing
     if listing.clock is not None and abs(listing.clock - now) > start_limits.HOUR:
         off = now - listing.clock
         direction = "ahead of" if off > 0 else "behind"
-        LOG.warning("This machine's clock is %s %s Alma's.", time_format.length(abs(off)), direction)
+        LOG.warning("This machine's clock is %s %s Alma's.", time_format.format_duration(abs(off)), direction)
         listing = _list_instances(request, deps, listing.clock, since + min(listing.clock - now, 0.0))
     if may_be_lost and since == now and _has_unknown_tag(draft, listing, deps):
         # Another ledger started it, or this one before it was restored.
@@ -235,17 +235,17 @@ def _has_unknown_tag(draft: Record, listing: Listing, deps: Deps) -> bool:
 
 def _list_instances(request: StartRequest, deps: Deps, now: float, since: float) -> Listing:
     # The run key's calendar is the local one; Alma's is not known, and may be a day ahead.
-    options, today = request.options, time_format.local(now).date()
+    options, today = request.options, time_format.to_local(now).date()
     waited = 0.0 if options.requested_at is None else max(deps.clock.now() - options.requested_at, 0.0)
-    asked = time_format.local(now - waited).date()
-    first = min(run_key.first_day(options.once_per, asked), time_format.local(since).date())
+    asked = time_format.to_local(now - waited).date()
+    first = min(run_key.first_day(options.once_per, asked), time_format.to_local(since).date())
     return all_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
 
 
 def _begin(request: StartRequest, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
     asked = request.options.requested_at
-    today = time_format.local(now if asked is None else asked).date()
+    today = time_format.to_local(now if asked is None else asked).date()
     first = run_key.first_day(request.options.once_per, today) + timedelta(days=1)
     return datetime(first.year, first.month, first.day).timestamp()
 
@@ -281,8 +281,8 @@ def _find_lost_runs(
     since = max(gap.lost_since, draft.created_at - LONGEST_MEMORY) - slack
     until = gap.lost_until + slack
     days = (
-        time_format.local(since).date() - timedelta(days=1),
-        time_format.local(until).date() + timedelta(days=1),
+        time_format.to_local(since).date() - timedelta(days=1),
+        time_format.to_local(until).date() + timedelta(days=1),
     )
     listing = _complete(all_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in recover.others_of(draft, deps)}
@@ -296,7 +296,7 @@ def _find_lost_runs(
     ]
     if not found:
         return None
-    lost_until = time_format.local(gap.lost_until).isoformat(" ", "minutes")
+    lost_until = time_format.to_local(gap.lost_until).isoformat(" ", "minutes")
     reason = f"the ledger has lost records of before {lost_until}, and a run that it lacks may be this one"
     return replace(
         draft,
@@ -337,7 +337,7 @@ def _running(request: StartRequest, draft: Record, recent: Sequence[Instance], p
     submitted = first.submit_time
     since = ""
     if isinstance(submitted, datetime):
-        since = f" since {time_format.local(submitted.timestamp()).isoformat(' ', 'seconds')}"
+        since = f" since {time_format.to_local(submitted.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
         hint=f"To follow it: {program} wait --id {first.id}\n"

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 from almajob.system import clock as clocks
-from almajob.text.time_format import length
+from almajob.text.time_format import format_duration
 
 LOG = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def wait(environment: str, job: str, most: float) -> None:
         most: seconds.
     """
     seconds = splay(this_host(), environment, job, most)
-    LOG.info("Starting in %s (--splay).", length(seconds))
+    LOG.info("Starting in %s (--splay).", format_duration(seconds))
     try:
         clocks.system().sleep(seconds)
     except BaseException:

@@ -36,7 +36,7 @@ class NoSlot(Refused):
     def __init__(self, message: str, *, reason: str, now: float, free_at: float | None) -> None:
         when = "when one of them has ended"
         if free_at is not None:
-            when = f"at {time_format.local(free_at):%H:%M:%S (%z)}"
+            when = f"at {time_format.to_local(free_at):%H:%M:%S (%z)}"
         cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
         super().__init__(message, reason=reason, hint=cure)
         self.free_in = None if free_at is None else free_at - now

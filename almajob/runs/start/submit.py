@@ -288,7 +288,8 @@ def _refuse_stale(record: Record, deps: Deps) -> None:
     stood = deps.clock.now() - record.trail[-1].at
     if stood > _LONGEST_PAUSE:
         raise OwnFault(
-            f"{record.job_name!r} was not started: this machine stood still for {time_format.length(stood)}.",
+            f"{record.job_name!r} was not started: "
+            f"this machine stood still for {time_format.format_duration(stood)}.",
             reason="All that was checked before the start may have changed meanwhile.",
             hint="Give the same command again.",
         )

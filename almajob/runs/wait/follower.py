@@ -181,20 +181,20 @@ class Follower:
         how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
         if item.instance is None and last is None:
             # There were too many of them for the time.
-            what = f"{name} was not looked at within {time_format.length(how_long)}."
+            what = f"{name} was not looked at within {time_format.format_duration(how_long)}."
             return StillRunning(what, hint=resume)
         if item.instance is None and not item.is_ours:
             if isinstance(last, (KeyRefused, *USED_UP)):
                 return name_run(last, item.instance_id)
-            what = f"{name} could not be seen for {time_format.length(how_long)}."
+            what = f"{name} could not be seen for {time_format.format_duration(how_long)}."
             return Unreachable(what, reason=why, hint=resume, alma=alma)
         cure = f"{goes_on()} {resume}"
         if item.over is Over.OUT_OF_TIME:
-            what = f"{name} had not ended after {time_format.length(how_long)}."
+            what = f"{name} had not ended after {time_format.format_duration(how_long)}."
         elif item.is_ours:
             what = f"{name} was started and cannot be seen any more."
         else:
-            what = f"{name} could not be seen any more for {time_format.length(how_long)}."
+            what = f"{name} could not be seen any more for {time_format.format_duration(how_long)}."
             return Unreachable(what, reason=why, hint=cure, alma=alma)
         return StillRunning(what, reason=why, hint=cure, alma=alma)
 

@@ -18,7 +18,7 @@ from almajob.alma.http.transport_errors import (
     too_large,
 )
 from almajob.errors import BrokenOff, NotAlma, NotSent, OwnFault, Refused, Unreachable
-from almajob.system.deadline import DeadlinePassed, NotBegun
+from almajob.system.deadline import DeadlinePassed, NoThread
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1")
 HOST = "api-na.hosted.exlibrisgroup.com"
@@ -179,7 +179,7 @@ def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
 
 def test_a_call_that_was_not_begun_sent_nothing() -> None:
     """This machine gives no more threads; the host is not to blame."""
-    found = failure(NotBegun(), HOST)
+    found = failure(NoThread(), HOST)
     assert type(found) is OwnFault
     assert found.message.startswith(f"{HOST} was not called")
     assert "ulimit -u" in found.hint
