@@ -12,8 +12,8 @@ from itertools import chain, islice, takewhile
 from typing import TypeVar
 
 from almajob.alma.client import PAGE, Alma
-from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.response import Reading
+from almajob.alma.http.timeouts import AT_ONCE
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Job, JobFilter
 from almajob.system.deadline import SLICE

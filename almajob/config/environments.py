@@ -222,7 +222,7 @@ def _refuse_bad_url(given: Setting) -> None:
         )
     if parts.scheme == "https":
         return
-    from almajob.alma.http.connection import is_loopback
+    from almajob.text.host_names import is_loopback
 
     if not is_loopback(host):
         raise ConfigurationError(

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from almajob.alma.http.connection import is_loopback
 from almajob.config import settings
 from almajob.config.settings import Options
 from almajob.errors import ConfigurationError
+from almajob.text.host_names import is_loopback
 from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]

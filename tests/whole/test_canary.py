@@ -387,7 +387,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
         "almajob.cli.connections.Connections.cache",
         "almajob.jobs.job_lookup.Catalogue.jobs",
         "almajob.alma.http.session.Session._send",
-        "almajob.alma.http.session.connect",
+        "almajob.alma.http.connection.connect",
         "almajob.alma.http.body_parser.parse",
         "almajob.alma.pagination._pages",
         "almajob.cli.command.Lister.produce_output",

@@ -4,47 +4,38 @@ Its exchanges end when nobody waits for them any more: nothing is sent later, an
 name server or a proxy takes its time, a request would otherwise go out long after it was given up. And a
 server that sends a byte now and then, or interim answers without end, would keep a thread for as long as
 it likes: each byte starts the time-out of the socket anew.
+
+As ``requests`` is, this module is imported by the first call: most invocations are answered from the store.
 """
 
 from __future__ import annotations
 
+import http.client
 import io
+import socket
+import struct
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests.adapters
+import requests.auth
+import urllib3.exceptions
 
 from almajob import __version__
 from almajob.alma.api_key import Key
-from almajob.system import deadline
-
-if TYPE_CHECKING:
-    import socket
-
-    import requests.adapters
-    import urllib3
-
-AT_ONCE = 8
-"""Connections that are kept, and calls that may be under way at once."""
+from almajob.alma.http.timeouts import AT_ONCE
+from almajob.system.deadline import Task
 
 _thread = threading.local()
 
 
 def connect(key: Key) -> requests.Session:
-    """Make a session; ``requests`` is imported here and not before."""
-    import http.cookiejar
-
-    import requests
-
-    class OneHop(requests.Session):
-        def get_redirect_target(self, resp: requests.Response) -> None:
-            # requests would read the whole body of one, even where it is not followed.
-            return None
-
-    session = OneHop()
-    session.auth = _authorization(key)
+    """Make a session."""
+    session = _OneHop()
+    session.auth = _ApiKey(key)
     session.headers.update(
         {
             "Accept": "application/json",
@@ -54,34 +45,28 @@ def connect(key: Key) -> requests.Session:
         }
     )
     # A Session is promised to be thread-safe only as long as nothing in it changes.
-    session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _make_adapter()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _Adapter(pool_maxsize=AT_ONCE, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
-def _authorization(key: Key) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """Make the AuthBase that adds the key; unlike a header of the session, no .netrc replaces it."""
-    import requests.auth
-
-    class ApiKey(requests.auth.AuthBase):
-        def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"apikey {key.reveal()}"
-            return request
-
-        def __repr__(self) -> str:
-            return "ApiKey(hidden)"
-
-    return ApiKey()
+class _OneHop(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        # requests would read the whole body of one, even where it is not followed.
+        return None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+class _ApiKey(requests.auth.AuthBase):
+    """Adds the key; unlike a header of the session, no .netrc replaces it."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"apikey {self._key.reveal()}"
+        return request
 
 
 class AbortableConnection:
@@ -90,7 +75,7 @@ class AbortableConnection:
     In its ``with`` block the session of ``connect`` sends and reads only as long as somebody waits.
     """
 
-    def __init__(self, task: deadline.Task[Any]) -> None:
+    def __init__(self, task: Task[Any]) -> None:
         self.task = task
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
@@ -112,8 +97,6 @@ class AbortableConnection:
             OSError: there is no descriptor left; likewise.
         """
         if self._socket is None:
-            import socket
-
             # One of its own: when a connection is closed, its number may become another file's.
             self._socket = socket.fromfd(connected.fileno(), -1, -1)
             self.task.ask_permission(self._abort)
@@ -121,9 +104,6 @@ class AbortableConnection:
 
     def _abort(self) -> None:
         """Cut the connection: no byte leaves any more, also none that the kernel still has to send."""
-        import socket
-        import struct
-
         with self._lock, suppress(OSError):
             if self._socket is not None:
                 # Closed then, in the thread that this wakes, the connection is reset.
@@ -134,7 +114,7 @@ class AbortableConnection:
 class _Awaited(io.RawIOBase):
     """What comes from a socket, as long as somebody waits for it."""
 
-    def __init__(self, raw: io.RawIOBase, task: deadline.Task[Any]) -> None:
+    def __init__(self, raw: io.RawIOBase, task: Task[Any]) -> None:
         self._raw = raw
         self._task = task
 
@@ -150,69 +130,65 @@ class _Awaited(io.RawIOBase):
         super().close()
 
 
-def _make_adapter() -> requests.adapters.HTTPAdapter:
-    """Make the adapter of a session whose exchanges end when nobody waits for them."""
-    import requests.adapters
+class _Response(http.client.HTTPResponse):
+    """Is read only as long as somebody waits."""
 
-    class Adapter(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **options: Any) -> None:
-            super().init_poolmanager(*args, **options)
-            _guard(self.poolmanager)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        own = getattr(_thread, "connection", None)
+        if own is not None:
+            self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), own.task))
 
-        def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-            is_new = proxy not in self.proxy_manager
-            manager = super().proxy_manager_for(proxy, **options)
-            if is_new:
-                _guard(manager)
-            return manager
 
-    return Adapter(pool_maxsize=AT_ONCE, max_retries=0)
+class _Connection(http.client.HTTPConnection):
+    """Sends only as long as somebody waits."""
+
+    response_class = _Response
+    _is_connecting = False
+
+    def connect(self) -> None:
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None and self.auto_open:
+            self.connect()
+        own = getattr(_thread, "connection", None)
+        if own is not None and self._is_connecting:
+            # What a proxy is asked is no part of the request.
+            own.task.check_awaited()
+        elif own is not None:
+            try:
+                own.begin(self.sock)
+            except OSError as error:
+                raise urllib3.exceptions.NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
+        super().send(data)
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Has such connections, whatever its pools are: that of a SOCKS proxy has some of its own."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        _guard(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        is_new = proxy not in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **options)
+        if is_new:
+            _guard(manager)
+        return manager
 
 
 def _guard(manager: urllib3.PoolManager) -> None:
-    # Whatever its pools are: that of a SOCKS proxy has some of its own.
     pools = manager.pool_classes_by_scheme
     manager.pool_classes_by_scheme = {scheme: _guard_pools(kind) for scheme, kind in pools.items()}
 
 
 @cache
 def _guard_pools(pools: type[urllib3.HTTPConnectionPool]) -> type[urllib3.HTTPConnectionPool]:
-    """Make pools whose connections send, and are read, only as long as somebody waits."""
-    import http.client
-
-    import urllib3.exceptions
-
-    class Response(http.client.HTTPResponse):
-        def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
-            own = getattr(_thread, "connection", None)
-            if own is not None:
-                self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), own.task))
-
-    class Connection(http.client.HTTPConnection):
-        response_class = Response
-        _is_connecting = False
-
-        def connect(self) -> None:
-            self._is_connecting = True
-            try:
-                super().connect()
-            finally:
-                self._is_connecting = False
-
-        def send(self, data: Any) -> None:
-            if self.sock is None and self.auto_open:
-                self.connect()
-            own = getattr(_thread, "connection", None)
-            if own is not None and self._is_connecting:
-                # What a proxy is asked is no part of the request.
-                own.task.check_awaited()
-            elif own is not None:
-                try:
-                    own.begin(self.sock)
-                except OSError as error:
-                    raise urllib3.exceptions.NewConnectionError(self, str(error)) from error  # type: ignore[arg-type]
-            super().send(data)
-
-    connection = type("Connection", (Connection, pools.ConnectionCls), {})
+    connection = type("Connection", (_Connection, pools.ConnectionCls), {})
     return type("Pool", (pools,), {"ConnectionCls": connection})

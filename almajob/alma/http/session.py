@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from almajob.alma import call_log
 from almajob.alma.api_key import Key
 from almajob.alma.http import error_responses, file_download, transport_errors
-from almajob.alma.http.connection import AbortableConnection, connect, is_loopback
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import (
     CALLS_LEFT,
@@ -32,6 +31,7 @@ from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.rate_limit.limiter import Limiter, Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, Task, nap, run_within
+from almajob.text.host_names import is_loopback
 
 if TYPE_CHECKING:
     import requests
@@ -210,6 +210,8 @@ class Session:
 
     @cached_property
     def _http(self) -> requests.Session:
+        from almajob.alma.http.connection import connect
+
         return connect(self._key)
 
     @property
@@ -270,6 +272,8 @@ class Session:
         body: Body | None,
         task: Task[Answer],
     ) -> Answer:
+        from almajob.alma.http.connection import AbortableConnection, connect
+
         is_xml = isinstance(body, bytes)
         # A start has a connection of its own: it is not lost in one that a firewall has forgotten while
         # somebody thought about it, and nothing left over from another answer is taken for its answer.

@@ -1,8 +1,11 @@
-"""How long one call of Alma may take."""
+"""How long one call of Alma may take, and how many may be under way."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+AT_ONCE = 8
+"""Connections that are kept, and calls that may be under way at once."""
 
 
 class TimeLimits(NamedTuple):

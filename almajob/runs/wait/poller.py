@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from almajob.alma.http.connection import AT_ONCE
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
+from almajob.alma.http.timeouts import AT_ONCE
 from almajob.alma.job_instances import Instance
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, NotAlma, Unreachable
 from almajob.runs.wait import poll_interval

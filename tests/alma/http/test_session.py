@@ -10,11 +10,11 @@ import pytest
 from werkzeug import Response
 
 from almajob.alma.api_key import Key
-from almajob.alma.http.connection import is_loopback
 from almajob.alma.http.response import Answer
 from almajob.alma.http.session import Session, retry_pause
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, NotAlma, QuotaUsedUp, Unreachable
+from almajob.text.host_names import is_loopback
 from tests.support.fake_alma import KEY, FakeAlma, answer, error
 from tests.support.raw_server import RawServer
 
