@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from almajob.system import deadline
-from almajob.system.deadline import DeadlinePassed, NoThread, Task, run_within
+from almajob.system.deadline import DeadlinePassed, Task, run_within
 
 Tracer = Callable[[FrameType, str, Any], Any]
 
@@ -36,19 +36,6 @@ def test_work_that_takes_too_long_is_left_and_told() -> None:
     with pytest.raises(DeadlinePassed):
         run_within(0.1, work)
     assert seen.wait(10)
-
-
-def test_work_for_which_there_is_no_thread_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of it was done, and whoever asked for it can say so."""
-
-    def start(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    done: list[int] = []
-    monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(NoThread):
-        run_within(5, lambda _task: done.append(1))
-    assert done == []
 
 
 def test_what_cannot_be_taken_back_is_done_with_permission_only() -> None:
@@ -89,26 +76,6 @@ def test_who_is_interrupted_when_asked_gives_no_permission(error: type[BaseExcep
         run_within(5, work, refuse)
     assert ended.wait(10)
     assert done == []
-
-
-def test_who_asks_too_late_gets_no_permission() -> None:
-    """It is certain that it never will; that is told."""
-    late, ended, done = threading.Event(), threading.Event(), []
-
-    def work(task: Task[None]) -> None:
-        try:
-            late.wait(10)
-            task.ask_permission(lambda: done.append("cancelled"))
-            done.append("done")
-        finally:
-            ended.set()
-
-    with pytest.raises(DeadlinePassed) as caught:
-        run_within(0.05, work)
-    late.set()
-    assert ended.wait(10)
-    assert done == []
-    assert not caught.value.was_permitted
 
 
 def test_what_was_permitted_is_cancelled_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
