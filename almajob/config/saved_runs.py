@@ -13,7 +13,7 @@ from pathlib import Path
 
 from almajob.config import ini_reader as ini_file
 from almajob.config import ini_sections
-from almajob.config.ini_reader import Ini, Setting
+from almajob.config.ini_reader import Setting
 from almajob.config.ini_sections import RUN_HEADING, Section
 from almajob.config.ini_text import quote_value
 from almajob.config.settings import Settings
@@ -73,11 +73,17 @@ def read_all(settings: Settings) -> dict[str, Saved]:
         ConfigurationError: a file of theirs is wrong, or two have one name.
     """
     found: dict[str, Saved] = {}
-    if settings.ini is not None:
-        _add(found, settings.ini, settings.runs, settings)
-    for path in _files(settings):
-        ini = ini_file.read(path, reason=WHAT_IS_STARTED)
-        _add(found, ini, ini_sections.read_runs(ini), settings)
+    others = [ini_file.read(path, reason=WHAT_IS_STARTED) for path in _files(settings)]
+    inis = [(settings.ini, settings.runs)] if settings.ini else []
+    for ini, runs in [*inis, *((other, ini_sections.read_runs(other)) for other in others)]:
+        untrusted = settings.check_trust(ini.path, ini.digest) if runs else None
+        for name, section in runs.items():
+            if name in found:
+                raise ConfigurationError(
+                    f"{ini.path} and {found[name].path} both have a saved run {name}.",
+                    hint="Rename one of them.",
+                )
+            found[name] = Saved(name, ini.path, section, untrusted)
     known = settings.environment_names()
     for saved in found.values():
         for name, value in saved.section.items():
@@ -124,16 +130,6 @@ def _files(settings: Settings) -> list[Path]:
         raise ConfigurationError(
             f"{directory(settings)} cannot be read.", reason=f"{error.strerror}."
         ) from None
-
-
-def _add(found: dict[str, Saved], ini: Ini, runs: Mapping[str, Section], settings: Settings) -> None:
-    untrusted = settings.check_trust(ini.path, ini.digest) if runs else None
-    for name, section in runs.items():
-        if name in found:
-            raise ConfigurationError(
-                f"{ini.path} and {found[name].path} both have a saved run {name}.", hint="Rename one of them."
-            )
-        found[name] = Saved(name, ini.path, section, untrusted)
 
 
 def format_settings(name: str, environment: str, given: Mapping[str, str]) -> str:

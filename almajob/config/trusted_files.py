@@ -16,13 +16,7 @@ from almajob.config import ini_reader as ini_file
 from almajob.config.paths import without_links
 from almajob.errors import ConfigurationError, Refused
 from almajob.system.input_files import read_given
-from almajob.system.private_files import (
-    NotPrivate,
-    make_private,
-    read_own,
-    refuse_link,
-    refuse_open_directory,
-)
+from almajob.system.private_files import hint_of, make_private, read_own, refuse_link, refuse_open_directory
 
 WHAT_IT_MAY = "Once trusted, it may run commands and say where keys go."
 _RECORD_SIZE = 2**16
@@ -250,5 +244,5 @@ def _not_kept(message: str, directory: Path | None, error: OSError) -> Refused:
     return Refused(
         f"{message}: {directory} cannot be used.",
         reason=f"{error.strerror}.",
-        hint=error.hint if isinstance(error, NotPrivate) else "ALMAJOB_STATE_DIR names another place.",
+        hint=hint_of(error) or "ALMAJOB_STATE_DIR names another place.",
     )

@@ -127,7 +127,7 @@ def emit(
     stream.is_terminal = bool(terminal)
     given = argparse.Namespace(**{**options, **vars(_loaded.options)})
     formatter = _loaded.objects[group]
-    cells = (tuple(map(_cell, row)) for row in rows)
+    cells = (tuple(_Cell(*sent) if isinstance(sent, list) else sent for sent in row) for row in rows)
     with redirect_stdout(stream):
         if group == LIST:
             formatter.emit_list(tuple(column_names), cells, stream, given)
@@ -155,7 +155,3 @@ class _Cell(FormattableColumn[Any]):
 
     def human_readable(self) -> str:
         return self._human
-
-
-def _cell(sent: Any) -> Any:
-    return _Cell(*sent) if isinstance(sent, list) else sent

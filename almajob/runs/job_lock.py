@@ -13,7 +13,7 @@ from pathlib import Path
 from almajob.errors import Refused
 from almajob.store.ledger_record import alma_of, checksum
 from almajob.system.file_lock import LockHeld, is_locked, lock_file
-from almajob.system.private_files import NotPrivate, refuse_link
+from almajob.system.private_files import hint_of, refuse_link
 from almajob.text import time_format
 
 LOCK_WAIT = 60.0
@@ -92,7 +92,7 @@ class Locks:
                     f"No lock can be made in {self._directory}.",
                     reason=f"{error.strerror}. "
                     "Without locks a job could be started twice, so none is started.",
-                    hint=error.hint if isinstance(error, NotPrivate) else _ELSEWHERE,
+                    hint=hint_of(error) or _ELSEWHERE,
                 ) from None
             if not is_effective:
                 raise self._without_effect()

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import diskcache
 
 from almajob.store.diskcache_directory import CacheDirectory, open_directory, remove_directory
-from almajob.store.errors import Damaged, Failures, hint, is_damage, reason
+from almajob.store.errors import Damaged, Failures, is_damage, reason
 from almajob.store.schema import CACHE_FORMAT
+from almajob.system.private_files import hint_of
 
 LOG = logging.getLogger(__name__)
 
@@ -89,12 +90,22 @@ class Cache:
             self._give_up(directory, error)
 
     def contents(self) -> list[Contents]:
-        """Describe every cache directory that exists."""
-        return [
-            self._contents(path)
-            for path in self._paths()
-            if path.name.startswith(_KINDS) and _SET_ASIDE not in path.name
-        ]
+        """Describe every cache directory that exists; it is only looked at."""
+        found = []
+        for path in self._paths():
+            if not path.name.startswith(_KINDS) or _SET_ASIDE in path.name:
+                continue
+            name, since = path.name.removeprefix(_PREFIX), []
+            try:
+                with open_directory(path) as directory:
+                    for key in directory:
+                        expires = directory.get(key, expire_time=True)[1]
+                        if _is_fresh(expires):
+                            since.append(_since(expires))
+            except (Damaged, *Failures) as error:
+                self._warn(name, f"cannot be read ({reason(error)})")
+            found.append(Contents(name, path, len(since), max(since, default=None), _size(path)))
+        return found
 
     def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
         """Remove one cache directory, or every one, what was set aside, and what completions keep.
@@ -132,20 +143,6 @@ class Cache:
                 self._warn("", f"cannot be read ({reason(error)})")
             return []
 
-    def _contents(self, path: Path) -> Contents:
-        name = path.name.removeprefix(_PREFIX)
-        since: list[datetime] = []
-        # Only looked at: nothing is set aside or made anew here.
-        try:
-            with open_directory(path) as directory:
-                for key in directory:
-                    expires = directory.get(key, expire_time=True)[1]
-                    if _is_fresh(expires):
-                        since.append(_since(expires))
-        except (Damaged, *Failures) as error:
-            self._warn(name, f"cannot be read ({reason(error)})")
-        return Contents(name, path, len(since), max(since, default=None), _size(path))
-
     def _open_entry(self, name: str) -> CacheDirectory | None:
         if name not in self._directories:
             path = self.directory / f"{_PREFIX}{name}"
@@ -168,7 +165,7 @@ class Cache:
             opened.close()
         self._directories[name] = None
         if not is_damage(error):
-            advice = f"; {hint(error)}" if hint(error) else ""
+            advice = f"; {hint_of(error)}" if hint_of(error) else ""
             self._warn(name, f"cannot be used ({reason(error)}{advice})")
             return
         path = self.directory / f"{_PREFIX}{name}"

@@ -7,8 +7,6 @@ import sqlite3
 
 import diskcache
 
-from almajob.system.private_files import NotPrivate
-
 
 class Damaged(Exception):
     """What is at the path is no cache directory, or not any more."""
@@ -73,11 +71,6 @@ def reason(error: Exception) -> str:
         return "another process keeps its database locked"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return (text or type(error).__name__).rstrip(".")
-
-
-def hint(error: Exception) -> str:
-    """Return what to do about an error; empty where nothing particular."""
-    return error.hint if isinstance(error, NotPrivate) else ""
 
 
 def _name(error: sqlite3.Error) -> str:

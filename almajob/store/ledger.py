@@ -25,11 +25,11 @@ from diskcache.core import DBNAME
 
 from almajob.errors import Refused
 from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
-from almajob.store.errors import Damaged, UnsafeEntry, hint, is_damage, is_locked, reason
+from almajob.store.errors import Damaged, UnsafeEntry, is_damage, is_locked, reason
 from almajob.store.ledger_record import Record, checksum
 from almajob.store.schema import LEDGER_FORMAT
 from almajob.system.file_lock import LockHeld, lock_file
-from almajob.system.private_files import open_own, read_own
+from almajob.system.private_files import hint_of, open_own, read_own
 
 LEDGER = DirectoryOptions(
     """\
@@ -353,7 +353,7 @@ class Ledger:
     def _unusable(self, error: Exception) -> LedgerUnusable:
         is_held = isinstance(error, LockHeld)
         why = "another process has kept it locked all the time" if is_held else reason(error)
-        advice = hint(error) or _GIVE_IT_ROOM
+        advice = hint_of(error) or _GIVE_IT_ROOM
         if is_damage(error):
             advice = (
                 "Look in Alma (Admin > Monitor Jobs) what was started lately; then restore a backup, or\n"

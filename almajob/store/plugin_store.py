@@ -11,8 +11,8 @@ from typing import Any
 
 from almajob.errors import Refused
 from almajob.store.diskcache_directory import CacheDirectory, DirectoryOptions, open_directory
-from almajob.store.errors import Damaged, Failures, hint, reason
-from almajob.system.private_files import refuse_link
+from almajob.store.errors import Damaged, Failures, reason
+from almajob.system.private_files import hint_of, refuse_link
 
 FORMAT = 1
 """Part of every key: entries of another format are not found."""
@@ -31,6 +31,8 @@ class PluginStore:
 
     Keys are text, values whatever JSON can hold. Nothing expires. No key or secret belongs in it.
 
+    Every method raises Refused where the store cannot be used: what was to be kept or deleted may not be.
+
     Args:
         directory: has one directory for each distribution.
     """
@@ -41,11 +43,7 @@ class PluginStore:
         self._directory: CacheDirectory | None = None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value under a key, or the default where there is none.
-
-        Raises:
-            Refused: the store cannot be read.
-        """
+        """Return the value under a key, or the default where there is none."""
         with self._open_store() as directory:
             return directory.get(f"{FORMAT}:{key}", default)
 
@@ -53,7 +51,6 @@ class PluginStore:
         """Keep a value.
 
         Raises:
-            Refused: it is not certain to be kept.
             TypeError: JSON has no form for it.
         """
         # Told as what it is: a fault of the plugin, and not of the store.
@@ -62,20 +59,12 @@ class PluginStore:
             directory.set(f"{FORMAT}:{key}", value)
 
     def delete(self, key: str) -> None:
-        """Keep a value no longer; nothing happens where there is none.
-
-        Raises:
-            Refused: it may still be there.
-        """
+        """Keep a value no longer; nothing happens where there is none."""
         with self._open_store() as directory:
             directory.delete(f"{FORMAT}:{key}")
 
     def keys(self) -> list[str]:
-        """Name all keys, in order.
-
-        Raises:
-            Refused: the store cannot be read.
-        """
+        """Name all keys, in order."""
         prefix = f"{FORMAT}:"
         with self._open_store() as directory:
             return sorted(key.removeprefix(prefix) for key in directory if key.startswith(prefix))
@@ -97,5 +86,5 @@ class PluginStore:
             raise Refused(
                 f"The store {self.path} of a plugin cannot be used.",
                 reason=f"{reason(error)}.",
-                hint=hint(error) or "Make it writable; or remove it, and the plugin begins anew.",
+                hint=hint_of(error) or "Make it writable; or remove it, and the plugin begins anew.",
             ) from None

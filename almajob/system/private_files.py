@@ -33,6 +33,11 @@ class NotPrivate(PermissionError):
         self.hint = hint
 
 
+def hint_of(error: Exception) -> str:
+    """Return what to do about an error of an own file or directory; empty where nothing particular."""
+    return error.hint if isinstance(error, NotPrivate) else ""
+
+
 def make_private(directory: Place) -> None:
     """Make a directory, and those above it that are missing, for their owner alone, whatever the umask is.
 

@@ -68,26 +68,22 @@ class Script:
 
 
 class _StdinOfCommand(io.TextIOBase):
-    """What a command of a script has for stdin: whoever reads from it is refused."""
+    """What a command of a script has for stdin: whoever reads from it, in whichever way, is refused."""
 
     @property
     def buffer(self) -> _StdinOfCommand:
-        """Itself: bytes cannot be read here either."""
         return self
 
     def read(self, size: int | None = -1, /) -> NoReturn:
-        """Refuse to be read."""
         raise UsageError(
             "Standard input is the script here; a command in it cannot read from there.",
             hint="Put the input into a file and name that file, or run this command outside the script.",
         )
 
     def readline(self, size: int = -1, /) -> NoReturn:  # type: ignore[override]  # no bytes, no text
-        """Refuse to be read."""
         self.read()
 
     def fileno(self) -> NoReturn:
-        """Refuse to be read by another way."""
         self.read()
 
 

@@ -25,7 +25,7 @@ from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.system.atomic_write import AlreadyThere, new_file
 from almajob.system.file_lock import LockHeld, lock_file
 from almajob.system.input_files import read_given, read_line
-from almajob.system.private_files import NotPrivate, make_private, refuse_open_directory
+from almajob.system.private_files import hint_of, make_private, refuse_open_directory
 from almajob.system.terminal import has_keyboard
 from almajob.text.redaction import SHORTEST
 
@@ -267,7 +267,5 @@ def _write(path: Path, content: bytes) -> None:
 
 def _not_written(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} cannot be written; the key is as it was.",
-        reason=f"{error.strerror}.",
-        hint=error.hint if isinstance(error, NotPrivate) else "",
+        f"{path} cannot be written; the key is as it was.", reason=f"{error.strerror}.", hint=hint_of(error)
     )
