@@ -35,7 +35,7 @@ def complete() -> Complete:
 
 @pytest.fixture
 def keep() -> Keep:
-    """Put the jobs of an environment into the cache, M1, M2 and so on; gives their drawer."""
+    """Put the jobs of an environment into the cache, M1, M2 and so on; gives their cache directory."""
 
     def kept(environment: str, names: Iterable[str], directory: Path | None = None) -> Path:
         cache = Cache(directory or Path.home() / ".cache" / "almajob")

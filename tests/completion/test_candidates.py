@@ -153,7 +153,7 @@ def test_which_environments_jobs(
 ) -> None:
     """Those of all where none is named; else by the words, the variable, the ini, in this order."""
     for name in ("one", "two", "three"):
-        drawer = keep(name, [f"job of {name}"])
+        cache_dir = keep(name, [f"job of {name}"])
     assert complete("show", "job") == ["job of one", "job of three", "job of two"]
     write_ini("[almajob]\nenv = one\n[one]\n[two]\n[three]\n")
     assert complete("show", "") == ["job of one", "M1"]
@@ -166,8 +166,8 @@ def test_which_environments_jobs(
     ):
         assert complete(*words, "job") == ["job of three"]
     assert complete("--env", "../../.cache.jobs.one", "show", "job") == []
-    # A damaged drawer is kept under another name for a person to look at.
-    drawer.rename(drawer.with_name(f"{drawer.name}.damaged-1"))
+    # A damaged cache directory is kept under another name for a person to look at.
+    cache_dir.rename(cache_dir.with_name(f"{cache_dir.name}.damaged-1"))
     assert complete("--env", "three", "show", "job") == []
 
 
@@ -233,8 +233,8 @@ def test_runs_of_a_real_ledger(simulated: SimulatedAlma, almajob: Run, complete:
 
 
 def _kept_as(value: object) -> Callable[[Path], object]:
-    def change(drawer: Path) -> None:
-        with closing(sqlite3.connect(drawer / "cache.db")) as database, database:
+    def change(cache_dir: Path) -> None:
+        with closing(sqlite3.connect(cache_dir / "cache.db")) as database, database:
             database.execute("UPDATE Cache SET value = ?", (value,))
 
     return change
@@ -243,8 +243,8 @@ def _kept_as(value: object) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     "harm",
     [
-        lambda drawer: (drawer / "cache.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000),
-        lambda drawer: drawer.chmod(0o777),
+        lambda cache_dir: (cache_dir / "cache.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000),
+        lambda cache_dir: cache_dir.chmod(0o777),
         *(_kept_as(value) for value in ("{", "7", "null", '{"id": "M1"}', "[" * 100_000, 7, b"x\x9c")),
         _kept_as('[7, null, [], {"id": 7, "name": "n"}, {"id": "M1"}, {"name": "n"}]'),
     ],
@@ -252,10 +252,10 @@ def _kept_as(value: object) -> Callable[[Path], object]:
 def test_a_cache_that_cannot_be_used_completes_nothing(
     complete: Complete, keep: Keep, capfd: pytest.CaptureFixture[str], harm: Callable[[Path], object]
 ) -> None:
-    """Damaged, open to others, or no list of jobs: no candidates, no message; other drawers are of use."""
-    drawer = keep("sandbox", ["a job"])
+    """Damaged, open to others, or no list of jobs: no candidates, no message; others are of use."""
+    cache_dir = keep("sandbox", ["a job"])
     assert complete("--env", "sandbox", "show", "") == ["a job", "M1"]
-    harm(drawer)
+    harm(cache_dir)
     assert complete("--env", "sandbox", "show", "") == []
     keep("test", ["another job"])
     assert complete("show", "") == ["another job", "M1"]
@@ -264,7 +264,7 @@ def test_a_cache_that_cannot_be_used_completes_nothing(
 
 def test_a_list_is_of_use_while_another_process_writes_one(complete: Complete, keep: Keep) -> None:
     """The cache's readers do not wait for its writer."""
-    drawer = keep("sandbox", ["a job"])
-    with closing(sqlite3.connect(drawer / "cache.db", isolation_level=None)) as database:
+    cache_dir = keep("sandbox", ["a job"])
+    with closing(sqlite3.connect(cache_dir / "cache.db", isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
         assert complete("show", "a") == ["a job"]

@@ -38,8 +38,8 @@ def _filled(directory: Path) -> Path:
     return directory / f".cache.{DRAWER}"
 
 
-def _set_expiry(drawer: Path, seconds_from_now: float) -> None:
-    with sqlite3.connect(drawer / "cache.db") as database:
+def _set_expiry(cache_dir: Path, seconds_from_now: float) -> None:
+    with sqlite3.connect(cache_dir / "cache.db") as database:
         database.execute("UPDATE Cache SET expire_time = ?", (time.time() + seconds_from_now,))
     database.close()
 
@@ -73,9 +73,9 @@ def test_what_has_expired_is_not_counted(directory: Path, cache: Cache) -> None:
 def test_a_journal_may_go_while_it_is_looked_at(
     directory: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite removes it when the last process closes the drawer."""
-    drawer = _filled(directory)
-    whole = sum(path.lstat().st_size for path in drawer.iterdir())
+    """SQLite removes it when the last process closes the cache directory."""
+    cache_dir = _filled(directory)
+    whole = sum(path.lstat().st_size for path in cache_dir.iterdir())
     # Only as long as it is looked at: newer Pythons' own pytest asks with more arguments.
     with monkeypatch.context() as patched:
         patched.setattr(Path, "glob", lambda path, _pattern: [*path.iterdir(), path / "cache.db-wal"])
@@ -92,9 +92,9 @@ def test_a_file_where_the_directory_should_be(tmp_path: Path, caplog: pytest.Log
 
 def test_an_entry_lives_a_day(directory: Path) -> None:
     """One second before the end it is used, after it is not."""
-    drawer = _filled(directory)
+    cache_dir = _filled(directory)
     for rest, used in ((1.0, True), (-1.0, False)):
-        _set_expiry(drawer, rest)
+        _set_expiry(cache_dir, rest)
         cache = Cache(directory)
         assert (cache.get(DRAWER, "key") is not None) is used
         cache.close()
@@ -113,8 +113,8 @@ def test_an_entry_from_the_future_is_not_believed(directory: Path) -> None:
 )
 def test_columns_of_another_type_are_a_miss_or_harmless(directory: Path, column: str) -> None:
     """SQLite takes anything in any column."""
-    drawer = _filled(directory)
-    with sqlite3.connect(drawer / "cache.db") as database:
+    cache_dir = _filled(directory)
+    with sqlite3.connect(cache_dir / "cache.db") as database:
         database.execute(f"UPDATE Cache SET {column}")
     database.close()
     cache = Cache(directory)
@@ -127,8 +127,8 @@ def test_columns_of_another_type_are_a_miss_or_harmless(directory: Path, column:
 
 def test_a_false_write_ahead_log_is_passed_over(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     """SQLite does so itself: the data is whole."""
-    drawer = _filled(directory)
-    (drawer / "cache.db-wal").write_bytes(b"garbage" * 100)
+    cache_dir = _filled(directory)
+    (cache_dir / "cache.db-wal").write_bytes(b"garbage" * 100)
     cache = Cache(directory)
     assert cache.get(DRAWER, "key") is not None
     cache.close()
@@ -163,27 +163,27 @@ def test_what_cannot_be_moved_away_is_left(
     directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As what another file system, or something else of that name, holds in its place."""
-    drawer = _filled(directory)
-    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
-    (directory / f"{drawer.name}.damaged-7" / "x").mkdir(parents=True)
+    cache_dir = _filled(directory)
+    (cache_dir / "cache.db").write_bytes(b"garbage" * 1000)
+    (directory / f"{cache_dir.name}.damaged-7" / "x").mkdir(parents=True)
     monkeypatch.setattr("time.time_ns", lambda: 7)
     cache = Cache(directory)
     assert cache.get(DRAWER, "key") is None
     cache.put(DRAWER, "key", ["new"])
     cache.close()
     assert caplog.text.count("cannot be moved away (Directory not empty)") == len(caplog.records) == 1
-    assert drawer.exists()
+    assert cache_dir.exists()
 
 
 def test_a_place_that_another_process_has_cleared_is_free(
     directory: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two find the same damage, and one of them is quicker."""
-    drawer = _filled(directory)
-    (drawer / "cache.db").write_bytes(b"garbage" * 1000)
+    cache_dir = _filled(directory)
+    (cache_dir / "cache.db").write_bytes(b"garbage" * 1000)
 
     def quicker() -> int:
-        drawer.rename(directory / "away")
+        cache_dir.rename(directory / "away")
         return 7
 
     monkeypatch.setattr("time.time_ns", quicker)
@@ -195,7 +195,7 @@ def test_a_place_that_another_process_has_cleared_is_free(
     assert not caplog.records
 
 
-def test_a_drawer_that_cannot_be_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cache_directory_that_cannot_be_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What was in its place is told of once; nothing is kept."""
     place = tmp_path / "$HOME"
     place.mkdir(mode=0o700)
@@ -209,8 +209,8 @@ def test_a_drawer_that_cannot_be_made_anew(tmp_path: Path, caplog: pytest.LogCap
 
 def test_a_short_lock_is_waited_for(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Longer than reading waits: many processes may keep the same list at once."""
-    drawer = _filled(directory)
-    other = sqlite3.connect(drawer / "cache.db", isolation_level=None, check_same_thread=False)
+    cache_dir = _filled(directory)
+    other = sqlite3.connect(cache_dir / "cache.db", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     release = threading.Timer(CACHE.lock_seconds + 0.3, other.close)
     release.start()
@@ -224,19 +224,19 @@ def test_a_short_lock_is_waited_for(directory: Path, caplog: pytest.LogCaptureFi
 
 def test_opening_again_writes_nothing(directory: Path) -> None:
     """diskcache alone would write some sixty statements."""
-    drawer = _filled(directory)
-    before = (drawer / "cache.db").read_bytes()
-    opened = open_directory(drawer)
+    cache_dir = _filled(directory)
+    before = (cache_dir / "cache.db").read_bytes()
+    opened = open_directory(cache_dir)
     assert opened.get("1:key") == ["ours"]
     opened.close()
-    assert (drawer / "cache.db").read_bytes() == before
+    assert (cache_dir / "cache.db").read_bytes() == before
 
 
-def test_a_drawer_has_all_that_a_cache_has(directory: Path) -> None:
+def test_a_cache_directory_has_all_that_a_cache_has(directory: Path) -> None:
     """The shortcut sets every variable that diskcache's own constructor sets."""
-    drawer = _filled(directory)
-    quick = CacheDirectory(drawer, CACHE)
-    slow = diskcache.Cache(str(drawer), disk=JsonDisk, timeout=CACHE.lock_seconds, **CACHE.all_settings)
+    cache_dir = _filled(directory)
+    quick = CacheDirectory(cache_dir, CACHE)
+    slow = diskcache.Cache(str(cache_dir), disk=JsonDisk, timeout=CACHE.lock_seconds, **CACHE.all_settings)
     assert set(vars(slow)) <= set(vars(quick))
     quick.close()
     slow.close()
@@ -268,7 +268,7 @@ def test_contents_and_clear(directory: Path, cache: Cache) -> None:
     assert (strange / "letter.txt").exists()
 
 
-def test_one_drawer_can_be_cleared_alone(directory: Path, cache: Cache) -> None:
+def test_one_cache_directory_can_be_cleared_alone(directory: Path, cache: Cache) -> None:
     """The others stay."""
     _filled(directory)
     cache.put("jobs.lab", "key", ["x"])
@@ -277,10 +277,10 @@ def test_one_drawer_can_be_cleared_alone(directory: Path, cache: Cache) -> None:
 
 
 def test_looking_changes_nothing(directory: Path, cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged drawer is told, and left as it is."""
-    drawer = _filled(directory)
-    (drawer / "cache.db").write_bytes(b"garbage")
+    """A damaged cache directory is told, and left as it is."""
+    cache_dir = _filled(directory)
+    (cache_dir / "cache.db").write_bytes(b"garbage")
     (found,) = cache.contents()
     assert found.entries == 0
     assert "cannot be read" in caplog.text
-    assert (drawer / "cache.db").read_bytes() == b"garbage"
+    assert (cache_dir / "cache.db").read_bytes() == b"garbage"

@@ -39,15 +39,15 @@ def test_a_foreign_database_is_left_as_it_is(tmp_path: Path, made: Callable[[Pat
     """Its journal mode, too: diskcache would change it before it has looked."""
     made(tmp_path / "x")
     before = (tmp_path / "x" / "cache.db").read_bytes()
-    for manner in (CACHE, LEDGER):
+    for options in (CACHE, LEDGER):
         with pytest.raises(Damaged, match="not one that almajob made"):
-            open_directory(tmp_path / "x", manner)
+            open_directory(tmp_path / "x", options)
     assert (tmp_path / "x" / "cache.db").read_bytes() == before
 
 
 def _read_while_it_shrinks(path: Path) -> None:
-    with open_directory(path) as drawer:
-        values = drawer._sql("SELECT value FROM Cache")
+    with open_directory(path) as cache_dir:
+        values = cache_dir._sql("SELECT value FROM Cache")
         next(values)
         # Not between two readings: before each, SQLite looks how long the file is.
         os.truncate(path / "cache.db", 4096)
@@ -60,9 +60,9 @@ def _read_while_it_shrinks(path: Path) -> None:
 
 def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> None:
     """And not the death of the process, as it would be if the file were mapped."""
-    with open_directory(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as cache_dir:
         for key in range(20):
-            drawer.set(str(key), os.urandom(20_000).hex())
+            cache_dir.set(str(key), os.urandom(20_000).hex())
     process = PROCESSES.Process(target=_read_while_it_shrinks, args=(tmp_path / "x",))
     process.start()
     process.join()
@@ -71,37 +71,37 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> 
 
 def test_a_child_connects_anew(tmp_path: Path) -> None:
     """A connection of SQLite's must not be carried over a fork."""
-    with open_directory(tmp_path / "x") as drawer:
-        drawer.set("key", 1)
-        before = drawer._con
-        drawer._local.pid = -1
-        assert drawer._con is not before
-        assert drawer.get("key") == 1
+    with open_directory(tmp_path / "x") as cache_dir:
+        cache_dir.set("key", 1)
+        before = cache_dir._con
+        cache_dir._local.pid = -1
+        assert cache_dir._con is not before
+        assert cache_dir.get("key") == 1
 
 
 def test_a_value_that_is_too_large_is_not_kept(tmp_path: Path) -> None:
     """It could not be read again."""
-    with open_directory(tmp_path / "x") as drawer:
+    with open_directory(tmp_path / "x") as cache_dir:
         with pytest.raises(OSError, match="larger than 16 MiB"):
-            drawer.set("key", "x" * SIZE_LIMIT)
-        drawer.set("key", "x" * (SIZE_LIMIT - 2))
-        assert len(drawer.get("key")) == SIZE_LIMIT - 2
+            cache_dir.set("key", "x" * SIZE_LIMIT)
+        cache_dir.set("key", "x" * (SIZE_LIMIT - 2))
+        assert len(cache_dir.get("key")) == SIZE_LIMIT - 2
 
 
 def test_another_process_may_make_it_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its drawer is as good, and nothing of ours is left beside it."""
+    """Its cache directory is as good, and nothing of ours is left beside it."""
     make = tempfile.mkdtemp
 
     def quicker(prefix: str, dir: Path) -> str:  # noqa: A002  # as tempfile calls it
         monkeypatch.undo()
-        with open_directory(tmp_path / "x") as drawer:
-            drawer.set("key", "theirs")
+        with open_directory(tmp_path / "x") as cache_dir:
+            cache_dir.set("key", "theirs")
         return make(prefix=prefix, dir=dir)
 
     monkeypatch.setattr("tempfile.mkdtemp", quicker)
     before = {path.name for path in tmp_path.iterdir()}
-    with open_directory(tmp_path / "x") as drawer:
-        assert drawer.get("key") == "theirs"
+    with open_directory(tmp_path / "x") as cache_dir:
+        assert cache_dir.get("key") == "theirs"
     assert {path.name for path in tmp_path.iterdir()} - before == {"x"}
 
 

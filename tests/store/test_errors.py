@@ -1,4 +1,4 @@
-"""What a drawer's failures are called, and which of them are damage."""
+"""What a cache directory's failures are called, and which of them are damage."""
 
 from __future__ import annotations
 

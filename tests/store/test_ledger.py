@@ -233,9 +233,9 @@ def _twice(database: Path) -> None:
 
 def _replace_first(directory: Path, value: object) -> None:
     """Put something else, with the right check, in the place of a record."""
-    with open_directory(directory, LEDGER) as drawer:
-        key = next(iter(drawer))
-        drawer.set(key, seal(key, value))
+    with open_directory(directory, LEDGER) as cache_dir:
+        key = next(iter(cache_dir))
+        cache_dir.set(key, seal(key, value))
 
 
 def test_a_fact_that_is_too_large_is_no_damage(ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""The schema of a drawer: diskcache's own, and nothing besides."""
+"""The schema of a cache directory: diskcache's own, and nothing besides."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-@pytest.mark.parametrize("manner", [CACHE, LEDGER])
-def test_it_is_what_the_installed_diskcache_makes(tmp_path: Path, manner: DirectoryOptions) -> None:
-    """A diskcache with another schema needs a change here, and a way for the drawers that exist."""
-    diskcache.Cache(str(tmp_path), **manner.all_settings).close()
+@pytest.mark.parametrize("options", [CACHE, LEDGER])
+def test_it_is_what_the_installed_diskcache_makes(tmp_path: Path, options: DirectoryOptions) -> None:
+    """A diskcache with another schema needs a change here, and a way for the cache directories that exist."""
+    diskcache.Cache(str(tmp_path), **options.all_settings).close()
     with closing(sqlite3.connect(tmp_path / "cache.db")) as connection:
         assert schema.is_ours(connection)
 

@@ -1,4 +1,4 @@
-"""What somebody else may have put into a drawer's database: rows, settings, a schema, links beside it."""
+"""What somebody may have put into a cache directory: rows, settings, a schema, links beside the database."""
 
 from __future__ import annotations
 
@@ -61,30 +61,30 @@ class Trap:
 
 
 Attack = Callable[[Path, Trap], object]
-"""Is done to a drawer, given by its directory."""
+"""Is done to a cache directory."""
 
 
-def sql(drawer: Path, *statements: str, **values: Any) -> None:
-    """Change a drawer's database by hand."""
-    with closing(sqlite3.connect(drawer / "cache.db")) as database, database:
+def sql(cache_dir: Path, *statements: str, **values: Any) -> None:
+    """Change a cache directory's database by hand."""
+    with closing(sqlite3.connect(cache_dir / "cache.db")) as database, database:
         for statement in statements:
             named = {name: value for name, value in values.items() if f":{name}" in statement}
             database.execute(statement, named)
 
 
-def _rows(drawer: Path, **columns: Any) -> None:
+def _rows(cache_dir: Path, **columns: Any) -> None:
     changes = ", ".join(f"{column} = :{column}" for column in columns)
-    sql(drawer, f"UPDATE Cache SET {changes}", **columns)
+    sql(cache_dir, f"UPDATE Cache SET {changes}", **columns)
 
 
-def _pickled_file(drawer: Path, trap: Trap) -> None:
-    (drawer / "x.val").write_bytes(trap.pickle)
-    _rows(drawer, mode=MODE_PICKLE, filename="x.val", value=None)
+def _pickled_file(cache_dir: Path, trap: Trap) -> None:
+    (cache_dir / "x.val").write_bytes(trap.pickle)
+    _rows(cache_dir, mode=MODE_PICKLE, filename="x.val", value=None)
 
 
-def _pickled_key(drawer: Path, trap: Trap) -> None:
+def _pickled_key(cache_dir: Path, trap: Trap) -> None:
     sql(
-        drawer,
+        cache_dir,
         "INSERT OR IGNORE INTO Cache (key, raw, store_time, mode, value) VALUES (:key, 0, 1.0, 1, '7')",
         key=trap.pickle,
     )
@@ -92,20 +92,20 @@ def _pickled_key(drawer: Path, trap: Trap) -> None:
 
 # The five ways that are known, of which CVE-2025-69872 is the first.
 ROWS: dict[str, Attack] = {
-    "a pickled value": lambda drawer, trap: _rows(drawer, mode=MODE_PICKLE, value=trap.pickle),
+    "a pickled value": lambda cache_dir, trap: _rows(cache_dir, mode=MODE_PICKLE, value=trap.pickle),
     "a pickled file": _pickled_file,
     "a pickled key": _pickled_key,
-    "a file elsewhere is read, absolute": lambda drawer, trap: _rows(
-        drawer, mode=MODE_TEXT, filename=str(trap.precious), value=None
+    "a file elsewhere is read, absolute": lambda cache_dir, trap: _rows(
+        cache_dir, mode=MODE_TEXT, filename=str(trap.precious), value=None
     ),
-    "a file elsewhere is read, relative": lambda drawer, trap: _rows(
-        drawer, mode=MODE_BINARY, filename=os.path.relpath(trap.precious, drawer), value=None
+    "a file elsewhere is read, relative": lambda cache_dir, trap: _rows(
+        cache_dir, mode=MODE_BINARY, filename=os.path.relpath(trap.precious, cache_dir), value=None
     ),
-    "a file elsewhere is deleted, absolute": lambda drawer, trap: _rows(
-        drawer, filename=str(trap.precious), expire_time=1.0
+    "a file elsewhere is deleted, absolute": lambda cache_dir, trap: _rows(
+        cache_dir, filename=str(trap.precious), expire_time=1.0
     ),
-    "a file elsewhere is deleted, relative": lambda drawer, trap: _rows(
-        drawer, filename=os.path.relpath(trap.precious, drawer)
+    "a file elsewhere is deleted, relative": lambda cache_dir, trap: _rows(
+        cache_dir, filename=os.path.relpath(trap.precious, cache_dir)
     ),
 }
 
@@ -122,30 +122,30 @@ def _endless(table: str, *columns: str) -> tuple[str, ...]:
 _COLUMNS = ("rowid", "key", "raw", "store_time", "expire_time", "tag", "mode", "filename", "value")
 
 SCHEMAS: dict[str, Attack] = {
-    "a trigger that loses what is kept": lambda drawer, trap: sql(
-        drawer,
+    "a trigger that loses what is kept": lambda cache_dir, trap: sql(
+        cache_dir,
         "CREATE TRIGGER lost AFTER INSERT ON Cache BEGIN DELETE FROM Cache WHERE rowid = NEW.rowid; END",
         "CREATE TRIGGER undone AFTER UPDATE ON Cache BEGIN DELETE FROM Cache WHERE rowid = NEW.rowid; END",
     ),
-    "a trigger of ours that does something else": lambda drawer, trap: sql(
-        drawer,
+    "a trigger of ours that does something else": lambda cache_dir, trap: sql(
+        cache_dir,
         "DROP TRIGGER Settings_count_insert",
         "CREATE TRIGGER Settings_count_insert AFTER INSERT ON Cache BEGIN DELETE FROM Cache; END",
     ),
-    "rows without an end": lambda drawer, trap: sql(drawer, *_endless("Cache", *_COLUMNS)),
-    "settings without an end": lambda drawer, trap: sql(drawer, *_endless("Settings", "key", "value")),
-    "no index": lambda drawer, trap: sql(drawer, "DROP INDEX Cache_key_raw"),
-    "settings that throw out": lambda drawer, trap: sql(
-        drawer,
+    "rows without an end": lambda cache_dir, trap: sql(cache_dir, *_endless("Cache", *_COLUMNS)),
+    "settings without an end": lambda cache_dir, trap: sql(cache_dir, *_endless("Settings", "key", "value")),
+    "no index": lambda cache_dir, trap: sql(cache_dir, "DROP INDEX Cache_key_raw"),
+    "settings that throw out": lambda cache_dir, trap: sql(
+        cache_dir,
         "UPDATE Settings SET value = 'least-recently-used' WHERE key = 'eviction_policy'",
         "UPDATE Settings SET value = 1 WHERE key = 'size_limit'",
     ),
-    "settings that keep files": lambda drawer, trap: sql(
-        drawer, "UPDATE Settings SET value = 0 WHERE key = 'disk_min_file_size'"
+    "settings that keep files": lambda cache_dir, trap: sql(
+        cache_dir, "UPDATE Settings SET value = 0 WHERE key = 'disk_min_file_size'"
     ),
-    "settings of another type": lambda drawer, trap: sql(drawer, "UPDATE Settings SET value = x'00'"),
-    "a database that is a link": lambda drawer, trap: _linked(drawer / "cache.db", trap),
-    "a journal that is a link": lambda drawer, trap: _link(drawer / "cache.db-journal", trap.precious),
+    "settings of another type": lambda cache_dir, trap: sql(cache_dir, "UPDATE Settings SET value = x'00'"),
+    "a database that is a link": lambda cache_dir, trap: _linked(cache_dir / "cache.db", trap),
+    "a journal that is a link": lambda cache_dir, trap: _link(cache_dir / "cache.db-journal", trap.precious),
 }
 
 
@@ -159,10 +159,10 @@ def _link(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
-def plant_pragmas(drawer: Path) -> None:
+def plant_pragmas(cache_dir: Path) -> None:
     """Settings that diskcache would obey when it connects."""
     sql(
-        drawer,
+        cache_dir,
         "INSERT INTO Settings VALUES ('sqlite_query_only', 1)",
         "INSERT INTO Settings VALUES ('sqlite_busy_timeout', 2147483647)",
         "INSERT INTO Settings VALUES ('sqlite_locking_mode', 'exclusive')",
@@ -191,15 +191,15 @@ VALUES: dict[str, Any] = {
 }
 
 
-def not_utf8(drawer: Path, trap: Trap) -> None:
+def not_utf8(cache_dir: Path, trap: Trap) -> None:
     """Text that is none, which Python's sqlite3 refuses to read."""
-    sql(drawer, "UPDATE Cache SET value = CAST(x'5bff5d' AS TEXT)")
+    sql(cache_dir, "UPDATE Cache SET value = CAST(x'5bff5d' AS TEXT)")
 
 
-def of_another_format(drawer: Path, trap: Trap) -> None:
+def of_another_format(cache_dir: Path, trap: Trap) -> None:
     """Rows as a later almajob may write them."""
-    with closing(sqlite3.connect(drawer / "cache.db")) as database, database:
-        database.create_function("later", 1, _checked if drawer.name == "ledger" else _later)
+    with closing(sqlite3.connect(cache_dir / "cache.db")) as database, database:
+        database.create_function("later", 1, _checked if cache_dir.name == "ledger" else _later)
         database.execute("UPDATE OR REPLACE Cache SET key = later(key)")
 
 

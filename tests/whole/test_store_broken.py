@@ -55,42 +55,42 @@ def ledger(almajob: Run, simulated: SimulatedAlma) -> Path:
 
 
 def _cut_off(sixteenths: int) -> Callable[[Path], None]:
-    def cut_off(drawer: Path) -> None:
-        os.truncate(drawer / "cache.db", (drawer / "cache.db").stat().st_size * sixteenths // 16)
+    def cut_off(cache_dir: Path) -> None:
+        os.truncate(cache_dir / "cache.db", (cache_dir / "cache.db").stat().st_size * sixteenths // 16)
 
     return cut_off
 
 
-def _foreign_application(drawer: Path) -> None:
-    (drawer / "cache.db").unlink()
-    with closing(sqlite3.connect(drawer / "cache.db")) as database, database:
+def _foreign_application(cache_dir: Path) -> None:
+    (cache_dir / "cache.db").unlink()
+    with closing(sqlite3.connect(cache_dir / "cache.db")) as database, database:
         database.execute("CREATE TABLE moz_places (id INTEGER PRIMARY KEY, url LONGVARCHAR)")
 
 
-def _foreign_diskcache(drawer: Path) -> None:
+def _foreign_diskcache(cache_dir: Path) -> None:
     """As a script that uses diskcache makes one: with its settings, and pickles."""
-    shutil.rmtree(drawer)
-    with diskcache.Cache(str(drawer)) as cache:
+    shutil.rmtree(cache_dir)
+    with diskcache.Cache(str(cache_dir)) as cache:
         cache.set("jobs", [{"id": object}])
-    drawer.chmod(0o700)
+    cache_dir.chmod(0o700)
 
 
-def _directory(drawer: Path) -> None:
-    (drawer / "cache.db").unlink()
-    (drawer / "cache.db").mkdir()
+def _directory(cache_dir: Path) -> None:
+    (cache_dir / "cache.db").unlink()
+    (cache_dir / "cache.db").mkdir()
 
 
-def _file(drawer: Path) -> None:
-    shutil.rmtree(drawer)
-    drawer.write_text("O:8:stdClass", "utf-8")
+def _file(cache_dir: Path) -> None:
+    shutil.rmtree(cache_dir)
+    cache_dir.write_text("O:8:stdClass", "utf-8")
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "garbage": lambda drawer: (drawer / "cache.db").write_bytes(b"\xff\x00" * 5000),
-    "a text": lambda drawer: (drawer / "cache.db").write_text("[sandbox]\nregion = na\n", "utf-8"),
+    "garbage": lambda cache_dir: (cache_dir / "cache.db").write_bytes(b"\xff\x00" * 5000),
+    "a text": lambda cache_dir: (cache_dir / "cache.db").write_text("[sandbox]\nregion = na\n", "utf-8"),
     "a directory for a database": _directory,
     "a file for a directory": _file,
-    "no database": lambda drawer: (drawer / "cache.db").unlink(),
+    "no database": lambda cache_dir: (cache_dir / "cache.db").unlink(),
     "another application's": _foreign_application,
     "another diskcache": _foreign_diskcache,
     **{f"{part} sixteenths": _cut_off(part) for part in range(16)},
@@ -226,7 +226,7 @@ def test_a_ledger_that_another_process_has_starts_nothing(
 
 
 def test_fifty_processes_share_a_cache(tmp_path: Path) -> None:
-    """All at once, first without a cache and then with it: right lists, no word, a drawer that is whole."""
+    """All at once, first without a cache and then with it: right lists, no word, a whole database."""
     with Simulator(Institution(Clock(speed=0))) as simulator:
         ini = tmp_path / "almajob.ini"
         ini.touch(mode=0o600)
@@ -252,9 +252,9 @@ def test_fifty_processes_share_a_cache(tmp_path: Path) -> None:
     assert {path.read_text("utf-8") for path in tmp_path.glob("*.err")} == {""}
     _begun, cold, _begun_again, warm = counts
     assert warm == cold > 0
-    drawer = tmp_path / "cache" / ".cache.jobs.sandbox"
-    assert {path.name for path in drawer.parent.iterdir()} == {drawer.name, "README"}
-    with closing(sqlite3.connect(drawer / "cache.db")) as database:
+    cache_dir = tmp_path / "cache" / ".cache.jobs.sandbox"
+    assert {path.name for path in cache_dir.parent.iterdir()} == {cache_dir.name, "README"}
+    with closing(sqlite3.connect(cache_dir / "cache.db")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("SELECT count(*) FROM Cache").fetchall() == [(1,)]
 

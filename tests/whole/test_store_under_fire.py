@@ -69,7 +69,7 @@ def _warnings(done: Result) -> int:
 
 
 def _assert_the_cache_gives(almajob: Run, trap: Trap, jobs: str) -> None:
-    """The right list with at most one warning, then without one; and what else touches the drawer."""
+    """The right list with at most one warning, then without one; and what else touches the cache."""
     first = almajob("--env", "sandbox", "list", "-f", "json")
     assert (first.code, first.out) == (0, jobs), first.err
     assert _warnings(first) <= 1
