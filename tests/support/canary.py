@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import lzma
 import os
 import re
@@ -41,21 +42,21 @@ def key_in(written: str | bytes, keys: Iterable[str] = KEYS) -> str:
     data = written.encode("utf-8", "surrogateescape") if isinstance(written, str) else written
     texts = [_letters(reading) for reading in _readings(data)]
     for key in keys:
-        if any(spelled in data for spelled in spellings(key)):
-            return key
-        if any(part in text for part in _disguised(key) for text in texts):
+        spelled, disguised = _patterns(key)
+        if any(part in data for part in spelled) or any(part in text for part in disguised for text in texts):
             return key
     return ""
 
 
-def _disguised(key: str) -> Iterator[bytes]:
-    letters = _letters(key.encode())
+@functools.cache
+def _patterns(key: str) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
+    """Return what a key is searched by: in what was written as it is, and in the letters of its readings."""
+    spelled, letters = tuple(spellings(key)), _letters(key.encode())
     # Of fewer letters there are words in every other message.
-    if len(letters) >= 15:
-        yield from map(_letters, spellings(key))
+    disguised = set(map(_letters, spelled)) if len(letters) >= 15 else set()
     if len(letters) > 32:
-        yield letters[: len(letters) // 2]
-        yield letters[len(letters) // 2 :]
+        disguised |= {letters[: len(letters) // 2], letters[len(letters) // 2 :]}
+    return spelled, frozenset(disguised)
 
 
 def _readings(data: bytes) -> Iterator[bytes]:
@@ -87,9 +88,12 @@ _UNDONE: list[tuple[bytes, Callable[[re.Match[bytes]], bytes] | bytes]] = [
 ]
 
 
+_MARKS = bytes(set(range(256)) - set(b"0123456789abcdefghijklmnopqrstuvwxyz"))
+
+
 def _letters(data: bytes) -> bytes:
     """Leave of a text what tells one key from another, but for its case."""
-    return re.sub(rb"[^0-9a-z]+", b"", data.lower())
+    return data.lower().translate(None, _MARKS)
 
 
 def assert_no_key_below(directory: Path, keys: Collection[str] = KEYS) -> None:

@@ -93,42 +93,42 @@ def _life(simulator: Simulator, place: Path, fault: str | None, what: tuple[str,
     ("fault", "step"), [(None, 1), *((fault, 1) for fault in FAULTS), *((fault, 4) for fault in ALIKE)]
 )
 def test_a_tagged_start_survives_every_death(
-    simulator: Simulator, fast_path: Path, fault: str | None, step: int
+    simulator: Simulator, tmp_path: Path, fault: str | None, step: int
 ) -> None:
     """In production: no second start, no wrong word, no traceback; after an hour nothing is in doubt."""
-    points = _life(simulator, fast_path / "whole", fault, TAGGED, 0).points
+    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0).points
     assert points >= 10
     for point in range(points, 0, -step):
-        _life(simulator, fast_path / str(point), fault, TAGGED, point)
+        _life(simulator, tmp_path / str(point), fault, TAGGED, point)
         if not _runs(simulator, "production"):
             # It died before anything was sent, and the fault met the second start.
             assert simulator.institution.log.count(START) > 0
             simulator.institution.clock.advance(3600)
-            Site(fast_path / str(point), simulator).run(*_command(*TAGGED))
+            Site(tmp_path / str(point), simulator).run(*_command(*TAGGED))
         assert len(_runs(simulator, "production")) == 1, point
 
 
 @pytest.mark.parametrize("fault", [None, "accepted-500", "reset-before", "no-link"])
 def test_an_untagged_start_survives_every_death(
-    simulator: Simulator, fast_path: Path, fault: str | None
+    simulator: Simulator, tmp_path: Path, fault: str | None
 ) -> None:
     """In a sandbox, where the only run that fits is ours."""
-    points = _life(simulator, fast_path / "whole", fault, UNTAGGED, 0).points
+    points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0).points
     for point in range(1, points + 1):
-        _life(simulator, fast_path / str(point), fault, UNTAGGED, point)
+        _life(simulator, tmp_path / str(point), fault, UNTAGGED, point)
 
 
-def test_a_command_without_a_key_survives_every_death(simulator: Simulator, fast_path: Path) -> None:
+def test_a_command_without_a_key_survives_every_death(simulator: Simulator, tmp_path: Path) -> None:
     """Half a minute later the same command shows what the dead one started, or starts it.
 
     Unless the dead one had shown it: then the same command is another run.
     """
     untold = 0
     command = ("--env", "production", "run", "--yes", "--allow-unknown", "--job", "M44", "-q", "-f", "json")
-    points = Site(fast_path / "whole", simulator).run(*command).points
+    points = Site(tmp_path / "whole", simulator).run(*command).points
     for point in range(1, points + 1):
         simulator.institution.reset()
-        site = Site(fast_path / str(point), simulator)
+        site = Site(tmp_path / str(point), simulator)
         dead = site.run(*command, dies_at=point)
         assert dead.code == -9
         if dead.out:

@@ -48,18 +48,18 @@ def _start_all(directory: Path, number: int, all_ready: Barrier) -> None:
             named.write(f"{run.instance.id}\n")
 
 
-def test_twenty_processes_with_the_same_key_start_one_run(fast_path: Path) -> None:
+def test_twenty_processes_with_the_same_key_start_one_run(tmp_path: Path) -> None:
     """A hundred keys, and exactly a hundred POSTs; all twenty name the same run each time."""
     rules = Rules(checks_parameters=False, thresholds=False, seconds=0.0)
     with Simulator(Institution(Clock(speed=0), rules)) as simulator:
-        ini = fast_path / "almajob.ini"
+        ini = tmp_path / "almajob.ini"
         ini.touch(mode=0o600)
         pace = "calls_per_second = 1000\nburst = 100\n"
         ini.write_text(f"[sandbox]\napi_key = {simulator.key}\nbase_url = {simulator.base_url}\n{pace}")
         all_ready = PROCESSES.Barrier(PROCESS_COUNT)
-        each = [(fast_path, number, all_ready) for number in range(PROCESS_COUNT)]
+        each = [(tmp_path, number, all_ready) for number in range(PROCESS_COUNT)]
         assert exit_codes(_start_all, each) == [0] * PROCESS_COUNT
-        named = {(fast_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
+        named = {(tmp_path / f"named.{number}").read_text() for number in range(PROCESS_COUNT)}
         assert simulator.institution.log.count("POST /conf/jobs/*") == KEY_COUNT
         assert named == {"".join(f"{run.id}\n" for run in simulator.institution.sandbox.runs())}
 
@@ -77,27 +77,24 @@ def _start_unlocked(directory: Path, number: int, all_ready: Barrier, command: t
     sys.exit(main(list(command)))
 
 
-def test_where_locks_have_no_effect_nothing_is_started(simulated: SimulatedAlma, fast_path: Path) -> None:
+def test_where_locks_have_no_effect_nothing_is_started(simulated: SimulatedAlma, tmp_path: Path) -> None:
     """Six processes with the same key at once; config check tells it as well."""
-    ini = fast_path / "almajob.ini"
+    ini = tmp_path / "almajob.ini"
     ini.touch(mode=0o600)
     ini.write_text(simulated.ini)
     run = ("--env", "sandbox", "run", "--job", "S9563600010000561", "--run-key", "k")
     all_ready = PROCESSES.Barrier(6)
-    assert (
-        exit_codes(_start_unlocked, [(fast_path, number, all_ready, run) for number in range(6)]) == [5] * 6
-    )
+    assert exit_codes(_start_unlocked, [(tmp_path, number, all_ready, run) for number in range(6)]) == [5] * 6
     assert simulated.log.count("POST *") == 0
     for number in range(6):
-        told = (fast_path / f"err.{number}").read_text()
-        assert f"almajob: Locks have no effect in {fast_path / 'state' / 'locks'}; nothing was sent." in told
+        told = (tmp_path / f"err.{number}").read_text()
+        assert f"almajob: Locks have no effect in {tmp_path / 'state' / 'locks'}; nothing was sent." in told
         assert (
-            f"Move {fast_path / 'state'} to a local disk, and name its new place in ALMAJOB_STATE_DIR."
-            in told
+            f"Move {tmp_path / 'state'} to a local disk, and name its new place in ALMAJOB_STATE_DIR." in told
         )
     check = ("--env", "sandbox", "config", "check", "-f", "json")
-    assert exit_codes(_start_unlocked, [(fast_path, 6, PROCESSES.Barrier(1), check)]) == [7]
-    rows = {row["Check"]: row for row in json.loads((fast_path / "out.6").read_text())}
+    assert exit_codes(_start_unlocked, [(tmp_path, 6, PROCESSES.Barrier(1), check)]) == [7]
+    rows = {row["Check"]: row for row in json.loads((tmp_path / "out.6").read_text())}
     assert rows["locks"]["Result"].startswith("failed: Locks have no effect in")
     assert "ALMAJOB_STATE_DIR" in rows["locks"]["Cure"]
 
