@@ -164,11 +164,11 @@ def check_command(command: type, name: str = "") -> None:
         AssertionError: it does not keep them; the message names each.
     """
     from almajob.cli.app import AlmaJob
-    from almajob.cli.plugins.conformance import violations
+    from almajob.cli.plugins.conformance import find_violations
 
     app = AlmaJob()
     target = f"{command.__module__}:{command.__qualname__}"
     found = name or next((each.name for each in app.command_manager.installed if each.value == target), "")
     assert found, f"{target} is no entry point of the group almajob.commands; install the package first"
-    problems = violations(command, found, app)
+    problems = find_violations(command, found, app)
     assert not problems, f"{found}: " + "; ".join(problems)

@@ -27,7 +27,7 @@ _MOST_PAGES = 1000
 _PROCESS_ID = re.compile(r"[0-9]+")
 
 
-def all_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
+def read_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
     """Read every page of the job list.
 
     The list has no snapshot: while pages are read it can shift, so that one job comes twice and another
@@ -73,7 +73,7 @@ class Listing:
     is_cached: bool = False
 
 
-def all_instances(
+def read_instances(
     alma: Alma, job_id: str, *, since: date, until: date, patience: float | None = None
 ) -> Listing:
     """Read every page of a job's runs.
@@ -114,7 +114,7 @@ def all_instances(
     return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error, is_cached)
 
 
-def every(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
+def read_pages(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
     """Read a list page by page, and give each item as soon as it is there.
 
     Args:

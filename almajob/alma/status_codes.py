@@ -92,7 +92,7 @@ def is_good(code: str) -> bool:
     return meaning(code) in _GOOD
 
 
-def codes_in(text: str) -> list[str]:
+def parse_codes(text: str) -> list[str]:
     """Read statuses separated by commas, as codes or in Alma's own words, whatever the case."""
     by_description = {in_capitals(status.description): code for code, status in STATUSES.items()}
     words = [word.strip() for word in text.split(",")]

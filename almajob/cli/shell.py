@@ -22,7 +22,7 @@ from almajob.cli.connections import Connections
 from almajob.cli.options.global_options import options_in
 from almajob.cli.plugins.completion_grammar import of_plugins
 from almajob.completion import quoting
-from almajob.completion.candidates import FILES, candidates
+from almajob.completion.candidates import FILES, find_candidates
 from almajob.completion.grammar import Grammar, load_grammar
 from almajob.config import settings
 from almajob.config.settings import Settings
@@ -278,15 +278,15 @@ class Shell(InteractiveApp):
         self, text: str, line: str, begidx: int, endidx: int, custom_settings: Any = None
     ) -> cmd2.Completions:
         """Complete as the scripts for other shells do, from the same words and the same store."""
-        found = quoting.read(line[:endidx], text)
+        found = quoting.read_line(line[:endidx], text)
         if self._grammar is None:
             self._grammar = load_grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
         environment = self._environment()[0]
-        kind, values = candidates(self._grammar, found.words, found.beginning, os.environ, environment)
+        kind, values = find_candidates(self._grammar, found.words, found.beginning, os.environ, environment)
         if not found.words:
             values += [(word, what) for word, what in _OWN.items() if word.startswith(text)]
         elif found.words == ["env"]:
-            kind, values = candidates(self._grammar, ["--env"], found.beginning, os.environ)
+            kind, values = find_candidates(self._grammar, ["--env"], found.beginning, os.environ)
         if kind == FILES:
             return self.path_complete(text, line, begidx, endidx)
         items = [

@@ -10,7 +10,7 @@ from typing import Any
 from almajob.cli.command import ShowOne
 from almajob.cli.options.run_options import add_id_option
 from almajob.cli.options.value_types import non_empty
-from almajob.jobs.run_reports import LINE_TYPE, download
+from almajob.jobs.run_reports import LINE_TYPE, download_file
 
 COLUMNS = ("environment", "instance_id", "file", "bytes")
 
@@ -48,7 +48,7 @@ class DownloadFile(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
         path = Path(parsed_args.output)
-        count = download(
+        count = download_file(
             self.context.alma,
             instance_id,
             path,

@@ -9,7 +9,7 @@ from typing import Any
 from almajob.alma.job_instances import Event
 from almajob.cli.command import Lister
 from almajob.cli.options.run_options import add_id_option
-from almajob.jobs.run_reports import events
+from almajob.jobs.run_reports import read_events
 from almajob.output.columns import Fields, Text
 
 COLUMNS = ("id", "entity", "message", "fields")
@@ -34,7 +34,7 @@ class Events(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        found = events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
+        found = read_events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
         return COLUMNS, (_row(event) for event in found)
 
 

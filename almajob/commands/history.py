@@ -11,7 +11,7 @@ from almajob.cli.command import Lister
 from almajob.cli.options.global_options import add_limit_option
 from almajob.cli.options.value_types import moment, non_empty, status
 from almajob.errors import UsageError
-from almajob.jobs.history import Period, history
+from almajob.jobs.history import Period, read_history
 from almajob.output.run_views import RUN_COLUMNS, run_values
 
 
@@ -62,6 +62,6 @@ class History(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         job = self.context.catalogue.find(parsed_args.job)
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
-        found = history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
+        found = read_history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
         self.note_if_empty = f"Alma lists no such run of {job.name} ({job.id})."
         return RUN_COLUMNS, [run_values(self.context.runs.describe(instance)) for instance in found]

@@ -8,7 +8,7 @@ from typing import Any
 
 from almajob.cli.command import Lister
 from almajob.cli.options.run_options import add_id_option
-from almajob.jobs.run_reports import POPULATIONS, matches
+from almajob.jobs.run_reports import POPULATIONS, read_matches
 from almajob.output.columns import Text, WordList
 
 COLUMNS = ("incoming_record_id", "mms_ids")
@@ -37,5 +37,5 @@ class Matches(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
-        found = matches(self.context.alma, instance_id, parsed_args.population)
+        found = read_matches(self.context.alma, instance_id, parsed_args.population)
         return COLUMNS, ((Text(match.incoming_record_id), WordList(match.mms_ids)) for match in found)

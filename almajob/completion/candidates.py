@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from almajob.completion import local_values
 from almajob.completion.grammar import Grammar, Value
 from almajob.completion.local_values import Found, Places
-from almajob.completion.parsed_words import Said
+from almajob.completion.parsed_words import ParsedWords
 
 WORDS, FILES = "words", "files"
 """The two kinds of answers: candidates, or that the shell itself knows best which files there are."""
@@ -32,7 +32,7 @@ _BLANKS = str.maketrans(
 _ARE_FILES = {"FILE", "DIR", "@FILE"}
 
 
-def candidates(
+def find_candidates(
     grammar: Grammar, words: Sequence[str], beginning: str, environ: Mapping[str, str], env: str = ""
 ) -> Answer:
     """Return what can stand at the cursor.
@@ -45,35 +45,39 @@ def candidates(
     Returns:
         The kind of the answer; and values that begin with what was typed, each with what it is.
     """
-    said = Said(grammar, words)
-    if said.awaited:
-        return _values(said.awaited, said, beginning, environ, env)
+    before = ParsedWords(grammar, words)
+    if before.awaited:
+        return _values(before.awaited, before, beginning, environ, env)
     name, equals, value = beginning.partition("=")
-    option = said.option(name) if equals else None
+    option = before.option(name) if equals else None
     if option and option.value:
-        kind, found = _values(option.value, said, value, environ, env)
+        kind, found = _values(option.value, before, value, environ, env)
         return kind, [(f"{name}={text}", what) for text, what in found]
     if beginning.startswith("-"):
-        return WORDS, _fitting(beginning, ((name, each.help) for each in said.options for name in each.names))
-    following = _fitting(beginning, said.next_words())
-    argument = said.argument()
+        return WORDS, _fitting(
+            beginning, ((name, each.help) for each in before.options for name in each.names)
+        )
+    following = _fitting(beginning, before.next_words())
+    argument = before.argument()
     if argument is None:
         return WORDS, following
-    kind, found = _values(argument, said, beginning, environ, env)
+    kind, found = _values(argument, before, beginning, environ, env)
     return kind, [*following, *found]
 
 
-def _values(value: Value, said: Said, beginning: str, environ: Mapping[str, str], env: str) -> Answer:
+def _values(
+    value: Value, before: ParsedWords, beginning: str, environ: Mapping[str, str], env: str
+) -> Answer:
     if value.choices:
         return WORDS, _fitting(beginning, ((choice, "") for choice in value.choices))
     if value.word == "COMMAND":
-        return WORDS, _fitting(beginning, said.commands())
+        return WORDS, _fitting(beginning, before.commands())
     if value.word in _ARE_FILES:
         return FILES, []
     if value.word not in _FIND:
         return WORDS, []
-    places = Places(environ, said.value_of("--ini-file"), said.value_of("--cache-dir"))
-    environment = said.value_of("--env") or env or places.env
+    places = Places(environ, before.value_of("--ini-file"), before.value_of("--cache-dir"))
+    environment = before.value_of("--env") or env or places.env
     return WORDS, _fitting(beginning, _FIND[value.word](places, environment))
 
 

@@ -15,7 +15,7 @@ _OLDER = (
 )
 
 
-class Said:
+class ParsedWords:
     """What the words before the cursor say.
 
     Attributes:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 from almajob.completion import quoting
-from almajob.completion.candidates import candidates
+from almajob.completion.candidates import find_candidates
 from almajob.completion.grammar import Grammar, load_core, load_grammar
 from almajob.completion.local_values import Places
 
@@ -32,18 +32,18 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
         describe: asks the plugins, where that is needed.
     """
     line = (
-        quoting.read(*arguments[:2])
+        quoting.read_line(*arguments[:2])
         if shell == "bash"
-        else quoting.Typed(list(arguments[:-1]), arguments[-1])
+        else quoting.TypedLine(list(arguments[:-1]), arguments[-1])
     )
     if not line.words:
         return "words\n"
     grammar = load_grammar(Places(os.environ).cache, describe)
     try:
-        kind, found = candidates(grammar, line.words[1:], line.beginning, os.environ)
+        kind, found = find_candidates(grammar, line.words[1:], line.beginning, os.environ)
     except (TypeError, AttributeError, LookupError, ValueError):
         # What is kept of the plugins was tampered with; our own commands go on.
-        kind, found = candidates(Grammar(load_core()), line.words[1:], line.beginning, os.environ)
+        kind, found = find_candidates(Grammar(load_core()), line.words[1:], line.beginning, os.environ)
     if shell == "bash":
         lines = [
             quoting.for_bash(text.removeprefix(line.head), line.quote)

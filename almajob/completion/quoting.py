@@ -17,7 +17,7 @@ _PIECE = re.compile(
 )
 
 
-class Typed:
+class TypedLine:
     """A command line up to the cursor.
 
     Attributes:
@@ -34,7 +34,7 @@ class Typed:
         self.quote = quote
 
 
-def read(line: str, piece: str = "") -> Typed:
+def read_line(line: str, piece: str = "") -> TypedLine:
     """Read a line of a shell.
 
     Args:
@@ -43,7 +43,7 @@ def read(line: str, piece: str = "") -> Typed:
     (*words, beginning), quote = _split(line)
     before, _quote = _split(line.removesuffix(piece))
     head = before[-1] if len(before) == len(words) + 1 else ""
-    return Typed(words, beginning, head if beginning.startswith(head) else "", quote)
+    return TypedLine(words, beginning, head if beginning.startswith(head) else "", quote)
 
 
 def _split(line: str) -> tuple[list[str], str]:

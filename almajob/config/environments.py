@@ -158,7 +158,7 @@ def read_accept(section: Mapping[str, Setting]) -> frozenset[str]:
     from almajob.alma import status_codes
 
     given = section["accept"]
-    codes = status_codes.codes_in(given.text)
+    codes = status_codes.parse_codes(given.text)
     for code in codes:
         problem = status_codes.end_problem(code)
         if problem:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from almajob.alma.client import PAGE, Alma
 from almajob.alma.job_instances import Instance, Page
-from almajob.alma.pagination import every
+from almajob.alma.pagination import read_pages
 
 _DAY = timedelta(days=1)
 
@@ -36,7 +36,7 @@ class Period:
         return (self.since is None or self.since <= when) and (self.until is None or when < self.until)
 
 
-def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[Instance]:
+def read_history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[Instance]:
     """List a job's runs, those that have not ended on top, then the newest first.
 
     Alma filters by days, and in whose time zone is not documented: it is asked for a day more on both sides.
@@ -54,7 +54,7 @@ def history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> list[
     found: dict[str, Instance] = {}
     newest_first = True
     before: datetime | None = None
-    for read, instance in enumerate(every(page_at, "runs"), start=1):
+    for read, instance in enumerate(read_pages(page_at, "runs"), start=1):
         when = instance.submit_time
         if isinstance(when, datetime):
             newest_first = newest_first and (before is None or when <= before)

@@ -47,9 +47,9 @@ class Catalogue:
         if kept:
             return kept
         # Where the cache has the list, nothing of what fetches it is imported.
-        from almajob.alma.pagination import all_jobs
+        from almajob.alma.pagination import read_jobs
 
-        return self._keep(wanted, *all_jobs(self._alma(), wanted))
+        return self._keep(wanted, *read_jobs(self._alma(), wanted))
 
     def current(self, text: str) -> Job:
         """Find the one job that has this id or exactly this name, as Alma has it now.
@@ -72,7 +72,7 @@ class Catalogue:
     def _resolve(self, text: str) -> tuple[Job, bool]:
         """Find a job, and say whether it was read from Alma as a single job just now."""
         kept = None if self._refresh else self._read_cached(JobFilter())
-        found = matches(kept, text) if kept else []
+        found = find_matches(kept, text) if kept else []
         if not found and JOB_ID.fullmatch(text):
             # Asking for one job costs less than the whole list.
             by_id = self._by_id(text)
@@ -80,10 +80,10 @@ class Catalogue:
                 return by_id, True
         complete = True
         if not found:
-            from almajob.alma.pagination import all_jobs
+            from almajob.alma.pagination import read_jobs
 
-            kept, complete = all_jobs(self._alma(), JobFilter())
-            found = matches(self._keep(JobFilter(), kept, complete), text)
+            kept, complete = read_jobs(self._alma(), JobFilter())
+            found = find_matches(self._keep(JobFilter(), kept, complete), text)
         if found and not complete:
             raise Refused(
                 f"Alma's list has gaps, so it cannot be told whether only one job is called {text!r}.",
@@ -135,7 +135,7 @@ def reread(alma: Alma, found: Job, environment: str) -> Job:
     return current
 
 
-def matches(jobs: Iterable[Job], text: str) -> list[Job]:
+def find_matches(jobs: Iterable[Job], text: str) -> list[Job]:
     """Return the job of this id, or else the jobs of exactly this name, each once."""
     by_id = {job.id: job for job in jobs}
     return [by_id[text]] if text in by_id else [job for job in by_id.values() if job.name == text]

@@ -13,7 +13,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.file_download import NotWritten
 from almajob.alma.http.session import ATTEMPTS
 from almajob.alma.job_instances import Event, Match, Page
-from almajob.alma.pagination import every
+from almajob.alma.pagination import read_pages
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.system import clock as clocks
 from almajob.system.atomic_write import AlreadyThere, new_file
@@ -25,12 +25,12 @@ LINE_TYPE = "TOTAL_RECORDS_IMPORTED"
 _PAUSE = 5.0
 
 
-def events(alma: Alma, instance_id: str) -> Iterator[Event]:
+def read_events(alma: Alma, instance_id: str) -> Iterator[Event]:
     """List what a run of the Student Information System reports, as soon as each page is there."""
-    return every(partial(alma.events_page, instance_id), "events")
+    return read_pages(partial(alma.events_page, instance_id), "events")
 
 
-def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
+def read_matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
     """List what a metadata import found to be there already; population is one of POPULATIONS."""
     kind = POPULATIONS[population]
 
@@ -38,7 +38,7 @@ def matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
         with _only_imports("matches"):
             return alma.matches_page(instance_id, kind, offset)
 
-    return every(page_at, "matches")
+    return read_pages(page_at, "matches")
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def _only_imports(message: str) -> Iterator[None]:
         raise refused.replace(hint=hint) from None
 
 
-def download(
+def download_file(
     alma: Alma, instance_id: str, path: Path, *, form: str, line_type: str, overwrite: bool = False
 ) -> int:
     """Save the file of records that a metadata import loaded; it is there completely or not at all.

@@ -195,12 +195,12 @@ class Faults:
             self._planned.clear()
 
 
-def seen_by_api(names: dict[str, Fault]) -> frozenset[str]:
+def select_api_faults(names: dict[str, Fault]) -> frozenset[str]:
     """Return the names of the faults that change what the API itself answers."""
     return frozenset(names) & _WHERE.keys()
 
 
-def instead(faults: dict[str, Fault]) -> Reply | None:
+def replace_answer(faults: dict[str, Fault]) -> Reply | None:
     """Return what is answered without the API having seen the call; None where it is to see it.
 
     Raises:
@@ -224,7 +224,7 @@ def instead(faults: dict[str, Fault]) -> Reply | None:
     return next((make() for name, make in answers.items() if name in faults), None)
 
 
-def afterwards(faults: dict[str, Fault], reply: Reply) -> Reply:
+def disturb_answer(faults: dict[str, Fault], reply: Reply) -> Reply:
     """Return what becomes of the API's reply.
 
     Raises:
@@ -254,12 +254,12 @@ def _change_reply(faults: dict[str, Fault], reply: Reply) -> Reply:
     return replace(reply, body=gzip.compress(huge, 9), headers=(*reply.headers, encoding))
 
 
-def can_be_misshapen(reply: Reply) -> bool:
+def is_json_error(reply: Reply) -> bool:
     """Whether it is an error body whose form varies: JSON's."""
     return reply.status >= 400 and reply.content_type == JSON
 
 
-def misshapen(faults: dict[str, Fault], reply: Reply) -> Reply:
+def reshape_error(faults: dict[str, Fault], reply: Reply) -> Reply:
     """Write an error body in one of the other forms that have been seen."""
     document = json.loads(reply.body)
     if "error-object" in faults:

@@ -13,7 +13,7 @@ from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import JobFilter
-from almajob.alma.pagination import all_instances, all_jobs
+from almajob.alma.pagination import read_instances, read_jobs
 from almajob.errors import AlmaRefused
 from tests.support.fake_alma import KEY, FakeAlma, answer, error, instance, job
 
@@ -31,7 +31,7 @@ def connection(alma: FakeAlma) -> Iterator[Alma]:
 def test_n_jobs_take_a_hundredth_of_n_calls(alma: FakeAlma, connection: Alma, count: int, calls: int) -> None:
     """Every job comes, in Alma's order, by as few calls as its page size allows."""
     alma.jobs(JOBS[:count])
-    jobs, complete = all_jobs(connection, JobFilter())
+    jobs, complete = read_jobs(connection, JobFilter())
     assert [found.id for found in jobs] == [item["id"] for item in JOBS[:count]]
     assert complete
     assert len(alma.calls()) == calls
@@ -40,11 +40,11 @@ def test_n_jobs_take_a_hundredth_of_n_calls(alma: FakeAlma, connection: Alma, co
 def test_the_filters_are_almas_own(alma: FakeAlma, connection: Alma) -> None:
     """type, category and profile_id are sent under these names, on every page; empty ones are not sent."""
     alma.jobs(JOBS[:150])
-    all_jobs(connection, JobFilter(type="SCHEDULED", category="ERP", profile_id="77"))
+    read_jobs(connection, JobFilter(type="SCHEDULED", category="ERP", profile_id="77"))
     for request in alma.requests:
         sent = request.args.to_dict()
         assert (sent["type"], sent["category"], sent["profile_id"]) == ("SCHEDULED", "ERP", "77")
-    all_jobs(connection, JobFilter(type="MANUAL"))
+    read_jobs(connection, JobFilter(type="MANUAL"))
     assert set(alma.requests[-1].args) == {"type", "limit", "offset"}
 
 
@@ -65,7 +65,7 @@ def test_eight_pages_are_under_way_at_once_and_no_more(alma: FakeAlma, connectio
         return answer({"job": JOBS[offset % 1000 : offset % 1000 + 100], "total_record_count": 1700})
 
     alma.on("GET /jobs", page)
-    all_jobs(connection, JobFilter())
+    read_jobs(connection, JobFilter())
     assert most[0] == 8
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_count_does_not_lead_to_endless_pages(alma: FakeAlma, connection
         return answer({"job": JOBS[offset : offset + 50] if offset < 50 else [], "total_record_count": total})
 
     alma.on("GET /jobs", page)
-    jobs, complete = all_jobs(connection, JobFilter())
+    jobs, complete = read_jobs(connection, JobFilter())
     assert (len(jobs), complete) == (50, False)
     assert len(alma.calls()) == 2 * 9
 
@@ -88,11 +88,11 @@ def test_one_page_again_and_again_is_not_read_for_ever(alma: FakeAlma, connectio
     run = instance("77", JOBS[0], "RUNNING")
     alma.on("GET /jobs", {"job": JOBS[:12], "total_record_count": 10**9})
     alma.on("GET /jobs/S1/instances", {"job_instance": [run], "total_record_count": 10**9})
-    jobs, complete = all_jobs(connection, JobFilter())
+    jobs, complete = read_jobs(connection, JobFilter())
     assert (len(jobs), complete) == (12, False)
     assert len(alma.calls()) == 2 * 9
     day = date(2025, 10, 5)
-    listing = all_instances(connection, "S1", since=day, until=day)
+    listing = read_instances(connection, "S1", since=day, until=day)
     assert ([found.id for found in listing.instances], listing.is_complete) == (["77"], False)
     assert len(alma.calls()) == 2 * 9 + 2
 
@@ -123,7 +123,7 @@ def test_runs_behind_a_full_page_are_seen(
 
     alma.on("GET /jobs/S1/instances", page)
     day = date(2025, 10, 5)
-    listing = all_instances(connection, "S1", since=day, until=day)
+    listing = read_instances(connection, "S1", since=day, until=day)
     assert (len(listing.instances), listing.is_complete) == (there, is_complete)
     assert len(alma.calls()) == calls
 
@@ -131,7 +131,7 @@ def test_runs_behind_a_full_page_are_seen(
 def test_a_first_page_of_one_job_is_no_size_to_go_on_by(alma: FakeAlma, connection: Alma) -> None:
     """Twenty thousand calls for a list are none that Alma's owner would forgive."""
     alma.on("GET /jobs", {"job": JOBS[:1], "total_record_count": 20_000})
-    jobs, complete = all_jobs(connection, JobFilter())
+    jobs, complete = read_jobs(connection, JobFilter())
     assert (len(jobs), complete) == (1, False)
     assert len(alma.calls()) == 2
 
@@ -150,7 +150,7 @@ def test_a_job_that_comes_twice_is_listed_once(alma: FakeAlma, connection: Alma)
         )
 
     alma.on("GET /jobs", page)
-    jobs, complete = all_jobs(connection, JobFilter())
+    jobs, complete = read_jobs(connection, JobFilter())
     assert complete
     assert [found.id for found in jobs] == [item["id"] for item in JOBS[:120]]
     assert calls == [0, 100, 0, 100]
@@ -162,7 +162,7 @@ def test_a_list_that_stays_short_is_said_to_be(
     """Alma counts more than it lists: what came is given, with a warning."""
     alma.on("GET /jobs", {"job": JOBS[:5], "total_record_count": 6})
     with caplog.at_level("WARNING", "almajob"):
-        jobs, complete = all_jobs(connection, JobFilter())
+        jobs, complete = read_jobs(connection, JobFilter())
     assert (len(jobs), complete) == (5, False)
     assert "counts 6 jobs and listed 5" in caplog.text
 
@@ -178,4 +178,4 @@ def test_a_page_that_fails_fails_the_list(alma: FakeAlma, connection: Alma) -> N
 
     alma.on("GET /jobs", page)
     with pytest.raises(AlmaRefused):
-        all_jobs(connection, JobFilter())
+        read_jobs(connection, JobFilter())

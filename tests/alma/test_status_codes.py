@@ -8,10 +8,10 @@ from almajob.alma.status_codes import (
     STATUSES,
     Meaning,
     code_problem,
-    codes_in,
     has_ended,
     is_good,
     meaning,
+    parse_codes,
 )
 
 ENDED = {
@@ -46,9 +46,9 @@ def test_only_letters_of_ascii_are_small_and_capital(word: str) -> None:
     assert meaning(word) is Meaning.UNKNOWN
     assert not is_good(word)
     assert not has_ended(word, has_end_time=False)
-    assert code_problem(codes_in(word)[0])
+    assert code_problem(parse_codes(word)[0])
     assert meaning("completed_success") is Meaning.SUCCESS
-    assert codes_in("Completed with errors, completed \u017fuccessfully, failed") == [
+    assert parse_codes("Completed with errors, completed \u017fuccessfully, failed") == [
         "COMPLETED_FAILED",
         "COMPLETED \u017fUCCESSFULLY",
         "FAILED",

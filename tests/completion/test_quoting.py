@@ -63,7 +63,7 @@ VALUES = st.text(
 )
 def test_a_line_is_read_as_far_as_it_goes(line: str, words: list[str], beginning: str, quote: str) -> None:
     """The words before the cursor, what the next begins with, and the quote that is open there."""
-    found = quoting.read(line)
+    found = quoting.read_line(line)
     assert (found.words, found.beginning, found.quote) == (words, beginning, quote)
 
 
@@ -83,7 +83,7 @@ def test_a_line_is_read_as_far_as_it_goes(line: str, words: list[str], beginning
 )
 def test_what_lies_before_the_piece_that_is_replaced(line: str, piece: str, head: str) -> None:
     """Bash breaks words at ``=`` and ``:``, and replaces only what is behind."""
-    assert quoting.read(line, piece).head == head
+    assert quoting.read_line(line, piece).head == head
 
 
 def _written(text: str, quote: str) -> str:
@@ -98,7 +98,7 @@ def test_whatever_is_typed_is_read_back(
     """A value cut anywhere, in each of the quotes: words and beginning are what was meant."""
     cut = data.draw(st.integers(0, len(value)))
     words = [f"{_written(word, quote)}{quote}" for word in before]
-    found = quoting.read(" ".join(["almajob", *words, _written(value[:cut], quote)]))
+    found = quoting.read_line(" ".join(["almajob", *words, _written(value[:cut], quote)]))
     assert found.words == ["almajob", *before]
     assert found.beginning == value[:cut]
     assert found.quote == quote
@@ -109,7 +109,7 @@ def test_any_cut_of_a_line_is_read(value: str, data: st.DataObject) -> None:
     """Also behind a backslash, or within what is escaped: what is typed then is how the value begins."""
     quote = data.draw(st.sampled_from(QUOTES))
     line = _written(value, quote)
-    found = quoting.read(f"almajob show {line[: data.draw(st.integers(0, len(line)))]}")
+    found = quoting.read_line(f"almajob show {line[: data.draw(st.integers(0, len(line)))]}")
     assert found.words == ["almajob", "show"]
     assert value.startswith(found.beginning)
 

@@ -97,18 +97,18 @@ DAY = date(2025, 10, 5)
 ASKED: Sequence[Callable[[Alma], Any]] = (
     lambda alma: alma.job("M44"),
     lambda alma: alma.jobs_page(JobFilter(), 0),
-    lambda alma: pagination.all_jobs(alma, JobFilter()),
+    lambda alma: pagination.read_jobs(alma, JobFilter()),
     lambda alma: alma.instance("77"),
     lambda alma: alma.look("77", patience=1.0)[0],
     lambda alma: alma.instances_page("M44", offset=0),
-    lambda alma: pagination.all_instances(alma, "M44", since=DAY, until=DAY),
+    lambda alma: pagination.read_instances(alma, "M44", since=DAY, until=DAY),
     lambda alma: alma.submit("M44"),
     lambda alma: alma.general(),
     lambda alma: alma.code_table("systemJobStatus"),
     lambda alma: alma.set("1"),
     lambda alma: alma.sets_page("", 0),
-    lambda alma: list(pagination.every(lambda offset: alma.events_page("77", offset), "events")),
-    lambda alma: list(pagination.every(lambda offset: alma.matches_page("7", "x", offset), "matches")),
+    lambda alma: list(pagination.read_pages(lambda offset: alma.events_page("77", offset), "events")),
+    lambda alma: list(pagination.read_pages(lambda offset: alma.matches_page("7", "x", offset), "matches")),
     lambda alma: alma.test_read(),
 )
 

@@ -7,7 +7,7 @@ import json
 import shlex
 
 from almajob.completion import quoting
-from almajob.completion.candidates import candidates
+from almajob.completion.candidates import find_candidates
 from almajob.completion.grammar import Grammar, load_core
 from almajob.store import ledger as ledger_store
 from almajob.store.errors import Damaged
@@ -76,8 +76,8 @@ def test_any_line_can_be_completed(data: bytes) -> None:
     choices = Choices(data)
     line = "almajob " + choices.text(_TYPED, 10)
     piece = line[len(line) - choices.below(8) :]
-    said = quoting.read(line, piece)
-    kind, found = candidates(Grammar(load_core()), said.words[1:], said.beginning, {"HOME": "/nowhere"})
+    said = quoting.read_line(line, piece)
+    kind, found = find_candidates(Grammar(load_core()), said.words[1:], said.beginning, {"HOME": "/nowhere"})
     assert kind in ("words", "files")
     assert all(text.isprintable() and text for text, _what in found)
 
@@ -90,4 +90,4 @@ def test_what_is_quoted_for_a_shell_is_read_back(data: bytes) -> None:
     quote = choices.one_of(("", "'", '"'))
     assert shlex.split(quote + quoting.in_quotes(text, quote)) == [text]
     if text:
-        assert quoting.read(quote + quoting.in_backslashes(text, quote)).beginning == text
+        assert quoting.read_line(quote + quoting.in_backslashes(text, quote)).beginning == text

@@ -9,7 +9,7 @@ from almajob.alma.client import PAGE, Alma
 from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Code
-from almajob.jobs.history import Period, history
+from almajob.jobs.history import Period, read_history
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ def _ids(runs: list[Instance]) -> list[str]:
 
 
 def _listed(shelf: Shelf, wanted: Period | None = None, limit: int = 0) -> list[Instance]:
-    return history(cast(Alma, shelf), "S1", wanted or Period(), limit=limit)
+    return read_history(cast(Alma, shelf), "S1", wanted or Period(), limit=limit)
 
 
 def test_what_goes_on_is_on_top_then_the_newest() -> None:

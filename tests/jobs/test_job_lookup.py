@@ -13,7 +13,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import Refused, Unreachable
-from almajob.jobs.job_lookup import Catalogue, matches, named_like
+from almajob.jobs.job_lookup import Catalogue, find_matches, named_like
 from almajob.store.cache import Cache
 from tests.support.fake_alma import KEY, FakeAlma, answer, error, job
 
@@ -201,4 +201,4 @@ def test_patterns_are_the_shells_and_the_case_does_not_matter() -> None:
 
 def test_a_job_that_is_listed_twice_matches_once() -> None:
     """The list can shift between pages."""
-    assert len(matches([Job("M1", "a"), Job("M1", "a")], "a")) == 1
+    assert len(find_matches([Job("M1", "a"), Job("M1", "a")], "a")) == 1

@@ -130,9 +130,9 @@ def status(text: str) -> str:
 
 def end_statuses(text: str) -> list[str]:
     """Take one status of an end or several, separated by commas."""
-    from almajob.alma.status_codes import codes_in, end_problem
+    from almajob.alma.status_codes import end_problem, parse_codes
 
-    codes = codes_in(text)
+    codes = parse_codes(text)
     _refuse(next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty")
     return codes
 

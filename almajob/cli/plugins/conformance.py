@@ -59,7 +59,7 @@ def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]
     if claim.problem or claim.kind != COMMAND:
         return [claim.problem] if claim.problem else []
     if not _is_tried(claim, app):
-        return violations(load_class(_point(claim, app)), claim.name, app)
+        return find_violations(load_class(_point(claim, app)), claim.name, app)
     try:
         found: list[str] = processes.call(
             claim.distribution, "almajob.cli.plugins.probe:check_command", claim.name, claim.target
@@ -71,7 +71,7 @@ def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]
     return found
 
 
-def violations(command: Any, name: str, app: Application) -> list[str]:
+def find_violations(command: Any, name: str, app: Application) -> list[str]:
     """Return which rules a command does not keep; nothing of it is run.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from almajob.cli.app import AlmaJob
 from almajob.cli.plugins.command_manager import load_class
 from almajob.cli.plugins.completion_grammar import describe_options
-from almajob.cli.plugins.conformance import violations
+from almajob.cli.plugins.conformance import find_violations
 from almajob.cli.plugins.plugin_status import summary_of
 from almajob.entry_points import GROUP
 from almajob.errors import ConfigurationError
@@ -37,7 +37,7 @@ def load_command(name: str, value: str) -> tuple[str, str]:
 
 def check_command(name: str, value: str) -> list[str]:
     """Import a command and return which rules it does not keep; its name is as it is typed."""
-    return violations(load_class(EntryPoint(name, value, GROUP)), name, _app())
+    return find_violations(load_class(EntryPoint(name, value, GROUP)), name, _app())
 
 
 def describe_command(name: str, value: str) -> dict[str, Any]:

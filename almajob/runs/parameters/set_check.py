@@ -10,7 +10,7 @@ import re
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.models import Job
-from almajob.alma.pagination import every
+from almajob.alma.pagination import read_pages
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, Refused
 from almajob.runs.run_key import takes_tag
@@ -60,14 +60,14 @@ def _list_like(alma: Alma, name: str) -> list[Set]:
     if re.fullmatch(r"[\w -]+", name):
         query = f"name~{name.replace(' ', '_')}"
         try:
-            found = list(every(lambda offset: alma.sets_page(query, offset), "sets"))
+            found = list(read_pages(lambda offset: alma.sets_page(query, offset), "sets"))
         except AlmaRefused as refused:
             if refused.code not in BAD_QUERY:
                 raise
         else:
             if any(item.name == name for item in found):
                 return found
-    return list(every(lambda offset: alma.sets_page("", offset), "sets"))
+    return list(read_pages(lambda offset: alma.sets_page("", offset), "sets"))
 
 
 def check(alma: Alma, job: Job, set_id: str) -> Set:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
-from almajob.alma.pagination import Listing, all_instances
+from almajob.alma.pagination import Listing, read_instances
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
 from almajob.jobs.job_lookup import reread
@@ -239,7 +239,7 @@ def _list_instances(request: StartRequest, deps: Deps, now: float, since: float)
     waited = 0.0 if options.requested_at is None else max(deps.clock.now() - options.requested_at, 0.0)
     asked = time_format.to_local(now - waited).date()
     first = min(run_key.first_day(options.once_per, asked), time_format.to_local(since).date())
-    return all_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
+    return read_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
 
 
 def _begin(request: StartRequest, now: float) -> float:
@@ -284,7 +284,7 @@ def _find_lost_runs(
         time_format.to_local(since).date() - timedelta(days=1),
         time_format.to_local(until).date() + timedelta(days=1),
     )
-    listing = _complete(all_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
+    listing = _complete(read_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in recover.others_of(draft, deps)}
     found = [
         item

@@ -10,7 +10,7 @@ from typing import Any
 
 from almajob.alma.call_log import for_run
 from almajob.alma.job_instances import Instance
-from almajob.alma.pagination import Listing, all_instances
+from almajob.alma.pagination import Listing, read_instances
 from almajob.errors import AlmajobError, Refused
 from almajob.runs.evidence import match_instance
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
@@ -158,7 +158,7 @@ def list_around(record: Record, deps: Deps, more: timedelta = timedelta(0)) -> L
 
     def list_until(until: date) -> Listing:
         since = days[0] - _DAY - more
-        return all_instances(deps.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
+        return read_instances(deps.alma, record.job_id, since=since, until=until, patience=_LOOK_PATIENCE)
 
     until = max(days) + _DAY + more
     listing = list_until(until)

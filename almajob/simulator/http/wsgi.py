@@ -24,11 +24,11 @@ from almajob.simulator.errors import GatewayRefusal, Refusal
 from almajob.simulator.faults import (
     Fault,
     Reset,
-    afterwards,
-    can_be_misshapen,
-    instead,
-    misshapen,
-    seen_by_api,
+    disturb_answer,
+    is_json_error,
+    replace_answer,
+    reshape_error,
+    select_api_faults,
 )
 from almajob.simulator.http.host_check import HostCheck, is_from_elsewhere
 from almajob.simulator.http.messages import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
@@ -134,13 +134,13 @@ class Application:
             "faults": tuple(faults),
         }
         try:
-            answer = instead(faults) or afterwards(faults, self._answer(call, base, faults))
+            answer = replace_answer(faults) or disturb_answer(faults, self._answer(call, base, faults))
         except Reset:
             self.institution.log.add(**entry, status=0)
             raise
-        if can_be_misshapen(answer):
+        if is_json_error(answer):
             shapes = self.institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
-            answer = misshapen(shapes, answer) if shapes else answer
+            answer = reshape_error(shapes, answer) if shapes else answer
         unexpected = _route(call) is None
         self.institution.log.add(**entry, status=answer.status, unexpected=unexpected)
         return self._add_headers(answer, late=3600 if "clock-off" in faults else 0)
@@ -155,7 +155,9 @@ class Application:
                 raise GatewayRefusal("REQUEST_TOO_LARGE")
             handle, arguments = found
             world = self.institution.worlds[key.environment]
-            handled = handle(Exchange(world, call, base, world.clock(), seen_by_api(faults)), *arguments)
+            handled = handle(
+                Exchange(world, call, base, world.clock(), select_api_faults(faults)), *arguments
+            )
             return handled if isinstance(handled, Reply) else reply(call, *handled)
         except GatewayRefusal as refusal:
             return refuse_at_gateway(refusal)

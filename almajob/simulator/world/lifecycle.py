@@ -51,7 +51,7 @@ class Plan:
         return self.status
 
 
-def spread(seconds: float, status: str = "COMPLETED_SUCCESS", progress: float | None = None) -> Plan:
+def spread_plan(seconds: float, status: str = "COMPLETED_SUCCESS", progress: float | None = None) -> Plan:
     """Plan a run that lasts so many seconds from its submission to its end."""
     ends_at = progress if progress is not None else 0 if status in ("FAILED", "SKIPPED") else 100
     return Plan(
@@ -65,7 +65,7 @@ def spread(seconds: float, status: str = "COMPLETED_SUCCESS", progress: float | 
     )
 
 
-def cut(plan: Plan, age: float, status: str, progress: float | None = None) -> Plan:
+def cut_plan(plan: Plan, age: float, status: str, progress: float | None = None) -> Plan:
     """Plan a run that goes as planned until it is ended from outside at this age."""
     queued = min(plan.queued, age)
     initializing = min(plan.initializing, age - queued)

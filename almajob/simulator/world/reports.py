@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from almajob.simulator.world.job_data import SimulatedJob
-from almajob.simulator.world.lifecycle import Plan, spread
+from almajob.simulator.world.lifecycle import Plan, spread_plan
 
 Counter = tuple[str, str, str]
 
@@ -124,11 +124,11 @@ def plan_of(job: SimulatedJob, seconds: float | None = None) -> Plan:
     """Plan a run of a job: as long as its kind takes, or so many seconds."""
     kind = kind_of(job)
     status, progress = _ENDS.get(job.name, ("COMPLETED_SUCCESS", 100.0))
-    plan = spread(kind.seconds if seconds is None else seconds, status, progress)
+    plan = spread_plan(kind.seconds if seconds is None else seconds, status, progress)
     return replace(plan, queued=plan.queued + kind.waits) if seconds is None else plan
 
 
-def report(job: SimulatedJob, run_id: str, status: str, base: str) -> dict[str, Any]:
+def make_report(job: SimulatedJob, run_id: str, status: str, base: str) -> dict[str, Any]:
     """Return the members of an ended instance that tell what it did."""
     alert = SUCCESS if status in _GOOD else ERROR
     found: dict[str, Any] = {

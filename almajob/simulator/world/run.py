@@ -60,7 +60,7 @@ class Run:
             "external_id": str(int(self.id) - 10_000_000),
             "submitted_by": {"value": code, **({"desc": description} if description else {})},
             **changing,
-            **(reports.report(self.job, self.id, self.state(now), base) if self.has_ended(now) else {}),
+            **(reports.make_report(self.job, self.id, self.state(now), base) if self.has_ended(now) else {}),
             "job_info": {name: detailed[name] for name in _JOB_INFO},
             "link": f"{base}/almaws/v1/conf/jobs/{self.job.id}/instances/{self.id}",
         }
@@ -102,7 +102,7 @@ def run_of(event: Event, jobs: Mapping[str, SimulatedJob]) -> Run:
     ending = Ending(event["status"], event["seconds"], event["progress"])
     plan = reports.plan_of(job, ending.seconds)
     if ending.status is not None:
-        plan = lifecycle.spread(plan.seconds, ending.status, ending.progress)
+        plan = lifecycle.spread_plan(plan.seconds, ending.status, ending.progress)
     elif ending.progress is not None:
         plan = replace(plan, progress=ending.progress)
     # What cannot be written must not be kept: times beyond the calendar, half a surrogate pair.

@@ -254,7 +254,7 @@ class World:
                 ending = Ending(event["status"], progress=event["progress"])
                 age = max(event["at"] - run.submitted, 0.0)
                 if ending.status is not None and age < run.plan.seconds:
-                    plan = lifecycle.cut(run.plan, age, ending.status, ending.progress)
+                    plan = lifecycle.cut_plan(run.plan, age, ending.status, ending.progress)
                     self._keep(replace(run, plan=plan))
             case _:
                 self._sets.apply(event)

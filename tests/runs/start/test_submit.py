@@ -1004,13 +1004,13 @@ def test_looks_that_take_long_do_not_add_up(
     alma: FakeAlma, deps: Deps, time: FastClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those whose time has passed are left out; the last is made."""
-    from almajob.alma.pagination import Listing, all_instances
+    from almajob.alma.pagination import Listing, read_instances
 
     def slow(*args: Any, **kwargs: Any) -> Listing:
         time.slept += 20
-        return all_instances(*args, **kwargs)
+        return read_instances(*args, **kwargs)
 
-    monkeypatch.setattr("almajob.runs.start.recover.all_instances", slow)
+    monkeypatch.setattr("almajob.runs.start.recover.read_instances", slow)
     alma.on("POST /jobs/S1", Response("<html>", 502))
     begun = time.elapsed()
     with pytest.raises(OutcomeUnknown):

@@ -21,7 +21,7 @@ from almajob.simulator.world import reports
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import PRODUCTION, SANDBOX, built_in_jobs, jobs
 from almajob.simulator.world.journal import FileJournal
-from almajob.simulator.world.lifecycle import ENDS, ORDER, cut, members, spread
+from almajob.simulator.world.lifecycle import ENDS, ORDER, cut_plan, members, spread_plan
 from almajob.simulator.world.run import API, STAFF, SYSTEM, Ending, Run
 from almajob.simulator.world.world import Rules, World
 
@@ -222,13 +222,13 @@ def test_a_run_can_be_ended_from_outside() -> None:
 
 def test_an_end_from_outside_does_not_rewrite_the_past() -> None:
     """The start stays, or there was none; the progress stops where it was."""
-    plan = spread(100)
+    plan = spread_plan(100)
     before = members(plan, 0, 60)
-    after = members(cut(plan, 60, "USER_ABORTED"), 0, 70)
+    after = members(cut_plan(plan, 60, "USER_ABORTED"), 0, 70)
     assert (after["start_time"], after["progress"]) == (before["start_time"], before["progress"])
     assert after["end_time"].endswith("00:01:00.000Z")
-    assert "start_time" not in members(cut(plan, 5, "USER_ABORTED"), 0, 70)
-    assert members(cut(plan, 60, "FAILED"), 0, 70)["progress"] == 0
+    assert "start_time" not in members(cut_plan(plan, 5, "USER_ABORTED"), 0, 70)
+    assert members(cut_plan(plan, 60, "FAILED"), 0, 70)["progress"] == 0
 
 
 @pytest.mark.parametrize(
@@ -244,14 +244,14 @@ def test_what_is_no_ending_is_refused(wrong: dict[str, object]) -> None:
 def test_the_reports_are_of_the_kind_of_job() -> None:
     """An import has actions, a failed transfer a counter of words, and each kind its own counters."""
     by_name = {job.name: job for job in built_in_jobs()}
-    found = reports.report(
+    found = reports.make_report(
         by_name["Metadata Import using profile Vendor Records"], "1", "COMPLETED_SUCCESS", ""
     )
     assert {action["population"]["value"] for action in found["action"]} >= {
         "SINGLE_MATCHES",
         "MULTI_MATCHES",
     }
-    found = reports.report(by_name["Publishing Platform Job FTP Dump"], "1", "COMPLETED_FAILED", "")
+    found = reports.make_report(by_name["Publishing Platform Job FTP Dump"], "1", "COMPLETED_FAILED", "")
     assert found["counter"][-1]["value"] == "Download zip file for manual FTP."
     kinds = {reports.kind_of(job).counted for job in built_in_jobs()}
     assert len(kinds) >= 6
@@ -259,9 +259,9 @@ def test_the_reports_are_of_the_kind_of_job() -> None:
 
 def test_progress_is_never_a_way_to_tell_the_end() -> None:
     """0 where it fails, above 100 with errors; a clock that went back is the beginning."""
-    assert members(spread(10, "FAILED"), 0, 5)["progress"] == 0
-    assert members(spread(10, "COMPLETED_FAILED", 101.3), 0, 11)["progress"] == 101.3
-    assert members(spread(10), 100, 0)["status"]["value"] == "QUEUED"
+    assert members(spread_plan(10, "FAILED"), 0, 5)["progress"] == 0
+    assert members(spread_plan(10, "COMPLETED_FAILED", 101.3), 0, 11)["progress"] == 101.3
+    assert members(spread_plan(10), 100, 0)["status"]["value"] == "QUEUED"
 
 
 # --- the journal ---
