@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 import pytest
 import requests
@@ -15,7 +14,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmajobError
-from almajob.simulator.faults import NAMES, Faults
+from almajob.simulator.faults import Faults
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -221,9 +220,3 @@ def test_faults_of_the_shape_of_an_error(simulator: Simulator, name: str) -> Non
     simulator.institution.faults.add(name)
     with pytest.raises(AlmajobError, match="402215"):
         Alma(Session(simulator.base_url, Key(KEY))).instance("1", "X")
-
-
-def test_every_fault_has_a_test() -> None:
-    """By its name, in this file."""
-    text = Path(__file__).read_text("utf-8")
-    assert [name for name in NAMES if text.count(f'"{name}"') == 0] == []
