@@ -308,16 +308,20 @@ def test_a_saved_run_may_say_that_it_need_not_be_confirmed(
     assert simulated.log.count("POST *") == 1
 
 
-def test_cron_lines_of_the_older_script_keep_working(simulated: SimulatedAlma, almajob_process: Run) -> None:
+def test_cron_lines_of_the_older_script_keep_working(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They know no --yes; read-only holds for them, too."""
     words = ("--env", "production", "--cmd", "run", "--job", ERP)
     for option in (
         *(("--run-key", "k"), ("--once-per", "day"), ("--if-running", "start"), ("--wait",), ("--expand",)),
         *(("--xml",), ("--allow-unknown",), ("--wait-for-slot", "1s"), ("--lock-wait", "1s")),
     ):
-        assert almajob_process(*words, *option).code == 5, option
-    assert almajob_process(*words, environ={"ALMAJOB_READ_ONLY": "1"}).code == 5
-    assert almajob_process(*words).code == 0
+        assert almajob(*words, *option).code == 5, option
+    assert almajob(*words).code == 0
+    simulated.clock.advance(3600)
+    monkeypatch.setenv("ALMAJOB_READ_ONLY", "1")
+    assert almajob(*words).code == 5
     assert simulated.log.count("POST *") == 1
 
 
