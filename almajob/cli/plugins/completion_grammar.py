@@ -75,12 +75,15 @@ def describe_options(command: Any, name: str, app: Application) -> dict[str, Any
 
 
 def _options(parser: argparse.ArgumentParser, columns: Iterable[str]) -> list[list[Any]]:
-    return [_option(action, columns) for action in _list_shown_actions(parser) if action.option_strings]
-
-
-def _option(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
-    names = [name for name in action.option_strings if "_" not in name]
-    return [names, _value(action, columns) if action.nargs != 0 else None, _help(action)]
+    return [
+        [
+            [name for name in action.option_strings if "_" not in name],
+            _value(action, columns) if action.nargs != 0 else None,
+            _help(action),
+        ]
+        for action in _list_shown_actions(parser)
+        if action.option_strings
+    ]
 
 
 def _list_shown_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:

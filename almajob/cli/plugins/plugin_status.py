@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from almajob.cli.command import description_of
 from almajob.cli.plugins.command_manager import Commands, Installed, load_class
-from almajob.entry_points import distribution_of, is_contested, is_core, origin
+from almajob.entry_points import GROUP, distribution_of, is_contested, is_core, origin
 from almajob.errors import ConfigurationError
 from almajob.output.format_registry import find_plugin_formats, is_own
 from almajob.output.plugin_format import LOAD
@@ -69,32 +69,38 @@ def _claims_on(installed: Installed, processes: Processes) -> Iterator[Claim]:
 
 
 def _try_command(name: str, point: EntryPoint, processes: Processes) -> Claim:
-    try:
-        if is_core(point):
-            summary = summary_of(point)
-        else:
-            party = distribution_of(point)[0]
-            problem, summary = processes.call(
-                party, "almajob.cli.plugins.probe:load_command", point.name, point.value
-            )
-            if problem:
-                return _claim(name, point, BROKEN, problem)
-    except ConfigurationError as error:
-        return _claim(name, point, BROKEN, error.reason)
-    except CallFailed as error:
-        return _claim(name, point, BROKEN, str(error))
-    except ProcessEnded as end:
-        return _claim(name, point, BROKEN, f"its import {end}")
-    return _claim(name, point, OK)._replace(summary=summary)
+    if is_core(point):
+        problem, summary = load_command(point.name, point.value)
+    else:
+        problem, found = _call(processes, point, f"{__name__}:load_command", point.name, point.value)
+        problem, summary = found or (problem, "")
+    return _claim(name, point, BROKEN if problem else OK, problem)._replace(summary=summary)
 
 
-def summary_of(point: EntryPoint) -> str:
-    """Import a command and return the first line of its description.
+def load_command(name: str, value: str) -> tuple[str, str]:
+    """Import a command, ours or, in a process of its own, another distribution's.
 
-    Raises:
-        ConfigurationError: it cannot be loaded.
+    Args:
+        value: the class, as ``module:Class``.
+
+    Returns:
+        Why it cannot be used, empty where it can; and the first line of its description.
     """
-    return description_of(load_class(point)).partition("\n")[0].rstrip(".")
+    try:
+        command = load_class(EntryPoint(name, value, GROUP))
+    except ConfigurationError as error:
+        return error.reason, ""
+    return "", description_of(command).partition("\n")[0].rstrip(".")
+
+
+def _call(processes: Processes, point: EntryPoint, function: str, *arguments: Any) -> tuple[str, Any]:
+    """Call what imports a plugin; return why that failed, empty where it did not, and what it returned."""
+    try:
+        return "", processes.call(distribution_of(point)[0], function, *arguments)
+    except CallFailed as error:
+        return str(error), None
+    except ProcessEnded as end:
+        return f"its import {end}", None
 
 
 def format_claims(commands: Commands, only: str = "") -> list[Claim]:
@@ -116,14 +122,8 @@ def format_claims(commands: Commands, only: str = "") -> list[Claim]:
 def _format_claims_on(name: str, points: list[EntryPoint], processes: Processes) -> Iterator[Claim]:
     state, problem = _format_problem(name, points)
     if not problem:
-        try:
-            processes.call(
-                distribution_of(points[0])[0], LOAD, {point.group: point.value for point in points}
-            )
-        except CallFailed as error:
-            state, problem = BROKEN, str(error)
-        except ProcessEnded as end:
-            state, problem = BROKEN, f"its import {end}"
+        problem, _ = _call(processes, points[0], LOAD, {point.group: point.value for point in points})
+        state = BROKEN if problem else OK
     # One class is often in both groups.
     for point in {(distribution_of(point), point.value): point for point in points}.values():
         yield _claim(name, point, state, problem)
