@@ -131,6 +131,9 @@ def _wait_for(descriptor: int, wait: float) -> None:
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
+    if wait <= 0:
+        # No thread is left behind that would still wait for it.
+        raise _held_by(descriptor)
     # Of its own: whoever gives up closes the other one, and its number may be used again.
     own = os.dup(descriptor)
 
@@ -147,4 +150,8 @@ def _wait_for(descriptor: int, wait: float) -> None:
         os.close(own)
         raise
     except DeadlinePassed:
-        raise LockHeld(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace")) from None
+        raise _held_by(descriptor) from None
+
+
+def _held_by(descriptor: int) -> LockHeld:
+    return LockHeld(os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace"))
