@@ -52,7 +52,7 @@ def _run_file(script: bytes, *options: str) -> Result:
 
 
 def test_three_hundred_starts_are_three_hundred_starts(
-    fast_path: Path, write_ini: Callable[..., Path]
+    tmp_path: Path, write_ini: Callable[..., Path]
 ) -> None:
     """Each under its own key, whatever is read by the program that prints the API key."""
     rules = Rules(checks_parameters=False, thresholds=False, seconds=0.0)
@@ -66,7 +66,7 @@ def test_three_hundred_starts_are_three_hundred_starts(
         script = "".join(
             f"run --job {JOBS[number // 5]} --run-key n{number + 1} {options}\n" for number in range(300)
         )
-        state = fast_path / "state"
+        state = tmp_path / "state"
         done = _run(script.encode(), "--errexit", environ={"ALMAJOB_STATE_DIR": str(state)})
         keys = [f"n{number}" for number in range(1, 301)]
         assert (done.code, done.out.split(), done.err) == (0, keys, "")
