@@ -102,14 +102,11 @@ class Webhooks:
         with self._lock:
             self.url, self._secret, self._form = url, secret.encode(), form
             now = self._clock()
-            everything = {name: world.runs() for name, world in self._worlds.items()}
-            self._seen = {name: len(runs) for name, runs in everything.items()}
-            self._waiting = [
-                (self._worlds[name], run)
-                for name, runs in everything.items()
-                for run in runs
-                if not run.has_ended(now)
-            ]
+            self._seen, self._waiting = {}, []
+            for name, world in self._worlds.items():
+                runs = world.runs()
+                self._seen[name] = len(runs)
+                self._waiting += [(world, run) for run in runs if not run.has_ended(now)]
         return True
 
     def forget(self) -> None:

@@ -80,28 +80,17 @@ class Sets:
     def __init__(self, environment: str) -> None:
         offset = 0 if environment == "SANDBOX" else 7_000_000_000_000
         self._first_id = _FIRST_ID + offset
-        built_in = (
+        self._sets: dict[str, SimulatedSet] = {}
+        self._made = 0
+        for name, content, count, logical in (
             ("Theses without a call number", "BIB_MMS", 120, False),
             ("Lost items", "ITEM", 40, False),
             ("Users expiring this term", "USER", 300, False),
             ("An empty set", "BIB_MMS", 0, False),
             ("All electronic theses", "BIB_MMS", 25, True),
-        )
-        self._sets = {
-            made.id: made
-            for number, (name, content, count, logical) in enumerate(built_in)
-            for made in [
-                SimulatedSet(
-                    self._id(number),
-                    name,
-                    content,
-                    _MADE,
-                    tuple(str(99_100_000_000_561 + index * _ID_STEP) for index in range(count)),
-                    logical,
-                )
-            ]
-        }
-        self._made = len(built_in)
+        ):
+            members = tuple(str(99_100_000_000_561 + index * _ID_STEP) for index in range(count))
+            self._add(SimulatedSet(self.next_id(), name, content, _MADE, members, logical))
 
     def __contains__(self, set_id: str) -> bool:
         return set_id in self._sets
@@ -115,7 +104,7 @@ class Sets:
 
     def next_id(self) -> str:
         """Return the id of the set that is made next."""
-        return self._id(self._made)
+        return str(self._first_id + self._made * _ID_STEP)
 
     def apply(self, event: Event) -> None:
         """Apply an event to the sets.
@@ -128,15 +117,16 @@ class Sets:
                 members = tuple(map(str, event["members"]))
                 instant(event["at"])
                 f"{event['name']}{event['content']}{event['description']}".encode()
-                self._sets[event["id"]] = SimulatedSet(
-                    event["id"],
-                    event["name"],
-                    event["content"],
-                    event["at"],
-                    members,
-                    description=event["description"],
+                self._add(
+                    SimulatedSet(
+                        event["id"],
+                        event["name"],
+                        event["content"],
+                        event["at"],
+                        members,
+                        description=event["description"],
+                    )
                 )
-                self._made += 1
             case "members":
                 found = self._sets[event["id"]]
                 self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])))
@@ -145,5 +135,6 @@ class Sets:
             case kind:
                 raise ValueError(f"{kind!r} is no event of a world")
 
-    def _id(self, number: int) -> str:
-        return str(self._first_id + number * _ID_STEP)
+    def _add(self, made: SimulatedSet) -> None:
+        self._sets[made.id] = made
+        self._made += 1
