@@ -128,7 +128,7 @@ class Runs:
             run_key, begun = request.run_key, clock.elapsed()
             while True:
                 try:
-                    record = submit.start(request, self._target, self._deps)
+                    record = submit.start(request, self._deps)
                     break
                 except Unconfirmed as asked:
                     # All checks are made once more; what is sent is what was shown, or it is asked again.
@@ -157,7 +157,7 @@ class Runs:
             AlmajobError: it would be refused.
         """
         options = self._under_kept_key(options or StartOptions())
-        return make_plan(self._make_request(job, parameters, options), self._target, self._deps)
+        return make_plan(self._make_request(job, parameters, options), self._deps)
 
     def check(self, job: str, parameters: _Given, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
@@ -167,7 +167,7 @@ class Runs:
         """
         request = self._make_request(job, parameters, options)
         found = reread(self._alma(), request.job, self._environment)
-        check_payload(request, found, self._target, self._deps)
+        check_payload(request, found, self._deps)
         return found
 
     def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
@@ -187,7 +187,7 @@ class Runs:
             found = self._read_again(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
-                found = recover.recover_start(found, self._target, self._deps)
+                found = recover.recover_start(found, self._deps)
         return found
 
     def resolve(self, record: Record, *, instance_id: str = "", by: str) -> Record:
@@ -350,7 +350,7 @@ class Runs:
 
     @property
     def _deps(self) -> Deps:
-        return Deps(self._alma(), self._ledger, self._locks)
+        return Deps(self._target, self._alma(), self._ledger, self._locks)
 
     def _under_kept_key(self, options: StartOptions) -> StartOptions:
         if not options.run_key:
@@ -358,9 +358,7 @@ class Runs:
         return replace(options, run_key=kept_key(self._ledger, options.run_key, self._environment))
 
     def _make_request(self, job: str, parameters: _Given, options: StartOptions) -> StartRequest:
-        return resolve_request.make_request(
-            job, parameters, options, self._find_job, self._target, self._deps
-        )
+        return resolve_request.make_request(job, parameters, options, self._find_job, self._deps)
 
     def _find_job(self, text: str) -> Job:
         return resolve_request.find_job(text, self._make_catalogue, self._ledger, self._environment)
@@ -394,7 +392,7 @@ class Runs:
 
     def _learn_tags(self, record: Record, instance: Instance) -> None:
         """Learn from a run whether Alma shows tags."""
-        recover.learn_tags(record, instance, self._target, self._deps)
+        recover.learn_tags(record, instance, self._deps)
 
     def _ask_person(self, unknown: OutcomeUnknown, ask: Callable[[str], bool] | None) -> Record:
         """Ask a person whether the only run that fits is ours.

@@ -1,4 +1,4 @@
-"""What somebody wants to be started, where, and with what: the three things that a start is decided from."""
+"""What somebody wants to be started, and where and with what: the two things that a start is decided from."""
 
 from __future__ import annotations
 
@@ -133,8 +133,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What a start is made with: the connection, the ledger, the locks, the clock."""
+    """Where a start is made, and with what: the connection, the ledger, the locks, the clock."""
 
+    target: Target
     alma: Alma
     ledger: Ledger
     locks: Locks

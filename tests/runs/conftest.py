@@ -39,4 +39,4 @@ def time() -> FastClock:
 
 @pytest.fixture
 def deps(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Deps:
-    return Deps(connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)
+    return Deps(LAB, connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)

@@ -27,7 +27,7 @@ from tests.runs.model import (
     ModelLedger,
     Stranger,
     Switch,
-    means_of,
+    make_deps,
 )
 from tests.support.clocks import FastClock
 
@@ -216,7 +216,7 @@ def _command(world: World, stage: Stage, switch: Switch, key: str, *, is_named: 
     options = StartOptions(run_key=key if is_named else "", is_confirmed=True)
     request = StartRequest(world.job, options=options, run_key=key, is_named=is_named)
     try:
-        record = start(request, stage.target, means_of(stage.alma, stage.ledger, switch))
+        record = start(request, make_deps(stage.target, stage.alma, stage.ledger, switch))
     except Crash:
         return "died"
     except OutcomeUnknown:

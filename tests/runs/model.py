@@ -19,7 +19,7 @@ from almajob.alma.models import Code, General, Job, Parameter
 from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
 from almajob.runs.job_lock import Locks
-from almajob.runs.start_request import Deps
+from almajob.runs.start_request import Deps, Target
 from almajob.store.ledger import Gap, Ledger, RowKey, Wanted, find_gap, key_hash
 from almajob.store.ledger_record import Record
 from tests.support.clocks import FastClock
@@ -429,7 +429,7 @@ class NoLocks:
         return False
 
 
-def means_of(alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Deps:
-    """Return one process its means; it dies where the switch says."""
+def make_deps(target: Target, alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Deps:
+    """Return what one process starts with; it dies where the switch says."""
     alma.switch = ledger.switch = switch
-    return Deps(cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)
+    return Deps(target, cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)

@@ -24,7 +24,7 @@ from tests.runs.model import (
     ModelAlma,
     ModelLedger,
     Switch,
-    means_of,
+    make_deps,
 )
 from tests.support.clocks import FastClock
 
@@ -53,7 +53,7 @@ class _Starts(RuleBasedStateMachine):
         self.key_of: dict[str, str] = {}
 
     def _deps(self, dies_at: int | None = None) -> Deps:
-        return means_of(self.alma, self.ledger, Switch(dies_at))
+        return make_deps(self.target, self.alma, self.ledger, Switch(dies_at))
 
     @rule(
         key=st.sampled_from(KEYS),
@@ -71,7 +71,6 @@ class _Starts(RuleBasedStateMachine):
         try:
             told = start(
                 StartRequest(self.job, options=options, run_key=key, is_named=True),
-                self.target,
                 self._deps(dies_at),
             )
         except (AlmajobError, Crash):
@@ -102,7 +101,7 @@ class _Starts(RuleBasedStateMachine):
     @rule()
     def cron_looks_again(self) -> None:
         for record in self.ledger.records(lambda row: row.is_open):
-            recover.recover_start(record, self.target, self._deps())
+            recover.recover_start(record, self._deps())
 
     @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
     @rule(data=st.data())

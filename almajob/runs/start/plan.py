@@ -14,7 +14,7 @@ from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, is_tw
 from almajob.runs.start import idempotency, recover
 from almajob.runs.start.confirmation import refuse_unagreed
 from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
-from almajob.runs.start_request import Deps, StartRequest, Target
+from almajob.runs.start_request import Deps, StartRequest
 from almajob.store.ledger_record import Record, State
 
 LOG = logging.getLogger(__name__)
@@ -47,39 +47,31 @@ class Plan:
     request: SubmitRequest | None = None
 
 
-def make_plan(request: StartRequest, target: Target, deps: Deps) -> Plan:
+def make_plan(request: StartRequest, deps: Deps) -> Plan:
     """Return what a start would do now; no record of the ledger is changed.
 
     Raises:
         AlmajobError: it would be refused.
     """
-    draft = draft_record(request, target, deps)
+    draft = draft_record(request, deps)
     # A ledger that cannot be written would stop the start.
     deps.ledger.keep_fact("planned", draft.created_at)
-    plan = decide(request, target, deps, draft, is_dry_run=True)
+    plan = decide(request, deps, draft, is_dry_run=True)
     if plan.ready is None:
         return plan
     sent = deps.alma.submit_request(draft.job_id, plan.ready.parameters, as_xml=request.options.as_xml)
-    return replace(plan, action=_describe(request, target), request=sent)
+    action = Action.SEND.value
+    if deps.target.read_only:
+        action = f"refuse: the environment is read-only here ({deps.target.read_only})"
+    elif deps.target.is_production and not request.options.is_confirmed:
+        action = "start, once a person at a terminal, or --yes, confirms it"
+    return replace(plan, action=action, request=sent)
 
 
-def _describe(request: StartRequest, target: Target) -> str:
-    if target.read_only:
-        return f"refuse: the environment is read-only here ({target.read_only})"
-    if target.is_production and not request.options.is_confirmed:
-        return "start, once a person at a terminal, or --yes, confirms it"
-    return Action.SEND.value
-
-
-def decide(
-    request: StartRequest, target: Target, deps: Deps, draft: Record, *, is_dry_run: bool = False
-) -> Plan:
+def decide(request: StartRequest, deps: Deps, draft: Record, *, is_dry_run: bool = False) -> Plan:
     """Decide what a start does, by what the ledger has and what Alma lists.
 
     Args:
-        request: what is to be started.
-        target: where.
-        deps: with what.
         draft: its record, which is only meant as yet.
         is_dry_run: leave earlier starts whose outcome is unknown as they are, and ask nobody to agree.
 
@@ -90,23 +82,23 @@ def decide(
     records = read_records(draft, deps)
     for record in idempotency.open_of_job(draft, records):
         if not is_dry_run:
-            records[records.index(record)] = _settle_earlier(draft, record, target, deps)
+            records[records.index(record)] = _settle_earlier(draft, record, deps)
         elif record.state is not State.PREPARED:
             return Plan(Action.LOOK_FIRST.value, record)
-    same, attempt = find_same_run(request, draft, records, target, deps)
+    same, attempt = find_same_run(request, draft, records, deps)
     if same is not None:
         return Plan(Action.SHOW.value, same)
-    ready = prepare(request, target, deps, replace(draft, attempt=attempt), records)
+    ready = prepare(request, deps, replace(draft, attempt=attempt), records)
     if not isinstance(ready, Ready):
         return Plan((Action.ADOPT if ready.has_run else Action.ASK).value, ready)
     # Nobody is asked to agree to what Alma would not take, unless it is waited for.
     waits = bool(request.options.wait_for_slot) and not is_dry_run
     if not waits:
-        refuse_if_full(ready, target, deps, records)
+        refuse_if_full(ready, deps, records)
     if not is_dry_run:
-        refuse_unagreed(ready, request.options, target)
+        refuse_unagreed(ready, request.options, deps.target)
     if waits:
-        refuse_if_full(ready, target, deps, records)
+        refuse_if_full(ready, deps, records)
     return Plan(Action.SEND.value, ready.record, ready)
 
 
@@ -122,23 +114,23 @@ def read_records(draft: Record, deps: Deps) -> list[Record]:
 
 
 def find_same_run(
-    request: StartRequest, draft: Record, records: Sequence[Record], target: Target, deps: Deps
+    request: StartRequest, draft: Record, records: Sequence[Record], deps: Deps
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
     same = idempotency.same_run(draft, records, deps.locks.is_held)
     if same is None:
         return None, 1
-    if request.options.rerun_failed and _has_failed(same, request.options.policy or target.policy, deps):
+    if request.options.rerun_failed and _has_failed(same, request.options.policy or deps.target.policy, deps):
         return None, same.attempt + 1
     return same, same.attempt
 
 
-def _settle_earlier(draft: Record, record: Record, target: Target, deps: Deps) -> Record:
+def _settle_earlier(draft: Record, record: Record, deps: Deps) -> Record:
     """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
     was_sent = record.state is not State.PREPARED
     if was_sent:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
-    record = recover.recover_start(record, target, deps)
+    record = recover.recover_start(record, deps)
     if record.is_open or is_twice(record):
         raise (
             outcome_unknown(record)

@@ -20,7 +20,7 @@ from almajob.runs.evidence.match_instance import candidate, is_by_api
 from almajob.runs.parameters import payload_history, set_check
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.start import environment_check, idempotency, recover, start_limits
-from almajob.runs.start_request import Deps, StartRequest, Target
+from almajob.runs.start_request import Deps, StartRequest
 from almajob.store.ledger import LONGEST_MEMORY, Gap
 from almajob.store.ledger_record import Certainty, Record, State, Transition
 from almajob.text import time_format
@@ -53,13 +53,13 @@ class Ready:
     elapsed: float
 
 
-def draft_record(request: StartRequest, target: Target, deps: Deps) -> Record:
+def draft_record(request: StartRequest, deps: Deps) -> Record:
     """Make the record of a start that is only meant as yet; asks where the key leads, if nobody knows.
 
     Raises:
         ConfigurationError: the key leads to another environment.
     """
-    now = deps.clock.now()
+    target, now = deps.target, deps.clock.now()
     found = environment_check.current(deps.alma, deps.ledger, target.identity, now)
     environment_check.refuse_contradiction(found, target.environment, target.kind)
     return Record(
@@ -81,27 +81,19 @@ def draft_record(request: StartRequest, target: Target, deps: Deps) -> Record:
     )
 
 
-def with_key(request: StartRequest, target: Target, now: float) -> StartRequest:
-    """Settle the run key, once for all tries: the one that was given, the period's, or a random one.
-
-    Args:
-        request: its options have a run key, a period, or neither.
-        target: where it is to be started.
-        now: seconds since the epoch.
-    """
+def with_key(request: StartRequest, environment: str, now: float) -> StartRequest:
+    """Choose the run key, once for all tries: the one that was given, the period's, or a random one."""
     options, job_id = request.options, request.job.id
     if options.run_key:
         return replace(request, run_key=options.run_key, is_named=True)
     if not options.once_per:
         return replace(request, run_key=run_key.random_key(job_id, time_format.to_local(now)))
     hashed = request.parameters.fingerprint
-    key = run_key.period_key(options.once_per, target.environment, job_id, hashed, time_format.to_local(now))
+    key = run_key.period_key(options.once_per, environment, job_id, hashed, time_format.to_local(now))
     return replace(request, run_key=key, is_named=True)
 
 
-def prepare(
-    request: StartRequest, target: Target, deps: Deps, draft: Record, records: Sequence[Record]
-) -> Ready | Record:
+def prepare(request: StartRequest, deps: Deps, draft: Record, records: Sequence[Record]) -> Ready | Record:
     """Make every check that comes before a start, but that of Alma's limits; nothing is written.
 
     Returns:
@@ -110,8 +102,8 @@ def prepare(
     Raises:
         AlmajobError: something speaks against it; nothing was started.
     """
-    job = reread(deps.alma, request.job, target.environment)
-    has_tag = target.has_tags and run_key.takes_tag(job)
+    job = reread(deps.alma, request.job, deps.target.environment)
+    has_tag = deps.target.has_tags and run_key.takes_tag(job)
     tag, earlier_tag = run_key.tags_of(draft) if has_tag else ("", "")
     draft = replace(draft, tag=tag)
     before = deps.clock.elapsed()
@@ -122,12 +114,12 @@ def prepare(
     recent = _recent(listing, alma_now) if is_longer else listing.instances
     found = (
         _find_tagged(draft, earlier_tag, listing, claimed)
-        or _find_lost_runs(request, draft, target, deps, records, abs(alma_now - deps.clock.now()))
-        or _running(request, draft, recent, target.program)
+        or _find_lost_runs(request, draft, deps, records, abs(alma_now - deps.clock.now()))
+        or _find_running(request, draft, recent, deps.target.program)
     )
     if found is not None:
         return found
-    found_set = check_payload(request, job, target, deps)
+    found_set = check_payload(request, job, deps)
     error = _UNKNOWN_OFFSET if listing.clock is None else listing.clock_error + elapsed - before
     record = replace(draft, baseline=tuple(item.id for item in listing.instances), sent_error=error)
     sent = run_key.add_tag(job, request.parameters.sent, tag)
@@ -143,27 +135,21 @@ def _recent(listing: Listing, now: float) -> tuple[Instance, ...]:
     )
 
 
-def refuse_if_full(ready: Ready, target: Target, deps: Deps, records: Sequence[Record]) -> None:
+def refuse_if_full(ready: Ready, deps: Deps, records: Sequence[Record]) -> None:
     """Refuse a start for which Alma has no slot.
 
     Raises:
         NoSlot: one of Alma's limits is reached; another time it may go.
     """
-    if target.has_limits:
+    if deps.target.has_limits:
         others = start_limits.perhaps_running(records, ready.record.job_id, deps.clock.now())
         start_limits.refuse_if_full(
             ready.instances, others, ready.clock, lambda record: _is_running(record, deps)
         )
 
 
-def check_payload(request: StartRequest, job: Job, target: Target, deps: Deps) -> Set | None:
-    """Check the parameters, and the set that they name.
-
-    Args:
-        request: what is to be started.
-        job: as Alma has it now.
-        target: where.
-        deps: with what.
+def check_payload(request: StartRequest, job: Job, deps: Deps) -> Set | None:
+    """Check the parameters of a start, and the set that they name, for the job as Alma has it now.
 
     Raises:
         Refused: something speaks against them.
@@ -171,8 +157,8 @@ def check_payload(request: StartRequest, job: Job, target: Target, deps: Deps) -
     parameters = request.parameters
     set_id = parameters.get(SET_ID)
     if not request.options.allow_unknown:
-        known = payload_history.recall(deps.ledger, target.environment, job.id)
-        payload_history.refuse_unlike(parameters, known, job, target.program)
+        known = payload_history.recall(deps.ledger, deps.target.environment, job.id)
+        payload_history.refuse_unlike(parameters, known, job, deps.target.program)
         if set_id is None:
             set_check.refuse_missing(job)
     return None if set_id is None else set_check.check(deps.alma, job, set_id)
@@ -253,7 +239,6 @@ def _begin(request: StartRequest, now: float) -> float:
 def _find_lost_runs(
     request: StartRequest,
     draft: Record,
-    target: Target,
     deps: Deps,
     records: Sequence[Record],
     off: float,
@@ -261,7 +246,7 @@ def _find_lost_runs(
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
 
     Args:
-        request, draft, target, deps, records: as for ``prepare``.
+        request, draft, deps, records: as for ``prepare``.
         off: seconds by which this machine's clock, which dates the loss, differs from Alma's now.
 
     Returns:
@@ -270,7 +255,7 @@ def _find_lost_runs(
     gap = deps.ledger.gap(draft.created_at)
     if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
         return None
-    if draft.tag and recover.tags_shown(draft.job_id, target, deps):
+    if draft.tag and recover.tags_shown(draft.job_id, deps):
         return None
     slack = _DAY + off
     if request.options.once_per and _begin(request, draft.created_at) > gap.lost_until + slack:
@@ -320,7 +305,9 @@ def _find_tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set
     return None
 
 
-def _running(request: StartRequest, draft: Record, recent: Sequence[Instance], program: str) -> Record | None:
+def _find_running(
+    request: StartRequest, draft: Record, recent: Sequence[Instance], program: str
+) -> Record | None:
     """Find an instance that is running, and may be attached to.
 
     Raises:

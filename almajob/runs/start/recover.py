@@ -15,7 +15,7 @@ from almajob.errors import AlmajobError, Refused
 from almajob.runs.evidence import match_instance
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.runs.start import idempotency
-from almajob.runs.start_request import Deps, Target
+from almajob.runs.start_request import Deps
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State, alma_of
 
@@ -31,7 +31,7 @@ _LOOKING_LEADS_TO = {
 }
 
 
-def recover_start(record: Record, target: Target, deps: Deps) -> Record:
+def recover_start(record: Record, deps: Deps) -> Record:
     """Find out what became of an open start; its job's lock is held, so nobody else is working on it.
 
     Returns:
@@ -46,7 +46,7 @@ def recover_start(record: Record, target: Target, deps: Deps) -> Record:
     if record.state is State.SENDING:
         record = keep(_left_alone(record, deps), deps)
     with for_run(record.run_key):
-        return look_for(record, target, deps)
+        return look_for(record, deps)
 
 
 def _left_alone(record: Record, deps: Deps) -> Record:
@@ -54,9 +54,9 @@ def _left_alone(record: Record, deps: Deps) -> Record:
     return record.advance(State.UNKNOWN, deps.clock.now(), reason)
 
 
-def look_for(record: Record, target: Target, deps: Deps) -> Record:
+def look_for(record: Record, deps: Deps) -> Record:
     """Look for a start in Alma's list, again and again while it may still appear there."""
-    trust, claimed = _known_before(record, target, deps)
+    trust, claimed = _known_before(record, deps)
     age = _age(record, deps.clock.now())
     begun = deps.clock.elapsed()
     moments = _moments(record, age)
@@ -87,23 +87,23 @@ def look_for(record: Record, target: Target, deps: Deps) -> Record:
     return record
 
 
-def look_once(record: Record, target: Target, deps: Deps) -> Finding:
+def look_once(record: Record, deps: Deps) -> Finding:
     """Look whether a start that Alma has refused is there all the same, as soon as it may be listed.
 
     Raises:
         AlmajobError: it cannot be looked for.
     """
-    trust, claimed = _known_before(record, target, deps)
+    trust, claimed = _known_before(record, deps)
     deps.clock.sleep(LOOKS[0])
     listing = list_around(record, deps)
     return match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
 
 
-def _known_before(record: Record, target: Target, deps: Deps) -> tuple[Trust, set[str]]:
+def _known_before(record: Record, deps: Deps) -> tuple[Trust, set[str]]:
     """Read what may be relied on, and the runs that are other starts'."""
     others = others_of(record, deps)
     trust = Trust(
-        tags_shown(record.job_id, target, deps), target.may_infer, match_instance.clocks_disagree(others)
+        tags_shown(record.job_id, deps), deps.target.may_infer, match_instance.clocks_disagree(others)
     )
     return trust, {other.instance_id for other in others if other.instance_id}
 
@@ -114,24 +114,25 @@ def others_of(record: Record, deps: Deps) -> list[Record]:
     return [other for other in found if idempotency.is_here(other, record) is not False]
 
 
-def tags_shown(job_id: str, target: Target, deps: Deps) -> bool | None:
+def tags_shown(job_id: str, deps: Deps) -> bool | None:
     """Whether tags are seen in the names of a job's runs; None where nobody knows yet."""
-    for name in (_tags_fact(job_id, alma_of(target.identity)), _tags_fact(job_id, target.identity)):
+    identity = deps.target.identity
+    for name in (_tags_fact(job_id, alma_of(identity)), _tags_fact(job_id, identity)):
         known = deps.ledger.fact(name)
         if isinstance(known, bool):
             return known
     return None
 
 
-def learn_tags(record: Record, instance: Instance, target: Target, deps: Deps) -> None:
+def learn_tags(record: Record, instance: Instance, deps: Deps) -> None:
     """Learn from a tagged run whether Alma shows tags; no failure here is one of the run."""
     if record.state is not State.STARTED or not record.tag or not instance.name:
         return
     show = record.tag in instance.name
     try:
-        if tags_shown(record.job_id, target, deps) is show:
+        if tags_shown(record.job_id, deps) is show:
             return
-        deps.ledger.keep_fact(_tags_fact(record.job_id, alma_of(target.identity)), show)
+        deps.ledger.keep_fact(_tags_fact(record.job_id, alma_of(deps.target.identity)), show)
     except LedgerUnusable as error:
         LOG.debug("It cannot be kept whether tags show: %s", error.reason)
     if not show:

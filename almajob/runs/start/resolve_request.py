@@ -26,7 +26,6 @@ def make_request(
     parameters: Parameters | Sequence[Parameter],
     options: StartOptions,
     find: Callable[[str], Job],
-    target: Target,
     deps: Deps,
 ) -> StartRequest:
     """Make a start request of what was typed.
@@ -36,8 +35,6 @@ def make_request(
         parameters: as they were given.
         options: how to go about it; a set that they name is found here.
         find: finds a job by its name or id.
-        target: where it is to be started.
-        deps: with what.
 
     Raises:
         UsageError: nothing names a job.
@@ -52,12 +49,12 @@ def make_request(
         )
     _refuse_keys(given, options)
     found = find(job or given.job_id)
-    _refuse_other_job(found, given, options, target)
+    _refuse_other_job(found, given, options, deps.target)
     if options.set_name:
-        set_id = _set_id(options.set_name, deps, target.environment)
+        set_id = _find_set_id(options.set_name, deps)
         given = given.override([Given(SET_ID, set_id, f"--set {options.set_name}")])
     now = deps.clock.now() if options.requested_at is None else options.requested_at
-    return with_key(StartRequest(found, given, options), target, now)
+    return with_key(StartRequest(found, given, options), deps.target.environment, now)
 
 
 def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, environment: str) -> Job:
@@ -114,12 +111,12 @@ def _refuse_other_job(found: Job, parameters: Parameters, options: StartOptions,
         )
 
 
-def _set_id(name: str, deps: Deps, environment: str) -> str:
+def _find_set_id(name: str, deps: Deps) -> str:
     """Find the id of a set by its name; where Alma cannot be asked, as it was found last.
 
     A start whose answer was lost must be found again also then; nothing is sent without the set.
     """
-    fact = f"set:{environment}:{checksum(name)[:16]}"
+    fact = f"set:{deps.target.environment}:{checksum(name)[:16]}"
     try:
         found = set_check.find(deps.alma, name).id
     except _NO_ANSWER as error:

@@ -24,7 +24,7 @@ from almajob.runs.run_key import key_in
 from almajob.runs.start import idempotency, recover, start_limits
 from almajob.runs.start.plan import Action, Plan, decide, find_same_run, read_records
 from almajob.runs.start.preflight import Ready, draft_record
-from almajob.runs.start_request import Deps, StartRequest, Target
+from almajob.runs.start_request import Deps, StartRequest
 from almajob.store.ledger import LedgerUnusable
 from almajob.store.ledger_record import Certainty, Record, State
 from almajob.system.clock import Clock
@@ -41,7 +41,7 @@ _LONGEST_SLOT_PAUSE = 300.0
 _CLOCK_MARGIN = 2.0
 
 
-def start(request: StartRequest, target: Target, deps: Deps) -> Record:
+def start(request: StartRequest, deps: Deps) -> Record:
     """Start a job, or find the run that this command already is.
 
     Returns:
@@ -53,16 +53,16 @@ def start(request: StartRequest, target: Target, deps: Deps) -> Record:
     """
     with of_start(request.run_key), ExitStack() as locks:
         try:
-            _lock(request, target, deps, locks)
+            _lock(request, deps, locks)
         except Refused as busy:
-            return _find_meanwhile(request, target, deps, busy)
-        draft = draft_record(request, target, deps)
+            return _find_meanwhile(request, deps, busy)
+        draft = draft_record(request, deps)
         try:
-            plan = decide(request, target, deps, draft)
+            plan = decide(request, deps, draft)
             record = (
                 _adopt(plan, deps)
                 if plan.ready is None
-                else _send(plan.ready, target, deps, as_xml=request.options.as_xml)
+                else _send(plan.ready, deps, as_xml=request.options.as_xml)
             )
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
@@ -74,13 +74,14 @@ def start(request: StartRequest, target: Target, deps: Deps) -> Record:
         return record
 
 
-def _lock(request: StartRequest, target: Target, deps: Deps, locks: ExitStack) -> None:
+def _lock(request: StartRequest, deps: Deps, locks: ExitStack) -> None:
     """Take the locks of a job, and those of its run key: another job may be started under the same one.
 
     Raises:
         Refused: another almajob has one of them for all the time that it is waited for.
     """
     end = deps.clock.elapsed() + request.options.lock_wait
+    target = deps.target
     names = [(name, False) for name in job_locks(target.environment, target.identity, request.job.id)]
     if request.is_named:
         run_key = key_in(request.run_key, "")
@@ -90,16 +91,16 @@ def _lock(request: StartRequest, target: Target, deps: Deps, locks: ExitStack) -
         locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
 
 
-def _find_meanwhile(request: StartRequest, target: Target, deps: Deps, busy: Refused) -> Record:
+def _find_meanwhile(request: StartRequest, deps: Deps, busy: Refused) -> Record:
     """Find the run that a command is already, though another almajob is busy with its job.
 
     Raises:
         OutcomeUnknown: it is in doubt, and the other one may be looking for it.
         Refused: it is none.
     """
-    draft = draft_record(request, target, deps)
+    draft = draft_record(request, deps)
     records = read_records(draft, deps)
-    same, _attempt = find_same_run(request, draft, records, target, deps)
+    same, _attempt = find_same_run(request, draft, records, deps)
     if same is not None:
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
@@ -154,7 +155,7 @@ def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) 
     clock.sleep(min(max(pause, 1.0), rest))
 
 
-def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
+def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after.
 
     Raises:
@@ -166,7 +167,7 @@ def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
     with deps.alma.get_start_permit() as permit:
-        record = _write_sending(ready, target, deps)
+        record = _write_sending(ready, deps)
         may_have_left = False
 
         def before_sending() -> None:
@@ -195,9 +196,9 @@ def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
             raise
         if is_perhaps_a_copys(outcome):
             permit.report()
-            outcome = _after_overlap(record, outcome, target, deps)
+            outcome = _after_overlap(record, outcome, deps)
         record = record.advance(outcome.state, deps.clock.now(), outcome.reason, **_name_run(outcome))
-        record = _find_out(record, outcome, target, deps, permit)
+        record = _find_out(record, outcome, deps, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         reason = outcome.error.reason or "Nothing was started."
         raise outcome.error.replace(record=record, reason=reason) from outcome.error
@@ -209,7 +210,7 @@ def _send(ready: Ready, target: Target, deps: Deps, *, as_xml: bool) -> Record:
     return record
 
 
-def _write_sending(ready: Ready, target: Target, deps: Deps) -> Record:
+def _write_sending(ready: Ready, deps: Deps) -> Record:
     """Write that a start is meant, and then that it is about to be sent.
 
     What is reported as failed may be on disk all the same: then it would be looked for, for an hour.
@@ -221,7 +222,7 @@ def _write_sending(ready: Ready, target: Target, deps: Deps) -> Record:
     deps.ledger.write(record)
     LOG.info(
         "Starting %s (%s) in %s; run key %s.",
-        *(record.job_name, record.job_id, target.environment, record.run_key),
+        *(record.job_name, record.job_id, record.environment, record.run_key),
     )
     sent_at = ready.clock + clock.elapsed() - ready.elapsed
     record = record.advance(State.SENDING, clock.now(), "about to be sent", sent_at=sent_at)
@@ -239,7 +240,7 @@ def _write_sending(ready: Ready, target: Target, deps: Deps) -> Record:
     return record
 
 
-def _find_out(record: Record, outcome: Outcome, target: Target, deps: Deps, permit: Permit) -> Record:
+def _find_out(record: Record, outcome: Outcome, deps: Deps, permit: Permit) -> Record:
     """Keep what the answer proved, and look for the run where it proved nothing.
 
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
@@ -249,7 +250,7 @@ def _find_out(record: Record, outcome: Outcome, target: Target, deps: Deps, perm
         permit.report()
         if outcome.state is State.UNKNOWN:
             LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
-            record = recover.look_for(record, target, deps)
+            record = recover.look_for(record, deps)
     except Exception as error:
         LOG.debug("It could not be looked for.", exc_info=True)
         if not record.has_run and outcome.state is not State.NOT_STARTED:
@@ -307,14 +308,14 @@ def _keep_interrupted(record: Record, deps: Deps, *, may_have_left: bool) -> Non
         LOG.warning("%s was not started: %s.", record.job_name, reason)
 
 
-def _after_overlap(record: Record, refused: Outcome, target: Target, deps: Deps) -> Outcome:
+def _after_overlap(record: Record, refused: Outcome, deps: Deps) -> Outcome:
     """Look once whether the run that Alma refused to overlap is our own.
 
     A proxy may send a request twice: Alma starts the job for the first one, and refuses the second, whose
     answer is the one that comes back.
     """
     try:
-        finding = recover.look_once(record, target, deps)
+        finding = recover.look_once(record, deps)
     except Exception as error:  # whatever it is, Alma has been asked to start the job
         LOG.debug("It could not be looked for.", exc_info=True)
         if isinstance(error, AlmaError) and PER_SECOND_THRESHOLD in error.codes:

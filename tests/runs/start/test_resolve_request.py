@@ -10,7 +10,6 @@ from almajob.errors import Refused, Unreachable, UsageError
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.start.resolve_request import make_request
 from almajob.runs.start_request import Deps, StartOptions, StartRequest
-from tests.runs.conftest import LAB
 from tests.support.fake_alma import FakeAlma
 
 EXPORT = Job("M44", "Export records")
@@ -20,9 +19,7 @@ THESES = {"id": "7", "name": "Theses", "content": {"value": "BIB_MMS"}}
 def _request(
     deps: Deps, job: str = "M44", given: Parameters | None = None, options: StartOptions | None = None
 ) -> StartRequest:
-    return make_request(
-        job, given or Parameters(), options or StartOptions(), lambda _text: EXPORT, LAB, deps
-    )
+    return make_request(job, given or Parameters(), options or StartOptions(), lambda _text: EXPORT, deps)
 
 
 def test_a_set_is_found_again_where_alma_is_away(alma: FakeAlma, deps: Deps) -> None:
@@ -72,4 +69,4 @@ def test_a_payload_can_name_the_job(deps: Deps) -> None:
 def test_a_plugins_parameters_are_checked_too(deps: Deps, parameters: list[Parameter], message: str) -> None:
     """As names and values; they are a usage error."""
     with pytest.raises(UsageError, match=message):
-        make_request("M44", parameters, StartOptions(), lambda _text: EXPORT, LAB, deps)
+        make_request("M44", parameters, StartOptions(), lambda _text: EXPORT, deps)

@@ -74,10 +74,10 @@ def _start(
 ) -> Record:
     options.setdefault("is_confirmed", True)
     request = StartRequest(found, Parameters.of(parameters), StartOptions(**options))
-    request, begun = with_key(request, target, deps.clock.now()), deps.clock.elapsed()
+    request, begun = with_key(request, target.environment, deps.clock.now()), deps.clock.elapsed()
     while True:
         try:
-            return submit.start(request, target, deps)
+            return submit.start(request, replace(deps, target=target))
         except AlmajobError as error:
             submit.wait_for_slot(error, request.options.wait_for_slot, begun, deps.clock)
 
@@ -1025,8 +1025,10 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(alma: FakeAlma, deps: 
     """A start, the run that it already is, a start in doubt, a run that would be taken."""
 
     def plan(found: Job, **options: Any) -> Plan:
-        request = with_key(StartRequest(found, options=StartOptions(**options)), LAB, deps.clock.now())
-        return make_plan(request, LAB, deps)
+        request = with_key(
+            StartRequest(found, options=StartOptions(**options)), LAB.environment, deps.clock.now()
+        )
+        return make_plan(request, deps)
 
     planned = plan(MANUAL, run_key="k")
     assert (planned.action, planned.record.run_key) == ("start", "k")
