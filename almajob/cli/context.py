@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from almajob.jobs.success_policy import Policy
     from almajob.runs.parameters.parameters import Parameters
     from almajob.runs.run_service import Runs
-    from almajob.runs.save_run import SavedRuns
+    from almajob.runs.saved_run import SavedRuns
     from almajob.runs.start_request import Target
     from almajob.store.cache import Cache
     from almajob.store.ledger import Ledger
@@ -223,7 +223,7 @@ class Context:
     @cached_property
     def saved_runs(self) -> SavedRuns:
         """The saved runs: what ``almajob run NAME`` stands for."""
-        from almajob.runs.save_run import SavedRuns
+        from almajob.runs.saved_run import SavedRuns
 
         return SavedRuns(
             self.settings, lambda: self.environment.name, lambda: self.runs, self._may_skip_confirmation

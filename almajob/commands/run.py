@@ -121,7 +121,7 @@ class Run(ShowSome):
             arguments.parameters,
             arguments.options,
             written=arguments.written,
-            said=settings_of(parsed_args, arguments.expands),
+            others=settings_of(parsed_args, arguments.expands),
         )
         return _saved_values(saved, self.context.environment.name)
 

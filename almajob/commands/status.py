@@ -64,7 +64,7 @@ class Status(ShowSome):
             raise UsageError("--timeout, --interval and --outage say how to watch.", hint="Add --watch.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        runs, policy = self.context.runs, policy_of(parsed_args, self.context)
+        runs = self.context.runs
         ids = process_ids(parsed_args, self.context)
         if parsed_args.watch and parsed_args.job is None:
             found = [runs.with_id(instance_id) for instance_id in ids]
@@ -72,16 +72,13 @@ class Status(ShowSome):
             found = list(runs.look_at_each(ids, parsed_args.job))
         if self.is_one(parsed_args) and found[0].verdict is not None and not found[0].instance.status.value:
             raise found[0].verdict
-        options = wait_options_of(parsed_args)
-        if parsed_args.watch:
-            found = runs.follow_all(found, options, policy=policy, display=display)
-        else:
-            found = [runs.judge(run, policy) for run in found]
-        verdict = runs.overall(found, options, policy=policy)
+        follower = runs.follower(wait_options_of(parsed_args), policy_of(parsed_args, self.context), display)
+        found = follower.follow(found) if parsed_args.watch else [follower.judge(run) for run in found]
+        verdict = follower.judge_all(found)
         if parsed_args.exit_status:
             self.verdict = verdict
         else:
-            self.verdict = runs.overall(found, only_unseen=True)
+            self.verdict = runs.follower().judge_all(found, only_unseen=True)
             if isinstance(verdict, StillRunning) and parsed_args.watch:
                 LOG.warning("%s", verdict)
         return RUN_COLUMNS, [run_values(run) for run in found]

@@ -48,13 +48,11 @@ class Wait(ShowSome):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        ids = process_ids(parsed_args, self.context)
-        policy = policy_of(parsed_args, self.context)
         runs = self.context.runs
-        named = [runs.with_id(instance_id) for instance_id in ids]
-        options = wait_options_of(parsed_args)
-        found = runs.follow_all(named, options, policy=policy, display=display)
-        self.verdict = runs.overall(found, options, policy=policy)
+        named = [runs.with_id(instance_id) for instance_id in process_ids(parsed_args, self.context)]
+        follower = runs.follower(wait_options_of(parsed_args), policy_of(parsed_args, self.context), display)
+        found = follower.follow(named)
+        self.verdict = follower.judge_all(found)
         if self.verdict is not None and self.is_one(parsed_args) and not found[0].instance.status.value:
             # Nothing was ever seen of it.
             raise self.verdict

@@ -39,11 +39,7 @@ def job_locks(environment: str, identity: str, job_id: str) -> list[str]:
 
 
 class Locks:
-    """Locks by name, released by the kernel when their process dies.
-
-    Args:
-        directory: of their files.
-    """
+    """Locks by name, each a file of a directory, released by the kernel when their process dies."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -55,19 +51,13 @@ class Locks:
 
     @contextlib.contextmanager
     def lock(
-        self,
-        name: str,
-        wait: float,
-        hint: str = "Try again when it has ended.",
-        *,
-        remove: bool = False,
+        self, name: str, wait: float, hint: str = "Try again when it has ended.", *, remove: bool = False
     ) -> Iterator[None]:
         """Hold a lock for the length of a block.
 
         Args:
             name: of a job, or of whatever only one process at a time may be busy with.
             wait: seconds, at most, until it is free.
-            cure: what to do where it is not.
             remove: remove its file at the end, where there are names without number.
 
         Raises:
@@ -95,7 +85,14 @@ class Locks:
                     hint=hint_of(error) or _ELSEWHERE,
                 ) from None
             if not is_effective:
-                raise self._without_effect()
+                # As on some network file systems.
+                raise Refused(
+                    f"Locks have no effect in {self._directory}; nothing was sent.",
+                    reason="This file system lets two processes hold the same lock, so a job could be "
+                    "started twice.",
+                    hint=f"Move {self._directory.parent} to a local disk, and name its new place in "
+                    "ALMAJOB_STATE_DIR.",
+                )
             yield
 
     def check(self) -> None:
@@ -137,15 +134,6 @@ class Locks:
                 if path.stat().st_mtime < time.time() - _DAY:
                     with contextlib.suppress(LockHeld), lock_file(path, wait=0, remove=True):
                         pass
-
-    def _without_effect(self) -> Refused:
-        """Warn that locks do nothing, as on some network file systems."""
-        state = self._directory.parent
-        return Refused(
-            f"Locks have no effect in {self._directory}; nothing was sent.",
-            reason="This file system lets two processes hold the same lock, so a job could be started twice.",
-            hint=f"Move {state} to a local disk, and name its new place in ALMAJOB_STATE_DIR.",
-        )
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{checksum(name)[:16]}.lock"

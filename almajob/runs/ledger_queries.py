@@ -26,10 +26,7 @@ def list_runs(
     """List runs, those without an outcome on top, then the newest first.
 
     Args:
-        ledger: of all environments.
-        environment: of one only.
         job: of one job only, by its id or exact name.
-        only_open: only those without an outcome.
         limit: how many, at most; 0 for all. Those without an outcome are never left out.
 
     Raises:
@@ -42,9 +39,9 @@ def list_runs(
         )
         if job in ("", record.job_id, record.job_name)
     ]
-    in_doubt = [record for record in reversed(found) if record.is_open]
+    unknown = [record for record in reversed(found) if record.is_open]
     others = [record for record in reversed(found) if not record.is_open]
-    return in_doubt + (others[: max(limit - len(in_doubt), 0)] if limit else others)
+    return unknown + (others[: max(limit - len(unknown), 0)] if limit else others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,7 @@ class Known:
 
 
 def read_known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
-    """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
-
-    Args:
-        ledger: of all environments.
-        instance_ids: their Process IDs.
-        environment: the environment's name.
-        now: seconds since the epoch.
-    """
+    """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
     since = (now - _MEMORY) * 1000
     try:
         records = ledger.records(
@@ -95,9 +85,7 @@ def read_records_of_key(ledger: Ledger, run_key: str, environment: str, identity
     """Return what the ledger has under a run key, oldest first; nothing where it cannot be read.
 
     Args:
-        ledger: of all environments.
         run_key: as the ledger has it.
-        environment: where the run is.
         identity: of the Alma that is called; empty where nobody knows.
     """
     try:
@@ -115,10 +103,8 @@ def recall(
     """Return an error with what the ledger has of its run key: who gave up early must not deny a run.
 
     Args:
-        error: how a start ended.
         run_key: that was given; without one there is nothing to recall.
         environment: where it was to be started; empty where nobody knows, then it is looked for in all.
-        ledger: that may have it.
         identity: of the Alma that was to be called; empty where nobody knows.
     """
     is_denied = error.is_retry_safe if error.record is None else error.record.is_retry_safe

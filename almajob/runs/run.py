@@ -43,7 +43,6 @@ def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) ->
     """Make one error of those of several runs: of the worst kind, with what is known of all.
 
     Args:
-        runs: all of them.
         errors: the verdicts that count.
         resume: how to go on waiting for those that go on; empty where none does.
     """
@@ -53,9 +52,9 @@ def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) ->
         "not ended": sum(isinstance(error, StillRunning) for error in errors),
     }
     counted["could not be seen"] = len(errors) - sum(counted.values())
-    told = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
+    counts = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
     return worst.replace(
-        message=f"Of {len(runs)} runs: {told.replace('1 not ended', '1 has not ended')}.",
+        message=f"Of {len(runs)} runs: {counts.replace('1 not ended', '1 has not ended')}.",
         reason=" ".join(error.message for error in errors[:_SHOWN]),
         hint="\n".join(filter(None, ("" if isinstance(worst, StillRunning) else worst.hint, resume))),
         alma=" | ".join(error.alma for error in errors[:_SHOWN] if error.alma),

@@ -54,9 +54,6 @@ def period_key(period: str, environment: str, job_id: str, parameters: str, now:
     """Make the key that the same run has during a whole period.
 
     Args:
-        period: hour, day, week or month.
-        environment: its name.
-        job_id: of the job.
         parameters: their hash.
         now: local time with its offset: the hour that comes twice in autumn is two hours.
     """
@@ -111,9 +108,7 @@ def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
     """Return the tag by which a run is found in Alma, also from another host or without the ledger.
 
     Args:
-        run_key: the run's key.
         attempt: 1, or more for a wanted re-run, which must not be taken for the first one.
-        fingerprint: of the start.
     """
     key = run_key if attempt == 1 else f"{run_key}\0{attempt}"
     digest = hashlib.sha256(f"{key}\0{fingerprint}".encode()).digest()

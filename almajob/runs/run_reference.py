@@ -18,8 +18,6 @@ def is_of(record: Record, environment: str, identity: str) -> bool:
     """Whether a record is of an environment, or of the same Alma under another section's name.
 
     Args:
-        record: of the ledger.
-        environment: the section's name.
         identity: of the Alma that it leads to; empty where nobody knows.
     """
     if not identity or not record.identity:
@@ -34,8 +32,6 @@ def find_run(ledger: Ledger, text: str, *, environment: str, now: float, identit
         ledger: of all environments; it is read only where it is needed.
         text: a Process ID, ``@last`` for what was started last from here, a run key (which may be digits as
             well) or an id in the ledger.
-        environment: the environment's name.
-        now: seconds since the epoch.
         identity: of the Alma that it leads to; empty where nobody knows.
 
     Raises:
@@ -70,7 +66,6 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: s
     """Find a run by its id in the ledger, its run key or its Process ID.
 
     Args:
-        ledger: of all environments.
         text: one of the three; of several attempts under one key, the newest is meant.
         environment: look there only.
         identity: of the Alma that it leads to; empty where nobody knows.
@@ -114,11 +109,6 @@ def kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
 
     An almajob before this one kept run keys as they were typed; what was started under such a key must be
     found under it. Of several forms that are there, the one that was typed counts, then the normal one.
-
-    Args:
-        ledger: of all environments.
-        run_key: as it was typed.
-        environment: where the run is.
 
     Raises:
         LedgerUnusable: it cannot be read.

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache
 
 from almajob.alma.call_log import for_run
 from almajob.alma.client import ANY_JOB, Alma
@@ -31,7 +31,7 @@ from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.runs.unreported_starts import UnreportedStarts
 from almajob.runs.wait.follower import Follower, name_run, with_job
 from almajob.runs.wait.poller import SPACING
-from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, lines
+from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, open_lines
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import Record, State
 from almajob.system import clock as clocks
@@ -40,10 +40,10 @@ from almajob.text.sanitize import sanitize
 LOG = logging.getLogger(__name__)
 
 # Seconds: the start is certain, so its status is worth a short wait only.
-_SEEN_PATIENCE = 30.0
-_SETTLE_WAIT = 5.0
+_LOOK_PATIENCE = 30.0
+_RECOVER_WAIT = 5.0
 _ASKED = "the person who was asked"
-_Given = Parameters | Sequence[Parameter]
+_ParametersLike = Parameters | Sequence[Parameter]
 
 
 class Runs:
@@ -55,7 +55,6 @@ class Runs:
         ledger: of all environments.
         target: the environment as a start needs it; called only where that is needed, as it needs the key.
         describe_status: describes a status, by Alma's code table.
-        environment: its name.
         policy: what counts as a good end, where a call does not say otherwise.
         program: how almajob is called for this environment.
     """
@@ -75,27 +74,18 @@ class Runs:
         self._alma = alma
         self._make_catalogue = catalogue
         self._ledger = ledger
-        self._make_target = target
+        self._make_target = cache(target)
         self._describe_status = describe_status
         self._environment = environment
         self.policy = policy or Policy()
-        program = program or f"almajob --env {environment}"
+        self._program = program or f"almajob --env {environment}"
         self._locks = Locks(ledger.directory.with_name("locks"))
-        self.unreported = UnreportedStarts(ledger, program)
-        self._follower = Follower(
-            alma,
-            ledger,
-            self.unreported,
-            self.describe,
-            self._learn_tags,
-            environment=environment,
-            program=program,
-        )
+        self.unreported = UnreportedStarts(ledger, self._program)
 
     def start(
         self,
         job: str,
-        parameters: _Given = (),
+        parameters: _ParametersLike = (),
         options: StartOptions | None = None,
         *,
         ask: Callable[[str], bool] | None = None,
@@ -122,7 +112,7 @@ class Runs:
         options = options or StartOptions()
         run_key, clock = options.run_key, clocks.system()
         try:
-            options = self._under_kept_key(options)
+            options = self._use_kept_key(options)
             run_key = options.run_key
             request = self._make_request(job, parameters, options)
             run_key, begun = request.run_key, clock.elapsed()
@@ -132,7 +122,7 @@ class Runs:
                     break
                 except Unconfirmed as asked:
                     # All checks are made once more; what is sent is what was shown, or it is asked again.
-                    request, begun = _agree(request, asked, confirm), clock.elapsed()
+                    request, begun = _confirm(request, asked, confirm), clock.elapsed()
                 except AlmajobError as error:
                     submit.wait_for_slot(error, options.wait_for_slot, begun, clock)
         except OutcomeUnknown as unknown:
@@ -147,19 +137,19 @@ class Runs:
             raise
         self.unreported.add(record)
         started = WatchedRun(record.instance_id)
-        with self._follower.name_unended([started], WaitOptions(), options.policy or self.policy):
-            return self._show_started(record) if look else self._unseen(record)
+        with self.follower(policy=options.policy).name_unended([started]):
+            return self._show_started(record) if look else self._show_unseen(record)
 
-    def plan(self, job: str, parameters: _Given = (), options: StartOptions | None = None) -> Plan:
+    def plan(self, job: str, parameters: _ParametersLike = (), options: StartOptions | None = None) -> Plan:
         """Return what ``start`` would do now, and send nothing.
 
         Raises:
             AlmajobError: it would be refused.
         """
-        options = self._under_kept_key(options or StartOptions())
+        options = self._use_kept_key(options or StartOptions())
         return make_plan(self._make_request(job, parameters, options), self._deps)
 
-    def check(self, job: str, parameters: _Given, options: StartOptions) -> Job:
+    def check(self, job: str, parameters: _ParametersLike, options: StartOptions) -> Job:
         """Find the job, and check the parameters and the set as a start does; for a run that is only saved.
 
         Raises:
@@ -176,14 +166,14 @@ class Runs:
         known = payload_history.recall(self._ledger, self._environment, found.id)
         return found, None if known is None else known.last
 
-    def settle(self, record: Record) -> Record:
+    def recover(self, record: Record) -> Record:
         """Look again for a start whose outcome is unknown; it is still open where that decides nothing.
 
         Raises:
             Refused: another process is busy with the job, or this key leads elsewhere.
         """
         # Those that are busy do not keep the others from being looked for.
-        with self._hold_locks(record, _SETTLE_WAIT):
+        with self._hold_locks(record, _RECOVER_WAIT):
             found = self._read_again(record)
             if found.is_open:
                 self._refuse_elsewhere(found)
@@ -196,7 +186,7 @@ class Runs:
         Args:
             record: the start.
             instance_id: the run that it is; empty where it was not started.
-            by: who says so.
+            by: who knows it.
 
         Raises:
             Refused: its outcome is known, or the run cannot be it.
@@ -213,7 +203,7 @@ class Runs:
             found = None
             if instance_id:
                 self._refuse_elsewhere(current)
-                found = recover.run_for(current, instance_id, self._deps)
+                found = recover.read_claimed_run(current, instance_id, self._deps)
             return recover.resolve(current, self._deps, found=found, by=by)
 
     def follow(
@@ -222,55 +212,36 @@ class Runs:
         options: WaitOptions | None = None,
         *,
         policy: Policy | None = None,
-        display: OpenDisplay = lines,
+        display: OpenDisplay = open_lines,
     ) -> Run:
-        """Follow a run to its end and judge it; as ``follow_all``."""
-        return self.follow_all([run], options, policy=policy, display=display)[0]
+        """Follow a run to its end and judge it, as ``follower`` does several."""
+        return self.follower(options, policy, display).follow([run])[0]
 
-    def follow_all(
+    def follower(
         self,
-        runs: Sequence[Run],
         options: WaitOptions | None = None,
-        *,
         policy: Policy | None = None,
-        display: OpenDisplay = lines,
-    ) -> list[Run]:
-        """Follow runs to their ends and judge them; none of it is an error that is raised.
+        display: OpenDisplay = open_lines,
+    ) -> Follower:
+        """Return what follows runs and judges them.
 
         Args:
-            runs: as ``start``, ``look`` or ``with_id`` gave them.
             options: time limits and intervals.
             policy: what counts as a good end; what the ini says where not given.
-            display: opens what shows it while it lasts; a line for each change where not given.
-
-        Returns:
-            The runs in the same order, as they were seen last, each with its verdict.
+            display: opens what shows the runs meanwhile; a line for each change where not given.
         """
-        return self._follower.follow(runs, options or WaitOptions(), policy or self.policy, display)
-
-    def overall(
-        self,
-        runs: Sequence[Run],
-        options: WaitOptions | None = None,
-        *,
-        policy: Policy | None = None,
-        only_unseen: bool = False,
-    ) -> AlmajobError | None:
-        """Judge several runs together; None where all ended well.
-
-        Args:
-            runs: with their verdicts.
-            options: with which they were followed, for the line to resume with.
-            policy: by which they were judged, likewise.
-            only_unseen: pass over how they stand, and tell only those that could not be seen.
-        """
-        return self._follower.overall(
-            runs, options or WaitOptions(), policy or self.policy, only_unseen=only_unseen
+        return Follower(
+            alma=self._alma,
+            ledger=self._ledger,
+            unreported=self.unreported,
+            describe=self.describe,
+            learn_tags=self._learn_tags,
+            environment=self._environment,
+            program=self._program,
+            options=options or WaitOptions(),
+            policy=policy or self.policy,
+            display=display,
         )
-
-    def judge(self, run: Run, policy: Policy | None = None) -> Run:
-        """Judge a run as it stands: one that has not ended has that as its verdict."""
-        return self._follower.judge(run, policy or self.policy)
 
     def process_id(self, text: str) -> str:
         """Return the Process ID that a text stands for: itself, ``@last``, a run key or an id of the ledger.
@@ -336,28 +307,24 @@ class Runs:
         """Release the runs that this process was busy with."""
         self._locks.release()
 
-    @cached_property
-    def _target(self) -> Target:
-        return self._make_target()
-
     @property
     def _identity(self) -> str:
         """The identity of the Alma that is called; empty where its key cannot be had."""
         try:
-            return self._target.identity
+            return self._make_target().identity
         except AlmajobError:
             return ""
 
     @property
     def _deps(self) -> Deps:
-        return Deps(self._target, self._alma(), self._ledger, self._locks)
+        return Deps(self._make_target(), self._alma(), self._ledger, self._locks)
 
-    def _under_kept_key(self, options: StartOptions) -> StartOptions:
+    def _use_kept_key(self, options: StartOptions) -> StartOptions:
         if not options.run_key:
             return options
         return replace(options, run_key=kept_key(self._ledger, options.run_key, self._environment))
 
-    def _make_request(self, job: str, parameters: _Given, options: StartOptions) -> StartRequest:
+    def _make_request(self, job: str, parameters: _ParametersLike, options: StartOptions) -> StartRequest:
         return resolve_request.make_request(job, parameters, options, self._find_job, self._deps)
 
     def _find_job(self, text: str) -> Job:
@@ -372,7 +339,7 @@ class Runs:
                 raise name_run(refused, instance_id) from None
             return self._find_instance(instance_id, ANY_JOB)
 
-    def _unseen(self, record: Record) -> Run:
+    def _show_unseen(self, record: Record) -> Run:
         """Show a run that was started by what the ledger knows of it."""
         job = Job(record.job_id, record.job_name)
         instance = Instance(record.instance_id, submit_time=parse_time(record.submit_time), job=job)
@@ -383,10 +350,10 @@ class Runs:
         job = Job(record.job_id, record.job_name)
         try:
             with for_run(record.run_key):
-                instance = self._alma().instance(record.instance_id, record.job_id, patience=_SEEN_PATIENCE)
+                instance = self._alma().instance(record.instance_id, record.job_id, patience=_LOOK_PATIENCE)
         except AlmajobError as error:
             LOG.warning("The job was started; its status cannot be seen just now: %s", error.message)
-            return self._unseen(record)
+            return self._show_unseen(record)
         self._learn_tags(record, instance)
         return replace(self.describe(with_job(instance, job)), record=record)
 
@@ -423,8 +390,8 @@ class Runs:
 
     def _refuse_elsewhere(self, record: Record) -> None:
         deps = self._deps
-        found = environment_check.current(deps.alma, deps.ledger, self._target.identity, deps.clock.now())
-        idempotency.refuse_elsewhere(record, self._as_made_here(record, found.institution))
+        found = environment_check.current(deps.alma, deps.ledger, deps.target.identity, deps.clock.now())
+        idempotency.refuse_elsewhere(record, self._place_here(record, found.institution))
 
     def _refuse_other_alma(self, record: Record) -> None:
         """Refuse to look here for a run that was started elsewhere; asks nothing of Alma.
@@ -435,17 +402,17 @@ class Runs:
         if not self._identity:
             return
         known = environment_check.recall(self._ledger, self._identity)
-        if not idempotency.is_here(record, self._as_made_here(record, known.institution if known else "")):
+        if not idempotency.is_here(record, self._place_here(record, known.institution if known else "")):
             raise Refused(
                 f"The run {record.run_key!r} ({record.instance_id}) was started with another key or address "
                 f"of [{record.environment}], perhaps in another institution.",
                 hint="Use the ini with which it was started. If it is the same institution, name the run by\n"
-                f"its Process ID: {self._target.program} wait --id {record.instance_id}",
+                f"its Process ID: {self._make_target().program} wait --id {record.instance_id}",
             )
 
-    def _as_made_here(self, record: Record, institution: str) -> Record:
+    def _place_here(self, record: Record, institution: str) -> Record:
         """Return a record as it would be made here."""
-        target = self._target
+        target = self._make_target()
         return replace(
             record,
             environment=target.environment,
@@ -474,7 +441,7 @@ class Runs:
         return found[0]
 
 
-def _agree(request: StartRequest, asked: Unconfirmed, confirm: Callable[[str], str] | None) -> StartRequest:
+def _confirm(request: StartRequest, asked: Unconfirmed, confirm: Callable[[str], str] | None) -> StartRequest:
     """Ask a person to agree to a start in production.
 
     Raises:

@@ -1,29 +1,45 @@
-"""A saved run, read for one environment: the job, its parameters, and how its end is judged."""
+"""Saved runs, as they are read for one environment, and as ``almajob run --save NAME`` writes them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from almajob.config import environments, paths
+from almajob.alma.models import Job, Parameter
+from almajob.alma.request_body import to_plain_json
+from almajob.config import environments, ini_reader, paths
+from almajob.config import saved_runs as saved_settings
 from almajob.config.ini_reader import Setting, digest_of, refuse_open_file
-from almajob.config.ini_sections import PARAM
+from almajob.config.ini_sections import PARAM, RUN_HEADING, of_runs, run_name_problem
+from almajob.config.ini_text import quote_value
 from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
+from almajob.config.settings import Settings
 from almajob.config.trusted_files import UntrustedFile
-from almajob.errors import ConfigurationError
+from almajob.errors import ConfigurationError, Refused, UsageError
 from almajob.jobs import counter_conditions
 from almajob.jobs.counter_conditions import Condition
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
 from almajob.runs.run_key import PERIODS
+from almajob.runs.start_request import StartOptions
+from almajob.system.atomic_write import AlreadyThere, new_file
+from almajob.system.file_lock import Held, lock_file
+from almajob.text.sanitize import sanitize
 
+if TYPE_CHECKING:
+    from almajob.runs.run_service import Runs
+
+_CheckTrust = Callable[[Path, str], UntrustedFile | None]
+"""Tells whether a file is trusted, by its path and what its content is."""
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
 _OR = re.compile(r"\sor\s")
 _VARIABLE = "{env:"
+_TURN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +69,8 @@ class SavedRun:
     needs_yes: bool = True
 
 
-def read(
-    saved: Saved, environment: str, check_trust: Callable[[Path, str], UntrustedFile | None]
-) -> SavedRun:
+def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
     """Read a saved run for an environment, and the file with its parameters.
-
-    Args:
-        saved: as it is written.
-        environment: for which.
-        check_trust: tells whether a file that it names is trusted, by its path and what its content is.
 
     Raises:
         ConfigurationError: a setting is wrong, says nothing for this environment, or is not to be trusted.
@@ -84,22 +93,19 @@ def read(
     return SavedRun(
         job=both[1] if both else job,
         job_name=both[2] if both else "",
-        parameters=_parameters(saved, here, environment, check_trust),
+        parameters=_read_parameters(saved, here, environment, check_trust),
         set_name=environments.text_of(here, "set"),
         accept=environments.read_accept(here),
-        fail_if=_conditions(here["fail_if"]) if "fail_if" in here else (),
-        once_per=_period(here["once_per"]) if "once_per" in here else "",
+        fail_if=_parse_conditions(here["fail_if"]) if "fail_if" in here else (),
+        once_per=_parse_period(here["once_per"]) if "once_per" in here else "",
         expands=environments.is_yes(here, "expand", default=False),
         as_xml=environments.is_yes(here, "xml", default=False),
         needs_yes=environments.is_yes(here, "confirm", default=True),
     )
 
 
-def _parameters(
-    saved: Saved,
-    here: Mapping[str, Setting],
-    environment: str,
-    check_trust: Callable[[Path, str], UntrustedFile | None],
+def _read_parameters(
+    saved: Saved, here: Mapping[str, Setting], environment: str, check_trust: _CheckTrust
 ) -> Parameters:
     found = Parameters()
     elsewhere = next((name for name in saved.section if name.startswith("params@")), None)
@@ -143,7 +149,7 @@ def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -
             )
 
 
-def _conditions(given: Setting) -> tuple[Condition, ...]:
+def _parse_conditions(given: Setting) -> tuple[Condition, ...]:
     try:
         return tuple(counter_conditions.parse(text) for text in _OR.split(given.text.strip()))
     except ValueError as error:
@@ -153,7 +159,187 @@ def _conditions(given: Setting) -> tuple[Condition, ...]:
         ) from None
 
 
-def _period(given: Setting) -> str:
+def _parse_period(given: Setting) -> str:
     if given.text not in PERIODS:
         raise ConfigurationError(f"{given.source}: once_per is one of {', '.join(PERIODS)}.")
     return given.text
+
+
+class SavedRuns:
+    """The saved runs, as one environment's commands use them.
+
+    Args:
+        settings: say where they are.
+        environment: gives its name; called only where one is needed.
+        runs: of that environment; likewise.
+        may_skip_confirmation: whether a file that is not trusted may say that no start is confirmed there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Callable[[], str],
+        runs: Callable[[], Runs],
+        may_skip_confirmation: Callable[[Path], bool],
+    ) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._runs = runs
+        self._may_skip_confirmation = may_skip_confirmation
+
+    def read(self, name: str) -> SavedRun:
+        """Read a saved run for the environment, and the file with its parameters.
+
+        Raises:
+            Refused: there is none, or its parameters cannot be read.
+            ConfigurationError: it is wrong, says no job for this environment, or is not to be trusted.
+        """
+        found = saved_settings.find_saved(self._settings, name)
+        run = read(found, self._environment(), self._settings.check_trust)
+        if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
+            found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
+        return run
+
+    def list_all(self, environment: str = "") -> list[tuple[Saved, str]]:
+        """List them, each once for every environment that it says something for.
+
+        Args:
+            environment: list only what counts there; all where not given.
+
+        Returns:
+            A saved run and the name of the environment; that is empty where it says the same for all.
+
+        Raises:
+            ConfigurationError: one of them is wrong.
+        """
+        return [
+            (found, name)
+            for found in saved_settings.read_all(self._settings).values()
+            for name in found.environments()
+            if environment in ("", name) or not name
+        ]
+
+    def check(self) -> int:
+        """Read all of them, each for every environment that it says something for; return how many there are.
+
+        Raises:
+            AlmajobError: one cannot be read.
+        """
+        found = self.list_all()
+        for each, environment in found:
+            read(each, environment, self._settings.check_trust)
+        return len({each.name for each, _environment in found})
+
+    def save(
+        self,
+        name: str,
+        job: str,
+        parameters: Parameters,
+        options: StartOptions,
+        *,
+        written: Parameters,
+        others: Mapping[str, str],
+    ) -> Saved:
+        """Save a run for the environment, once it has been checked as a start is.
+
+        Args:
+            name: of the saved run.
+            job, parameters, options: of the start.
+            written: the parameters as they are kept, not expanded.
+            others: its other settings.
+
+        Raises:
+            AlmajobError: it would be refused, or cannot be saved.
+        """
+        problem = run_name_problem(name)
+        if problem:
+            raise UsageError(f"The name of a saved run {problem}.")
+        found = self._runs().check(job, parameters, options)
+        directory = saved_settings.directory(self._settings)
+        try:
+            with lock_file(directory / ".lock", wait=_TURN_SECONDS):
+                write(self._settings, name, self._environment(), found, written.sent, others)
+        except Held:
+            raise Refused(
+                f"Another process is saving in {directory} all the time.", hint="Try again."
+            ) from None
+        except OSError as error:
+            raise Refused(f"{directory} cannot be written.", reason=f"{error.strerror}.") from None
+        return saved_settings.find_saved(self._settings, name)
+
+
+def write(
+    settings: Settings,
+    name: str,
+    environment: str,
+    job: Job,
+    parameters: Sequence[Parameter],
+    others: Mapping[str, str],
+) -> Path:
+    """Save a run for one environment, in ``runs.d``: its settings, and its parameters in a file beside them.
+
+    What is saved for other environments stays as it is.
+
+    Raises:
+        Refused: there is such a run for this environment, or it cannot be written.
+    """
+    path = saved_settings.directory(settings) / f"{name}.ini"
+    payload = path.with_name(f"{name}.{environment}.json")
+    # The file is named also where there is none: that of another environment is not meant.
+    given = {"job": _name_job(job), "params": payload.name if parameters else "", **others}
+    before = saved_settings.read_all(settings).get(name)
+    if before is not None and (before.path != path or "job" in before.of(environment)):
+        raise Refused(
+            f"There is a saved run {name} for {environment}; nothing was changed.",
+            hint=f"Change it in {before.path}, or take another name.",
+        )
+    try:
+        text = _add_lines(path, name, saved_settings.format_settings(name, environment, given))
+        sent = to_plain_json(parameters) + "\n"
+        # One that has just this in it already was left by a process that was killed.
+        if parameters and not (payload.is_file() and payload.read_bytes() == sent.encode()):
+            _write(payload, sent, overwrite=False)
+        _write(path, text, overwrite=before is not None)
+    except AlreadyThere:
+        raise Refused(
+            f"In {path.parent} there is a file of this name that is no part of a saved run.",
+            reason=f"{payload.name} or {path.name}.",
+            hint="Move it away, or take another name.",
+        ) from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be written.", reason=f"{error.strerror}.") from None
+    return path
+
+
+def _add_lines(path: Path, name: str, lines: str) -> str:
+    """Return what the file will have in it, once it is certain that it can be read back.
+
+    Raises:
+        Refused: it could not, or the lines would be those of another run.
+    """
+    heading = f"; A saved run: almajob run {name}\n[{RUN_HEADING}{name}]\n"
+    old = path.read_text("utf-8-sig") if path.is_file() else heading
+    text = f"{old.rstrip()}\n{lines}"
+    try:
+        found = of_runs(ini_reader.parse(path, text))
+    except ConfigurationError as error:
+        raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
+    if set(found) != {name}:
+        raise Refused(
+            f"{path} has more in it than the saved run {name}; nothing was changed.",
+            hint="Add this environment there yourself, or take another name.",
+        )
+    return text
+
+
+def _name_job(job: Job) -> str:
+    """Name a job by its id, with its name where that can be read back as it is."""
+    both = f"{job.id} {job.name}"
+    found = ID_AND_NAME.fullmatch(both)
+    can_stand = found is not None and found[2] == job.name and sanitize(both) == both
+    return both if can_stand and quote_value(both) is not None else job.id
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    with new_file(path, overwrite=overwrite, mode=0o600) as file:
+        file.write(text.encode())

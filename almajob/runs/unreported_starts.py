@@ -19,7 +19,6 @@ class UnreportedStarts:
 
     Args:
         ledger: remembers which have been: one that has not is found again by the same command.
-        program: how almajob is called for their environment.
     """
 
     def __init__(self, ledger: Ledger, program: str) -> None:

@@ -210,9 +210,9 @@ def _doubtful(
 def test_a_start_in_doubt_is_settled_later(alma: FakeAlma, runs: Runs, ledger: Ledger) -> None:
     """By looking again, once Alma shows it."""
     record = _doubtful(alma, runs)
-    assert runs.settle(record).state is State.ABSENT
+    assert runs.recover(record).state is State.ABSENT
     alma.on("GET /jobs/S1/instances", {"job_instance": [APPEARED], "total_record_count": 1})
-    assert runs.settle(record).state is State.AMBIGUOUS
+    assert runs.recover(record).state is State.AMBIGUOUS
     assert len(alma.calls("POST")) == 1
     assert [item.state for item in ledger.records()] == [State.AMBIGUOUS]
 
@@ -371,11 +371,11 @@ def test_a_start_whose_process_is_busy_keeps_no_other_from_being_looked_for(
     with pytest.raises(OutcomeUnknown):
         _start(runs, "S1", StartOptions(run_key="k"))
     (record,) = ledger.records()
-    assert run_service._SETTLE_WAIT < LOCK_WAIT / 10
-    monkeypatch.setattr(run_service, "_SETTLE_WAIT", 0.05)
+    assert run_service._RECOVER_WAIT < LOCK_WAIT / 10
+    monkeypatch.setattr(run_service, "_RECOVER_WAIT", 0.05)
     path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
     with lock_file(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
-        runs.settle(record)
+        runs.recover(record)
     assert (caught.value.message, caught.value.reason) == (
         "Another almajob is busy with this job or run key.",
         "It is process 7 on a-host.",

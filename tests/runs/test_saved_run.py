@@ -15,7 +15,6 @@ from almajob.config.saved_runs import directory, find_saved
 from almajob.config.settings import Options, load
 from almajob.errors import ConfigurationError, Refused
 from almajob.runs import saved_run
-from almajob.runs.save_run import write
 from almajob.system.private_files import make_private
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
@@ -183,7 +182,7 @@ def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
     make_private(directory(settings))
     sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("parameter", "\u202e'\""))
     said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
-    path = write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), parameters=sent, said=said)
+    path = saved_run.write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), sent, said)
     found = saved_run.read(find_saved(settings, "n"), "sandbox", settings.check_trust)
     assert (found.job, found.parameters.sent) == ("M44", sent)
     assert found.job_name in (name, "")

@@ -45,9 +45,9 @@ class RunsSettle(Lister):
         else:
             records = list_runs(self.context.ledger, environment=named, only_open=True)
         self.note_if_empty = "No run is in doubt."
-        settled = [settle(self.context, record) for record in records]
-        self.verdict = _verdict(settled)
-        return LEDGER_COLUMNS, [ledger_values(record) for record in settled]
+        recovered = [_recover(self.context, record) for record in records]
+        self.verdict = _verdict(recovered)
+        return LEDGER_COLUMNS, [ledger_values(record) for record in recovered]
 
 
 def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
@@ -65,10 +65,10 @@ def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
     )
 
 
-def settle(context: Context, record: Record) -> Record:
+def _recover(context: Context, record: Record) -> Record:
     """Look again for one start; what keeps one from being looked for does not keep the others."""
     try:
-        return context.called_for(record).runs.settle(record)
+        return context.called_for(record).runs.recover(record)
     except AlmajobError as error:
         LOG.warning("%s (%s) cannot be looked for: %s", record.id, record.environment, error)
         return record

@@ -50,7 +50,6 @@ def judge(job_id: str, answer: Submission | AlmajobError, known: Collection[str]
     """Decide what an answer proves.
 
     Args:
-        job_id: of the job that was to be started.
         answer: Alma's, or what came instead of one.
         known: instances that cannot be it: Alma listed them before, or they are other starts'.
     """

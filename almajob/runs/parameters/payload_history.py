@@ -87,9 +87,7 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     """Refuse a payload that has what no earlier one had, or leaves empty what each of them had.
 
     Args:
-        parameters: as they are to be sent.
         known: of the job; None where nothing is.
-        program: how almajob is called for the environment, for the message.
 
     Raises:
         Refused: with the names that may have been meant.
@@ -103,7 +101,7 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
         return
     if known is None:
         return
-    cure = (
+    hint = (
         f"{program} params {job.id} shows the last payload.\n"
         "--allow-unknown sends this one all the same, and then it is known."
     )
@@ -111,14 +109,14 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     tells_names = not set(known.may_be_empty) <= _OF_ANY_JOB
     unknown = [item.name for item in parameters.given if tells_names and item.name not in names]
     if unknown:
-        told = "; ".join(_describe(name, names) for name in unknown[:_SHOWN])
+        described = "; ".join(_describe(name, names) for name in unknown[:_SHOWN])
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Refused(
             f"No earlier payload of {job.id} had a parameter of {_these(len(unknown))}; nothing was sent.",
-            reason=f"{told}{more}",
-            hint=cure,
+            reason=f"{described}{more}",
+            hint=hint,
         )
-    _refuse_emptied(parameters, known, job, cure)
+    _refuse_emptied(parameters, known, job, hint)
 
 
 def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint: str) -> None:

@@ -28,7 +28,6 @@ def expand(parameters: Parameters, now: datetime, environ: Mapping[str, str]) ->
     again a second later, is still the same.
 
     Args:
-        parameters: as they were written.
         now: local time with its offset.
 
     Raises:

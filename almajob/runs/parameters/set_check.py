@@ -73,10 +73,6 @@ def _list_like(alma: Alma, name: str) -> list[Set]:
 def check(alma: Alma, job: Job, set_id: str) -> Set:
     """Check the set that a start names.
 
-    Args:
-        job: as Alma has it now, with its content.
-        set_id: the parameter of that name.
-
     Raises:
         Refused: it is no id, is not there, is empty, or of records that the job does not work on.
     """

@@ -42,10 +42,7 @@ def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     """Return what is known of a key: Alma is asked once a day; what it said before counts where it is silent.
 
     Args:
-        alma: is asked with that key.
-        ledger: keeps the answer.
         key: the key's fingerprint.
-        now: seconds since the epoch.
 
     Raises:
         AlmajobError: nothing is known, and there was no answer; nothing was started.
@@ -82,11 +79,6 @@ def _ask(alma: Alma, ledger: Ledger, key: str, now: float, known: Proof | None) 
 
 def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
     """Refuse a key that clearly leads elsewhere.
-
-    Args:
-        proof: what Alma said.
-        environment: its name in the ini.
-        kind: sandbox or production, as the ini has it.
 
     Raises:
         ConfigurationError: it does.

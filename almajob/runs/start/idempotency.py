@@ -39,7 +39,6 @@ def is_here(record: Record, called: Record) -> bool | None:
     institution may be renamed, and a section of the ini, too: an equal address and key count for more.
 
     Args:
-        record: of the ledger.
         called: a record made for the Alma that is called.
     """
     if alma_of(record.identity) == alma_of(called.identity):
@@ -179,7 +178,6 @@ def same_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], 
     that was cut short within the last hour, before it could say what it had started.
 
     Args:
-        draft: the start that is meant.
         records: what the ledger has of this Alma.
         is_busy: whether a process that lives is still busy with the record of an id.
     """

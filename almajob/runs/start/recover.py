@@ -44,22 +44,22 @@ def recover_start(record: Record, deps: Deps) -> Record:
         # The ledger has lost what could decide it.
         return record
     if record.state is State.SENDING:
-        record = keep(_left_alone(record, deps), deps)
+        record = keep(_note_abandoned(record, deps), deps)
     with for_run(record.run_key):
         return look_for(record, deps)
 
 
-def _left_alone(record: Record, deps: Deps) -> Record:
+def _note_abandoned(record: Record, deps: Deps) -> Record:
     reason = "the process that sent it ended before the answer was kept"
     return record.advance(State.UNKNOWN, deps.clock.now(), reason)
 
 
 def look_for(record: Record, deps: Deps) -> Record:
     """Look for a start in Alma's list, again and again while it may still appear there."""
-    trust, claimed = _known_before(record, deps)
+    trust, claimed = _read_trust(record, deps)
     age = _age(record, deps.clock.now())
     begun = deps.clock.elapsed()
-    moments = _moments(record, age)
+    moments = _plan_looks(record, age)
     for moment in moments:
         is_last = moment == moments[-1]
         pause = moment - age - (deps.clock.elapsed() - begun)
@@ -79,9 +79,9 @@ def look_for(record: Record, deps: Deps) -> Record:
             if record.state is State.ABSENT:
                 # As an almajob that did not keep this has left it.
                 record = keep(record, deps)
-        record = _step(record, finding, deps)
+        record = _apply_finding(record, finding, deps)
         if record.state is State.ABSENT and finding.state is State.ABSENT:
-            record = _absent_for_good(record, listing, claimed, trust, deps)
+            record = _give_up_absent(record, listing, claimed, trust, deps)
         if finding.state is not None:
             break
     return record
@@ -93,13 +93,13 @@ def look_once(record: Record, deps: Deps) -> Finding:
     Raises:
         AlmajobError: it cannot be looked for.
     """
-    trust, claimed = _known_before(record, deps)
+    trust, claimed = _read_trust(record, deps)
     deps.clock.sleep(LOOKS[0])
     listing = list_around(record, deps)
     return match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
 
 
-def _known_before(record: Record, deps: Deps) -> tuple[Trust, set[str]]:
+def _read_trust(record: Record, deps: Deps) -> tuple[Trust, set[str]]:
     """Read what may be relied on, and the runs that are other starts'."""
     others = others_of(record, deps)
     trust = Trust(
@@ -145,13 +145,7 @@ def learn_tags(record: Record, instance: Instance, deps: Deps) -> None:
 
 
 def list_around(record: Record, deps: Deps, more: timedelta = timedelta(0)) -> Listing:
-    """List the job's runs from the day before a start to the day after it can have left at the latest.
-
-    Args:
-        record: the start.
-        deps: with what.
-        more: how much longer before and after.
-    """
+    """List the job's runs from the day before a start, or ``more``, to as long after it can have left."""
     sent = record.created_at if record.sent_at is None else record.sent_at
     days = [_day(sent), *(_day(step.at) for step in record.trail if step.state is State.UNKNOWN)]
     if record.missing_at_alma is not None:
@@ -188,13 +182,8 @@ def keep(record: Record, deps: Deps) -> Record:
     return record
 
 
-def _moments(record: Record, age: float) -> list[float]:
-    """Return when to look, in seconds after the start was given up.
-
-    Args:
-        record: the start.
-        age: how long ago it was given up, in seconds.
-    """
+def _plan_looks(record: Record, age: float) -> list[float]:
+    """Return when to look, in seconds after the start was given up, which was ``age`` seconds ago."""
     if record.state is not State.UNKNOWN or age > LOOKS[-1]:
         return [age]
     ahead = [at for at in LOOKS if at > age]
@@ -210,7 +199,7 @@ def _age(record: Record, now: float) -> float:
     return max(now - given_up[0], 0.0) if given_up else 0.0
 
 
-def _step(record: Record, finding: Finding, deps: Deps) -> Record:
+def _apply_finding(record: Record, finding: Finding, deps: Deps) -> Record:
     """Write down what a look has found, where it is something new."""
     if finding.state is State.AMBIGUOUS is record.state and finding.candidates != record.candidates:
         return keep(replace(record, candidates=finding.candidates), deps)
@@ -225,7 +214,7 @@ def _step(record: Record, finding: Finding, deps: Deps) -> Record:
     return keep(record.advance(finding.state, deps.clock.now(), finding.reason, **changes), deps)
 
 
-def _absent_for_good(
+def _give_up_absent(
     record: Record, listing: Listing, claimed: Collection[str], trust: Trust, deps: Deps
 ) -> Record:
     """Count a start as not made that Alma did not show in two complete lists an hour apart.
@@ -246,7 +235,7 @@ def _absent_for_good(
         return record
     finding = match_instance.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
     if not finding.is_missing:
-        return _step(record, finding, deps)
+        return _apply_finding(record, finding, deps)
     if trust.clocks_disagree or match_instance.is_ahead(wide):
         LOG.info("Alma's own clocks do not agree; so nothing follows from how long ago it was.")
         return record
@@ -259,26 +248,23 @@ def resolve(record: Record, deps: Deps, *, found: Instance | None, by: str) -> R
 
     Args:
         record: an open start, sent and without an answer; its job's lock is held.
-        deps: the ledger.
         found: the run that it is; None where it was not started.
-        by: who says so.
+        by: who knows it.
     """
     now = deps.clock.now()
     if record.state is State.SENDING:
-        record = _left_alone(record, deps)
-    if found is not None:
+        record = _note_abandoned(record, deps)
+    if found is None:
+        record = record.advance(State.NOT_STARTED, now, f"{by} says that it was not started")
+    else:
         record = record.advance(
-            State.ADOPTED,
-            now,
-            f"{by} says that it is run {found.id}",
+            *(State.ADOPTED, now, f"{by} says that it is run {found.id}"),
             instance_id=found.id,
             submit_time=match_instance.candidate(found).submit_time,
             certainty=Certainty.CONFIRMED,
             # They were what it could have been; of a run that is known they would be its copies.
             candidates=(),
         )
-    else:
-        record = record.advance(State.NOT_STARTED, now, f"{by} says that it was not started")
     deps.ledger.write(record)
     return record
 
@@ -287,7 +273,7 @@ def _tags_fact(job_id: str, alma: str) -> str:
     return f"tags:{alma}:{job_id}"
 
 
-def run_for(record: Record, instance_id: str, deps: Deps) -> Instance:
+def read_claimed_run(record: Record, instance_id: str, deps: Deps) -> Instance:
     """Read a run that a person says is a start's.
 
     Raises:

@@ -32,9 +32,7 @@ def make_request(
 
     Args:
         job: its name or id; may be empty where the payload names it.
-        parameters: as they were given.
         options: how to go about it; a set that they name is found here.
-        find: finds a job by its name or id.
 
     Raises:
         UsageError: nothing names a job.

@@ -19,14 +19,7 @@ _ALL = 2**64
 def splay(host: str, environment: str, job: str, most: float) -> float:
     """Return how long a start waits: the same time whenever the same job is started from the same host.
 
-    Args:
-        host: what tells this host from others.
-        environment: its name.
-        job: as it is named on the command line.
-        most: seconds.
-
-    Returns:
-        Seconds from 0 to ``most``.
+    The job is named as on the command line; all times are in seconds, from 0 to ``most``.
     """
     digest = hashlib.sha256("\0".join((host, environment, job)).encode()).digest()
     return most * (int.from_bytes(digest[:8]) / _ALL)
@@ -42,13 +35,7 @@ def this_host() -> str:
 
 
 def wait(environment: str, job: str, most: float) -> None:
-    """Wait as long as ``splay`` says for this host, before anything is done; a signal ends it at once.
-
-    Args:
-        environment: its name.
-        job: as it is named on the command line.
-        most: seconds.
-    """
+    """Wait as long as ``splay`` says for this host, before anything is done; a signal ends it at once."""
     seconds = splay(this_host(), environment, job, most)
     LOG.info("Starting in %s (--splay).", format_duration(seconds))
     try:

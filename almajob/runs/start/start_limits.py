@@ -37,20 +37,15 @@ class NoSlot(Refused):
         when = "when one of them has ended"
         if free_at is not None:
             when = f"at {time_format.to_local(free_at):%H:%M:%S (%z)}"
-        cure = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
-        super().__init__(message, reason=reason, hint=cure)
+        hint = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
+        super().__init__(message, reason=reason, hint=hint)
         self.free_in = None if free_at is None else free_at - now
 
 
 def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
-    """Return when the job may be started again, by the limit of starts an hour.
+    """Return when a job with these runs may be started again, by the limit of starts an hour; None where now.
 
-    Args:
-        instances: the job's runs of the last day.
-        now: by Alma's clock, seconds since the epoch.
-
-    Returns:
-        Seconds since the epoch; None where it may be started now.
+    All by Alma's clock, in seconds since the epoch.
     """
     started = sorted(
         when
@@ -82,11 +77,9 @@ def refuse_if_full(
     now: float,
     is_running: Callable[[Record], bool],
 ) -> None:
-    """Refuse a start that Alma would refuse.
+    """Refuse a start that Alma would refuse, by its job's runs and those of others that may be running.
 
     Args:
-        instances: the job's runs of the last day.
-        others: runs of other jobs that may be running.
         now: by Alma's clock, seconds since the epoch.
         is_running: asks Alma about one of the others; only called where it matters.
 

@@ -135,8 +135,6 @@ def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) 
     Args:
         error: how the last try ended.
         wait: seconds that a slot is waited for.
-        begun: when that began, by the clock's elapsed seconds.
-        clock: of this machine.
 
     Raises:
         AlmajobError: the same, where nothing is waited for, or not so long.

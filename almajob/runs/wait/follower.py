@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from almajob.alma.call_log import for_run
 from almajob.alma.client import ANY_JOB, Alma
@@ -39,10 +40,11 @@ from almajob.text import time_format
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Follower:
-    """Follows the runs of one environment.
+    """Follows runs of one environment to their ends, and judges them.
 
-    Args:
+    Attributes:
         alma: makes the connection.
         ledger: knows what was started from here, and how long runs took.
         unreported: what this process has started.
@@ -50,65 +52,48 @@ class Follower:
         learn_tags: learns from a run whether Alma shows tags.
         environment: its name.
         program: how almajob is called for it.
+        options: time limits and intervals.
+        policy: what counts as a good end.
+        display: opens what shows the runs while they are followed.
     """
 
-    def __init__(
-        self,
-        alma: Callable[[], Alma],
-        ledger: Ledger,
-        unreported: UnreportedStarts,
-        describe: Callable[[Instance], Run],
-        learn_tags: Callable[[Record, Instance], None],
-        *,
-        environment: str,
-        program: str,
-    ) -> None:
-        self._alma = alma
-        self._ledger = ledger
-        self._unreported = unreported
-        self._describe = describe
-        self._learn_tags = learn_tags
-        self._environment = environment
-        self._program = program
+    alma: Callable[[], Alma]
+    ledger: Ledger
+    unreported: UnreportedStarts
+    describe: Callable[[Instance], Run]
+    learn_tags: Callable[[Record, Instance], None]
+    environment: str
+    program: str
+    options: WaitOptions
+    policy: Policy
+    display: OpenDisplay
 
-    def follow(
-        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, display: OpenDisplay
-    ) -> list[Run]:
+    def follow(self, runs: Sequence[Run]) -> list[Run]:
         """Follow runs to their ends and judge them; none of it is an error that is raised.
 
         Args:
-            runs: as they were seen last; one that is only named has an instance without a status. One that
-                Alma or almajob refused is not followed.
-            policy: what counts as a good end.
-            display: opens what shows it while it lasts.
+            runs: also such as were never seen, of which there is only the Process ID, without a status. One
+                that Alma or almajob refused is not followed.
 
         Returns:
-            The runs in the same order, as they are seen now, with their verdicts.
+            The runs in the same order, as they were seen last, each with its verdict.
         """
         followed = [WatchedRun(run.instance.id) for run in runs]
-        with self.name_unended(followed, options, policy):
+        with self.name_unended(followed):
             ids, now = [run.instance.id for run in runs], clocks.system().now()
-            known = read_known(self._ledger, ids, environment=self._environment, now=now)
+            known = read_known(self.ledger, ids, environment=self.environment, now=now)
             records = [run.record or known.records.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
                 _prepare(item, run, record)
                 item.earlier = known.durations.get(item.job_id, ())
-            with display() as shown:
-                alma = self._alma()
-                Poller(
-                    followed,
-                    _look(alma),
-                    options,
-                    display=shown,
-                    is_thrifty=lambda: alma.is_quota_low,
-                ).follow()
-            over = zip(runs, followed, records, strict=True)
-            return [self._as_seen_last(run, item, record, options, policy) for run, item, record in over]
+            with self.display() as shown:
+                alma = self.alma()
+                look, is_thrifty = partial(_look_at, alma), lambda: alma.is_quota_low
+                Poller(followed, look, self.options, display=shown, is_thrifty=is_thrifty).follow()
+            return list(map(self._judge_followed, runs, followed, records))
 
     @contextmanager
-    def name_unended(
-        self, followed: Sequence[WatchedRun], options: WaitOptions, policy: Policy
-    ) -> Iterator[None]:
+    def name_unended(self, followed: Sequence[WatchedRun]) -> Iterator[None]:
         """Name the runs that go on, whatever ends the work on them: Ctrl-C, SIGTERM, a bug."""
         try:
             yield
@@ -117,99 +102,99 @@ class Follower:
             there = [item for item in followed if item.over is not Over.REFUSED]
             going_on = [item.instance_id for item in there if item.over is not Over.ENDED]
             if going_on:
-                resume = self._resume([item.instance_id for item in there], options, policy)
+                resume = self._word_resume([item.instance_id for item in there])
                 with defer_signals():
                     LOG.warning("%s %s", goes_on(len(going_on)), resume)
-                    self._unreported.clear()
+                    self.unreported.clear()
             raise
 
-    def _resume(self, instance_ids: Sequence[str], options: WaitOptions, policy: Policy) -> str:
+    def _word_resume(self, instance_ids: Sequence[str]) -> str:
         """Return the line that goes on waiting."""
-        words = (self._program, "wait --id", *instance_ids, options.words(), policy.words())
+        words = (self.program, "wait --id", *instance_ids, self.options.words(), self.policy.words())
         return f"Resume: {' '.join(filter(None, words))}"
 
-    def judge(self, run: Run, policy: Policy) -> Run:
-        """Judge a run as it stands; one that could not be seen stays so."""
+    def judge(self, run: Run) -> Run:
+        """Judge a run as it stands: that it has not ended, or cannot be seen, is a verdict too."""
         if run.verdict is not None and not isinstance(run.verdict, (JobEndedBadly, StillRunning)):
             return run
         if not run.instance.has_ended:
             status = run.instance.status.value or "no status yet"
-            cure = f"{goes_on()} {self._resume([run.instance.id], WaitOptions(), policy)}"
-            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", hint=cure)
+            hint = f"{goes_on()} {self._word_resume([run.instance.id])}"
+            running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", hint=hint)
             return replace(run, verdict=running)
-        judgement = policy.judge(run.instance, run.description)
+        judgement = self.policy.judge(run.instance, run.description)
         return replace(run, verdict=judgement.error, remark=judgement.remark)
 
-    def overall(
-        self, runs: Sequence[Run], options: WaitOptions, policy: Policy, *, only_unseen: bool
-    ) -> AlmajobError | None:
-        """Judge several runs together, as ``Runs.overall``."""
+    def judge_all(self, runs: Sequence[Run], *, only_unseen: bool = False) -> AlmajobError | None:
+        """Judge several runs together; None where all ended well.
+
+        Args:
+            runs: with their verdicts.
+            only_unseen: pass over how they stand, and tell only those that could not be seen.
+        """
         passed_over = (JobEndedBadly, StillRunning) if only_unseen else ()
         bad = [run for run in runs if run.verdict is not None and not isinstance(run.verdict, passed_over)]
         errors = [run.verdict for run in bad if run.verdict is not None]
         if len(runs) == 1 or not errors:
             return errors[0] if errors else None
         going_on = [run.instance.id for run in bad if isinstance(run.verdict, (StillRunning, Unreachable))]
-        return several(runs, errors, self._resume(going_on, options, policy) if going_on else "")
+        return several(runs, errors, self._word_resume(going_on) if going_on else "")
 
-    def _as_seen_last(
-        self, run: Run, item: WatchedRun, record: Record | None, options: WaitOptions, policy: Policy
-    ) -> Run:
+    def _judge_followed(self, run: Run, item: WatchedRun, record: Record | None) -> Run:
         """Return a run as it was seen last, with its verdict."""
         job = run.instance.job or (Job(record.job_id, record.job_name) if record else None)
         instance = with_job(item.instance or run.instance, job)
-        found = replace(self._describe(instance), record=run.record)
+        found = replace(self.describe(instance), record=run.record)
         if run.record is not None and item.instance is not None:
-            self._learn_tags(run.record, item.instance)
+            self.learn_tags(run.record, item.instance)
         if not item.has_ended:
-            return replace(found, verdict=self._not_ended(item, options, policy))
+            return replace(found, verdict=self._explain_unended(item))
         if record is not None:
-            self._unreported.note_end(record, instance)
-        found = self.judge(found, policy)
+            self.unreported.note_end(record, instance)
+        found = self.judge(found)
         if found.remark:
             LOG.warning("%s", found.remark)
         return found
 
-    def _not_ended(self, item: WatchedRun, options: WaitOptions, policy: Policy) -> AlmajobError:
+    def _explain_unended(self, item: WatchedRun) -> AlmajobError:
         """Return why a run was not followed to its end."""
         last = item.error
         if item.over is Over.REFUSED and last is not None:
             return name_run(last, item.instance_id)
-        name, resume = f"Run {item.instance_id}", self._resume([item.instance_id], options, policy)
-        why = f"The last look failed: {last.message}" if last else ""
+        name, resume = f"Run {item.instance_id}", self._word_resume([item.instance_id])
+        reason = f"The last look failed: {last.message}" if last else ""
         alma = last.alma if last else ""
-        how_long = options.outage if item.over is Over.OUTAGE else options.timeout or 0.0
+        waited = self.options.outage if item.over is Over.OUTAGE else self.options.timeout or 0.0
+        how_long = time_format.format_duration(waited)
         if item.instance is None and last is None:
             # There were too many of them for the time.
-            what = f"{name} was not looked at within {time_format.format_duration(how_long)}."
-            return StillRunning(what, hint=resume)
+            message = f"{name} was not looked at within {how_long}."
+            return StillRunning(message, hint=resume)
         if item.instance is None and not item.is_ours:
             if isinstance(last, (KeyRefused, *USED_UP)):
                 return name_run(last, item.instance_id)
-            what = f"{name} could not be seen for {time_format.format_duration(how_long)}."
-            return Unreachable(what, reason=why, hint=resume, alma=alma)
-        cure = f"{goes_on()} {resume}"
+            message = f"{name} could not be seen for {how_long}."
+            return Unreachable(message, reason=reason, hint=resume, alma=alma)
+        hint = f"{goes_on()} {resume}"
         if item.over is Over.OUT_OF_TIME:
-            what = f"{name} had not ended after {time_format.format_duration(how_long)}."
+            message = f"{name} had not ended after {how_long}."
         elif item.is_ours:
-            what = f"{name} was started and cannot be seen any more."
+            message = f"{name} was started and cannot be seen any more."
         else:
-            what = f"{name} could not be seen any more for {time_format.format_duration(how_long)}."
-            return Unreachable(what, reason=why, hint=cure, alma=alma)
-        return StillRunning(what, reason=why, hint=cure, alma=alma)
+            message = f"{name} could not be seen any more for {how_long}."
+            return Unreachable(message, reason=reason, hint=hint, alma=alma)
+        return StillRunning(message, reason=reason, hint=hint, alma=alma)
 
 
-def _look(alma: Alma) -> Callable[[WatchedRun, float], tuple[Instance, float | None]]:
-    def look(item: WatchedRun, patience: float) -> tuple[Instance, float | None]:
-        with for_run(item.run_key):
-            instance, reading = alma.look(item.instance_id, item.job_id, patience=patience)
-        submitted = instance.submit_time
-        if not isinstance(submitted, datetime) or reading.clock is None:
-            return instance, None
-        # Both by Alma's clock: this machine's may be wrong.
-        return instance, reading.clock - submitted.timestamp()
-
-    return look
+def _look_at(alma: Alma, item: WatchedRun, patience: float) -> tuple[Instance, float | None]:
+    """Look at a run; return it and its age, None where that is not known."""
+    with for_run(item.run_key):
+        instance, reading = alma.look(item.instance_id, item.job_id, patience=patience)
+    submitted = instance.submit_time
+    if not isinstance(submitted, datetime) or reading.clock is None:
+        return instance, None
+    # Both by Alma's clock: this machine's may be wrong.
+    return instance, reading.clock - submitted.timestamp()
 
 
 def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:

@@ -37,8 +37,8 @@ class WaitOptions:
 
     def words(self) -> str:
         """Return the options that say the same on a command line; not the time limit, which is over."""
-        interval = "" if self.interval is None else f"--interval {_plain(self.interval)}s"
-        outage = "" if self.outage == OUTAGE else f"--outage {_plain(self.outage)}s"
+        interval = "" if self.interval is None else f"--interval {_format_seconds(self.interval)}s"
+        outage = "" if self.outage == OUTAGE else f"--outage {_format_seconds(self.outage)}s"
         return " ".join(filter(None, (interval, outage)))
 
 
@@ -122,11 +122,11 @@ OpenDisplay = Callable[[], AbstractContextManager[Display]]
 
 
 @contextmanager
-def lines() -> Iterator[Display]:
+def open_lines() -> Iterator[Display]:
     """Open the plainest of displays."""
     yield Lines()
 
 
-def _plain(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     """Write a number without an exponent, which no option takes."""
     return f"{seconds:f}".rstrip("0").rstrip(".")
