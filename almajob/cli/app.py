@@ -108,12 +108,7 @@ class AlmaJob(cliff.app.App):
         parser = _OptionParser(prog=_NAME, description=description, add_help=False, allow_abbrev=False)
         parser.add_argument("--version", action="version", version=f"{_NAME} {version}")
         parser.add_argument(
-            "-h",
-            "--help",
-            action=HelpAction,
-            nargs=0,
-            default=self,
-            help="show this help and exit",
+            *("-h", "--help"), action=HelpAction, nargs=0, default=self, help="show this help and exit"
         )
         # The name under which cliff looks for it.
         parser.set_defaults(debug=False)
@@ -178,7 +173,7 @@ class AlmaJob(cliff.app.App):
                 return int(command.run(parsed_args))
             with closing(command):
                 self.configure_output(parsed_args)
-                with self._context_of(options_in(self.options, parsed_args), name) as command.context:
+                with self._open_context(options_in(self.options, parsed_args), name) as command.context:
                     command.check(parsed_args)
                     with self._report_if_lost(command):
                         code = command.run(parsed_args)
@@ -227,20 +222,15 @@ class AlmaJob(cliff.app.App):
             f"There is no command {words[0]!r}.", hint=f"{meant}almajob --help lists the commands."
         )
 
-    def _exit_code(self, end: SystemExit) -> int:
+    def _report_exit(self, end: SystemExit) -> int:
         """Read ``sys.exit(…)`` as Python does: nothing is 0, a text is told and 1."""
         if end.code is None or isinstance(end.code, int):
             return (end.code or 0) if 0 <= (end.code or 0) <= 255 else 1
         self.LOG.error("almajob: %s", end.code)
         return 1
 
-    def _context_of(self, options: Options, cmd_name: str | None) -> Context:
-        """Return what a command works with, for the length of that command.
-
-        Args:
-            options: what the command line says of the settings.
-            cmd_name: whose it is.
-        """
+    def _open_context(self, options: Options, cmd_name: str | None) -> Context:
+        """Return what a command works with, for the length of that command."""
         from almajob.cli.context import Context
 
         installed = self.command_manager.commands.get(cmd_name or "")
@@ -251,14 +241,9 @@ class AlmaJob(cliff.app.App):
         )
 
     def report(self, error: BaseException, cmd_name: str | None = None) -> int:
-        """Print an error on stderr and return its exit code.
-
-        Args:
-            error: what happened.
-            cmd_name: in which command, where it was in one.
-        """
+        """Print an error, of a command if one is named, on stderr and return its exit code."""
         if isinstance(error, SystemExit):
-            return self._exit_code(error)
+            return self._report_exit(error)
         if isinstance(error, BrokenPipeError | KeyboardInterrupt):
             return 141 if isinstance(error, BrokenPipeError) else 130
         if isinstance(error, Terminated):
@@ -270,10 +255,10 @@ class AlmaJob(cliff.app.App):
         if isinstance(error, AlmajobError):
             self.LOG.error("almajob: %s", error)
             return error.exit_code
-        self.LOG.error("%s", self._bug(error, cmd_name))
+        self.LOG.error("%s", self._word_bug(error, cmd_name))
         return 1
 
-    def _bug(self, error: BaseException, cmd_name: str | None) -> str:
+    def _word_bug(self, error: BaseException, cmd_name: str | None) -> str:
         """Format a bug: whose it is, whom to tell, and with what."""
         installed = self.command_manager.commands.get(cmd_name or "")
         if isinstance(installed, Installed) and not is_core(installed.claims[0]):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from almajob.cli.application import Application
     from almajob.cli.context import Context
 
+Result = tuple[Sequence[str], Iterable[Any]]
+"""What ``take_action`` returns where there is something to print: the columns, and the rows or values."""
 _BASES = ("almajob.cli.command.", "cliff.", "builtins.", "abc.", "typing.")
 
 

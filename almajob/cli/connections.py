@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from almajob.config.environments import institution_id
 from almajob.errors import Refused
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from almajob.alma.client import Alma
     from almajob.alma.rate_limit.limiter import Limiter
     from almajob.alma.rate_limit.quota import Quota
-    from almajob.alma.rate_limit.shared_state import SharedState
     from almajob.config.environments import Environment
     from almajob.config.settings import Settings
     from almajob.store.cache import Cache
@@ -25,30 +24,31 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
+_Made = TypeVar("_Made")
+
 
 class Connections:
-    """Each is made on first use and closed once, by ``close``.
-
-    Args:
-        environ: the environment variables.
-    """
+    """Each is made on first use and closed once, by ``close``."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._closing = ExitStack()
-        self._caches: dict[str, Cache] = {}
-        self._stores: dict[tuple[str, str], PluginStore] = {}
-        self._keys: dict[Environment, Key] = {}
-        self._almas: dict[tuple[Environment, str], Alma] = {}
-        self._accounts: dict[Path, SharedState] = {}
-        self._demos: dict[str, tuple[str, Key]] = {}
+        self._made: dict[Hashable, Any] = {}
         self._named: set[tuple[Path, str]] = set()
 
     def close(self) -> None:
         """Close all that was opened."""
         self._closing.close()
-        for made in (self._caches, self._stores, self._keys, self._almas, self._demos):
-            made.clear()
+        self._made.clear()
+
+    def _keep(self, name: Hashable, make: Callable[[], _Made]) -> _Made:
+        """Return what is kept under a name; what is not there yet is made, and its closing registered."""
+        if name not in self._made:
+            self._made[name] = made = make()
+            if hasattr(made, "close"):
+                self._closing.callback(made.close)
+        found: _Made = self._made[name]
+        return found
 
     def name_ini(self, settings: Settings) -> None:
         """Log, once, which ini is used, where it only happens to be in the current directory."""
@@ -67,25 +67,13 @@ class Connections:
         """Return the cache of a directory."""
         from almajob.store.cache import Cache
 
-        if directory not in self._caches:
-            self._caches[directory] = Cache(Path(directory))
-            self._closing.callback(self._caches[directory].close)
-        return self._caches[directory]
+        return self._keep(("cache", directory), lambda: Cache(Path(directory)))
 
     def plugin_store(self, state_dir: str, owner: str) -> PluginStore:
-        """Return what a distribution's commands keep.
-
-        Args:
-            state_dir: where all of them are kept.
-            owner: the distribution's name.
-        """
+        """Return what a distribution's commands keep."""
         from almajob.store.plugin_store import PluginStore
 
-        wanted = (state_dir, owner)
-        if wanted not in self._stores:
-            self._stores[wanted] = PluginStore(Path(state_dir, "plugins"), owner)
-            self._closing.callback(self._stores[wanted].close)
-        return self._stores[wanted]
+        return self._keep(("store", state_dir, owner), lambda: PluginStore(Path(state_dir, "plugins"), owner))
 
     def key(self, environment: Environment) -> Key:
         """Fetch an environment's key, once: api_key_command may ask its user something.
@@ -95,9 +83,7 @@ class Connections:
         """
         from almajob.config.keys import api_keys
 
-        if environment not in self._keys:
-            self._keys[environment] = api_keys.find(environment, self._environ)
-        return self._keys[environment]
+        return self._keep(("key", environment), lambda: api_keys.find(environment, self._environ))
 
     def identity(self, environment: Environment) -> str:
         """Return what identifies an Alma: the same name may belong to another address or key tomorrow."""
@@ -114,7 +100,6 @@ class Connections:
         """Return the session with an environment; its first call connects.
 
         Args:
-            environment: which.
             read_only: what forbids every POST; empty where nothing does.
             state_dir: where the world of the demo, and what is known of the institution's calls, are kept.
 
@@ -124,32 +109,23 @@ class Connections:
         from almajob.alma.client import Alma
         from almajob.alma.http.session import Session
 
-        wanted = (environment, read_only)
-        if wanted not in self._almas:
+        def make() -> Alma:
             if environment.base_url is None:
-                base_url, key = self._demo(state_dir)
+                base_url, key = self._keep(("demo", state_dir), lambda: self._start_demo(state_dir))
             else:
                 base_url, key = environment.base_url.text, self.key(environment)
             session = Session(
-                base_url,
-                key,
-                environment.limits,
+                *(base_url, key, environment.limits),
                 read_only=read_only,
                 limiter=self.limits(environment, state_dir),
                 environment=environment.name,
             )
-            made = Alma(session)
-            self._almas[wanted] = made
-            self._closing.callback(made.close)
-        return self._almas[wanted]
+            return Alma(session)
+
+        return self._keep(("alma", environment, read_only), make)
 
     def limits(self, environment: Environment, state_dir: str) -> Limiter | None:
-        """Return the limits of the institution that an environment belongs to; the demo has none.
-
-        Args:
-            environment: one of its environments.
-            state_dir: where all of this user's processes find them.
-        """
+        """Return the limits of the institution that an environment belongs to; the demo has none."""
         from almajob.alma.rate_limit.limiter import Limiter
         from almajob.alma.rate_limit.shared_state import SharedState
         from almajob.system import clock
@@ -157,8 +133,8 @@ class Connections:
         if environment.base_url is None:
             return None
         path = Path(state_dir, "limits", institution_id(environment))
-        account = self._accounts.setdefault(path, SharedState(path))
-        return Limiter(account, environment.rates, clock.system)
+        state = self._keep(("limits", path), lambda: SharedState(path))
+        return Limiter(state, environment.rates, clock.system)
 
     def quotas(self, environments: Sequence[Environment], state_dir: str) -> list[Quota]:
         """Return what is known of the calls of each institution of these environments, each once."""
@@ -174,16 +150,12 @@ class Connections:
             if (limits := self.limits(found[0], state_dir)) is not None
         ]
 
-    def _demo(self, state_dir: str) -> tuple[str, Key]:
-        if state_dir not in self._demos:
-            self._demos[state_dir] = self._start_demo(Path(state_dir, "demo", "world.jsonl"))
-        return self._demos[state_dir]
-
-    def _start_demo(self, path: Path) -> tuple[str, Key]:
+    def _start_demo(self, state_dir: str) -> tuple[str, Key]:
         from almajob.alma.api_key import Key
         from almajob.simulator.http.server import Simulator
         from almajob.simulator.institution import demo
 
+        path = Path(state_dir, "demo", "world.jsonl")
         try:
             make_private(path.parent)
             refuse_link(path.parent)

@@ -130,7 +130,7 @@ class Context:
         return Ledger(Path(self.settings.state_dir.text) / "ledger")
 
     def check_locks(self) -> str:
-        """Make sure that starts keep each other out; give the directory of their locks.
+        """Make sure that starts keep each other out, and return the directory of their locks.
 
         Raises:
             Refused: they do not.
@@ -160,7 +160,7 @@ class Context:
             lambda status: self._status_table.description(status),
             environment=self.environment.name,
             policy=self.policy(),
-            program=self._program,
+            program=self.program(self.environment.name),
         )
         self._closing.callback(runs.close)
         return runs
@@ -176,9 +176,8 @@ class Context:
     def policy(self, accept: Collection[str] = (), fail_if: Sequence[Condition] = ()) -> Policy:
         """Return what counts as a good end of a run in the chosen environment.
 
-        Args:
-            accept: statuses that pass besides; those of the ini where none are given.
-            fail_if: conditions on counters, of which none may be true.
+        Statuses that pass besides are those of the ini where none are named; of the conditions on counters
+        none may be true.
         """
         from almajob.jobs.success_policy import Policy
 
@@ -186,10 +185,6 @@ class Context:
             return Policy(frozenset(accept), fail_if=tuple(fail_if))
         accept_of = self.settings.accept_of_jobs()
         return Policy(self.environment.accept, accept_of, tuple(fail_if), is_of_ini=True)
-
-    @property
-    def _program(self) -> str:
-        return self.program(self.environment.name)
 
     def program(self, environment: str) -> str:
         """Return how almajob is called for an environment, with the ini that the command line names."""
@@ -210,7 +205,7 @@ class Context:
             may_infer=environment.is_sole_starter or environment.kind.text != "production",
             # In the demo Alma's limits do not hold.
             has_limits=environment.base_url is not None,
-            command=self._program,
+            command=self.program(self.environment.name),
             policy=self.policy(),
             read_only=self.read_only_by(environment),
             institution=environment.institution,

@@ -36,7 +36,7 @@ class HelpCommand(cliff.command.Command):
         app = cast("Application", self.app)
         if parsed_args.words:
             return app.run_subcommand([*parsed_args.words, "--help"])
-        stdio.write(page(app), app.stdout)
+        stdio.write(format_page(app), app.stdout)
         return 0
 
 
@@ -54,19 +54,19 @@ class HelpAction(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         app: Application = self.default
-        stdio.write(page(app), app.stdout)
+        stdio.write(format_page(app), app.stdout)
         raise HelpExit
 
 
-def page(app: Application) -> str:
+def format_page(app: Application) -> str:
     """Write the page."""
     from almajob.cli.plugins.plugin_status import installed_claims
 
     found = installed_claims(app.command_manager)
-    return "\n".join([app.parser.format_help(), *_commands(found), *_unusable(found), ""])
+    return "\n".join([app.parser.format_help(), *_list_commands(found), *_list_unusable(found), ""])
 
 
-def _commands(found: Sequence[Claim]) -> Iterator[str]:
+def _list_commands(found: Sequence[Claim]) -> Iterator[str]:
     usable = [claim for claim in found if not claim.problem]
     width = max((len(claim.name) for claim in usable), default=0)
     yield "commands:"
@@ -76,7 +76,7 @@ def _commands(found: Sequence[Claim]) -> Iterator[str]:
     yield "\nalmajob COMMAND --help tells more of one."
 
 
-def _unusable(found: Sequence[Claim]) -> Iterator[str]:
+def _list_unusable(found: Sequence[Claim]) -> Iterator[str]:
     unusable = [claim for claim in found if claim.problem]
     if unusable:
         yield "\ncommands that are installed and cannot be used:"

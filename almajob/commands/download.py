@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from almajob.cli.command import ShowOne
+from almajob.cli.command import Result, ShowOne
 from almajob.cli.options.run_options import add_id_option
 from almajob.cli.options.value_types import non_empty
 from almajob.jobs.run_reports import LINE_TYPE, download_file
-
-COLUMNS = ("environment", "instance_id", "file", "bytes")
 
 
 class DownloadFile(ShowOne):
@@ -26,7 +22,7 @@ class DownloadFile(ShowOne):
       almajob --env sandbox download --id PROCESS_ID --output records.mrc --form binary --overwrite
     """
 
-    columns = COLUMNS
+    columns = ("environment", "instance_id", "file", "bytes")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -45,7 +41,7 @@ class DownloadFile(ShowOne):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
         path = Path(parsed_args.output)
         count = download_file(
@@ -56,4 +52,4 @@ class DownloadFile(ShowOne):
             line_type=parsed_args.line_type,
             overwrite=parsed_args.overwrite,
         )
-        return COLUMNS, (self.context.environment_name, instance_id, str(path), count)
+        return self.columns, (self.context.environment_name, instance_id, str(path), count)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.alma.job_instances import Event
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.run_options import add_id_option
 from almajob.jobs.run_reports import read_events
 from almajob.output.columns import Fields, Text
-
-COLUMNS = ("id", "entity", "message", "fields")
 
 
 class Events(Lister):
@@ -25,7 +20,7 @@ class Events(Lister):
       almajob --env sandbox events --id PROCESS_ID -f csv -c entity -c message
     """
 
-    columns = COLUMNS
+    columns = ("id", "entity", "message", "fields")
     brief = ("entity", "message")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -33,10 +28,9 @@ class Events(Lister):
         add_id_option(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
-        found = read_events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
-        return COLUMNS, (_row(event) for event in found)
-
-
-def _row(event: Event) -> tuple[Any, ...]:
-    return Text(event.id), Text(event.entity.value), Text(event.message), Fields(event.fields)
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
+        found = events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
+        return self.columns, (
+            (Text(event.id), Text(event.entity.value), Text(event.message), Fields(event.fields))
+            for event in found
+        )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.global_options import add_limit_option
 from almajob.cli.options.value_types import moment, non_empty, status
 from almajob.errors import UsageError
@@ -59,7 +57,7 @@ class History(Lister):
         if first and last and first >= last:
             raise UsageError("--since is not before --until.", hint="Swap the two.")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         job = self.context.catalogue.find(parsed_args.job)
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
         found = read_history(self.context.alma, job.id, wanted, limit=parsed_args.limit)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.alma.models import Job, JobFilter
-from almajob.cli.command import Lister
+from almajob.alma.models import JobFilter
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import non_empty
 from almajob.jobs.job_lookup import named_like
 from almajob.output.columns import Text
@@ -54,7 +52,7 @@ class List(Lister):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         wanted = JobFilter(
             type=(parsed_args.type or "").upper(),
             category=parsed_args.category or "",
@@ -64,7 +62,9 @@ class List(Lister):
         if parsed_args.name is not None:
             jobs = named_like(jobs, parsed_args.name)
         self.note_if_empty = f"No job matches.{_hint(parsed_args.name)}"
-        return self.columns, [_row(job) for job in jobs]
+        return self.columns, [
+            [Text(value) for value in (job.id, job.name, job.type.value, job.category.value)] for job in jobs
+        ]
 
 
 def _hint(pattern: str | None) -> str:
@@ -72,7 +72,3 @@ def _hint(pattern: str | None) -> str:
     if pattern is None or any(sign in pattern for sign in "*?["):
         return ""
     return f" To search for a part of the name: --name '*{pattern}*'"
-
-
-def _row(job: Job) -> list[Text]:
-    return [Text(value) for value in (job.id, job.name, job.type.value, job.category.value)]

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.run_options import add_id_option
 from almajob.jobs.run_reports import POPULATIONS, read_matches
 from almajob.output.columns import Text, WordList
-
-COLUMNS = ("incoming_record_id", "mms_ids")
 
 
 class Matches(Lister):
@@ -22,7 +18,7 @@ class Matches(Lister):
       almajob --env sandbox matches --id PROCESS_ID --population multi -f json
     """
 
-    columns = COLUMNS
+    columns = ("incoming_record_id", "mms_ids")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -35,7 +31,7 @@ class Matches(Lister):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
-        found = read_matches(self.context.alma, instance_id, parsed_args.population)
-        return COLUMNS, ((Text(match.incoming_record_id), WordList(match.mms_ids)) for match in found)
+        found = matches(self.context.alma, instance_id, parsed_args.population)
+        return self.columns, ((Text(match.incoming_record_id), WordList(match.mms_ids)) for match in found)

@@ -38,9 +38,7 @@ class Params(Command):
                 hint="Alma shows them once: Admin > Run a Job, last step, panel API Information.\n"
                 "Save its URL line and its XML in a file, then: almajob run --params FILE",
             )
-        text = to_plain_json(parameters) if parsed_args.json else _as_in_the_panel(job.id, to_xml(parameters))
+        # As in the panel of Alma's wizard.
+        panel = f"POST /almaws/v1/conf/jobs/{job.id}?op=run\n{to_xml(parameters)}"
+        text = to_plain_json(parameters) if parsed_args.json else panel
         self.app.stdout.write(text.rstrip("\n") + "\n")
-
-
-def _as_in_the_panel(job_id: str, xml: str) -> str:
-    return f"POST /almaws/v1/conf/jobs/{job_id}?op=run\n{xml}"

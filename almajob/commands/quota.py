@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.output.columns import Text, Time, WordList
 
 
@@ -27,20 +25,13 @@ class Quota(Lister):
         *("calls_per_second", "burst", "quota_floor", "why"),
     )
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         self.note_if_empty = "No calls are counted: the ini names no environment, or the demo is meant."
         return self.columns, [
             (
-                WordList(quota.environments),
-                quota.state,
-                quota.calls_left,
-                Time(quota.as_of),
-                Time(quota.next_call),
-                Time(quota.counts_anew),
-                quota.calls_per_second,
-                quota.burst,
-                quota.quota_floor,
-                Text(quota.reason),
+                *(WordList(quota.environments), quota.state, quota.calls_left),
+                *(Time(quota.as_of), Time(quota.next_call), Time(quota.counts_anew)),
+                *(quota.calls_per_second, quota.burst, quota.quota_floor, Text(quota.reason)),
             )
             for quota in self.context.quotas()
         ]

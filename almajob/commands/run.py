@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from almajob.cli.command import ShowSome
+from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
 from almajob.cli.options.option_conflicts import is_bare_start, refuse_start_conflicts
 from almajob.cli.options.run_options import wait_options_of
@@ -79,7 +79,7 @@ class Run(ShowSome):
             return SAVED_COLUMNS
         return PLAN_COLUMNS if parsed_args.dry_run else START_COLUMNS
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         columns = self.columns_of(parsed_args)
         if parsed_args.list_saved:
             return columns, self._list_saved()
@@ -137,9 +137,9 @@ class Run(ShowSome):
 
 
 def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
-    said = saved.of(environment)
-    shown = (text_of(said, name) for name in ("job", "params", "set", "once_per"))
-    confirm = text_of(said, "confirm", "yes")
+    settings = saved.of(environment)
+    shown = (text_of(settings, name) for name in ("job", "params", "set", "once_per"))
+    confirm = text_of(settings, "confirm", "yes")
     return (saved.name, environment, *map(Text, (*shown, confirm, str(saved.path))))
 
 
@@ -157,13 +157,13 @@ def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:
         request.url if request else "",
         "apikey (hidden)" if request else "",
         RequestBody(request.body) if request else "",
-        Text(_set(plan)),
+        Text(_describe_set(plan)),
         GivenParameters(plan.ready.given.given if plan.ready else arguments.parameters.given),
         WordList(arguments.overrides),
     )
 
 
-def _set(plan: Plan) -> str:
+def _describe_set(plan: Plan) -> str:
     found = plan.ready.set if plan.ready else None
     if found is None:
         return ""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import ShowOne
+from almajob.cli.command import Result, ShowOne
 from almajob.cli.options.value_types import non_empty
 from almajob.output.columns import Text
 
@@ -29,7 +27,7 @@ class Show(ShowOne):
         parser.add_argument("job", metavar="JOB", type=non_empty, help="the job's id, or its exact name")
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         job = self.context.catalogue.current(parsed_args.job)
         values = (
             *(job.id, job.name, job.type.value, job.category.value, job.description, job.content.value),

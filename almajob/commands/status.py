@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import ShowSome
+from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
 from almajob.cli.options.run_options import (
     add_ids_option,
@@ -63,7 +61,7 @@ class Status(ShowSome):
         if has_wait_options(parsed_args) and not parsed_args.watch:
             raise UsageError("--timeout, --interval and --outage say how to watch.", hint="Add --watch.")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         runs = self.context.runs
         ids = process_ids(parsed_args, self.context)
         if parsed_args.watch and parsed_args.job is None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import ShowSome
+from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
 from almajob.cli.options.run_options import (
     add_ids_option,
@@ -47,7 +45,7 @@ class Wait(ShowSome):
         add_policy_options(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         runs = self.context.runs
         named = [runs.with_id(instance_id) for instance_id in process_ids(parsed_args, self.context)]
         follower = runs.follower(wait_options_of(parsed_args), policy_of(parsed_args, self.context), display)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.output.columns import Time
 
 
@@ -19,7 +17,7 @@ class CacheShow(Lister):
 
     columns = ("Name", "Entries", "Newest", "Bytes", "Directory")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         cache = self.context.cache
         contents = cache.contents()
         self.note_if_empty = f"The cache {cache.directory} is empty."

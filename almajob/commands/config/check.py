@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from almajob.alma.client import Alma
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.context import Context
 from almajob.config.environments import Environment, other_kind
 from almajob.errors import AlmajobError, ConfigurationError, KeyRefused, Refused
@@ -27,10 +26,11 @@ class ConfigCheck(Lister):
 
     columns = ("Check", "Result", "Cure")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         rows, errors = check(self.context)
-        if errors:
-            self.verdict = _worst(errors)
+        # A configuration error, else whatever kept the checks from being made.
+        errors.sort(key=lambda error: not isinstance(error, ConfigurationError | KeyRefused))
+        self.verdict = errors[0] if errors else None
         return self.columns, rows
 
 
@@ -50,21 +50,21 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
             return False
         return True
 
-    ini_is_right = passes("ini file", lambda: _ini(context))
+    ini_is_right = passes("ini file", lambda: _check_ini(context))
     if ini_is_right and _has_saved_runs(context):
         passes("saved runs", lambda: f"{context.saved_runs.check()} can be read")
     if ini_is_right:
-        passes("locks", lambda: _locks(context))
-    is_configured = ini_is_right and passes("environment", lambda: _environment(context.environment))
-    if is_configured and passes("API key", lambda: _key(context)):
+        passes("locks", lambda: _check_locks(context))
+    is_configured = ini_is_right and passes("environment", lambda: _describe_environment(context.environment))
+    if is_configured and passes("API key", lambda: _find_key(context)):
         alma = context.alma
         if passes("key may read (GET conf/test)", lambda: f"yes {alma.test_read()}".strip()):
-            passes("key may start jobs (POST conf/test)", lambda: _writes(alma, context))
-            passes("key leads to (GET conf/general)", lambda: _leads_to(alma, context.environment))
+            passes("key may start jobs (POST conf/test)", lambda: _test_write(alma, context))
+            passes("key leads to (GET conf/general)", lambda: _check_environment(alma, context.environment))
     return rows, errors
 
 
-def _ini(context: Context) -> str:
+def _check_ini(context: Context) -> str:
     ini = context.settings.ini
     # Sections of jobs belong to no environment.
     context.settings.accept_of_jobs()
@@ -79,26 +79,26 @@ def _has_saved_runs(context: Context) -> bool:
         return True
 
 
-def _locks(context: Context) -> str:
+def _check_locks(context: Context) -> str:
     try:
         return f"usable: {context.check_locks()}"
     except Refused as refused:
         raise ConfigurationError(refused.message, reason=refused.reason, hint=refused.hint) from None
 
 
-def _environment(environment: Environment) -> str:
+def _describe_environment(environment: Environment) -> str:
     where = environment.base_url.text if environment.base_url else "the built-in simulator"
     return f"{environment.name} ({environment.kind.text}) at {where}"
 
 
-def _key(context: Context) -> str:
+def _find_key(context: Context) -> str:
     # Connecting fetches the key; nothing is sent yet.
     context.connect(context.environment)
     source = context.key_source(context.environment)
     return f"found ({source.way}: {source.place})" if source else "not needed"
 
 
-def _writes(alma: Alma, context: Context) -> str:
+def _test_write(alma: Alma, context: Context) -> str:
     read_only = context.read_only_by(context.environment)
     if read_only:
         return f"not tried: read-only, by {read_only}"
@@ -106,7 +106,7 @@ def _writes(alma: Alma, context: Context) -> str:
     return "yes"
 
 
-def _leads_to(alma: Alma, environment: Environment) -> str:
+def _check_environment(alma: Alma, environment: Environment) -> str:
     general = alma.general()
     found = other_kind(general.environment_type, environment.kind.text)
     if found:
@@ -115,8 +115,3 @@ def _leads_to(alma: Alma, environment: Environment) -> str:
             hint=f"Put the key of {environment.name} there; keys are made per environment.",
         )
     return " ".join(part for part in (general.environment_type, general.institution) if part) or "no answer"
-
-
-def _worst(errors: Sequence[AlmajobError]) -> AlmajobError:
-    """Choose the exit code: a configuration error, else whatever kept the checks from being made."""
-    return next((error for error in errors if isinstance(error, ConfigurationError | KeyRefused)), errors[0])

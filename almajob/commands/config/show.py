@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.context import Context
 from almajob.config.environments import Environment
 from almajob.config.ini_sections import JOB_HEADING, RUN_HEADING
@@ -28,18 +27,18 @@ class ConfigShow(Lister):
 
     columns = ("Setting", "Value", "Source")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         context = self.context
-        rows = [*_general(context), *_environments(context), *_jobs(context), *_list_saved_runs(context)]
-        return self.columns, [tuple(map(Text, row)) for row in rows]
+        lists = (_list_general, _list_environments, _list_jobs, _list_saved_runs)
+        return self.columns, [tuple(map(Text, row)) for each in lists for row in each(context)]
 
 
-def _general(context: Context) -> list[_Row]:
+def _list_general(context: Context) -> list[_Row]:
     settings = context.settings
     ini = str(settings.ini.path) if settings.ini else ""
     env = settings.env
     return [
-        ("ini_file", ini, _how_found(context) if ini else "none found"),
+        ("ini_file", ini, _word_place(context) if ini else "none found"),
         ("env", env.text if env else "", env.source if env else "not set"),
         ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
         ("state_dir", settings.state_dir.text, settings.state_dir.source),
@@ -47,27 +46,28 @@ def _general(context: Context) -> list[_Row]:
     ]
 
 
-def _how_found(context: Context) -> str:
+def _word_place(context: Context) -> str:
     settings = context.settings
     if settings.trusted is None:
         return "found"
     return f"found in the current directory, {'not trusted' if settings.untrusted_ini() else 'trusted'}"
 
 
-def _environments(context: Context) -> list[_Row]:
+def _list_environments(context: Context) -> list[_Row]:
     settings = context.settings
     chosen = settings.env.text if settings.env and settings.env.source == "--env" else None
     if chosen is not None:
         # Refuses a name that is not there.
         settings.environment(chosen)
-    rows: list[_Row] = []
-    for name in settings.environment_names():
-        if chosen in (None, name):
-            rows.extend((f"{name}.{setting}", value, source) for setting, value, source in _of(context, name))
-    return rows
+    return [
+        (f"{name}.{setting}", value, source)
+        for name in settings.environment_names()
+        if chosen in (None, name)
+        for setting, value, source in _list_environment(context, name)
+    ]
 
 
-def _jobs(context: Context) -> list[_Row]:
+def _list_jobs(context: Context) -> list[_Row]:
     jobs = context.settings.jobs
     return [
         (f"{JOB_HEADING}{job}.{setting}", value.text, value.source)
@@ -89,7 +89,7 @@ def _list_saved_runs(context: Context) -> list[_Row]:
     ]
 
 
-def _of(context: Context, name: str) -> list[_Row]:
+def _list_environment(context: Context, name: str) -> list[_Row]:
     settings = context.settings
     try:
         environment = settings.environment(name)
@@ -105,12 +105,12 @@ def _of(context: Context, name: str) -> list[_Row]:
         ("kind", environment.kind.text, environment.kind.source),
         ("base_url", url.text, url.source),
         ("api_key", "(hidden)" if key else "", f"{key.place}{way}" if key else "not set"),
-        *_given_or_default(environment, sources),
+        *_list_limits(environment, sources),
         ("read_only", "yes" if read_only else "no", read_only or "default"),
     ]
 
 
-def _given_or_default(environment: Environment, sources: Mapping[str, str]) -> Iterator[_Row]:
+def _list_limits(environment: Environment, sources: Mapping[str, str]) -> Iterator[_Row]:
     limits, rates = environment.limits, environment.rates
     values = {
         "connect_timeout": f"{limits.connect:g} s",

@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import non_empty
-from almajob.config.trusted_files import Trusted
 from almajob.errors import ConfigurationError, UsageError
 from almajob.output.columns import Text, Time
 
@@ -63,7 +60,7 @@ class ConfigTrust(Lister):
                 "--list and --remove trust no file.", hint="Leave out FILE, or leave out the option."
             )
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         files = self.context.trusted_files
         if parsed_args.lists:
             self.note_if_empty = "No file is trusted."
@@ -72,7 +69,7 @@ class ConfigTrust(Lister):
             found = [files.remove(Path(parsed_args.remove).absolute())]
         else:
             found = [files.trust(self._file(parsed_args), time.time())]
-        return self.columns, map(_values, found)
+        return self.columns, [(Text(str(each.path)), each.state, Time(each.trusted_at)) for each in found]
 
     def _file(self, parsed_args: argparse.Namespace) -> Path:
         if parsed_args.file:
@@ -83,7 +80,3 @@ class ConfigTrust(Lister):
                 "There is no almajob.ini to trust.", hint="Name it: almajob config trust FILE"
             )
         return ini.path
-
-
-def _values(trusted: Trusted) -> tuple[Any, ...]:
-    return Text(str(trusted.path)), trusted.state, Time(trusted.trusted_at)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.plugins.conformance import check_claims
 from almajob.cli.plugins.plugin_status import format_claims, installed_claims
 from almajob.errors import ConfigurationError, UsageError
@@ -40,7 +38,7 @@ class PluginCheck(Lister):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         commands = self.app.command_manager
         wanted = " ".join(parsed_args.name)
         claims = [*installed_claims(commands, wanted), *format_claims(commands, wanted)]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.plugins.plugin_status import format_claims, installed_claims
 
 
@@ -25,7 +23,7 @@ class PluginList(Lister):
     columns = ("name", "command_class", "distribution", "version", "state", "problem", "kind")
     brief = ("name", "kind", "command_class", "distribution", "version", "state", "problem")
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         commands = self.app.command_manager
         claims = [*installed_claims(commands), *format_claims(commands)]
         return self.columns, [claim[: len(self.columns)] for claim in claims]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.options.global_options import add_limit_option
 from almajob.cli.options.value_types import non_empty
 from almajob.output.run_views import LEDGER_COLUMNS, ledger_values
@@ -36,7 +34,7 @@ class RunsList(Lister):
         add_limit_option(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         records = list_runs(
             self.context.ledger,
             environment=self.context.named_environment,

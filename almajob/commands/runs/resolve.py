@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import getpass
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import ShowOne
+from almajob.cli.command import Result, ShowOne
 from almajob.cli.options.global_options import add_run_argument
 from almajob.cli.options.value_types import process_id
 from almajob.output.run_views import RECORD_COLUMNS, record_values
@@ -42,15 +40,15 @@ class RunsResolve(ShowOne):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         context = self.context
         record = find_record(context.ledger, parsed_args.run, environment=context.named_environment)
         runs = context.called_for(record).runs
-        resolved = runs.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_user()}")
+        resolved = runs.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_name_user()}")
         return RECORD_COLUMNS, record_values(resolved)
 
 
-def _user() -> str:
+def _name_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):

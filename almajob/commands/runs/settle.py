@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from almajob.cli.command import Lister
+from almajob.cli.command import Lister, Result
 from almajob.cli.context import Context
 from almajob.cli.options.global_options import add_run_argument
 from almajob.errors import AlmajobError, OutcomeUnknown
@@ -38,7 +37,7 @@ class RunsSettle(Lister):
         add_run_argument(parser, is_required=False)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         named = self.context.named_environment
         if parsed_args.run:
             records = [find_record(self.context.ledger, parsed_args.run, environment=named)]
@@ -46,11 +45,11 @@ class RunsSettle(Lister):
             records = list_runs(self.context.ledger, environment=named, only_open=True)
         self.note_if_empty = "No run is in doubt."
         recovered = [_recover(self.context, record) for record in records]
-        self.verdict = _verdict(recovered)
+        self.verdict = _judge(recovered)
         return LEDGER_COLUMNS, [ledger_values(record) for record in recovered]
 
 
-def _verdict(records: Sequence[Record]) -> OutcomeUnknown | None:
+def _judge(records: Sequence[Record]) -> OutcomeUnknown | None:
     """Judge all that were looked for: in doubt, or made twice."""
     for record in records:
         if is_twice(record):

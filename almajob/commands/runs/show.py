@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
-from typing import Any
 
-from almajob.cli.command import ShowOne
+from almajob.cli.command import Result, ShowOne
 from almajob.cli.options.global_options import add_run_argument
 from almajob.output.run_views import RECORD_COLUMNS, record_values
 from almajob.runs.run_reference import find_record
@@ -27,6 +25,6 @@ class RunsShow(ShowOne):
         add_run_argument(parser)
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Any]]:
+    def take_action(self, parsed_args: argparse.Namespace) -> Result:
         record = find_record(self.context.ledger, parsed_args.run, environment=self.context.named_environment)
         return RECORD_COLUMNS, record_values(record)

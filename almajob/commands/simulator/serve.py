@@ -89,7 +89,7 @@ class SimulatorServe(Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         try:
-            simulator = _simulator(parsed_args)
+            simulator = _make_simulator(parsed_args)
         except (ValueError, OverflowError) as error:
             raise UsageError(
                 f"{error}.", hint="almajob simulator serve --help shows what there is."
@@ -138,7 +138,7 @@ def speed(text: str) -> float:
     return found
 
 
-def _simulator(parsed_args: argparse.Namespace) -> Simulator:
+def _make_simulator(parsed_args: argparse.Namespace) -> Simulator:
     from almajob.simulator.http.server import Simulator
     from almajob.simulator.http.tls import tls_context
     from almajob.simulator.institution import Institution
