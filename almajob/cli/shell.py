@@ -127,11 +127,11 @@ class Shell(InteractiveApp):
     def perror(self, *objects: Any, **_given: Any) -> None:
         """Report what cmd2 refuses as almajob reports its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
-        said = sanitize(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
-        if "Clipboard" in said:
+        problem = sanitize(redact(": ".join(str(each) for each in (*objects, *causes) if each)))
+        if "Clipboard" in problem:
             # What cmd2 makes of a ">" with nothing behind it.
-            said = "A file must be named behind '>'."
-        self.app.stderr.write(f"almajob: {said}\n  Nothing was run.\n")
+            problem = "A file must be named behind '>'."
+        self.app.stderr.write(f"almajob: {problem}\n  Nothing was run.\n")
 
     def pexcept(self, exception: BaseException, **_given: Any) -> None:
         """Report output that could not be written to where it was sent; cmd2 would show how to debug it."""
@@ -147,7 +147,8 @@ class Shell(InteractiveApp):
             statement = self.statement_parser.parse(statement)
         self._has_run = True
         if statement.command == _END:
-            self._end_line()
+            if self.is_attended:
+                self.stdout.write("\n")
             return True
         # A key that was typed here by mistake must not stay on disk.
         if add_to_history and not self._may_hold_key(statement.raw):
@@ -173,10 +174,10 @@ class Shell(InteractiveApp):
             return False
         while words[0] in ("almajob", "help"):
             del words[0]
-        harmless = [[], *([name] for name in self._names())]
+        harmless = [[], *([name] for name in self._environment_names())]
         return words[:2] != ["config", "set-key"] or words[2:] not in harmless
 
-    def _names(self) -> list[str]:
+    def _environment_names(self) -> list[str]:
         try:
             return self._settings.environment_names()
         except AlmajobError:
@@ -258,10 +259,6 @@ class Shell(InteractiveApp):
         except AlmajobError:
             return "", False
 
-    def _end_line(self) -> None:
-        if self.is_attended:
-            self.stdout.write("\n")
-
     def _history_file(self) -> str:
         """Make the file of the history for its owner alone; without one where that cannot be."""
         try:
@@ -306,8 +303,6 @@ def run_shell(app: Application, parsed_args: argparse.Namespace, *, errexit: boo
     """Read and run lines until they end.
 
     Args:
-        app: runs the commands.
-        parsed_args: the options that hold for all of them.
         errexit: end at the first command whose exit code is not 0.
 
     Returns:

@@ -32,19 +32,13 @@ def install() -> None:
     logging.raiseExceptions = False
     log_setup.hide_keys()
     sys.excepthook = _report_uncaught
-    threading.excepthook = _escaped_in_thread
-    sys.unraisablehook = _escaped_in_passing
+    threading.excepthook = _report_escaped
+    sys.unraisablehook = _report_escaped
     warnings.showwarning = _log_warning
 
 
 def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
-    """Word an error that should not be.
-
-    Args:
-        error: what was raised.
-        whose: bug it is.
-        whom: to tell, and with what.
-    """
+    """Word an error that should not be: whose bug it is, whom to tell, and with what."""
     return f"almajob: a bug in {whose}: {name_error(error)}\n{whom}"
 
 
@@ -54,11 +48,11 @@ def tell(error: BaseException) -> None:
         return
     # The options may not have been read yet, or belong to a shell that has ended.
     if "--debug" in sys.argv:
-        _say("".join(traceback.format_exception(error)))
-    _say(bug(error))
+        _write("".join(traceback.format_exception(error)))
+    _write(bug(error))
 
 
-def _say(text: str, level: int = logging.ERROR) -> None:
+def _write(text: str, level: int = logging.ERROR) -> None:
     if log_setup.is_configured():
         LOG.log(level, "%s", text)
         return
@@ -72,12 +66,8 @@ def _report_uncaught(_kind: type[BaseException], error: BaseException, _trace: T
     tell(error)
 
 
-def _escaped_in_thread(given: threading.ExceptHookArgs) -> None:
-    if given.exc_value is not None:
-        tell(given.exc_value)
-
-
-def _escaped_in_passing(given: sys.UnraisableHookArgs) -> None:
+def _report_escaped(given: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
+    """Report what ended a thread, or was raised where nobody could catch it."""
     if given.exc_value is not None:
         tell(given.exc_value)
 
@@ -91,4 +81,4 @@ def _log_warning(
     line: str | None = None,
 ) -> None:
     """Log a warning as Python words it, but where almajob's messages go."""
-    _say(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), logging.WARNING)
+    _write(warnings.formatwarning(message, category, filename, lineno, line).rstrip(), logging.WARNING)

@@ -33,6 +33,8 @@ _BAR_WIDTH = 10
 # The terminal's own "^C" must not begin a new line: what was drawn could not be taken away any more.
 _ECHO_WIDTH = 4
 _WIDE, _NARROW = 100, 70
+# The last cell; a narrow terminal has no room for it.
+_JOB = 6
 
 
 @contextmanager
@@ -65,7 +67,7 @@ class Bars:
         from rich.console import Console
 
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._live = self._new()
+        self._live = self._make_live()
         self._is_gone = False
 
     def show_change(self, run: WatchedRun, text: str) -> None:
@@ -79,11 +81,11 @@ class Bars:
         going_on = [run for run in runs if run.over is None]
         room = max(self._console.height - 2, 1)
         width = self._console.width - _ECHO_WIDTH
-        table = _table(going_on[:room], len(going_on) - room, now, width)
+        table = _make_table(going_on[:room], len(going_on) - room, now, width)
         with defer_signals(self._is_stuck):
             self._attempt(lambda: self._live.update(table, refresh=True))
 
-    def _new(self) -> Live:
+    def _make_live(self) -> Live:
         from rich.live import Live
 
         return Live(
@@ -130,57 +132,40 @@ class Bars:
             yield
             if not self._is_gone:
                 # One that is started again would draw over what was written meanwhile.
-                self._live = self._new()
+                self._live = self._make_live()
                 self._attempt(self._live.start)
 
 
-def _table(runs: Sequence[WatchedRun], left_out: int, now: float, width: int) -> RenderableType:
+def _make_table(runs: Sequence[WatchedRun], left_out: int, now: float, width: int) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    cells = [_id, _status, _bar, _per_cent, _format_elapsed, _next, _job]
-    cells = cells if width >= _WIDE else cells[:-1] if width >= _NARROW else cells[:2]
-    table = Table.grid(padding=(0, 1), expand=_job in cells)
+    count = _JOB + 1 if width >= _WIDE else _JOB if width >= _NARROW else 2
+    table = Table.grid(padding=(0, 1), expand=count > _JOB)
     table.width = width
-    for cell in cells:
+    for number in range(count):
         # The job's name has what room is left.
-        is_job = cell is _job
+        is_job = number == _JOB
         table.add_column(no_wrap=True, overflow="ellipsis" if is_job else "crop", ratio=1 if is_job else None)
     for run in runs:
-        table.add_row(*(cell(run, now) for cell in cells))
+        table.add_row(*_format_cells(run, now)[:count])
     return Group(table, Text(f"and {left_out} more")) if left_out > 0 else table
 
 
-def _id(run: WatchedRun, _now: float) -> RenderableType:
-    return run.instance_id
-
-
-def _status(run: WatchedRun, _now: float) -> RenderableType:
-    return sanitize(run.instance.status.value if run.instance else "") or "not seen yet"
-
-
-def _bar(run: WatchedRun, _now: float) -> RenderableType:
+def _format_cells(run: WatchedRun, now: float) -> list[RenderableType]:
     from rich.progress_bar import ProgressBar
 
-    return ProgressBar(total=100, completed=progress(run) or 0, width=_BAR_WIDTH)
-
-
-def _per_cent(run: WatchedRun, _now: float) -> RenderableType:
-    done = progress(run)
-    return "" if done is None else f"{done:3.0f} %"
-
-
-def _format_elapsed(run: WatchedRun, now: float) -> RenderableType:
-    return time_format.format_duration(math.floor(run.age + max(now - run.answered, 0.0)))
-
-
-def _next(run: WatchedRun, now: float) -> RenderableType:
-    return next_look(run, now)
-
-
-def _job(run: WatchedRun, _now: float) -> RenderableType:
-    return sanitize(run.instance.job.name if run.instance and run.instance.job else "")
+    instance, done = run.instance, progress(run)
+    return [
+        run.instance_id,
+        sanitize(instance.status.value if instance else "") or "not seen yet",
+        ProgressBar(total=100, completed=done or 0, width=_BAR_WIDTH),
+        "" if done is None else f"{done:3.0f} %",
+        time_format.format_duration(math.floor(run.age + max(now - run.answered, 0.0))),
+        next_look(run, now),
+        sanitize(instance.job.name if instance and instance.job else ""),
+    ]
 
 
 def progress(run: WatchedRun) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from almajob.alma.job_instances import Instance
@@ -86,13 +86,13 @@ def judge(
         fitting = [item for item in fitting if record.tag.startswith(item.name)]
     if fitting:
         may_infer = trust.may_infer and not (record.tag and trust.tags_show is None)
-        return _the_only(record, listing, fitting, may_infer=may_infer) or (
-            _ambiguous(fitting) if is_last else _leave_open("Alma may not show all of them yet")
+        return _infer_only(record, listing, fitting, may_infer=may_infer) or (
+            _leave_to_person(fitting) if is_last else Finding(None, "Alma may not show all of them yet")
         )
     if not listing.is_complete:
-        return _leave_open("Alma's list has gaps")
+        return Finding(None, "Alma's list has gaps")
     if not is_last:
-        return replace(_leave_open("Alma does not show it yet"), is_missing=True)
+        return Finding(None, "Alma does not show it yet", is_missing=True)
     return Finding(State.ABSENT, "Alma's list does not show it", is_missing=True)
 
 
@@ -126,28 +126,23 @@ def _seconds(text: str) -> float | None:
         return None
 
 
-def _the_only(
+def _infer_only(
     record: Record, listing: Listing, fitting: Sequence[Instance], *, may_infer: bool
 ) -> Finding | None:
     """Take the only run that fits for ours, where that may be."""
     only = fitting[0]
-    if not (may_infer and len(fitting) == 1 and listing.is_complete and _submitter(only) in _API):
-        return None
-    if not _any_timely(record, fitting):
+    may_infer = may_infer and len(fitting) == 1 and listing.is_complete and is_by_api(only)
+    if not (may_infer and _is_timely(record, only)):
         return None
     reason = f"run {only.id} is the only one that fits"
     return Finding(State.ADOPTED, reason, (only,), Certainty.INFERRED)
 
 
-def _ambiguous(fitting: Sequence[Instance]) -> Finding:
+def _leave_to_person(fitting: Sequence[Instance]) -> Finding:
     one = "one run fits, but nothing proves that it was started here"
     reason = one if len(fitting) == 1 else f"{len(fitting)} runs fit"
-    found = tuple(candidate(item) for item in _oldest_first(fitting))
+    found = tuple(make_candidate(item) for item in _oldest_first(fitting))
     return Finding(State.AMBIGUOUS, reason, candidates=found)
-
-
-def _leave_open(reason: str) -> Finding:
-    return Finding(None, reason)
 
 
 def _is_tagged(record: Record, item: Instance) -> bool:
@@ -155,13 +150,11 @@ def _is_tagged(record: Record, item: Instance) -> bool:
     return bool(TAG.search(item.name.replace(record.job_name, "")))
 
 
-def _any_timely(record: Record, items: Sequence[Instance]) -> bool:
-    """Whether one of them was submitted when or after ours was sent, by Alma's clock."""
-    if record.sent_at is None:
+def _is_timely(record: Record, item: Instance) -> bool:
+    """Whether a run was submitted when or after ours was sent, by Alma's clock."""
+    if record.sent_at is None or not isinstance(item.submit_time, datetime):
         return False
-    earliest = record.sent_at - record.sent_error - _TIME_MARGIN
-    times = (item.submit_time for item in items)
-    return any(isinstance(when, datetime) and when.timestamp() >= earliest for when in times)
+    return item.submit_time.timestamp() >= record.sent_at - record.sent_error - _TIME_MARGIN
 
 
 def is_by_api(item: Instance) -> bool:
@@ -177,7 +170,7 @@ def _oldest_first(items: Sequence[Instance]) -> list[Instance]:
     return sorted(items, key=lambda item: (str(item.submit_time or ""), item.id))
 
 
-def candidate(item: Instance) -> Candidate:
+def make_candidate(item: Instance) -> Candidate:
     """Keep of a run what a person needs to recognise it."""
     when = item.submit_time
     text = when.isoformat(timespec="seconds") if isinstance(when, datetime) else str(when or "")

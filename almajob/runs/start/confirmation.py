@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from almajob.alma.sets import Set
 from almajob.errors import ReadOnly, Refused
-from almajob.runs.parameters.parameters import Given
 from almajob.runs.start.preflight import Ready
 from almajob.runs.start_request import StartOptions, Target
 from almajob.text.sanitize import sanitize
@@ -35,7 +35,7 @@ class Unconfirmed(Refused):
         self.job_id = record.job_id
 
 
-def refuse_unagreed(ready: Ready, options: StartOptions, target: Target) -> None:
+def refuse_unconfirmed(ready: Ready, options: StartOptions, target: Target) -> None:
     """Refuse a start where none may be made, and one in production that nobody has agreed to.
 
     Raises:
@@ -46,7 +46,7 @@ def refuse_unagreed(ready: Ready, options: StartOptions, target: Target) -> None
         raise ReadOnly(target.read_only)
     if not target.is_production or options.is_confirmed:
         return
-    question = _question(ready, target)
+    question = _word_question(ready, target)
     if question != options.agreed_to:
         raise Unconfirmed(ready, target, question)
 
@@ -59,41 +59,34 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
     """
     if typed.strip() == asked.job_id:
         return
-    told = f"{typed.strip()[:80]!r} is not {asked.job_id}" if typed.strip() else "Nothing was typed"
-    raise Refused(
-        f"{told}; nothing was sent.", hint=f"The same command asks again; the id to type is {asked.job_id}."
-    ).replace(record=asked.record)
+    problem = f"{typed.strip()[:80]!r} is not {asked.job_id}" if typed.strip() else "Nothing was typed"
+    hint = f"The same command asks again; the id to type is {asked.job_id}."
+    raise Refused(f"{problem}; nothing was sent.", hint=hint).replace(record=asked.record)
 
 
-def _question(ready: Ready, target: Target) -> str:
-    record = ready.record
-    parameters = [_format_parameter(item) for item in ready.given.given]
+def _word_question(ready: Ready, target: Target) -> str:
+    record, given = ready.record, ready.given.given
+    parameters = [f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}" for item in given]
     lines = [
         "This starts a job in production.",
-        *_column("Parameters", parameters or ["none"]),
-        *_column("Set", [_set(ready)] if ready.set else []),
-        *_column("Institution", [_shorten(record.institution) or "not told by Alma"]),
-        *_column("Environment", [target.environment]),
-        *_column("Job", [_shorten(record.job_name)]),
-        *_column("Id", [sanitize(record.job_id)]),
+        *_format_lines("Parameters", parameters or ["none"]),
+        *_format_lines("Set", [_describe_set(ready.set)] if ready.set else []),
+        *_format_lines("Institution", [_shorten(record.institution) or "not told by Alma"]),
+        *_format_lines("Environment", [target.environment]),
+        *_format_lines("Job", [_shorten(record.job_name)]),
+        *_format_lines("Id", [sanitize(record.job_id)]),
     ]
     return "\n".join(lines)
 
 
-def _column(heading: str, values: list[str]) -> list[str]:
+def _format_lines(heading: str, values: list[str]) -> list[str]:
     return [f"  {heading if not number else '':<12} {value}" for number, value in enumerate(values)]
 
 
-def _set(ready: Ready) -> str:
-    found = ready.set
-    assert found is not None
+def _describe_set(found: Set) -> str:
     count = "an unknown number of members" if found.members is None else f"{found.members} members"
     described = sanitize(found.content.desc or found.content.value)
     return f"{_shorten(found.name)} ({sanitize(found.id)}): {count}, {described}"
-
-
-def _format_parameter(item: Given) -> str:
-    return f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}"
 
 
 def _shorten(text: str) -> str:

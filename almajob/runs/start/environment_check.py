@@ -34,7 +34,7 @@ class Proof:
 
 def recall(ledger: Ledger, key: str) -> Proof | None:
     """Return what was said of a key last, however long ago."""
-    kept = ledger.fact(_name(key))
+    kept = ledger.fact(_name_fact(key))
     return Proof(**kept) if isinstance(kept, dict) else None
 
 
@@ -73,16 +73,12 @@ def _ask(alma: Alma, ledger: Ledger, key: str, now: float, known: Proof | None) 
         if proof.environment_type.lower() not in KINDS:
             LOG.info("Alma calls the environment %r; that proves nothing.", proof.environment_type)
     kept: dict[str, Any] = asdict(proof)
-    ledger.keep_fact(_name(key), kept)
+    ledger.keep_fact(_name_fact(key), kept)
     return proof
 
 
 def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
-    """Refuse a key that clearly leads elsewhere.
-
-    Raises:
-        ConfigurationError: it does.
-    """
+    """Refuse, as a configuration error, a key that clearly leads elsewhere."""
     found = other_kind(proof.environment_type, kind)
     if found:
         raise ConfigurationError(
@@ -93,5 +89,5 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
         )
 
 
-def _name(key: str) -> str:
+def _name_fact(key: str) -> str:
     return f"place:{key}"

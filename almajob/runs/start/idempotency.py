@@ -147,11 +147,7 @@ def is_this_run(draft: Record, record: Record) -> bool:
 
 
 def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
-    """Refuse a run key that stands for something else.
-
-    Raises:
-        Refused: it does.
-    """
+    """Refuse a run key that stands for something else."""
     for record in of_same_key(draft, records):
         if not record.is_retry_safe and not is_same_start(draft, record):
             what = (

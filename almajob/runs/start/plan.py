@@ -12,7 +12,7 @@ from almajob.errors import Refused
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, is_twice, outcome_unknown
 from almajob.runs.start import idempotency, recover
-from almajob.runs.start.confirmation import refuse_unagreed
+from almajob.runs.start.confirmation import refuse_unconfirmed
 from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
 from almajob.runs.start_request import Deps, StartRequest
 from almajob.store.ledger_record import Record, State
@@ -96,7 +96,7 @@ def decide(request: StartRequest, deps: Deps, draft: Record, *, is_dry_run: bool
     if not waits:
         refuse_if_full(ready, deps, records)
     if not is_dry_run:
-        refuse_unagreed(ready, request.options, deps.target)
+        refuse_unconfirmed(ready, request.options, deps.target)
     if waits:
         refuse_if_full(ready, deps, records)
     return Plan(Action.SEND.value, ready.record, ready)

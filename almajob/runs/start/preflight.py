@@ -16,7 +16,7 @@ from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, Refused
 from almajob.jobs.job_lookup import reread
 from almajob.runs import run_key
-from almajob.runs.evidence.match_instance import candidate, is_by_api
+from almajob.runs.evidence.match_instance import is_by_api, make_candidate
 from almajob.runs.parameters import payload_history, set_check
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.start import environment_check, idempotency, recover, start_limits
@@ -108,10 +108,10 @@ def prepare(request: StartRequest, deps: Deps, draft: Record, records: Sequence[
     draft = replace(draft, tag=tag)
     before = deps.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
-    listing, is_longer = _baseline(request, draft, deps)
+    listing, is_longer = _list_baseline(request, draft, deps)
     elapsed = deps.clock.elapsed()
     alma_now = deps.clock.now() if listing.clock is None else listing.clock
-    recent = _recent(listing, alma_now) if is_longer else listing.instances
+    recent = _take_recent(listing, alma_now) if is_longer else listing.instances
     found = (
         _find_tagged(draft, earlier_tag, listing, claimed)
         or _find_lost_runs(request, draft, deps, records, abs(alma_now - deps.clock.now()))
@@ -126,7 +126,7 @@ def prepare(request: StartRequest, deps: Deps, draft: Record, records: Sequence[
     return Ready(record, request.parameters, sent, found_set, recent, alma_now, elapsed)
 
 
-def _recent(listing: Listing, now: float) -> tuple[Instance, ...]:
+def _take_recent(listing: Listing, now: float) -> tuple[Instance, ...]:
     """Return the runs of the last two days, which an ordinary start lists."""
     return tuple(
         item
@@ -164,7 +164,7 @@ def check_payload(request: StartRequest, job: Job, deps: Deps) -> Set | None:
     return None if set_id is None else set_check.check(deps.alma, job, set_id)
 
 
-def _baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing, bool]:
+def _list_baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing, bool]:
     """List the job's runs from yesterday, or as long as the ledger may lack this one, to tomorrow.
 
     Returns:
@@ -184,10 +184,10 @@ def _baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing
         since = now - LONGEST_MEMORY
         deps.ledger.keep_gap(Gap(since, now))
         listing = _list_instances(request, deps, now if listing.clock is None else listing.clock, since)
-    return _complete(listing), since < now
+    return _refuse_gaps(listing), since < now
 
 
-def _complete(listing: Listing) -> Listing:
+def _refuse_gaps(listing: Listing) -> Listing:
     if listing.is_complete:
         return listing
     if listing.is_cached:
@@ -228,7 +228,7 @@ def _list_instances(request: StartRequest, deps: Deps, now: float, since: float)
     return read_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
 
 
-def _begin(request: StartRequest, now: float) -> float:
+def _find_begin(request: StartRequest, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
     asked = request.options.requested_at
     today = time_format.to_local(now if asked is None else asked).date()
@@ -246,7 +246,6 @@ def _find_lost_runs(
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
 
     Args:
-        request, draft, deps, records: as for ``prepare``.
         off: seconds by which this machine's clock, which dates the loss, differs from Alma's now.
 
     Returns:
@@ -258,7 +257,7 @@ def _find_lost_runs(
     if draft.tag and recover.tags_shown(draft.job_id, deps):
         return None
     slack = _DAY + off
-    if request.options.once_per and _begin(request, draft.created_at) > gap.lost_until + slack:
+    if request.options.once_per and _find_begin(request, draft.created_at) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
     if any(record.created_at >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
@@ -269,7 +268,7 @@ def _find_lost_runs(
         time_format.to_local(since).date() - timedelta(days=1),
         time_format.to_local(until).date() + timedelta(days=1),
     )
-    listing = _complete(read_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
+    listing = _refuse_gaps(read_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
     known = {record.instance_id for record in recover.others_of(draft, deps)}
     found = [
         item
@@ -286,23 +285,22 @@ def _find_lost_runs(
     return replace(
         draft,
         trail=(Transition(State.AMBIGUOUS, draft.created_at, reason),),
-        candidates=tuple(candidate(item) for item in found[::-1]),
+        candidates=tuple(make_candidate(item) for item in found[::-1]),
     )
 
 
 def _find_tagged(draft: Record, earlier_tag: str, listing: Listing, claimed: set[str]) -> Record | None:
     """Find an instance that has this run's tag, or the one that an earlier almajob gave it."""
-    tagged = [
+    # The newest is listed first.
+    ours = [
         item
-        for item in listing.instances
+        for item in listing.instances[::-1]
         if draft.tag and item.id not in claimed and (draft.tag in item.name or earlier_tag in item.name)
     ]
-    if tagged:
-        # The newest is listed first.
-        ours = tagged[::-1]
-        found = _adopt(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
-        return replace(found, candidates=tuple(map(candidate, ours))) if len(ours) > 1 else found
-    return None
+    if not ours:
+        return None
+    found = _adopt(draft, ours[0], Certainty.TAGGED, f"it has the tag {draft.tag}")
+    return replace(found, candidates=tuple(map(make_candidate, ours))) if len(ours) > 1 else found
 
 
 def _find_running(
@@ -313,18 +311,16 @@ def _find_running(
     Raises:
         Refused: the job is running, and nobody said what then.
     """
-    running = [item for item in recent if not item.has_ended]
-    if not running or request.options.if_running == "start":
+    first = next((item for item in recent if not item.has_ended), None)
+    if first is None or request.options.if_running == "start":
         return None
     if request.options.if_running == "attach":
         # It was not sent with our tag.
         attached = replace(draft, tag="")
-        return _adopt(attached, running[0], Certainty.INFERRED, "it was running, and was attached to")
-    first = running[0]
-    submitted = first.submit_time
+        return _adopt(attached, first, Certainty.INFERRED, "it was running, and was attached to")
     since = ""
-    if isinstance(submitted, datetime):
-        since = f" since {time_format.to_local(submitted.timestamp()).isoformat(' ', 'seconds')}"
+    if isinstance(first.submit_time, datetime):
+        since = f" since {time_format.to_local(first.submit_time.timestamp()).isoformat(' ', 'seconds')}"
     raise Refused(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
         hint=f"To follow it: {program} wait --id {first.id}\n"
@@ -340,7 +336,7 @@ def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> 
         trail=(step,),
         instance_id=item.id,
         certainty=certainty,
-        submit_time=candidate(item).submit_time,
+        submit_time=make_candidate(item).submit_time,
     )
 
 

@@ -207,10 +207,10 @@ def _apply_finding(record: Record, finding: Finding, deps: Deps) -> Record:
         return record
     changes: dict[str, Any] = {"certainty": finding.certainty, "candidates": finding.candidates}
     if finding.instances:
-        first = match_instance.candidate(finding.instances[0])
+        first = match_instance.make_candidate(finding.instances[0])
         changes |= {"instance_id": first.id, "submit_time": first.submit_time}
         if len(finding.instances) > 1:
-            changes["candidates"] = tuple(match_instance.candidate(item) for item in finding.instances)
+            changes["candidates"] = tuple(match_instance.make_candidate(item) for item in finding.instances)
     return keep(record.advance(finding.state, deps.clock.now(), finding.reason, **changes), deps)
 
 
@@ -260,7 +260,7 @@ def resolve(record: Record, deps: Deps, *, found: Instance | None, by: str) -> R
         record = record.advance(
             *(State.ADOPTED, now, f"{by} says that it is run {found.id}"),
             instance_id=found.id,
-            submit_time=match_instance.candidate(found).submit_time,
+            submit_time=match_instance.make_candidate(found).submit_time,
             certainty=Certainty.CONFIRMED,
             # They were what it could have been; of a run that is known they would be its copies.
             candidates=(),

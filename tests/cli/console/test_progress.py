@@ -189,7 +189,7 @@ def test_progress_is_shown_where_it_can_be_believed(
 def _rendered(run: WatchedRun) -> str:
     file = io.StringIO()
     console = Console(file=file, width=120, markup=False, force_terminal=True, color_system=None)
-    console.print(live._table([run], 0, 3.0, 110))
+    console.print(live._make_table([run], 0, 3.0, 110))
     return file.getvalue()
 
 
