@@ -85,12 +85,16 @@ class AlmajobCommand(cliff.command.Command):
         return parser
 
     def check(self, parsed_args: argparse.Namespace) -> None:
-        """Refuse a command line before anything is done.
-
-        Raises:
-            UsageError: it is wrong.
-        """
-        self._check_columns(parsed_args)
+        """Refuse a command line that is wrong, before anything is done."""
+        if getattr(parsed_args, "sort_direction", None) and not parsed_args.sort_columns:
+            raise UsageError(
+                "--sort-ascending and --sort-descending say in which order.",
+                hint="Say by which column: --sort-column COLUMN",
+            )
+        columns = self.columns_of(parsed_args)
+        asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
+        if columns:
+            _refuse_unknown(columns, chain.from_iterable(asked_for))
         self._check_format(parsed_args)
         self.refuse(parsed_args)
 
@@ -103,11 +107,7 @@ class AlmajobCommand(cliff.command.Command):
         return isinstance(self.verdict, OutcomeUnknown)
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
-        """Refuse what no parser can, before anything is done.
-
-        Raises:
-            UsageError: the command line is wrong.
-        """
+        """Refuse what no parser can, as a usage error, before anything is done."""
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         """Name the columns of the result, where they depend on the options."""
@@ -115,17 +115,6 @@ class AlmajobCommand(cliff.command.Command):
 
     def _check_format(self, parsed_args: argparse.Namespace) -> None:
         """Refuse a format that cannot print the result; a command without a result has none."""
-
-    def _check_columns(self, parsed_args: argparse.Namespace) -> None:
-        columns = self.columns_of(parsed_args)
-        if getattr(parsed_args, "sort_direction", None) and not parsed_args.sort_columns:
-            raise UsageError(
-                "--sort-ascending and --sort-descending say in which order.",
-                hint="Say by which column: --sort-column COLUMN",
-            )
-        asked_for = (getattr(parsed_args, name, None) or () for name in ("columns", "sort_columns"))
-        if columns:
-            _refuse_unknown(columns, chain.from_iterable(asked_for))
 
 
 def _refuse_unknown(columns: Sequence[str], asked_for: Iterable[str]) -> None:

@@ -109,20 +109,16 @@ class Shell(InteractiveApp):
         if not line.strip() or line.lstrip().startswith("#") or line == _END:
             return stop
         if not self._has_run:
-            self.exit_code = self._refused_with(line)
+            self.exit_code = Refused.exit_code
+            try:
+                self.statement_parser.parse(line)
+            except cmd2.exceptions.Cmd2ShlexError:
+                self.exit_code = UsageError.exit_code
         if self.exit_code and not self.is_attended:
             shown = "" if self._may_hold_key(line) else f": {line.strip()}"
             self.app.stderr.write(sanitize(redact(f"  in line {self._line}{shown}")) + "\n")
             stop = stop or self._must_end or self.exit_code == _INTERRUPTED
         return stop or (self.errexit and self.exit_code != 0)
-
-    def _refused_with(self, line: str) -> int:
-        """Report a line that cannot be parsed, or whose output could not go where it was sent."""
-        try:
-            self.statement_parser.parse(line)
-        except cmd2.exceptions.Cmd2ShlexError:
-            return UsageError.exit_code
-        return Refused.exit_code
 
     def perror(self, *objects: Any, **_given: Any) -> None:
         """Report what cmd2 refuses as almajob reports its own errors; nothing was run."""

@@ -124,14 +124,14 @@ def add_tag(job: Job, parameters: Sequence[Parameter], tag: str) -> tuple[Parame
     """
     if not tag:
         return tuple(parameters)
-    if any(item.name == JOB_NAME for item in parameters):
-        return tuple(_tag_parameter(item, tag) if item.name == JOB_NAME else item for item in parameters)
-    return (*parameters, Parameter(JOB_NAME, f"{tag} {job.name} - via API"))
-
-
-def _tag_parameter(item: Parameter, tag: str) -> Parameter:
-    untagged = TAG.sub("", item.value).strip()
-    return Parameter(item.name, f"{tag} {untagged}".strip())
+    if all(item.name != JOB_NAME for item in parameters):
+        return (*parameters, Parameter(JOB_NAME, f"{tag} {job.name} - via API"))
+    return tuple(
+        Parameter(JOB_NAME, f"{tag} {TAG.sub('', item.value).strip()}".strip())
+        if item.name == JOB_NAME
+        else item
+        for item in parameters
+    )
 
 
 def takes_tag(job: Job) -> bool:

@@ -8,7 +8,6 @@ import sys
 import threading
 import traceback
 import warnings
-from types import TracebackType
 from typing import TextIO
 
 from almajob import __version__
@@ -31,7 +30,7 @@ def install() -> None:
     # Its way with a message that cannot be written is a traceback, with the message's arguments.
     logging.raiseExceptions = False
     log_setup.hide_keys()
-    sys.excepthook = _report_uncaught
+    sys.excepthook = lambda _kind, error, _trace: tell(error)
     threading.excepthook = _report_escaped
     sys.unraisablehook = _report_escaped
     warnings.showwarning = _log_warning
@@ -60,10 +59,6 @@ def _write(text: str, level: int = logging.ERROR) -> None:
         sys.stderr.write(sanitize(redact(text), keep="\n\t") + "\n")
     except (OSError, ValueError, AttributeError):
         """Closed, full or not there: nobody is left to tell."""
-
-
-def _report_uncaught(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    tell(error)
 
 
 def _report_escaped(given: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:

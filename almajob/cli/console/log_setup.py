@@ -172,23 +172,18 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: st
     _LOGGER.addHandler(console)
     _LOGGER.setLevel(logging.DEBUG if log_file else _LEVELS[verbosity])
     _LOGGER.propagate = False
-    if log_file is not None and call_log is not None:
-        _refuse_same(log_file, call_log)
+    if log_file and call_log and os.path.realpath(log_file) == os.path.realpath(call_log):
+        raise UsageError(
+            "--log-file and --log-json cannot be the same file.",
+            reason="A program that reads the calls would stumble over the messages.",
+            hint="Name two.",
+        )
     if log_file is not None:
         _LOGGER.addHandler(_file_handler(log_file, _Redacting(_FILE_FORMAT)))
     # What this level lets through does not reach people who did not ask for it: stderr has its own.
     _CALLS.setLevel(logging.DEBUG if call_log else logging.NOTSET)
     if call_log is not None:
         _CALLS.addHandler(_file_handler(call_log, _CallLine(os.urandom(4).hex())))
-
-
-def _refuse_same(log_file: str, call_log: str) -> None:
-    if os.path.realpath(log_file) == os.path.realpath(call_log):
-        raise UsageError(
-            "--log-file and --log-json cannot be the same file.",
-            reason="A program that reads the calls would stumble over the messages.",
-            hint="Name two.",
-        )
 
 
 def _open_log(path: str, flags: int) -> int:

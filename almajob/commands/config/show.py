@@ -36,21 +36,17 @@ class ConfigShow(Lister):
 def _list_general(context: Context) -> list[_Row]:
     settings = context.settings
     ini = str(settings.ini.path) if settings.ini else ""
+    found = "found" if ini else "none found"
+    if ini and settings.trusted is not None:
+        found += f" in the current directory, {'not trusted' if settings.untrusted_ini() else 'trusted'}"
     env = settings.env
     return [
-        ("ini_file", ini, _word_place(context) if ini else "none found"),
+        ("ini_file", ini, found),
         ("env", env.text if env else "", env.source if env else "not set"),
         ("cache_dir", settings.cache_dir.text, settings.cache_dir.source),
         ("state_dir", settings.state_dir.text, settings.state_dir.source),
         *([("read_only", "yes", settings.read_only)] if settings.read_only else []),
     ]
-
-
-def _word_place(context: Context) -> str:
-    settings = context.settings
-    if settings.trusted is None:
-        return "found"
-    return f"found in the current directory, {'not trusted' if settings.untrusted_ini() else 'trusted'}"
 
 
 def _list_environments(context: Context) -> list[_Row]:

@@ -58,7 +58,7 @@ def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None
     Raises:
         LedgerUnusable: it cannot be read.
     """
-    kept = ledger.fact(_name(environment, job_id))
+    kept = ledger.fact(_name_fact(environment, job_id))
     try:
         return None if kept is None else KnownPayload.from_json(kept)
     except (TypeError, ValueError, LookupError):
@@ -78,7 +78,7 @@ def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence
             # What an earlier start did not have at all, it had empty.
             known[name] = known.get(name, before is not None) or not values.get(name, "").strip()
         kept = KnownPayload(tuple(parameters), known).to_json()
-        ledger.keep_fact(_name(environment, job_id), kept, wait=SHORT_WAIT)
+        ledger.keep_fact(_name_fact(environment, job_id), kept, wait=SHORT_WAIT)
     except Exception:  # no bug here is one of a start that was made
         LOG.debug("The parameters were not kept.", exc_info=True)
 
@@ -109,10 +109,11 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     tells_names = not set(known.may_be_empty) <= _OF_ANY_JOB
     unknown = [item.name for item in parameters.given if tells_names and item.name not in names]
     if unknown:
-        described = "; ".join(_describe(name, names) for name in unknown[:_SHOWN])
+        described = "; ".join(_suggest_name(name, names) for name in unknown[:_SHOWN])
+        these = "this name" if len(unknown) == 1 else f"these {len(unknown)} names"
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         raise Refused(
-            f"No earlier payload of {job.id} had a parameter of {_these(len(unknown))}; nothing was sent.",
+            f"No earlier payload of {job.id} had a parameter of {these}; nothing was sent.",
             reason=f"{described}{more}",
             hint=hint,
         )
@@ -139,15 +140,11 @@ def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint:
         )
 
 
-def _describe(name: str, known: set[str]) -> str:
+def _suggest_name(name: str, known: set[str]) -> str:
     by_case = {item.casefold(): item for item in known}
     near = find_similar(name.casefold(), by_case)
     return f"{name}, did you mean {by_case[near[0]]}?" if near else name
 
 
-def _these(count: int) -> str:
-    return "this name" if count == 1 else f"these {count} names"
-
-
-def _name(environment: str, job_id: str) -> str:
+def _name_fact(environment: str, job_id: str) -> str:
     return f"payload:{environment}:{job_id}"

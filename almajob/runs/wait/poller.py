@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import logging
 import queue
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from bisect import insort
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
@@ -59,8 +58,7 @@ class Poller:
     _begun: float = field(init=False, default=0.0)
     _answers: queue.SimpleQueue[_Answer] = field(init=False, default_factory=queue.SimpleQueue)
     _under_way: int = field(init=False, default=0)
-    _schedule: list[tuple[float, int, WatchedRun]] = field(init=False, default_factory=list)
-    _order: Iterator[int] = field(init=False, default_factory=itertools.count)
+    _waiting: list[WatchedRun] = field(init=False, default_factory=list)
 
     def follow(self) -> None:
         """Look at the runs until each has ended or is given up; returns where all are over."""
@@ -76,25 +74,27 @@ class Poller:
             else:
                 self.display.show_change(run, _describe(run))
                 self._plan(run, self._begun + self._pause(run))
-        while self._schedule or self._under_way:
+        while self._waiting or self._under_way:
             self.display.draw(self.runs, self.clock.elapsed())
             now = self.clock.elapsed()
-            if self._schedule and now > self._ends + _GRACE:
-                self._drop_the_rest()
+            if self._waiting and now > self._ends + _GRACE:
+                self._drop_waiting()
                 continue
-            due = self._next_due(next_call)
+            # With too many looks under way the next one depends on their ends.
+            is_free = self._waiting and self._under_way < AT_ONCE
+            due = max(self._waiting[0].due, next_call) if is_free else None
             if due is not None and due <= now:
                 next_call = now + SPACING
-                self._look_at(heapq.heappop(self._schedule)[2])
+                self._look_at(self._waiting.pop(0))
             elif (answer := self._next_answer(due)) is not None:
                 self._under_way -= 1
                 self._take(*answer)
 
-    def _next_due(self, next_call: float) -> float | None:
-        """Return when the next look may begin; None where that depends on one that is under way."""
-        if not self._schedule or self._under_way >= AT_ONCE:
-            return None
-        return max(self._schedule[0][0], next_call)
+    def _drop_waiting(self) -> None:
+        """Stop looking at the runs for which there is no time."""
+        for run in self._waiting:
+            run.over = Over.OUT_OF_TIME
+        self._waiting.clear()
 
     def _look_at(self, run: WatchedRun) -> None:
         """Look at a run in a thread of its own: one that hangs does not keep the others waiting."""
@@ -112,12 +112,6 @@ class Poller:
         except RuntimeError as error:
             # No more threads: those of looks that hang may come back.
             self._answers.put((run, error))
-
-    def _drop_the_rest(self) -> None:
-        """Stop looking at the runs for which there is no time."""
-        for _due, _order, run in self._schedule:
-            run.over = Over.OUT_OF_TIME
-        self._schedule.clear()
 
     def _next_answer(self, due: float | None) -> _Answer | None:
         """Wait for an answer, or until something is due or drawn; a signal is noticed meanwhile."""
@@ -169,7 +163,7 @@ class Poller:
         # Nor is a day whose calls are used up an outage: it ends, and nobody is asked meanwhile.
         if run.failures == 1 or is_hidden or isinstance(failure, USED_UP):
             run.failing_since = now
-        run.over = None if is_hidden else self._given_up(run, failure, now)
+        run.over = None if is_hidden else self._explain_giving_up(run, failure, now)
         if run.over is not None:
             if len(self.runs) > 1:
                 self.display.show_change(run, f"Run {run.instance_id} is given up: {failure.message}")
@@ -178,13 +172,12 @@ class Poller:
             what = f"Run {run.instance_id} cannot be seen just now: {failure.message} {until}"
             self.display.show_change(run, what.rstrip())
 
-    def _given_up(self, run: WatchedRun, failure: AlmajobError, now: float) -> Over | None:
+    def _explain_giving_up(self, run: WatchedRun, failure: AlmajobError, now: float) -> Over | None:
         if run.failures > 1 and now - run.failing_since >= self.options.outage:
             return Over.OUTAGE
-        was_there = run.instance is not None or run.is_ours
-        if isinstance(failure, USED_UP) and run.run_key:
-            # The ledger knows it, and a day ends.
-            was_there = True
+        # Where a day's calls are used up, the ledger knows the run, and a day ends.
+        is_known = isinstance(failure, USED_UP) and bool(run.run_key)
+        was_there = run.instance is not None or run.is_ours or is_known
         return None if was_there or _may_pass(failure) else Over.REFUSED
 
     def _is_hidden(self, run: WatchedRun, failure: AlmajobError, now: float) -> bool:
@@ -202,9 +195,9 @@ class Poller:
         return poll_interval.thrifty(usual) if self.is_thrifty() else usual
 
     def _plan(self, run: WatchedRun, due: float) -> None:
-        """Put a run on the schedule; the last look is at the time limit itself."""
+        """Plan the next look at a run; the last one is at the time limit itself."""
         run.due = min(due, self._ends)
-        heapq.heappush(self._schedule, (run.due, next(self._order), run))
+        insort(self._waiting, run, key=lambda waiting: waiting.due)
 
     @property
     def _ends(self) -> float:
