@@ -29,7 +29,7 @@ class Events(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        found = events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
+        found = read_events(self.context.alma, self.context.runs.process_id(parsed_args.run_id))
         return self.columns, (
             (Text(event.id), Text(event.entity.value), Text(event.message), Fields(event.fields))
             for event in found

@@ -33,5 +33,5 @@ class Matches(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         instance_id = self.context.runs.process_id(parsed_args.run_id)
-        found = matches(self.context.alma, instance_id, parsed_args.population)
+        found = read_matches(self.context.alma, instance_id, parsed_args.population)
         return self.columns, ((Text(match.incoming_record_id), WordList(match.mms_ids)) for match in found)

@@ -14,7 +14,7 @@ from almajob.alma.request_body import to_plain_json
 from almajob.config import environments, ini_reader, paths
 from almajob.config import saved_runs as saved_settings
 from almajob.config.ini_reader import Setting, digest_of, refuse_open_file
-from almajob.config.ini_sections import PARAM, RUN_HEADING, of_runs, run_name_problem
+from almajob.config.ini_sections import PARAM, RUN_HEADING, read_runs, run_name_problem
 from almajob.config.ini_text import quote_value
 from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
 from almajob.config.settings import Settings
@@ -27,7 +27,7 @@ from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, proble
 from almajob.runs.run_key import PERIODS
 from almajob.runs.start_request import StartOptions
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import Held, lock_file
+from almajob.system.file_lock import LockHeld, lock_file
 from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class SavedRuns:
         try:
             with lock_file(directory / ".lock", wait=_TURN_SECONDS):
                 write(self._settings, name, self._environment(), found, written.sent, others)
-        except Held:
+        except LockHeld:
             raise Refused(
                 f"Another process is saving in {directory} all the time.", hint="Try again."
             ) from None
@@ -321,7 +321,7 @@ def _add_lines(path: Path, name: str, lines: str) -> str:
     old = path.read_text("utf-8-sig") if path.is_file() else heading
     text = f"{old.rstrip()}\n{lines}"
     try:
-        found = of_runs(ini_reader.parse(path, text))
+        found = read_runs(ini_reader.parse(path, text))
     except ConfigurationError as error:
         raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
     if set(found) != {name}:
