@@ -65,10 +65,8 @@ class AlmajobError(Exception):
             parts: ``message``, ``reason``, ``hint``, ``alma``, ``record`` or ``is_retry_safe``.
         """
         other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.__dict__.update(
-            {name: redact(part) if isinstance(part, str) else part for name, part in parts.items()}
-        )
+        harmless = {name: redact(part) if isinstance(part, str) else part for name, part in parts.items()}
+        other.__dict__.update({**self.__dict__, **harmless})
         other.args = (other.message,)
         return other
 
@@ -87,10 +85,10 @@ def one_line(text: str) -> str:
 def name_error(error: BaseException) -> str:
     """Return an error's type and its text, also where a plugin's error has no text or cannot tell it."""
     try:
-        said = str(error)
+        text = str(error)
     except Exception:  # noqa: BLE001  # whatever a plugin raises
-        said = "it cannot say of what"
-    return f"{type(error).__name__}: {one_line(redact(said))}" if said else type(error).__name__
+        text = "it cannot say of what"
+    return f"{type(error).__name__}: {one_line(redact(text))}" if text else type(error).__name__
 
 
 class ResultLost(AlmajobError):
@@ -214,9 +212,9 @@ class AlmaError(AlmajobError):
         codes: tuple[str, ...] = (),
         names_run: bool = False,
     ) -> None:
-        said = " ".join(part for part in (code, text) if part) or "no text"
+        named = " ".join(part for part in (code, text) if part) or "no text"
         tracking = f"; tracking id {tracking_id}" if tracking_id else ""
-        super().__init__(message, reason=reason, hint=hint, alma=f"{said}; HTTP {http_status}{tracking}")
+        super().__init__(message, reason=reason, hint=hint, alma=f"{named}; HTTP {http_status}{tracking}")
         self.code = code
         self.codes = codes or (code,)
         self.names_run = names_run

@@ -186,7 +186,7 @@ class AlmaJob(cliff.app.App):
                 if command.verdict is not None:
                     raise command.verdict
         except BrokenPipeError:
-            if not getattr(command, "is_in_doubt", False):
+            if not getattr(command, "has_unknown_outcome", False):
                 raise
             # The end of the process would try to write it once more, and end with 141.
             stdio.discard(self.stdout)
@@ -196,7 +196,7 @@ class AlmaJob(cliff.app.App):
         # Whatever a plugin raises ends as a message and an exit code.
         except BaseException as error:  # noqa: BLE001
             code = self.report(error, name)
-            return OutcomeUnknown.exit_code if getattr(command, "is_in_doubt", False) else code
+            return OutcomeUnknown.exit_code if getattr(command, "has_unknown_outcome", False) else code
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
 

@@ -102,7 +102,7 @@ class AlmajobCommand(cliff.command.Command):
         """Release what the command has opened, however it ended."""
 
     @property
-    def is_in_doubt(self) -> bool:
+    def has_unknown_outcome(self) -> bool:
         """Whether it cannot be told what was started: worse than that the result is lost."""
         return isinstance(self.verdict, OutcomeUnknown)
 

@@ -26,7 +26,7 @@ _DAY = 86400.0
 
 def key_locks(environment: str, identity: str, run_key: str) -> list[str]:
     """Name the locks of a run key, as ``job_locks`` those of a job."""
-    return sorted(f"key:{place}:{run_key}" for place in {environment, alma_of(identity)})
+    return sorted(f"key:{where}:{run_key}" for where in {environment, alma_of(identity)})
 
 
 def job_locks(environment: str, identity: str, job_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is said of an error that nothing caught: a bug, told in six lines at most and without keys."""
+"""Errors that nothing caught: a bug is reported in six lines at most, and without keys."""
 
 from __future__ import annotations
 

@@ -98,12 +98,12 @@ class _LogFile(logging.FileHandler):
     def _open(self) -> TextIOWrapper:
         return TextIOWrapper(open(self.baseFilename, "ab", opener=_open_log), encoding=self.encoding)
 
-    is_told = False
+    has_warned = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Go on without the log where its disk is full, and say so once; logging would for each line."""
-        if not self.is_told:
-            self.is_told = True
+        if not self.has_warned:
+            self.has_warned = True
             error = sys.exc_info()[1]
             why = getattr(error, "strerror", None) or type(error).__name__
             _LOGGER.warning("The log file %s cannot be written: %s.", self.baseFilename, why)

@@ -50,7 +50,7 @@ class RunsSettle(Lister):
 
 
 def _judge(records: Sequence[Record]) -> OutcomeUnknown | None:
-    """Judge all that were looked for: in doubt, or made twice."""
+    """Judge all that were looked for: the outcome of some is unknown, or they were made twice."""
     for record in records:
         if is_twice(record):
             LOG.warning("%s", outcome_unknown(record))

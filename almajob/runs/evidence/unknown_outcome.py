@@ -1,4 +1,4 @@
-"""Words for a start that is in doubt: what is known of it, and what to type."""
+"""Errors for a start whose outcome is unknown: what is known of it, and what to type."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ _SHOWN = 5
 
 def outcome_unknown(record: Record) -> OutcomeUnknown:
     """Return the error for a start of which nobody knows whether it was made, or that was made twice."""
-    error = _twice(record) if record.has_run else _ambiguous(record) if record.candidates else _unseen(record)
-    return error.replace(record=record)
+    if record.has_run:
+        return _report_twice(record).replace(record=record)
+    return (_report_candidates if record.candidates else _report_unseen)(record).replace(record=record)
 
 
 def earlier_outcome_unknown(record: Record) -> Refused:
     """Return the error where another start has an unknown outcome, so that this one was not sent."""
-    doubt = outcome_unknown(record)
+    error = outcome_unknown(record)
     return Refused(
-        f"An earlier start of {_name(record)} is in doubt; this one was not sent.",
-        reason=f"Its run key is {record.run_key!r}. {doubt.reason}",
-        hint=doubt.hint.replace("The same command again", "Its command again"),
+        f"An earlier start of {_name_job(record)} is in doubt; this one was not sent.",
+        reason=f"Its run key is {record.run_key!r}. {error.reason}",
+        hint=error.hint.replace("The same command again", "Its command again"),
     )
 
 
-def goes_on(count: int = 1) -> str:
+def describe_ongoing(count: int = 1) -> str:
     """Return the sentence that nothing has stopped in Alma."""
     return "The job goes on in Alma." if count == 1 else f"The {count} jobs go on in Alma."
 
@@ -36,46 +37,46 @@ def is_twice(record: Record) -> bool:
     return record.has_run and len(record.candidates) > 1
 
 
-def _name(record: Record) -> str:
+def _name_job(record: Record) -> str:
     return f"{record.job_name!r} ({record.job_id})"
 
 
-def _twice(record: Record) -> OutcomeUnknown:
+def _report_twice(record: Record) -> OutcomeUnknown:
     runs = ", ".join(candidate.id for candidate in record.candidates)
     return OutcomeUnknown(
-        f"Alma started {_name(record)} more than once from one request: runs {runs}.",
+        f"Alma started {_name_job(record)} more than once from one request: runs {runs}.",
         reason=f"Run {record.instance_id} is taken for this one.",
         hint="Look at both in Alma, Admin > Monitor Jobs; the second may have to be undone there.",
     )
 
 
-def _ambiguous(record: Record) -> OutcomeUnknown:
+def _report_candidates(record: Record) -> OutcomeUnknown:
     resolve = f"almajob --env {record.environment} runs resolve {record.id}"
     fit = "; ".join(f"{item.id} of {item.submit_time}" for item in record.candidates[:_SHOWN])
     more = f"; and {len(record.candidates) - _SHOWN} more" if len(record.candidates) > _SHOWN else ""
     return OutcomeUnknown(
-        f"It cannot be told whether {_name(record)} was started.",
-        reason=f"{_story(record)} Candidates: {fit}{more}.",
+        f"It cannot be told whether {_name_job(record)} was started.",
+        reason=f"{_describe_history(record)} Candidates: {fit}{more}.",
         hint="Look at them in Alma, Admin > Monitor Jobs. If one of them is it:\n"
         f"{resolve} --adopt PROCESS_ID\n"
         f"If none is: {resolve} --not-started",
     )
 
 
-def _unseen(record: Record) -> OutcomeUnknown:
+def _report_unseen(record: Record) -> OutcomeUnknown:
     env = f"almajob --env {record.environment}"
     return OutcomeUnknown(
-        f"It cannot be told whether {_name(record)} was started.",
-        reason=f"{_story(record)} {_until(record)}".strip(),
+        f"It cannot be told whether {_name_job(record)} was started.",
+        reason=f"{_describe_history(record)} {_describe_deadline(record)}".strip(),
         hint="The same command again looks for it, and starts nothing before that is settled.\n"
         f"So does: {env} runs settle {record.id}\n"
         f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
     )
 
 
-def _story(record: Record) -> str:
+def _describe_history(record: Record) -> str:
     """Return how it came about, and what was found out since."""
-    reasons = [step.reason for step in record.trail if step.state not in {State.PREPARED, State.SENDING}]
+    reasons = [past.reason for past in record.trail if past.state not in {State.PREPARED, State.SENDING}]
     story = "; ".join(reasons) or "what then happened is not known"
     # One whose record was lost with others is only meant now.
     return (
@@ -85,7 +86,7 @@ def _story(record: Record) -> str:
     )
 
 
-def _until(record: Record) -> str:
+def _describe_deadline(record: Record) -> str:
     """Return when a start that Alma does not show will count as not made."""
     if record.state is not State.ABSENT or record.missing_at is None:
         return ""

@@ -97,16 +97,15 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
     if here:
         return
     before, now = (item.named_institution or item.institution for item in (record, called))
-    is_told = before and now and before.casefold() != now.casefold()
-    other = (
-        f"in the institution {before}; now it leads to {now}" if is_told else "perhaps in another institution"
-    )
-    why = f"That was with another key or address of [{record.environment}], {other}."
+    other = "perhaps in another institution"
+    if before and now and before.casefold() != now.casefold():
+        other = f"in the institution {before}; now it leads to {now}"
+    reason = f"That was with another key or address of [{record.environment}], {other}."
     if record.has_run:
         error = Refused(
             f"The run key {record.run_key!r} was used before, and it cannot be told whether "
             f"{record.job_name!r} was started here; nothing was sent.",
-            reason=why,
+            reason=reason,
             hint=f"To see that run: almajob runs show {record.id}\n"
             "To start the job here: the same command with another --run-key.\n"
             "For later starts: a line institution = NAME in the section of each ini keeps them apart.",
@@ -114,7 +113,7 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
     else:
         error = Refused(
             f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
-            reason=why,
+            reason=reason,
             hint="Use the ini with which it was started. Only if Monitor Jobs there does not show it:\n"
             f"almajob --env {record.environment} runs resolve {record.id} --not-started",
         )

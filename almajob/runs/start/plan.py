@@ -82,7 +82,7 @@ def decide(request: StartRequest, deps: Deps, draft: Record, *, is_dry_run: bool
     records = read_records(draft, deps)
     for record in idempotency.open_of_job(draft, records):
         if not is_dry_run:
-            records[records.index(record)] = _settle_earlier(draft, record, deps)
+            records[records.index(record)] = _recover_earlier(draft, record, deps)
         elif record.state is not State.PREPARED:
             return Plan(Action.LOOK_FIRST.value, record)
     same, attempt = find_same_run(request, draft, records, deps)
@@ -125,8 +125,8 @@ def find_same_run(
     return same, same.attempt
 
 
-def _settle_earlier(draft: Record, record: Record, deps: Deps) -> Record:
-    """Settle an earlier start of the job; nothing is started beside one that is in doubt."""
+def _recover_earlier(draft: Record, record: Record, deps: Deps) -> Record:
+    """Look for an earlier start of the job; nothing is started beside one whose outcome is unknown."""
     was_sent = record.state is not State.PREPARED
     if was_sent:
         LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)

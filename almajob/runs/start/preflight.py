@@ -330,10 +330,10 @@ def _find_running(
 
 
 def _adopt(draft: Record, item: Instance, certainty: Certainty, reason: str) -> Record:
-    step = Transition(State.ADOPTED, draft.created_at, f"run {item.id} is taken for it: {reason}")
+    reason = f"run {item.id} is taken for it: {reason}"
     return replace(
         draft,
-        trail=(step,),
+        trail=(Transition(State.ADOPTED, draft.created_at, reason),),
         instance_id=item.id,
         certainty=certainty,
         submit_time=make_candidate(item).submit_time,

@@ -147,7 +147,7 @@ def learn_tags(record: Record, instance: Instance, deps: Deps) -> None:
 def list_around(record: Record, deps: Deps, more: timedelta = timedelta(0)) -> Listing:
     """List the job's runs from the day before a start, or ``more``, to as long after it can have left."""
     sent = record.created_at if record.sent_at is None else record.sent_at
-    days = [_day(sent), *(_day(step.at) for step in record.trail if step.state is State.UNKNOWN)]
+    days = [_day(sent), *(_day(past.at) for past in record.trail if past.state is State.UNKNOWN)]
     if record.missing_at_alma is not None:
         days.append(_day(record.missing_at_alma))
 
@@ -195,7 +195,7 @@ def _age(record: Record, now: float) -> float:
 
     It may have left long after SENDING was written: a process can be stopped, and a machine can sleep.
     """
-    given_up = [step.at for step in record.trail if step.state is State.UNKNOWN]
+    given_up = [past.at for past in record.trail if past.state is State.UNKNOWN]
     return max(now - given_up[0], 0.0) if given_up else 0.0
 
 

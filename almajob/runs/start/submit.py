@@ -95,7 +95,7 @@ def _find_meanwhile(request: StartRequest, deps: Deps, busy: Refused) -> Record:
     """Find the run that a command is already, though another almajob is busy with its job.
 
     Raises:
-        OutcomeUnknown: it is in doubt, and the other one may be looking for it.
+        OutcomeUnknown: nobody knows whether it was made, and the other one may be looking for it.
         Refused: it is none.
     """
     draft = draft_record(request, deps)

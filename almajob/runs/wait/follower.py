@@ -25,7 +25,7 @@ from almajob.errors import (
     Unreachable,
 )
 from almajob.jobs.success_policy import Policy
-from almajob.runs.evidence.unknown_outcome import goes_on
+from almajob.runs.evidence.unknown_outcome import describe_ongoing
 from almajob.runs.ledger_queries import read_known
 from almajob.runs.run import Run, several
 from almajob.runs.unreported_starts import UnreportedStarts
@@ -84,7 +84,7 @@ class Follower:
             known = read_known(self.ledger, ids, environment=self.environment, now=now)
             records = [run.record or known.records.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
-                _prepare(item, run, record)
+                _fill_in(item, run, record)
                 item.earlier = known.durations.get(item.job_id, ())
             with self.display() as shown:
                 alma = self.alma()
@@ -104,7 +104,7 @@ class Follower:
             if going_on:
                 resume = self._word_resume([item.instance_id for item in there])
                 with defer_signals():
-                    LOG.warning("%s %s", goes_on(len(going_on)), resume)
+                    LOG.warning("%s %s", describe_ongoing(len(going_on)), resume)
                     self.unreported.clear()
             raise
 
@@ -119,7 +119,7 @@ class Follower:
             return run
         if not run.instance.has_ended:
             status = run.instance.status.value or "no status yet"
-            hint = f"{goes_on()} {self._word_resume([run.instance.id])}"
+            hint = f"{describe_ongoing()} {self._word_resume([run.instance.id])}"
             running = StillRunning(f"Run {run.instance.id} has not ended: {status}.", hint=hint)
             return replace(run, verdict=running)
         judgement = self.policy.judge(run.instance, run.description)
@@ -175,7 +175,7 @@ class Follower:
                 return name_run(last, item.instance_id)
             message = f"{name} could not be seen for {how_long}."
             return Unreachable(message, reason=reason, hint=resume, alma=alma)
-        hint = f"{goes_on()} {resume}"
+        hint = f"{describe_ongoing()} {resume}"
         if item.over is Over.OUT_OF_TIME:
             message = f"{name} had not ended after {how_long}."
         elif item.is_ours:
@@ -197,7 +197,7 @@ def _look_at(alma: Alma, item: WatchedRun, patience: float) -> tuple[Instance, f
     return instance, reading.clock - submitted.timestamp()
 
 
-def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:
+def _fill_in(item: WatchedRun, run: Run, record: Record | None) -> None:
     """Fill in what is known of a run before it is looked at."""
     job = run.instance.job
     item.job_id = job.id if job and job.id else record.job_id if record else ANY_JOB
@@ -208,7 +208,7 @@ def _prepare(item: WatchedRun, run: Run, record: Record | None) -> None:
     if record is not None:
         item.run_key = record.run_key
         # Both by this machine's clock; Alma's times are compared with Alma's clock only.
-        sent = next((step.at for step in record.trail if step.state is State.SENDING), record.created_at)
+        sent = next((past.at for past in record.trail if past.state is State.SENDING), record.created_at)
         item.started = item.age = max(clocks.system().now() - sent, 0.0)
 
 

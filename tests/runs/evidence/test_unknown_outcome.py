@@ -9,7 +9,12 @@ import pytest
 
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
-from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, goes_on, is_twice, outcome_unknown
+from almajob.runs.evidence.unknown_outcome import (
+    describe_ongoing,
+    earlier_outcome_unknown,
+    is_twice,
+    outcome_unknown,
+)
 from almajob.store.ledger_record import Candidate, Record, State, Transition
 from tests.store.test_ledger_record import new
 
@@ -125,7 +130,7 @@ def test_another_start_of_the_job_is_refused() -> None:
     assert told.hint.startswith("Its command again looks for it")
 
 
-def test_a_job_goes_on() -> None:
+def test_a_job_describe_ongoing() -> None:
     """One, or several."""
-    assert goes_on() == goes_on(1) == "The job goes on in Alma."
-    assert goes_on(2) == "The 2 jobs go on in Alma."
+    assert describe_ongoing() == describe_ongoing(1) == "The job goes on in Alma."
+    assert describe_ongoing(2) == "The 2 jobs go on in Alma."
