@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 
 from almajob.alma.status_codes import is_good
 from almajob.errors import AlmajobError
@@ -44,21 +43,14 @@ def list_runs(
     return unknown + (others[: max(limit - len(unknown), 0)] if limit else others)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows of runs that are to be followed.
+def read_known(
+    ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float
+) -> tuple[dict[str, Record], dict[str, tuple[float, ...]]]:
+    """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it.
 
-    Attributes:
-        records: by Process ID.
-        durations: how long runs of a job took, in seconds, by the job's id.
+    Returns:
+        Their records by Process ID, and how long runs of a job took, in seconds, by the job's id.
     """
-
-    records: Mapping[str, Record]
-    durations: Mapping[str, tuple[float, ...]]
-
-
-def read_known(ledger: Ledger, instance_ids: Collection[str], *, environment: str, now: float) -> Known:
-    """Return what the ledger knows of runs; nothing where it cannot be read, as only a wait wants it."""
     since = (now - _MEMORY) * 1000
     try:
         records = ledger.records(
@@ -69,10 +61,10 @@ def read_known(ledger: Ledger, instance_ids: Collection[str], *, environment: st
         LOG.debug("The ledger cannot be read: %s", error.reason)
         records = []
     of_runs = {record.instance_id: record for record in records if record.instance_id in instance_ids}
-    return Known(of_runs, durations(records))
+    return of_runs, read_durations(records)
 
 
-def durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
+def read_durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
     """Return how long the latest runs that ended well took, in seconds, by the job's id."""
     found: dict[str, tuple[float, ...]] = {}
     for record in records:

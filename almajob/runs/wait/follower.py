@@ -81,11 +81,11 @@ class Follower:
         followed = [WatchedRun(run.instance.id) for run in runs]
         with self.name_unended(followed):
             ids, now = [run.instance.id for run in runs], clocks.system().now()
-            known = read_known(self.ledger, ids, environment=self.environment, now=now)
-            records = [run.record or known.records.get(run.instance.id) for run in runs]
+            known, durations = read_known(self.ledger, ids, environment=self.environment, now=now)
+            records = [run.record or known.get(run.instance.id) for run in runs]
             for item, run, record in zip(followed, runs, records, strict=True):
                 _fill_in(item, run, record)
-                item.earlier = known.durations.get(item.job_id, ())
+                item.earlier = durations.get(item.job_id, ())
             with self.display() as shown:
                 alma = self.alma()
                 look, is_thrifty = partial(_look_at, alma), lambda: alma.is_quota_low
