@@ -47,7 +47,6 @@ class Context:
 
     Args:
         options: what the command line says of the settings.
-        environ: the environment variables; those of the process where not given.
         connections: what outlives this command; its own where not given, closed with it.
         owner: gives the name of the distribution that the command belongs to.
     """

@@ -54,7 +54,6 @@ class Shell(InteractiveApp):
     """One session at the prompt, or one script.
 
     Args:
-        app: runs the commands.
         lines: where they come from; a terminal gets a prompt, completion and history.
         errexit: leave at the first command whose exit code is not 0.
 
@@ -296,10 +295,7 @@ class Shell(InteractiveApp):
 
 
 def run_shell(app: Application, parsed_args: argparse.Namespace, *, errexit: bool) -> int:
-    """Read and run lines until they end.
-
-    Args:
-        errexit: end at the first command whose exit code is not 0.
+    """Read and run lines until they end, or until one fails where ``errexit`` says so.
 
     Returns:
         The exit code of the last command.

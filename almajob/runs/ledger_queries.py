@@ -74,12 +74,7 @@ def read_durations(records: Iterable[Record]) -> dict[str, tuple[float, ...]]:
 
 
 def read_records_of_key(ledger: Ledger, run_key: str, environment: str, identity: str) -> list[Record]:
-    """Return what the ledger has under a run key, oldest first; nothing where it cannot be read.
-
-    Args:
-        run_key: as the ledger has it.
-        identity: of the Alma that is called; empty where nobody knows.
-    """
+    """Return what the ledger has under just this run key, oldest first; nothing where it cannot be read."""
     try:
         found = ledger.records(
             lambda row: row.key_hash == key_hash(key_in(run_key, row.environment)), wait=SHORT_WAIT
@@ -97,7 +92,6 @@ def recall(
     Args:
         run_key: that was given; without one there is nothing to recall.
         environment: where it was to be started; empty where nobody knows, then it is looked for in all.
-        identity: of the Alma that was to be called; empty where nobody knows.
     """
     is_denied = error.is_retry_safe if error.record is None else error.record.is_retry_safe
     if not run_key or not is_denied:

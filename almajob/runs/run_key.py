@@ -107,8 +107,7 @@ def tags_of(record: Record) -> tuple[str, str]:
 def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
     """Return the tag by which a run is found in Alma, also from another host or without the ledger.
 
-    Args:
-        attempt: 1, or more for a wanted re-run, which must not be taken for the first one.
+    A wanted re-run, whose attempt is 2 or more, must not be taken for the first one.
     """
     key = run_key if attempt == 1 else f"{run_key}\0{attempt}"
     digest = hashlib.sha256(f"{key}\0{fingerprint}".encode()).digest()

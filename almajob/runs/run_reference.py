@@ -1,4 +1,7 @@
-"""What names a run: its Process ID, its run key, its id in the ledger, ``@last``; and which is meant."""
+"""What names a run: its Process ID, its run key, its id in the ledger, ``@last``; and which is meant.
+
+The environment is a section's name; the identity that of the Alma that it leads to, empty where nobody knows.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,7 @@ _ODD_KEYS = "run keys that are not normal"
 
 
 def is_of(record: Record, environment: str, identity: str) -> bool:
-    """Whether a record is of an environment, or of the same Alma under another section's name.
-
-    Args:
-        identity: of the Alma that it leads to; empty where nobody knows.
-    """
+    """Whether a record is of an environment, or of the same Alma under another section's name."""
     if not identity or not record.identity:
         return record.environment == environment
     return alma_of(record.identity) == alma_of(identity) or record.environment == environment
@@ -32,7 +31,6 @@ def find_run(ledger: Ledger, text: str, *, environment: str, now: float, identit
         ledger: of all environments; it is read only where it is needed.
         text: a Process ID, ``@last`` for what was started last from here, a run key (which may be digits as
             well) or an id in the ledger.
-        identity: of the Alma that it leads to; empty where nobody knows.
 
     Raises:
         Refused: there is no such run.
@@ -68,7 +66,6 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: s
     Args:
         text: one of the three; of several attempts under one key, the newest is meant.
         environment: look there only.
-        identity: of the Alma that it leads to; empty where nobody knows.
 
     Raises:
         Refused: there is none, or there are several.

@@ -52,7 +52,6 @@ class Runs:
     Args:
         alma: makes the connection; called only where Alma is needed.
         catalogue: its jobs; called only where they are needed.
-        ledger: of all environments.
         target: the environment as a start needs it; called only where that is needed, as it needs the key.
         describe_status: describes a status, by Alma's code table.
         policy: what counts as a good end, where a call does not say otherwise.
@@ -99,7 +98,6 @@ class Runs:
         Args:
             job: its exact name, or its id; may be empty where a payload names it.
             parameters: in the order in which they are sent; ``Parameters``, or names and values.
-            options: how to go about it.
             ask: asks a person yes or no, where only a person can tell whether a run is the one.
             confirm: shows a start in production to a person, and gives what was typed: the job's id agrees to
                 it. Without it a start in production needs ``options.is_confirmed``.
@@ -184,7 +182,6 @@ class Runs:
         """Write down what a person knows of a start whose outcome is unknown.
 
         Args:
-            record: the start.
             instance_id: the run that it is; empty where it was not started.
             by: who knows it.
 

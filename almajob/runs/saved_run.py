@@ -169,7 +169,6 @@ class SavedRuns:
     """The saved runs, as one environment's commands use them.
 
     Args:
-        settings: say where they are.
         environment: gives its name; called only where one is needed.
         runs: of that environment; likewise.
         may_skip_confirmation: whether a file that is not trusted may say that no start is confirmed there.
@@ -243,10 +242,8 @@ class SavedRuns:
         """Save a run for the environment, once it has been checked as a start is.
 
         Args:
-            name: of the saved run.
             job, parameters, options: of the start.
             written: the parameters as they are kept, not expanded.
-            others: its other settings.
 
         Raises:
             AlmajobError: it would be refused, or cannot be saved.

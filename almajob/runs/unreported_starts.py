@@ -17,8 +17,7 @@ LOG = logging.getLogger(__name__)
 class UnreportedStarts:
     """The starts of this process that nobody has been told of.
 
-    Args:
-        ledger: remembers which have been: one that has not is found again by the same command.
+    The ledger remembers which have been: one that has not is found again by the same command.
     """
 
     def __init__(self, ledger: Ledger, program: str) -> None:

@@ -63,10 +63,8 @@ def judge(
     """Decide what a listing says of a start whose outcome is unknown.
 
     Args:
-        record: the start.
         listing: the job's runs since the day before it.
         claimed: instances that other records of the ledger have.
-        trust: what may be relied on.
         is_last: whether Alma has had the time to show it.
     """
     fresh = [item for item in listing.instances if item.id not in record.baseline and item.id not in claimed]

@@ -86,9 +86,6 @@ def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence
 def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, program: str) -> None:
     """Refuse a payload that has what no earlier one had, or leaves empty what each of them had.
 
-    Args:
-        known: of the job; None where nothing is.
-
     Raises:
         Refused: with the names that may have been meant.
     """

@@ -22,13 +22,10 @@ _ADVICE = (
 
 
 def expand(parameters: Parameters, now: datetime, environ: Mapping[str, str]) -> Parameters:
-    """Fill in what stands in braces in the values; names stay as they are.
+    """Fill in what stands in braces in the values, in local time; names stay as they are.
 
     What a variable holds is a part of what is meant. The time of the start is not: the same run, asked for
     again a second later, is still the same.
-
-    Args:
-        now: local time with its offset.
 
     Raises:
         Refused: there is something else in braces, or a variable is not set.

@@ -39,10 +39,9 @@ def recall(ledger: Ledger, key: str) -> Proof | None:
 
 
 def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
-    """Return what is known of a key: Alma is asked once a day; what it said before counts where it is silent.
+    """Return what is known of a key, by its fingerprint; Alma is asked once a day.
 
-    Args:
-        key: the key's fingerprint.
+    What it said before counts where it is silent.
 
     Raises:
         AlmajobError: nothing is known, and there was no answer; nothing was started.

@@ -33,13 +33,10 @@ def rows_for(draft: Record, now: float) -> Wanted:
 
 
 def is_here(record: Record, called: Record) -> bool | None:
-    """Whether a record is of the Alma that is called now; None where that cannot be told.
+    """Whether a record is of the Alma that one is made for now; None where that cannot be told.
 
     Two inis may give two institutions the same name, and many jobs have the same id everywhere. An
     institution may be renamed, and a section of the ini, too: an equal address and key count for more.
-
-    Args:
-        called: a record made for the Alma that is called.
     """
     if alma_of(record.identity) == alma_of(called.identity):
         return True
@@ -173,7 +170,6 @@ def same_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], 
     that was cut short within the last hour, before it could say what it had started.
 
     Args:
-        records: what the ledger has of this Alma.
         is_busy: whether a process that lives is still busy with the record of an id.
     """
     found = [record for record in records if record.has_run and is_same_start(draft, record)]

@@ -245,8 +245,7 @@ def _find_lost_runs(
 ) -> Record | None:
     """Find the runs that may be this one, where the ledger has lost records and no tag can tell.
 
-    Args:
-        off: seconds by which this machine's clock, which dates the loss, differs from Alma's now.
+    This machine's clock, which dates the loss, is ``off`` Alma's by so many seconds now.
 
     Returns:
         A record that a person must settle; None where none is in question.

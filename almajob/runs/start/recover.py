@@ -249,7 +249,6 @@ def resolve(record: Record, deps: Deps, *, found: Instance | None, by: str) -> R
     Args:
         record: an open start, sent and without an answer; its job's lock is held.
         found: the run that it is; None where it was not started.
-        by: who knows it.
     """
     now = deps.clock.now()
     if record.state is State.SENDING:

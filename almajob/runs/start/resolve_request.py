@@ -28,11 +28,10 @@ def make_request(
     find: Callable[[str], Job],
     deps: Deps,
 ) -> StartRequest:
-    """Make a start request of what was typed.
+    """Make a start request of what was typed; a set that the options name is found here.
 
     Args:
         job: its name or id; may be empty where the payload names it.
-        options: how to go about it; a set that they name is found here.
 
     Raises:
         UsageError: nothing names a job.

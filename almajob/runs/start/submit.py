@@ -133,7 +133,6 @@ def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) 
     """Wait until a start may be tried again for which one of Alma's limits left no room.
 
     Args:
-        error: how the last try ended.
         wait: seconds that a slot is waited for.
 
     Raises:

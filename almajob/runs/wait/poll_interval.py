@@ -17,24 +17,15 @@ def pause(age: float, chance: Callable[[], float], earlier: Sequence[float] = ()
     """Wait a tenth of the time gone by, 5 seconds at least, give or take a tenth, and never more than 300.
 
     So a run is noticed to have ended after a twentieth of its length, on average, and a long one costs few
-    calls. The chance keeps many processes that began together from calling together. Until half of the
-    shortest earlier run of the job has gone by, an end is not likely: a look a minute will do.
-
-    Args:
-        chance: gives a number from 0 to 1.
-        earlier: how long runs of the job took.
+    calls. Chance, a number from 0 to 1, keeps many processes that began together from calling together. Until
+    half of the shortest earlier run of the job has gone by, an end is not likely: a look a minute will do.
     """
     usual = min(max(_SHARE * age, SHORTEST) * _jitter(chance), LONGEST)
     return max(usual, min(min(earlier) / 2 - age, _UNLIKELY)) if earlier else usual
 
 
 def retry_pause(failures: int, chance: Callable[[], float]) -> float:
-    """Wait after looks that failed: twice as long each time, from 5 to 300 seconds.
-
-    Args:
-        failures: how many failed one after the other, from 1.
-        chance: gives a number from 0 to 1.
-    """
+    """Wait after looks that failed: twice as long each time, from 5 to 300 seconds."""
     doubled: float = SHORTEST * 2 ** min(failures - 1, _MOST_DOUBLINGS)
     return min(doubled * _jitter(chance), LONGEST)
 
