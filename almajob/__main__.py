@@ -39,7 +39,7 @@ def _describe_plugins() -> dict[str, object]:
 def _print_bug(_kind: object, error: BaseException, _trace: object) -> None:
     from almajob.cli.console import excepthook
 
-    excepthook.tell(error)
+    excepthook.report(error)
 
 
 def main() -> int:

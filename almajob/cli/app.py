@@ -264,8 +264,8 @@ class AlmaJob(cliff.app.App):
         if isinstance(installed, Installed) and not is_core(installed.claims[0]):
             whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"
             whom = "  Please tell its authors, with the output of the same command and --debug."
-            return excepthook.bug(error, whose, whom)
-        return excepthook.bug(error)
+            return excepthook.describe_bug(error, whose, whom)
+        return excepthook.describe_bug(error)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -65,7 +65,7 @@ class Status(ShowSome):
         runs = self.context.runs
         ids = process_ids(parsed_args, self.context)
         if parsed_args.watch and parsed_args.job is None:
-            found = [runs.with_id(instance_id) for instance_id in ids]
+            found = [runs.make_run(instance_id) for instance_id in ids]
         else:
             found = list(runs.look_at_each(ids, parsed_args.job))
         if self.is_one(parsed_args) and found[0].verdict is not None and not found[0].instance.status.value:

@@ -47,7 +47,7 @@ class Wait(ShowSome):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         runs = self.context.runs
-        named = [runs.with_id(instance_id) for instance_id in process_ids(parsed_args, self.context)]
+        named = [runs.make_run(instance_id) for instance_id in process_ids(parsed_args, self.context)]
         follower = runs.follower(wait_options_of(parsed_args), policy_of(parsed_args, self.context), display)
         found = follower.follow(named)
         self.verdict = follower.judge_all(found)

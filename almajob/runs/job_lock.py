@@ -24,12 +24,12 @@ _GLANCE, _CHECK = 0.5, 5.0
 _DAY = 86400.0
 
 
-def key_locks(environment: str, identity: str, run_key: str) -> list[str]:
-    """Name the locks of a run key, as ``job_locks`` those of a job."""
+def name_key_locks(environment: str, identity: str, run_key: str) -> list[str]:
+    """Name the locks of a run key, as ``name_job_locks`` those of a job."""
     return sorted(f"key:{where}:{run_key}" for where in {environment, alma_of(identity)})
 
 
-def job_locks(environment: str, identity: str, job_id: str) -> list[str]:
+def name_job_locks(environment: str, identity: str, job_id: str) -> list[str]:
     """Name the locks of a job, in the order in which everybody takes them.
 
     Both by the section of the ini and by the Alma that it leads to: another section may lead to the same one,

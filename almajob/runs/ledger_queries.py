@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 
 from almajob.alma.status_codes import is_good
 from almajob.errors import AlmajobError
-from almajob.runs.run_key import key_in
-from almajob.runs.run_reference import SHORT_WAIT, is_of, key_forms
+from almajob.runs.run_key import move_key
+from almajob.runs.run_reference import SHORT_WAIT, is_of, list_key_forms
 from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
 from almajob.store.ledger_record import Record, alma_of
 
@@ -77,7 +77,7 @@ def read_records_of_key(ledger: Ledger, run_key: str, environment: str, identity
     """Return what the ledger has under just this run key, oldest first; nothing where it cannot be read."""
     try:
         found = ledger.records(
-            lambda row: row.key_hash == key_hash(key_in(run_key, row.environment)), wait=SHORT_WAIT
+            lambda row: row.key_hash == key_hash(move_key(run_key, row.environment)), wait=SHORT_WAIT
         )
     except LedgerUnusable:
         return []
@@ -97,9 +97,9 @@ def recall(
     if not run_key or not is_denied:
         return error
     try:
-        forms = key_forms(ledger, run_key, wait=SHORT_WAIT)
+        forms = list_key_forms(ledger, run_key, wait=SHORT_WAIT)
         found = ledger.records(
-            lambda row: row.key_hash in {key_hash(key_in(form, row.environment)) for form in forms},
+            lambda row: row.key_hash in {key_hash(move_key(form, row.environment)) for form in forms},
             wait=SHORT_WAIT,
         )
     except LedgerUnusable:

@@ -39,7 +39,7 @@ class Run:
         return not isinstance(self.verdict, JobEndedBadly) if self.instance.has_ended else None
 
 
-def several(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) -> AlmajobError:
+def combine_errors(runs: Sequence[Run], errors: Sequence[AlmajobError], resume: str) -> AlmajobError:
     """Make one error of those of several runs: of the worst kind, with what is known of all.
 
     Args:

@@ -22,15 +22,15 @@ JOB_NAME = "job_name"
 _LONGEST_KEY = 200
 
 
-def normal_key(text: str) -> str:
+def normalize_key(text: str) -> str:
     """Write a run key in the one form of all that look alike: NFC, single blanks, none at its ends."""
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-def key_problem(text: str) -> str:
+def find_key_problem(text: str) -> str:
     """Return what is wrong with a run key; empty where it is right."""
     is_shown = text.isprintable() and sanitize(text) == text
-    text = normal_key(text)
+    text = normalize_key(text)
     if not text:
         return "must not be empty"
     if len(text) > _LONGEST_KEY:
@@ -40,17 +40,17 @@ def key_problem(text: str) -> str:
     return "" if is_shown else "has a character that cannot be shown"
 
 
-def random_key(job_id: str, now: datetime) -> str:
+def make_random_key(job_id: str, now: datetime) -> str:
     """Make a key for a run that was given none."""
     return f"{job_id}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def record_id(now: datetime) -> str:
+def make_record_id(now: datetime) -> str:
     """Make the name of a record, short enough to be typed."""
     return f"{now:%Y%m%d}-{secrets.token_hex(3)}"
 
 
-def period_key(period: str, environment: str, job_id: str, parameters: str, now: datetime) -> str:
+def make_period_key(period: str, environment: str, job_id: str, parameters: str, now: datetime) -> str:
     """Make the key that the same run has during a whole period.
 
     Args:
@@ -70,7 +70,7 @@ def period_key(period: str, environment: str, job_id: str, parameters: str, now:
 _PERIOD_KEY = re.compile(rf"(once-per-(?:{'|'.join(PERIODS)}):).*(:\w+:[0-9a-f]{{10}}:[^:]+)", re.DOTALL)
 
 
-def key_in(run_key: str, environment: str) -> str:
+def move_key(run_key: str, environment: str) -> str:
     """Return the key that a period's run has in a section of another name; any other key as it is.
 
     Two sections may lead to one Alma, and a section may be renamed.
@@ -79,7 +79,7 @@ def key_in(run_key: str, environment: str) -> str:
     return f"{found[1]}{environment}{found[2]}" if found else run_key
 
 
-def first_day(period: str, today: date) -> date:
+def find_first_day(period: str, today: date) -> date:
     """Return the day before which no run of this period can have been started."""
     begins = {
         "week": today - timedelta(days=today.weekday()),
@@ -89,7 +89,7 @@ def first_day(period: str, today: date) -> date:
     return begins - timedelta(days=1)
 
 
-def tags_of(record: Record) -> tuple[str, str]:
+def make_tags(record: Record) -> tuple[str, str]:
     """Return the tag of a start, and the one that an earlier almajob gave it.
 
     It is looked for in Alma's list of one job only. So nothing is in it that may change meanwhile: not the
@@ -99,12 +99,12 @@ def tags_of(record: Record) -> tuple[str, str]:
     start = [record.kind, record.job_id, record.parameters]
     earlier = [record.institution, record.environment, record.job_id, record.parameters]
     return (
-        tag_of(key_in(record.run_key, ""), record.attempt, checksum(start)),
-        tag_of(record.run_key, record.attempt, checksum(earlier)),
+        make_tag(move_key(record.run_key, ""), record.attempt, checksum(start)),
+        make_tag(record.run_key, record.attempt, checksum(earlier)),
     )
 
 
-def tag_of(run_key: str, attempt: int, fingerprint: str) -> str:
+def make_tag(run_key: str, attempt: int, fingerprint: str) -> str:
     """Return the tag by which a run is found in Alma, also from another host or without the ledger.
 
     A wanted re-run, whose attempt is 2 or more, must not be taken for the first one.

@@ -6,7 +6,7 @@ The environment is a section's name; the identity that of the Alma that it leads
 from __future__ import annotations
 
 from almajob.errors import Refused
-from almajob.runs.run_key import normal_key
+from almajob.runs.run_key import normalize_key
 from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
 from almajob.store.ledger_record import Record, alma_of
 
@@ -77,7 +77,7 @@ def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: s
     found = (
         [record for record in records if record.id == text]
         or _newest([record for record in records if record.run_key == text])
-        or _newest([record for record in records if normal_key(record.run_key) == normal_key(text)])
+        or _newest([record for record in records if normalize_key(record.run_key) == normalize_key(text)])
         or [record for record in records if record.instance_id == text]
     )
     if len(found) == 1:
@@ -101,7 +101,7 @@ def _newest(records: list[Record]) -> list[Record]:
     return list({record.environment: record for record in records}.values())
 
 
-def kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
+def find_kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
     """Return a run key in the form in which the ledger has it, else in its normal form.
 
     An almajob before this one kept run keys as they were typed; what was started under such a key must be
@@ -110,16 +110,16 @@ def kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
     Raises:
         LedgerUnusable: it cannot be read.
     """
-    forms = key_forms(ledger, run_key)
+    forms = list_key_forms(ledger, run_key)
     if forms == [run_key]:
         return run_key
     hashed = {key_hash(form) for form in forms}
     records = ledger.records(lambda row: row.environment == environment and row.key_hash in hashed)
     there = {record.run_key for record in records}
-    return next((form for form in forms if form in there), normal_key(run_key))
+    return next((form for form in forms if form in there), normalize_key(run_key))
 
 
-def key_forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[str]:
+def list_key_forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[str]:
     """List all forms in which the ledger may have a run key.
 
     Which keys it has that are not normal is found out once, as none is written any more.
@@ -130,8 +130,10 @@ def key_forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> lis
     odd = ledger.fact(_ODD_KEYS, wait=wait)
     if not isinstance(odd, list):
         records = ledger.records(wait=wait)
-        odd = [record.run_key for record in reversed(records) if record.run_key != normal_key(record.run_key)]
+        odd = [
+            record.run_key for record in reversed(records) if record.run_key != normalize_key(record.run_key)
+        ]
         if records:
             ledger.keep_fact(_ODD_KEYS, odd, wait=wait)
-    normal = normal_key(run_key)
-    return list(dict.fromkeys([run_key, normal, *(form for form in odd if normal_key(form) == normal)]))
+    normal = normalize_key(run_key)
+    return list(dict.fromkeys([run_key, normal, *(form for form in odd if normalize_key(form) == normal)]))

@@ -17,12 +17,12 @@ from almajob.errors import AlmajobError, AlmaRefused, OutcomeUnknown, Refused
 from almajob.jobs.job_lookup import JOB_ID, Catalogue, reread
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import outcome_unknown
-from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
+from almajob.runs.job_lock import LOCK_WAIT, Locks, name_job_locks
 from almajob.runs.ledger_queries import read_records_of_key, recall
 from almajob.runs.parameters import payload_history
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run import Run
-from almajob.runs.run_reference import find_run, kept_key
+from almajob.runs.run_reference import find_kept_key, find_run
 from almajob.runs.start import environment_check, idempotency, recover, resolve_request, submit
 from almajob.runs.start.confirmation import Unconfirmed, refuse_typed
 from almajob.runs.start.plan import Plan, make_plan
@@ -288,9 +288,9 @@ class Runs:
             try:
                 yield self.look(instance_id, job)
             except AlmajobError as error:
-                yield replace(self.with_id(instance_id), verdict=error)
+                yield replace(self.make_run(instance_id), verdict=error)
 
-    def with_id(self, instance_id: str) -> Run:
+    def make_run(self, instance_id: str) -> Run:
         """Return a run of which only the Process ID is known, whoever started it; asks nothing of Alma."""
         return Run(Instance(instance_id), "", self._environment)
 
@@ -319,7 +319,7 @@ class Runs:
     def _use_kept_key(self, options: StartOptions) -> StartOptions:
         if not options.run_key:
             return options
-        return replace(options, run_key=kept_key(self._ledger, options.run_key, self._environment))
+        return replace(options, run_key=find_kept_key(self._ledger, options.run_key, self._environment))
 
     def _make_request(self, job: str, parameters: _ParametersLike, options: StartOptions) -> StartRequest:
         return resolve_request.make_request(job, parameters, options, self._find_job, self._deps)
@@ -387,7 +387,7 @@ class Runs:
 
     def _refuse_elsewhere(self, record: Record) -> None:
         deps = self._deps
-        found = environment_check.current(deps.alma, deps.ledger, deps.target.identity, deps.clock.now())
+        found = environment_check.find_proof(deps.alma, deps.ledger, deps.target.identity, deps.clock.now())
         idempotency.refuse_elsewhere(record, self._place_here(record, found.institution))
 
     def _refuse_other_alma(self, record: Record) -> None:
@@ -424,7 +424,7 @@ class Runs:
         clock = clocks.system()
         end = clock.elapsed() + seconds
         with ExitStack() as held:
-            for name in job_locks(record.environment, record.identity, record.job_id):
+            for name in name_job_locks(record.environment, record.identity, record.job_id):
                 held.enter_context(self._locks.lock(name, max(end - clock.elapsed(), 0.0)))
             yield
 

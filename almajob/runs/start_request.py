@@ -10,7 +10,7 @@ from almajob.errors import UsageError
 from almajob.jobs.success_policy import Policy
 from almajob.runs.job_lock import LOCK_WAIT, Locks
 from almajob.runs.parameters.parameters import Parameters
-from almajob.runs.run_key import PERIODS, key_problem
+from almajob.runs.run_key import PERIODS, find_key_problem
 from almajob.store.ledger import Ledger
 from almajob.system import clock as clocks
 
@@ -59,7 +59,7 @@ class StartOptions:
         Raises:
             UsageError: an option has a value that it cannot have.
         """
-        problem = key_problem(self.run_key) if self.run_key else ""
+        problem = find_key_problem(self.run_key) if self.run_key else ""
         if problem:
             raise UsageError(f"The run key {problem}.")
         if self.once_per not in ("", *PERIODS) or (self.once_per and self.run_key):

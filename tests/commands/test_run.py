@@ -69,7 +69,7 @@ def older(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
 
     def run(*argv: str) -> Result:
         with monkeypatch.context() as patched:
-            patched.setattr("almajob.runs.run_service.kept_key", lambda _ledger, key, _environment: key)
+            patched.setattr("almajob.runs.run_service.find_kept_key", lambda _ledger, key, _environment: key)
             return almajob(*argv)
 
     return run
@@ -328,7 +328,7 @@ def naps(simulated: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> list[tupl
 
     But for the tenths of a second by which the limits keep calls apart.
     """
-    monkeypatch.setattr("almajob.runs.start.splay.this_host", lambda: "alma-cron-2")
+    monkeypatch.setattr("almajob.runs.start.splay.identify_host", lambda: "alma-cron-2")
     found: list[tuple[float, int]] = []
     clock = clocks.system()
 
@@ -345,7 +345,7 @@ def test_a_splayed_start_waits_first_and_the_same_time_each_time(
     simulated: SimulatedAlma, almajob: Run, naps: list[tuple[float, int]]
 ) -> None:
     """Before anything crosses the wire, on stderr, also at a terminal; not counted in --timeout."""
-    wait = splay.splay(splay.this_host(), "sandbox", ERP, 300)
+    wait = splay.splay(splay.identify_host(), "sandbox", ERP, 300)
     simulated.set_ending(ERP, seconds=10)
     for command in ("--splay", "300"), ("--splay", "5m", "--wait", "--timeout", "30"):
         naps.clear()
@@ -362,7 +362,7 @@ def test_a_dry_run_is_not_splayed(
     simulated: SimulatedAlma, almajob: Run, naps: list[tuple[float, int]]
 ) -> None:
     """A person looks at it; and what would be refused for the command line is refused at once."""
-    assert splay.splay(splay.this_host(), "sandbox", ERP, 3600) >= 1
+    assert splay.splay(splay.identify_host(), "sandbox", ERP, 3600) >= 1
     done = almajob(*RUN, "--splay", "1h", "--dry-run")
     assert (done.code, naps) == (0, [])
     assert "--splay" not in done.err

@@ -109,11 +109,13 @@ def test_any_parts_make_a_key_that_can_be_a_key(data: bytes) -> None:
     """Of a period, and given by somebody; and a tag that is found by its form."""
     choices = Choices(data)
     text = _text(choices)
-    key = run_key.period_key(choices.one_of(run_key.PERIODS), "lab", "M44", text, _NOW)
-    assert key == run_key.period_key(key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW)
+    key = run_key.make_period_key(choices.one_of(run_key.PERIODS), "lab", "M44", text, _NOW)
+    assert key == run_key.make_period_key(
+        key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW
+    )
     try:
         assert value_types.run_key(text) == text
     except argparse.ArgumentTypeError:
         return
-    assert not run_key.key_problem(text)
-    assert run_key.TAG.fullmatch(run_key.tag_of(text, 1 + choices.below(3), key))
+    assert not run_key.find_key_problem(text)
+    assert run_key.TAG.fullmatch(run_key.make_tag(text, 1 + choices.below(3), key))

@@ -21,19 +21,19 @@ NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
 @given(st.text() | st.text(" ae\u0301\u00e9\u00a0\t\u212b\u0307\u0323\u0344\u0958"))
 def test_a_normal_key_stays_as_it_is(text: str) -> None:
     """And all its forms are one."""
-    normal = run_key.normal_key(text)
-    assert run_key.normal_key(normal) == normal
+    normal = run_key.normalize_key(text)
+    assert run_key.normalize_key(normal) == normal
     for form in ("NFC", "NFD"):
         other = unicodedata.normalize(form, f" {text}  ").replace(" ", "  ")
-        assert run_key.normal_key(other) == normal
+        assert run_key.normalize_key(other) == normal
 
 
 @given(key=st.text(max_size=20), attempt=st.integers(1, 5), fingerprint=st.text(max_size=20))
 def test_a_tag_is_recognised(key: str, attempt: int, fingerprint: str) -> None:
     """Ten letters and digits that nobody mistakes, the same each time."""
-    tag = run_key.tag_of(key, attempt, fingerprint)
+    tag = run_key.make_tag(key, attempt, fingerprint)
     assert run_key.TAG.fullmatch(tag)
-    assert tag == run_key.tag_of(key, attempt, fingerprint)
+    assert tag == run_key.make_tag(key, attempt, fingerprint)
 
 
 def test_a_tag_is_of_one_attempt_of_one_start() -> None:
@@ -46,7 +46,7 @@ def test_a_tag_is_of_one_attempt_of_one_start() -> None:
         for job in ("M44", "M43")
         for parameters in ("0", "1")
     ]
-    assert len({run_key.tags_of(start)[0] for start in starts}) == len(starts)
+    assert len({run_key.make_tags(start)[0] for start in starts}) == len(starts)
 
 
 def test_a_tag_is_the_same_whatever_things_are_called() -> None:
@@ -55,11 +55,11 @@ def test_a_tag_is_the_same_whatever_things_are_called() -> None:
         run_key="once-per-day:sandbox:M44:0123456789:2026-11-22", institution="A", environment="sandbox"
     )
     second = replace(
-        first, run_key=run_key.key_in(first.run_key, "lab"), institution="B", environment="lab", id="r2"
+        first, run_key=run_key.move_key(first.run_key, "lab"), institution="B", environment="lab", id="r2"
     )
-    assert run_key.tags_of(first)[0] == run_key.tags_of(second)[0]
-    assert run_key.tags_of(first)[1] != run_key.tags_of(second)[1]
-    assert run_key.tags_of(new())[1] == "[aj:WHQYLZQTXD]"
+    assert run_key.make_tags(first)[0] == run_key.make_tags(second)[0]
+    assert run_key.make_tags(first)[1] != run_key.make_tags(second)[1]
+    assert run_key.make_tags(new())[1] == "[aj:WHQYLZQTXD]"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_tag_is_the_same_whatever_things_are_called() -> None:
 )
 def test_a_period_has_a_key(period: str, end: str) -> None:
     """Of environment, job, parameters and the period, by the local calendar."""
-    key = run_key.period_key(period, "sandbox", "M44", "0123456789abcdef", NOW)
+    key = run_key.make_period_key(period, "sandbox", "M44", "0123456789abcdef", NOW)
     assert key == f"once-per-{period}:sandbox:M44:0123456789:{end}"
 
 
@@ -76,7 +76,7 @@ def test_the_hour_that_comes_twice_is_two_hours() -> None:
     """In the night when the clocks are set back."""
     zone = ZoneInfo("Europe/Berlin")
     first, second = (datetime(2026, 10, 25, 2, 30, fold=fold, tzinfo=zone) for fold in (0, 1))
-    keys = {run_key.period_key("hour", "e", "M1", "0", moment) for moment in (first, second)}
+    keys = {run_key.make_period_key("hour", "e", "M1", "0", moment) for moment in (first, second)}
     assert len(keys) == 2
 
 
@@ -91,7 +91,7 @@ def test_the_hour_that_comes_twice_is_two_hours() -> None:
 )
 def test_a_run_is_looked_for_since_its_period_began(period: str, first: date) -> None:
     """And a day more, as Alma's time zone is not known."""
-    assert run_key.first_day(period, date(2026, 11, 22)) == first
+    assert run_key.find_first_day(period, date(2026, 11, 22)) == first
 
 
 def test_only_manual_jobs_take_a_tag() -> None:
@@ -106,12 +106,12 @@ def test_only_manual_jobs_take_a_tag() -> None:
 @pytest.mark.parametrize("key", ["", " ", "a\nb", "\x1b[2J", "x" * 201])
 def test_some_keys_are_refused(key: str) -> None:
     """Empty, too long, or not to be shown."""
-    assert run_key.key_problem(key)
+    assert run_key.find_key_problem(key)
 
 
 def test_keys_made_here_are_good_and_never_the_same() -> None:
     """Random ones."""
-    keys = {run_key.random_key("M44", NOW) for _ in range(100)}
+    keys = {run_key.make_random_key("M44", NOW) for _ in range(100)}
     assert len(keys) == 100
-    assert not any(map(run_key.key_problem, keys))
-    assert run_key.key_problem("nightly invoices 2026-11-22 ü") == ""
+    assert not any(map(run_key.find_key_problem, keys))
+    assert run_key.find_key_problem("nightly invoices 2026-11-22 ü") == ""

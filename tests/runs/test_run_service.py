@@ -20,7 +20,7 @@ from almajob.jobs.job_lookup import Catalogue
 from almajob.jobs.status_descriptions import StatusTable
 from almajob.runs import run_service
 from almajob.runs.evidence.unknown_outcome import is_twice
-from almajob.runs.job_lock import LOCK_WAIT, Locks, job_locks
+from almajob.runs.job_lock import LOCK_WAIT, Locks, name_job_locks
 from almajob.runs.ledger_queries import list_runs
 from almajob.runs.run_reference import find_record
 from almajob.runs.run_service import Runs
@@ -316,7 +316,7 @@ def test_the_locks_of_run_keys_are_removed(alma: FakeAlma, runs: Runs, ledger: L
     with lock_file(held, wait=0):
         runs.close()
         left = set(directory.iterdir())
-    of_job = {directory / f"{checksum(name)[:16]}.lock" for name in job_locks("lab", "lab:key", "S1")}
+    of_job = {directory / f"{checksum(name)[:16]}.lock" for name in name_job_locks("lab", "lab:key", "S1")}
     assert left == {held, new} | of_job
 
 
@@ -359,7 +359,7 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, runs: Runs, ledger: Led
     runs.close()
     assert set(ledger.directory.with_name("locks").glob("*.lock")) == {
         ledger.directory.with_name("locks") / f"{checksum(name)[:16]}.lock"
-        for name in job_locks("lab", "lab:key", "S1")
+        for name in name_job_locks("lab", "lab:key", "S1")
     }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs.run_key import period_key
+from almajob.runs.run_key import make_period_key
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -204,9 +204,9 @@ def test_a_night_in_which_clocks_are_set(zone: str, day: date, hours: float, fir
         minutes = [time_format.to_local(begins.timestamp() + 60 * step) for step in range(int(hours * 60))]
         assert {each.date() for each in minutes} == {day}
         assert time_format.to_local(begins.timestamp() - 60).date() == day - timedelta(days=1)
-        days = {period_key("day", "e", "M1", "p", each) for each in minutes}
+        days = {make_period_key("day", "e", "M1", "p", each) for each in minutes}
         assert len(days) == 1
-        keys = [period_key("hour", "e", "M1", "p", each) for each in minutes]
+        keys = [make_period_key("hour", "e", "M1", "p", each) for each in minutes]
         # An hour that comes twice is two; none is longer than sixty minutes, or has a gap.
         assert len(set(keys)) == -(-hours // 1)
         assert max(map(keys.count, keys)) == 60

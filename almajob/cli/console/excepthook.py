@@ -30,25 +30,25 @@ def install() -> None:
     # Its way with a message that cannot be written is a traceback, with the message's arguments.
     logging.raiseExceptions = False
     log_setup.hide_keys()
-    sys.excepthook = lambda _kind, error, _trace: tell(error)
+    sys.excepthook = lambda _kind, error, _trace: report(error)
     threading.excepthook = _report_escaped
     sys.unraisablehook = _report_escaped
     warnings.showwarning = _log_warning
 
 
-def bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
+def describe_bug(error: BaseException, whose: str = "almajob", whom: str = _WHOM) -> str:
     """Word an error that should not be: whose bug it is, whom to tell, and with what."""
     return f"almajob: a bug in {whose}: {name_error(error)}\n{whom}"
 
 
-def tell(error: BaseException) -> None:
+def report(error: BaseException) -> None:
     """Report an error that nothing caught; with --debug, also where it arose."""
     if isinstance(error, _UNSAID):
         return
     # The options may not have been read yet, or belong to a shell that has ended.
     if "--debug" in sys.argv:
         _write("".join(traceback.format_exception(error)))
-    _write(bug(error))
+    _write(describe_bug(error))
 
 
 def _write(text: str, level: int = logging.ERROR) -> None:
@@ -64,7 +64,7 @@ def _write(text: str, level: int = logging.ERROR) -> None:
 def _report_escaped(given: threading.ExceptHookArgs | sys.UnraisableHookArgs) -> None:
     """Report what ended a thread, or was raised where nobody could catch it."""
     if given.exc_value is not None:
-        tell(given.exc_value)
+        report(given.exc_value)
 
 
 def _log_warning(

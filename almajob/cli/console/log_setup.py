@@ -131,7 +131,7 @@ def beside(aside: Aside) -> Iterator[None]:
             console.aside = nullcontext
 
 
-def tells_what_happens_only() -> bool:
+def is_at_default_level() -> bool:
     """Whether people are told what happens, and neither less (-q) nor each call (-v)."""
     return any(handler.level == logging.INFO for handler in _LOGGER.handlers if isinstance(handler, _Console))
 

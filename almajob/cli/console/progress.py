@@ -53,9 +53,7 @@ def _can_draw(stream: TextIO) -> bool:
         is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     except (AttributeError, ValueError):
         return False
-    return (
-        is_terminal and log_setup.tells_what_happens_only() and importlib.util.find_spec("rich") is not None
-    )
+    return is_terminal and log_setup.is_at_default_level() and importlib.util.find_spec("rich") is not None
 
 
 class Bars:
@@ -163,7 +161,7 @@ def _format_cells(run: WatchedRun, now: float) -> list[RenderableType]:
         ProgressBar(total=100, completed=done or 0, width=_BAR_WIDTH),
         "" if done is None else f"{done:3.0f} %",
         time_format.format_duration(math.floor(run.age + max(now - run.answered, 0.0))),
-        next_look(run, now),
+        describe_next_look(run, now),
         sanitize(instance.job.name if instance and instance.job else ""),
     ]
 
@@ -179,7 +177,7 @@ def progress(run: WatchedRun) -> float | None:
     return run.instance.progress if is_running and 0 <= run.instance.progress <= 100 else None
 
 
-def next_look(run: WatchedRun, now: float) -> str:
+def describe_next_look(run: WatchedRun, now: float) -> str:
     """Return when a run is looked at next, and why it was not seen."""
     rest = run.due - now
     when = (

@@ -95,9 +95,9 @@ def run_id(text: str) -> str:
 
 def run_key(text: str) -> str:
     """Take a name for a run."""
-    from almajob.runs.run_key import key_problem
+    from almajob.runs.run_key import find_key_problem
 
-    _refuse(key_problem(text))
+    _refuse(find_key_problem(text))
     return non_empty(text)
 
 

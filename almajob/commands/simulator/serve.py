@@ -33,7 +33,7 @@ class SimulatorServe(Command):
         parser = super().get_parser(prog_name)
         parser.add_argument(
             "--port",
-            type=number_up_to(65_535),
+            type=limit_number(65_535),
             default=8444,
             help="port to listen on; 0 for a free one (default: 8444)",
         )
@@ -62,11 +62,11 @@ class SimulatorServe(Command):
         parser.add_argument(
             "--jobs",
             metavar="N",
-            type=number_up_to(100_000),
+            type=limit_number(100_000),
             help="have this many jobs in each environment, up to 100,000",
         )
         parser.add_argument(
-            "--speed", metavar="X", type=speed, default=1.0, help="let time pass X times as fast"
+            "--speed", metavar="X", type=parse_speed, default=1.0, help="let time pass X times as fast"
         )
         parser.add_argument(
             "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
@@ -115,7 +115,7 @@ class SimulatorServe(Command):
             simulator.wait()
 
 
-def number_up_to(most: int) -> Callable[[str], int]:
+def limit_number(most: int) -> Callable[[str], int]:
     """Make what takes a whole number from 0 to ``most``; for ``type=``."""
 
     def take(text: str) -> int:
@@ -126,7 +126,7 @@ def number_up_to(most: int) -> Callable[[str], int]:
     return take
 
 
-def speed(text: str) -> float:
+def parse_speed(text: str) -> float:
     """Take how many times as fast time passes; for ``type=``."""
     try:
         # It would take 1_0 and digits of other scripts, too.

@@ -38,7 +38,7 @@ def recall(ledger: Ledger, key: str) -> Proof | None:
     return Proof(**kept) if isinstance(kept, dict) else None
 
 
-def current(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
+def find_proof(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     """Return what is known of a key, by its fingerprint; Alma is asked once a day.
 
     What it said before counts where it is silent.

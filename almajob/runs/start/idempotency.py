@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from almajob.errors import Refused
-from almajob.runs.run_key import key_in
+from almajob.runs.run_key import move_key
 from almajob.runs.start.start_limits import HOUR
 from almajob.store.ledger import RowKey, Wanted, key_hash
 from almajob.store.ledger_record import Record, alma_of
@@ -15,12 +15,12 @@ from almajob.store.ledger_record import Record, alma_of
 _READ_BACK = 72 * HOUR
 
 
-def rows_for(draft: Record, now: float) -> Wanted:
+def select_rows(draft: Record, now: float) -> Wanted:
     """Return the rows of the ledger that matter to a start: its key's, its job's, all of three days.
 
     Of every section of the ini: another one may lead to the same Alma, or have had another name.
     """
-    hash_in = cache(lambda environment: key_hash(key_in(draft.run_key, environment)))
+    hash_in = cache(lambda environment: key_hash(move_key(draft.run_key, environment)))
 
     def wanted(row: RowKey) -> bool:
         return (
@@ -56,7 +56,7 @@ def _are_of_two_kinds(one: Record, other: Record) -> bool:
     return bool(one.kind and other.kind) and one.kind != other.kind
 
 
-def of_here(draft: Record, records: Iterable[Record]) -> list[Record]:
+def drop_foreign(draft: Record, records: Iterable[Record]) -> list[Record]:
     """Leave out the records that are of another Alma.
 
     Raises:
@@ -120,10 +120,10 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
 
 def is_same_key(one: Record, other: Record) -> bool:
     """Whether two records have the same run key; that of a period has the section's name in it."""
-    return key_in(one.run_key, "") == key_in(other.run_key, "")
+    return move_key(one.run_key, "") == move_key(other.run_key, "")
 
 
-def of_same_key(draft: Record, records: Iterable[Record]) -> list[Record]:
+def select_same_key(draft: Record, records: Iterable[Record]) -> list[Record]:
     """Return the records of the same run key."""
     return [record for record in records if is_same_key(draft, record)]
 
@@ -144,7 +144,7 @@ def is_this_run(draft: Record, record: Record) -> bool:
 
 def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
     """Refuse a run key that stands for something else."""
-    for record in of_same_key(draft, records):
+    for record in select_same_key(draft, records):
         if not record.is_retry_safe and not is_same_start(draft, record):
             what = (
                 f"with other parameters for {record.job_name!r}"
@@ -158,12 +158,12 @@ def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
             )
 
 
-def open_of_job(draft: Record, records: Iterable[Record]) -> list[Record]:
+def select_open(draft: Record, records: Iterable[Record]) -> list[Record]:
     """Return the job's starts whose outcome is unknown, whatever their key."""
     return [record for record in records if record.is_open and record.job_id == draft.job_id]
 
 
-def same_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], bool]) -> Record | None:
+def match_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], bool]) -> Record | None:
     """Find the run that this command already is, so that nothing is started.
 
     A command that names its run is that run, however long ago. One that does not is an earlier one only if
@@ -174,6 +174,6 @@ def same_run(draft: Record, records: Sequence[Record], is_busy: Callable[[str], 
     """
     found = [record for record in records if record.has_run and is_same_start(draft, record)]
     if draft.is_named:
-        return max(of_same_key(draft, found), key=lambda record: record.attempt, default=None)
+        return max(select_same_key(draft, found), key=lambda record: record.attempt, default=None)
     cut_short = [record for record in found if is_this_run(draft, record) and not is_busy(record.id)]
     return cut_short[-1] if cut_short else None

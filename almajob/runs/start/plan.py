@@ -80,7 +80,7 @@ def decide(request: StartRequest, deps: Deps, draft: Record, *, is_dry_run: bool
         AlmajobError: something speaks against it; nothing was started.
     """
     records = read_records(draft, deps)
-    for record in idempotency.open_of_job(draft, records):
+    for record in idempotency.select_open(draft, records):
         if not is_dry_run:
             records[records.index(record)] = _recover_earlier(draft, record, deps)
         elif record.state is not State.PREPARED:
@@ -108,7 +108,9 @@ def read_records(draft: Record, deps: Deps) -> list[Record]:
     Raises:
         Refused: the run key stands for something else.
     """
-    records = idempotency.of_here(draft, deps.ledger.records(idempotency.rows_for(draft, deps.clock.now())))
+    records = idempotency.drop_foreign(
+        draft, deps.ledger.records(idempotency.select_rows(draft, deps.clock.now()))
+    )
     idempotency.refuse_other_use(draft, records)
     return records
 
@@ -117,7 +119,7 @@ def find_same_run(
     request: StartRequest, draft: Record, records: Sequence[Record], deps: Deps
 ) -> tuple[Record | None, int]:
     """Find the run that this command already is, or say which attempt it is."""
-    same = idempotency.same_run(draft, records, deps.locks.is_held)
+    same = idempotency.match_run(draft, records, deps.locks.is_held)
     if same is None:
         return None, 1
     if request.options.rerun_failed and _has_failed(same, request.options.policy or deps.target.policy, deps):

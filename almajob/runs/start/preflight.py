@@ -60,10 +60,10 @@ def draft_record(request: StartRequest, deps: Deps) -> Record:
         ConfigurationError: the key leads to another environment.
     """
     target, now = deps.target, deps.clock.now()
-    found = environment_check.current(deps.alma, deps.ledger, target.identity, now)
+    found = environment_check.find_proof(deps.alma, deps.ledger, target.identity, now)
     environment_check.refuse_contradiction(found, target.environment, target.kind)
     return Record(
-        id=run_key.record_id(time_format.to_local(now)),
+        id=run_key.make_record_id(time_format.to_local(now)),
         environment=target.environment,
         institution=found.institution,
         job_id=request.job.id,
@@ -81,15 +81,15 @@ def draft_record(request: StartRequest, deps: Deps) -> Record:
     )
 
 
-def with_key(request: StartRequest, environment: str, now: float) -> StartRequest:
+def choose_key(request: StartRequest, environment: str, now: float) -> StartRequest:
     """Choose the run key, once for all tries: the one that was given, the period's, or a random one."""
     options, job_id = request.options, request.job.id
     if options.run_key:
         return replace(request, run_key=options.run_key, is_named=True)
     if not options.once_per:
-        return replace(request, run_key=run_key.random_key(job_id, time_format.to_local(now)))
+        return replace(request, run_key=run_key.make_random_key(job_id, time_format.to_local(now)))
     hashed = request.parameters.fingerprint
-    key = run_key.period_key(options.once_per, environment, job_id, hashed, time_format.to_local(now))
+    key = run_key.make_period_key(options.once_per, environment, job_id, hashed, time_format.to_local(now))
     return replace(request, run_key=key, is_named=True)
 
 
@@ -104,7 +104,7 @@ def prepare(request: StartRequest, deps: Deps, draft: Record, records: Sequence[
     """
     job = reread(deps.alma, request.job, deps.target.environment)
     has_tag = deps.target.has_tags and run_key.takes_tag(job)
-    tag, earlier_tag = run_key.tags_of(draft) if has_tag else ("", "")
+    tag, earlier_tag = run_key.make_tags(draft) if has_tag else ("", "")
     draft = replace(draft, tag=tag)
     before = deps.clock.elapsed()
     claimed = {record.instance_id for record in records if record.has_run}
@@ -142,7 +142,7 @@ def refuse_if_full(ready: Ready, deps: Deps, records: Sequence[Record]) -> None:
         NoSlot: one of Alma's limits is reached; another time it may go.
     """
     if deps.target.has_limits:
-        others = start_limits.perhaps_running(records, ready.record.job_id, deps.clock.now())
+        others = start_limits.find_perhaps_running(records, ready.record.job_id, deps.clock.now())
         start_limits.refuse_if_full(
             ready.instances, others, ready.clock, lambda record: _is_running(record, deps)
         )
@@ -216,7 +216,7 @@ def _has_unknown_tag(draft: Record, listing: Listing, deps: Deps) -> bool:
     tagged = {
         item.id for item in listing.instances if run_key.TAG.search(item.name.replace(draft.job_name, ""))
     }
-    return bool(tagged) and not tagged <= {other.instance_id for other in recover.others_of(draft, deps)}
+    return bool(tagged) and not tagged <= {other.instance_id for other in recover.read_others(draft, deps)}
 
 
 def _list_instances(request: StartRequest, deps: Deps, now: float, since: float) -> Listing:
@@ -224,7 +224,7 @@ def _list_instances(request: StartRequest, deps: Deps, now: float, since: float)
     options, today = request.options, time_format.to_local(now).date()
     waited = 0.0 if options.requested_at is None else max(deps.clock.now() - options.requested_at, 0.0)
     asked = time_format.to_local(now - waited).date()
-    first = min(run_key.first_day(options.once_per, asked), time_format.to_local(since).date())
+    first = min(run_key.find_first_day(options.once_per, asked), time_format.to_local(since).date())
     return read_instances(deps.alma, request.job.id, since=first, until=today + timedelta(days=2))
 
 
@@ -232,7 +232,7 @@ def _find_begin(request: StartRequest, now: float) -> float:
     """Return when the period of a run began, in seconds since the epoch."""
     asked = request.options.requested_at
     today = time_format.to_local(now if asked is None else asked).date()
-    first = run_key.first_day(request.options.once_per, today) + timedelta(days=1)
+    first = run_key.find_first_day(request.options.once_per, today) + timedelta(days=1)
     return datetime(first.year, first.month, first.day).timestamp()
 
 
@@ -259,7 +259,7 @@ def _find_lost_runs(
     if request.options.once_per and _find_begin(request, draft.created_at) > gap.lost_until + slack:
         return None
     # What this key came to since then is known.
-    if any(record.created_at >= gap.lost_until for record in idempotency.of_same_key(draft, records)):
+    if any(record.created_at >= gap.lost_until for record in idempotency.select_same_key(draft, records)):
         return None
     since = max(gap.lost_since, draft.created_at - LONGEST_MEMORY) - slack
     until = gap.lost_until + slack
@@ -268,7 +268,7 @@ def _find_lost_runs(
         time_format.to_local(until).date() + timedelta(days=1),
     )
     listing = _refuse_gaps(read_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
-    known = {record.instance_id for record in recover.others_of(draft, deps)}
+    known = {record.instance_id for record in recover.read_others(draft, deps)}
     found = [
         item
         for item in listing.instances

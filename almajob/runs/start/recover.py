@@ -101,14 +101,14 @@ def look_once(record: Record, deps: Deps) -> Finding:
 
 def _read_trust(record: Record, deps: Deps) -> tuple[Trust, set[str]]:
     """Read what may be relied on, and the runs that are other starts'."""
-    others = others_of(record, deps)
+    others = read_others(record, deps)
     trust = Trust(
         tags_shown(record.job_id, deps), deps.target.may_infer, match_instance.clocks_disagree(others)
     )
     return trust, {other.instance_id for other in others if other.instance_id}
 
 
-def others_of(record: Record, deps: Deps) -> list[Record]:
+def read_others(record: Record, deps: Deps) -> list[Record]:
     """Read the other starts of a job in the same Alma, whatever its section is called."""
     found = deps.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
     return [other for other in found if idempotency.is_here(other, record) is not False]
@@ -285,7 +285,7 @@ def read_claimed_run(record: Record, instance_id: str, deps: Deps) -> Instance:
             f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
             hint=f"almajob runs show {record.id} shows what may be it.",
         )
-    for other in others_of(record, deps):
+    for other in read_others(record, deps):
         if other.instance_id == instance_id:
             raise Refused(
                 f"Run {instance_id} is the one of another start: {other.id}.",

@@ -10,7 +10,7 @@ from almajob.errors import AlmaError, CallsUsedUp, Refused, Unreachable, UsageEr
 from almajob.jobs.job_lookup import Catalogue
 from almajob.runs.parameters import set_check
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
-from almajob.runs.start.preflight import with_key
+from almajob.runs.start.preflight import choose_key
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger
 from almajob.store.ledger_record import checksum
@@ -51,7 +51,7 @@ def make_request(
         set_id = _find_set_id(options.set_name, deps)
         given = given.override([Given(SET_ID, set_id, f"--set {options.set_name}")])
     now = deps.clock.now() if options.requested_at is None else options.requested_at
-    return with_key(StartRequest(found, given, options), deps.target.environment, now)
+    return choose_key(StartRequest(found, given, options), deps.target.environment, now)
 
 
 def find_job(text: str, catalogue: Callable[[], Catalogue], ledger: Ledger, environment: str) -> Job:

@@ -25,7 +25,7 @@ def splay(host: str, environment: str, job: str, most: float) -> float:
     return most * (int.from_bytes(digest[:8]) / _ALL)
 
 
-def this_host() -> str:
+def identify_host() -> str:
     """Return what tells this host from others: its name and its id, as clones may share one of them."""
     try:
         machine_id = _MACHINE_ID.read_text("ascii").strip()
@@ -36,7 +36,7 @@ def this_host() -> str:
 
 def wait(environment: str, job: str, most: float) -> None:
     """Wait as long as ``splay`` says for this host, before anything is done; a signal ends it at once."""
-    seconds = splay(this_host(), environment, job, most)
+    seconds = splay(identify_host(), environment, job, most)
     LOG.info("Starting in %s (--splay).", format_duration(seconds))
     try:
         clocks.system().sleep(seconds)

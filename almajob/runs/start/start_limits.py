@@ -42,7 +42,7 @@ class NoSlot(Refused):
         self.free_in = None if free_at is None else free_at - now
 
 
-def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
+def find_free_slot(instances: Iterable[Instance], now: float) -> float | None:
     """Return when a job with these runs may be started again, by the limit of starts an hour; None where now.
 
     All by Alma's clock, in seconds since the epoch.
@@ -57,7 +57,7 @@ def free_slot_of_job(instances: Iterable[Instance], now: float) -> float | None:
     return started[-MOST_STARTS] + HOUR if len(started) >= MOST_STARTS else None
 
 
-def perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[Record]:
+def find_perhaps_running(records: Iterable[Record], job_id: str, now: float) -> list[Record]:
     """Return the runs of other jobs in the ledger that may still be running: the newest of the last day.
 
     A few only: each costs a call, and Alma itself refuses what is too much.
@@ -86,7 +86,7 @@ def refuse_if_full(
     Raises:
         NoSlot: a limit is reached.
     """
-    free_at = free_slot_of_job(instances, now)
+    free_at = find_free_slot(instances, now)
     if free_at is not None:
         raise NoSlot(
             f"The job was started {MOST_STARTS} times by the API within the last hour.",

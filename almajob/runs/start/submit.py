@@ -18,9 +18,9 @@ from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
 from almajob.runs.evidence.unknown_outcome import is_twice, outcome_unknown
-from almajob.runs.job_lock import job_locks, key_locks
+from almajob.runs.job_lock import name_job_locks, name_key_locks
 from almajob.runs.parameters import payload_history
-from almajob.runs.run_key import key_in
+from almajob.runs.run_key import move_key
 from almajob.runs.start import idempotency, recover, start_limits
 from almajob.runs.start.plan import Action, Plan, decide, find_same_run, read_records
 from almajob.runs.start.preflight import Ready, draft_record
@@ -82,10 +82,10 @@ def _lock(request: StartRequest, deps: Deps, locks: ExitStack) -> None:
     """
     end = deps.clock.elapsed() + request.options.lock_wait
     target = deps.target
-    names = [(name, False) for name in job_locks(target.environment, target.identity, request.job.id)]
+    names = [(name, False) for name in name_job_locks(target.environment, target.identity, request.job.id)]
     if request.is_named:
-        run_key = key_in(request.run_key, "")
-        names += [(name, True) for name in key_locks(target.environment, target.identity, run_key)]
+        run_key = move_key(request.run_key, "")
+        names += [(name, True) for name in name_key_locks(target.environment, target.identity, run_key)]
     for name, is_removed in names:
         wait = max(end - deps.clock.elapsed(), 0.0)
         locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
@@ -104,7 +104,7 @@ def _find_meanwhile(request: StartRequest, deps: Deps, busy: Refused) -> Record:
     if same is not None:
         LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
-    for record in idempotency.open_of_job(draft, records):
+    for record in idempotency.select_open(draft, records):
         if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
             raise outcome_unknown(record)
     raise busy.replace(message=f"{busy.message} Nothing was sent.") from None
@@ -160,7 +160,7 @@ def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
         AlmajobError: nothing was started.
     """
     record = ready.record
-    others = recover.others_of(record, deps)
+    others = recover.read_others(record, deps)
     known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
     with deps.alma.get_start_permit() as permit:

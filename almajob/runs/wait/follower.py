@@ -27,7 +27,7 @@ from almajob.errors import (
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import describe_ongoing
 from almajob.runs.ledger_queries import read_known
-from almajob.runs.run import Run, several
+from almajob.runs.run import Run, combine_errors
 from almajob.runs.unreported_starts import UnreportedStarts
 from almajob.runs.wait.poller import Poller
 from almajob.runs.wait.watched_run import USED_UP, OpenDisplay, Over, WaitOptions, WatchedRun
@@ -138,7 +138,7 @@ class Follower:
         if len(runs) == 1 or not errors:
             return errors[0] if errors else None
         going_on = [run.instance.id for run in bad if isinstance(run.verdict, (StillRunning, Unreachable))]
-        return several(runs, errors, self._word_resume(going_on) if going_on else "")
+        return combine_errors(runs, errors, self._word_resume(going_on) if going_on else "")
 
     def _judge_followed(self, run: Run, item: WatchedRun, record: Record | None) -> Run:
         """Return a run as it was seen last, with its verdict."""

@@ -30,7 +30,7 @@ def retry_pause(failures: int, chance: Callable[[], float]) -> float:
     return min(doubled * _jitter(chance), LONGEST)
 
 
-def thrifty(usual: float) -> float:
+def stretch_pause(usual: float) -> float:
     """Wait four times as long where few calls are left for the day, but not longer than 300 seconds."""
     return min(usual * _THRIFT, LONGEST)
 

@@ -192,7 +192,7 @@ class Poller:
         if self.options.interval is not None:
             return self.options.interval
         usual = poll_interval.pause(run.age, self.chance, run.earlier)
-        return poll_interval.thrifty(usual) if self.is_thrifty() else usual
+        return poll_interval.stretch_pause(usual) if self.is_thrifty() else usual
 
     def _plan(self, run: WatchedRun, due: float) -> None:
         """Plan the next look at a run; the last one is at the time limit itself."""

@@ -142,7 +142,7 @@ def test_where_nobody_listens_nothing_is_told(gone: Any, monkeypatch: pytest.Mon
     if gone is not None:
         gone.close()
     monkeypatch.setattr(sys, "stderr", gone)
-    excepthook.tell(ValueError("x"))
+    excepthook.report(ValueError("x"))
 
 
 @pytest.mark.parametrize(
@@ -157,14 +157,14 @@ def test_where_nobody_listens_nothing_is_told(gone: Any, monkeypatch: pytest.Mon
 )
 def test_a_bug_is_told_in_three_lines_whatever_it_says(error: BaseException, told: str) -> None:
     """Nothing, something that fails itself, or a page of text: cut where the key is out of it."""
-    lines = excepthook.bug(error)
+    lines = excepthook.describe_bug(error)
     assert lines.startswith(f"almajob: {told}")
     assert len(lines.splitlines()) == 3
 
 
 def test_a_plugins_bug_is_its_authors() -> None:
     """Who is to be told is told."""
-    assert excepthook.bug(OSError("x"), "the command 'y'", "  Tell z.") == (
+    assert excepthook.describe_bug(OSError("x"), "the command 'y'", "  Tell z.") == (
         "almajob: a bug in the command 'y': OSError: x\n  Tell z."
     )
 

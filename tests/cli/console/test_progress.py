@@ -144,7 +144,7 @@ def test_without_rich_a_terminal_gets_the_lines(monkeypatch: pytest.MonkeyPatch)
             return True
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("almajob.cli.console.log_setup.tells_what_happens_only", lambda: True)
+    monkeypatch.setattr("almajob.cli.console.log_setup.is_at_default_level", lambda: True)
     monkeypatch.setattr(sys, "stderr", Screen())
     assert live._can_draw(sys.stderr)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -204,4 +204,4 @@ def _rendered(run: WatchedRun) -> str:
 )
 def test_when_the_next_look_is_and_why(failures: int, due: float, told: str) -> None:
     """A run that cannot be seen is not shown as if it could."""
-    assert live.next_look(_followed("RUNNING", 1.0, failures=failures, due=due), 3.0) == told
+    assert live.describe_next_look(_followed("RUNNING", 1.0, failures=failures, due=due), 3.0) == told

@@ -9,7 +9,7 @@ from werkzeug import Response
 
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused, NotAlma
-from almajob.runs.start.environment_check import Proof, current, refuse_contradiction
+from almajob.runs.start.environment_check import Proof, find_proof, refuse_contradiction
 from almajob.store.ledger import Ledger
 from tests.support.fake_alma import FakeAlma, answer, error
 
@@ -27,9 +27,9 @@ def _asked(alma: FakeAlma) -> int:
 def test_what_alma_says_of_a_key_is_kept(alma: FakeAlma, connection: Alma, ledger: Ledger) -> None:
     """With its time; and for that key alone."""
     alma.on(CALL, SANDBOX)
-    assert current(connection, ledger, "a", NOW) == KNOWN
+    assert find_proof(connection, ledger, "a", NOW) == KNOWN
     assert ledger.fact("place:a") == {"institution": "01X", "environment_type": "SANDBOX", "asked_at": NOW}
-    current(connection, ledger, "b", NOW)
+    find_proof(connection, ledger, "b", NOW)
     assert _asked(alma) == 2
 
 
@@ -42,8 +42,8 @@ def test_alma_is_asked_once_a_day(
 ) -> None:
     """And where the clock was put back, since when that was is then not known."""
     alma.on(CALL, SANDBOX)
-    current(connection, ledger, "a", NOW)
-    found = current(connection, ledger, "a", NOW + later)
+    find_proof(connection, ledger, "a", NOW)
+    found = find_proof(connection, ledger, "a", NOW + later)
     assert found.asked_at == (NOW if calls == 1 else NOW + later)
     assert _asked(alma) == calls
 
@@ -54,8 +54,8 @@ def test_what_was_said_before_counts_where_alma_is_silent(
     """It is asked again next time."""
     caplog.set_level(logging.INFO)
     alma.on(CALL, SANDBOX, Response("<html>", 500))
-    current(connection, ledger, "a", NOW)
-    assert current(connection, ledger, "a", NOW + DAY) == KNOWN
+    find_proof(connection, ledger, "a", NOW)
+    assert find_proof(connection, ledger, "a", NOW + DAY) == KNOWN
     assert "cannot be asked just now" in caplog.text
     assert ledger.fact("place:a")["asked_at"] == NOW
 
@@ -66,7 +66,7 @@ def test_without_an_answer_and_without_a_memory_nothing_is_known(
     """The start ends there; nothing is kept."""
     alma.on(CALL, Response("<html>", 500))
     with pytest.raises(NotAlma):
-        current(connection, ledger, "a", NOW)
+        find_proof(connection, ledger, "a", NOW)
     assert ledger.fact("place:a") is None
 
 
@@ -77,8 +77,8 @@ def test_a_key_that_may_not_ask_is_no_obstacle(
     """Nothing is known of it then, and that is kept for a day."""
     caplog.set_level(logging.INFO)
     alma.on(CALL, answer(error(code), 400))
-    assert current(connection, ledger, "a", NOW) == Proof("", "", NOW)
-    assert current(connection, ledger, "a", NOW + 1) == Proof("", "", NOW)
+    assert find_proof(connection, ledger, "a", NOW) == Proof("", "", NOW)
+    assert find_proof(connection, ledger, "a", NOW + 1) == Proof("", "", NOW)
     assert _asked(alma) == 1
     assert "may not ask" in caplog.text
 
@@ -88,8 +88,8 @@ def test_a_key_that_may_not_ask_any_more_keeps_what_was_said(
 ) -> None:
     """It still leads there; the next question is tomorrow's."""
     alma.on(CALL, SANDBOX, answer(error("FORBIDDEN"), 403))
-    current(connection, ledger, "a", NOW)
-    assert current(connection, ledger, "a", NOW + DAY) == Proof("01X", "SANDBOX", NOW + DAY)
+    find_proof(connection, ledger, "a", NOW)
+    assert find_proof(connection, ledger, "a", NOW + DAY) == Proof("01X", "SANDBOX", NOW + DAY)
 
 
 def test_too_many_calls_say_nothing_of_a_key(alma: FakeAlma, connection: Alma, ledger: Ledger) -> None:
@@ -98,7 +98,7 @@ def test_too_many_calls_say_nothing_of_a_key(alma: FakeAlma, connection: Alma, l
     refusal.headers["Retry-After"] = "0"
     alma.on(CALL, refusal)
     with pytest.raises(AlmaRefused) as caught:
-        current(connection, ledger, "a", NOW)
+        find_proof(connection, ledger, "a", NOW)
     assert not isinstance(caught.value, KeyRefused)
     assert ledger.fact("place:a") is None
 
@@ -115,7 +115,7 @@ def test_a_word_that_nobody_knows_proves_nothing(
     """It is told to who wants to know."""
     caplog.set_level(logging.INFO)
     alma.on(CALL, {"environment_type": {"value": word}})
-    assert current(connection, ledger, "a", NOW) == Proof("", word, NOW)
+    assert find_proof(connection, ledger, "a", NOW) == Proof("", word, NOW)
     assert ("proves nothing" in caplog.text) is is_told
 
 
@@ -125,7 +125,7 @@ def test_what_is_no_proof_in_the_ledger_is_asked_again(
     """As if nothing were known."""
     alma.on(CALL, SANDBOX)
     ledger.keep_fact("place:a", "SANDBOX")
-    assert current(connection, ledger, "a", NOW) == KNOWN
+    assert find_proof(connection, ledger, "a", NOW) == KNOWN
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,11 @@ def test_names_are_not_run_together() -> None:
 
 def test_the_host_is_the_same_in_every_process() -> None:
     """Python's own hash is not."""
-    program = "from almajob.runs.start.splay import *; h = this_host(); print(splay(h, 'lab', 'M44', 300))"
+    program = (
+        "from almajob.runs.start.splay import *; h = identify_host(); print(splay(h, 'lab', 'M44', 300))"
+    )
     for seed in ("1", "2"):
         done = subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
         )
-        assert float(done.stdout) == splay.splay(splay.this_host(), "lab", "M44", 300)
+        assert float(done.stdout) == splay.splay(splay.identify_host(), "lab", "M44", 300)

@@ -28,10 +28,10 @@ from almajob.errors import (
 )
 from almajob.runs.evidence.start_outcome import REFUSAL_CODES
 from almajob.runs.parameters.parameters import Parameters
-from almajob.runs.run_key import tags_of
+from almajob.runs.run_key import make_tags
 from almajob.runs.start import recover, submit
 from almajob.runs.start.plan import Plan, make_plan
-from almajob.runs.start.preflight import with_key
+from almajob.runs.start.preflight import choose_key
 from almajob.runs.start.start_limits import NoSlot
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
 from almajob.store.ledger import Ledger, LedgerUnusable
@@ -74,7 +74,7 @@ def _start(
 ) -> Record:
     options.setdefault("is_confirmed", True)
     request = StartRequest(found, Parameters.of(parameters), StartOptions(**options))
-    request, begun = with_key(request, target.environment, deps.clock.now()), deps.clock.elapsed()
+    request, begun = choose_key(request, target.environment, deps.clock.now()), deps.clock.elapsed()
     while True:
         try:
             return submit.start(request, replace(deps, target=target))
@@ -289,7 +289,7 @@ def test_after_a_lost_ledger_the_tag_is_found(
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     first = _start(deps, MANUAL, run_key="k")
     shutil.rmtree(ledger.directory)
-    tag = tags_of(first)[number]
+    tag = make_tags(first)[number]
     assert (tag == first.tag) is (number == 0)
     shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {tag} - 2026-11-22 4:11 AM")
     alma.on("GET /jobs/M44/instances", _listed(shown))
@@ -1025,7 +1025,7 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(alma: FakeAlma, deps: 
     """A start, the run that it already is, a start in doubt, a run that would be taken."""
 
     def plan(found: Job, **options: Any) -> Plan:
-        request = with_key(
+        request = choose_key(
             StartRequest(found, options=StartOptions(**options)), LAB.environment, deps.clock.now()
         )
         return make_plan(request, deps)
