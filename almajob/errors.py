@@ -59,7 +59,7 @@ class AlmajobError(Exception):
         super().__init__(self.message)
 
     def replace(self, **parts: Any) -> Self:
-        """Return the same error with other parts, as an error that may be on its way is not changed.
+        """Return the same error with other parts, from the same place: one on its way is not changed.
 
         Args:
             parts: ``message``, ``reason``, ``hint``, ``alma``, ``record`` or ``is_retry_safe``.
@@ -68,7 +68,8 @@ class AlmajobError(Exception):
         harmless = {name: redact(part) if isinstance(part, str) else part for name, part in parts.items()}
         other.__dict__.update({**self.__dict__, **harmless})
         other.args = (other.message,)
-        return other
+        other.__cause__ = self.__cause__
+        return other.with_traceback(self.__traceback__)
 
     def __str__(self) -> str:
         alma = f"[Alma: {self.alma}]" if self.alma else ""

@@ -126,7 +126,8 @@ class Runs:
         except OutcomeUnknown as unknown:
             record = self._ask_person(unknown, ask)
         except AlmajobError as error:
-            raise recall(error, run_key, self._environment, self._ledger, self._identity) from error
+            recalled = recall(error, run_key, self._environment, self._ledger, self._identity)
+            raise recalled from error.__cause__
         except BaseException:
             # A signal, when Alma may have answered already: whoever ends the command names it.
             for record in read_records_of_key(self._ledger, run_key, self._environment, self._identity)[-1:]:

@@ -65,3 +65,25 @@ def test_every_error_says_what_it_is_for(kind: type[AlmajobError]) -> None:
     """In its docstring."""
     assert kind.__doc__
     assert errors.__doc__
+
+
+def test_an_error_with_other_parts_is_another_of_the_same_kind() -> None:
+    """With the same cause, from the same place, and without a key; the first one stays as it is."""
+    canary = "l7xx0123456789abcdef0123456789abcd"
+    Secret(canary)
+    try:
+        try:
+            raise OSError("the cable")
+        except OSError as cause:
+            raise AlmaRefused("No.", code="1", text="x", tracking_id="", http_status=400) from cause
+    except AlmaRefused as refused:
+        other = refused.replace(hint=f"Use {canary}.", record="kept", is_retry_safe=False)
+        assert (type(other), other.code, other.message, str(other.args)) == (
+            AlmaRefused,
+            "1",
+            "No.",
+            "('No.',)",
+        )
+        assert (other.hint, other.record, other.is_retry_safe) == ("Use (hidden).", "kept", False)
+        assert (other.__cause__, other.__traceback__) == (refused.__cause__, refused.__traceback__)
+        assert (refused.hint, refused.record, refused.is_retry_safe) == ("", None, True)

@@ -67,7 +67,7 @@ def start(request: StartRequest, deps: Deps) -> Record:
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
                 refused = draft.advance(State.NOT_STARTED, deps.clock.now(), error.message)
-                raise error.replace(record=refused) from error
+                raise error.replace(record=refused) from error.__cause__
             raise
         # Until this process has told of it, or is dead.
         deps.locks.hold(record.id)
@@ -198,7 +198,7 @@ def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
         record = _find_out(record, outcome, deps, permit)
     if outcome.state is State.NOT_STARTED and outcome.error is not None:
         reason = outcome.error.reason or "Nothing was started."
-        raise outcome.error.replace(record=record, reason=reason) from outcome.error
+        raise outcome.error.replace(record=record, reason=reason) from outcome.error.__cause__
     if not record.has_run or is_twice(record):
         raise outcome_unknown(record)
     payload_history.remember(deps.ledger, record.environment, record.job_id, ready.given.sent)
