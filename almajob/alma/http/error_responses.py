@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from almajob.alma.http import body_parser
@@ -181,26 +182,19 @@ def _judge(http_status: int, code: str) -> tuple[type[AlmaError], str]:
 def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> AlmajobError:
     if 300 <= http_status < 400:
         return _no_alma_error(http_status, host)
+    refuse_key = partial(KeyRefused, code="", tracking_id="", http_status=http_status)
     # The old gateway's plain-text answer to a bad key.
     if http_status == 400 and body.strip() == b"Invalid API Key":
-        return KeyRefused(
-            "Alma does not accept the API key for this call.",
-            hint=_KEY_ADVICE,
-            code="",
-            text="Invalid API Key",
-            tracking_id="",
-            http_status=http_status,
+        return refuse_key(
+            "Alma does not accept the API key for this call.", hint=_KEY_ADVICE, text="Invalid API Key"
         )
     # Alma's own host (INSTITUTION.alma.exlibrisgroup.com) answers so; the API lives at the gateway.
     if http_status == 401:
-        return KeyRefused(
+        return refuse_key(
             f"{host} does not take API keys.",
             reason=f"It answered with {looks_like}, as Alma's own host does.",
             hint="The API lives at the regional gateway: set region in the ini, or correct base_url.",
-            code="",
             text="Unauthorized",
-            tracking_id="",
-            http_status=http_status,
         )
     return NotAlma(
         f"{host} did not answer as Alma does.",
