@@ -371,7 +371,7 @@ def test_a_file_is_downloaded_as_it_is_and_an_error_is_not(cage: Cage) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "almajob.cli.app.AlmaJob._context_of",
+        "almajob.cli.command.AlmajobCommand.check",
         "almajob.config.environments.from_section",
         "almajob.cli.connections.Connections.cache",
         "almajob.jobs.job_lookup.Catalogue.jobs",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import socket
 import struct
 import threading
@@ -97,8 +98,7 @@ class AbortableConnection:
             OSError: there is no descriptor left; likewise.
         """
         if self._socket is None:
-            # One of its own: when a connection is closed, its number may become another file's.
-            self._socket = socket.fromfd(connected.fileno(), -1, -1)
+            self._socket = _duplicate(connected)
             self.task.ask_permission(self._abort)
         self.task.check_awaited()
 
@@ -109,6 +109,17 @@ class AbortableConnection:
                 # Closed then, in the thread that this wakes, the connection is reset.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _duplicate(connected: socket.socket) -> socket.socket:
+    """Make a descriptor of one's own: when a connection is closed, its number may become another file's."""
+    descriptor = os.dup(connected.fileno())
+    try:
+        return socket.socket(fileno=descriptor)
+    except BaseException:
+        # socket.fromfd would leave it open, and the connection with it.
+        os.close(descriptor)
+        raise
 
 
 class _Awaited(io.RawIOBase):

@@ -634,6 +634,8 @@ def test_a_refusal_that_our_own_run_explains_is_not_believed(
 def test_where_alma_is_called_too_often_a_refusal_for_that_is_believed(alma: FakeAlma, deps: Deps) -> None:
     """The look for a copy's run is refused for the same reason: it is no copy that was one too many."""
     too_often = answer(error("PER_SECOND_THRESHOLD"), 429)
+    # Four tries are made in the two seconds that a call may take here.
+    too_often.headers["Retry-After"] = "0"
     alma.on("POST /jobs/S1", too_often)
     alma.on("GET /jobs/S1/instances", _listed(), *[too_often] * 4)
     with pytest.raises(AlmaRefused):
