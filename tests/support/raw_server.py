@@ -90,13 +90,13 @@ class RawServer:
                     self._answer(secure)
 
     def _answer(self, connection: socket.socket) -> None:
-        request = _request(connection)
+        request = read_request(connection)
         self.received.append(request)
         if request:
             self._talk(connection, request)
 
 
-def _request(connection: socket.socket) -> bytes:
+def read_request(connection: socket.socket) -> bytes:
     """Read a request with its body; what breaks off is as long as it is."""
     received = b""
     while len(received) < _MOST:

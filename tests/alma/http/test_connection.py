@@ -23,7 +23,7 @@ from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import BrokenOff, NotSent, Refused
 from tests.support.fake_alma import KEY
-from tests.support.raw_server import RawServer, saying
+from tests.support.raw_server import RawServer, read_request, saying
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 # What comes at first, what comes again and again, and the seconds in between.
@@ -167,7 +167,7 @@ def slow(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
             gate.wait(WAITS)
             with context.wrap_socket(connection, server_side=True) as secure:
-                server.received.append(secure.recv(2**16))
+                server.received.append(read_request(secure))
                 secure.sendall(ANSWER)
 
         if request.param == "the name":
