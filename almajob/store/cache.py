@@ -27,7 +27,7 @@ _PREFIX = ".cache."
 _KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
-"""What the plugins said of their options; ``completion.installed`` keeps it."""
+"""What the plugins said of their options; ``completion.grammar`` keeps it."""
 _TURNS = 5
 """How often a lock of another process's is waited for, to keep what was fetched."""
 

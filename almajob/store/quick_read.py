@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_WAIT = 0.2
 _SIZE_LIMIT = 8 * 2**20
-# Text keys and JSON values, which is all that store.disk writes.
+# Text keys and JSON values, which is all that store.diskcache_directory writes.
 _QUERY = "SELECT value FROM Cache WHERE raw = 1 AND mode = 1 AND key LIKE ? ORDER BY {} DESC LIMIT ?"
 
 
