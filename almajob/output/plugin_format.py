@@ -17,12 +17,15 @@ from cliff.columns import FormattableColumn
 
 from almajob.entry_points import LIST, SHOW, is_contested, origin
 from almajob.errors import ConfigurationError, ResultLost, name_error
-from almajob.output.formats import Names, Row, Rows, plain_value, shown_text
+from almajob.output.formats import OUTPUT_OPTIONS, Names, Row, Rows, plain_value, shown_text
 from almajob.system.isolated_process import CallFailed, Process, ProcessEnded
+from almajob.text.redaction import redact_all
 from almajob.text.sanitize import sanitize
 
 _REPAIR = "Repair, upgrade or uninstall that plugin, or choose another format."
-LOAD, _PARSE, _EMIT = (f"almajob.output.plugin_format_process:{name}" for name in ("load", "parse", "emit"))
+LOAD, FIND_API, _PARSE, _EMIT = (
+    f"almajob.output.plugin_format_process:{name}" for name in ("load", "find_api", "parse", "emit")
+)
 """What its process is asked for."""
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -73,7 +76,7 @@ class PluginFormat:
             raise self._refusal(f"it has odd options: {name_error(error)}") from None
 
     def _add_options(self, parser: ArgumentParser, described: Iterable[Mapping[str, Any]]) -> None:
-        group = parser.add_argument_group(self._name)
+        group = parser.add_argument_group(OUTPUT_OPTIONS)
         for option in described:
             # One that is there already stays what it is.
             names = [name for name in option["names"] if name not in parser._option_string_actions]
@@ -107,7 +110,7 @@ class PluginFormat:
 
     def _emit(self, group: str, column_names: Names, rows: Rows, stdout: TextIO, options: Namespace) -> None:
         terminal = _size(stdout)
-        cells = [[_encode_cell(cell, is_terminal=bool(terminal)) for cell in row] for row in rows]
+        cells = redact_all([[_encode_cell(cell, is_terminal=bool(terminal)) for cell in row] for row in rows])
         plain = {name: value for name, value in vars(options).items() if _is_plain(value)}
         assert self._process is not None
         try:

@@ -16,7 +16,7 @@ from typing import Any
 
 from cliff.columns import FormattableColumn
 
-from almajob.entry_points import LIST
+from almajob.entry_points import LIST, describe_api, require_api
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,11 +36,13 @@ class _Loaded:
         objects: by the groups of its entry points.
         parser: of its options.
         options: that were given.
+        api: the version of the plugin API that it says it needs; empty where it says nothing.
     """
 
     objects: Mapping[str, Any]
     parser: _Parser
     options: argparse.Namespace
+    api: str
 
 
 _loaded = _Loaded()
@@ -57,9 +59,14 @@ def load(values: Mapping[str, str]) -> list[dict[str, Any]]:
 
     Raises:
         TypeError: it is no formatter.
+        ValueError: it needs another version of almajob's plugin API.
     """
     # Often one class is in both groups.
-    made = {value: EntryPoint("", value, "").load()() for value in dict.fromkeys(values.values())}
+    kinds = {value: EntryPoint("", value, "").load() for value in dict.fromkeys(values.values())}
+    for kind in kinds.values():
+        require_api(kind)
+    _loaded.api = next(filter(None, map(describe_api, kinds.values())), "")
+    made = {value: kind() for value, kind in kinds.items()}
     _loaded.objects = {group: made[value] for group, value in values.items()}
     _loaded.parser = _Parser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     _loaded.options = argparse.Namespace()
@@ -70,6 +77,11 @@ def load(values: Mapping[str, str]) -> list[dict[str, Any]]:
     for formatter in made.values():
         formatter.add_argument_group(_loaded.parser)
     return [_describe_option(action) for action in _loaded.parser._actions]
+
+
+def find_api() -> str:
+    """Return the version of the plugin API that the loaded formatter says it needs; may be empty."""
+    return _loaded.api
 
 
 def _describe_option(action: argparse.Action) -> dict[str, Any]:

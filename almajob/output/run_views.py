@@ -10,27 +10,38 @@ from almajob.alma.models import Job
 from almajob.alma.status_codes import meaning
 from almajob.errors import AlmajobError
 from almajob.output.columns import (
+    Actions,
     Alerts,
     Candidates,
+    Certainty,
     Counters,
+    ErrorFields,
     History,
+    Holder,
+    Identifier,
     Length,
+    ProcessId,
     Progress,
+    SafeToRepeat,
+    StartState,
+    Status,
     Text,
     Time,
+    Verdict,
+    WordList,
     YesNo,
     moment,
 )
 from almajob.runs.run import Run
-from almajob.store.ledger_record import Certainty, Record, State
+from almajob.store.ledger.record import Record, State
 
 _RUN: dict[str, Callable[[Run], Any]] = {
-    "environment": lambda run: run.environment,
-    "job_id": lambda run: Text(run.instance.job.id if run.instance.job else ""),
+    "environment": lambda run: Identifier(run.environment),
+    "job_id": lambda run: Identifier(run.instance.job.id if run.instance.job else ""),
     "job_name": lambda run: Text(run.instance.job.name if run.instance.job else run.instance.name),
-    "instance_id": lambda run: Text(run.instance.id),
+    "instance_id": lambda run: ProcessId(run.instance.id),
     "submit_time": lambda run: Time(run.instance.submit_time),
-    "status": lambda run: Text(run.instance.status.value),
+    "status": lambda run: Status(run.instance.status.value),
     "description": lambda run: Text(run.description),
     "progress": lambda run: Progress(run.instance.progress),
     "start_time": lambda run: Time(run.instance.start_time),
@@ -38,53 +49,69 @@ _RUN: dict[str, Callable[[Run], Any]] = {
     "status_date": lambda run: Text(run.instance.status_date),
     "counters": lambda run: Counters(run.instance.counters),
     "alerts": lambda run: Alerts(run.instance.alerts),
-    "status_class": lambda run: meaning(status).value if (status := run.instance.status.value) else "",
-    "passed": lambda run: YesNo(run.passed),
+    "status_class": lambda run: Identifier(
+        meaning(status).value if (status := run.instance.status.value) else ""
+    ),
+    "passed": lambda run: Verdict(run.passed),
     "seconds": lambda run: Length(run.instance.seconds),
     "name": lambda run: Text(run.instance.name),
     "submitted_by": lambda run: Text(run.instance.submitted_by.value),
+    "actions": lambda run: Actions(run.instance.actions),
+    "result_files": lambda run: WordList(run.instance.result_files),
+    "nothing": lambda run: YesNo(run.is_nothing),
+    "error": lambda run: ErrorFields(run.verdict),
 }
 _LEDGER: dict[str, Callable[[Record], Any]] = {
-    "id": lambda record: record.id,
-    "environment": lambda record: record.environment,
-    "job_id": lambda record: Text(record.job_id),
+    "id": lambda record: Identifier(record.id),
+    "environment": lambda record: Identifier(record.environment),
+    "job_id": lambda record: Identifier(record.job_id),
     "job_name": lambda record: Text(record.job_name),
-    "run_key": lambda record: Text(record.run_key),
-    "state": lambda record: record.state.value,
-    "certainty": lambda record: record.certainty.value,
-    "retry_safe": lambda record: YesNo(record.is_retry_safe),
-    "instance_id": lambda record: Text(record.instance_id),
+    "run_key": lambda record: Identifier(record.run_key),
+    "state": lambda record: StartState(record.state.value),
+    "certainty": lambda record: Certainty(record.certainty.value),
+    "retry_safe": lambda record: SafeToRepeat(record.is_retry_safe),
+    "instance_id": lambda record: ProcessId(record.instance_id),
     "created": lambda record: moment(record.created_at),
+    "end_status": lambda record: Status(record.end_status),
+    "seconds": lambda record: Length(record.lasted),
 }
 _RECORD: dict[str, Callable[[Record], Any]] = {
     **_LEDGER,
     "sent": lambda record: moment(record.sent_at),
     "submit_time": lambda record: Time(parse_time(record.submit_time)),
     "attempt": lambda record: record.attempt,
-    "tag": lambda record: record.tag,
-    "institution": lambda record: Text(record.institution),
-    "holder": lambda record: Text(record.holder),
+    "tag": lambda record: Identifier(record.tag),
+    "institution": lambda record: Identifier(record.institution),
+    "holder": lambda record: Holder(record.holder),
     "trail": lambda record: History(record.trail),
     "candidates": lambda record: Candidates(record.candidates),
 }
 _START = ("state", "certainty", "retry_safe", "run_key")
 """What of a record is shown with its run."""
 RUN_COLUMNS = tuple(_RUN)
+"""The columns that show a run, in the order of ``run_values``; docs/json.md says what each has."""
 BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "seconds", "passed")
 """Of RUN_COLUMNS what a table of several runs shows."""
+LEAST_NEEDED = ("progress", "passed", "seconds")
+"""Of BRIEF_COLUMNS what a narrow table leaves out first."""
 START_COLUMNS = (*_START, *RUN_COLUMNS)
 LEDGER_COLUMNS = tuple(_LEDGER)
+LEDGER_LEAST_NEEDED = (
+    *("retry_safe", "certainty", "run_key", "job_id", "seconds", "created", "environment", "instance_id"),
+    *("end_status", "job_name"),
+)
+"""Of LEDGER_COLUMNS what a narrow table leaves out first."""
 RECORD_COLUMNS = tuple(_RECORD)
 
 
 def run_values(run: Run) -> tuple[Any, ...]:
-    """Return a run's values in the order of RUN_COLUMNS."""
+    """Return a run's values in the order of ``RUN_COLUMNS``."""
     return tuple(value_of(run) for value_of in _RUN.values())
 
 
 def start_values(run: Run) -> tuple[Any, ...]:
     """Return the values of a start in the order of START_COLUMNS."""
-    start = [_LEDGER[name](run.record) for name in _START] if run.record else ["", "", None, ""]
+    start = [_LEDGER[name](run.record) if run.record else None for name in _START]
     return (*start, *run_values(run))
 
 
@@ -99,10 +126,10 @@ def not_started(environment: str, error: AlmajobError, run_key: str) -> tuple[An
     if record:
         job, submitted = Job(record.job_id, record.job_name), parse_time(record.submit_time)
         instance = Instance(record.instance_id, submit_time=submitted, job=job)
-        return start_values(Run(instance, "", environment, record=record))
+        return start_values(Run(instance, "", environment, error, record=record))
     state = State.NOT_STARTED if error.is_retry_safe else State.UNKNOWN
-    start = (state.value, Certainty.NONE.value, YesNo(error.is_retry_safe), Text(run_key))
-    return (*start, *run_values(Run(Instance(""), "", environment)))
+    start = (StartState(state.value), Certainty("none"), SafeToRepeat(error.is_retry_safe))
+    return (*start, Identifier(run_key), *run_values(Run(Instance(""), "", environment, error)))
 
 
 def ledger_values(record: Record) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ HIDDEN = "(hidden)"
 # What Alma's keys look like (l7xx or l8xx and 32 hex digits), and what stands where a key does.
 _KEY_SHAPE = r"(?i)l[78]xx[0-9a-z]{8,}"
 _BEHIND_ITS_NAME = r"""(?i)(api[-_]?key(?:[=: "']|%20|%3d)+)[\w-]{12,}"""
-_IN_ITS_VARIABLE = r"(?i)(almajob_api_key_\w+=)\S+"
+_IN_ITS_VARIABLE = r"(?i)(almajob_(?:(?:api_key|plugin|notify)_\w+|ledger_password)=)\S+"
 SHORTEST = 8
 """From this many characters on, a secret is blanked out of texts."""
 _RUN = 15
@@ -36,6 +36,15 @@ _ESCAPES = {
 _ESCAPE = "|".join(re.escape(mark) + rest for mark, rest in _ESCAPES.items())
 _FOLDED = bytes(code | 0x20 if chr(code).isupper() else code for code in range(256))
 _MARKS = bytes(code for code in range(256) if not (code < 128 and chr(code).isalnum()))
+
+
+def _list_secret_parts(text: str) -> list[str]:
+    """List what is blanked out of a secret: of a web address not its host, which every message may name."""
+    address = re.match(r"(?i)https?://(?:([^/?#@]*)@)?[^/?#@]*(.*)", text, re.DOTALL)
+    found = [part for part in address.groups() if part] if address else []
+    if not found or any(len(part) < SHORTEST for part in found):
+        found = [text]
+    return [part for part in found if len(part) >= SHORTEST]
 
 
 class _Known:
@@ -69,12 +78,32 @@ class _Known:
 _known = _Known()
 
 
-class Secret:
+class Sealed:
+    """What holds a secret, or may hold one: it shows its kind and no more, and is written nowhere.
+
+    It cannot be pickled, and ``-f`` refuses it in a column.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{HIDDEN}"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __reduce_ex__(self, protocol: object = None) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} may hold a secret, and is written nowhere")
+
+    __getstate__ = __reduce__ = __reduce_ex__
+
+
+class Secret(Sealed):
     """A text that shows itself nowhere: printed, formatted, in a traceback or in a file it is ``(hidden)``.
 
-    From now on ``redact`` blanks it out of every text that this process shows. One of fewer than eight
-    characters is hidden here as well, but not blanked out there: it is no key of Alma's (36 characters) but a
-    word of a test server, such as "test", and every message that has the word would be spoilt.
+    From now on it is also blanked out of every text that this process shows. One of fewer than eight
+    characters is not: it is not a key of Alma's (36 characters) but a word of a test server, such as "test",
+    and every message that has the word would be spoilt.
 
     From now on this process, and what it starts, leaves no core file, in which the text would stand.
     """
@@ -84,8 +113,8 @@ class Secret:
     def __init__(self, text: str) -> None:
         forbid_core_dumps()
         self._text = text
-        if len(text) >= SHORTEST:
-            _known.add(text)
+        for part in _list_secret_parts(text):
+            _known.add(part)
 
     def reveal(self) -> str:
         """Return the text itself; for the one place that needs it."""
@@ -102,22 +131,11 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self._text))
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{HIDDEN}"
-
-    def __format__(self, spec: str) -> str:
-        return format(str(self), spec)
-
     def __copy__(self) -> Secret:
         return self
 
     def __deepcopy__(self, memo: object) -> Secret:
         return self
-
-    def __reduce_ex__(self, protocol: object = None) -> NoReturn:
-        raise TypeError("a secret is written nowhere")
-
-    __getstate__ = __reduce__ = __reduce_ex__
 
 
 def forbid_core_dumps() -> None:
@@ -152,6 +170,15 @@ def redact_all(document: Any, source: str = "") -> Any:
         # With few escapes, and those that a spelling has.
         source = json.dumps(document, ensure_ascii=False)
     return _redact_members(document) if _is_known_in(source) else document
+
+
+def redact_lines(text: str) -> str:
+    """Blank out every secret known to this process in lines that are printed; quickly, as hardly any has one.
+
+    Escapes in them are not undone: what prints a key escapes nothing in it.
+    """
+    is_clean = not _may_have_run(_letters(text)) and not any(each in text for each in list(_known.short))
+    return text if is_clean else "".join(map(_redact_known, text.splitlines(keepends=True)))
 
 
 def is_shown_in(text: str) -> bool:

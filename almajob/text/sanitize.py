@@ -15,9 +15,21 @@ _UNSEEN = (
 )
 
 
+def is_simple(text: str) -> bool:
+    """Whether a text has only letters, digits, signs and blanks of ASCII, as nearly all have."""
+    return text.isascii() and text.isprintable()
+
+
 def sanitize(text: str, *, keep: str = "") -> str:
     """Spell out control characters as ``\\x1b``, but for those to keep, such as a line break."""
+    if text.isascii() and text.isprintable():
+        return text
     return spell_invisible(text, lambda each: each.encode("unicode_escape").decode("ascii"), keep=keep)
+
+
+def show_blanks(text: str) -> str:
+    """Count blanks in a row that are more than two: nothing can be hidden behind them, nor mistaken."""
+    return re.sub(r"\s{3,}", lambda found: f" ({len(found[0])} blanks) ", text)
 
 
 def spell_invisible(text: str, spell: Callable[[str], str], *, keep: str = "") -> str:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 _STEPS = ((86400.0, "day"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 
 def format_utc(moment: datetime) -> str:
-    """Write a time for programs: ISO 8601, UTC, milliseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Write a time for programs: ISO 8601, UTC, milliseconds, ``Z``; one without a zone counts as local.
+
+    As it is where that is before the first day of the calendar, or after its last.
+    """
+    try:
+        moment = moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return moment.isoformat(timespec="milliseconds")
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_local(seconds: float) -> datetime:
@@ -36,6 +44,16 @@ def format_time(moment: datetime, *, now: float, utc: bool = False) -> str:
         # The first or the last day of the calendar in another zone; a TZ that is a day off.
         return format_utc(moment)
     return f"{shown} ({format_ago(now - moment.timestamp())})"
+
+
+def shorten_time(shown: str) -> tuple[str, ...]:
+    """Return shorter forms of what ``format_time`` wrote, the longest first.
+
+    Without how long ago that was, then without the seconds, then without the offset.
+    """
+    time, _, _ = shown.partition(" (")
+    found = re.fullmatch(r"(\S+ [0-9]{2}:[0-9]{2}):[0-9]{2}(.*)", time)
+    return (time, f"{found[1]}{found[2]}", found[1]) if found else (time,)
 
 
 def format_ago(seconds: float) -> str:

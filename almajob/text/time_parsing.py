@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 
+_WORDS = {
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("week", "weeks"), "w"),
+}
+_DAYS_AGO = {"today": 0, "yesterday": 1}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -22,7 +29,8 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
     """Read a length of time before now, a local day, or a time.
 
     Args:
-        text: ``90s``, ``30m``, ``12h``, ``7d``, ``2w``, ``2026-11-01`` or ``2026-11-01T08:00``.
+        text: ``90s``, ``30m``, ``12h``, ``7d`` or ``7days``, ``2w``, ``today``, ``yesterday``, ``2026-11-01``
+            or ``2026-11-01T08:00``.
         now: seconds since the epoch.
         ends_day: whether a day stands for its end.
 
@@ -31,22 +39,31 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
     """
     text = text.strip()
     # Digits without a unit are a day, 20261101.
-    ago = parse_duration(text, ("s", "m", "h", "d", "w"))
+    ago = parse_duration(_shorten_unit(text), ("s", "m", "h", "d", "w"))
     try:
         if ago is not None:
             return datetime.fromtimestamp(now, UTC) - timedelta(seconds=ago)
-        day = _parse_day(text)
+        day = _parse_day(text, now)
         if day is not None:
             return datetime.combine(day + timedelta(days=ends_day), time.min).astimezone()
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(
-            "must be a length of time such as 7d or 12h, a day such as 2026-11-01, or a time such as "
-            "2026-11-01T08:00"
+            "must be a length of time such as 7d or 12h, a day such as yesterday or 2026-11-01, or a time "
+            "such as 2026-11-01T08:00"
         ) from None
 
 
-def _parse_day(text: str) -> date | None:
+def _shorten_unit(text: str) -> str:
+    """Write ``7 days`` as ``7d``."""
+    found = re.fullmatch(r"([\d.]+)\s*([a-z]+)", text.lower(), re.ASCII)
+    return f"{found[1]}{_WORDS[found[2]]}" if found and found[2] in _WORDS else text
+
+
+def _parse_day(text: str, now: float) -> date | None:
+    if text.lower() in _DAYS_AGO:
+        today = datetime.fromtimestamp(now, UTC).astimezone().date()
+        return today - timedelta(days=_DAYS_AGO[text.lower()])
     try:
         return date.fromisoformat(text)
     except ValueError:

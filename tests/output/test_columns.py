@@ -10,24 +10,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.job_instances import Counter, Instance
+from almajob.alma.job_instances import Action, Counter, Instance
 from almajob.alma.models import Code
 from almajob.output.columns import (
+    Actions,
     Alerts,
     Counters,
-    Fields,
     GivenParameters,
-    Length,
+    History,
     Progress,
     RequestBody,
-    Text,
+    Status,
     Time,
-    WordList,
-    YesNo,
+    Tone,
+    Verdict,
 )
 from almajob.output.run_views import RUN_COLUMNS, run_values
 from almajob.runs.parameters.parameters import Given
 from almajob.runs.run import Run
+from almajob.store.ledger.record import State, Transition
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC)))
@@ -58,16 +59,30 @@ def test_progress_is_shown_as_alma_counts_it(value: float | None, people: str, p
     assert json.dumps(Progress(value).machine_readable()) == programs
 
 
+def test_a_step_says_nothing_twice() -> None:
+    """Programs get the reason of each step; people only of those whose state does not say it."""
+    steps = ((State.PREPARED, "checked, nothing sent yet"), (State.SENDING, "about to be sent"))
+    shown = History(
+        [Transition(state, 1.0, why) for state, why in (*steps, (State.UNKNOWN, "no answer came"))]
+    )
+    lines = [line.partition(")  ")[2] for line in shown.human_readable().splitlines()]
+    assert lines == ["not sent yet", "being sent", "unknown  no answer came"]
+    reasons = [step["reason"] for step in shown.machine_readable()]
+    assert reasons == ["checked, nothing sent yet", "about to be sent", "no answer came"]
+
+
 def test_reports_are_lines_for_people_and_objects_for_programs() -> None:
     """A counter without a description shows its code."""
     counters = Counters(
         (Counter(Code("a", "Records"), "1"), Counter(Code("FTP has failed.", ""), "By hand."))
     )
     assert counters.human_readable() == "Records: 1\nFTP has failed.: By hand."
-    assert counters.machine_readable()[1] == {"code": "FTP has failed.", "text": "", "value": "By hand."}
+    assert counters.machine_readable()[1] == {"code": "FTP has failed.", "text": None, "value": "By hand."}
+    actions = Actions((Action(Code("CREATE_SET"), Code("NOT_ADDED", ""), 3),))
+    assert actions.human_readable() == "NOT_ADDED: 3"
     alerts = Alerts((Code("a", "Well done."), Code("b", "")))
     assert alerts.human_readable() == "Well done.\nb"
-    assert alerts.machine_readable() == [{"code": "a", "text": "Well done."}, {"code": "b", "text": ""}]
+    assert alerts.machine_readable() == [{"code": "a", "text": "Well done."}, {"code": "b", "text": None}]
 
 
 def test_parameters_are_lines_for_people_and_objects_for_programs() -> None:
@@ -103,7 +118,8 @@ def test_any_run_can_be_shown_to_people_and_programs(text: str, progress: float,
             end_time=text,
             status_date=text,
             alerts=(Code(text, text),),
-            counters=(Counter(Code(text, text), text),),
+            counters=(Counter(Code(text, text), text), Counter(Code("c.jobs.bibExport.link"), text)),
+            actions=(Action(Code(text), Code(text, text), 3), Action(Code(), Code(text), None)),
         ),
         text,
         "lab",
@@ -115,27 +131,33 @@ def test_any_run_can_be_shown_to_people_and_programs(text: str, progress: float,
     assert json.loads(json.dumps(machine, allow_nan=False)) == machine
 
 
-MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
-COUNTED = (Counter(Code("a", "A"), "1"),)
-
-
 @pytest.mark.parametrize(
-    ("less", "more"),
+    ("status", "tone"),
     [
-        (Time(MOMENT), Time(None)),
-        (Time("2025-10-05Z"), Time(MOMENT)),
-        (Length(3.5), Length(20.0)),
-        (Length(3.5), Length(None)),
-        (YesNo(False), YesNo(True)),
-        (YesNo(True), YesNo(None)),
-        (Progress(9.0), Progress(101.3)),
-        (Text("a"), Text("b")),
-        (WordList(("1", "2")), WordList(("1", "3"))),
-        (Counters(()), Counters(COUNTED)),
-        (Fields({"a": 1}), Fields({"b": 1})),
+        ("COMPLETED_SUCCESS", Tone.GOOD),
+        ("COMPLETED_NO_BULKS", Tone.GOOD),
+        ("COMPLETED_WARNING", Tone.WARNING),
+        ("USER_ABORTED", Tone.WARNING),
+        ("COMPLETED_FAILED", Tone.BAD),
+        ("FAILED", Tone.BAD),
+        ("QUEUED", Tone.RUNNING),
+        ("FINALIZING", Tone.RUNNING),
+        # What Alma may have tomorrow.
+        ("HIBERNATING", None),
+        ("", None),
     ],
 )
-def test_any_two_values_have_an_order(less: Any, more: Any) -> None:
-    """What is not there comes last, and nothing is too odd to be sorted."""
-    assert sorted([more, less]) == [less, more]
-    assert sorted([less, more]) == [less, more]
+def test_a_status_has_the_tone_of_what_it_means(status: str, tone: Tone | None) -> None:
+    """Whatever a job's success policy makes of it; that is the tone of ``passed``."""
+    assert Status(status).tone is tone
+    assert [Verdict(passed).tone for passed in (True, False, None)] == [Tone.GOOD, Tone.BAD, None]
+
+
+def test_a_time_has_shorter_forms() -> None:
+    """Without how long ago it was, without its seconds, without its offset."""
+    longest, *shorter = Time(datetime(2026, 11, 22, 18, 20, 1, tzinfo=UTC)).forms()
+    assert longest.endswith("ago)") or "(in " in longest
+    assert [len(each) for each in shorter] == [25, 22, 16]
+    assert all(longest.startswith(each[:16]) for each in shorter)
+    assert Time(None).forms() == ("",)
+    assert Time("2025-10-05Z").forms() == ("2025-10-05Z",)

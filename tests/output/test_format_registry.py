@@ -33,6 +33,7 @@ class Count(ListFormatter):
         before, behind = parsed_args.between
         stdout.write(f"{before}{len(list(data))}{words}{parsed_args.after}{behind}\\n")
 class Cells(Count):
+    almajob_api = (1, 0)
     def add_argument_group(self, parser): pass
     def emit_list(self, column_names, data, stdout, parsed_args):
         for row in data:
@@ -57,6 +58,8 @@ class Odd(Count):
 class One:
     def add_argument_group(self, parser): pass
     def emit_one(self, *given): pass
+class Future(Count):
+    almajob_api = (9, 0)
 class Bare:
     def emit_list(self, *given): pass
     emit_one = emit_list
@@ -91,6 +94,7 @@ CAUSES = {
     "asks": "it wants an argument of its own, asked",
     "odd": "ValueError: ",
     "one": "it is no formatter of cliff.formatter.list: it has no emit_list",
+    "future": "it needs version 9.0 of almajob's plugin API, and this almajob has 1.0. Upgrade almajob.",
     "bare": "'Bare' object has no attribute 'add_argument_group'",
     "raising": "RuntimeError: no options today",
     "twice": "is claimed by several plugins",
@@ -108,7 +112,20 @@ STARTS = "POST /conf/jobs/*"
 @pytest.fixture(autouse=True)
 def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A distribution with formatters: good ones, broken ones, and one that wants a name of ours."""
-    names = ("cells", "binary", "own", "needs", "asks", "odd", "one", "raw", "bare", "raising", "switching")
+    names = (
+        "cells",
+        "binary",
+        "own",
+        "needs",
+        "asks",
+        "odd",
+        "one",
+        "raw",
+        "bare",
+        "raising",
+        "switching",
+        "future",
+    )
     formats = {
         **{name: f"aj_count:{name.title()}" for name in (*names, *LOSING)},
         **dict.fromkeys(("count", "json", "twice"), "aj_count:Count"),
@@ -147,10 +164,12 @@ def test_none_is_imported_before_it_is_chosen(
     ("words", "out"),
     [
         (("-f", "count", "--with-words"), "2 rows"),
-        (("--with-words", "-f", "json", "--format=count"), "2 rows"),
+        (("--with-words", "--format=count"), "2 rows"),
+        # Which of the two?
+        (("--with-words", "-f", "json", "--format=count"), None),
         (("-fcount",), "2"),
         # A name of ours cannot be taken.
-        (("-f", "json", "-c", "id", "--noindent"), '[{"ID": "S1"}, {"ID": "S2"}]'),
+        (("-f", "json", "-c", "id", "--noindent"), '[{"id": "S1"}, {"id": "S2"}]'),
         (("-qfcount", "--after", "!"), "2!"),
         (("--after=--yes", "-qf", "count"), "2--yes"),
         (("-f", "count", "--between", "<", ">", "--base=2"), "<2>"),
@@ -172,7 +191,7 @@ def test_its_options_are_read_as_ours(
     done = almajob("--env", "sandbox", "list", *words)
     assert (done.code, done.out) == ((2, "") if out is None else (0, f"{out}\n"))
     if out is None:
-        assert "almajob list --help shows what there is." in done.err
+        assert "See almajob list --help." in done.err
         assert site.calls() == []
 
 
@@ -190,7 +209,7 @@ def test_it_gets_both_forms_of_a_value(site: FakeAlma, almajob: Run) -> None:
     """As it is for programs, and as it is for people; what it prints to sys.stdout is its result, too."""
     site.jobs([job("S1", "a\x1b[31mb")])
     out = almajob("--env", "sandbox", "list", "-f", "cells", "-c", "name").out
-    assert out == "generator ['Name'] [('a\\x1b[31mb', 'a\\\\x1b[31mb')] False\n"
+    assert out == "generator ['name'] [('a\\x1b[31mb', 'a\\\\x1b[31mb')] False\n"
 
 
 def test_what_it_writes_is_written_as_it_is(site: FakeAlma, almajob: Run) -> None:
@@ -252,7 +271,12 @@ def test_plugin_list_names_them(almajob: Run) -> None:
     assert {row["name"] for row in told if row["state"] == "ok"} >= {"count", *LOSING}
     for row in told:
         cause = CAUSES.get(row["name"], "the format is almajob's own" if row["name"] == "json" else "")
-        assert cause in row["problem"]
+        assert cause in (row["problem"] or "")
+    # One that says what it needs, and one that does not.
+    assert {row["name"]: row["api"] for row in told if row["name"] in ("cells", "count")} == {
+        "cells": "1.0",
+        "count": None,
+    }
 
 
 @pytest.mark.parametrize("name", LOSING)
@@ -263,7 +287,7 @@ def test_a_start_whose_format_fails_is_no_success_and_names_its_run(
     done = almajob("--env", "sandbox", *RUN, "-f", name)
     assert (done.code, done.out, simulated.log.count(STARTS)) == (1, "", 1)
     (run,) = simulated.institution.sandbox.runs()
-    assert f"The job was started all the same: run {run.id} " in done.err
+    assert f" was started all the same: run {run.id} " in done.err
     fault = f"other 1.2 (aj_count:{name.title()}): {LOSING[name]}"
     assert f"The format '{name}' could not print the result.\n  {fault}\n" in done.err
     assert "a bug in almajob" not in done.err

@@ -21,7 +21,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.text.redaction import HIDDEN, Secret, is_shown_in, redact, redact_all
+from almajob.text.redaction import HIDDEN, Secret, is_shown_in, redact, redact_all, redact_lines
 from tests.support.canary import key_in
 
 TEXT = "an-unusual-key-of-a-test"
@@ -353,6 +353,16 @@ def test_a_short_one_is_found_in_a_document_as_it_is_written_only() -> None:
         assert redact_all(document, source) == {"a": f"all {HIDDEN}", "b": "ALL EXPORTS!"}
 
 
+@pytest.mark.parametrize("secret", [ALMAS, "exports!"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", ""])
+def test_printed_lines_lose_the_secret_and_nothing_else(secret: str, ends: str) -> None:
+    """Escapes in them stay; lines without a secret are handed back as they are."""
+    Secret(secret)
+    harmless = f"a\\u0062 %41{ends}"
+    assert redact_lines(harmless) is harmless
+    assert redact_lines(f"{harmless}\n{secret}, {secret}{ends}") == f"{harmless}\n{HIDDEN}, {HIDDEN}{ends}"
+
+
 # Forms of a letter, and what may stand behind one.
 FORMS = ("{0}", "{0}", "%{1:02x}", "%{1:02X}", "\\u{1:04x}", "\\x{1:02X}", "&#{1};", "&#x{1:x};", "&#0{1};")
 BEHIND = (" ", "\n", "\t ", "\u200b", "&#8203;", "\\u200B", "''", "%0a", "\\n", "&nbsp;")
@@ -395,3 +405,19 @@ def test_where_the_limit_cannot_be_changed_a_secret_is_one(monkeypatch: pytest.M
 
     monkeypatch.setattr(resource, "setrlimit", refuse)
     assert str(Secret(TEXT)) == "Secret(hidden)"
+
+
+def test_of_a_secret_address_the_host_may_be_named() -> None:
+    """It says which server refused; what follows the host, and a password before it, is blanked out."""
+    kept = [Secret("https://hooks.chat.example/services/T0123/B4567/abcdefgh")]
+    kept.append(Secret("https://somebody:a-long-password@mail.chat.example/a-long-path/of-it"))
+    shown = redact(
+        "hooks.chat.example and mail.chat.example refused "
+        "https://hooks.chat.example/services/T0123/B4567/abcdefgh "
+        "and https://somebody:a-long-password@mail.chat.example/a-long-path/of-it"
+    )
+    assert shown == (
+        f"hooks.chat.example and mail.chat.example refused https://hooks.chat.example{HIDDEN} "
+        f"and https://{HIDDEN}@mail.chat.example{HIDDEN}"
+    )
+    assert len(kept) == 2

@@ -34,6 +34,11 @@ def test_what_has_no_unit_that_may_be_is_no_length(text: str) -> None:
     ("text", "begins", "ends"),
     [
         ("7d", "2026-11-15T12:00Z", "2026-11-15T12:00Z"),
+        ("7 days", "2026-11-15T12:00Z", "2026-11-15T12:00Z"),
+        ("1week", "2026-11-15T12:00Z", "2026-11-15T12:00Z"),
+        ("90 Minutes", "2026-11-22T10:30Z", "2026-11-22T10:30Z"),
+        ("today", "2026-11-21T23:00Z", "2026-11-22T23:00Z"),
+        ("Yesterday", "2026-11-20T23:00Z", "2026-11-21T23:00Z"),
         ("90s", "2026-11-22T11:58:30Z", "2026-11-22T11:58:30Z"),
         ("2w", "2026-11-08T12:00Z", "2026-11-08T12:00Z"),
         # The day on which the clock goes back has 25 hours.
@@ -51,7 +56,7 @@ def test_a_time_may_be_written_in_many_ways(berlin: None, text: str, begins: str
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7", "yesterday", "2026-13-01", "2026-02-30", "999999w", "7 d", "0001-01-01T00:00+23:59"]
+    "text", ["", "7", "tomorrow", "2026-13-01", "2026-02-30", "999999w", "7 d", "0001-01-01T00:00+23:59"]
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     """With what one looks like."""
@@ -67,3 +72,11 @@ def test_anything_is_a_time_or_an_error(text: str) -> None:
             assert parse_moment(text, NOW.timestamp(), ends_day=ends_day).tzinfo is not None
         except ValueError as error:
             assert "such as 7d" in str(error)
+
+
+def test_a_day_is_a_day_of_this_place(berlin: None) -> None:
+    """After midnight it is another day than in UTC; when the clock goes back it has 25 hours."""
+    now = datetime(2026, 10, 25, 23, 30, tzinfo=UTC).timestamp()
+    assert parse_moment("today", now) == datetime(2026, 10, 25, 23, tzinfo=UTC)
+    assert parse_moment("yesterday", now) == datetime(2026, 10, 24, 22, tzinfo=UTC)
+    assert parse_moment("yesterday", now, ends_day=True) == datetime(2026, 10, 25, 23, tzinfo=UTC)
