@@ -14,6 +14,7 @@ from pathlib import Path
 
 from almajob.system.deadline import DeadlinePassed, NoThread, run_within
 from almajob.system.private_files import make_private, open_own, refuse_open_directory
+from almajob.system.sharing.forks import forget_in_children
 
 _LONGEST_NOTE = 500
 _PAUSE = 0.002
@@ -29,6 +30,38 @@ class LockHeld(Exception):
     def __init__(self, holder: str) -> None:
         super().__init__(holder)
         self.holder = holder
+
+
+class LockDescriptor:
+    """The descriptor of a file that is locked, or will be, until it is closed.
+
+    A child that is forked meanwhile closes its copy. One that is forked while the file is being opened has a
+    copy that it does not know of: ``release`` unlocks that, too.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.number = descriptor
+        forget_in_children(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still open in this process."""
+        return self.number >= 0
+
+    def release(self) -> None:
+        """Unlock the file, whoever has a copy of the descriptor, and close it."""
+        # A forked child has closed its copy.
+        with contextlib.suppress(OSError, ValueError):
+            fcntl.flock(self.number, fcntl.LOCK_UN)
+        self.close()
+
+    def close(self) -> None:
+        """Close it, which releases a lock that has no copies, even where that is reported as failed."""
+        number, self.number = self.number, -1
+        close_quietly(number)
+
+    forget_parent = close
+    """Close the copy only: the lock stays the parent's."""
 
 
 @contextlib.contextmanager
@@ -49,28 +82,26 @@ def lock_file(path: Path, *, wait: float, note: str = "", remove: bool = False) 
     refuse_open_directory(path.parent)
     make_private(path.parent)
     end = time.monotonic() + wait
-    descriptor = -1
-    try:
+    with contextlib.ExitStack() as closing:
         while True:
-            descriptor = open_own(path, os.O_RDWR)
-            _wait_for(descriptor, end - time.monotonic())
-            if _is_at(path, descriptor):
+            descriptor = LockDescriptor(open_own(path, os.O_RDWR))
+            closing.callback(descriptor.release)
+            _wait_for(descriptor.number, end - time.monotonic())
+            if _is_at(path, descriptor.number):
                 break
             # Its last holder has removed it: the next one may be locked by somebody else already.
-            removed, descriptor = descriptor, -1
-            close_quietly(removed)
+            closing.close()
         if note:
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, note.encode()[:_LONGEST_NOTE], 0)
+            os.truncate(descriptor.number, 0)
+            os.pwrite(descriptor.number, note.encode()[:_LONGEST_NOTE], 0)
         try:
             yield
         finally:
-            if remove:
+            # A child that was forked meanwhile has no part in it.
+            if remove and descriptor.is_open:
                 # While it is held: whoever opened it meanwhile finds out that it is gone.
                 with contextlib.suppress(OSError):
                     path.unlink()
-    finally:
-        close_quietly(descriptor)
 
 
 def is_locked(path: Path) -> bool:
@@ -92,7 +123,7 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
         finally:
-            close_quietly(descriptor)
+            LockDescriptor(descriptor).release()
 
 
 def try_lock(descriptor: int, wait: float) -> bool:
@@ -135,19 +166,19 @@ def _wait_for(descriptor: int, wait: float) -> None:
         # No thread is left behind that would still wait for it.
         raise _held_by(descriptor)
     # Of its own: whoever gives up closes the other one, and its number may be used again.
-    own = os.dup(descriptor)
+    own = LockDescriptor(os.dup(descriptor))
 
     def take(_task: object) -> None:
         try:
-            fcntl.flock(own, fcntl.LOCK_EX)
+            fcntl.flock(own.number, fcntl.LOCK_EX)
         finally:
             # The lock is held as long as the first descriptor is open.
-            os.close(own)
+            own.close()
 
     try:
         run_within(wait, take)
     except NoThread:
-        os.close(own)
+        own.close()
         raise
     except DeadlinePassed:
         raise _held_by(descriptor) from None

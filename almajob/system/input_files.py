@@ -27,7 +27,7 @@ def read_given(path: Path, size: int, *, may_be_pipe: bool = True) -> tuple[byte
         found = os.fstat(descriptor)
         is_pipe = stat.S_ISFIFO(found.st_mode)
         if not may_be_pipe and (is_pipe or stat.S_ISCHR(found.st_mode)):
-            raise OSError(errno.EINVAL, "It is no file", str(path))
+            raise OSError(errno.EINVAL, "It is not a file", str(path))
         os.set_blocking(descriptor, not is_pipe)
         return _read(descriptor, size, path if is_pipe else None), found
     finally:

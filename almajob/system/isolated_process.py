@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from typing import Any
 
 from almajob.errors import name_error
-from almajob.system.key_variables import KEY_VARIABLES
+from almajob.system.key_variables import list_for_child
+from almajob.system.sharing.forks import forget_in_children
 
 LIMIT = 10.0
 """Seconds that a call may take: so long may an import last."""
@@ -48,28 +49,42 @@ class Process:
     Args:
         is_heard: what is written to its stderr goes where ours goes, and its stdout is our terminal, if we
             have one; otherwise nothing that it writes is seen.
+        output: the number of an open file that gets all that it writes.
+        secrets: how the names begin of the variables with secrets that it gets.
     """
 
-    def __init__(self, *, is_heard: bool = False) -> None:
+    def __init__(
+        self, *, is_heard: bool = False, output: int | None = None, secrets: Sequence[str] = ()
+    ) -> None:
         asked, self._requests = os.pipe()
         self._answers, answered = os.pipe()
         self._is_ready = False
         has_terminal = is_heard and os.isatty(1)
+        unheard = subprocess.DEVNULL if output is None else output
         try:
             self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(asked), str(answered), *sys.path],
                 stdin=subprocess.DEVNULL,
-                stdout=None if has_terminal else subprocess.DEVNULL,
-                stderr=None if is_heard else subprocess.DEVNULL,
+                stdout=None if has_terminal else unheard,
+                stderr=None if is_heard else unheard,
                 pass_fds=(asked, answered),
                 start_new_session=True,
-                env={name: value for name, value in os.environ.items() if not name.startswith(KEY_VARIABLES)},
+                env=list_for_child(*secrets),
             )
         except OSError:
             self._process = None
         finally:
             os.close(asked)
             os.close(answered)
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Leave the process to the parent of a forked child: it ends when that one can ask no more."""
+        if self._requests >= 0:
+            os.close(self._requests)
+            os.close(self._answers)
+        self._requests = self._answers = -1
+        self._process = None
 
     def call(self, function: str, *arguments: Any, limit: float | None = LIMIT) -> Any:
         """Call a function in the process.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS = 40
 
 
 class NotPrivate(PermissionError):
@@ -106,6 +107,38 @@ def refuse_open_directory(directory: Place) -> None:
         path = above
 
 
+def is_root_only(path: Place) -> bool:
+    """Whether nobody but root can change what is at a path: the file, each directory and link on the way.
+
+    As where Kubernetes mounts a secret: a link to a link to a directory, in a directory that is sticky.
+    """
+    current, links = "/", 0
+    names = os.path.abspath(path).split("/")[::-1]
+    try:
+        while names:
+            name = names.pop()
+            if name in ("", ".") and current != "/":
+                continue
+            found = os.lstat(os.path.join(current, name))
+            is_open = found.st_mode & _OTHERS_WRITE and not found.st_mode & stat.S_ISVTX
+            if found.st_uid != 0 or (is_open and not stat.S_ISLNK(found.st_mode)):
+                return False
+            if stat.S_ISLNK(found.st_mode):
+                target = os.readlink(os.path.join(current, name))
+                names += target.split("/")[::-1]
+                current, links = "/" if target.startswith("/") else current, links + 1
+            elif name == "..":
+                current = os.path.dirname(current)
+            elif stat.S_ISDIR(found.st_mode):
+                current = os.path.join(current, name)
+            if links > _MOST_LINKS:
+                return False
+    except OSError:
+        return False
+    # Of a file the sticky bit means nothing.
+    return not found.st_mode & _OTHERS_WRITE
+
+
 def refuse_shared_directory(directory: Place, found: os.stat_result) -> None:
     """Refuse a directory of almajob's own that others can put files into, even a sticky one.
 
@@ -182,6 +215,6 @@ def refuse_planted(path: Place, found: os.stat_result) -> None:
         OSError: it is such.
     """
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no file", os.fspath(path))
+        raise OSError(errno.EINVAL, "it is not a file", os.fspath(path))
     if found.st_nlink > 1:
         raise OSError(errno.EMLINK, "it is a hard link to another file", os.fspath(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
@@ -27,6 +27,7 @@ class Terminated(BaseException):
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _HELD = (signal.SIGINT, *_ENDING)
+_OF_JOB_CONTROL = (signal.SIGTSTP, signal.SIGCONT)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
@@ -34,10 +35,10 @@ def _end(number: int, _frame: FrameType | None) -> None:
     raise exception_of(number)
 
 
-def _find_handlers() -> dict[signal.Signals, Any]:
+def _find_handlers(numbers: Iterable[signal.Signals] = _HELD) -> dict[signal.Signals, Any]:
     """Return who handles each signal now; nothing outside of the main thread, where no signal is handled."""
     is_main = threading.current_thread() is threading.main_thread()
-    return {number: signal.getsignal(number) for number in _HELD if is_main}
+    return {number: signal.getsignal(number) for number in numbers if is_main}
 
 
 @contextmanager
@@ -91,6 +92,33 @@ def notice_signals() -> Iterator[list[int]]:
                 signal.signal(number, handler)
 
 
+@contextmanager
+def stop_at_signal(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """Call a function at the first signal that would end this process, and keep a list of those that came.
+
+    The second one is the end. Nothing is done outside of the main thread, where no signal is handled.
+    """
+    came: list[int] = []
+    before = {
+        number: handler for number, handler in _find_handlers().items() if handler is not signal.SIG_IGN
+    }
+
+    def note(number: int, frame: FrameType | None) -> None:
+        handler = before[signal.Signals(number)]
+        if came and callable(handler):
+            handler(number, frame)
+        came.append(number)
+        stop()
+
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def exception_of(number: int) -> BaseException:
     """Return the exception that a signal is made into."""
     return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
@@ -107,6 +135,10 @@ def defer_signals(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None
     came: list[int] = []
     before = {
         number: handler for number, handler in _find_handlers().items() if handler is not signal.SIG_IGN
+    }
+    # Those of job control are of concern only where somebody takes away what is drawn.
+    before |= {
+        number: handler for number, handler in _find_handlers(_OF_JOB_CONTROL).items() if callable(handler)
     }
 
     def keep(number: int, frame: FrameType | None) -> None:
@@ -126,3 +158,37 @@ def defer_signals(is_stuck: Callable[[], bool] = lambda: False) -> Iterator[None
                 giving_back.callback(signal.signal, number, handler)
         for number_that_came in came:
             signal.raise_signal(number_that_came)
+
+
+@contextmanager
+def around_stop(*, after: Callable[[], None], before: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Do something before Ctrl-Z stops this process, and after it goes on, as with ``fg``.
+
+    Args:
+        before: called before it is stopped; SIGSTOP gives no time for that.
+        after: called when it goes on, however it was stopped.
+    """
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        before()
+        for each in free:
+            signal.signal(each, signal.SIG_DFL)
+        # The process stands still here, unless no shell could let it go on.
+        signal.raise_signal(number)
+        for each in free:
+            signal.signal(each, ours[each])
+        after()
+
+    def go_on(_number: int, _frame: FrameType | None) -> None:
+        after()
+
+    # Who ignores them, or handles them, has a reason.
+    ours = {signal.SIGTSTP: stop, signal.SIGCONT: go_on}
+    free = [number for number, old in _find_handlers(ours).items() if old is signal.SIG_DFL]
+    try:
+        for number in free:
+            signal.signal(number, ours[number])
+        yield
+    finally:
+        for number in free:
+            signal.signal(number, signal.SIG_DFL)

@@ -9,6 +9,7 @@ import signal
 import stat
 import threading
 import time
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 from almajob.system.deadline import NoThread
 from almajob.system.file_lock import LockHeld, is_locked, lock_file
+from tests.support.forks import fork, list_open_below
 from tests.support.processes import exit_codes
 
 FORK = multiprocessing.get_context("spawn")
@@ -50,6 +52,51 @@ def test_the_kernel_releases_the_lock_of_a_killed_process(tmp_path: Path) -> Non
     # Whoever gave up waiting gets it first, and lets it go.
     with lock_file(path, wait=30):
         pass
+
+
+def test_a_child_has_no_part_in_the_lock_of_its_parent(tmp_path: Path) -> None:
+    """Its end does not end the lock, and its life does not keep it."""
+    path = tmp_path / "x.lock"
+    with lock_file(path, wait=0, remove=True):
+        reading, writing = os.pipe()
+
+        def leave_the_block() -> str:
+            os.close(writing)
+            opened = _open_below(tmp_path)
+            # Until the parent has released it.
+            os.read(reading, 1)
+            return " ".join(opened)
+
+        wait = fork(leave_the_block)
+        assert fork(lambda: None)() is None
+        assert is_locked(path)
+    with lock_file(path, wait=0):
+        os.close(writing)
+    os.close(reading)
+    assert wait() == ""
+
+
+def test_a_child_that_leaves_the_block_of_its_parent_does_not_remove_the_file(tmp_path: Path) -> None:
+    """Whoever comes next would lock another one."""
+    path = tmp_path / "x.lock"
+    with ExitStack() as stack:
+        stack.enter_context(lock_file(path, wait=0, remove=True))
+        fork(stack.close)()
+        assert path.exists()
+        assert is_locked(path)
+    assert not path.exists()
+
+
+def test_a_copy_that_nobody_knows_of_keeps_no_lock(tmp_path: Path) -> None:
+    """A child has one that was forked while the file was being opened."""
+    path = tmp_path / "lock"
+    with lock_file(path, wait=0):
+        (number,) = [each.split()[0] for each in list_open_below(path)]
+        copy = os.dup(int(number))
+    assert not is_locked(path)
+    with lock_file(path, wait=0):
+        assert is_locked(path)
+    os.close(copy)
 
 
 def test_a_lock_is_waited_for(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ def test_a_file_and_a_pipe_are_read_alike(tmp_path: Path, pipe: Path, size: int)
 
 def test_what_was_only_found_must_be_a_file(pipe: Path) -> None:
     """It is told at once."""
-    with pytest.raises(OSError, match="no file"):
+    with pytest.raises(OSError, match="not a file"):
         read_given(pipe, 5, may_be_pipe=False)
-    with pytest.raises(OSError, match="no file"):
+    with pytest.raises(OSError, match="not a file"):
         read_given(Path("/dev/zero"), 5, may_be_pipe=False)
 
 
@@ -69,7 +69,7 @@ def test_a_pipe_that_was_found_for_an_ini_does_not_hang(pipe: Path, almajob: Run
     """Neither a command nor a completion waits for it."""
     pipe.rename("almajob.ini")
     done = almajob("--env", "sandbox", "list")
-    assert (done.code, "It is no file" in done.err) == (7, True), done.err
+    assert (done.code, "It is not a file" in done.err) == (7, True), done.err
     assert Places(os.environ).environments == ["demo"]
 
 
@@ -108,5 +108,5 @@ def test_what_a_shell_makes_of_a_command_is_read(simulated: SimulatedAlma, given
         ["bash", "-c", f"{command} --params {given}"], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    (sent,) = simulated.log.entries("POST /conf/jobs/*")
+    (sent,) = simulated.log.requests("POST /conf/jobs/*")
     assert "MARC21_XML" in sent.body

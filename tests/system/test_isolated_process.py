@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from almajob.system.isolated_process import CallFailed, Process, ProcessEnded, Processes
+from tests.support.forks import fork, list_open
 
 
 @pytest.fixture
@@ -28,6 +29,23 @@ def test_a_function_is_called_elsewhere(process: Process) -> None:
     first, second = process.call("os:getpid"), process.call("os:getpid")
     assert first == second != os.getpid()
     assert process.call("posixpath:join", "a", "b" * 2**22) == "a/" + "b" * 2**22
+
+
+def test_a_forked_child_leaves_it_to_its_parent() -> None:
+    """Otherwise it would live as long as the child, and the child could end it."""
+    before = list_open()
+    process = Process()
+    own = list_open() - before
+
+    def use() -> list[Any]:
+        left = sorted(own & list_open())
+        process.close()
+        return left
+
+    assert fork(use)() == []
+    assert process.call("posixpath:join", "still", "there") == "still/there"
+    process.close()
+    assert list_open() <= before
 
 
 def test_what_it_raises_is_named_and_it_goes_on(process: Process) -> None:
