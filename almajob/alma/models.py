@@ -1,7 +1,8 @@
 """What Alma speaks of: jobs, parameters, code tables; frozen, and tolerant in reading.
 
 Each ``from_json`` takes the JSON form of Alma's answer (``body_parser.parse`` returns it for XML too) and
-accepts what Alma varies: absent members, ``{"value", "desc"}`` or a bare word, numbers as text.
+accepts what Alma varies: absent members and null ones, ``{"value", "desc"}`` or a bare word, numbers
+as text.
 Shapes: https://developers.exlibrisgroup.com/alma/apis/docs/xsd/rest_job_instance.xsd/
 """
 
@@ -13,11 +14,30 @@ from typing import Any, NamedTuple
 Json = Mapping[str, Any]
 
 
-class Code(NamedTuple):
-    """A value of a code table with the description that Alma sent along; either may be empty."""
+class Code(str):
+    """A value of a code table with the description that Alma sent along; either may be empty.
 
-    value: str = ""
-    desc: str = ""
+    It is the code itself: ``status == "COMPLETED_SUCCESS"`` compares that alone, and so it is printed.
+
+    Attributes:
+        desc: what it means, in words.
+    """
+
+    __slots__ = ("desc",)
+    desc: str
+
+    def __new__(cls, value: str = "", desc: str = "") -> Code:
+        made = super().__new__(cls, value)
+        made.desc = desc
+        return made
+
+    @property
+    def value(self) -> str:
+        """The code, such as ``COMPLETED_SUCCESS``."""
+        return str(self)
+
+    def __repr__(self) -> str:
+        return f"Code({str(self)!r}, {self.desc!r})"
 
     @classmethod
     def from_json(cls, raw: object) -> Code:
@@ -36,7 +56,12 @@ NO_CODE = Code()
 
 
 class Parameter(NamedTuple):
-    """One parameter of a start, as sent."""
+    """One parameter of a start, as sent.
+
+    Attributes:
+        name: such as ``set_id``.
+        value: as text.
+    """
 
     name: str
     value: str
@@ -55,6 +80,14 @@ class Job(NamedTuple):
     Attributes:
         id: ``M``, ``S`` or ``O`` and digits; differs between environments for the same job.
         name: not unique, and not to be normalised: real names have two blanks or a full stop at the end.
+        type: MANUAL, SCHEDULED or OTHER.
+        category: what kind of work it does.
+        description: only where the job was read alone, as are the ones below.
+        content: what it works on.
+        schedule: when it runs; that of a job without one is ``NOT_SCHEDULED``.
+        creator: who made it.
+        next_run: when it runs next, as Alma writes it.
+        related_profile: the id of the import or integration profile that it belongs to.
     """
 
     id: str
@@ -133,7 +166,7 @@ def items(raw: Json, name: str) -> list[Json]:
     """Return the array under a name: absent when empty, a lone object where Alma sends just one."""
     found = raw.get(name)
     listed = found if isinstance(found, list) else [] if found is None else [found]
-    return [item if isinstance(item, Mapping) else {"value": item} for item in listed]
+    return [item if isinstance(item, Mapping) else {"value": item} for item in listed if item is not None]
 
 
 def text(raw: object) -> str:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from itertools import chain, islice, takewhile
+from itertools import chain
+from operator import attrgetter
 from typing import TypeVar
 
 from almajob.alma.client import PAGE, Alma
 from almajob.alma.http.response import Reading
-from almajob.alma.http.timeouts import AT_ONCE
+from almajob.alma.http.session import ATTEMPTS
 from almajob.alma.job_instances import Instance, Page
+from almajob.alma.list_pages import MOST_PAGES, read_further_pages
 from almajob.alma.models import Job, JobFilter
-from almajob.system.deadline import SLICE
+from almajob.text.busy import Busy, count_items, show_nothing
 
 LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Alma could answer smaller pages than were asked for, but hardly smaller than its own default.
-_SMALLEST_PAGE = 10
-_MOST_PAGES = 1000
 _PROCESS_ID = re.compile(r"[0-9]+")
 
 
@@ -38,14 +37,16 @@ def read_jobs(alma: Alma, wanted: JobFilter) -> tuple[list[Job], bool]:
     """
     found: dict[str, Job] = {}
     total = 0
-    for _round in range(2):
-        first = alma.jobs_page(wanted, 0)
-        for page in chain([first], _further_pages(alma, wanted, first)):
-            total = len(page.items) if page.total is None else page.total
-            for job in page.items:
-                found.setdefault(job.id, job)
-        if len(found) >= total:
-            return list(found.values()), True
+    with alma.busy(lambda: count_items("jobs", len(found), total)):
+        for _round in range(2):
+            first = alma.jobs_page(wanted, 0)
+            further = read_further_pages(partial(alma.jobs_page, wanted), first, attrgetter("id"), MOST_PAGES)
+            for page in chain([first], further):
+                total = len(page.items) if page.total is None else page.total
+                for job in page.items:
+                    found.setdefault(job.id, job)
+            if len(found) >= total:
+                return list(found.values()), True
     LOG.warning(
         "Alma counts %d jobs and listed %d: the list changed while it was read. Try again with --refresh.",
         total,
@@ -74,7 +75,13 @@ class Listing:
 
 
 def read_instances(
-    alma: Alma, job_id: str, *, since: date, until: date, patience: float | None = None
+    alma: Alma,
+    job_id: str,
+    *,
+    since: date,
+    until: date,
+    patience: float | None = None,
+    attempts: int = ATTEMPTS,
 ) -> Listing:
     """Read every page of a job's runs.
 
@@ -84,6 +91,7 @@ def read_instances(
     Args:
         since, until: days of their submission, both included.
         patience: seconds for each call, where the usual time limit is more than it is worth.
+        attempts: how often each is tried, where the caller comes back by itself.
     """
     found: dict[str, Instance] = {}
     total: int | None = 1
@@ -91,9 +99,9 @@ def read_instances(
     is_full = False
     first: Reading | None = None
     is_cached = False
-    while total is not None and (offset < total or is_full) and offset < _MOST_PAGES * PAGE:
+    while total is not None and (offset < total or is_full) and offset < MOST_PAGES * PAGE:
         page, reading = alma.instances_page(
-            job_id, since=since, until=until, offset=offset, patience=patience
+            job_id, since=since, until=until, offset=offset, patience=patience, attempts=attempts
         )
         first = first or reading
         is_cached |= reading.is_cached
@@ -114,17 +122,19 @@ def read_instances(
     return Listing(tuple(found.values()), is_complete, first.clock, first.clock_error, is_cached)
 
 
-def read_pages(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
+def read_pages(page_at: Callable[[int], Page[T]], message: str, busy: Busy = show_nothing) -> Iterator[T]:
     """Read a list page by page, and give each item as soon as it is there.
 
     Args:
         page_at: reads the page that begins at an offset.
         message: is listed, for the message where fewer came than Alma counts.
+        busy: shows people how far it is read, while a page is waited for.
     """
     offset = 0
     total: int | None = None
-    for _page in range(_MOST_PAGES):
-        page = page_at(offset)
+    for _page in range(MOST_PAGES):
+        with busy(partial(count_items, message, offset, total)):
+            page = page_at(offset)
         yield from page.items
         offset += len(page.items)
         total = page.total
@@ -133,33 +143,3 @@ def read_pages(page_at: Callable[[int], Page[T]], message: str) -> Iterator[T]:
             break
     if total is not None and offset < total:
         LOG.warning("Alma counts %d %s and listed %d.", total, message, offset)
-
-
-def _further_pages(alma: Alma, wanted: JobFilter, first: Page[Job]) -> Iterable[Page[Job]]:
-    step = len(first.items)
-    if first.total is None or step < _SMALLEST_PAGE or step >= first.total:
-        return
-    known = {job.id for job in first.items}
-    offsets = iter(range(step, min(first.total, step * _MOST_PAGES), step))
-    # Unlike those of concurrent.futures, its threads do not hold up Ctrl-C, nor the end of the process.
-    from multiprocessing.pool import ThreadPool
-
-    page_at = partial(alma.jobs_page, wanted)
-    try:
-        pool = ThreadPool(AT_ONCE)
-    except (RuntimeError, AttributeError):
-        # There are not so many threads for us; ThreadPool falls over what it had made by then.
-        yield from takewhile(lambda page: page.items, map(page_at, offsets))
-        return
-    with pool:
-        while at_once := list(islice(offsets, AT_ONCE)):
-            asked = pool.map_async(page_at, at_once, chunksize=1)
-            while not asked.ready():
-                asked.wait(SLICE)
-            pages = asked.get()
-            yield from pages
-            listed = {job.id for page in pages for job in page.items}
-            if listed <= known:
-                # Alma counts more than it lists, or gives one page again and again.
-                return
-            known |= listed

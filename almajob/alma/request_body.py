@@ -36,12 +36,11 @@ def to_xml(parameters: Sequence[Parameter]) -> str:
 def to_plain_json(parameters: Sequence[Parameter]) -> str:
     """Return parameters as a plain object, a line each, to be edited; what cannot be seen is escaped.
 
-    Where a name would make it look like a whole job, it is a list of names and values.
+    Where several have one name, or one would make it look like a whole job, it is a list of names and values.
     """
-    if any(item.name in _OF_A_JOB for item in parameters):
-        found: Any = [{"name": item.name, "value": item.value} for item in parameters]
-    else:
-        found = {item.name: item.value for item in parameters}
+    found: Any = {item.name: item.value for item in parameters}
+    if len(found) < len(parameters) or not _OF_A_JOB.isdisjoint(found):
+        found = [{"name": item.name, "value": item.value} for item in parameters]
     text = json.dumps(found, indent=2, ensure_ascii=False)
     return spell_invisible(text, _unicode_escaped, keep="\n")
 

@@ -7,11 +7,11 @@ public clients rely on. A word that is not here counts as still running until th
 from __future__ import annotations
 
 import enum
-import re
 import string
+from collections.abc import Collection
 from typing import NamedTuple
 
-from almajob.text.suggestions import find_similar
+from almajob.text.suggestions import find_near
 
 
 class Meaning(enum.Enum):
@@ -57,7 +57,6 @@ STATUSES: dict[str, Status] = {
 
 # Not str.upper, which makes an S of a long s and an I of one without its dot: those are no code of Alma's.
 _CAPITALS = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
-_CODE = re.compile(r"[A-Z][A-Z0-9_]*")
 _GOING_ON = {Meaning.WAITING, Meaning.RUNNING}
 _GOOD = {Meaning.SUCCESS, Meaning.WARNING, Meaning.NOTHING_TO_DO}
 
@@ -92,25 +91,35 @@ def is_good(code: str) -> bool:
     return meaning(code) in _GOOD
 
 
-def parse_codes(text: str) -> list[str]:
-    """Read statuses separated by commas, as codes or in Alma's own words, whatever the case."""
-    by_description = {in_capitals(status.description): code for code, status in STATUSES.items()}
-    words = [word.strip() for word in text.split(",")]
-    codes = [in_capitals(word) for word in words if word]
-    return [by_description.get(code, code) for code in codes]
+def parse_code(text: str) -> str:
+    """Read a status, as its code or in Alma's own words, whatever the case.
 
-
-def end_problem(code: str) -> str:
-    """Return why a word cannot be the status of an end; empty where it can."""
-    return f"{code} is no end, the run goes on" if code in GOING_ON else code_problem(code)
-
-
-def code_problem(code: str) -> str:
-    """Return why a word cannot be a status; empty where it can.
-
-    A word that is in no table passes, as Alma may have it tomorrow, unless it looks like a slip.
+    Raises:
+        ValueError: it is none; with what may be meant, and all there are.
     """
-    if not _CODE.fullmatch(code):
-        return f"{code!r} is no status; one is a word such as COMPLETED_FAILED"
-    near = [] if code in STATUSES else find_similar(code, STATUSES, cutoff=0.82)
-    return f"{code} is no status; did you mean {near[0]}?" if near else ""
+    return _parse(text.strip(), STATUSES)
+
+
+def parse_ends(text: str) -> list[str]:
+    """Read statuses of ends, separated by commas, each as ``parse_code`` does.
+
+    Raises:
+        ValueError: one of them is none, or a run with it goes on.
+    """
+    words = [word.strip() for word in text.split(",")]
+    ends = [code for code in STATUSES if code not in GOING_ON]
+    return [_parse(word, ends) for word in words if word]
+
+
+def _parse(word: str, known: Collection[str]) -> str:
+    by_description = {in_capitals(status.description): code for code, status in STATUSES.items()}
+    code = in_capitals(word)
+    code = by_description.get(code, code)
+    if code in known:
+        return code
+    if code in STATUSES:
+        raise ValueError(f"{code} is not the status of an end: the run goes on")
+    descriptions = {STATUSES[each].description: each for each in known}
+    near = find_near(word, [*known, *descriptions], count=1)
+    meant = f"Did you mean {descriptions.get(near[0], near[0])}? " if near else ""
+    raise ValueError(f"{word!r} is not a status. {meant}Known statuses: {', '.join(known)}")

@@ -75,7 +75,7 @@ def test_a_set_is_read_with_its_members(alma: FakeAlma, connection: Alma) -> Non
 def test_no_id_leads_to_another_call(alma: FakeAlma, connection: Alma, name: str) -> None:
     """What is no id of Alma's is not even sent: requests would take an escaped ".." for a way up."""
     for call in (connection.job, connection.submit, connection.instance, connection.code_table):
-        with pytest.raises(NotAlma, match="not an id of Alma's"):
+        with pytest.raises(NotAlma, match="not an Alma id"):
             call(name)
     assert alma.requests == []
 
@@ -114,7 +114,7 @@ def test_an_old_answer_is_no_end(alma: FakeAlma, connection: Alma, monkeypatch: 
     going, ended = instance("77", ERP, "RUNNING"), instance("77", ERP, "COMPLETED_SUCCESS")
     alma.on("GET /jobs/ALL/instances/77", going, ended, going, ended)
     assert not connection.instance("77").has_ended
-    with pytest.raises(NotAlma, match="The answer about run 77 is an old one"):
+    with pytest.raises(NotAlma, match="The answer about run 77 is outdated"):
         connection.instance("77")
     assert not connection.instance("77").has_ended
     assert connection.instance("77").has_ended

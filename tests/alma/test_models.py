@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.alma.job_instances import Instance, Page, Submission, parse_time
+from almajob.alma import job_instances, models, sets
+from almajob.alma.job_instances import Action, Counter, Event, Instance, Match, Page, Submission, parse_time
 from almajob.alma.models import Code, General, Job, Parameter, code_table_from_json
+from almajob.alma.sets import Set
 
 PUBLISHING = {
     "id": "38205463100006421",
@@ -166,3 +169,95 @@ def test_any_json_becomes_a_model(raw: dict[str, Any]) -> None:
     for model in (Job, Instance, Submission, General, Parameter):
         assert isinstance(model.from_json(raw), model)
     assert isinstance(code_table_from_json(raw), dict)
+
+
+def _code(value: str) -> dict[str, str]:
+    return {"value": value, "desc": f"{value} in words"}
+
+
+ANSWERS: dict[type[Any], dict[str, Any]] = {
+    Code: _code("MANUAL"),
+    Parameter: {"name": _code("set_id"), "value": _code("7")},
+    Job: {
+        **{name: f"the {name}" for name in ("id", "name", "description", "next_run")},
+        **{name: _code(name) for name in ("type", "category", "content", "schedule", "creator")},
+        "related_profile": {"value": "9", "link": "https://…"},
+    },
+    General: {"environment_type": "SANDBOX", "institution": _code("01X")},
+    Submission: {
+        "id": "M44",
+        "additional_info": {"value": "Job no. 7 triggered", "link": "/almaws/v1/conf/jobs/M44/instances/7"},
+    },
+    Counter: {"type": _code("new"), "value": "66"},
+    Action: {"type": _code("CREATE_SET"), "population": _code("NOT_ADDED_LOCKED"), "members": 3},
+    Instance: {**PUBLISHING, "status": _code("QUEUED"), "job_info": {"id": "S1", "type": _code("SCHEDULED")}},
+    Event: {"id": "1", "entity": _code("user"), "message": _code("rejected"), "value": "other"},
+    Match: {"incoming_record_id": "1", "mms_ids": _code("99,98")},
+    Set: {"id": "7", "name": "Theses", "content": _code("BIB_MMS"), "number_of_members": _code("120")},
+}
+
+
+def test_every_model_is_tried_with_nulls() -> None:
+    """One that is new needs an answer above."""
+    found = {
+        each
+        for module in (models, job_instances, sets)
+        for each in vars(module).values()
+        if isinstance(each, type) and hasattr(each, "from_json") and each.__module__ == module.__name__
+    }
+    assert found == set(ANSWERS)
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("model", ANSWERS)
+def test_null_is_read_as_nothing(model: Any, data: st.DataObject) -> None:
+    """Whatever member of an answer is null, on any level: it is read as where it is absent."""
+    # Of an event all is kept as it came.
+    kept = {"fields": None}
+    with_null, without = _damage(ANSWERS[model], data)
+    found, expected = model.from_json(with_null), model.from_json(without)
+    assert _fields(found) | kept == _fields(expected) | kept
+
+
+def _fields(model: Any) -> dict[str, Any]:
+    return (
+        model._asdict()
+        if hasattr(model, "_asdict")
+        else {name: getattr(model, name) for name in model.__slots__}
+    )
+
+
+def _damage(answer: Any, data: st.DataObject) -> tuple[Any, Any]:
+    """Return an answer with some of its members null, and the same one without them."""
+    if isinstance(answer, list):
+        pairs = [_damage(item, data) for item in answer]
+        return [None, *(with_null for with_null, _ in pairs)], [without for _, without in pairs]
+    if not isinstance(answer, dict):
+        return answer, answer
+    with_null: dict[str, Any] = {}
+    without: dict[str, Any] = {}
+    for name, value in answer.items():
+        if data.draw(st.booleans(), label=name):
+            with_null[name] = None
+        else:
+            with_null[name], without[name] = _damage(value, data)
+    return with_null, without
+
+
+def test_a_list_may_be_null_or_have_nulls_in_it() -> None:
+    """It has nothing in it, then; a total that is null is not known."""
+    for raw in ({"job": None, "total_record_count": None}, {"job": [None, None]}):
+        assert Page.of(raw, "job", Job.from_json) == Page((), None)
+    assert code_table_from_json({"row": [{"code": "A", "description": None}, None]}) == {"A": ""}
+    assert code_table_from_json({"row": None}) == {}
+
+
+def test_a_code_is_a_text_with_a_description() -> None:
+    """So a plugin can compare a status or a category, look it up, and return it as a value."""
+    code = Code("COMPLETED_SUCCESS", "Completed Successfully")
+    assert code == "COMPLETED_SUCCESS"
+    assert code in {"COMPLETED_SUCCESS": 1}
+    assert (str(code), f"{code}", code.value, type(code.value)) == (*["COMPLETED_SUCCESS"] * 3, str)
+    assert code.desc == pickle.loads(pickle.dumps(code)).desc == "Completed Successfully"
+    assert repr(code) == "Code('COMPLETED_SUCCESS', 'Completed Successfully')"
+    assert not Code.from_json(None)

@@ -7,11 +7,11 @@ import pytest
 from almajob.alma.status_codes import (
     STATUSES,
     Meaning,
-    code_problem,
     has_ended,
     is_good,
     meaning,
-    parse_codes,
+    parse_code,
+    parse_ends,
 )
 
 ENDED = {
@@ -46,13 +46,41 @@ def test_only_letters_of_ascii_are_small_and_capital(word: str) -> None:
     assert meaning(word) is Meaning.UNKNOWN
     assert not is_good(word)
     assert not has_ended(word, has_end_time=False)
-    assert code_problem(parse_codes(word)[0])
+    with pytest.raises(ValueError, match=f"'{word}' is not a status. Did you mean [A-Z_]+. Known statuses: "):
+        parse_code(word)
     assert meaning("completed_success") is Meaning.SUCCESS
-    assert parse_codes("Completed with errors, completed \u017fuccessfully, failed") == [
-        "COMPLETED_FAILED",
-        "COMPLETED \u017fUCCESSFULLY",
-        "FAILED",
-    ]
+
+
+@pytest.mark.parametrize("code", STATUSES)
+def test_a_status_is_read_as_its_code_or_in_almas_words(code: str) -> None:
+    """Whatever the case; only an end can be one of several."""
+    for word in (code, code.lower(), STATUSES[code].description, STATUSES[code].description.upper()):
+        assert parse_code(f" {word} ") == code
+        if code in ENDED:
+            assert parse_ends(f"{word},FAILED,") == [code, "FAILED"]
+        else:
+            with pytest.raises(ValueError, match=f"{code} is not the status of an end"):
+                parse_ends(f"FAILED,{word}")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("COMPLETED_FAIL", "COMPLETED_FAILED"),
+        ("Completed with Error", "COMPLETED_FAILED"),
+        ("sucess", "COMPLETED_SUCCESS"),
+        ("BOGUS", ""),
+        ("?", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_no_status_is_told_with_all_that_are(word: str, meant: str) -> None:
+    """And with the one that may be meant; as it was typed."""
+    with pytest.raises(ValueError, match="is not a status") as caught:
+        parse_code(word)
+    told = str(caught.value)
+    assert told.startswith(f"{word!r} is not a status. {f'Did you mean {meant}? ' if meant else ''}Known")
+    assert told.endswith(", ".join(STATUSES))
 
 
 def test_all_fourteen_codes_are_there() -> None:

@@ -29,6 +29,7 @@ from almajob import __version__
 from almajob.alma.api_key import Key
 from almajob.alma.http.timeouts import AT_ONCE
 from almajob.system.deadline import Task
+from almajob.system.sharing.forks import connect_between_forks, forget_in_children
 
 _thread = threading.local()
 
@@ -80,13 +81,21 @@ class AbortableConnection:
         self.task = task
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Close a forked child's copy; nothing that the child does aborts the exchange."""
+        self._lock = threading.Lock()
+        _close_copy(self._socket)
+        self._socket = None
 
     def __enter__(self) -> None:
         _thread.connection = self
 
     def __exit__(self, *_: object) -> None:
         """Leave the connection to its owner alone."""
-        with self._lock:
+        # While it is being closed, nothing has its number any more, and a child would keep it open.
+        with connect_between_forks(), self._lock:
             if self._socket is not None:
                 self._socket.close()
 
@@ -98,7 +107,8 @@ class AbortableConnection:
             OSError: there is no descriptor left; likewise.
         """
         if self._socket is None:
-            self._socket = _duplicate(connected)
+            with connect_between_forks():
+                self._socket = _duplicate(connected)
             self.task.ask_permission(self._abort)
         self.task.check_awaited()
 
@@ -120,6 +130,16 @@ def _duplicate(connected: socket.socket) -> socket.socket:
         # socket.fromfd would leave it open, and the connection with it.
         os.close(descriptor)
         raise
+
+
+def _close_copy(connected: socket.socket | None) -> None:
+    """Close a forked child's copy of a connection, also where a response is still being read from it.
+
+    Nothing is sent for that, as TLS would to say goodbye: the connection is the parent's.
+    """
+    if connected is not None:
+        with suppress(OSError):
+            os.close(connected.detach())
 
 
 class _Awaited(io.RawIOBase):
@@ -144,11 +164,24 @@ class _Awaited(io.RawIOBase):
 class _Response(http.client.HTTPResponse):
     """Is read only as long as somebody waits."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        # A connection that the server closes is the response's alone.
+        self._socket: socket.socket | None = sock
+        forget_in_children(self)
         own = getattr(_thread, "connection", None)
         if own is not None:
             self.fp: Any = io.BufferedReader(_Awaited(self.fp.detach(), own.task))
+
+    def _close_conn(self) -> None:
+        # The last to have the socket closes it.
+        with connect_between_forks():
+            super()._close_conn()  # type: ignore[misc]  # it has no types
+
+    def forget_parent(self) -> None:
+        """Close a forked child's copy."""
+        _close_copy(self._socket)
+        self._socket = None
 
 
 class _Connection(http.client.HTTPConnection):
@@ -158,11 +191,23 @@ class _Connection(http.client.HTTPConnection):
     _is_connecting = False
 
     def connect(self) -> None:
+        forget_in_children(self)
         self._is_connecting = True
         try:
-            super().connect()
+            with connect_between_forks():
+                super().connect()
         finally:
             self._is_connecting = False
+
+    def close(self) -> None:
+        # Its socket has no owner in between.
+        with connect_between_forks():
+            super().close()
+
+    def forget_parent(self) -> None:
+        """Close a forked child's copy."""
+        _close_copy(self.sock)
+        self.sock = None
 
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:

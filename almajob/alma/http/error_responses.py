@@ -15,6 +15,7 @@ from typing import Any
 
 from almajob.alma.http import body_parser
 from almajob.errors import (
+    KEY_PAGE,
     AlmaError,
     AlmaFailed,
     AlmajobError,
@@ -33,13 +34,18 @@ NO_SUCH_INSTANCE = "402218"
 NO_SUCH_JOB = frozenset({"402215", "402216"})
 NO_SUCH_SET = frozenset({"60107"})
 BAD_QUERY = frozenset({"60106", "40166410"})
+# Of code and text of each error but the first.
+_LONGEST_OTHER = 150
 # As a start's answer names its run.
 _RUN_LINK = re.compile(r"/instances/[0-9]+")
 _KEY_CODES = frozenset({"UNAUTHORIZED", "FORBIDDEN", "INVALID_REQUEST"})
+GATEWAY_REFUSALS = _KEY_CODES | {
+    *(DAILY_THRESHOLD, PER_SECOND_THRESHOLD, "ROUTING_ERROR", "REQUEST_TOO_LARGE"),
+}
+"""The codes with which the gateway says that it did not pass a request on."""
 
-_KEY_PAGE = "https://developers.exlibrisgroup.com/manage/keys/"
 _KEY_ADVICE = (
-    f"Check the key at {_KEY_PAGE}: area Configuration, the right environment, "
+    f"Check the key at {KEY_PAGE}: area Configuration, the right environment, "
     "Read/write to start jobs, and this machine's address if the key is restricted to some.\n"
     "almajob config check shows which calls it may make."
 )
@@ -62,8 +68,8 @@ ADVICE: dict[str, str] = {
     "402215": f"A job id is M, S or O and digits, such as M44. {_LIST_ADVICE}",
     "402216": f"Ids differ between sandbox and production. {_LIST_ADVICE}",
     "402217": "A date is written YYYY-MM-DD.",
-    "402218": "The id is the Process ID in Alma's Monitor Jobs; it belongs to one environment only.",
-    "402219": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "402218": "The id is the Process ID in Alma's Monitor Jobs. It is valid in one environment only.",
+    "402219": "Try again. If it persists, give Ex Libris Support the tracking id.",
     "402220": "This is a bug in almajob: please report it.",
     "402221": "This is a bug in almajob: please report it.",
     "402222": _SLOT_ADVICE,
@@ -76,21 +82,21 @@ ADVICE: dict[str, str] = {
     "402231": "A process chain of several tasks cannot be started by the API: start it in Alma.",
     "402248": _SUBMITTABLE,
     "402249": _SUBMITTABLE,
-    "402119": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "402119": "Try again. If it persists, give Ex Libris Support the tracking id.",
     "60347": "The same job, or one it excludes, is running: wait for its end.",
     "60332": "Only jobs of the Student Information System have events.",
-    "60333": "Try again; if it stays, give Ex Libris Support the tracking id.",
+    "60333": "Try again. If it persists, give Ex Libris Support the tracking id.",
     "40166410": "Alma does not know this type, category, status or other filter; a category belongs to one "
     "type, and almajob list shows both.",
-    "40166411": "The code table is not there for this institution.",
+    "40166411": "This institution does not have that code table.",
     "UNAUTHORIZED": _KEY_ADVICE,
     "FORBIDDEN": _KEY_ADVICE,
     "INVALID_REQUEST": _KEY_ADVICE,
     PER_SECOND_THRESHOLD: "The institution's programs together call Alma too often: try again in a minute.",
-    DAILY_THRESHOLD: "Calls are counted per institution, and anew after midnight in its region.",
-    "GENERAL_ERROR": "Try again; if it stays, give Ex Libris Support the tracking id.",
-    "ROUTING_ERROR": "Check the region (or base_url) of this environment in the ini.",
-    "REQUEST_TOO_LARGE": "The parameters are more than Alma takes in one call.",
+    DAILY_THRESHOLD: "Calls are counted per institution, and again from 0 after midnight in its region.",
+    "GENERAL_ERROR": "Try again. If it persists, give Ex Libris Support the tracking id.",
+    "ROUTING_ERROR": "Check region or base_url of this environment in the configuration file.",
+    "REQUEST_TOO_LARGE": "There are more parameters than Alma accepts in one call.",
 }
 
 
@@ -103,12 +109,14 @@ class Refusal:
         text: Alma's message; it varies for one code, so decide by the code.
         tracking_id: for Ex Libris Support; empty where the gateway answered.
         codes: those of all errors in the body, the first one included.
+        others: code and text of each error but the first, each once.
     """
 
     code: str
     text: str
     tracking_id: str = ""
     codes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def refusal_in(document: dict[str, Any]) -> Refusal | None:
@@ -126,7 +134,13 @@ def refusal_in(document: dict[str, Any]) -> Refusal | None:
     code, text, tracking_id = (
         _one_line(fields.get(name)) for name in ("errorCode", "errorMessage", "trackingId")
     )
-    return Refusal(code, text, tracking_id, tuple(_one_line(error.get("errorCode")) for error in errors))
+    codes = tuple(_one_line(error.get("errorCode")) for error in errors)
+    described = list(dict.fromkeys(_describe(error)[:_LONGEST_OTHER] for error in errors))
+    return Refusal(code, text, tracking_id, codes, tuple(filter(None, described[1:])))
+
+
+def _describe(error: dict[str, Any]) -> str:
+    return " ".join(filter(None, (_one_line(error.get(name)) for name in ("errorCode", "errorMessage"))))
 
 
 def _errors_in(listed: object) -> list[dict[str, Any]]:
@@ -153,9 +167,10 @@ def read_answer(http_status: int, body: bytes, host: str) -> dict[str, Any] | Al
     kind, message = _judge(http_status, refusal.code)
     return kind(
         message,
-        hint=ADVICE.get(refusal.code, ""),
+        hint=next((ADVICE[code] for code in (refusal.code, *refusal.codes) if code in ADVICE), ""),
         code=refusal.code,
         codes=refusal.codes,
+        others=refusal.others,
         text=refusal.text,
         tracking_id=refusal.tracking_id,
         http_status=http_status,
@@ -191,32 +206,34 @@ def _unreadable(http_status: int, body: bytes, looks_like: str, host: str) -> Al
     # Alma's own host (INSTITUTION.alma.exlibrisgroup.com) answers so; the API lives at the gateway.
     if http_status == 401:
         return refuse_key(
-            f"{host} does not take API keys.",
+            f"{host} does not accept API keys.",
             reason=f"It answered with {looks_like}, as Alma's own host does.",
-            hint="The API lives at the regional gateway: set region in the ini, or correct base_url.",
+            hint="The API is at the regional gateway.\n"
+            "Set region in the configuration file, or correct base_url.",
             text="Unauthorized",
         )
     return NotAlma(
         f"{host} did not answer as Alma does.",
         reason=f"HTTP {http_status} with {looks_like}.",
-        hint="A proxy or a sign-in page may be in between, or base_url may be wrong; "
-        "if not, try again in a few minutes.",
+        hint="A proxy or a sign-in page may be in between, or base_url may be wrong. "
+        "If not, try again in a few minutes.",
     )
 
 
 def _no_alma_error(http_status: int, host: str) -> AlmajobError:
     if 300 <= http_status < 400:
         return NotAlma(
-            f"{host} sends the request elsewhere (HTTP {http_status}).",
-            reason="Alma does not redirect, and the key must not follow.",
-            hint="Check region or base_url in the ini.",
+            f"{host} redirects the request (HTTP {http_status}).",
+            reason="Alma does not redirect, and the key must not be sent elsewhere.",
+            hint="Check region or base_url in the configuration file.",
         )
     if 200 <= http_status < 300:
         return NotAlma(
-            f"{host} answered HTTP {http_status}, which is no whole answer of Alma's.",
-            hint="Try again in a few minutes; a proxy or a cache may be in between.",
+            f"{host} answered HTTP {http_status}, which is not a complete answer.",
+            hint="Try again in a few minutes. A proxy or a cache may be in between.",
         )
     return NotAlma(
         f"{host} answered HTTP {http_status} without one of Alma's error codes.",
-        hint="Try again in a few minutes; if it stays, check region or base_url in the ini.",
+        hint="Try again in a few minutes.\n"
+        "If it persists, check region or base_url in the configuration file.",
     )

@@ -69,7 +69,7 @@ def receive(response: requests.Response, host: str, write: Write) -> int:
         # Whoever says how long it is may have got half of it, too.
         raise BrokenOff(f"{host} did not answer completely.", reason="The XML breaks off.", hint="Try again.")
     if not _is_counted(response):
-        LOG.warning("%s did not say how long the file is: whether it is all there cannot be told.", host)
+        LOG.warning("%s did not say how long the file is: it may be incomplete.", host)
     return received
 
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 CALLS_LEFT = "X-Exl-Api-Remaining"
 """The header that says how many calls the institution has left for the day."""
+CALLS_A_DAY = "X-Exl-Api-Quota"
+"""The header that says how many it has in all; few gateways send it."""
 _CHUNK = 2**16
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it came: status, decoded body, and four of its headers if it had them."""
+    """An HTTP answer as it came: status, decoded body, and five of its headers if it had them."""
 
     status: int
     body: bytes
@@ -27,6 +29,7 @@ class Answer:
     date: str | None = None
     calls_left: str | None = None
     age: str | None = None
+    calls_a_day: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +120,5 @@ def read_response(response: requests.Response, host: str) -> Answer:
     except ValueError as error:
         # http.client's, such as of a chunk of negative length; its text is of no use to anybody.
         raise transport_errors.damaged_answer(host) from error
-    told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT, "Age")]
+    told = [response.headers.get(name) for name in ("Retry-After", "Date", CALLS_LEFT, "Age", CALLS_A_DAY)]
     return Answer(response.status_code, bytes(received), *told)

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from almajob.alma.api_key import Key
 from almajob.alma.http import error_responses, file_download, transport_errors
 from almajob.alma.http.file_download import Write
 from almajob.alma.http.response import (
+    CALLS_A_DAY,
     CALLS_LEFT,
     Answer,
     DateCheck,
@@ -31,7 +32,11 @@ from almajob.alma.http.timeouts import TimeLimits
 from almajob.alma.rate_limit.limiter import Limiter, Permit
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, ReadOnly
 from almajob.system.deadline import DeadlinePassed, Task, nap, run_within
+from almajob.system.sharing.forks import forget_in_children
+from almajob.system.sharing.made_once import Making, made_once
+from almajob.text.busy import Busy, show_nothing
 from almajob.text.host_names import is_loopback
+from almajob.text.redaction import Sealed
 
 if TYPE_CHECKING:
     import requests
@@ -47,16 +52,17 @@ Body = Mapping[str, Any] | bytes
 """What is sent: a document, which goes as JSON, or XML as it is."""
 
 
-class Session:
+class Session(Sealed):
     """One HTTP session with one Alma environment.
 
     Args:
         base_url: scheme and host, and a path prefix if any, without ``/almaws/v1``.
         key: sent in the Authorization header of every call to that host, and nowhere else.
         limits: time limits of every call.
-        read_only: what forbids every POST, such as a line of the ini; empty where nothing does.
+        read_only: what forbids everything but reads, such as a line of the ini; empty where nothing does.
         limiter: of the rate of calls; None for as many as one likes.
-        environment: its name, for the log.
+        environment: its name, for the log and for messages.
+        busy: shows people that an answer is waited for.
     """
 
     def __init__(
@@ -68,14 +74,18 @@ class Session:
         read_only: str = "",
         limiter: Limiter | None = None,
         environment: str = "",
+        busy: Busy = show_nothing,
     ) -> None:
         self.url = base_url.rstrip("/").removesuffix("/almaws/v1") + "/almaws/v1"
         self._key = key
         self._limits = limits or TimeLimits()
         self._read_only = read_only
         self.limiter = limiter
-        self._environment = environment
+        self.environment = environment
+        self.busy = busy
         self._dates = DateCheck()
+        self._making = Making()
+        forget_in_children(self)
         parts = urlsplit(base_url)
         self.host = parts.netloc
         self._is_local = is_loopback(parts.hostname or "")
@@ -102,25 +112,26 @@ class Session:
         """
         deadline = time.monotonic() + min(patience or self._limits.total, self._limits.total)
         attempt = 1
-        while True:
-            with self.get_permit(deadline) as permit:
-                answer, found = self._send("GET", path, params, None, deadline, permit, attempt)
-            if isinstance(found, Reading):
-                return found
-            error = permit.explain(found)
-            pause = retry_pause(attempt, error, answer) if attempt < attempts else None
-            if pause is None or time.monotonic() + pause > deadline:
-                raise error
-            LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.message, pause)
-            nap(pause)
-            attempt += 1
+        with self.busy(lambda: f"Waiting for {self.host}", is_minor=True):
+            while True:
+                with self.get_permit(deadline) as permit:
+                    answer, found = self._send("GET", path, params, None, deadline, permit, attempt)
+                if isinstance(found, Reading):
+                    return found
+                error = permit.explain(found)
+                pause = retry_pause(attempt, error, answer) if attempt < attempts else None
+                if pause is None or time.monotonic() + pause > deadline:
+                    raise error
+                LOG.debug("GET %s: %s Trying again in %.1f s.", path, error.message, pause)
+                nap(pause)
+                attempt += 1
 
     def get_permit(self, deadline: float | None = None, *, is_start: bool = False) -> Permit:
         """Wait until a call may be sent, as long as the time limit allows.
 
         Args:
             deadline: of the call, by the monotonic clock; the usual time limit from now where it is None.
-            is_start: it starts a job. Got before ``post`` is called, nothing is on its way meanwhile.
+            is_start: it starts a job. Got before ``write`` is called, nothing is on its way meanwhile.
 
         Raises:
             CallsUsedUp: no calls are left for the day.
@@ -131,39 +142,62 @@ class Session:
         seconds = self._limits.total if deadline is None else deadline - time.monotonic()
         return self.limiter.admit(self.host, seconds, is_start=is_start)
 
-    def post(
+    def refuse_read_only(self) -> None:
+        """Refuse to send anything but reads where only they may be sent.
+
+        Raises:
+            ReadOnly: only they may.
+        """
+        if self._read_only:
+            raise ReadOnly(self._read_only)
+
+    def write(
         self,
+        method: str,
         path: str,
         params: Mapping[str, str | int],
-        body: Body,
+        body: Body | None,
         *,
+        is_start: bool = False,
         permit: Permit | None = None,
         before_sending: Callable[[], None] | None = None,
     ) -> Reading:
-        """Send something, exactly once: Alma starts a job for every POST that arrives.
+        """Send something that is no read, exactly once: Alma does what each request asks that arrives.
 
         Args:
+            method: POST, PUT or DELETE.
             path: below ``/almaws/v1``.
+            body: None to send none.
+            is_start: it starts a job: it may use the room that is kept for starts, and an answer without
+                content is none.
             permit: that ``get_permit`` returned; whoever has it reports what came of the call, as nothing may
                 stand between the answer to a start and the ledger. None to get and report one.
             before_sending: called in this thread, directly before the first byte leaves. Where it was not
                 called, or raised, none has left, and none will; an ``Exception`` becomes ``NotSent``.
 
         Raises:
-            ReadOnly: this environment takes no POST; nothing was sent.
+            ReadOnly: this environment is only read; nothing was sent.
             NotSent: certainly nothing arrived.
             CallsUsedUp: it was not sent, as no calls are left for the day.
             AlmaError: Alma answered with an error.
-            Unreachable: it cannot be told whether Alma accepted it.
+            Unreachable: it is unknown whether Alma accepted it.
         """
-        if self._read_only:
-            raise ReadOnly(self._read_only)
+        self.refuse_read_only()
         deadline = time.monotonic() + self._limits.total
         if permit is None:
-            with self.get_permit(deadline, is_start=True) as permit:
-                return self.post(path, params, body, permit=permit, before_sending=before_sending)
+            with self.get_permit(deadline, is_start=is_start) as permit:
+                return self.write(
+                    *(method, path, params, body),
+                    is_start=is_start,
+                    permit=permit,
+                    before_sending=before_sending,
+                )
         permit.use(deadline - time.monotonic())
-        _, found = self._send("POST", path, params, body, deadline, permit, before_sending=before_sending)
+        _, found = self._send(
+            *(method, path, params, body, deadline, permit),
+            before_sending=before_sending,
+            may_be_empty=not is_start,
+        )
         if isinstance(found, AlmajobError):
             raise found
         return found
@@ -180,7 +214,18 @@ class Session:
             NotWritten: a piece cannot be written.
         """
         failed: AlmajobError
-        with self.get_permit() as permit, call_log.log_call(self._environment, "GET", path) as call:
+        received = 0
+
+        def count(piece: bytes) -> None:
+            nonlocal received
+            write(piece)
+            received += len(piece)
+
+        with (
+            self.busy(lambda: f"Receiving from {self.host}: {received / 1e6:,.1f} MB"),
+            self.get_permit() as permit,
+            call_log.log_call(self.environment, "GET", path) as call,
+        ):
             try:
                 with self._http.get(
                     self.url + path,
@@ -192,8 +237,9 @@ class Session:
                     proxies=self._proxies,
                 ) as response:
                     call.status = response.status_code
-                    call.size = file_download.receive(response, self.host, write)
-                    permit.note(None, response.headers.get(CALLS_LEFT), response.status_code)
+                    call.size = file_download.receive(response, self.host, count)
+                    left, a_day = map(response.headers.get, (CALLS_LEFT, CALLS_A_DAY))
+                    permit.note(None, left, response.status_code, a_day)
                     return call.size
             except AlmajobError as error:
                 failed = error
@@ -208,7 +254,12 @@ class Session:
         if "_http" in self.__dict__:
             self._http.close()
 
-    @cached_property
+    def forget_parent(self) -> None:
+        """Connect anew in a forked child: on the parent's connections it would get the parent's answers."""
+        # Kept, as its pools would wait at their end for threads that the child has not.
+        self._of_parent = self.__dict__.pop("_http", None)
+
+    @made_once
     def _http(self) -> requests.Session:
         from almajob.alma.http.connection import connect
 
@@ -229,6 +280,8 @@ class Session:
         permit: Permit,
         attempt: int = 1,
         before_sending: Callable[[], None] | None = None,
+        *,
+        may_be_empty: bool = False,
     ) -> tuple[Answer | None, Reading | AlmajobError]:
         """Send a request once; return what came, if anything did, and what was read, or how that failed."""
 
@@ -242,7 +295,7 @@ class Session:
         answer: Answer | None = None
         found: dict[str, Any] | AlmajobError
         begun = time.monotonic()
-        with call_log.log_call(self._environment, method, path, attempt) as call:
+        with call_log.log_call(self.environment, method, path, attempt) as call:
             try:
                 exchange = partial(self._exchange, method, path, params, body)
                 answer = run_within(deadline - begun, exchange, check)
@@ -252,10 +305,15 @@ class Session:
                 # requests' own exceptions are OSErrors.
                 found = transport_errors.failure(broken, self.host)
             else:
-                found = error_responses.read_answer(answer.status, answer.body, self.host)
+                is_empty = answer.status == 204 and not answer.body and may_be_empty
+                read = error_responses.read_answer
+                found = {} if is_empty else read(answer.status, answer.body, self.host)
             failed = found if isinstance(found, AlmajobError) else None
             call.note(answer, failed)
-            permit.note(failed, answer.calls_left if answer else None, answer.status if answer else 0)
+            if answer is None:
+                permit.note(failed)
+            else:
+                permit.note(failed, answer.calls_left, answer.status, answer.calls_a_day)
         if isinstance(found, AlmajobError):
             return answer, found
         assert answer is not None

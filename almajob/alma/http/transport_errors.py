@@ -1,7 +1,7 @@
 """An exchange that failed before an answer came: what certainly did not arrive, and what may have.
 
 Only failures that are raised before anything is sent count as not sent. The exceptions' own texts are not
-used: they quote URLs.
+used: they quote URLs. What OpenSSL itself says has at most the name of a host in it, and is always shown.
 """
 
 from __future__ import annotations
@@ -19,13 +19,21 @@ SIZE_LIMIT = 8 * 2**20
 
 
 # Why a certificate was not accepted, by OpenSSL's numbers: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/
+_STRICT = range(80, 95)
 _UNTRUSTED = {
-    0: "Its certificate is not valid for this name, has expired, or is signed by nobody known here.",
     9: "Its certificate is not valid yet, or this machine's clock is wrong.",
     10: "Its certificate has expired, or this machine's clock is wrong.",
-    **dict.fromkeys((18, 19, 20, 21), "Its certificate is signed by nobody known here."),
+    **dict.fromkeys((18, 19, 20, 21), "Its certificate is not signed by an authority that is trusted here."),
     **dict.fromkeys((62, 64), "Its certificate is for another name."),
+    **dict.fromkeys(
+        _STRICT, "Its certificate, or that of its authority, breaks a rule that Python checks from 3.13 on."
+    ),
 }
+_PROXYS_CERTIFICATE = "REQUESTS_CA_BUNDLE names the file with the certificate of an inspecting proxy."
+_STRICT_ADVICE = (
+    "If an inspecting proxy made it, ask for a proxy certificate that follows RFC 5280.\n"
+    "Until then run almajob with Python 3.11 or 3.12, which do not check them."
+)
 # The parts of OpenSSL that read files, before there is a connection.
 _OF_FILES = {"X509", "PEM"}
 
@@ -34,7 +42,7 @@ def too_large(host: str) -> NotAlma:
     """Return the error of an answer that is too large to be Alma's."""
     return NotAlma(
         f"The answer of {host} is larger than {SIZE_LIMIT >> 20} MiB.",
-        hint="Alma does not answer so: check region or base_url in the ini.",
+        hint="Alma's answers are smaller: check region or base_url in the configuration file.",
     )
 
 
@@ -42,7 +50,7 @@ def damaged_answer(host: str) -> NotAlma:
     """Return the error of an answer that cannot be unpacked, or put together."""
     return NotAlma(
         f"The answer of {host} is damaged.",
-        hint="A proxy may be in between; if not, check region or base_url in the ini.",
+        hint="A proxy may be in between. If not, check region or base_url in the configuration file.",
     )
 
 
@@ -52,7 +60,16 @@ def not_sent(host: str, error: Exception) -> NotSent:
         return error
     if isinstance(error, AlmajobError):
         return OwnFault(error.message, reason=error.reason, hint=error.hint)
-    return OwnFault(f"Nothing was sent to {host}.", reason=f"almajob failed before: {type(error).__name__}.")
+    return OwnFault(
+        f"Nothing was sent to {host}.", reason=f"almajob itself failed first: {type(error).__name__}."
+    )
+
+
+def certify_not_sent(error: AlmajobError) -> AlmajobError:
+    """Return an error that says what is certain, where not one byte of a request has left."""
+    if isinstance(error, BrokenOff | NotAlma):
+        return NotSent(error.message, reason=error.reason, hint=error.hint)
+    return error
 
 
 def failure(broken: Exception, host: str) -> Unreachable:
@@ -64,15 +81,15 @@ def failure(broken: Exception, host: str) -> Unreachable:
     """
     if isinstance(broken, NoThread):
         return OwnFault(
-            f"{host} was not called: this machine gives almajob no more threads.",
+            f"{host} was not called: almajob cannot start another thread on this machine.",
             hint="Raise the limit of processes (ulimit -u, TasksMax= of systemd), or give it more memory.",
         )
     if isinstance(broken, DeadlinePassed):
         if broken.was_permitted:
             return _broken_off(host, "The time limit was reached.")
         return NotSent(
-            f"{host} was not reached in time; nothing was sent.",
-            reason="The time limit passed before there was a connection.",
+            f"{host} was not reached in time. Nothing was sent.",
+            reason="The time limit passed before a connection was made.",
             hint="Check this machine's network, name servers and proxy settings (HTTPS_PROXY), "
             "or try again later.",
         )
@@ -85,15 +102,18 @@ def failure(broken: Exception, host: str) -> Unreachable:
         certain = isinstance(broken, requests.RequestException)
         return (OwnFault if certain else Unreachable)(
             f"{host} cannot be called with the proxy or certificate settings of this machine.",
-            hint="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE; base_url in the ini too.",
+            hint="Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and REQUESTS_CA_BUNDLE, and base_url.",
         )
     if isinstance(broken, requests.exceptions.SSLError):
         return _no_secure_connection(cause, host)
     if kind == "NameResolutionError":
         return NotSent(
-            f"There is no host {host}, or no name server answers.",
-            hint="Check region or base_url in the ini, and this machine's network.",
+            f"The host {host} cannot be found, or no name server answers.",
+            hint="Check region or base_url in the configuration file, and this machine's network.",
         )
+    of_proxy = getattr(cause, "original_error", None) if kind == "ProxyError" else None
+    if type(of_proxy).__name__ == "SSLError":
+        return _no_secure_connection(of_proxy, "the proxy")
     through_proxy = _never_got_through(cause)
     if through_proxy or kind in {"NewConnectionError", "ConnectTimeoutError"}:
         return (OwnFault if through_proxy else NotSent)(
@@ -109,7 +129,9 @@ def failure(broken: Exception, host: str) -> Unreachable:
 
 def _broken_off(host: str, reason: str) -> BrokenOff:
     return BrokenOff(
-        f"{host} did not answer completely.", reason=reason, hint="Try again; if it stays, Alma may be down."
+        f"{host} did not answer completely.",
+        reason=reason,
+        hint="Try again. If it persists, Alma may be down.",
     )
 
 
@@ -137,20 +159,33 @@ def _no_secure_connection(cause: object, host: str) -> Unreachable:
     import ssl
 
     first = next(iter(getattr(cause, "args", ())), None)
+    openssl = _describe_openssl(first)
     if isinstance(first, ssl.SSLCertVerificationError):
+        code = getattr(first, "verify_code", 0)
+        is_strict = code in _STRICT
         return OwnFault(
-            f"{host} could not prove that it is {host}.",
-            reason=_UNTRUSTED.get(getattr(first, "verify_code", 0), _UNTRUSTED[0]),
-            hint="Check region or base_url; REQUESTS_CA_BUNDLE names an inspecting proxy's certificate.",
+            f"The certificate of {host} was not accepted.",
+            reason=f"{_UNTRUSTED.get(code, '')} {openssl}".strip(),
+            hint=_STRICT_ADVICE if is_strict else f"Check region or base_url. {_PROXYS_CERTIFICATE}",
         )
+    message = f"No secure connection to {host} could be made."
     if getattr(first, "library", "") in _OF_FILES:
         return OwnFault(
-            f"No secure connection to {host} came about.",
-            reason="The file of certificates that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has none.",
+            message,
+            reason=f"The file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names has no certificates. {openssl}",
             hint="Name a file of certificates in PEM format.",
         )
     return BrokenOff(
-        f"No secure connection to {host} came about.",
-        reason="It may not speak TLS, or none newer than 1.1, or ask for a certificate of this machine.",
-        hint="Check region, base_url and any proxy.",
+        message,
+        reason=openssl,
+        hint="The server may not support TLS 1.2 or newer, or may ask for a client certificate.\n"
+        "Check region, base_url and any proxy.",
     )
+
+
+def _describe_openssl(error: object) -> str:
+    """Return OpenSSL's own reason as a sentence."""
+    reason = str(getattr(error, "reason", None) or "").replace("_", " ").lower()
+    # Of a certificate the reason is only that it was not accepted.
+    text = str(getattr(error, "verify_message", None) or reason)
+    return f"OpenSSL says: {text.rstrip('.')}." if text else "OpenSSL gives no reason."

@@ -43,6 +43,7 @@ class DailyQuota(NamedTuple):
         used_up_at: when Alma said that none is left; 0 where some are.
         used_up_until: when it should count anew.
         probe_at: when one call may be tried all the same; seconds since the machine was started.
+        a_day: calls that a day has in all, as Alma said last; None where it never did.
     """
 
     left: int | None = None
@@ -51,6 +52,7 @@ class DailyQuota(NamedTuple):
     used_up_at: float = 0.0
     used_up_until: float = 0.0
     probe_at: float = 0.0
+    a_day: int | None = None
 
     def forget_stale(self, moment: Moment) -> DailyQuota:
         """Forget what was noted of another day, or by a wrong clock."""
@@ -71,12 +73,15 @@ class DailyQuota(NamedTuple):
         """Whether so few calls are left for the day that those which can wait should."""
         return self.left is not None and self.left < rates.floor
 
-    def note_left(self, left: int | None, now: float, *, is_served: bool) -> DailyQuota:
+    def note_left(
+        self, left: int | None, now: float, a_day: int | None = None, *, is_served: bool
+    ) -> DailyQuota:
         """Note an answer: the calls that it says are left, if any, or that it is what was asked for.
 
-        Either proves that some are left.
+        Either proves that some are left. How many a day has is seldom said, and does not change with the day.
         """
         quota = self._replace(used_up_at=0.0, used_up_until=0.0) if is_served or left else self
+        quota = quota._replace(a_day=a_day) if a_day else quota
         return quota if left is None else quota._replace(left=left, left_at=now)
 
     def use_up(self, moment: Moment) -> DailyQuota:

@@ -1,6 +1,6 @@
 """What all almajob processes of a user keep to together: calls a second, calls a day, an Alma that is down.
 
-What is known stands in a file that they share; what it means is decided in ``rate_state``.
+What is known stands in an account that they share; what it means is decided in ``rate_state``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Self
 
 from almajob.alma import call_log
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD, RETRIED_STATUSES
-from almajob.alma.rate_limit.circuit_breaker import Down
+from almajob.alma.rate_limit.call_account import CallAccount, Known
+from almajob.alma.rate_limit.circuit_breaker import DOWN_SECONDS, Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.rate_state import Go, RateState
 from almajob.alma.rate_limit.rates import Rates
-from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.alma.rate_limit.token_bucket import Wait
 from almajob.errors import AlmaError, AlmajobError, BrokenOff, CallsUsedUp, NotSent, OwnFault, QuotaUsedUp
 from almajob.system.clock import Clock
@@ -39,19 +39,19 @@ class Permit:
 
     Args:
         renew: waits for another one, for so many seconds at most.
-        report: takes what came of the call: the error, the header that counts the calls left, the status. It
-            returns the hint for when the day's calls are used up.
+        report: takes what came of the call, as ``note`` does. It returns the hint for when the day's calls
+            are used up.
     """
 
     def __init__(
         self,
         renew: Callable[[float], object] = lambda _seconds: None,
-        report: Callable[[AlmajobError | None, str | None, int], str] = lambda *_: "",
+        report: Callable[[AlmajobError | None, str | None, int, str | None], str] = lambda *_: "",
     ) -> None:
         self._renew = renew
         self._report = report
         self._valid_until = time.monotonic() + _VALID_SECONDS
-        self._outcome: tuple[AlmajobError | None, str | None, int] | None = None
+        self._outcome: tuple[AlmajobError | None, str | None, int, str | None] | None = None
         self._hint = ""
 
     def use(self, seconds: float) -> None:
@@ -60,15 +60,22 @@ class Permit:
             self._renew(seconds)
         self._valid_until = 0.0
 
-    def note(self, error: AlmajobError | None, left: str | None = None, status: int = 0) -> None:
+    def note(
+        self,
+        error: AlmajobError | None,
+        left: str | None = None,
+        status: int = 0,
+        a_day: str | None = None,
+    ) -> None:
         """Note what came of the call; nothing is written before ``report``.
 
         Args:
             error: how it ended; None where Alma gave what was asked for.
             left: what the header X-Exl-Api-Remaining says; None where there was none.
             status: of the answer; 0 where none came.
+            a_day: what the header X-Exl-Api-Quota says, likewise.
         """
-        self._outcome = (error, left, status)
+        self._outcome = (error, left, status, a_day)
 
     def report(self) -> None:
         """Report to the limiter what came of the call, once."""
@@ -94,7 +101,7 @@ class Limiter:
         shared: what all processes know of its calls.
     """
 
-    def __init__(self, shared: SharedState, rates: Rates, clock: Callable[[], Clock]) -> None:
+    def __init__(self, shared: CallAccount, rates: Rates, clock: Callable[[], Clock]) -> None:
         self._shared = shared
         self.rates = rates
         self._clock = clock
@@ -120,7 +127,7 @@ class Limiter:
             with self._shared.edit(_LONGEST_LOCK) as edit:
                 edit.state, verdict = edit.state.ask(
                     self.rates,
-                    self.moment(),
+                    self._moment_of(edit),
                     host,
                     is_start=is_start or call_log.are_of_start(),
                     ignores_quota=self._ignores_quota,
@@ -137,15 +144,23 @@ class Limiter:
             self._clock().sleep(pause)
             waited = self._clock().since_boot() - begun
 
-    def report(self, host: str, error: AlmajobError | None, left: str | None = None, status: int = 0) -> str:
+    def report(
+        self,
+        host: str,
+        error: AlmajobError | None,
+        left: str | None = None,
+        status: int = 0,
+        a_day: str | None = None,
+    ) -> str:
         """Keep what came of a call, noted as in ``Permit.note``, for all processes.
 
         Returns:
             What to do where the day's calls are used up; else nothing.
         """
-        moment = self.moment()
+        counts = (_count(left), _count(a_day))
         with self._shared.edit(_SHORTEST_LOCK) as edit:
-            state = _note_outcome(edit.state, moment, host, error, _count(left), status)
+            moment = self._moment_of(edit)
+            state = _note_outcome(edit.state, moment, host, error, counts, status)
             quota, is_due = state.quota.warn(self.rates, moment.now)
             edit.state = state._replace(quota=quota)
         if is_due:
@@ -161,14 +176,17 @@ class Limiter:
     @property
     def is_low(self) -> bool:
         """Whether few calls are left for the day."""
-        return self.read_state().quota.is_low(self.rates)
+        return self.read_state()[0].quota.is_low(self.rates)
 
-    def read_state(self) -> RateState:
-        """Return what is known, without asking or changing anything."""
-        return self._shared.read().forget_stale(self.moment())
+    def read_state(self) -> tuple[RateState, Moment]:
+        """Return what is known, and of which moment, without asking or changing anything."""
+        known = self._shared.read()
+        moment = self._moment_of(known)
+        return known.state.forget_stale(moment), moment
 
-    def moment(self) -> Moment:
-        """Return this moment."""
+    def _moment_of(self, known: Known) -> Moment:
+        if known.moment is not None:
+            return known.moment
         clock = self._clock()
         return Moment(clock.since_boot(), clock.now())
 
@@ -176,19 +194,20 @@ class Limiter:
         now = self._clock().now()
         if isinstance(verdict, Wait):
             return NotSent(
-                f"{host} was not called: other calls took all the room for {seconds:.0f} s.",
-                reason="All almajob processes of this user together keep to so many calls a second.",
-                hint="Try again when they have ended; calls_per_second in the ini allows more.",
+                f"{host} was not called: other calls used up the rate limit for {seconds:.0f} s.",
+                reason="All almajob processes of this user share one rate limit.",
+                hint="Try again when they have ended, or raise calls_per_second in the configuration file.",
             )
         if isinstance(verdict, Down):
             return NotSent(
-                f"{host} did not answer the last {verdict.failures} calls, and is not asked just now.",
+                f"{host} did not answer {verdict.failures} calls in a row; "
+                f"almajob pauses its calls for {time_format.format_duration(DOWN_SECONDS)}.",
                 reason=f"The last one: {verdict.failed_as}",
-                hint=f"It is tried again from {_time(now + verdict.seconds)} on; do so then.",
+                hint=f"Try again from {_time(now + verdict.seconds)} on.",
             )
         return CallsUsedUp(
             "The institution's API calls for today are used up.",
-            reason=f"Alma said so at {_time(verdict.since)}; it was not asked again.",
+            reason=f"Alma said so at {_time(verdict.since)}. It has not been asked again.",
             hint=self._used_up_until(verdict.probe_in, verdict.until),
         )
 
@@ -196,13 +215,18 @@ class Limiter:
         probe = _time(self._clock().now() + max(probe_in, 0.0))
         anew = f"{time_format.to_local(until):%Y-%m-%d %H:%M (%z)}"
         return (
-            f"One call may try again from {probe} on; Alma should count anew at {anew}.\n"
-            "almajob quota shows what is known; --ignore-quota lets a person ask once before."
+            f"One call may try again from {probe} on. Alma should reset the count at {anew}.\n"
+            "almajob quota shows what is known. --ignore-quota lets a person make one call before then."
         )
 
 
 def _note_outcome(
-    state: RateState, moment: Moment, host: str, error: AlmajobError | None, left: int | None, status: int
+    state: RateState,
+    moment: Moment,
+    host: str,
+    error: AlmajobError | None,
+    counts: tuple[int | None, int | None],
+    status: int,
 ) -> RateState:
     if isinstance(error, QuotaUsedUp):
         return state._replace(quota=state.quota.use_up(moment))
@@ -216,9 +240,9 @@ def _note_outcome(
         return state.note_failure(moment, host[:_LONGEST_TEXT], how[:_LONGEST_TEXT])
     if not status and error is not None and not isinstance(error, AlmaError):
         return state
-    # Of what is no answer of Alma's the header says nothing.
-    is_alma = error is None or isinstance(error, AlmaError)
-    return state.note_answer(moment, host, left if is_alma else None, is_served=error is None)
+    # Of what is no answer of Alma's the headers say nothing; with an error of Alma's they come, too.
+    left, a_day = counts if error is None or isinstance(error, AlmaError) else (None, None)
+    return state.note_answer(moment, host, left, a_day, is_served=error is None)
 
 
 def _count(left: str | None) -> int | None:

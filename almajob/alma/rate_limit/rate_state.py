@@ -1,7 +1,7 @@
 """What is known of an institution's calls, and what follows from it: values without I/O.
 
 All calls of an institution are counted together, by Alma for a second and for a day. Alma once documented 25
-calls a second; what holds today differs by environment and is not documented, so that the default is less.
+calls a second for production, and 10 for a sandbox; what holds today may differ, so that the default is less.
 Source: https://developers.exlibrisgroup.com/alma/apis/#threshold
 """
 
@@ -82,14 +82,17 @@ class RateState(NamedTuple):
         """Return the calls a second that are made just now."""
         return self.bucket.get_rate(rates, booted, is_low=not is_start and self.quota.is_low(rates))
 
-    def note_answer(self, moment: Moment, host: str, left: int | None, *, is_served: bool) -> RateState:
+    def note_answer(
+        self, moment: Moment, host: str, left: int | None, a_day: int | None = None, *, is_served: bool
+    ) -> RateState:
         """Note that Alma answered.
 
         Args:
             left: the calls left for the day, as the answer says; None where it does not.
+            a_day: the calls that a day has, likewise.
             is_served: it is what was asked for, and no error.
         """
-        quota = self.quota.note_left(left, moment.now, is_served=is_served)
+        quota = self.quota.note_left(left, moment.now, a_day, is_served=is_served)
         return RateState(self.bucket, quota, self.breaker.note_answer(host))
 
     def note_failure(self, moment: Moment, host: str, how: str) -> RateState:
@@ -100,13 +103,18 @@ class RateState(NamedTuple):
 
 def from_json(document: object) -> RateState:
     """Read what was kept; whatever is no such thing is nothing known."""
-    if not isinstance(document, dict) or document.keys() != RateState().to_json().keys():
+    if not isinstance(document, dict):
+        return RateState()
+    # What an almajob before this one kept has no such member.
+    document = {"a_day": None, **document}
+    if document.keys() != RateState().to_json().keys():
         return RateState()
     texts = {name: document[name] for name in ("failed_host", "failed_as")}
     numbers = {name: value for name, value in document.items() if name not in texts}
-    if numbers["left"] is None:
-        del numbers["left"]
-    counts = (numbers.get("left", 0), numbers["failures"])
+    counts = [numbers[name] for name in ("left", "a_day", "failures") if numbers[name] is not None]
+    for name in ("left", "a_day"):
+        if numbers[name] is None:
+            del numbers[name]
     if (
         not all(type(value) in (int, float) and 0 <= value < _LARGEST for value in numbers.values())
         or not all(type(value) is int for value in counts)

@@ -17,3 +17,11 @@ class Rates(NamedTuple):
     rate: float = 15.0
     burst: int = 5
     floor: int = 5000
+
+
+def standard_rates(kind: str) -> Rates:
+    """Return the rates of a sandbox or of production where the ini does not say.
+
+    A sandbox takes 10 calls a second of all programs together, burst included: some room is left for others.
+    """
+    return Rates(rate=6.0, burst=3) if kind == "sandbox" else Rates()

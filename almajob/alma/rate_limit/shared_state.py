@@ -13,14 +13,15 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from almajob.alma.rate_limit import rate_state
+from almajob.alma.rate_limit.call_account import Known
 from almajob.alma.rate_limit.rate_state import RateState
-from almajob.system.file_lock import close_quietly, try_lock
+from almajob.system.file_lock import LockDescriptor, close_quietly, try_lock
 from almajob.system.private_files import make_private, open_own, refuse_link, refuse_open_directory
+from almajob.system.sharing.forks import forget_in_children
 
 LOG = logging.getLogger(__name__)
 
@@ -28,15 +29,8 @@ _SIZE_LIMIT = 4096
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(slots=True)
-class Edit:
-    """What is known, under the lock; what is put there is kept."""
-
-    state: RateState
-
-
 class SharedState:
-    """What is known of one institution's calls.
+    """What is known of one institution's calls; see ``CallAccount``.
 
     Args:
         path: of the file; None where there is none.
@@ -44,28 +38,30 @@ class SharedState:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._lock = threading.Lock()
         self._own = RateState()
         self._is_kept = True
+        self.forget_parent()
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin with a free lock: the thread that has it does not exist in a forked child."""
+        self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def edit(self, seconds: float) -> Iterator[Edit]:
-        """Lock what is known, and keep what it is changed to.
-
-        Args:
-            seconds: how long to wait, at most, for another process that has it.
-        """
+    def edit(self, seconds: float) -> Iterator[Known]:
         with self._lock, contextlib.ExitStack() as closing:
             descriptor = self._open_state(seconds, closing)
             there = None if descriptor is None or not self._is_kept else _read(descriptor)
-            edit = Edit(self._own if there is None else there)
+            edit = Known(self._own if there is None else there)
             yield edit
             self._own = edit.state
             if descriptor is not None and edit.state != there:
                 self._is_kept = _write(descriptor, edit.state)
 
-    def read(self) -> RateState:
-        """Return what is known, without waiting, and without making a file where there is none."""
+    def read(self) -> Known:
+        return Known(self._read())
+
+    def _read(self) -> RateState:
         if self.path is None or not self._is_kept:
             return self._own
         try:
@@ -87,7 +83,7 @@ class SharedState:
             make_private(self.path.parent)
             refuse_open_directory(self.path.parent)
             descriptor = open_own(self.path, os.O_RDWR)
-            closing.callback(close_quietly, descriptor)
+            closing.callback(LockDescriptor(descriptor).release)
             # As a process that was stopped keeps its lock, nobody waits for long.
             if try_lock(descriptor, seconds):
                 return descriptor

@@ -113,9 +113,54 @@ def test_every_form_of_an_error_becomes_one_typed_error(
     assert len(str(found).splitlines()) <= 6
 
 
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_all_errors_of_an_answer_are_told(form: str) -> None:
+    """The first in full, the others by code and text, each once; with the advice that there is."""
+    errors = [("401999", "Something is wrong."), ("402229", "Invalid parameter."), ("402229", "No set.")]
+    errors.append(errors[0])
+    if form == "json":
+        listed = [
+            {"errorCode": code, "errorMessage": text, "trackingId": f"E01-{number}"}
+            for number, (code, text) in enumerate(errors)
+        ]
+        body = _json({"errorsExist": True, "errorList": {"error": listed}, "result": None})
+    else:
+        bodies = "".join(
+            f"<error><errorCode>{code}</errorCode><errorMessage>{text}</errorMessage>"
+            f"<trackingId>E01-{number}</trackingId></error>"
+            for number, (code, text) in enumerate(errors)
+        )
+        body = f"<r><errorsExist>true</errorsExist><errorList>{bodies}</errorList></r>".encode()
+    found = error_in(400, body, HOST)
+    assert isinstance(found, AlmaRefused)
+    assert (found.code, found.tracking_id) == ("401999", "E01-0")
+    assert found.codes == ("401999", "402229", "402229", "401999")
+    assert found.hint == ADVICE["402229"]
+    assert str(found).splitlines()[-1].strip() == (
+        "[Alma: 401999 Something is wrong.; HTTP 400; tracking id E01-0; and 402229 Invalid parameter.; "
+        "and 402229 No set.]"
+    )
+
+
+def test_a_long_error_hides_no_other() -> None:
+    """Texts are cut, each for itself; what Alma sends may be long."""
+    listed = [{"errorCode": str(number), "errorMessage": "x" * 9000} for number in (1, 2)]
+    lines = str(error_in(400, _json({"errorList": {"error": listed}}), HOST)).splitlines()
+    assert "; and 2 xxx" in lines[-1]
+    assert len(lines) <= 6
+
+
+def test_errors_with_nulls_are_errors() -> None:
+    """A code, a text, a tracking id, or a whole one of them."""
+    listed = [None, {"errorCode": None, "errorMessage": None, "trackingId": None}, {"errorCode": "402216"}]
+    found = error_in(400, _json({"errorsExist": True, "errorList": {"error": listed}}), HOST)
+    assert isinstance(found, AlmaRefused)
+    assert (found.code, found.codes, found.hint) == ("", ("", "402216"), ADVICE["402216"])
+
+
 OTHERS = "did not answer as Alma does"
 NO_CODE = "answered HTTP {} without one of Alma's error codes"
-ELSEWHERE = "sends the request elsewhere (HTTP {})"
+ELSEWHERE = "redirects the request (HTTP {})"
 
 
 @pytest.mark.parametrize(
@@ -219,7 +264,7 @@ def test_only_200_is_an_answer_of_almas(status: int) -> None:
     assert error_in(200, b"{}", HOST) is None
     found = error_in(status, b"{}", HOST)
     assert isinstance(found, NotAlma)
-    assert f"HTTP {status}, which is no whole answer" in found.message
+    assert f"HTTP {status}, which is not a complete answer" in found.message
 
 
 @pytest.mark.parametrize(
@@ -248,7 +293,7 @@ def test_a_code_of_its_own_counts_more_than_the_status(status: int, code: str, k
         ({"errorList": None}, None),
         ({"web_service_result": "x", "errorsExist": True}, None),
         ({"errorList": {"error": [[{"errorCode": 7}]]}}, Refusal("7", "", "", ("7",))),
-        ({"errorList": [{"errorCode": "7"}, {"errorCode": "8"}]}, Refusal("7", "", "", ("7", "8"))),
+        ({"errorList": [{"errorCode": "7"}, {"errorCode": "8"}]}, Refusal("7", "", "", ("7", "8"), ("8",))),
         ({"errorList": "x"}, Refusal("", "", "")),
         ({"errorList": {"error": "x"}}, Refusal("", "", "")),
         ({"errorsExist": False, "errorList": {"error": []}}, None),

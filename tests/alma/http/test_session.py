@@ -91,7 +91,7 @@ def test_a_write_is_sent_once_whatever_comes(alma: FakeAlma, session: Session) -
         alma.on("POST /jobs/S1", answer(body, 503))
         before = len(alma.requests)
         with pytest.raises(AlmaFailed):
-            session.post("/conf/jobs/S1", {"op": "run"}, {})
+            session.write("POST", "/conf/jobs/S1", {"op": "run"}, {})
         assert len(alma.requests) == before + 1
     assert alma.requests[-1].get_data() == b"{}"
     assert alma.requests[-1].headers["Content-Type"] == "application/json"
@@ -131,8 +131,8 @@ def test_where_a_redirect_leads_is_not_even_read(location: str) -> None:
         where = location.encode("utf-8", "surrogateescape")[:60_000]
         connection.sendall(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + where + b"\r\n\r\n")
 
-    with RawServer(talk) as server, pytest.raises(NotAlma, match="sends the request elsewhere"):
-        Session(server.url, Key(KEY), SHORT).post("/conf/jobs/S1", {"op": "run"}, {})
+    with RawServer(talk) as server, pytest.raises(NotAlma, match="redirects the request"):
+        Session(server.url, Key(KEY), SHORT).write("POST", "/conf/jobs/S1", {"op": "run"}, {})
 
 
 def test_cookies_are_not_kept(alma: FakeAlma, session: Session) -> None:

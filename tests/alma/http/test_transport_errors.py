@@ -13,6 +13,7 @@ import urllib3
 
 from almajob.alma.http.transport_errors import (
     SIZE_LIMIT,
+    certify_not_sent,
     failure,
     not_sent,
     too_large,
@@ -72,15 +73,16 @@ def _behind(reason: Exception, kind: type[requests.ConnectionError] = requests.C
 def _untrusted(code: int | None) -> Exception:
     """Return what the check of a certificate raises."""
     error: Any = ssl.SSLCertVerificationError("certificate verify failed")
+    error.reason = "CERTIFICATE_VERIFY_FAILED"
     if code is not None:
-        error.verify_code = code
+        error.verify_code, error.verify_message = code, f"reason number {code}"
     return _behind(urllib3.exceptions.SSLError(error), kinds.SSLError)
 
 
 def _not_read(library: str) -> Exception:
     """Return what a part of OpenSSL raises."""
     error: Any = ssl.SSLError("no certificate or crl found")
-    error.library = library
+    error.library, error.reason = library, "NO_CERTIFICATE_OR_CRL_FOUND"
     return _behind(urllib3.exceptions.SSLError(error), kinds.SSLError)
 
 
@@ -98,7 +100,7 @@ NO_ANSWER = "did not answer completely"
         (kinds.MissingSchema("x"), OwnFault, SETTINGS),
         (OSError("no such certificate bundle"), Unreachable, SETTINGS),
         (ValueError("a proxy without a host"), Unreachable, SETTINGS),
-        (_behind(NO_NAME), NotSent, "There is no host"),
+        (_behind(NO_NAME), NotSent, "cannot be found"),
         (_behind(REFUSED), NotSent, NO_CONNECTION),
         (_behind(LATE, requests.ConnectTimeout), NotSent, NO_CONNECTION),
         (kinds.ContentDecodingError(urllib3.exceptions.DecodeError("gzip")), NotAlma, "is damaged"),
@@ -114,8 +116,8 @@ NO_ANSWER = "did not answer completely"
             BrokenOff,
             "No secure connection",
         ),
-        (_untrusted(10), OwnFault, "could not prove that it is"),
-        (_untrusted(None), OwnFault, "could not prove that it is"),
+        (_untrusted(10), OwnFault, "was not accepted"),
+        (_untrusted(None), OwnFault, "was not accepted"),
         (_not_read("X509"), OwnFault, "No secure connection"),
         (_not_read("PEM"), OwnFault, "No secure connection"),
         (_not_read("SSL"), BrokenOff, "No secure connection"),
@@ -156,19 +158,48 @@ def test_the_reason_of_a_broken_answer_is_told() -> None:
 @pytest.mark.parametrize(
     ("code", "why"),
     [
-        (9, "not valid yet"),
-        (10, "has expired, or this machine's clock"),
-        *((number, "Its certificate is signed by nobody known here.") for number in (18, 19, 20, 21)),
-        *((number, "is for another name.") for number in (62, 64)),
+        (9, "not valid yet, or this machine's clock is wrong. "),
+        (10, "has expired, or this machine's clock is wrong. "),
         *(
-            (number, "has expired, or is signed by nobody")
-            for number in (0, 1, 7, 8, 11, 17, 22, 61, 63, 65, None)
+            (number, "Its certificate is not signed by an authority that is trusted here. ")
+            for number in (18, 19, 20, 21)
         ),
+        *((number, "is for another name. ") for number in (62, 64)),
+        *((number, "breaks a rule that Python checks from 3.13 on. ") for number in range(80, 95)),
+        *((number, "") for number in (0, 1, 7, 8, 11, 17, 22, 61, 63, 65, 79, 95)),
     ],
 )
-def test_why_a_certificate_is_not_trusted_is_told(code: int | None, why: str) -> None:
-    """By OpenSSL's number; where that is another or none, all that may be."""
-    assert why in failure(_untrusted(code), HOST).reason
+def test_why_a_certificate_is_not_trusted_is_told(code: int, why: str) -> None:
+    """By OpenSSL's number where that is a usual one; and always in OpenSSL's own words."""
+    found = failure(_untrusted(code), HOST)
+    assert found.reason.endswith(f"{why}OpenSSL says: reason number {code}.")
+    assert ("Until then run almajob with Python 3.11 or 3.12" in found.hint) is (80 <= code < 95)
+    if not why:
+        assert found.reason.startswith("OpenSSL says")
+
+
+def test_openssl_is_quoted_where_it_gives_no_number() -> None:
+    """With its general reason; and it is said where there is none."""
+    assert failure(_untrusted(None), HOST).reason == "OpenSSL says: certificate verify failed."
+    assert failure(_not_read("PEM"), HOST).reason.endswith("OpenSSL says: no certificate or crl found.")
+    assert failure(_not_read("SSL"), HOST).reason == "OpenSSL says: no certificate or crl found."
+    broken = _behind(urllib3.exceptions.SSLError(ssl.SSLError("handshake")), kinds.SSLError)
+    assert failure(broken, HOST).reason == "OpenSSL gives no reason."
+
+
+def test_the_certificate_of_a_proxy_is_told_apart() -> None:
+    """It is refused before anything is sent; another fault of its TLS proves nothing."""
+    refused: Any = ssl.SSLCertVerificationError("certificate verify failed")
+    refused.verify_code, refused.verify_message = 19, "self-signed certificate in certificate chain"
+    found = failure(_through_a_proxy(urllib3.exceptions.SSLError(refused)), HOST)
+    assert type(found) is OwnFault
+    assert found.message == "The certificate of the proxy was not accepted."
+    assert "OpenSSL says: self-signed certificate in certificate chain." in found.reason
+    other: Any = ssl.SSLError("wrong version number")
+    other.reason = "WRONG_VERSION_NUMBER"
+    found = failure(_through_a_proxy(urllib3.exceptions.SSLError(other)), HOST)
+    assert type(found) is BrokenOff
+    assert found.reason == "OpenSSL says: wrong version number."
 
 
 def test_an_answer_that_is_too_large_is_none_of_almas() -> None:
@@ -189,8 +220,18 @@ def test_a_call_that_came_too_late_to_be_sent_sent_nothing() -> None:
     """Which is told, with what may have taken so long."""
     found = failure(DeadlinePassed(), HOST)
     assert type(found) is NotSent
-    assert found.message == f"{HOST} was not reached in time; nothing was sent."
+    assert found.message == f"{HOST} was not reached in time. Nothing was sent."
     assert "name servers and proxy settings" in found.hint
+
+
+@pytest.mark.parametrize("kind", [BrokenOff, NotAlma])
+def test_a_break_before_the_first_byte_is_certain(kind: type[Unreachable]) -> None:
+    """In the same words; what is certain already stays what it is."""
+    found = certify_not_sent(kind("It broke.", reason="Who knows.", hint="Try again."))
+    assert type(found) is NotSent
+    assert (found.message, found.reason, found.hint) == ("It broke.", "Who knows.", "Try again.")
+    refused = Refused("It is full.")
+    assert certify_not_sent(refused) is refused
 
 
 def test_what_keeps_a_call_from_being_sent_is_told_in_its_own_words() -> None:
@@ -206,4 +247,4 @@ def test_what_keeps_a_call_from_being_sent_is_told_in_its_own_words() -> None:
     )
     other = not_sent(HOST, ValueError("secret"))
     assert type(other) is OwnFault
-    assert str(other) == f"Nothing was sent to {HOST}.\n  almajob failed before: ValueError."
+    assert str(other) == f"Nothing was sent to {HOST}.\n  almajob itself failed first: ValueError."

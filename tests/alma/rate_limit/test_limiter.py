@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ import pytest
 
 from almajob.alma import call_log
 from almajob.alma.rate_limit import limiter
+from almajob.alma.rate_limit.call_account import Known
+from almajob.alma.rate_limit.daily_quota import Moment
 from almajob.alma.rate_limit.limiter import Limiter, Permit
+from almajob.alma.rate_limit.rate_state import RateState
 from almajob.alma.rate_limit.rates import Rates
 from almajob.alma.rate_limit.shared_state import SharedState
 from almajob.errors import (
@@ -53,6 +58,12 @@ def limits(file: Path, time: FastClock) -> Limiter:
 
 def _limits(file: Path | None, time: FastClock, floor: int = 5000) -> Limiter:
     return Limiter(SharedState(file), Rates(floor=floor), lambda: time.clock)
+
+
+def _own_state(limits: Limiter) -> RateState:
+    """Return what this process alone knows."""
+    assert isinstance(limits._shared, SharedState)
+    return limits._shared._own
 
 
 def _alma_error(kind: type[Any], code: str = "") -> AlmajobError:
@@ -97,7 +108,7 @@ def test_who_would_wait_too_long_is_told_so(limits: Limiter, time: FastClock) ->
         limits.admit(HOST, 1.0)
     with pytest.raises(NotSent) as told:
         limits.admit(HOST, 0.01)
-    assert "alma.example was not called: other calls took all the room for 0 s." in str(told.value)
+    assert "alma.example was not called: other calls used up the rate limit for 0 s." in str(told.value)
     assert "calls_per_second" in told.value.hint
     assert time.naps == []
 
@@ -115,9 +126,9 @@ def test_two_processes_share_one_pace(file: Path, time: FastClock) -> None:
 def test_a_longer_text_leaves_nothing_behind(limits: Limiter, file: Path) -> None:
     """What is written covers what was there."""
     limits.report(HOST, BrokenOff("\N{GRINNING FACE}" * 300), None)
-    assert limits.read_state().breaker.failed_as == "\N{GRINNING FACE}" * 200
+    assert limits.read_state()[0].breaker.failed_as == "\N{GRINNING FACE}" * 200
     limits.report(HOST, None, "5")
-    assert limits.read_state() == make_state(left=5, left_at=NOW, warned_at=NOW)
+    assert limits.read_state()[0] == make_state(left=5, left_at=NOW, warned_at=NOW)
     assert file.stat().st_size == 4096
 
 
@@ -133,7 +144,7 @@ def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(
             limits.admit(HOST, 0.0)
         assert "locked by a process that does not go on" in caplog.text
         assert json.loads(file.read_bytes())["free_at"] == pytest.approx(NOW + 1 / 14)
-        assert limits._shared._own.bucket.free_at == pytest.approx(NOW + 2 / 14)
+        assert _own_state(limits).bucket.free_at == pytest.approx(NOW + 2 / 14)
     finally:
         os.close(descriptor)
 
@@ -155,14 +166,14 @@ def test_a_permit_reports_once_what_came_of_its_call(limits: Limiter) -> None:
     with limits.admit(HOST, 0.0) as permit:
         permit.use(0.0)
         permit.note(_alma_error(QuotaUsedUp, "DAILY_THRESHOLD"), "0")
-        assert limits.read_state().quota.used_up_at == 0
-    assert limits.read_state().quota.used_up_at == NOW
+        assert limits.read_state()[0].quota.used_up_at == 0
+    assert limits.read_state()[0].quota.used_up_at == NOW
     assert "One call may try again from" in permit.explain(_alma_error(QuotaUsedUp)).hint
     refused = _alma_error(AlmaRefused)
     assert permit.explain(refused) is refused
     limits.report(HOST, None, "9000", 200)
     permit.report()
-    assert limits.read_state().quota.left == 9000
+    assert limits.read_state()[0].quota.left == 9000
 
 
 def test_a_permit_that_has_expired_is_asked_for_again(
@@ -185,10 +196,10 @@ def test_nobody_calls_after_daily_threshold(limits: Limiter, file: Path, time: F
     assert told.value.exit_code == 10
     assert str(told.value) == (
         "The institution's API calls for today are used up.\n"
-        "  Alma said so at 14:13:20 (+0000); it was not asked again.\n"
-        "  One call may try again from 15:13:20 (+0000) on; "
-        "Alma should count anew at 2026-09-22 00:00 (+0000).\n"
-        "  almajob quota shows what is known; --ignore-quota lets a person ask once before."
+        "  Alma said so at 14:13:20 (+0000). It has not been asked again.\n"
+        "  One call may try again from 15:13:20 (+0000) on. "
+        "Alma should reset the count at 2026-09-22 00:00 (+0000).\n"
+        "  almajob quota shows what is known. --ignore-quota lets a person make one call before then."
     )
     time.advance(3600)
     limits.admit(HOST, 0.0)
@@ -222,9 +233,9 @@ def test_alma_is_left_alone_while_it_is_down(limits: Limiter, file: Path, time: 
     with pytest.raises(NotSent) as told:
         _limits(file, time).admit(HOST, 60.0)
     assert str(told.value) == (
-        "alma.example did not answer the last 10 calls, and is not asked just now.\n"
+        "alma.example did not answer 10 calls in a row; almajob pauses its calls for 30 s.\n"
         "  The last one: alma.example did not answer completely.\n"
-        "  It is tried again from 14:13:50 (+0000) on; do so then."
+        "  Try again from 14:13:50 (+0000) on."
     )
     time.advance(30)
     limits.admit(HOST, 0.0)
@@ -236,7 +247,7 @@ def test_others_wait_for_the_one_who_finds_out(limits: Limiter, file: Path, time
         limits.report(HOST, BrokenOff("no answer"))
     time.advance(30)
     limits.admit(HOST, 0.0)
-    with pytest.raises(NotSent, match="did not answer the last 10 calls"):
+    with pytest.raises(NotSent, match="did not answer 10 calls in a row"):
         limits.admit(HOST, 3.0)
     assert 2.0 < sum(time.naps) <= 3.0
     limits.admit(HOST, 60.0)
@@ -268,7 +279,7 @@ def test_what_counts_as_no_answer(
     for _call in range(9):
         limits.report(HOST, BrokenOff("before"))
     limits.report(HOST, error, None, status)
-    known = limits.read_state()
+    known = limits.read_state()[0]
     assert known.breaker.failures == (10 if counts else 0)
     assert known.breaker.failed_as == (error.message if error and counts else "")
 
@@ -277,18 +288,18 @@ def test_a_fault_of_this_machine_says_nothing_of_alma(limits: Limiter) -> None:
     """Neither that it is down, nor that it is back."""
     for _call in range(9):
         limits.report(HOST, BrokenOff("before"))
-    before = limits.read_state()
+    before = limits.read_state()[0]
     for fault in (OwnFault("a wrong proxy setting"), Unreachable("a wrong certificate bundle")):
         limits.report(HOST, fault)
-    assert limits.read_state() == before
+    assert limits.read_state()[0] == before
 
 
 def test_per_second_threshold_slows_everybody(limits: Limiter, file: Path, time: FastClock) -> None:
     """By 30 per cent, in another process too; any other refusal does not."""
     limits.report(HOST, _alma_error(AlmaRefused, "402216"), "9000")
-    assert limits.read_state() == make_state(left=9000, left_at=NOW)
+    assert limits.read_state()[0] == make_state(left=9000, left_at=NOW)
     limits.report(HOST, _alma_error(AlmaRefused, "PER_SECOND_THRESHOLD"), "9000")
-    assert _limits(file, time).read_state().bucket.share == 0.7
+    assert _limits(file, time).read_state()[0].bucket.share == 0.7
 
 
 @pytest.mark.parametrize(
@@ -306,15 +317,15 @@ def test_the_header_is_read_where_it_is_a_number(
 ) -> None:
     """Whatever else stands there is not believed."""
     limits.report(HOST, None, header)
-    assert limits.read_state().quota.left == left
+    assert limits.read_state()[0].quota.left == left
 
 
 def test_the_header_of_something_that_is_not_alma_is_not_believed(limits: Limiter) -> None:
     """A proxy's page says nothing of the quota; an error of Alma's does."""
     limits.report(HOST, NotAlma("x"), "3", 200)
-    assert limits.read_state().quota.left is None
+    assert limits.read_state()[0].quota.left is None
     limits.report(HOST, _alma_error(KeyRefused), "4", 400)
-    assert limits.read_state().quota.left == 4
+    assert limits.read_state()[0].quota.left == 4
 
 
 def test_few_calls_are_warned_of_once_an_hour(
@@ -361,7 +372,7 @@ def test_a_full_disk_costs_nothing_but_what_is_shared(
         limits.report(HOST, _alma_error(QuotaUsedUp))
         with pytest.raises(CallsUsedUp):
             limits.admit(HOST, 0.0)
-        assert limits.read_state().quota.left == 0
+        assert limits.read_state()[0].quota.left == 0
     time.advance(3600)
     limits.admit(HOST, 0.0)
     assert json.loads(file.read_bytes())["left"] == 0
@@ -402,7 +413,7 @@ def test_no_failure_of_the_file_fails_a_call(
         for _call in range(3):
             limits.admit(HOST, 0.0)
         limits.report(HOST, None, "8")
-        assert limits._shared._own.quota.left == 8
+        assert _own_state(limits).quota.left == 8
 
 
 def test_who_has_waited_longer_comes_first(
@@ -436,3 +447,28 @@ def test_who_may_wait_just_as_long_does(
         limits.admit(HOST, 1 / 14 - 1e-3)
     limits.admit(HOST, 1 / 14 + 1e-3)
     assert len(time.naps) == 1
+
+
+class _OtherClock:
+    """An account by whose clock all who use it go: an hour ahead of this machine's."""
+
+    def __init__(self) -> None:
+        self.known = Known(make_state(), Moment(NOW + 3600, NOW + 3600))
+
+    @contextlib.contextmanager
+    def edit(self, _seconds: float) -> Iterator[Known]:
+        yield self.known
+
+    def read(self) -> Known:
+        return self.known
+
+
+def test_the_clock_of_an_account_counts_for_all_who_use_it(time: FastClock) -> None:
+    """Not that of this machine, which another machine does not have."""
+    account = _OtherClock()
+    limits = Limiter(account, Rates(), lambda: time.clock)
+    with limits.admit(HOST, 1.0) as permit:
+        permit.note(None, left="123")
+    state, moment = limits.read_state()
+    assert moment.now == NOW + 3600
+    assert (state.quota.left, state.quota.left_at) == (123, NOW + 3600)

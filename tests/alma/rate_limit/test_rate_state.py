@@ -14,7 +14,7 @@ from almajob.alma.rate_limit import rate_state
 from almajob.alma.rate_limit.circuit_breaker import Down
 from almajob.alma.rate_limit.daily_quota import Moment, UsedUp
 from almajob.alma.rate_limit.rate_state import Go, RateState
-from almajob.alma.rate_limit.rates import Rates
+from almajob.alma.rate_limit.rates import Rates, standard_rates
 from almajob.alma.rate_limit.token_bucket import Wait
 from tests.support.rate_states import FIELDS, change, make_state
 
@@ -63,8 +63,27 @@ def _times(count: int, *, known: RateState | None = None, rates: Rates = PACE) -
 
 
 def test_the_standard_pace_is_less_than_alma_once_documented() -> None:
-    """15 calls a second and 5 at once are less than its 25; 5,000 calls a day are kept for what matters."""
-    assert PACE == (15.0, 5, 5000)
+    """Calls a second and calls at once are less than its 25, and than its 10 for all programs in a sandbox.
+
+    5,000 calls a day are kept for what matters.
+    """
+    assert PACE == standard_rates("production") == (15.0, 5, 5000)
+    assert standard_rates("sandbox") == (6.0, 3, 5000)
+
+
+def test_a_sandbox_is_called_less_than_ten_times_in_any_second() -> None:
+    """By all who call at once, starts among them, after a pause, too."""
+    known, rates = make_state(), standard_rates("sandbox")
+    made: list[float] = []
+    for tick in range(400):
+        # A hundred seconds of nothing in the middle.
+        seconds = tick / 100 + (100 if tick >= 200 else 0)
+        for is_start in (True, False) * 5:
+            known, verdict = known.ask(rates, _at(seconds), HOST, is_start=is_start)
+            if isinstance(verdict, Go):
+                made.append(seconds)
+    worst = max(sum(1 for later in made if begin <= later < begin + 1) for begin in made)
+    assert 6 <= worst < 10
 
 
 def test_the_first_calls_go_at_once_and_the_others_evenly() -> None:
@@ -393,13 +412,29 @@ def test_a_machine_that_was_started_anew_has_another_clock() -> None:
     )
 
 
-KNOWN = make_state(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 3, 8.0, 9.0, HOST, "it broke")
+KNOWN = make_state(1.5, 2.5, 0.7, 400, 3.0, 4.0, 5.0, 6.0, 7.0, 90_000, 3, 8.0, 9.0, HOST, "it broke")
 
 
 def test_what_is_kept_comes_back() -> None:
     """As it was, through JSON."""
     for known in (KNOWN, make_state(), make_state(left=None, failed_as="ü")):
         assert rate_state.from_json(json.loads(json.dumps(known.to_json()))) == known
+
+
+def test_what_an_earlier_almajob_kept_is_not_lost() -> None:
+    """It knew nothing of how many calls a day has; that the day's are used up must not be forgotten."""
+    earlier = {name: value for name, value in KNOWN.to_json().items() if name != "a_day"}
+    assert rate_state.from_json(earlier) == change(KNOWN, a_day=None)
+
+
+def test_how_many_calls_a_day_has_outlasts_the_day() -> None:
+    """It is seldom said, and the same tomorrow; what is left is not."""
+    known = make_state().note_answer(AT, HOST, 300, 100_000, is_served=True)
+    assert (known.quota.left, known.quota.a_day) == (300, 100_000)
+    later = known.note_answer(_at(1.0), HOST, 299, None, is_served=True)
+    assert (later.quota.left, later.quota.a_day) == (299, 100_000)
+    tomorrow = later.forget_stale(_at(2 * 86400.0))
+    assert (tomorrow.quota.left, tomorrow.quota.a_day) == (None, 100_000)
 
 
 NO_NUMBERS: tuple[object, ...] = (True, "1", -1, 2.5e11, [])
@@ -410,9 +445,10 @@ WRONG: list[tuple[str, object]] = [
         if not name.startswith("failed_") or name == "failed_at"
         for wrong in NO_NUMBERS
     ),
-    *((name, None) for name in FIELDS if name != "left"),
+    *((name, None) for name in FIELDS if name not in ("left", "a_day")),
     *((name, float("nan")) for name in ("free_at", "left", "share")),
     ("left", 1.5),
+    ("a_day", 1.5),
     ("failures", 1.5),
     ("failed_as", 5),
     ("failed_host", 5),
