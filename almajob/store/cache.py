@@ -8,16 +8,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import diskcache
 
-from almajob.store.diskcache_directory import CacheDirectory, open_directory, remove_directory
+from almajob.errors import NO_HOME
+from almajob.store.diskcache_directory import CacheDirectory, check_name, open_directory, remove_directory
 from almajob.store.errors import Damaged, Failures, is_damage, reason
+from almajob.store.json_rows import NotWhole
 from almajob.store.schema import CACHE_FORMAT
 from almajob.system.private_files import hint_of
+from almajob.system.sharing.forks import defer_forks
 
 LOG = logging.getLogger(__name__)
 
@@ -57,15 +61,24 @@ class Contents(NamedTuple):
 
 
 class Cache:
-    """The cache directory. Nothing is opened or made before it is used."""
+    """The cache directory. Nothing is opened or made before it is used.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: None where there is no place for one; nothing is kept then.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
         self.directory = directory
         self._directories: dict[str, CacheDirectory | None] = {}
         self._warned: set[str] = set()
 
+    @defer_forks()
     def get(self, directory: str, key: str) -> Entry | None:
-        """Find an entry that is less than a day old."""
+        """Find an entry that is less than a day old.
+
+        Raises:
+            ValueError: a directory of the cache cannot have that name.
+        """
         opened = self._open_entry(directory)
         if opened is None:
             return None
@@ -76,37 +89,70 @@ class Cache:
             self._give_up(directory, error)
             return None
         if opened.disk.refused > refused:
-            self._warn(directory, "has an entry that almajob did not write; it is passed over")
+            self._warn(directory, "has an entry that almajob did not write, which is ignored")
         return None if value is None or not _is_fresh(expires) else Entry(value, _since(expires))
 
+    @defer_forks()
     def put(self, directory: str, key: str, value: Any) -> None:
-        """Keep an entry for a day; where that fails, it is fetched again next time."""
+        """Keep an entry for a day; where that fails, it is fetched again next time.
+
+        Raises:
+            ValueError: a directory of the cache cannot have that name.
+        """
+        self._keep(directory, lambda opened: opened.set(f"{CACHE_FORMAT}:{key}", value, expire=LIFETIME))
+
+    @defer_forks()
+    def get_list(self, directory: str, key: str) -> Entry | None:
+        """Find a long list that is less than a day old; its value is its parts, as JSON.
+
+        Raises:
+            ValueError: a directory of the cache cannot have that name.
+        """
         opened = self._open_entry(directory)
         if opened is None:
-            return
+            return None
         try:
-            _set(opened, f"{CACHE_FORMAT}:{key}", value)
+            parts, expires = opened.read_list(f"{CACHE_FORMAT}:{key}")
+        except NotWhole as damage:
+            self._warn(directory, f"has a list that cannot be used ({damage})")
+            return None
         except Failures as error:
             self._give_up(directory, error)
+            return None
+        return Entry(parts, _since(min(expires))) if parts and all(map(_is_fresh, expires)) else None
 
+    @defer_forks()
+    def put_list(self, directory: str, key: str, parts: Sequence[Any]) -> None:
+        """Keep a long list for a day, whole; where that fails, it is fetched again next time.
+
+        Args:
+            parts: of the list, each as large as a value may be, 16 MiB as JSON.
+
+        Raises:
+            ValueError: a directory of the cache cannot have that name.
+        """
+        self._keep(directory, lambda opened: opened.put_list(f"{CACHE_FORMAT}:{key}", parts, expire=LIFETIME))
+
+    @defer_forks()
     def contents(self) -> list[Contents]:
         """Describe every cache directory that exists; it is only looked at."""
         found = []
         for path in self._paths():
-            if not path.name.startswith(_KINDS) or _SET_ASIDE in path.name:
+            if path.name == _COMPLETION or _SET_ASIDE in path.name:
                 continue
-            name, since = path.name.removeprefix(_PREFIX), []
+            name, since = path.name.removeprefix(_PREFIX), list[datetime]()
             try:
                 with open_directory(path) as directory:
-                    for key in directory:
-                        expires = directory.get(key, expire_time=True)[1]
-                        if _is_fresh(expires):
-                            since.append(_since(expires))
+                    since = list(map(_since, filter(_is_fresh, directory.list_expiry())))
             except (Damaged, *Failures) as error:
+                if not path.name.startswith(_KINDS):
+                    # It need not be a plugin's.
+                    continue
                 self._warn(name, f"cannot be read ({reason(error)})")
             found.append(Contents(name, path, len(since), max(since, default=None), _size(path)))
         return found
 
+    @defer_forks()
     def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
         """Remove one cache directory, or every one, what was set aside, and what completions keep.
 
@@ -135,7 +181,18 @@ class Cache:
                 opened.close()
         self._directories.clear()
 
+    def _keep(self, directory: str, write: Callable[[CacheDirectory], object]) -> None:
+        opened = self._open_entry(directory)
+        if opened is None:
+            return
+        try:
+            _write_patiently(lambda: write(opened))
+        except Failures as error:
+            self._give_up(directory, error)
+
     def _paths(self) -> list[Path]:
+        if self.directory is None:
+            return []
         try:
             return sorted(path for path in self.directory.iterdir() if path.name.startswith(_PREFIX))
         except OSError as error:
@@ -144,8 +201,13 @@ class Cache:
             return []
 
     def _open_entry(self, name: str) -> CacheDirectory | None:
+        if check_name(name) == _COMPLETION.removeprefix(_PREFIX) or _SET_ASIDE in name:
+            raise ValueError(f"{name!r} is a name that almajob uses for something else in the cache")
+        if self.directory is None:
+            self._warn_missing()
+            return None
         if name not in self._directories:
-            path = self.directory / f"{_PREFIX}{name}"
+            path = self._path(name)
             try:
                 self._directories[name] = open_directory(path)
             except (Damaged, *Failures) as error:
@@ -168,7 +230,7 @@ class Cache:
             advice = f"; {hint_of(error)}" if hint_of(error) else ""
             self._warn(name, f"cannot be used ({reason(error)}{advice})")
             return
-        path = self.directory / f"{_PREFIX}{name}"
+        path = self._path(name)
         aside = path.with_name(f"{path.name}{_SET_ASIDE}{time.time_ns()}")
         try:
             path.rename(aside)
@@ -181,13 +243,23 @@ class Cache:
             self._warn(name, f"cannot be read ({reason(error)}); it was moved to {aside.name}")
         del self._directories[name]
 
+    def _warn_missing(self) -> None:
+        if "" not in self._warned:
+            self._warned.add("")
+            LOG.warning(
+                "There is no place for the cache, so Alma is asked each time. %s %s",
+                *(NO_HOME, "ALMAJOB_CACHE_DIR names one."),
+            )
+
+    def _path(self, name: str) -> Path:
+        assert self.directory is not None
+        return self.directory / f"{_PREFIX}{name}"
+
     def _warn(self, name: str, message: str) -> None:
         # One for a cause: a directory that cannot be used concerns all that is in it.
         if message not in self._warned:
             self._warned.add(message)
-            LOG.warning(
-                "The cache %s %s. Alma is asked instead.", self.directory / f"{_PREFIX}{name}", message
-            )
+            LOG.warning("The cache %s %s. Alma is asked instead.", self._path(name), message)
 
 
 def _is_fresh(expires: object) -> bool:
@@ -199,13 +271,13 @@ def _since(expires: float) -> datetime:
     return datetime.fromtimestamp(expires - LIFETIME, UTC)
 
 
-def _set(directory: CacheDirectory, key: str, value: Any) -> None:
-    """Keep a value, patiently: where many processes fetch the same list, all of them keep it."""
+def _write_patiently(write: Callable[[], object]) -> None:
+    """Write something; where many processes fetch the same list, all of them keep it."""
     for _turn in range(_TURNS - 1):
         with contextlib.suppress(diskcache.Timeout):
-            directory.set(key, value, expire=LIFETIME)
+            write()
             return
-    directory.set(key, value, expire=LIFETIME)
+    write()
 
 
 def _size(path: Path) -> int:

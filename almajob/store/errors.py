@@ -12,6 +12,10 @@ class Damaged(Exception):
     """What is at the path is no cache directory, or not any more."""
 
 
+class NewerFormat(Damaged):
+    """A row is in a format that came after this almajob."""
+
+
 class UnsafeEntry(OSError):
     """A row that almajob did not write. ``Cache.get`` takes an OSError for a miss."""
 

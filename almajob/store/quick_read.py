@@ -11,28 +11,51 @@ import sqlite3
 import stat
 import zlib
 
-from almajob.store import schema
+from almajob.store import json_rows, schema
 
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 _LONGEST_WAIT = 0.2
 _SIZE_LIMIT = 8 * 2**20
 # Text keys and JSON values, which is all that store.diskcache_directory writes.
-_QUERY = "SELECT value FROM Cache WHERE raw = 1 AND mode = 1 AND key LIKE ? ORDER BY {} DESC LIMIT ?"
+# A range of keys, as their index has no use for LIKE.
+_QUERY = (
+    "SELECT value FROM Cache WHERE key >= ? AND key < ? AND raw = 1 AND mode = 1 ORDER BY key DESC LIMIT ?"
+)
 
 
-def newest(directory: str, pattern: str, *, limit: int, by_key: bool = False) -> list[Any]:
-    """Read the newest values whose keys are like a pattern.
+def newest(directory: str, prefix: str, *, limit: int) -> list[Any]:
+    """Read values whose keys begin with a prefix, the last in the order of their characters first.
+
+    Args:
+        directory: a cache directory.
+        prefix: what tells the newest comes directly after it.
+    """
+    keys = (prefix, f"{prefix}\U0010ffff")
+    return _ask(directory, lambda execute: _documents(value for (value,) in execute(_QUERY, (*keys, limit))))
+
+
+def newest_list(directory: str, pattern: str) -> list[bytes]:
+    """Read the newest long list whose key is like a pattern: its parts, as JSON.
 
     Args:
         directory: a cache directory.
         pattern: in SQL's way, with ``%`` for any text.
-        by_key: their keys tell which are newer; else the time at which they were kept does.
     """
+
+    def read(execute: Callable[..., Any]) -> list[bytes]:
+        found = execute(json_rows.NEWEST, (pattern,)).fetchone()
+        return json_rows.read_list(execute, json_rows.name_list(found[0]))[0] if found else []
+
+    return _ask(directory, read)
+
+
+def _ask(directory: str, read: Callable[[Callable[..., Any]], list[Any]]) -> list[Any]:
+    """Ask the database of a cache directory; nothing is found where that cannot be."""
     database = os.path.join(directory, "cache.db")
     address = database.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     try:
@@ -45,10 +68,7 @@ def newest(directory: str, pattern: str, *, limit: int, by_key: bool = False) ->
         connection = sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=_LONGEST_WAIT)
         try:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _SIZE_LIMIT)
-            if not schema.is_ours(connection):
-                return []
-            rows = connection.execute(_QUERY.format("key" if by_key else "store_time"), (pattern, limit))
-            return _documents(value for (value,) in rows)
+            return read(connection.execute) if schema.is_ours(connection) else []
         finally:
             connection.close()
     except (sqlite3.Error, OSError, ValueError, RecursionError, zlib.error):

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 CACHE_FORMAT = 1
 """The first part of every key of the cache: entries of another format are not found."""
-LEDGER_FORMAT = 1
-"""The same of the ledger. What a newer almajob wrote is refused; a reader of older ones comes with 2."""
+LEDGER_FORMAT = 2
+"""The same of the ledger. What a newer almajob wrote is refused, and what an older one wrote is migrated."""
 # Word for word, as SQLite keeps them; a test compares them with what the installed diskcache makes.
 _OURS = frozenset(
     {

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
-from almajob.store.ledger import Ledger
-from almajob.store.ledger_record import Record, State
+from almajob.store.ledger.record import Record, State
+from tests.support.places import Home
 
 
-def write_many(directory: Path, like: Record, number: int, times: int) -> None:
+def write_many(home: Home, like: Record, number: int, times: int) -> None:
     """Write what some starts write, each from PREPARED to STARTED.
 
     Args:
-        directory: the ledger's.
+        home: the ledger's.
         like: what the records are made of.
         number: of this process, which tells its records from those of the others.
         times: how many starts.
     """
-    ledger = Ledger(directory)
+    ledger = home.open_ledger()
     for start in range(times):
         name = f"{number}-{start}"
         record = replace(like, id=name, run_key=name, job_id=f"S{number}")
         ledger.write(record)
         record = record.advance(State.SENDING, time.time(), "x")
         ledger.write(record)
-        ledger.write(record.advance(State.STARTED, time.time(), "x", instance_id="7"))
+        ledger.write(record.advance(State.STARTED, time.time(), "x", instance_id=name))

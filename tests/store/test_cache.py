@@ -268,6 +268,30 @@ def test_contents_and_clear(directory: Path, cache: Cache) -> None:
     assert (strange / "letter.txt").exists()
 
 
+BAD_NAMES = ("x/../../../outside", "/tmp/x", "..", ".", "", "a b", "x\0", "\u00fc", "x" * 101, "x\n")
+
+
+@pytest.mark.parametrize("name", [*BAD_NAMES, "completion", "x.damaged-1"])
+def test_a_name_does_not_lead_elsewhere(cache: Cache, tmp_path: Path, name: str) -> None:
+    """The author of the plugin is told, and nothing is made."""
+    before = sorted(tmp_path.parent.rglob("*"))
+    with pytest.raises(ValueError, match=r"cannot be the name of a directory|in the cache"):
+        cache.put(name, "key", 1)
+    with pytest.raises(ValueError, match=r"cannot be the name of a directory|in the cache"):
+        cache.get(name, "key")
+    assert sorted(tmp_path.parent.rglob("*")) == before
+
+
+def test_what_a_plugin_keeps_is_shown_and_cleared(cache: Cache, directory: Path) -> None:
+    """And a directory of somebody else's is passed over by both."""
+    cache.put("hello.names", "key", 1)
+    (directory / ".cache.others").mkdir()
+    (directory / ".cache.others" / "file").touch()
+    assert [(item.name, item.entries) for item in cache.contents()] == [("hello.names", 1)]
+    assert cache.clear() == ([directory / ".cache.hello.names"], [])
+    assert (directory / ".cache.others" / "file").exists()
+
+
 def test_one_cache_directory_can_be_cleared_alone(directory: Path, cache: Cache) -> None:
     """The others stay."""
     _filled(directory)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +20,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.store.diskcache_directory import CACHE, SIZE_LIMIT, CacheDirectory, JsonDisk, open_directory
+from almajob.store.directory.directory_place import LEDGER
+from almajob.store.diskcache_directory import CACHE, CacheDirectory, JsonDisk, open_directory
 from almajob.store.errors import Damaged, UnsafeEntry
-from almajob.store.ledger import LEDGER
+from almajob.store.json_rows import SIZE_LIMIT
+from tests.support.forks import fork, list_open_below
 from tests.support.processes import PROCESSES
 
 
@@ -70,13 +75,82 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_an_error(tmp_path: Path) -> 
 
 
 def test_a_child_connects_anew(tmp_path: Path) -> None:
-    """A connection of SQLite's must not be carried over a fork."""
+    """SQLite connections must not be carried over a fork, not even those of idle threads."""
     with open_directory(tmp_path / "x") as cache_dir:
         cache_dir.set("key", 1)
-        before = cache_dir._con
-        cache_dir._local.pid = -1
-        assert cache_dir._con is not before
-        assert cache_dir.get("key") == 1
+        done, asked = threading.Event(), threading.Event()
+
+        def use_and_idle() -> None:
+            assert cache_dir.get("key") == 1
+            done.set()
+            asked.wait()
+            assert cache_dir.get("key") == 2
+
+        thread = threading.Thread(target=use_and_idle)
+        thread.start()
+        done.wait()
+
+        def write() -> list[object]:
+            inherited = list_open_below(tmp_path)
+            cache_dir.set("key", 2)
+            cache_dir.close()
+            return [inherited, list_open_below(tmp_path)]
+
+        assert fork(write)() == [[], []]
+        assert cache_dir.get("key") == 2
+        asked.set()
+        thread.join()
+    assert list_open_below(tmp_path) == []
+
+
+FORK_WHILE_WRITING = """
+import os, sys
+from pathlib import Path
+from almajob.store.diskcache_directory import open_directory
+from almajob.store.directory.directory_place import LEDGER
+with open_directory(Path(sys.argv[1]), LEDGER) as directory:
+    directory.set("before", 1)
+    with directory.transact():
+        directory.set("during", 2)
+        child = os.fork()
+        if child == 0:
+            # It ends as Python does, with all that is closed then; that it leaves these blocks is an error.
+            sys.stderr = None
+            sys.exit()
+        os.waitpid(child, 0)
+        directory.set("after", 3)
+"""
+
+
+def test_a_child_does_not_roll_back_what_its_parent_is_writing(tmp_path: Path) -> None:
+    """SQLite would, where a child that inherits the transaction closes its connection."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORK_WHILE_WRITING, str(tmp_path / "x")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with open_directory(tmp_path / "x", LEDGER) as directory:
+        assert {key: directory.get(key) for key in directory} == {"before": 1, "during": 2, "after": 3}
+
+
+def test_all_connections_are_closed_at_the_end(tmp_path: Path) -> None:
+    """Those of other threads, too, which live on."""
+    done, ended = threading.Event(), threading.Event()
+    with open_directory(tmp_path / "x") as cache_dir:
+
+        def use() -> None:
+            cache_dir.set("key", 1)
+            done.set()
+            ended.wait()
+
+        thread = threading.Thread(target=use)
+        thread.start()
+        done.wait()
+    assert list_open_below(tmp_path) == []
+    ended.set()
+    thread.join()
 
 
 def test_a_value_that_is_too_large_is_not_kept(tmp_path: Path) -> None:

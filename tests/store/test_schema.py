@@ -11,8 +11,8 @@ import diskcache
 import pytest
 
 from almajob.store import schema
+from almajob.store.directory.directory_place import LEDGER
 from almajob.store.diskcache_directory import CACHE, DirectoryOptions
-from almajob.store.ledger import LEDGER
 from almajob.store.plugin_store import PluginStore
 
 

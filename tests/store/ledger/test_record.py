@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from almajob.store.ledger_record import (
+from almajob.store.ledger.record import (
     FINAL,
     FIRST,
     NEXT,
@@ -74,6 +74,24 @@ def new(state: State = State.PREPARED, **more: Any) -> Record:
         "trail": (Transition(state, 1.0, "meant"),),
     }
     return Record(**{**fields, **more})
+
+
+@pytest.mark.parametrize(
+    ("state", "instance_id", "outcome"),
+    [
+        (State.STARTED, "77", "run 77"),
+        (State.ADOPTED, "77", "run 77"),
+        (State.PREPARED, "", "not started"),
+        (State.NOT_STARTED, "", "not started"),
+        (State.SENDING, "", "outcome unknown"),
+        (State.UNKNOWN, "", "outcome unknown"),
+        (State.ABSENT, "", "outcome unknown"),
+        (State.AMBIGUOUS, "", "outcome unknown"),
+    ],
+)
+def test_an_outcome_is_worded_for_people(state: State, instance_id: str, outcome: str) -> None:
+    """It names the run, and says "not started" only where that is certain."""
+    assert new(state, instance_id=instance_id).outcome == outcome
 
 
 @given(record=records())

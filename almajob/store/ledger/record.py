@@ -14,6 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+# To make one takes longer than to use it.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 
 class State(enum.StrEnum):
     """How far a start has come."""
@@ -110,6 +113,7 @@ class Record:
         holder: the process that sent it.
         end_status: with which the instance was seen to have ended; empty until it was.
         lasted: seconds from its submission to its end, by Alma; None where that is not known.
+        notify: who is notified besides, by names of the ini.
     """
 
     id: str
@@ -139,6 +143,7 @@ class Record:
     kind: str = ""
     missing_at: float | None = None
     missing_at_alma: float | None = None
+    notify: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
@@ -156,9 +161,21 @@ class Record:
         return self.state in {State.STARTED, State.ADOPTED}
 
     @property
+    def is_attached(self) -> bool:
+        """Whether its run was there already, whoever had started it; it may be another record's as well."""
+        return self.trail[0].state is State.ADOPTED and self.certainty is Certainty.INFERRED
+
+    @property
     def is_retry_safe(self) -> bool:
         """Whether it is certain that nothing was started."""
         return self.state in {State.PREPARED, State.NOT_STARTED}
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, in a word or two for people."""
+        if self.has_run:
+            return f"run {self.instance_id}"
+        return "not started" if self.is_retry_safe else "outcome unknown"
 
     @property
     def created_at(self) -> float:
@@ -200,12 +217,13 @@ class Record:
                     **raw,
                     "trail": trail,
                     "baseline": tuple(raw["baseline"]),
+                    "notify": tuple(raw.get("notify", ())),
                     "certainty": Certainty(raw["certainty"]),
                     "candidates": tuple(Candidate(**item) for item in raw["candidates"]),
                 }
             )
         except (KeyError, TypeError) as error:
-            raise ValueError("it is no record") from error
+            raise ValueError("it is not a record") from error
         if not is_lawful([step.state for step in trail]):
             raise ValueError("its states do not follow one another")
         return made
@@ -229,5 +247,4 @@ def alma_of(identity: str) -> str:
 
 def checksum(document: Any) -> str:
     """Return the SHA-256 of a JSON document, whatever the order of its members."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_ENCODER.encode(document).encode()).hexdigest()
