@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from almajob import __version__
@@ -29,11 +30,15 @@ def _at_once(words: list[str]) -> str | None:
     return None
 
 
-def _describe_plugins() -> dict[str, object]:
+def _describe_plugins(ini_file: str) -> dict[str, object]:
+    import logging
+
     from almajob.cli.app import AlmaJob
     from almajob.cli.plugins.completion_grammar import of_plugins
 
-    return of_plugins(AlmaJob())
+    # What is wrong is told to whoever types a command, and not while one is typed.
+    logging.getLogger("almajob").addHandler(logging.NullHandler())
+    return of_plugins(AlmaJob(["--ini-file", ini_file] if ini_file else ()))
 
 
 def _print_bug(_kind: object, error: BaseException, _trace: object) -> None:
@@ -42,29 +47,44 @@ def _print_bug(_kind: object, error: BaseException, _trace: object) -> None:
     excepthook.report(error)
 
 
+def _leave(_number: int, _frame: object) -> None:
+    os._exit(130)
+
+
 def main() -> int:
     """Run almajob; the version and completions are told before cliff is imported."""
-    stdio.open_missing_streams()
-    sys.excepthook = _print_bug
-    # What is imported stays: to look through it again and again would take a tenth of a short command's time.
-    gc.set_threshold(_COLLECT_EVERY)
-    at_once = _at_once(sys.argv[1:])
-    if at_once is not None:
-        gc.freeze()
-        return stdio.finish(0, at_once)
     try:
+        stdio.open_missing_streams()
+        sys.excepthook = _print_bug
+        # What is imported stays: to look through it again and again takes a tenth of a short command's time.
+        gc.set_threshold(_COLLECT_EVERY)
+        at_once = _at_once(sys.argv[1:])
+        if at_once is not None:
+            gc.freeze()
+            return stdio.finish(0, at_once)
+        # Not before: it takes as long to import as the version to be told.
         import signal
-
-        from almajob.cli.console import excepthook
-        from almajob.text.redaction import forbid_core_dumps
-
-        # A variable may hold a key from the beginning.
-        forbid_core_dumps()
-        excepthook.install()
-        from almajob.cli.app import main as run
     except KeyboardInterrupt:
         return 130
-    code = run()
+    is_noticed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_noticed:
+        # While there is nothing to say yet, Ctrl-C ends the process without a word.
+        signal.signal(signal.SIGINT, _leave)
+    from almajob.cli.console import excepthook
+    from almajob.text.redaction import forbid_core_dumps
+
+    # A variable may hold a key from the beginning.
+    forbid_core_dumps()
+    excepthook.install()
+    from almajob.cli.app import main as run
+
+    if is_noticed:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code = run()
+    except KeyboardInterrupt:
+        # Before it was made ready to tell of one.
+        return 130
     # From here on a signal would only be told with a trace.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is not signal.SIG_IGN:

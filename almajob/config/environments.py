@@ -1,15 +1,17 @@
-"""One environment of Alma as the ini describes it: where it is, which guard applies, whence its key."""
+"""One environment of Alma as the configuration file describes it, and what that says of its key, apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.alma.rate_limit.rates import Rates
+from almajob.alma.rate_limit.rates import Rates, standard_rates
 from almajob.config.ini_reader import Setting
 from almajob.errors import ConfigurationError
+from almajob.text.frozen import Frozen
+from almajob.text.redaction import Sealed
 
 if TYPE_CHECKING:
     from almajob.config.trusted_files import UntrustedFile
@@ -33,19 +35,39 @@ _WORDS = {
 ENVIRONMENT_SETTINGS = (
     *("kind", "region", "domain", "base_url"),
     *("api_key", "api_key_file", "api_key_command", "api_key_keyring"),
+    *("webhook_secret", "webhook_secret_file", "webhook_secret_command", "webhook_secret_keyring"),
+    *("webhook_secret_old", "webhook_secret_old_file"),
+    *("webhook_secret_old_command", "webhook_secret_old_keyring"),
     *("connect_timeout", "read_timeout", "deadline"),
     *("institution", "calls_per_second", "burst", "quota_floor"),
-    *("tag", "sole_starter", "accept", "read_only"),
+    *("tag", "sole_starter", "accept", "read_only", "notify", "late_after"),
 )
 
 
-class Environment(NamedTuple):
-    """One environment's section of the ini, checked where it can be without using it.
+_BUILT_IN = "built in"
+_TIMES = r"([0-9]{1,4}(?:\.[0-9]{1,3})?)x"
+
+
+class LateAfter(Frozen):
+    """When a run counts as late.
 
     Attributes:
-        kind: sandbox or production; which guard applies.
-        api_key_keyring: where it stands that the keyring has the key; None where it need not.
+        times: after so many times its usual length; None where that does not matter.
+        seconds: after so long, whatever is usual; None where that does not matter.
+    """
+
+    times: float | None = 2.0
+    seconds: float | None = None
+
+
+class Environment(Frozen):
+    """One environment: where it is, which rules apply there, and nothing secret.
+
+    Attributes:
+        name: what --env takes.
+        kind: ``sandbox`` or ``production``.
         base_url: where its API is, or None for the demo, whose address is known when it runs.
+        region: Alma's region, such as ``eu``; None for the demo, and where the address itself was given.
         limits: the time limits of its calls.
         rates: how often it may be called.
         institution: whose calls Alma counts together; empty where nobody says, then sandbox and production
@@ -53,25 +75,63 @@ class Environment(NamedTuple):
         has_tags: whether runs that can be named get a tag, by which they are found again.
         is_sole_starter: whether nobody else starts jobs by the API there.
         accept: statuses that count as a good end besides those that always do.
-        read_only: where it stands that no POST goes there; None where one may.
-        untrusted: the ini, where that was found in the current directory and is not trusted; else None.
+        late_after: when a run there counts as late.
+        is_read_only: whether its section forbids everything but reads; a variable may forbid it, too.
+        sources: where each setting of its section stands; ``source_of`` reads it.
     """
 
     name: str
-    kind: Setting
-    base_url: Setting | None
-    api_key: Setting | None = None
-    api_key_file: Setting | None = None
-    api_key_command: Setting | None = None
+    kind: str
+    base_url: str | None = None
+    region: str | None = None
     limits: TimeLimits = TimeLimits()
     rates: Rates = Rates()
     institution: str = ""
     has_tags: bool = True
     is_sole_starter: bool = False
     accept: frozenset[str] = frozenset()
-    read_only: Setting | None = None
+    late_after: LateAfter = LateAfter()
+    is_read_only: bool = False
+    sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_production(self) -> bool:
+        """Whether it is a production environment, where a start needs a person's word."""
+        return self.kind == "production"
+
+    def source_of(self, setting: str) -> str:
+        """Return where a setting came from: a file and its line, ``built in`` or ``default``.
+
+        Args:
+            setting: its name in the configuration file, such as ``kind`` or ``base_url``.
+
+        Raises:
+            ValueError: an environment has no such setting.
+        """
+        if setting not in ENVIRONMENT_SETTINGS:
+            raise ValueError(f"{setting!r} is not a setting of an environment")
+        return dict(self.sources).get(setting, "default")
+
+
+class Access(Sealed, Frozen):
+    """An environment with what its section says of its key: what is needed to call it.
+
+    Attributes:
+        api_key_keyring: where it stands that the keyring has the key; None where it need not.
+        untrusted: the ini, where that was found in the current directory and is not trusted; else None.
+    """
+
+    environment: Environment
+    api_key: Setting | None = None
+    api_key_file: Setting | None = None
+    api_key_command: Setting | None = None
     api_key_keyring: Setting | None = None
     untrusted: UntrustedFile | None = None
+
+
+def demo() -> Environment:
+    """Return the environment that almajob brings itself: a simulated sandbox."""
+    return Environment(DEMO, "sandbox", sources=(("kind", _BUILT_IN), ("base_url", _BUILT_IN)))
 
 
 def is_gateway(base_url: str) -> bool:
@@ -95,20 +155,23 @@ def kind_of(name: str, section: Mapping[str, Setting]) -> str:
     return name if name in KINDS else text_of(section, "kind", name)
 
 
-def read_keys(name: str, section: Mapping[str, Setting]) -> Environment:
-    """Read from a section only what it says of the key; it may not be complete yet.
+def read_access(
+    environment: Environment, section: Mapping[str, Setting], untrusted: UntrustedFile | None = None
+) -> Access:
+    """Read from a section what it says of the key of an environment.
 
     Raises:
         ConfigurationError: it says it wrongly.
     """
-    return Environment(
-        name=name,
-        kind=Setting("", ""),
-        base_url=None,
+    return Access(
+        environment,
         api_key=section.get("api_key"),
         api_key_file=section.get("api_key_file"),
         api_key_command=section.get("api_key_command"),
-        api_key_keyring=_read_yes(section, "api_key_keyring"),
+        api_key_keyring=section["api_key_keyring"]
+        if is_yes(section, "api_key_keyring", default=False)
+        else None,
+        untrusted=untrusted,
     )
 
 
@@ -118,33 +181,35 @@ def from_section(name: str, section: Mapping[str, Setting]) -> Environment:
     Raises:
         ConfigurationError: a setting is missing or wrong.
     """
-    kind = section.get("kind", Setting(name, "built in"))
+    kind = section.get("kind", Setting(name, _BUILT_IN))
     if name in KINDS and kind.text != name:
         raise ConfigurationError(
-            f"{kind.source}: {name} cannot be a {kind.text} environment.", hint="Take the line out."
+            f"{kind.source}: {name} cannot be a {kind.text} environment.", hint="Remove the line."
         )
     if kind.text not in KINDS:
         where = kind.source if "kind" in section else f"[{name}]"
         raise ConfigurationError(
             f"{where}: is {name} a sandbox or production?",
-            reason="It decides what protects its records.",
+            reason="The answer decides how its records are protected.",
             hint=f"Write in [{name}]: kind = sandbox, or kind = production",
         )
-    return read_keys(name, section)._replace(
-        kind=kind,
-        base_url=_read_base_url(name, section),
+    base_url, region = _read_base_url(name, section)
+    told = {setting: given.source for setting, given in section.items()}
+    return Environment(
+        name=name,
+        kind=kind.text,
+        base_url=base_url.text,
+        region=region,
         limits=_read_limits(section),
-        rates=_read_rates(section),
+        rates=_read_rates(section, kind.text),
         institution=text_of(section, "institution"),
         has_tags=is_yes(section, "tag", default=True),
         is_sole_starter=is_yes(section, "sole_starter", default=False),
         accept=read_accept(section),
-        read_only=_read_yes(section, "read_only"),
+        late_after=read_late_after(section) or LateAfter(),
+        is_read_only=is_yes(section, "read_only", default=False),
+        sources=tuple({**told, "kind": kind.source, "base_url": base_url.source}.items()),
     )
-
-
-def _read_yes(section: Mapping[str, Setting], name: str) -> Setting | None:
-    return section[name] if is_yes(section, name, default=False) else None
 
 
 def read_accept(section: Mapping[str, Setting]) -> frozenset[str]:
@@ -158,14 +223,37 @@ def read_accept(section: Mapping[str, Setting]) -> frozenset[str]:
     from almajob.alma import status_codes
 
     given = section["accept"]
-    codes = status_codes.parse_codes(given.text)
-    for code in codes:
-        problem = status_codes.end_problem(code)
-        if problem:
-            raise ConfigurationError(
-                f"{given.source}: accept: {problem}.", hint="Write, for example: accept = COMPLETED_FAILED"
-            )
-    return frozenset(codes)
+    try:
+        return frozenset(status_codes.parse_ends(given.text))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{given.source}: accept: {error}.", hint="Write, for example: accept = COMPLETED_FAILED"
+        ) from None
+
+
+def read_late_after(section: Mapping[str, Setting]) -> LateAfter | None:
+    """Read when a run counts as late; None where the section does not say.
+
+    Raises:
+        ConfigurationError: it says something else.
+    """
+    if "late_after" not in section:
+        return None
+    import re
+
+    from almajob.text.time_parsing import parse_duration
+
+    given = section["late_after"]
+    if given.text == "never":
+        return LateAfter(times=None)
+    times = re.fullmatch(_TIMES, given.text)
+    seconds = None if times else parse_duration(given.text, ("s", "m", "h", "d"))
+    if (times and float(times[1]) < 1) or not (times or seconds):
+        raise ConfigurationError(
+            f"{given.source}: late_after is neither a length of time nor a factor.",
+            hint="Write late_after = 2x for twice the usual time, late_after = 3h, or late_after = never.",
+        )
+    return LateAfter(times=float(times[1])) if times else LateAfter(times=None, seconds=seconds)
 
 
 def is_yes(section: Mapping[str, Setting], name: str, *, default: bool) -> bool:
@@ -178,28 +266,33 @@ def is_yes(section: Mapping[str, Setting], name: str, *, default: bool) -> bool:
         return default
     given = section[name]
     if given.text.lower() not in _WORDS:
-        raise ConfigurationError(f"{given.source}: {name} is yes or no.", hint=f"Write {name} = yes, or no.")
+        raise ConfigurationError(
+            f"{given.source}: {name} must be yes or no.", hint=f"Write {name} = yes or {name} = no."
+        )
     return _WORDS[given.text.lower()]
 
 
-def _read_base_url(name: str, section: Mapping[str, Setting]) -> Setting:
+def _read_base_url(name: str, section: Mapping[str, Setting]) -> tuple[Setting, str | None]:
+    """Return the address of an environment, and its region where that named it."""
     if "base_url" in section:
         _refuse_bad_url(section["base_url"])
-        return section["base_url"]
+        return section["base_url"], None
     if "region" in section and "domain" in section and section["region"].text != section["domain"].text:
         raise ConfigurationError(
-            f"{section['domain'].source}: domain is another than region.", hint="Keep one of the two."
+            f"{section['domain'].source}: domain and region differ.", hint="Keep one of the two."
         )
     region = section.get("region") or section.get("domain")
     if region is None:
         raise ConfigurationError(
-            f"Where is {name}?", hint=f"Write in [{name}]: region = one of {', '.join(REGIONS)}"
+            f"The region of {name} is not set.",
+            hint=f"Write in [{name}]: region = REGION\nREGION is one of {', '.join(REGIONS)}.",
         )
-    if region.text.lower() not in REGIONS:
+    known = region.text.lower()
+    if known not in REGIONS:
         raise ConfigurationError(
-            f"{region.source}: there is no region of that name.", hint=f"There are: {', '.join(REGIONS)}."
+            f"{region.source}: there is no such region.", hint=f"The regions are {', '.join(REGIONS)}."
         )
-    return Setting(REGIONS[region.text.lower()], region.source)
+    return Setting(REGIONS[known], region.source), known
 
 
 def _refuse_bad_url(given: Setting) -> None:
@@ -240,8 +333,8 @@ def _read_limits(section: Mapping[str, Setting]) -> TimeLimits:
     )
 
 
-def _read_rates(section: Mapping[str, Setting]) -> Rates:
-    standard, calls = Rates(), "a whole number of calls"
+def _read_rates(section: Mapping[str, Setting], kind: str) -> Rates:
+    standard, calls = standard_rates(kind), "a whole number of calls"
     return Rates(
         rate=_read_number(section, "calls_per_second", standard.rate, 0.1, 1000, "a number of calls"),
         burst=int(_read_number(section, "burst", standard.burst, 1, 100, calls)),
@@ -275,6 +368,6 @@ def institution_id(environment: Environment) -> str:
     import hashlib
 
     own = "" if environment.name in KINDS else environment.name
-    address = environment.base_url.text if environment.base_url else ""
+    address = environment.base_url or ""
     told = environment.institution or f"{address} {own}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import re
 
+# Completions parse it, too, and must not wait for typing.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 TOP = "(top)"
 """The section of what stands before any section, as the predecessor's ini has it."""
 _COMMENT = re.compile(r"(^|\s)[;#].*")
@@ -116,7 +121,7 @@ def change_setting(
         text: of the file, with its line ends.
         instead_of: the setting whose line it takes; its own where not given.
     """
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    lines = _split_lines(text)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     settings = parse_sections(text)[0].get(section)
     if settings and (instead_of or setting) in settings:
@@ -131,6 +136,34 @@ def change_setting(
     if before and not before[-1].endswith("\n"):
         before[-1] += end
     return "".join([*before, *added, f"{setting} = {value}{end}", *after])
+
+
+def remove_settings(text: str, section: str, names: Collection[str]) -> str:
+    """Remove the lines of some settings; every other byte of the text stays as it is."""
+    settings = parse_sections(text)[0][section]
+    gone = {settings[name][1] for name in names}
+    return "".join(line for number, line in enumerate(_split_lines(text), start=1) if number not in gone)
+
+
+def remove_section(text: str, section: str) -> str:
+    """Remove a section, from the comment directly above it to the blank lines behind its last setting.
+
+    What else stands between its last setting and the next heading may be about the next one, and stays.
+    """
+    lines = _split_lines(text)
+    settings = parse_sections(text)[0][section]
+    heading = _heading_line(lines, section)
+    last = max((number for _value, number in settings.values()), default=heading)
+    first = heading - 1
+    while first and lines[first - 1].lstrip().startswith((";", "#")):
+        first -= 1
+    while last < len(lines) and not lines[last].strip():
+        last += 1
+    return "".join([*lines[:first], *lines[last:]])
+
+
+def _split_lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _replace_value(line: str, setting: str | None, value: str) -> str:

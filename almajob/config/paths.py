@@ -41,22 +41,23 @@ def find_directory(kind: str, environ: Mapping[str, str]) -> str:
     return os.path.join(base, "almajob") if base else ""
 
 
-def need_directory(kind: str, environ: Mapping[str, str]) -> str:
-    """Return what ``find_directory`` finds.
+def find_sample() -> str:
+    """Return where the sample of an ini is, in a clone or where it was installed; else nothing."""
+    import site
+    import sys
+    import sysconfig
 
-    Raises:
-        ConfigurationError: there is no home directory.
-    """
-    found = find_directory(kind, environ)
-    if not found:
-        from almajob.errors import ConfigurationError
+    clone = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    bases = (sys.prefix, sysconfig.get_path("data"), site.USER_BASE or sys.prefix)
+    places = (clone, *(os.path.join(base, "share", "almajob") for base in bases))
+    found = (os.path.join(place, "almajob.ini.sample") for place in places)
+    return next(filter(os.path.isfile, found), "")
 
-        raise ConfigurationError(
-            "There is no home directory to keep things in.",
-            reason=f"Neither HOME nor {_XDG[kind][0]} is set.",
-            hint="Set HOME, or ALMAJOB_CACHE_DIR and ALMAJOB_STATE_DIR.",
-        )
-    return found
+
+def see_sample() -> str:
+    """Return a sentence that names the sample, where there is one."""
+    sample = find_sample()
+    return f"{sample} explains every setting." if sample else ""
 
 
 def expand(text: str) -> Path:

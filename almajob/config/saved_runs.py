@@ -18,7 +18,7 @@ from almajob.config.ini_sections import RUN_HEADING, Section
 from almajob.config.ini_text import quote_value
 from almajob.config.settings import Settings
 from almajob.config.trusted_files import UntrustedFile
-from almajob.errors import ConfigurationError, Refused
+from almajob.errors import ConfigurationError, NotFound, Refused
 from almajob.text.suggestions import suggest
 
 DIRECTORY = "runs.d"
@@ -74,8 +74,10 @@ def read_all(settings: Settings) -> dict[str, Saved]:
     """
     found: dict[str, Saved] = {}
     others = [ini_file.read(path, reason=WHAT_IS_STARTED) for path in _files(settings)]
-    inis = [(settings.ini, settings.runs)] if settings.ini else []
-    for ini, runs in [*inis, *((other, ini_sections.read_runs(other)) for other in others)]:
+    inis = [(settings.ini, settings.runs, ())] if settings.ini else []
+    for ini, runs, notes in [*inis, *((other, *ini_sections.read_runs(other)) for other in others)]:
+        for note in notes:
+            settings.warn(note)
         untrusted = settings.check_trust(ini.path, ini.digest) if runs else None
         for name, section in runs.items():
             if name in found:
@@ -91,7 +93,7 @@ def read_all(settings: Settings) -> dict[str, Saved]:
             if at and environment not in known:
                 raise ConfigurationError(
                     f"{value.source}: there is no environment {environment!r}.",
-                    hint=suggest(environment, known) or f"There are: {', '.join(known)}.",
+                    hint=suggest(environment, known) or f"Known environments: {', '.join(known)}.",
                 )
     return found
 
@@ -109,11 +111,11 @@ def find_saved(settings: Settings, name: str) -> Saved:
     places = [settings.ini.path] if settings.ini else []
     if settings.config_dir:
         places.append(directory(settings))
-    raise Refused(
-        f"There is no saved run {name!r}; nothing was started.",
+    raise NotFound(
+        f"There is no saved run {name!r}.",
         reason=f"Looked in {' and '.join(map(str, places)) or 'no place'}.",
-        hint=f"{suggest(name, found)} almajob run --list-saved shows what there is.\n".lstrip()
-        + f"A job is named by --job {shlex.quote(name)}",
+        hint=f"{suggest(name, found)} almajob saved list shows what there is.\n".lstrip()
+        + f"A job is started by almajob run --job {shlex.quote(name)}",
     )
 
 

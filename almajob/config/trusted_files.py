@@ -50,7 +50,7 @@ class UntrustedFile(NamedTuple):
 
         path, ini = shlex.quote(str(self.path)), shlex.quote(str(self.ini))
         raise ConfigurationError(
-            f"{self.path} is not trusted; nothing was run and nothing was sent.",
+            f"{self.path} is not trusted. Nothing was run or sent.",
             reason=f"{message} It was found in the current directory, and may be somebody else's.",
             hint=f"Look at the file, then type: almajob config trust {path}\n"
             f"Or name the configuration file yourself: --ini-file {ini}, or ALMAJOB_INI.",
@@ -84,17 +84,19 @@ class TrustedFiles:
     """The files that a user trusts, each with a record of its own, so that many can be trusted at once.
 
     Args:
-        directory: of the records; None where the state directory is a relative one, which leads to wherever
-            somebody unpacked something, too.
+        directory: of the records; None where there is no such place, or where it is a relative one, which
+            leads to wherever somebody unpacked something, too.
+        problem: why there is none.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, problem: str = _RELATIVE) -> None:
         self._directory = directory
+        self._problem = problem
 
     def check(self, path: Path, digest: str) -> UntrustedFile | None:
         """Return None where a file is trusted as it is now."""
         if self._directory is None:
-            return UntrustedFile(path, digest, _RELATIVE)
+            return UntrustedFile(path, digest, self._problem)
         try:
             found = without_links(path)
             self._refuse_open()
@@ -103,7 +105,7 @@ class TrustedFiles:
             return UntrustedFile(path, digest)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "it is damaged"
-            return UntrustedFile(path, digest, f"The record of its trust is not believed: {why}.")
+            return UntrustedFile(path, digest, f"The record of its trust cannot be used: {why}.")
         is_trusted = (kept.path, kept.digest) == (str(found), digest)
         return None if is_trusted else UntrustedFile(path, digest)
 
@@ -118,10 +120,10 @@ class TrustedFiles:
             raw, mode = _read(path)
         except OSError as error:
             raise ConfigurationError(
-                f"{path} cannot be read; it was not trusted.", reason=f"{error.strerror}."
+                f"{path} cannot be read, so it was not trusted.", reason=f"{error.strerror}."
             ) from None
         if len(raw) > ini_file.SIZE_LIMIT:
-            raise ConfigurationError(f"{path} is larger than 1 MiB; it was not trusted.")
+            raise ConfigurationError(f"{path} is larger than 1 MiB, so it was not trusted.")
         ini_file.refuse_open_file(path, mode, holds_key=False, reason=WHAT_IT_MAY)
         ini_file.refuse_open_place(path, WHAT_IT_MAY)
         return self.keep(path, ini_file.digest_of(raw), now)
@@ -136,7 +138,11 @@ class TrustedFiles:
         from almajob.system.atomic_write import new_file
 
         if self._directory is None:
-            raise Refused(f"{path} was not trusted.", reason=_RELATIVE, hint="Set it to an absolute path.")
+            raise Refused(
+                f"{path} was not trusted.",
+                reason=self._problem,
+                hint="Set ALMAJOB_STATE_DIR to an absolute path.",
+            )
         found = without_links(path)
         kept = _Kept(str(found), digest, now)
         try:
@@ -164,7 +170,7 @@ class TrustedFiles:
             reach_disk(self._directory)
         except FileNotFoundError:
             raise Refused(
-                f"{found} is not trusted; nothing was changed.",
+                f"{found} is not trusted. Nothing was changed.",
                 hint="almajob config trust --list shows the files that are.",
             ) from None
         except OSError as error:
@@ -181,7 +187,7 @@ class TrustedFiles:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _not_kept("It cannot be told which files are trusted", self._directory, error) from None
+            raise _not_kept("The list of trusted files cannot be read", self._directory, error) from None
         return sorted(map(self._read_record, records), key=lambda each: each.path)
 
     def _read_record(self, record: Path) -> Trusted:
@@ -244,5 +250,5 @@ def _not_kept(message: str, directory: Path | None, error: OSError) -> Refused:
     return Refused(
         f"{message}: {directory} cannot be used.",
         reason=f"{error.strerror}.",
-        hint=hint_of(error) or "ALMAJOB_STATE_DIR names another place.",
+        hint=hint_of(error) or "Set ALMAJOB_STATE_DIR to another place.",
     )

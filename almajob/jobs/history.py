@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 
 from almajob.alma.client import PAGE, Alma
 from almajob.alma.job_instances import Instance, Page
@@ -54,7 +56,7 @@ def read_history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> 
     found: dict[str, Instance] = {}
     newest_first = True
     before: datetime | None = None
-    for read, instance in enumerate(read_pages(page_at, "runs"), start=1):
+    for read, instance in enumerate(read_pages(page_at, "runs", alma.busy), start=1):
         when = instance.submit_time
         if isinstance(when, datetime):
             newest_first = newest_first and (before is None or when <= before)
@@ -64,10 +66,19 @@ def read_history(alma: Alma, job_id: str, wanted: Period, *, limit: int = 0) -> 
         # That the newest come first is what Alma does, and documented nowhere.
         if limit and newest_first and len(found) >= limit and read % PAGE == 0:
             break
-    running = [item for item in found.values() if not item.has_ended]
-    ended = [item for item in found.values() if item.has_ended]
-    running.sort(key=_submit_time, reverse=True)
-    ended.sort(key=_submit_time, reverse=True)
+    return _put_in_order(found.values(), limit)
+
+
+def read_histories(alma: Alma, job_ids: Iterable[str], wanted: Period, *, limit: int = 0) -> list[Instance]:
+    """List the runs of several jobs, in one order, as ``read_history`` lists those of one."""
+    of_each = (read_history(alma, job_id, wanted, limit=limit) for job_id in job_ids)
+    return _put_in_order(chain.from_iterable(of_each), limit)
+
+
+def _put_in_order(found: Iterable[Instance], limit: int) -> list[Instance]:
+    newest_first = sorted(found, key=_submit_time, reverse=True)
+    running = [item for item in newest_first if not item.has_ended]
+    ended = [item for item in newest_first if item.has_ended]
     return running + (ended[: max(limit - len(running), 0)] if limit else ended)
 
 

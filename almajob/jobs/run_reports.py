@@ -13,6 +13,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.file_download import NotWritten
 from almajob.alma.http.session import ATTEMPTS
 from almajob.alma.job_instances import Event, Match, Page
+from almajob.alma.models import Job
 from almajob.alma.pagination import read_pages
 from almajob.errors import AlmaRefused, BrokenOff, Refused, ResultLost
 from almajob.system import clock as clocks
@@ -25,9 +26,20 @@ LINE_TYPE = "TOTAL_RECORDS_IMPORTED"
 _PAUSE = 5.0
 
 
+def has_events(job: Job) -> bool:
+    """Whether a job's runs have events: a user job of an integration profile, not a manual one."""
+    is_users = job.category.value == "USERS" and job.type.value not in ("", "MANUAL")
+    return is_users or (job.name.startswith("Users ") and " using profile " in job.name)
+
+
+def has_matches(job: Job) -> bool:
+    """Whether a job's runs have matches: a metadata import."""
+    return job.name.startswith("Metadata Import")
+
+
 def read_events(alma: Alma, instance_id: str) -> Iterator[Event]:
     """List what a run of the Student Information System reports, as soon as each page is there."""
-    return read_pages(partial(alma.events_page, instance_id), "events")
+    return read_pages(partial(alma.events_page, instance_id), "events", alma.busy)
 
 
 def read_matches(alma: Alma, instance_id: str, population: str) -> Iterator[Match]:
@@ -38,7 +50,7 @@ def read_matches(alma: Alma, instance_id: str, population: str) -> Iterator[Matc
         with _only_imports("matches"):
             return alma.matches_page(instance_id, kind, offset)
 
-    return read_pages(page_at, "matches")
+    return read_pages(page_at, "matches", alma.busy)
 
 
 @contextmanager
@@ -76,7 +88,9 @@ def download_file(
             read = partial(alma.download, instance_id, form=form, line_type=line_type)
             return _receive(read, file)
     except AlreadyThere:
-        raise Refused(f"{path} is there already.", hint="--overwrite replaces it.") from None
+        raise Refused(
+            f"{path} is there already.", hint="--overwrite replaces it; --force only means --refresh."
+        ) from None
     except NotWritten as failed:
         why = f"{failed.cause.strerror or failed.cause}."
         raise ResultLost(f"{path} cannot be written.", reason=why, hint="Make room for it.") from None
@@ -98,7 +112,7 @@ def _receive(read: Callable[..., int], file: IO[bytes]) -> int:
             if attempt == ATTEMPTS:
                 raise
             came = file.tell()
-            LOG.warning("%s %s bytes had come; it begins anew.", broken.message, f"{came:,}")
+            LOG.warning("%s %s bytes had come; it begins again.", broken.message, f"{came:,}")
             file.seek(0)
             file.truncate()
             clocks.system().sleep(_PAUSE * attempt)

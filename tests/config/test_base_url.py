@@ -51,7 +51,7 @@ def _base_url(write_ini: Write, url: str) -> str:
     write_ini(f"[sandbox]\napi_key = {KEY}\nbase_url = {url}\n")
     found = settings.load(Options(env="sandbox"), os.environ).environment().base_url
     assert found is not None
-    return found.text
+    return found
 
 
 @pytest.mark.parametrize("url", HERE)

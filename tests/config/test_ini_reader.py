@@ -25,7 +25,7 @@ Write = Callable[..., Path]
 
 def _texts(found: Ini) -> dict[str, dict[str, str]]:
     return {
-        section: {name: value.text for name, value in values.items()}
+        section: {name: value.key.reveal() if value.key else value.text for name, value in values.items()}
         for section, values in found.sections.items()
     }
 
@@ -86,8 +86,8 @@ def test_a_long_line_of_blanks_is_read_at_once(write_ini: Write) -> None:
         ("[sandbox]\nregion = na\n[sandbox]\n", "line 3 repeats the heading"),
         (f"= {KEY}\n", "line 1 is neither a [section] nor name = value"),
         (f"[sandbox\napi_key = {KEY}\n", "line 1 is neither a [section] nor name = value"),
-        ("\0", "is not an ini file"),
-        ("x" * (2**20 + 1), "is not an ini file"),
+        ("\0", "is not a configuration file"),
+        ("x" * (2**20 + 1), "is not a configuration file"),
     ],
 )
 def test_what_is_no_ini_is_refused_with_its_line(write_ini: Write, text: str, message: str) -> None:

@@ -76,7 +76,8 @@ LINES = st.one_of(
 
 def _texts(ini: Ini) -> dict[str, dict[str, str]]:
     return {
-        name: {key: value.text for key, value in section.items()} for name, section in ini.sections.items()
+        heading: {name: value.key.reveal() if value.key else value.text for name, value in section.items()}
+        for heading, section in ini.sections.items()
     }
 
 

@@ -12,6 +12,7 @@ from almajob.config import settings
 from almajob.config.ini_reader import Setting
 from almajob.config.settings import Options, Settings
 from almajob.errors import ConfigurationError
+from almajob.text.redaction import Secret
 from tests.support.fake_alma import KEY
 
 Write = Callable[..., Path]
@@ -20,6 +21,10 @@ TWO = f"[sandbox]\napi_key = {KEY}\nregion = na\n[production]\napi_key = {KEY}\n
 
 def _load(environ: Mapping[str, str] | None = None, **options: str) -> Settings:
     return settings.load(Options(**options), {**os.environ, **(environ or {})})  # type: ignore[arg-type]
+
+
+def _text(setting: Setting | None) -> str:
+    return setting.text if setting else ""
 
 
 def test_the_environment_is_chosen_by_option_then_variable_then_ini(write_ini: Write) -> None:
@@ -50,31 +55,31 @@ def test_production_is_never_the_default(write_ini: Write, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "env", "message"),
     [
-        (None, "sandbox", "There is no almajob.ini"),
+        (None, "sandbox", "No configuration file was found"),
         (TWO, "sandbocks", "has no environment 'sandbocks'"),
-        ("[sandbox]\nregion = mars\n", "sandbox", "no region of that name"),
-        (f"[sandbox]\napi_key = {KEY}\n", "sandbox", "Where is sandbox"),
+        ("[sandbox]\nregion = mars\n", "sandbox", "there is no such region"),
+        (f"[sandbox]\napi_key = {KEY}\n", "sandbox", "The region of sandbox is not set"),
         ("[nz]\nregion = na\n", "nz", "is nz a sandbox or production"),
         ("[nz]\nregion = na\nkind = test\n", "nz", "line 3: is nz a sandbox or production"),
         ("[production]\nkind = sandbox\nregion = na\n", "production", "cannot be a sandbox environment"),
-        ("[sandbox]\nregion = na\ndomain = eu\n", "sandbox", "domain is another than region"),
+        ("[sandbox]\nregion = na\ndomain = eu\n", "sandbox", "domain and region differ"),
         ("[sandbox]\nregion = na\ndeadline = soon\n", "sandbox", "not a number of seconds"),
         ("[sandbox]\nregion = na\ndeadline = 0\n", "sandbox", "not a number of seconds"),
-        ("[sandbox]\nregion = na\ntag = perhaps\n", "sandbox", "line 3: tag is yes or no"),
+        ("[sandbox]\nregion = na\ntag = perhaps\n", "sandbox", "line 3: tag must be yes or no"),
         # What is misspelled might have been the one that protects production.
         (
             "[sandbox]\napi_kye = x\n",
             "",
             r"line 2: api_kye is not .* in \[sandbox\].\n.*Did you mean api_key\?",
         ),
-        ("[almajob]\nregion = na\n", "", "There are: env, cache_dir"),
-        (f"[sandbox]\n{KEY} = x\n", "", "what stands there is not a setting"),
-        ("[sandbox]\nsecretpassphrase = x\n", "", "what stands there is not a setting"),
-        (f"[{KEY}{KEY}]\nx = 1\n", "", "cannot name an environment"),
+        ("[almajob]\nregion = na\n", "", "Known settings: env, cache_dir"),
+        (f"[sandbox]\n{KEY} = x\n", "", "this line is not a setting"),
+        ("[sandbox]\nsecretpassphrase = x\n", "", "this line is not a setting"),
+        (f"[{KEY}{KEY}]\nx = 1\n", "", "heading is not a valid name"),
         ("[Almajob]\nenv = x\n", "", "small letters"),
         ("[demo]\nkind = sandbox\n", "", "built-in simulator"),
-        ("[a b]\nregion = na\n", "", "cannot name an environment"),
-        ("[../x]\nregion = na\n", "", "cannot name an environment"),
+        ("[a b]\nregion = na\n", "", "heading is not a valid name"),
+        ("[../x]\nregion = na\n", "", "heading is not a valid name"),
     ],
 )
 def test_what_is_not_well_configured_is_refused(
@@ -103,7 +108,7 @@ def test_a_region_is_its_gateway(write_ini: Write, name: str, region: str, url: 
     write_ini(f"[sandbox]\napi_key = {KEY}\n{name} = {region}\n")
     found = _load(env="sandbox").environment()
     assert found.base_url is not None
-    assert found.base_url.text == url
+    assert found.base_url == url
 
 
 def test_the_predecessors_ini_is_both_environments(
@@ -114,11 +119,12 @@ def test_the_predecessors_ini_is_both_environments(
     with caplog.at_level("WARNING", "almajob"):
         found = _load(env="production")
     assert "line 4: api_key_test is not a setting and is ignored" in caplog.text
-    production, sandbox = found.environment(), found.environment("sandbox")
-    assert production.api_key is not None
-    assert sandbox.api_key is not None
-    assert (production.api_key.text, production.kind.text) == (KEY, "production")
-    assert (sandbox.api_key.text, sandbox.kind.text) == ("other", "sandbox")
+    for name, key in (("production", KEY), ("sandbox", "other")):
+        access = found.access(name)
+        assert access.environment.kind == name
+        assert access.api_key is not None
+        assert access.api_key.text == "(hidden)"
+        assert access.api_key.key == Secret(key)
     assert KEY not in repr(found)
 
 
@@ -153,11 +159,11 @@ def test_the_cache_directory_has_its_order_too(write_ini: Write, tmp_path: Path)
     """Option, variable, ini, XDG."""
     write_ini("[almajob]\ncache_dir = ~/mine\n")
     named = {"ALMAJOB_CACHE_DIR": str(tmp_path / "variable")}
-    assert _load(named, cache_dir="relative").cache_dir.text == str(Path("relative").absolute())
-    assert _load(named).cache_dir.text == str(tmp_path / "variable")
-    assert _load().cache_dir.text == str(Path.home() / "mine")
+    assert _text(_load(named, cache_dir="relative").cache_dir) == str(Path("relative").absolute())
+    assert _text(_load(named).cache_dir) == str(tmp_path / "variable")
+    assert _text(_load().cache_dir) == str(Path.home() / "mine")
     write_ini("")
-    assert _load({"XDG_CACHE_HOME": "/x"}).cache_dir.text == "/x/almajob"
+    assert _text(_load({"XDG_CACHE_HOME": "/x"}).cache_dir) == "/x/almajob"
     assert _load().cache_dir == Setting(str(Path.home() / ".cache/almajob"), "default")
     write_ini("[almajob]\ncache_dir =\n")
     with pytest.raises(ConfigurationError, match="no name"):
@@ -167,19 +173,21 @@ def test_the_cache_directory_has_its_order_too(write_ini: Write, tmp_path: Path)
 def test_without_a_home_the_user_database_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A systemd service has no HOME; a container's user may not even be in the database."""
     found = settings.load(Options(), {})
-    assert found.cache_dir.text.endswith("/.cache/almajob")
-    assert found.state_dir.text.endswith("/.local/state/almajob")
+    assert _text(found.cache_dir).endswith("/.cache/almajob")
+    assert _text(found.state_dir).endswith("/.local/state/almajob")
 
     def nobody(_: int) -> None:
         raise KeyError
 
     monkeypatch.setattr("pwd.getpwuid", nobody)
-    with pytest.raises(ConfigurationError, match="no home directory") as caught:
-        settings.load(Options(), {})
-    assert "ALMAJOB_CACHE_DIR" in str(caught.value)
+    found = settings.load(Options(), {})
+    assert (found.cache_dir, found.state_dir) == (None, None)
+    with pytest.raises(ConfigurationError, match="no place for the ledger") as caught:
+        found.need_state_dir("the ledger")
+    assert "ALMAJOB_STATE_DIR" in caught.value.hint
     named = {"ALMAJOB_CACHE_DIR": "/x", "ALMAJOB_STATE_DIR": "/y"}
     found = settings.load(Options(), named)
-    assert (found.cache_dir.text, found.state_dir.text) == ("/x", "/y")
+    assert (_text(found.cache_dir), _text(found.state_dir)) == ("/x", "/y")
 
 
 @pytest.mark.parametrize(("text", "is_set"), [("yes", True), ("No", False), ("true", True), ("off", False)])

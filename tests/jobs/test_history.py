@@ -10,6 +10,7 @@ from almajob.alma.http.response import Reading
 from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Code
 from almajob.jobs.history import Period, read_history
+from almajob.text.busy import show_nothing
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -20,6 +21,7 @@ class Shelf:
     def __init__(self, runs: list[Instance]) -> None:
         self.runs = runs
         self.asked: list[dict[str, Any]] = []
+        self.busy = show_nothing
 
     def instances_page(self, job_id: str, **asked: Any) -> tuple[Page[Instance], Reading]:
         self.asked.append(asked)

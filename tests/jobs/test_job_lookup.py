@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +13,9 @@ from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.models import Job, JobFilter
 from almajob.errors import Refused, Unreachable
-from almajob.jobs.job_lookup import Catalogue, find_matches, named_like
+from almajob.jobs.job_lookup import Catalogue, NoSuchJob, UnclearJob, find_matches, named_like
 from almajob.store.cache import Cache
+from tests.support.clocks import FastClock
 from tests.support.fake_alma import KEY, FakeAlma, answer, error, job
 
 JOBS = [
@@ -63,22 +64,109 @@ def test_one_job_has_this_name_or_id(alma: FakeAlma, make: Make, text: str, job_
 
 
 @pytest.mark.parametrize(
-    "text", ["gift", "Gift", "Handle Duplicated Bibs Job", "20190311 ", "erp export", "S99"]
+    ("text", "kind", "candidates", "told"),
+    [
+        ("gift", UnclearJob, ["M3", "M4"], "2 jobs have the name or id 'gift'.\n  They are: M3 (MARC21"),
+        (" GIFT", UnclearJob, ["M3", "M4"], "2 jobs match ' GIFT'."),
+        (
+            "Handle Duplicated Bibs Job",
+            NoSuchJob,
+            ["M5"],
+            "'Handle Duplicated Bibs  Job' (M5)?",
+        ),
+        ("export", NoSuchJob, ["S6"], "Did you mean: 'ERP export using profile FINANCE' (S6)?"),
+        ("profile", NoSuchJob, ["S6"], "Did you mean"),
+        ("S99", NoSuchJob, [], "No job has the name or id 'S99'.\n  almajob --env sandbox list --name"),
+        ("nonsense", NoSuchJob, [], "No job has the name or id 'nonsense'.\n  almajob"),
+    ],
 )
-def test_a_name_must_match_exactly_one_job(alma: FakeAlma, make: Make, text: str) -> None:
-    """Otherwise the candidates with their ids, or the three nearest names."""
+def test_a_name_must_match_one_job(
+    alma: FakeAlma, make: Make, text: str, kind: type[UnclearJob], candidates: list[str], told: str
+) -> None:
+    """Otherwise the candidates with their ids, or what may be meant; nothing where nothing is near."""
     alma.jobs(JOBS)
     alma.on("GET /jobs/S99", error("402216"), status=400)
     with pytest.raises(Refused) as caught:
         make().find(text)
-    message = str(caught.value)
-    if text == "gift":
-        assert "M3" in message
-        assert "M4" in message
-        assert "--job ID" in message
-    else:
-        assert len(re.findall(r"'.+?' \([MS]\d+\)", message)) == 3
-    assert len(message.splitlines()) <= 6
+    assert type(caught.value) is kind
+    assert [job.id for job in caught.value.candidates] == candidates
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 6
+
+
+@pytest.mark.parametrize(
+    ("text", "job_id"),
+    [
+        ("m8", "M8"),
+        ("erp EXPORT using profile Finance", "S6"),
+        (" 20190311\t", "M2"),
+        ("handle duplicated bibs  job", "M5"),
+        ("e\u0301xport combin\u0301e", "S9"),
+        ("\u00c9XPORT COMBI\u0143E", "S9"),
+        ("finance", "S6"),
+    ],
+)
+def test_what_is_no_other_name_is_forgiven(
+    alma: FakeAlma, make: Make, caplog: pytest.LogCaptureFixture, text: str, job_id: str
+) -> None:
+    """Case, Unicode form, blanks at the ends, and a profile's name alone; which job it is, is told."""
+    alma.jobs([*JOBS, job("S9", "\u00e9xport combi\u0144e")])
+    with caplog.at_level("INFO"):
+        found = make().find(text)
+    assert found.id == job_id
+    assert [record.getMessage() for record in caplog.records if record.getMessage().startswith("Using ")] == [
+        f"Using the job {found.name!r} ({job_id}) for {text!r}."
+    ]
+
+
+def test_the_exact_name_is_never_passed_over_for_one_that_is_forgiven(
+    alma: FakeAlma, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two jobs may differ by nothing else; nor is one forgiven by a list that may be old."""
+    alma.jobs([job("M1", "Loans"), job("M2", "loans"), job("M3", "LOANS ")])
+    make().jobs()
+    with caplog.at_level("INFO"):
+        assert [make().find(name).id for name in ("Loans", "loans", "LOANS ")] == ["M1", "M2", "M3"]
+    assert "taken for" not in caplog.text
+    with pytest.raises(UnclearJob, match="3 jobs match 'LoanS'"):
+        make().find("LoanS")
+    alma.jobs([job("M1", "Loans")])
+    make(refresh=True).jobs()
+    alma.jobs([job("M1", "Loans"), job("M4", "LOANS")])
+    assert make().find("LOANS").id == "M4"
+
+
+def test_a_forgiven_name_in_a_list_with_gaps_is_not_believed(alma: FakeAlma, make: Make) -> None:
+    """The job of exactly this name may be in the gap."""
+    alma.on("GET /jobs", {"job": JOBS, "total_record_count": len(JOBS) + 1})
+    with pytest.raises(Refused, match="has gaps"):
+        make().find("erp EXPORT using profile Finance")
+
+
+@pytest.mark.parametrize(
+    ("listed", "related", "told"),
+    [
+        ([JOBS[5]], "7562275960000561", ""),
+        ([JOBS[5]], "", ""),
+        ([JOBS[5]], "7562275970000561", "1 jobs are of the profile"),
+        ([JOBS[5], JOBS[6]], "", "2 jobs are of the profile 7562275960000561.\n  They are: S6"),
+        ([], "", "No job is of the profile 7562275960000561."),
+    ],
+)
+def test_a_profile_finds_its_one_job(
+    alma: FakeAlma, make: Make, listed: list[dict[str, Any]], related: str, told: str
+) -> None:
+    """Asked of Alma each time; what Alma says of the job itself must not speak against it."""
+    alma.on("GET /jobs", {"job": listed, "total_record_count": len(listed)})
+    alma.on("GET /jobs/S6", {**JOBS[5], "related_profile": {"value": related}})
+    if not told:
+        assert make().of_profile("7562275960000561").id == "S6"
+        assert alma.calls()[0].startswith("GET /jobs?")
+        assert "profile_id=7562275960000561" in alma.calls()[0]
+        return
+    with pytest.raises(UnclearJob) as caught:
+        make().of_profile("7562275960000561")
+    assert told in str(caught.value)
 
 
 def test_many_candidates_are_not_all_shown(alma: FakeAlma, make: Make) -> None:
@@ -105,6 +193,24 @@ def test_a_list_is_kept_and_not_asked_for_again(alma: FakeAlma, make: Make) -> N
     assert len(make(refresh=True).jobs()) == len(JOBS) + 1
     assert len(make().jobs()) == len(JOBS) + 1
     assert len(alma.calls()) == 2
+
+
+def test_a_kept_list_says_its_age(
+    alma: FakeAlma, make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With -v, and with what reads it again; one that was just fetched says nothing."""
+    alma.jobs(JOBS)
+    caplog.set_level("DEBUG", "almajob.jobs")
+    make().jobs()
+    told = [record for record in caplog.records if record.name.startswith("almajob.")]
+    assert not told
+    time = FastClock()
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", time.clock)
+    time.advance(3 * 3600 + 60)
+    make().jobs()
+    assert caplog.messages[-1] == (
+        "The job list of sandbox was read from Alma 3 h ago; --refresh reads it again."
+    )
 
 
 def test_each_filter_and_each_alma_has_a_list_of_its_own(alma: FakeAlma, make: Make) -> None:
@@ -190,13 +296,14 @@ def test_an_empty_list_is_not_kept(alma: FakeAlma, make: Make) -> None:
     assert len(alma.calls()) == 2
 
 
-def test_patterns_are_the_shells_and_the_case_does_not_matter() -> None:
-    """Star, question mark, classes; without them the whole name."""
+def test_a_part_of_the_name_or_a_pattern_finds_jobs() -> None:
+    """With a star or a question mark and no other sign; the case does not matter."""
     jobs = [Job(item["id"], item["name"]) for item in JOBS]
     assert [found.id for found in named_like(jobs, "*erp*")] == ["S6"]
     assert [found.id for found in named_like(jobs, "GIF?")] == ["M3", "M4"]
-    assert [found.id for found in named_like(jobs, "[02]0*")] == ["M1", "M2"]
-    assert named_like(jobs, "gif") == []
+    assert [found.id for found in named_like(jobs, "EXPORT")] == ["S6"]
+    assert named_like(jobs, "[02]0*") == []
+    assert named_like(jobs, "gif*x") == []
 
 
 def test_a_job_that_is_listed_twice_matches_once() -> None:

@@ -9,7 +9,7 @@ import pytest
 from almajob.alma.job_instances import Counter, Instance
 from almajob.alma.models import Code, Job
 from almajob.alma.status_codes import GOING_ON, STATUSES
-from almajob.jobs.counter_conditions import parse
+from almajob.jobs.condition_parser import parse
 from almajob.jobs.success_policy import Policy
 
 GOOD = {"COMPLETED_SUCCESS", "COMPLETED_WARNING", "COMPLETED_NO_BULKS"}
@@ -81,10 +81,62 @@ def test_a_bad_status_is_told_before_any_counter() -> None:
     assert "lost" not in str(found.error)
 
 
+def test_a_part_that_is_true_is_told_and_one_that_cannot_be_judged_does_not_hide_it() -> None:
+    """Whatever their order, and whether they stand in one condition or in several."""
+    run = _run("COMPLETED_SUCCESS", counters=(Counter(Code("x.failed", "Failed"), "3"),))
+    for fail_if in (("lost > 0", "failed > 0"), ("lost > 0 or failed > 0",), ("failed > 0 or lost > 0",)):
+        found = Policy(fail_if=tuple(map(parse, fail_if))).judge(run)
+        assert (found.is_certain, "but failed > 0." in str(found.error)) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "nothing_if", "fail_if", "is_nothing", "is_good"),
+    [
+        ("COMPLETED_SUCCESS", "failed == 3", "failed > 0", True, True),
+        ("COMPLETED_SUCCESS", "failed == 0", "failed > 0", False, False),
+        ("COMPLETED_SUCCESS", "failed == 0", "failed > 3", False, True),
+        ("COMPLETED_SUCCESS", "lost == 0", "failed > 3", None, False),
+        ("COMPLETED_SUCCESS", "", "failed > 3", None, True),
+        ("COMPLETED_WARNING", "failed == 3", "failed > 0", True, True),
+        ("COMPLETED_NO_BULKS", "lost == 0", "failed > 0", True, True),
+        ("COMPLETED_NO_BULKS", "failed == 0", "failed > 0", True, False),
+        ("COMPLETED_NO_BULKS", "", "failed > 0", True, False),
+        ("COMPLETED_NO_BULKS", "", "", True, True),
+        ("COMPLETED_FAILED", "failed == 3", "", None, False),
+        ("SKIPPED", "failed == 3", "failed > 0", True, True),
+    ],
+)
+def test_nothing_to_do_is_judged_first_and_of_good_ends_only(
+    status: str, nothing_if: str, fail_if: str, is_nothing: bool | None, is_good: bool
+) -> None:
+    """A note says so where it was asked for; a condition that cannot be judged is a failure, here too."""
+    run = _run(status, counters=(Counter(Code("x.failed", "Failed"), "3"),))
+    conditions = {"nothing_if": nothing_if, "fail_if": fail_if}
+    asked = {name: (parse(text),) for name, text in conditions.items() if text}
+    found = Policy(frozenset({"SKIPPED"}), **asked).judge(run)  # type: ignore[arg-type]
+    assert (found.is_nothing, found.error is None) == (is_nothing, is_good)
+    assert found.note.startswith("Nothing to do: ") is bool(is_nothing and is_good and nothing_if)
+
+
 def test_the_options_that_say_the_same_can_be_pasted() -> None:
     """Quoted as a shell wants them; what the ini says needs none."""
     fail_if = (parse("Number of assets > 0"),)
     assert Policy(frozenset({"FAILED", "A"}), fail_if=fail_if).words() == (
-        "--fail-if 'Number of assets > 0' --accept A FAILED"
+        "--fail-if 'Number of assets > 0' --accept A,FAILED"
     )
     assert Policy(frozenset({"FAILED"}), is_of_ini=True).words() == ""
+    nothing_if = (parse("a + b == 0 and c > 0"),)
+    assert Policy(nothing_if=nothing_if).words() == "--nothing-if 'a + b == 0 and c > 0'"
+
+
+def test_a_line_without_records_excuses_no_other_line() -> None:
+    """Of several lines of a counter, one is enough to fail; only all of them say: nothing to do."""
+    code = Code("x.processed", "Processed")
+    failed = Counter(Code("x.failed", "Failed"), "5")
+    policy = Policy(fail_if=(parse("failed > 0"),), nothing_if=(parse("processed == 0 and failed < 9"),))
+    lines = (Counter(code, "0"), Counter(code, "12"), failed)
+    found = policy.judge(_run("COMPLETED_SUCCESS", counters=lines))
+    assert found.error is not None
+    assert found.is_nothing is False
+    found = policy.judge(_run("COMPLETED_SUCCESS", counters=(Counter(code, "0"), Counter(code, "0"), failed)))
+    assert (found.error, found.is_nothing) == (None, True)

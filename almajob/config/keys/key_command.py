@@ -1,4 +1,4 @@
-"""The program that prints an API key: kept from our stdin, and bounded in time and in output."""
+"""The program that prints a key or another secret: kept from our stdin, bounded in time and in output."""
 
 from __future__ import annotations
 
@@ -38,10 +38,13 @@ class CommandFailed(Exception):
         self.reason, self.hint = reason, hint
 
 
-def read_first_line(command: str) -> str:
+def read_first_line(command: str, noun: str = "key") -> str:
     """Run a command line, without a shell, and return the first line that it prints.
 
     The program has ended then. What it left behind in the background goes on, and is not waited for.
+
+    Args:
+        noun: what it is to print, for messages.
 
     Raises:
         CommandFailed: it cannot be run, fails, prints or runs without end, or prints no whole line.
@@ -51,7 +54,7 @@ def read_first_line(command: str) -> str:
         # A signal in between would leave the program to itself.
         with defer_signals():
             process = _start(command)
-        printed, is_open = _read_until_end(process)
+        printed, is_open = _read_until_end(process, noun)
     except BaseException:
         if process is not None:
             _stop(process)
@@ -66,7 +69,7 @@ def read_first_line(command: str) -> str:
     if is_open and not line_break:
         raise CommandFailed(
             "It ended without printing a whole line, and left a program behind that may still print.",
-            hint="It must print the key and a line break before it ends.\n"
+            hint=f"It must print the {noun} and a line break before it ends.\n"
             "Send the output of what it starts in the background elsewhere: PROGRAM >/dev/null 2>&1 &",
         )
     return line.decode("utf-8", "replace")
@@ -100,10 +103,10 @@ def _has_terminal() -> bool:
     return True
 
 
-def _read_until_end(process: subprocess.Popen[bytes]) -> tuple[bytes, bool]:
+def _read_until_end(process: subprocess.Popen[bytes], noun: str) -> tuple[bytes, bool]:
     """Return what a program prints until it ends, and whether another one holds its output open then."""
     end = time.monotonic() + SECONDS
-    with _Output(process) as output:
+    with _Output(process, noun) as output:
         while process.poll() is None:
             if time.monotonic() >= end:
                 raise CommandFailed(f"It had not ended after {SECONDS:g} s, and was stopped.")
@@ -121,8 +124,9 @@ def _read_until_end(process: subprocess.Popen[bytes]) -> tuple[bytes, bool]:
 class _Output(selectors.DefaultSelector):
     """What a program prints, as it comes; what it writes to stderr is passed on."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], noun: str) -> None:
         super().__init__()
+        self._noun = noun
         self.printed = bytearray()
         self._written = 0
         self._stdout = process.stdout
@@ -153,7 +157,9 @@ class _Output(selectors.DefaultSelector):
                 stdio.write_stderr(redact(self._text_of(piece)))
         if max(len(self.printed), self._written) > SIZE:
             where = "on stderr" if self._written > SIZE else "to stdout"
-            raise CommandFailed(f"It wrote more than {SIZE // 1024} KiB {where}, where a key is one line.")
+            raise CommandFailed(
+                f"It wrote more than {SIZE // 1024} KiB {where}, where a {self._noun} is one line."
+            )
 
 
 def _describe_end(code: int) -> str:

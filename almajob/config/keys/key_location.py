@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.config import ini_reader as ini_file
-from almajob.config.environments import DEMO, KINDS, REGIONS, is_gateway, read_keys
+from almajob.config.environments import DEMO, KINDS, REGIONS, Environment, is_gateway, read_access
 from almajob.config.ini_sections import is_environment_name
 from almajob.config.ini_text import TOP, change_setting, quote_value
 from almajob.config.keys import api_keys
 from almajob.config.paths import expand
-from almajob.config.settings import Settings
+from almajob.config.settings import NO_INI, Settings
 from almajob.errors import ConfigurationError, KeyOnCommandLine, UsageError
 from almajob.text.redaction import is_shown_in
 from almajob.text.suggestions import suggest
@@ -71,26 +71,27 @@ def find_place(settings: Settings, environ: Mapping[str, str], request: KeyReque
     """
     name = request.environment
     if name == DEMO:
-        raise UsageError("The demo needs no key.", hint="almajob --env demo list shows it.")
+        raise UsageError("The demo needs no key.", hint="Try it: almajob --env demo list")
     if name in KINDS and request.kind not in ("", name):
         raise UsageError(f"{name} cannot be a {request.kind} environment.", hint="Leave out --kind.")
     section = settings.sections.get(name)
     others = _settings_of_new(settings, request) if section is None else _settings_of_known(request, section)
-    environment = read_keys(name, section or {})
-    found = api_keys.source(environment, environ)
+    # Its section may not be complete yet.
+    access = read_access(Environment(name, ""), section or {})
+    found = api_keys.source(access, environ)
     way = found.way if found else "api_key"
     _refuse_untrusted(settings, name, way)
-    if way == "api_key_file" and environment.api_key_file and not request.in_keyring:
-        return KeyPlace(way, expand(environment.api_key_file.text))
+    if way == "api_key_file" and access.api_key_file and not request.in_keyring:
+        return KeyPlace(way, expand(access.api_key_file.text))
     if way == "api_key_keyring":
         return KeyPlace(way, None)
     if found and (
         way in ("api_key_command", "api_key_file") or (way != "api_key" and not request.in_keyring)
     ):
         raise ConfigurationError(
-            f"The key of {name} is not kept in the ini: it comes from {found.place} ({way}).",
-            reason="A key in the ini would not be used.",
-            hint="Change it there; or take that away, and type this again.",
+            f"The key of {name} is not in the configuration file: it comes from {found.place} ({way}).",
+            reason="A key in the configuration file would not be used.",
+            hint="Change it there, or remove that and run this command again.",
         )
     return _place_in_ini(settings, request, others)
 
@@ -116,7 +117,8 @@ def _settings_of_known(request: KeyRequest, section: Mapping[str, object]) -> tu
     for name, text in given.items():
         if text and any(each in section for each in there[name]):
             raise UsageError(
-                f"The ini says already of which {name} {request.environment} is.", hint=f"Leave out --{name}."
+                f"The configuration file already sets the {name} of {request.environment}.",
+                hint=f"Leave out --{name}.",
             )
     return tuple((name, text) for name, text in given.items() if text)
 
@@ -128,9 +130,9 @@ def _settings_of_new(settings: Settings, request: KeyRequest) -> tuple[tuple[str
     if not is_environment_name(name):
         # It may be a key, too.
         raise UsageError(
-            "What was typed names no environment.",
-            reason="A name is made of letters, digits, - and _, and is not almajob.",
-            hint="A key is not typed there: almajob config set-key sandbox asks for it.",
+            "This is not the name of an environment.",
+            reason="A name consists of letters, digits, - and _, and is not almajob.",
+            hint="Do not type the key there: almajob config set-key sandbox asks for it.",
         )
     is_kind = name in KINDS
     if (is_kind or request.kind) and (request.region or _has_flat_domain(settings, name)):
@@ -138,12 +140,14 @@ def _settings_of_new(settings: Settings, request: KeyRequest) -> tuple[tuple[str
         return tuple((setting, text) for setting, text in given.items() if text)
     meant = "" if is_kind else suggest(name, (*settings.sections, *KINDS))
     kind = "" if is_kind else "--kind KIND "
-    ini = settings.ini.path if settings.ini else "No almajob.ini was found; it"
     raise ConfigurationError(
-        f"{ini} has no environment {name!r}.",
-        hint=f"{meant}\nTo make it, say where it is: ".lstrip()
+        f"{settings.ini.path} has no environment {name!r}."
+        if settings.ini
+        else f"There is no environment {name!r}.",
+        reason="" if settings.ini else NO_INI,
+        hint=f"{meant}\nTo add it: ".lstrip()
         + f"almajob config set-key {name} {kind}--region REGION\nREGION is one of {', '.join(REGIONS)}"
-        + (f"; KIND is {' or '.join(KINDS)}." if kind else "."),
+        + (f", and KIND is {' or '.join(KINDS)}." if kind else "."),
     )
 
 
@@ -155,12 +159,12 @@ def _has_flat_domain(settings: Settings, name: str) -> bool:
 
 def _place_in_ini(settings: Settings, request: KeyRequest, others: tuple[tuple[str, str], ...]) -> KeyPlace:
     name, ini = request.environment, settings.ini
-    path = ini.path if ini else settings.need_config_dir("an ini") / "almajob.ini"
+    path = ini.path if ini else settings.need_config_dir("a configuration file") / "almajob.ini"
     sections = ini.sections if ini else {}
     if f"api_key_{name}" in sections.get(TOP, {}) and "api_key" not in sections.get(name, {}):
         if request.in_keyring:
             raise ConfigurationError(
-                f"{path} has the form of the older script, which knows no keyring.",
+                f"{path} has the format of the older script, which cannot use a keyring.",
                 hint=f"Put api_key_{name} and domain into a section: [{name}], with api_key and region.",
             )
         return KeyPlace("api_key", path, TOP, f"api_key_{name}")
@@ -184,7 +188,10 @@ def edit_ini(place: KeyPlace, path: Path, text: str, key: str) -> tuple[str, int
     """
     value = "yes" if place.in_keyring else quote_value(key)
     if value is None:
-        raise ConfigurationError("No ini can hold this key.", hint="Keep it in a file: api_key_file = FILE")
+        raise ConfigurationError(
+            "This key cannot be written into a configuration file.",
+            hint="Keep it in a file: api_key_file = FILE",
+        )
     text = text or _NEW_INI
     ini_file.parse(path, text)
     for setting, written in ((place.setting, value), *place.others):

@@ -16,16 +16,21 @@ SERVICE = "almajob"
 """Under which name keys are kept; their user is the environment's name."""
 
 
-def get(environment: str) -> str:
-    """Return what the keyring has for an environment; empty where it has nothing.
+def get(user: str, noun: str = "key", setting: str = "api_key") -> str:
+    """Return what the keyring has for an environment or a plugin's setting; empty where it has nothing.
+
+    Args:
+        user: the environment's name; for a plugin's setting, ``plugin:PLUGIN:SETTING``.
+        noun: what is kept so, for messages.
+        setting: how it is called in the configuration file.
 
     Raises:
         ConfigurationError: there is no keyring, or it is locked.
     """
-    with _word_errors(f"gave no key for {environment}"):
+    with _word_errors(f"returned no {noun} for {user}", setting):
         import keyring
 
-        return keyring.get_password(SERVICE, environment) or ""
+        return keyring.get_password(SERVICE, user) or ""
 
 
 def check(environment: str) -> None:
@@ -62,12 +67,15 @@ def put(environment: str, key: str) -> None:
 
 
 def _not_kept() -> ConfigurationError:
-    return ConfigurationError("The keyring did not keep the key; nothing was changed.", hint=_CURE)
+    return ConfigurationError(
+        "The keyring did not store the key. Nothing was changed.", hint=_FIX.format("api_key")
+    )
 
 
 @contextmanager
-def _word_errors(message: str) -> Iterator[None]:
+def _word_errors(message: str, setting: str = "api_key") -> Iterator[None]:
     """Word the errors of the library and of its backends, whatever these are."""
+    fix = _FIX.format(setting)
     try:
         # Some backends start programs, such as pass, to which stdin does not belong.
         with withhold_stdin():
@@ -75,22 +83,20 @@ def _word_errors(message: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # backends raise what their services do
         if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
             raise ConfigurationError(
-                "api_key_keyring needs the library keyring, which is not installed.",
+                f"The {setting} in the keyring needs the library keyring, which is not installed.",
                 hint="Type: pip install 'almajob[keyring]'",
             ) from None
         kind = type(error).__name__
         if kind == "NoKeyringError":
-            raise ConfigurationError(
-                "There is no keyring for this user on this machine.", hint=_CURE
-            ) from None
+            raise ConfigurationError("There is no keyring for this user on this machine.", hint=fix) from None
         raise ConfigurationError(
-            f"The keyring {message}.", reason=_WHY.get(kind, f"It failed with {kind}."), hint=_CURE
+            f"The keyring {message}.", reason=_WHY.get(kind, f"It failed with {kind}."), hint=fix
         ) from None
 
 
-_TOOK_NONE = "took no key; nothing was changed"
-_CURE = (
-    '"keyring diagnose" shows what there is.\n'
-    "Where nobody is logged in, as in cron, take api_key_command or api_key_file."
+_TOOK_NONE = "did not accept the key. Nothing was changed"
+_FIX = (
+    '"keyring diagnose" shows which backends there are.\n'
+    "Without a login session, as in cron, use {0}_command or {0}_file."
 )
 _WHY = {"KeyringLocked": "It is locked.", "InitError": "It cannot be opened."}

@@ -17,21 +17,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.alma.api_key import Key
-from almajob.config.ini_reader import digest_of
+from almajob.config import environments, ini_reader
+from almajob.config.environments import Environment
+from almajob.config.ini_sections import sort_sections
 from almajob.config.keys import key_location, keyring_store
 from almajob.config.keys.key_location import KeyPlace, KeyRequest
-from almajob.config.settings import Settings
-from almajob.errors import ConfigurationError, Refused, UsageError
+from almajob.config.settings import INI_LOCK, TURN_SECONDS, Settings
+from almajob.errors import KEY_PAGE, ConfigurationError, Refused, UsageError
 from almajob.system.atomic_write import AlreadyThere, new_file
 from almajob.system.file_lock import LockHeld, lock_file
 from almajob.system.input_files import read_given, read_line
+from almajob.system.key_variables import hide_keys
 from almajob.system.private_files import hint_of, make_private, refuse_open_directory
 from almajob.system.terminal import has_keyboard
-from almajob.text.redaction import SHORTEST
+from almajob.text.redaction import SHORTEST, Sealed
 
 LOG = logging.getLogger(__name__)
 
-_TURN_SECONDS = 10.0
 _KEY_SIZE = 4096
 _LONGEST = 256
 """Characters of a key; those of Alma's have 36."""
@@ -50,7 +52,7 @@ class KeptKey(NamedTuple):
     is_new: bool
 
 
-class NewKey:
+class NewKey(Sealed):
     """The key of an environment, about to be exchanged.
 
     Args:
@@ -60,7 +62,7 @@ class NewKey:
 
     def __init__(self, load: Callable[[], Settings], environ: Mapping[str, str], request: KeyRequest) -> None:
         self._load = load
-        self._environ = environ
+        self._environ = hide_keys(environ)
         self._request = request
 
     def check(self) -> None:
@@ -86,7 +88,7 @@ class NewKey:
         """
         if not has_keyboard() and not may_be_piped:
             raise UsageError(
-                "A script has no place for a key.", hint="Type almajob config set-key outside of the shell."
+                "A key cannot be set from a script.", hint="Run almajob config set-key outside the shell."
             )
         try:
             text = _ask_keyboard(self._request.environment) if has_keyboard() else _read_stdin()
@@ -98,6 +100,20 @@ class NewKey:
             LOG.warning("A key of fewer than %d characters is not hidden in messages.", SHORTEST)
         return key
 
+    def preview(self, key: Key) -> Environment:
+        """Return the environment as it will be once the key is kept.
+
+        Raises:
+            ConfigurationError: the ini says of it too little, or something wrong.
+        """
+        name, settings = self._request.environment, self._load()
+        place = key_location.find_place(settings, self._environ, self._request)
+        if place.path is None or place.way == "api_key_file":
+            return settings.environment(name)
+        _before, text, _line = _edit_file(place, key.reveal())
+        found = sort_sections(ini_reader.parse(place.path, text.decode("utf-8-sig"))).environments
+        return environments.from_section(name, found[name])
+
     def keep(self, key: Key) -> KeptKey:
         """Put it there, in one step; no other ``keep`` of this user's comes between.
 
@@ -105,12 +121,12 @@ class NewKey:
             ConfigurationError: it cannot be kept; what was there is as it was.
             Refused: another process does the same all the time.
         """
-        lock = Path(self._load().state_dir.text) / "set-key.lock"
+        lock = Path(self._load().need_state_dir("the lock under which a key is set"), INI_LOCK)
         with ExitStack() as turn:
             try:
-                turn.enter_context(lock_file(lock, wait=_TURN_SECONDS))
+                turn.enter_context(lock_file(lock, wait=TURN_SECONDS))
             except LockHeld:
-                raise Refused("Another process is setting a key all the time.", hint="Try again.") from None
+                raise Refused("Another process is setting a key.", hint="Try again.") from None
             except OSError as error:
                 raise _not_written(lock, error) from None
             # As it is now: another process may just have put another key in.
@@ -126,7 +142,7 @@ def _ask_keyboard(environment: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", GetPassWarning)
-            return getpass(f"The API key of {environment} (it is not shown): ")
+            return getpass(f"API key of {environment} (not shown): ")
     except EOFError:
         return ""
     except GetPassWarning:
@@ -148,7 +164,7 @@ def _read_stdin() -> str:
         return read_line(descriptor, _KEY_SIZE).decode("utf-8", "replace")
     except OSError as error:
         raise ConfigurationError(
-            "No key came; nothing was changed.",
+            "No key was read. Nothing was changed.",
             reason=f"{error.strerror}.",
             hint="Pipe it in: almajob config set-key ENVIRONMENT < FILE",
         ) from None
@@ -159,15 +175,14 @@ def _key_of(text: str) -> Key:
     try:
         key = Key(word)
         if word != word.strip(_QUOTES):
-            raise ValueError("stands in quotes")
+            raise ValueError("is in quotes")
         # With its blanks: a line that was cut may have been any.
         if len(text) > _LONGEST:
             raise ValueError(f"has more than {_LONGEST} characters")
     except ValueError as error:
         raise ConfigurationError(
-            f"The key that was given {error}; nothing was changed.",
-            hint="A key is one word, such as l7xx0123… Keys are shown at\n"
-            "https://developers.exlibrisgroup.com/manage/keys/",
+            f"The key {error}. Nothing was changed.",
+            hint=f"A key is one word, such as l7xx0123… Keys are shown at\n{KEY_PAGE}",
         ) from None
     return key
 
@@ -189,20 +204,9 @@ def _keep(place: KeyPlace, environment: str, key: str, settings: Settings) -> Ke
     raw, text, line = _edit_file(place, key)
     if text != raw:
         _write(place.path, text)
-        _keep_trust(settings, raw, text)
+        settings.keep_trust(place.path, raw, text, time.time())
     where = f"{place.path}, line {line}"
     return KeptKey(f"the keyring, as {where} says" if place.in_keyring else where, is_new or text != raw)
-
-
-def _keep_trust(settings: Settings, before: bytes, text: bytes) -> None:
-    """Go on trusting an ini whose only change is this one."""
-    ini = settings.ini
-    if ini is None or settings.trusted is None or settings.untrusted_ini() or digest_of(before) != ini.digest:
-        return
-    try:
-        settings.trusted.keep(ini.path, digest_of(text), time.time())
-    except Refused as error:
-        LOG.warning("%s", error)
 
 
 def _edit_file(place: KeyPlace, key: str) -> tuple[bytes, bytes, int]:
@@ -239,17 +243,17 @@ def _refuse_unsafe(path: Path) -> None:
         raise _not_written(path, error) from None
     if stat.S_ISLNK(found.st_mode):
         raise ConfigurationError(
-            f"{path} is a link; no key is written through it.",
-            reason=f"It leads to {path.resolve()}, where a key may not be meant to be.",
-            hint="Where it is, name that file itself with --ini-file.\n"
-            "Else write api_key_file = FILE into it, or api_key_command, and keep the key there.",
+            f"{path} is a symbolic link. No key is written through it.",
+            reason=f"It leads to {path.resolve()}, which may not be meant for a key.",
+            hint="If it is, name that file itself with --ini-file.\n"
+            "If not, use api_key_file or api_key_command, and keep the key there.",
         )
     if not stat.S_ISREG(found.st_mode):
-        raise ConfigurationError(f"{path} is no file.", hint="Name one with --ini-file.")
+        raise ConfigurationError(f"{path} is not a file.", hint="Name one with --ini-file.")
     if found.st_uid != os.geteuid():
         raise ConfigurationError(
             f"{path} belongs to another user, so no key is written into it.",
-            hint="Let its owner do it; or copy it, and name your own with --ini-file.",
+            hint="Ask its owner, or copy it and name your copy with --ini-file.",
         )
 
 
@@ -260,12 +264,16 @@ def _write(path: Path, content: bytes) -> None:
         with new_file(path, overwrite=path.exists(), mode=0o600) as file:
             file.write(content)
     except AlreadyThere:
-        raise ConfigurationError(f"{path} was made by somebody else just now.", hint="Try again.") from None
+        raise ConfigurationError(
+            f"{path} was created by another process meanwhile.", hint="Try again."
+        ) from None
     except OSError as error:
         raise _not_written(path, error) from None
 
 
 def _not_written(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"{path} cannot be written; the key is as it was.", reason=f"{error.strerror}.", hint=hint_of(error)
+        f"{path} cannot be written. The key was not changed.",
+        reason=f"{error.strerror}.",
+        hint=hint_of(error),
     )
