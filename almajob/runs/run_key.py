@@ -6,25 +6,19 @@ import base64
 import hashlib
 import re
 import secrets
-import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
-from almajob.store.ledger_record import Record, checksum
+from almajob.store.ledger.record import Record, checksum
+from almajob.store.ledger.run_key_forms import move_key, normalize_key
 from almajob.text.sanitize import sanitize
 
-PERIODS = ("hour", "day", "week", "month")
 TAG = re.compile(r"\[aj:[A-Z2-7]{10}\]")
 """What almajob puts into the names of runs, whoever's runs they are."""
 JOB_NAME = "job_name"
 """The parameter with which a manual job's run is named, followed by the local time."""
 _LONGEST_KEY = 200
-
-
-def normalize_key(text: str) -> str:
-    """Write a run key in the one form of all that look alike: NFC, single blanks, none at its ends."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def find_key_problem(text: str) -> str:
@@ -67,16 +61,21 @@ def make_period_key(period: str, environment: str, job_id: str, parameters: str,
     return f"once-per-{period}:{environment}:{job_id}:{parameters[:10]}:{named}"
 
 
-_PERIOD_KEY = re.compile(rf"(once-per-(?:{'|'.join(PERIODS)}):).*(:\w+:[0-9a-f]{{10}}:[^:]+)", re.DOTALL)
+def derive_key(run_key: str, attempt: int, step: str) -> str:
+    """Return the key of what follows a run as one step of the same work: the same for the same run."""
+    end = f"/{step}" if attempt == 1 else f"#{attempt}/{step}"
+    if len(run_key) + len(end) > _LONGEST_KEY:
+        # As good a name, though nobody can read the whole of it.
+        digest = hashlib.sha256(run_key.encode()).hexdigest()[:20]
+        run_key = f"{run_key[: max(_LONGEST_KEY - len(end) - len(digest) - 1, 0)]}~{digest}"
+    return f"{run_key}{end}"
 
 
-def move_key(run_key: str, environment: str) -> str:
-    """Return the key that a period's run has in a section of another name; any other key as it is.
-
-    Two sections may lead to one Alma, and a section may be renamed.
-    """
-    found = _PERIOD_KEY.fullmatch(run_key)
-    return f"{found[1]}{environment}{found[2]}" if found else run_key
+def find_base_key(records: Sequence[Record]) -> str:
+    """Return the key from which those of all these runs are derived; empty where they are not."""
+    keys = [record.run_key for record in records]
+    base = keys[0] if keys else ""
+    return base if all(key == base or key.startswith((f"{base}/", f"{base}#")) for key in keys) else ""
 
 
 def find_first_day(period: str, today: date) -> date:

@@ -5,16 +5,26 @@ The environment is a section's name; the identity that of the Alma that it leads
 
 from __future__ import annotations
 
-from almajob.errors import Refused
-from almajob.runs.run_key import normalize_key
-from almajob.store.ledger import Ledger, LedgerUnusable, key_hash
-from almajob.store.ledger_record import Record, alma_of
+import itertools
+
+from almajob.errors import AmbiguousName, NotFound
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.place import LedgerUnusable
+from almajob.store.ledger.record import Record, alma_of
+from almajob.store.ledger.run_key_forms import normalize_key
+from almajob.store.ledger.view import View
+from almajob.system import clock as clocks
 
 LAST = "@last"
 """Stands for what was started last from here."""
 SHORT_WAIT = 1.0
 """Seconds for a ledger that another process has, where it only adorns: it must not hold a wait up."""
-_ODD_KEYS = "run keys that are not normal"
+# Clocks are put right, and those of two machines differ: what was added last need not be the latest.
+_LATEST = 50
+
+
+class NoSuchRun(NotFound):
+    """A text names no run: none of the ledger, and it is no Process ID either."""
 
 
 def is_of(record: Record, environment: str, identity: str) -> bool:
@@ -33,66 +43,104 @@ def find_run(ledger: Ledger, text: str, *, environment: str, now: float, identit
             well) or an id in the ledger.
 
     Raises:
-        Refused: there is no such run.
+        NoSuchRun: there is none.
+        Refused: there are several.
         LedgerUnusable: the ledger cannot be read.
     """
     if text.isascii() and text.isdigit() and not _is_key(ledger, text, environment, identity):
         return None
-    if text != LAST:
-        return find_record(ledger, text, environment=environment, identity=identity)
-    records = [record for record in ledger.records() if is_of(record, environment, identity)]
-    if not records:
-        raise Refused(
-            f"Nothing was started in {environment} from here yet.",
-            hint=f"Name it by its Process ID; almajob --env {environment} history --job JOB lists runs.",
-        )
-    # What comes from the future was started before the clock was put right.
-    return sorted(records, key=lambda record: record.created_at <= now)[-1]
+    return find_record(ledger, text, environment=environment, identity=identity, now=now)
 
 
 def _is_key(ledger: Ledger, text: str, environment: str, identity: str) -> bool:
     """Whether something is a run key; a ledger that cannot be read keeps nobody from looking at a run."""
-    hashed = key_hash(text)
     try:
-        found = ledger.records(lambda row: row.key_hash == hashed, wait=SHORT_WAIT)
+        with ledger.read(wait=SHORT_WAIT) as view:
+            found = view.list_of_key(text)
     except LedgerUnusable:
         return False
-    return any(is_of(record, environment, identity) for record in found)
+    return any(record.run_key == text and is_of(record, environment, identity) for record in found)
 
 
-def find_record(ledger: Ledger, text: str, *, environment: str = "", identity: str = "") -> Record:
-    """Find a run by its id in the ledger, its run key or its Process ID.
+def find_record(
+    ledger: Ledger, text: str, *, environment: str = "", identity: str = "", now: float | None = None
+) -> Record:
+    """Find a run by its id in the ledger, its run key or its Process ID, or the last one.
 
     Args:
-        text: one of the three; of several attempts under one key, the newest is meant.
+        text: one of these; of several attempts under one key, the newest is meant. The Process ID of a run
+            that may be one of the ledger's finds that one.
         environment: look there only.
+        now: seconds since the epoch; read from the clock where not given.
 
     Raises:
-        Refused: there is none, or there are several.
+        NoSuchRun: there is none.
+        Refused: there are several.
         LedgerUnusable: the ledger cannot be read.
     """
-    records = [
-        record for record in ledger.records() if not environment or is_of(record, environment, identity)
-    ]
-    found = (
-        [record for record in records if record.id == text]
-        or _newest([record for record in records if record.run_key == text])
-        or _newest([record for record in records if normalize_key(record.run_key) == normalize_key(text)])
-        or [record for record in records if record.instance_id == text]
-    )
+    with ledger.read() as view:
+        if text == LAST:
+            now = clocks.system().now() if now is None else now
+            return _find_last(_read_latest(view, environment, identity), environment, now)
+
+        def is_here(record: Record) -> bool:
+            return not environment or is_of(record, environment, identity)
+
+        named = view.find(text)
+        of_key = [record for record in view.list_of_key(text) if is_here(record)]
+        found = ([named] if named is not None and is_here(named) else []) or (
+            _newest([record for record in of_key if record.run_key == text])
+            or _newest([record for record in of_key if normalize_key(record.run_key) == normalize_key(text)])
+            or [record for record in view.list_of_instance(text) if is_here(record)]
+        )
     if len(found) == 1:
         return found[0]
     if not found:
-        raise Refused(
-            f"The ledger has no run {text!r}.",
-            hint="almajob runs list shows what there is.\n"
-            "What was started elsewhere is known to Alma only: name it by its Process ID (digits only).",
-        )
-    shown = "; ".join(f"{record.id} ({record.environment}, {record.state})" for record in found[-10:])
-    raise Refused(
+        raise _no_such_run(text)
+    shown = "; ".join(f"{record.id} ({record.environment}, {record.outcome})" for record in found[-10:])
+    raise AmbiguousName(
         f"{len(found)} runs in the ledger are called {text!r}.",
         reason=f"They are: {shown}",
-        hint="Say which by the first of these.",
+        hint="Choose one by the first of these.",
+    )
+
+
+def _read_latest(view: View, environment: str, identity: str) -> list[Record]:
+    """Read some of the records that were added last, the oldest first."""
+    # Those of a section that had another name then stand among all.
+    found = [*itertools.islice(view.read_back(environment=environment), _LATEST)] if environment else []
+    found += [
+        record
+        for record in itertools.islice(view.read_back(), _LATEST)
+        if not environment or is_of(record, environment, identity)
+    ]
+    by_id = {record.id: record for record in found}
+    return sorted(by_id.values(), key=lambda record: (record.created_at, record.id))
+
+
+def _find_last(records: list[Record], environment: str, now: float) -> Record:
+    """Find what was started last; what comes from the future was started before the clock was put right."""
+    if records:
+        return sorted(records, key=lambda record: record.created_at <= now)[-1]
+    where = f" in {environment}" if environment else ""
+    env = f" --env {environment}" if environment else ""
+    raise NoSuchRun(
+        f"Nothing was started{where} from here yet.",
+        hint=f"Name it by its Process ID; almajob{env} history JOB lists runs.",
+    )
+
+
+def _no_such_run(text: str) -> NoSuchRun:
+    if text.isascii() and text.isdigit():
+        return NoSuchRun(
+            f"The ledger has no run {text}.",
+            reason="It has only what was started from here.",
+            hint=f"almajob status {text} asks Alma for it; almajob runs list shows what the ledger has.",
+        )
+    return NoSuchRun(
+        f"The ledger has no run {text!r}.",
+        hint="almajob runs list shows what there is.\n"
+        "What was started elsewhere is known to Alma only: name it by its Process ID.",
     )
 
 
@@ -110,30 +158,8 @@ def find_kept_key(ledger: Ledger, run_key: str, environment: str) -> str:
     Raises:
         LedgerUnusable: it cannot be read.
     """
-    forms = list_key_forms(ledger, run_key)
-    if forms == [run_key]:
-        return run_key
-    hashed = {key_hash(form) for form in forms}
-    records = ledger.records(lambda row: row.environment == environment and row.key_hash in hashed)
-    there = {record.run_key for record in records}
-    return next((form for form in forms if form in there), normalize_key(run_key))
-
-
-def list_key_forms(ledger: Ledger, run_key: str, *, wait: float | None = None) -> list[str]:
-    """List all forms in which the ledger may have a run key.
-
-    Which keys it has that are not normal is found out once, as none is written any more.
-
-    Raises:
-        LedgerUnusable: it cannot be read.
-    """
-    odd = ledger.fact(_ODD_KEYS, wait=wait)
-    if not isinstance(odd, list):
-        records = ledger.records(wait=wait)
-        odd = [
-            record.run_key for record in reversed(records) if record.run_key != normalize_key(record.run_key)
-        ]
-        if records:
-            ledger.keep_fact(_ODD_KEYS, odd, wait=wait)
+    with ledger.read() as view:
+        records = [record for record in view.list_of_key(run_key) if record.environment == environment]
+    there = [record.run_key for record in reversed(records)]
     normal = normalize_key(run_key)
-    return list(dict.fromkeys([run_key, normal, *(form for form in odd if normalize_key(form) == normal)]))
+    return next((form for form in (run_key, normal, *there) if form in there), normal)

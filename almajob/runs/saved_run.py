@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from almajob.alma.models import Job, Parameter
 from almajob.alma.request_body import to_plain_json
 from almajob.config import environments, ini_reader, paths
 from almajob.config import saved_runs as saved_settings
+from almajob.config.delete_saved import Deleted, delete, find_heading, list_payloads, take_turn
 from almajob.config.ini_reader import Setting, digest_of, refuse_open_file
-from almajob.config.ini_sections import PARAM, RUN_HEADING, read_runs, run_name_problem
-from almajob.config.ini_text import quote_value
+from almajob.config.ini_sections import PARAM, RUN_HEADING, read_notify, read_runs, run_name_problem
+from almajob.config.ini_text import quote_value, remove_settings
 from almajob.config.saved_runs import WHAT_IS_STARTED, Saved
 from almajob.config.settings import Settings
 from almajob.config.trusted_files import UntrustedFile
 from almajob.errors import ConfigurationError, Refused, UsageError
-from almajob.jobs import counter_conditions
+from almajob.jobs import condition_parser
 from almajob.jobs.counter_conditions import Condition
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
-from almajob.runs.run_key import PERIODS
 from almajob.runs.start_request import StartOptions
+from almajob.store.ledger.run_key_forms import PERIODS
 from almajob.system.atomic_write import AlreadyThere, new_file
-from almajob.system.file_lock import LockHeld, lock_file
 from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -37,9 +37,7 @@ _CheckTrust = Callable[[Path, str], UntrustedFile | None]
 """Tells whether a file is trusted, by its path and what its content is."""
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
-_OR = re.compile(r"\sor\s")
 _VARIABLE = "{env:"
-_TURN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,10 @@ class SavedRun:
         set_name: of the set to work on; empty where it names none.
         accept: statuses that pass besides; empty where the run says nothing.
         fail_if: conditions of which none may be true.
+        nothing_if: conditions of which one means that there was nothing to do.
         once_per: hour, day, week or month; empty where it says nothing.
         needs_yes: whether a start in production must be confirmed.
+        notify: who is notified besides.
     """
 
     job: str
@@ -63,10 +63,12 @@ class SavedRun:
     set_name: str = ""
     accept: frozenset[str] = frozenset()
     fail_if: tuple[Condition, ...] = ()
+    nothing_if: tuple[Condition, ...] = ()
     once_per: str = ""
     expands: bool = False
     as_xml: bool = False
     needs_yes: bool = True
+    notify: tuple[str, ...] = ()
 
 
 def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
@@ -79,12 +81,12 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
     here = saved.of(environment)
     if "set" in here and f"{PARAM}{SET_ID}" in here:
         raise ConfigurationError(
-            f"{here['set'].source}: set and {PARAM}{SET_ID} name a set, both.", hint="Keep one of them."
+            f"{here['set'].source}: set and {PARAM}{SET_ID} both name a set.", hint="Keep one of them."
         )
     if "job" not in here:
         raise ConfigurationError(
-            f"The saved run {saved.name} says no job for {environment}.",
-            reason=f"It stands in {saved.path}.",
+            f"The saved run {saved.name} names no job for {environment}.",
+            reason=f"It is in {saved.path}.",
             hint="Ids differ between environments. Save it for this one, too, with its parameters:\n"
             f"almajob --env {environment} run --job JOB --params FILE --save {saved.name}",
         )
@@ -96,11 +98,13 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         parameters=_read_parameters(saved, here, environment, check_trust),
         set_name=environments.text_of(here, "set"),
         accept=environments.read_accept(here),
-        fail_if=_parse_conditions(here["fail_if"]) if "fail_if" in here else (),
+        fail_if=_parse_conditions(here, "fail_if"),
+        nothing_if=_parse_conditions(here, "nothing_if"),
         once_per=_parse_period(here["once_per"]) if "once_per" in here else "",
         expands=environments.is_yes(here, "expand", default=False),
         as_xml=environments.is_yes(here, "xml", default=False),
         needs_yes=environments.is_yes(here, "confirm", default=True),
+        notify=tuple(read_notify(here)),
     )
 
 
@@ -111,7 +115,7 @@ def _read_parameters(
     elsewhere = next((name for name in saved.section if name.startswith("params@")), None)
     if "params" not in here and elsewhere is not None:
         raise ConfigurationError(
-            f"The saved run {saved.name} says no parameters for {environment}.",
+            f"The saved run {saved.name} names no parameters for {environment}.",
             reason=f"It has {elsewhere}, in {saved.path}.",
             hint=f"Add params@{environment} = FILE there; without a file where it takes none.",
         )
@@ -149,13 +153,15 @@ def _refuse_variables(given: Iterable[Given], untrusted: UntrustedFile | None) -
             )
 
 
-def _parse_conditions(given: Setting) -> tuple[Condition, ...]:
+def _parse_conditions(here: Mapping[str, Setting], name: str) -> tuple[Condition, ...]:
+    if name not in here:
+        return ()
     try:
-        return tuple(counter_conditions.parse(text) for text in _OR.split(given.text.strip()))
+        return condition_parser.parse(here[name].text).alternatives
     except ValueError as error:
         raise ConfigurationError(
-            f"{given.source}: fail_if: {error}.",
-            hint="Write, for example: fail_if = asset_failed > 0 or invoices == 0",
+            f"{here[name].source}: {name}: {error}.",
+            hint=f"Write, for example: {name} = asset_failed > 0 or invoices == 0",
         ) from None
 
 
@@ -191,13 +197,21 @@ class SavedRuns:
 
         Raises:
             Refused: there is none, or its parameters cannot be read.
-            ConfigurationError: it is wrong, says no job for this environment, or is not to be trusted.
+            ConfigurationError: it is wrong, names no job for this environment, or is not to be trusted.
         """
         found = saved_settings.find_saved(self._settings, name)
         run = read(found, self._environment(), self._settings.check_trust)
         if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
             found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
         return run
+
+    def names(self) -> list[str]:
+        """Name them all.
+
+        Raises:
+            ConfigurationError: one of them is wrong.
+        """
+        return list(saved_settings.read_all(self._settings))
 
     def list_all(self, environment: str = "") -> list[tuple[Saved, str]]:
         """List them, each once for every environment that it says something for.
@@ -217,6 +231,19 @@ class SavedRuns:
             for name in found.environments()
             if environment in ("", name) or not name
         ]
+
+    def find(self, name: str) -> Saved:
+        """Find a saved run, as it is written.
+
+        Raises:
+            NotFound: there is none.
+            ConfigurationError: one of them is wrong.
+        """
+        return saved_settings.find_saved(self._settings, name)
+
+    def delete(self, name: str, environment: str = "") -> Deleted:
+        """Delete a saved run, for one environment or for all; see ``delete_saved.delete``."""
+        return delete(self._settings, name, environment)
 
     def check(self) -> int:
         """Read all of them, each for every environment that it says something for; return how many there are.
@@ -238,12 +265,14 @@ class SavedRuns:
         *,
         written: Parameters,
         others: Mapping[str, str],
+        replaces: bool = False,
     ) -> Saved:
         """Save a run for the environment, once it has been checked as a start is.
 
         Args:
             job, parameters, options: of the start.
             written: the parameters as they are kept, not expanded.
+            replaces: whether one of that name and environment may be replaced.
 
         Raises:
             AlmajobError: it would be refused, or cannot be saved.
@@ -253,53 +282,64 @@ class SavedRuns:
             raise UsageError(f"The name of a saved run {problem}.")
         found = self._runs().check(job, parameters, options)
         directory = saved_settings.directory(self._settings)
+        request = Wanted(name, self._environment(), replaces)
         try:
-            with lock_file(directory / ".lock", wait=_TURN_SECONDS):
-                write(self._settings, name, self._environment(), found, written.sent, others)
-        except LockHeld:
-            raise Refused(
-                f"Another process is saving in {directory} all the time.", hint="Try again."
-            ) from None
+            with take_turn(self._settings, directory / f"{name}.ini"):
+                write(self._settings, request, found, written.sent, others)
         except OSError as error:
             raise Refused(f"{directory} cannot be written.", reason=f"{error.strerror}.") from None
         return saved_settings.find_saved(self._settings, name)
 
 
+class Wanted(NamedTuple):
+    """What a run is to be saved as.
+
+    Attributes:
+        environment: for which it is saved.
+        replaces: whether what is saved there under this name may be replaced.
+    """
+
+    name: str
+    environment: str
+    replaces: bool = False
+
+
 def write(
     settings: Settings,
-    name: str,
-    environment: str,
+    wanted: Wanted,
     job: Job,
     parameters: Sequence[Parameter],
     others: Mapping[str, str],
 ) -> Path:
     """Save a run for one environment, in ``runs.d``: its settings, and its parameters in a file beside them.
 
-    What is saved for other environments stays as it is.
+    What is saved for other environments stays. What is replaced counts until all of the new is there.
 
     Raises:
         Refused: there is such a run for this environment, or it cannot be written.
     """
+    name, environment = wanted.name, wanted.environment
     path = saved_settings.directory(settings) / f"{name}.ini"
-    payload = path.with_name(f"{name}.{environment}.json")
+    before = saved_settings.read_all(settings).get(name)
+    _refuse_taken(before, path, wanted)
+    replaced = before if wanted.replaces else None
+    gone = [each for each in replaced.section if each.endswith(f"@{environment}")] if replaced else []
+    old_files = list_payloads(replaced, gone, settings) if replaced else ()
+    payload = _choose_payload(path, environment, old_files)
     # The file is named also where there is none: that of another environment is not meant.
     given = {"job": _name_job(job), "params": payload.name if parameters else "", **others}
-    before = saved_settings.read_all(settings).get(name)
-    if before is not None and (before.path != path or "job" in before.of(environment)):
-        raise Refused(
-            f"There is a saved run {name} for {environment}; nothing was changed.",
-            hint=f"Change it in {before.path}, or take another name.",
-        )
     try:
-        text = _add_lines(path, name, saved_settings.format_settings(name, environment, given))
+        text = _add_lines(path, name, gone, saved_settings.format_settings(name, environment, given))
         sent = to_plain_json(parameters) + "\n"
         # One that has just this in it already was left by a process that was killed.
         if parameters and not (payload.is_file() and payload.read_bytes() == sent.encode()):
             _write(payload, sent, overwrite=False)
         _write(path, text, overwrite=before is not None)
+        for file in old_files:
+            file.unlink(missing_ok=True)
     except AlreadyThere:
         raise Refused(
-            f"In {path.parent} there is a file of this name that is no part of a saved run.",
+            f"In {path.parent} there is a file of this name that is not part of a saved run.",
             reason=f"{payload.name} or {path.name}.",
             hint="Move it away, or take another name.",
         ) from None
@@ -308,7 +348,40 @@ def write(
     return path
 
 
-def _add_lines(path: Path, name: str, lines: str) -> str:
+def _refuse_taken(before: Saved | None, path: Path, wanted: Wanted) -> None:
+    """Refuse to save a run under a name that stands for another one.
+
+    Raises:
+        Refused: it does, and is not to be replaced, or is in a file that people write.
+    """
+    name, environment = wanted.name, wanted.environment
+    if before is not None and before.path != path:
+        raise Refused(
+            f"There is a saved run {name} in {before.path}; nothing was changed.",
+            hint=f"Change it there, or take another name. To delete it: almajob saved delete {name}",
+        )
+    if before is not None and "job" in before.of(environment) and not wanted.replaces:
+        raise Refused(
+            f"There is a saved run {name} for {environment}; nothing was changed.",
+            hint=f"--replace replaces it; almajob saved show {name} shows it.",
+        )
+    common = [setting for setting in before.section if "@" not in setting] if before else []
+    if common:
+        raise Refused(
+            f"In {path} {', '.join(common)} of {name} counts for all environments; nothing was changed.",
+            reason="It would count for what is saved now, too.",
+            hint=f"Write there for which environment it is meant ({common[0]}@ENVIRONMENT), "
+            f"or delete it all: almajob saved delete {name}",
+        )
+
+
+def _choose_payload(path: Path, environment: str, old: Collection[Path]) -> Path:
+    """Name the file for the parameters: not that of a run that is replaced, which counts until the end."""
+    names = (f"{path.stem}.{environment}{number}.json" for number in ("", *(f".{n}" for n in range(2, 99))))
+    return next(found for name in names if (found := path.with_name(name)) not in old)
+
+
+def _add_lines(path: Path, name: str, gone: Collection[str], lines: str) -> str:
     """Return what the file will have in it, once it is certain that it can be read back.
 
     Raises:
@@ -316,9 +389,11 @@ def _add_lines(path: Path, name: str, lines: str) -> str:
     """
     heading = f"; A saved run: almajob run {name}\n[{RUN_HEADING}{name}]\n"
     old = path.read_text("utf-8-sig") if path.is_file() else heading
+    if gone:
+        old = remove_settings(old, find_heading(old, name), gone)
     text = f"{old.rstrip()}\n{lines}"
     try:
-        found = read_runs(ini_reader.parse(path, text))
+        found, _notes = read_runs(ini_reader.parse(path, text))
     except ConfigurationError as error:
         raise Refused(f"{path} cannot be added to; nothing was changed.", reason=error.message) from None
     if set(found) != {name}:

@@ -11,11 +11,12 @@ from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
 from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
-from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Deps, Target
-from almajob.store.ledger import Ledger
+from almajob.store.directory.file_locks import FileLocks
+from almajob.store.ledger.ledger import Ledger
 from tests.support.clocks import FastClock
 from tests.support.fake_alma import KEY, FakeAlma
+from tests.support.ledgers import open_ledger
 
 LAB = Target("lab", "sandbox", "lab:key")
 
@@ -29,7 +30,7 @@ def connection(alma: FakeAlma) -> Iterator[Alma]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "state" / "ledger")
+    return open_ledger(tmp_path / "state" / "ledger")
 
 
 @pytest.fixture
@@ -39,4 +40,4 @@ def time() -> FastClock:
 
 @pytest.fixture
 def deps(connection: Alma, ledger: Ledger, time: FastClock, tmp_path: Path) -> Deps:
-    return Deps(LAB, connection, ledger, Locks(tmp_path / "state" / "locks"), time.clock)
+    return Deps(LAB, connection, ledger, FileLocks(tmp_path / "state" / "locks"), time.clock)

@@ -6,13 +6,13 @@ import enum
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from almajob.alma.models import Job
 from almajob.errors import AlmajobError, OutcomeUnknown
 from almajob.runs.start.submit import start
 from almajob.runs.start_request import StartOptions, StartRequest, Target
-from almajob.store.ledger_record import Record, State, Transition
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.record import Record, State, Transition
 from tests.runs.model import (
     BEHAVIOURS,
     DAY,
@@ -30,6 +30,7 @@ from tests.runs.model import (
     make_deps,
 )
 from tests.support.clocks import FastClock
+from tests.support.ledgers import write_steps
 
 PRODUCTION = Target("production", "production", "model")
 SOLE_STARTER = Target("production", "production", "model", may_infer=True)
@@ -151,14 +152,14 @@ def play(
     alma = ModelAlma(time, world.behaviour, world.job, stranger=world.stranger, kind=kind)
     ledger = ModelLedger()
     if world.tags_known:
-        ledger.facts[f"tags:{world.target.identity}:{world.job.id}"] = True
+        ledger.keep_fact(f"tags:{world.target.identity}:{world.job.id}", True)
     before = world.stranger.after
     if world.behaviour.replays:
         alma.begin(world.job.name, is_ours=False, at=NOON - 7000, seconds=10)
     if before is not None and before < 0:
         alma.begin(world.job.name, is_ours=False, by=world.stranger.by, at=NOON + before, seconds=10)
-    ledger.write(_earlier(world))
-    backup = (dict(ledger.kept), dict(ledger.facts))
+    write_earlier(ledger, world)
+    backup = dict(ledger.memory.shared.rows)
     history, stage = History(world), Stage(alma, ledger, world.target)
     for number, wait in enumerate((0.0, *later)):
         time.slept += wait
@@ -175,14 +176,14 @@ def play(
     return history
 
 
-def _earlier(world: World) -> Record:
-    """Return a start of the job that the ledger has from two days ago; nothing is known of when it ran."""
+def write_earlier(ledger: Ledger, world: World) -> None:
+    """Write a start of the job from two days ago, of which it is not known when it ran."""
     when = NOON - 2 * DAY
     trail = tuple(
         Transition(state, when, "")
         for state in (State.PREPARED, State.SENDING, State.UNKNOWN, State.NOT_STARTED)
     )
-    return Record(
+    record = Record(
         id="20261120-earlier",
         environment=world.target.environment,
         institution="01MODEL_INST",
@@ -196,13 +197,14 @@ def _earlier(world: World) -> Record:
         trail=trail,
         identity=world.target.identity,
     )
+    write_steps(ledger, record)
 
 
-def _change(world: World, stage: Stage, backup: tuple[dict[str, Record], dict[str, Any]]) -> None:
+def _change(world: World, stage: Stage, backup: dict[str, str]) -> None:
     """Do what happens between the first command and the next."""
     alma = stage.alma
     if world.change is Change.OLDER_LEDGER:
-        stage.ledger.restore(*backup)
+        stage.ledger.restore(backup)
     elif world.change is Change.SECTION:
         stage.target = replace(world.target, environment="accounts")
     elif world.change is Change.RENAMED:
@@ -216,7 +218,7 @@ def _command(world: World, stage: Stage, switch: Switch, key: str, *, is_named: 
     options = StartOptions(run_key=key if is_named else "", is_confirmed=True)
     request = StartRequest(world.job, options=options, run_key=key, is_named=is_named)
     try:
-        record = start(request, make_deps(stage.target, stage.alma, stage.ledger, switch))
+        record = start(request, make_deps(stage.target, stage.alma, stage.ledger, switch)).record
     except Crash:
         return "died"
     except OutcomeUnknown:
@@ -231,13 +233,17 @@ def groups() -> list[str]:
     return sorted({world.group for world in worlds()})
 
 
-def histories(group: str) -> list[History]:
-    """Play every history of a group."""
+def worlds_of(group: str) -> list[World]:
+    """Return the settings of a group."""
+    return [world for world in worlds() if world.group == group]
+
+
+def histories(group: Sequence[World]) -> list[History]:
+    """Play every history of some settings."""
     found = []
-    for world in worlds():
-        if world.group == group:
-            whole = play(world, None)
-            found += [whole, *(play(world, at) for at in range(1, whole.moments + 1))]
+    for world in group:
+        whole = play(world, None)
+        found += [whole, *(play(world, at) for at in range(1, whole.moments + 1))]
     return found
 
 

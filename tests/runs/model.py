@@ -6,8 +6,7 @@ which can be made to stop the process at a given moment.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any, cast
@@ -18,11 +17,12 @@ from almajob.alma.job_instances import Instance, Page, Submission
 from almajob.alma.models import Code, General, Job, Parameter
 from almajob.alma.rate_limit.limiter import Permit
 from almajob.errors import AlmaFailed, AlmaRefused, BrokenOff, KeyRefused, NotAlma, NotSent
-from almajob.runs.job_lock import Locks
 from almajob.runs.start_request import Deps, Target
-from almajob.store.ledger import Gap, Ledger, RowKey, Wanted, find_gap, key_hash
-from almajob.store.ledger_record import Record
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.record import Record
 from tests.support.clocks import FastClock
+from tests.support.ledgers import list_records
+from tests.support.memory_place import MemoryPlace, Shared, Step
 
 DAY = 86_400.0
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC).timestamp()
@@ -36,10 +36,15 @@ class Crash(BaseException):
 
 @dataclass
 class Switch:
-    """Counts the moments at which a process may die, and lets it die at one of them."""
+    """Counts the moments at which a process may die, and lets it die at one of them.
+
+    Attributes:
+        key: of the run that the process is to start.
+    """
 
     at: int | None = None
     moments: int = 0
+    key: str = ""
 
     def moment(self) -> None:
         self.moments += 1
@@ -184,12 +189,13 @@ STRANGERS = (
 
 @dataclass
 class Shown:
-    """A run in the model's Alma, and when it can be seen."""
+    """A run in the model's Alma, when it can be seen, and under which key it was started."""
 
     instance: Instance
     visible_from: float
     is_ours: bool
     ends: float
+    key: str = ""
 
 
 @dataclass
@@ -313,7 +319,11 @@ class ModelAlma:
         )
         lag = self.behaviour.shows_after if is_ours else 0.0
         self.shown.append(
-            Shown(instance, begun + lag, is_ours, begun + (self.seconds if seconds is None else seconds))
+            Shown(
+                *(instance, begun + lag, is_ours),
+                begun + (self.seconds if seconds is None else seconds),
+                self.switch.key if is_ours else "",
+            )
         )
         return run_id
 
@@ -348,88 +358,45 @@ def _day(instance: Instance) -> date:
     return instance.submit_time.date()
 
 
-@dataclass
-class ModelLedger:
-    """The ledger in memory; each write is two moments at which the process may die: before it and after."""
+class ModelLedger(Ledger):
+    """The ledger over a place in memory; each change is two moments at which the process may die.
 
-    switch: Switch = field(default_factory=Switch)
-    kept: dict[str, Record] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    known_gap: Gap | None = None
-    newest: str = ""
+    Args:
+        shared: with whom; a host of its own where not given.
+    """
 
-    def records(self, wanted: Wanted = lambda _key: True, *, wait: float = 0) -> list[Record]:
-        found = [record for record in self.kept.values() if wanted(_row(record))]
-        return sorted(found, key=lambda record: (record.created_at, record.id))
+    def __init__(self, shared: Shared | None = None) -> None:
+        self.switch = Switch()
+        self.memory = MemoryPlace(shared or Shared(), on_step=self._step)
+        self.newest = ""
+        super().__init__(self.memory)
 
-    def has(self, wanted: Wanted, *, wait: float = 0) -> bool:
-        return bool(self.records(wanted))
+    def records(self) -> list[Record]:
+        """Return all records, the oldest first."""
+        return list_records(self)
 
-    def write(self, record: Record) -> None:
-        self.switch.moment()
-        before = self.kept.get(record.id)
-        assert before is None or record.trail[: len(before.trail)] == before.trail
-        if before is None:
-            self.known_gap = self._gap(record.created_at)
-            self.newest = record.id
-        # What cannot be read again was not kept.
-        self.kept[record.id] = Record.from_json(record.to_json())
-        self.switch.moment()
+    def end_process(self) -> None:
+        """End whatever process has used it: it holds nothing any more."""
+        self.memory.close()
 
-    def amend(self, record: Record, *, wait: float = 0, **changes: Any) -> None:
-        self.switch.moment()
-        self.kept[record.id] = replace(self.kept[record.id], **changes)
-        self.switch.moment()
-
-    def gap(self, now: float) -> Gap:
-        return self._gap(now) or Gap(now, now)
-
-    def keep_gap(self, gap: Gap) -> None:
-        self.known_gap = gap.join(self.known_gap)
-
-    def _gap(self, now: float) -> Gap | None:
-        created = {record.id: record.created_at for record in self.kept.values()}
-        return find_gap(created, self.newest, self.known_gap, now)
-
-    def restore(self, kept: dict[str, Record], facts: dict[str, Any]) -> None:
+    def restore(self, rows: dict[str, str]) -> None:
         """Put it back to what a backup has; the name of the newest record stands beside it."""
-        self.kept, self.facts, self.known_gap = dict(kept), dict(facts), None
+        self.memory.shared.rows = dict(rows)
 
-    def fact(self, name: str) -> Any:
-        return self.facts.get(name)
+    def _read_newest(self) -> str:
+        return self.newest
 
-    def keep_fact(self, name: str, fact: Any, *, wait: float = 0.0) -> None:
-        self.switch.moment()
-        self.facts[name] = fact
-        self.switch.moment()
+    def _note_newest(self, record: Record) -> None:
+        self.newest = record.id
 
-
-def _row(record: Record) -> RowKey:
-    return RowKey(
-        "open" if record.is_open else "done",
-        round(record.created_at * 1000),
-        record.environment,
-        record.job_id,
-        key_hash(record.run_key),
-        record.id,
-    )
-
-
-class NoLocks:
-    """There is one process at a time, and all before it are dead."""
-
-    @contextlib.contextmanager
-    def lock(self, _name: str, _wait: float, _cure: str = "", *, remove: bool = False) -> Iterator[None]:
-        yield
-
-    def hold(self, _name: str) -> None:
-        """Nobody looks."""
-
-    def is_held(self, _name: str) -> bool:
-        return False
+    def _step(self, step: Step) -> None:
+        if step in (Step.CHANGE, Step.COMMITTED):
+            self.switch.moment()
 
 
 def make_deps(target: Target, alma: ModelAlma, ledger: ModelLedger, switch: Switch) -> Deps:
     """Return what one process starts with; it dies where the switch says."""
+    # All before it are dead.
+    ledger.end_process()
     alma.switch = ledger.switch = switch
-    return Deps(target, cast(Alma, alma), cast(Ledger, ledger), cast(Locks, NoLocks()), alma.time.clock)
+    return Deps(target, cast(Alma, alma), ledger, ledger.place.locks, alma.time.clock)

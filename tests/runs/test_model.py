@@ -7,17 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from almajob.store.ledger_record import Certainty
-from tests.runs.histories import PRODUCTION, Change, World, figures, groups, histories, play, worlds
+from almajob.store.ledger.record import Certainty
+from tests.runs.histories import (
+    PRODUCTION,
+    Change,
+    World,
+    figures,
+    groups,
+    histories,
+    play,
+    worlds,
+    worlds_of,
+)
 from tests.runs.model import BEHAVIOURS, DAY, MANUAL, STRANGERS
+from tests.support.thoroughness import IN_CI, STRIDE, sample
 
-RELIABILITY = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text("utf-8")
+TESTED = (Path(__file__).parents[2] / "docs" / "how-it-is-tested.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("group", groups())
 def test_no_history_breaks_a_promise(group: str) -> None:
     """Nothing is started twice, no start is denied, no stranger's run is taken: the docs count them."""
-    played = histories(group)
+    played = histories(sample(worlds_of(group)))
     # Except by Alma itself.
     assert [history for history in played if history.too_many] == []
     assert [history.told for history in played if history.denials] == []
@@ -33,12 +44,14 @@ def test_no_history_breaks_a_promise(group: str) -> None:
         assert sum(history.is_open for history in played) <= 0.03 * len(played)
     # A death at every durable write and every call.
     assert min(history.moments for history in played if history.told[0][0].startswith("started")) >= 14
-    assert figures(group, played) in RELIABILITY, "run python -m tests.tools.generated_docs"
+    assert not IN_CI or figures(group, played) in TESTED, (
+        "run python -m tests.tools.generated_docs --measured"
+    )
 
 
 def test_the_model_is_large_enough() -> None:
     """Tens of thousands of histories, as the docs list them."""
-    table = re.search(r"<!-- model check: .*?<!-- end of", RELIABILITY, re.DOTALL)
+    table = re.search(r"<!-- model check: .*?<!-- end of", TESTED, re.DOTALL)
     assert table
     rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \|", table[0], re.MULTILINE)
     assert [group for group, _count in rows] == groups()
@@ -50,17 +63,17 @@ def test_the_model_is_large_enough() -> None:
 def test_a_command_without_a_key_finds_out_what_the_dead_one_did(group: str) -> None:
     """Half a minute after a death the same command starts nothing beside what was started."""
     played = 0
-    for world in worlds():
+    for world in sample(worlds_of(group)):
         # Of starts that were given no key the ledger reads three days.
         is_played = world.change is Change.NOTHING and world.behaviour.stopped < 2 * DAY
-        for at in range(1, 40 if is_played and world.group == group else 1):
+        for at in range(1, 40 if is_played else 1):
             history = play(world, at, key="", later=(30.0,))
             if history.told[0][0] != "died":
                 break
             played += 1
             assert not history.too_many, history.told
             assert not history.denials, history.told
-    assert played > 400
+    assert played > 400 / STRIDE
 
 
 def test_the_check_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from almajob.alma.models import Code, Job, Parameter
 from almajob.runs import run_key
-from tests.store.test_ledger_record import new
+from almajob.store.ledger import run_key_forms
+from tests.store.ledger.test_record import new
 
 NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
 
@@ -21,11 +22,11 @@ NOW = datetime(2026, 11, 22, 5, 15, tzinfo=timezone(timedelta(hours=1)))
 @given(st.text() | st.text(" ae\u0301\u00e9\u00a0\t\u212b\u0307\u0323\u0344\u0958"))
 def test_a_normal_key_stays_as_it_is(text: str) -> None:
     """And all its forms are one."""
-    normal = run_key.normalize_key(text)
-    assert run_key.normalize_key(normal) == normal
+    normal = run_key_forms.normalize_key(text)
+    assert run_key_forms.normalize_key(normal) == normal
     for form in ("NFC", "NFD"):
         other = unicodedata.normalize(form, f" {text}  ").replace(" ", "  ")
-        assert run_key.normalize_key(other) == normal
+        assert run_key_forms.normalize_key(other) == normal
 
 
 @given(key=st.text(max_size=20), attempt=st.integers(1, 5), fingerprint=st.text(max_size=20))
@@ -55,7 +56,11 @@ def test_a_tag_is_the_same_whatever_things_are_called() -> None:
         run_key="once-per-day:sandbox:M44:0123456789:2026-11-22", institution="A", environment="sandbox"
     )
     second = replace(
-        first, run_key=run_key.move_key(first.run_key, "lab"), institution="B", environment="lab", id="r2"
+        first,
+        run_key=run_key_forms.move_key(first.run_key, "lab"),
+        institution="B",
+        environment="lab",
+        id="r2",
     )
     assert run_key.make_tags(first)[0] == run_key.make_tags(second)[0]
     assert run_key.make_tags(first)[1] != run_key.make_tags(second)[1]

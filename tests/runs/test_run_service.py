@@ -20,17 +20,19 @@ from almajob.jobs.job_lookup import Catalogue
 from almajob.jobs.status_descriptions import StatusTable
 from almajob.runs import run_service
 from almajob.runs.evidence.unknown_outcome import is_twice
-from almajob.runs.job_lock import LOCK_WAIT, Locks, name_job_locks
-from almajob.runs.ledger_queries import list_runs
+from almajob.runs.job_lock import LOCK_WAIT, name_job_locks
+from almajob.runs.ledger_queries import Wanted, list_runs
 from almajob.runs.run_reference import find_record
 from almajob.runs.run_service import Runs
 from almajob.runs.start_request import StartOptions
 from almajob.store.cache import Cache
-from almajob.store.ledger import Ledger
-from almajob.store.ledger_record import Certainty, Record, State, checksum
+from almajob.store.directory.file_locks import FileLocks
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.record import OPEN, Certainty, Record, State, checksum
 from almajob.system.file_lock import lock_file
 from tests.runs.conftest import LAB
 from tests.support.fake_alma import KEY, STATUS_TABLE, FakeAlma, answer, error, instance, job, started
+from tests.support.ledgers import directory_of, list_records, write_steps
 
 ERP = job("S1", "ERP export")
 APPEARED = instance("77", ERP, "RUNNING", submit_time="2999-01-01T00:00:00Z")
@@ -62,7 +64,7 @@ def test_after_a_start_nothing_reports_failure(
     assert run.instance.id == "77"
     assert run.instance.submit_time is not None
     assert run.description == ""
-    assert "The job was started; its status cannot be seen just now" in caplog.text
+    assert "The job was started; its status cannot be read at the moment" in caplog.text
 
 
 def test_another_runs_success_is_not_this_ones(
@@ -94,7 +96,7 @@ def test_a_start_is_told_even_where_the_work_on_it_breaks_off(
     monkeypatch.setattr("almajob.alma.client.Alma.instance", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.start("S1")
-    assert "Resume: almajob --env lab wait --id 77" in caplog.text
+    assert "Resume: almajob --env lab wait 77" in caplog.text
 
 
 def test_a_run_of_another_job_by_id_is_told_apart_from_no_run(alma: FakeAlma, runs: Runs) -> None:
@@ -128,7 +130,7 @@ def test_an_interrupted_wait_says_how_to_go_on(
     monkeypatch.setattr("almajob.runs.wait.poller.Poller.follow", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runs.follow(run)
-    assert "The job goes on in Alma. Resume: almajob --env lab wait --id 77" in caplog.text
+    assert "The job goes on in Alma. Resume: almajob --env lab wait 77" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -214,7 +216,7 @@ def test_a_start_in_doubt_is_settled_later(alma: FakeAlma, runs: Runs, ledger: L
     alma.on("GET /jobs/S1/instances", {"job_instance": [APPEARED], "total_record_count": 1})
     assert runs.recover(record).state is State.AMBIGUOUS
     assert len(alma.calls("POST")) == 1
-    assert [item.state for item in ledger.records()] == [State.AMBIGUOUS]
+    assert [item.state for item in list_records(ledger)] == [State.AMBIGUOUS]
 
 
 def test_a_person_says_which_run_it_is(alma: FakeAlma, runs: Runs) -> None:
@@ -293,7 +295,7 @@ def test_a_persons_word_on_one_of_two_is_no_double_start(
 
 def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, runs: Runs, ledger: Ledger) -> None:
     """With who has it, after the wait that was asked for; nothing is sent."""
-    path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
+    path = directory_of(ledger).with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
     with lock_file(path, wait=0, note="process 7 on a-host"):
         with pytest.raises(Refused, match="Another almajob is busy") as caught:
             _start(runs, "S1", StartOptions(lock_wait=0.05))
@@ -304,7 +306,7 @@ def test_a_busy_job_is_said_to_be_busy(alma: FakeAlma, runs: Runs, ledger: Ledge
 
 def test_the_locks_of_run_keys_are_removed(alma: FakeAlma, runs: Runs, ledger: Ledger) -> None:
     """Those of killed processes a day later; those of jobs, of which there are few, stay."""
-    directory = ledger.directory.with_name("locks")
+    directory = directory_of(ledger).with_name("locks")
     alma.on("POST /jobs/S1", *(started(ERP, str(run)) for run in range(76, 79)))
     for number in range(3):
         _start(runs, "S1", StartOptions(run_key=f"key {number}", if_running="start"))
@@ -324,7 +326,7 @@ def test_a_run_is_held_though_somebody_asks_at_that_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever asks has the lock for a moment, too."""
-    locks = Locks(tmp_path / "locks")
+    locks = FileLocks(tmp_path / "locks")
     path = tmp_path / "locks" / f"{checksum('run')[:16]}.lock"
     path.parent.mkdir(mode=0o700)
     path.touch(0o600)
@@ -338,7 +340,7 @@ def test_a_run_is_held_though_somebody_asks_at_that_moment(
             os.close(asking)
         flock(descriptor, operation)
 
-    monkeypatch.setattr("almajob.runs.job_lock._GLANCE", 30.0)
+    monkeypatch.setattr("almajob.store.directory.file_locks._GLANCE", 30.0)
     monkeypatch.setattr(fcntl, "flock", until_it_is_answered)
     locks.hold("run")
     assert locks.is_held("run")
@@ -354,11 +356,11 @@ def test_what_was_told_is_not_told_again(alma: FakeAlma, runs: Runs, ledger: Led
     assert _start(runs, "S1", StartOptions()).instance_id == "77"
     runs.unreported.note_shown()
     assert _start(runs, "S1", StartOptions()).instance_id == "78"
-    assert {record.is_told for record in ledger.records() if record.instance_id < "78"} == {True}
+    assert {record.is_told for record in list_records(ledger) if record.instance_id < "78"} == {True}
     runs.unreported.note_shown()
     runs.close()
-    assert set(ledger.directory.with_name("locks").glob("*.lock")) == {
-        ledger.directory.with_name("locks") / f"{checksum(name)[:16]}.lock"
+    assert set(directory_of(ledger).with_name("locks").glob("*.lock")) == {
+        directory_of(ledger).with_name("locks") / f"{checksum(name)[:16]}.lock"
         for name in name_job_locks("lab", "lab:key", "S1")
     }
 
@@ -370,10 +372,10 @@ def test_a_start_whose_process_is_busy_keeps_no_other_from_being_looked_for(
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown):
         _start(runs, "S1", StartOptions(run_key="k"))
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     assert run_service._RECOVER_WAIT < LOCK_WAIT / 10
     monkeypatch.setattr(run_service, "_RECOVER_WAIT", 0.05)
-    path = ledger.directory.with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
+    path = directory_of(ledger).with_name("locks") / f"{checksum('lab:S1')[:16]}.lock"
     with lock_file(path, wait=0, note="process 7 on a-host"), pytest.raises(Refused) as caught:
         runs.recover(record)
     assert (caught.value.message, caught.value.reason) == (
@@ -407,10 +409,10 @@ def test_a_run_is_found_by_any_of_its_names(alma: FakeAlma, runs: Runs, ledger: 
     alma.on("GET /jobs/S1/instances/76", instance("76", ERP, "FAILED"))
     second = _start(runs, "S1", StartOptions(run_key="k", rerun_failed=True))
     assert find_record(ledger, "k") == second
-    ledger.write(replace(second, id="other", environment="production"))
+    write_steps(ledger, replace(second, id="other", environment="production", identity="production:else:key"))
     with pytest.raises(Refused, match="2 runs in the ledger are called 'k'") as caught:
         find_record(ledger, "k")
-    assert second.id in caught.value.reason
+    assert f"{second.id} ({second.environment}, run {second.instance_id})" in caught.value.reason
     assert find_record(ledger, "k", environment="production").id == "other"
 
 
@@ -421,8 +423,8 @@ def test_what_is_in_doubt_is_listed_first(alma: FakeAlma, runs: Runs, ledger: Le
     for number in range(3):
         alma.on("POST /jobs/S2", started(job("S2", "Bursar"), str(number)))
         later.append(_start(runs, "S2", StartOptions(run_key=str(number))))
-    assert list_runs(ledger) == [doubtful, *reversed(later)]
-    assert list_runs(ledger, limit=2) == [doubtful, later[-1]]
-    assert list_runs(ledger, limit=1, job="Bursar") == [later[-1]]
-    assert list_runs(ledger, only_open=True) == [doubtful]
-    assert list_runs(ledger, environment="production") == []
+    assert list(list_runs(ledger)) == [doubtful, *reversed(later)]
+    assert list(list_runs(ledger, limit=2)) == [doubtful, later[-1]]
+    assert list(list_runs(ledger, Wanted(jobs=["Bursar"]), limit=1)) == [later[-1]]
+    assert list(list_runs(ledger, Wanted(states=OPEN))) == [doubtful]
+    assert list(list_runs(ledger, Wanted("production"))) == []

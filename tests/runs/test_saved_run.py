@@ -85,13 +85,14 @@ def test_the_parameters_are_beside_the_file_that_names_them(write_ini: Write) ->
     [
         ("[run:a]\njob = M1\nonce_per = year\n", "line 9: once_per is one of hour, day"),
         ("[run:a]\njob = M1\nfail_if = x\n", "line 9: fail_if: a condition is COUNTER OP VALUE"),
-        ("[run:a]\njob = M1\nconfirm = maybe\n", "line 9: confirm is yes or no"),
+        ("[run:a]\njob = M1\nnothing_if = a >\n", "line 9: nothing_if: a condition is COUNTER OP VALUE"),
+        ("[run:a]\njob = M1\nconfirm = maybe\n", "line 9: confirm must be yes or no"),
         ("[run:a]\njob = M1\naccept = RUNNING\n", "line 9: accept: "),
         ("[run:a]\njob = M1\nparam. = x\n", "line 9: param. is not a setting"),
         ("[run:a]\njob@prodution = M1\n", "line 8: there is no environment 'prodution'"),
-        ("[run:a]\njob@production = M1\n", "says no job for sandbox"),
+        ("[run:a]\njob@production = M1\n", "names no job for sandbox"),
         ("[run:a]\nonceper = day\n", "line 8: onceper is not a setting in [run:a]"),
-        ("[run:a b]\njob = M1\n", "heading cannot name an environment"),
+        ("[run:a b]\njob = M1\n", "heading is not a valid name"),
         ("[run:a]\njob = M1\n[run: a]\njob = M2\n", "has two sections of the run 'a'"),
     ],
 )
@@ -107,7 +108,7 @@ def test_files_of_runs_d_have_nothing_but_saved_runs(write_ini: Write) -> None:
     """A key there, a name that is taken, a file that others can change: each is refused."""
     path = write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\n")
     file = _runs_d(path, "b.ini", "[sandbox]\napi_key = z\n")
-    with pytest.raises(ConfigurationError, match="more in it than saved runs"):
+    with pytest.raises(ConfigurationError, match="contains more than saved runs"):
         _read()
     file.write_text("[run:a]\njob = M2\n")
     with pytest.raises(ConfigurationError, match="both have a saved run a"):
@@ -136,7 +137,7 @@ def test_a_directory_that_others_can_change_is_refused(write_ini: Write) -> None
 def test_a_set_is_named_once(write_ini: Write) -> None:
     """By its name or by its id; an empty setting says nothing."""
     write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\nset = Theses\nparam.set_id@sandbox = 7\nset@production =\n")
-    with pytest.raises(ConfigurationError, match="name a set, both"):
+    with pytest.raises(ConfigurationError, match="both name a set"):
         _read()
     assert _read("production").set_name == ""
 
@@ -182,7 +183,9 @@ def test_what_is_saved_is_what_is_run(write_ini: Write, name: str) -> None:
     make_private(directory(settings))
     sent = (Parameter("a", " x\n# y"), Parameter("B", ""), Parameter("parameter", "\u202e'\""))
     said = {"set": "Lost; items", "once_per": "day", "fail_if": "a > 0 or b == x"}
-    path = saved_run.write(settings, "n", "sandbox", Job("M44", name, Code("MANUAL")), sent, said)
+    path = saved_run.write(
+        settings, saved_run.Wanted("n", "sandbox"), Job("M44", name, Code("MANUAL")), sent, said
+    )
     found = saved_run.read(find_saved(settings, "n"), "sandbox", settings.check_trust)
     assert (found.job, found.parameters.sent) == ("M44", sent)
     assert found.job_name in (name, "")
@@ -207,7 +210,7 @@ def test_a_run_is_saved_for_each_environment(simulated: SimulatedAlma, almajob: 
     listed = json.loads(almajob("run", "--list-saved", "-f", "json").out)
     assert [(row["name"], row["environment"], row["once_per"]) for row in listed] == [
         ("theses", "sandbox", "day"),
-        ("theses", "production", ""),
+        ("theses", "production", None),
     ]
     assert simulated.log.count("POST *") == 0
     assert almajob("--env", "sandbox", "run", "theses").code == 0
@@ -226,7 +229,7 @@ def test_a_run_is_saved_for_each_environment(simulated: SimulatedAlma, almajob: 
         (("--job", "M44", "--save", "../x"), 2, "argument --save: may have only letters"),
         (("--job", "M44", "--save", "x", "--run-key", "k"), 2, "--save does not go with --run-key"),
         (("--job", "M44", "--save", "x", "--dry-run"), 2, "not allowed with"),
-        (("x", "--save", "y"), 2, "--save does not go with SAVED"),
+        (("--saved", "x", "--save", "y"), 2, "--save does not go with --saved"),
         (("--job", "M44", "--save", "x", "--wait"), 2, "--save does not go with --wait"),
         (("--job", "M44", "--save", "x", "--yes"), 2, "--save does not go with --yes"),
         (("--job", "M44", "--save", ""), 2, "argument --save: may have only letters"),
@@ -335,13 +338,13 @@ def test_what_a_killed_save_left_behind_does_not_block_the_next(
     file.unlink()
     other = almajob(*words[:-2], "--param", "extra=1", "--save", "theses")
     assert other.code == 5
-    assert "no part of a saved run" in other.err
+    assert "not part of a saved run" in other.err
 
 
 def test_parameters_of_another_environment_are_not_meant(write_ini: Write) -> None:
     """A job alone, added by hand, would start with none."""
     write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\nparams@production = p.json\n")
-    with pytest.raises(ConfigurationError, match="says no parameters for sandbox"):
+    with pytest.raises(ConfigurationError, match="names no parameters for sandbox"):
         _read()
     write_ini(f"{ENVIRONMENTS}[run:a]\njob = M1\nparams@production = p.json\nparams@sandbox =\n")
     assert _read().parameters.given == ()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,7 +17,8 @@ from almajob.errors import AlmajobError
 from almajob.runs.start import recover
 from almajob.runs.start.submit import start
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
-from almajob.store.ledger_record import Record, State, is_lawful
+from almajob.store.ledger.record import Record, State, is_lawful
+from almajob.store.ledger.sealed_rows import SealedRows
 from tests.runs.model import (
     BEHAVIOURS,
     MANUAL,
@@ -27,6 +33,9 @@ from tests.runs.model import (
     make_deps,
 )
 from tests.support.clocks import FastClock
+from tests.support.places import Home, restore_rows
+from tests.support.postgres import Database
+from tests.support.thoroughness import IN_CI, STRIDE
 
 PLACE = Target("production", "production", "model")
 KEYS = ("a", "b")
@@ -49,8 +58,15 @@ class _Starts(RuleBasedStateMachine):
         super().__init__()
         self.time = FastClock(NOON)
         self.alma = ModelAlma(self.time, BEHAVIOURS[0], self.job, kind="PRODUCTION")
-        self.ledger = ModelLedger()
+        self.ledger = self.make_ledger()
         self.key_of: dict[str, str] = {}
+
+    def make_ledger(self) -> ModelLedger:
+        """Return a ledger with nothing in it."""
+        return ModelLedger()
+
+    def teardown(self) -> None:
+        self.ledger.end_process()
 
     def _deps(self, dies_at: int | None = None) -> Deps:
         return make_deps(self.target, self.alma, self.ledger, Switch(dies_at))
@@ -72,7 +88,7 @@ class _Starts(RuleBasedStateMachine):
             told = start(
                 StartRequest(self.job, options=options, run_key=key, is_named=True),
                 self._deps(dies_at),
-            )
+            ).record
         except (AlmajobError, Crash):
             told = None
         for run_id in set(self.alma.our_runs()) - before:
@@ -100,10 +116,10 @@ class _Starts(RuleBasedStateMachine):
 
     @rule()
     def cron_looks_again(self) -> None:
-        for record in self.ledger.records(lambda row: row.is_open):
+        for record in [record for record in self.ledger.records() if record.is_open]:
             recover.recover_start(record, self._deps())
 
-    @precondition(lambda self: any(_is_open(record) for record in self.ledger.kept.values()))
+    @precondition(lambda self: any(_is_open(record) for record in self.ledger.records()))
     @rule(data=st.data())
     def a_person_says_the_truth(self, data: st.DataObject) -> None:
         record = data.draw(st.sampled_from([item for item in self.ledger.records() if _is_open(item)]))
@@ -148,10 +164,49 @@ class _SoleStarter(_ScheduledStarts):
     others = ("jdoe", "System")
 
 
-_SETTINGS = settings(max_examples=400, stateful_step_count=25, deadline=None)
+class _DatabaseLedger(ModelLedger):
+    """The ledger in PostgreSQL; each change is two moments of death, as in memory."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__()
+        self.place = home.open()
+
+    def end_process(self) -> None:
+        self.place.close()
+
+    @contextlib.contextmanager
+    def _change(self, *args: Any, **options: Any) -> Iterator[SealedRows]:
+        self.switch.moment()
+        with super()._change(*args, **options) as rows:
+            yield rows
+        self.switch.moment()
+
+
+class _StartsInADatabase(_SoleStarter):
+    """The same again, where the ledger is in a real database."""
+
+    home: Home
+
+    def make_ledger(self) -> ModelLedger:
+        ledger = _DatabaseLedger(self.home)
+        restore_rows(ledger.place, {})
+        return ledger
+
+
+@pytest.fixture
+def _database(ledger_database: Database, tmp_path: Path) -> None:
+    _StartsInADatabase.home = Home(str(tmp_path), ledger_database.url)
+
+
+_SETTINGS = settings(max_examples=400 if IN_CI else 200, stateful_step_count=25, deadline=None)
 TestStartsOfAManualJob = _Starts.TestCase
 TestStartsOfAManualJob.settings = _SETTINGS
 TestStartsOfAScheduledJob = _ScheduledStarts.TestCase
 TestStartsOfAScheduledJob.settings = _SETTINGS
 TestStartsOfASoleStarter = _SoleStarter.TestCase
 TestStartsOfASoleStarter.settings = _SETTINGS
+
+
+@pytest.mark.usefixtures("_database")
+class TestStartsInADatabase(_StartsInADatabase.TestCase):  # type: ignore[misc,valid-type]
+    settings = settings(_SETTINGS, max_examples=40 // STRIDE)

@@ -9,7 +9,7 @@ from datetime import datetime
 from almajob.alma.job_instances import Instance
 from almajob.alma.pagination import Listing
 from almajob.runs.run_key import TAG
-from almajob.store.ledger_record import Candidate, Certainty, Record, State
+from almajob.store.ledger.record import Candidate, Certainty, Record, State
 
 LOOKS = (2.0, 5.0, 10.0, 18.0, 31.0, 51.0, 81.0, 120.0)
 """When to look for a start without an answer, in seconds after it was given up."""

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 
 from almajob.alma.job_instances import Submission
 from almajob.errors import AlmaError, AlmajobError, CallsUsedUp, NotSent, ReadOnly
-from almajob.store.ledger_record import State
+from almajob.store.ledger.record import State
 
 THRESHOLD_CODES = frozenset({"402222", "402223", "60347", "PER_SECOND_THRESHOLD", "DAILY_THRESHOLD"})
 """The refusals that pass with time."""

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from almajob.errors import OutcomeUnknown, Refused
+from almajob.errors import EarlierStartUnknown, OutcomeUnknown
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD
-from almajob.store.ledger_record import Record, State
+from almajob.store.ledger.record import Record, State
 from almajob.text import time_format
 
 _SHOWN = 5
 
 
-def outcome_unknown(record: Record) -> OutcomeUnknown:
-    """Return the error for a start of which nobody knows whether it was made, or that was made twice."""
+def outcome_unknown(record: Record, program: str = "") -> OutcomeUnknown:
+    """Return the error for a start of which nobody knows whether it was made, or that was made twice.
+
+    Args:
+        record: of the start.
+        program: how almajob is called for its environment, where more than its name is needed.
+    """
     if record.has_run:
         return _report_twice(record).replace(record=record)
-    return (_report_candidates if record.candidates else _report_unseen)(record).replace(record=record)
+    report = _report_candidates if record.candidates else _report_unseen
+    return report(record, program or f"almajob --env {record.environment}").replace(record=record)
 
 
-def earlier_outcome_unknown(record: Record) -> Refused:
+def earlier_outcome_unknown(record: Record, program: str = "") -> EarlierStartUnknown:
     """Return the error where another start has an unknown outcome, so that this one was not sent."""
-    error = outcome_unknown(record)
-    return Refused(
-        f"An earlier start of {_name_job(record)} is in doubt; this one was not sent.",
+    error = outcome_unknown(record, program)
+    return EarlierStartUnknown(
+        f"Nothing was sent: the outcome of an earlier start of {_name_job(record)} is unknown.",
         reason=f"Its run key is {record.run_key!r}. {error.reason}",
-        hint=error.hint.replace("The same command again", "Its command again"),
+        hint=error.hint.replace("Repeat the same command", "Repeat its command"),
     )
 
 
@@ -50,12 +56,12 @@ def _report_twice(record: Record) -> OutcomeUnknown:
     )
 
 
-def _report_candidates(record: Record) -> OutcomeUnknown:
-    resolve = f"almajob --env {record.environment} runs resolve {record.id}"
-    fit = "; ".join(f"{item.id} of {item.submit_time}" for item in record.candidates[:_SHOWN])
-    more = f"; and {len(record.candidates) - _SHOWN} more" if len(record.candidates) > _SHOWN else ""
+def _report_candidates(record: Record, program: str) -> OutcomeUnknown:
+    resolve = f"{program} runs resolve {record.id}"
+    fit = ", ".join(f"{item.id} (submitted {item.submit_time})" for item in record.candidates[:_SHOWN])
+    more = f", and {len(record.candidates) - _SHOWN} more" if len(record.candidates) > _SHOWN else ""
     return OutcomeUnknown(
-        f"It cannot be told whether {_name_job(record)} was started.",
+        f"It is unknown whether {_name_job(record)} was started.",
         reason=f"{_describe_history(record)} Candidates: {fit}{more}.",
         hint="Look at them in Alma, Admin > Monitor Jobs. If one of them is it:\n"
         f"{resolve} --adopt PROCESS_ID\n"
@@ -63,26 +69,30 @@ def _report_candidates(record: Record) -> OutcomeUnknown:
     )
 
 
-def _report_unseen(record: Record) -> OutcomeUnknown:
-    env = f"almajob --env {record.environment}"
+def _report_unseen(record: Record, program: str) -> OutcomeUnknown:
     return OutcomeUnknown(
-        f"It cannot be told whether {_name_job(record)} was started.",
+        f"It is unknown whether {_name_job(record)} was started.",
         reason=f"{_describe_history(record)} {_describe_deadline(record)}".strip(),
-        hint="The same command again looks for it, and starts nothing before that is settled.\n"
-        f"So does: {env} runs settle {record.id}\n"
-        f"If you know it from Alma: {env} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
+        hint="Repeat the same command: it looks for the run, and starts nothing until that is settled.\n"
+        f"So does: {program} runs settle {record.id}\n"
+        f"If you know it from Alma: {program} runs resolve {record.id} --adopt PROCESS_ID, or --not-started",
     )
 
 
 def _describe_history(record: Record) -> str:
     """Return how it came about, and what was found out since."""
     reasons = [past.reason for past in record.trail if past.state not in {State.PREPARED, State.SENDING}]
-    story = "; ".join(reasons) or "what then happened is not known"
+    story = [make_sentence(reason) for reason in reasons] or ["What happened then is not known."]
     # One whose record was lost with others is only meant now.
+    sent = ["It was sent."] if record.trail[0].state is State.PREPARED else []
+    return " ".join([*sent, *story])
+
+
+def make_sentence(reason: str) -> str:
+    """Write a reason as a sentence; a host's name, which may come first, keeps its small letter."""
+    first = reason.partition(" ")[0]
     return (
-        f"It was sent; {story}."
-        if record.trail[0].state is State.PREPARED
-        else f"{story[:1].upper()}{story[1:]}."
+        f"{reason if '.' in first else reason[:1].upper() + reason[1:]}{'' if reason.endswith('.') else '.'}"
     )
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from almajob.alma.models import Parameter
-from almajob.errors import UsageError
-from almajob.store.ledger_record import checksum
+from almajob.errors import Refused, UsageError
+from almajob.runs.run_key import JOB_NAME
+from almajob.store.ledger.record import checksum
 
 SET_ID = "set_id"
 """The parameter that names the set a manual job works on."""
 # What XML 1.0 has no way to write, https://www.w3.org/TR/xml/#charsets; Alma keeps parameters as XML.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST_NAME = 500
+# What almajob itself reads or writes: of two values nobody could tell which one counts.
+_ONLY_ONCE = frozenset({SET_ID, JOB_NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,10 @@ class Given:
 class Parameters:
     """All parameters of one start, in the order in which they are sent.
 
+    Several may have one name: payloads of Alma's older wizards do.
+
     Attributes:
-        given: each of them, once.
+        given: each of them.
         job_id: of the job that the payload says it is for; empty where it says nothing.
         job_source: where it says so.
         notes: what a person should know of how they were read.
@@ -57,13 +63,11 @@ class Parameters:
         """Make them of bare names and values.
 
         Raises:
-            UsageError: one of them cannot be sent, or is there twice.
+            UsageError: one of them cannot be sent.
         """
         found: list[Given] = []
         for item in parameters:
-            problem = problem_with(item.name, item.value)
-            if not problem and any(before.name == item.name for before in found):
-                problem = f"the parameter {item.name} is there twice"
+            problem = problem_with(item.name, item.value) or problem_with_repeat(item.name, found)
             if problem:
                 raise UsageError(f"{problem[:1].upper()}{problem[1:]}.")
             found.append(Given(item.name, item.value, source))
@@ -96,14 +100,40 @@ class Parameters:
         """Return a value by its name, or None."""
         return next((item.value for item in self.given if item.name == name), None)
 
+    @property
+    def repeated(self) -> dict[str, int]:
+        """The names that several parameters have, and how many have each."""
+        return {name: times for name, times in Counter(item.name for item in self.given).items() if times > 1}
+
     def override(self, overrides: Sequence[Given]) -> Parameters:
-        """Put others in the place of those of the same name; what is new comes last, in its own order."""
-        found = {item.name: item for item in self.given}
+        """Put others in the place of those of the same name; what is new comes last, in its own order.
+
+        Raises:
+            Refused: several have that name.
+        """
+        repeated = self.repeated
+        values = {item.name: item.value for item in self.given}
+        instead: dict[str, Given] = {}
         for item in overrides:
-            before = found.get(item.name)
-            old = None if before is None else before.value
-            found[item.name] = replace(item, instead_of=old)
-        return replace(self, given=tuple(found.values()))
+            if item.name in repeated:
+                raise Refused(
+                    f"{item.name} is ambiguous: the payload has {repeated[item.name]} parameters of that "
+                    "name. Nothing was sent.",
+                    reason=f"{item.source or 'The override'} cannot tell which of them it replaces.",
+                    hint="Change the value in the file of the payload.",
+                )
+            before = instead[item.name].value if item.name in instead else values.get(item.name)
+            instead[item.name] = replace(item, instead_of=before)
+        kept = [instead.pop(item.name, item) for item in self.given]
+        return replace(self, given=(*kept, *instead.values()))
+
+
+def problem_with_repeat(name: str, before: Iterable[Given]) -> str:
+    """Return why a parameter cannot be sent after these; empty where it can."""
+    is_wrong = name in _ONLY_ONCE and any(item.name == name for item in before)
+    return (
+        f"the parameter {name} is there twice, and almajob cannot tell which one counts" if is_wrong else ""
+    )
 
 
 def problem_with(name: str, value: str) -> str:

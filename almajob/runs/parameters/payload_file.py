@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
-from almajob.errors import Refused
+from almajob.errors import ParametersRefused
 from almajob.jobs.job_lookup import JOB_ID
-from almajob.runs.parameters.parameters import Given, Parameters, problem_with
+from almajob.runs.parameters.parameters import Given, Parameters, problem_with, problem_with_repeat
 from almajob.system.input_files import read_given
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +43,7 @@ _LONGEST_HEADING = 100
 # Minute, hour and day are numbers or signs; months and days of the week may be words.
 _CRON = re.compile(r"@[a-z]+|[-0-9*/,]+\s+[-0-9*/,]+\s+[-0-9*/,?LW]+(\s+[-0-9*/,?LW#A-Za-z]+){2,4}")
 _SHOWN = 80
+_MOST_NAMED = 3
 _ADVICE = "Alma shows a payload in its 'Run a job' wizard, last step, panel API Information."
 _MOST_COMMAS = 100_000
 _WRAPPERS = ("parameters", "parameter")
@@ -67,28 +68,37 @@ class _PayloadError(ValueError):
         self.message = message
 
 
-class _Collected(dict[str, Given]):
-    """The parameters of one payload, by their names, as they are read."""
+class _Collected(list[Given]):
+    """The parameters of one payload, as they are read."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.source = source
 
     def add(self, name: str, value: str, line: int) -> None:
-        problem = problem_with(name, value)
-        if not problem and name in self:
-            problem = f"the parameter {name} is there twice"
+        problem = problem_with(name, value) or problem_with_repeat(name, self)
         if not problem and len(self) == _MOST_PARAMETERS:
             problem = f"it has more than {_MOST_PARAMETERS} parameters"
         if problem:
             raise _PayloadError(line, problem)
-        self[name] = Given(name, value, f"{self.source}, line {line}")
+        self.append(Given(name, value, f"{self.source}, line {line}"))
 
     def of_job(self, job_id: str = "", line: int = 1, ignored: Iterable[str] = ()) -> Parameters:
         names = ", ".join(dict.fromkeys(ignored))
         notes = (f"of the job only the parameters count; ignored: {names}.",) if names else ()
         where = f"{self.source}, line {line}" if job_id else ""
-        return Parameters(tuple(self.values()), job_id, where, notes)
+        found = Parameters(tuple(self), job_id, where, notes)
+        return replace(found, notes=(*notes, *_note_repeated(found.repeated)))
+
+
+def _note_repeated(repeated: dict[str, int]) -> Iterator[str]:
+    """Name the parameters of which there are several, the first few of them."""
+    if not repeated:
+        return
+    named = [f"{name[:_SHOWN]} ({times} times)" for name, times in list(repeated.items())[:_MOST_NAMED]]
+    more = f" and {len(repeated) - _MOST_NAMED} more" if len(repeated) > _MOST_NAMED else ""
+    listed = f"{', '.join(named)}{more}"
+    yield f"parameters that are there several times are sent as they stand, in order: {listed}."
 
 
 def read(name: str) -> Parameters:
@@ -119,7 +129,9 @@ def read_bytes(name: str) -> bytes:
             raw, _ = read_given(Path(name).expanduser(), SIZE_LIMIT + 1)
     except (OSError, ValueError, RuntimeError, AttributeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise Refused(f"{_name_source(name)} cannot be read; nothing was sent.", reason=f"{why}.") from None
+        raise ParametersRefused(
+            f"{_name_source(name)} cannot be read; nothing was sent.", reason=f"{why}."
+        ) from None
     return raw
 
 
@@ -132,18 +144,18 @@ def read_value(name: str, parameter: str) -> Given:
     try:
         value = _decode(read_bytes(name)).removesuffix("\n")
     except _PayloadError as wrong:
-        raise Refused(
+        raise ParametersRefused(
             f"{_name_source(name)}, line {wrong.line}: {wrong.message}. Nothing was sent."
         ) from None
     if not value:
-        raise Refused(
+        raise ParametersRefused(
             f"{_name_source(name)} is empty, so there is no value for {parameter}; nothing was sent.",
             reason="The program that was to write it may have failed.",
             hint=f"To send an empty value on purpose: --param {parameter}=",
         )
     problem = problem_with(parameter, value)
     if problem:
-        raise Refused(f"{_name_source(name)}: {problem}. Nothing was sent.")
+        raise ParametersRefused(f"{_name_source(name)}: {problem}. Nothing was sent.")
     return Given(parameter, value, _name_source(name))
 
 
@@ -156,7 +168,7 @@ def parse(raw: bytes, source: str) -> Parameters:
     try:
         found = _parse(_decode(raw), source)
     except _PayloadError as wrong:
-        raise Refused(
+        raise ParametersRefused(
             f"{source}, line {wrong.line}: {wrong.message}. Nothing was sent.", hint=_ADVICE
         ) from None
     for note in found.notes:
@@ -314,7 +326,11 @@ def _is_job(document: dict[str, _Located]) -> bool:
 
 
 def _parse_job(document: dict[str, _Located], source: str) -> Parameters:
-    """Read the parameters of a job, and its id."""
+    """Read the parameters of a job, and its id; what is null is not there."""
+    may_be_null = {*_JOB_MEMBERS, *_WRAPPERS}
+    document = {
+        name: part for name, part in document.items() if part[1] is not None or name not in may_be_null
+    }
     others = [name for name in document if name not in (*_WRAPPERS, "id")]
     for name in others:
         if name not in _JOB_MEMBERS:
@@ -328,6 +344,8 @@ def _parse_job(document: dict[str, _Located], source: str) -> Parameters:
     line, listed = document.get("parameters", document.get("parameter", (1, [])))
     if "parameters" in document and isinstance(listed, dict) and set(listed) == {"parameter"}:
         line, listed = listed["parameter"]
+    if listed is None:
+        listed = []
     if isinstance(listed, dict):
         # XML of one parameter, made into JSON.
         listed = [(line, listed)]
@@ -339,7 +357,7 @@ def _list_pairs(listed: Any) -> Iterator[tuple[str, _Located]]:
     if not isinstance(listed, list):
         raise _PayloadError(1, "the parameters are no list")
     for number, (line, item) in enumerate(listed, start=1):
-        if not isinstance(item, dict) or set(item) != {"name", "value"}:
+        if not isinstance(item, dict) or not _is_pair(item):
             raise _PayloadError(line, f"parameter {number} of the list is not of a name and a value")
         # Alma's own form: the name is a code, the value a bare word.
         name = _unwrap(item["name"][1])
@@ -348,10 +366,16 @@ def _list_pairs(listed: Any) -> Iterator[tuple[str, _Located]]:
         yield name, (line, item["value"][1])
 
 
+def _is_pair(item: dict[str, _Located]) -> bool:
+    """Whether an object has a name and a value, and nothing else that is not null."""
+    names = {"name", "value"}
+    return names <= item.keys() and all(item[other][1] is None for other in item.keys() - names)
+
+
 def _unwrap(raw: Any) -> Any:
     """Take a value out of ``{"value": …, "desc": …}``."""
     if isinstance(raw, dict) and "value" in raw and raw.keys() <= {"value", "desc"}:
-        return raw["value"][1] if isinstance(raw.get("desc", (1, ""))[1], str) else raw
+        return raw["value"][1] if isinstance(raw.get("desc", (1, None))[1], str | None) else raw
     return raw
 
 

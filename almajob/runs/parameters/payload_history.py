@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from almajob.alma.models import Job, Parameter
-from almajob.errors import Refused
+from almajob.errors import ParametersRefused
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.run_key import JOB_NAME, takes_tag
 from almajob.runs.run_reference import SHORT_WAIT
-from almajob.store.ledger import Ledger
-from almajob.text.suggestions import find_similar
+from almajob.store.ledger.ledger import Ledger
+from almajob.text.suggestions import find_near
 
 LOG = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ def recall(ledger: Ledger, environment: str, job_id: str) -> KnownPayload | None
     Raises:
         LedgerUnusable: it cannot be read.
     """
-    kept = ledger.fact(_name_fact(environment, job_id))
+    with ledger.read() as view:
+        kept = view.fact(_name_fact(environment, job_id))
     try:
         return None if kept is None else KnownPayload.from_json(kept)
     except (TypeError, ValueError, LookupError):
@@ -70,13 +71,14 @@ def remember(ledger: Ledger, environment: str, job_id: str, parameters: Sequence
     """Keep the parameters of a start that Alma took; the start stands, whether or not that succeeds."""
     if not parameters:
         return
-    values = {item.name: item.value for item in parameters}
+    names = {item.name for item in parameters}
+    empty = {item.name for item in parameters if not item.value.strip()}
     try:
         before = recall(ledger, environment, job_id)
         known = dict(before.may_be_empty) if before else {}
-        for name in {*known, *values}:
+        for name in {*known, *names}:
             # What an earlier start did not have at all, it had empty.
-            known[name] = known.get(name, before is not None) or not values.get(name, "").strip()
+            known[name] = known.get(name, before is not None) or name in empty or name not in names
         kept = KnownPayload(tuple(parameters), known).to_json()
         ledger.keep_fact(_name_fact(environment, job_id), kept, wait=SHORT_WAIT)
     except Exception:  # no bug here is one of a start that was made
@@ -91,25 +93,26 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
     """
     if not takes_tag(job):
         if parameters.given:
-            raise Refused(
-                f"{job.name!r} is no manual job, and takes no parameters; nothing was sent.",
-                hint="Leave them out, or add --allow-unknown.",
+            raise ParametersRefused(
+                f"{job.name!r} is not a manual job and takes no parameters; nothing was sent.",
+                hint="Leave them out.\n--allow-unknown sends them anyway.",
             )
         return
     if known is None:
         return
     hint = (
         f"{program} params {job.id} shows the last payload.\n"
-        "--allow-unknown sends this one all the same, and then it is known."
+        "--allow-unknown sends it anyway, and later payloads are compared with it."
     )
     names = {*known.may_be_empty, *_OF_ANY_JOB}
     tells_names = not set(known.may_be_empty) <= _OF_ANY_JOB
-    unknown = [item.name for item in parameters.given if tells_names and item.name not in names]
+    given = dict.fromkeys(item.name for item in parameters.given)
+    unknown = [name for name in given if tells_names and name not in names]
     if unknown:
         described = "; ".join(_suggest_name(name, names) for name in unknown[:_SHOWN])
         these = "this name" if len(unknown) == 1 else f"these {len(unknown)} names"
         more = f"; and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-        raise Refused(
+        raise ParametersRefused(
             f"No earlier payload of {job.id} had a parameter of {these}; nothing was sent.",
             reason=f"{described}{more}",
             hint=hint,
@@ -118,29 +121,24 @@ def refuse_unlike(parameters: Parameters, known: KnownPayload | None, job: Job, 
 
 
 def _refuse_emptied(parameters: Parameters, known: KnownPayload, job: Job, hint: str) -> None:
-    emptied = [
-        item.name
-        for item in parameters.given
-        if not item.value.strip() and not known.may_be_empty.get(item.name, True)
-    ]
+    empty = dict.fromkeys(item.name for item in parameters.given if not item.value.strip())
+    emptied = [name for name in empty if not known.may_be_empty.get(name, True)]
     if emptied:
-        raise Refused(
+        raise ParametersRefused(
             f"Earlier payloads of {job.id} had a value for {', '.join(emptied[:_SHOWN])}; nothing was sent.",
             reason="In this one it is empty.",
             hint=hint,
         )
     if parameters.get(SET_ID) is None and not known.may_be_empty.get(SET_ID, True):
-        raise Refused(
+        raise ParametersRefused(
             f"Earlier payloads of {job.id} had a set, and this one has none; nothing was sent.",
-            reason="Add --set NAME, or --param set_id=ID.",
-            hint=hint,
+            hint=f"Add --set NAME, or --param set_id=ID.\n{hint}",
         )
 
 
 def _suggest_name(name: str, known: set[str]) -> str:
-    by_case = {item.casefold(): item for item in known}
-    near = find_similar(name.casefold(), by_case)
-    return f"{name}, did you mean {by_case[near[0]]}?" if near else name
+    near = find_near(name, known, count=1)
+    return f"{name}, did you mean {near[0]}?" if near else name
 
 
 def _name_fact(environment: str, job_id: str) -> str:

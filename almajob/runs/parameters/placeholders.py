@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from almajob.errors import Refused
+from almajob.errors import ParametersRefused, Refused
 from almajob.runs.parameters.parameters import Given, Parameters, problem_with
+from almajob.system.key_variables import SECRET_VARIABLES
 
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<word>[^{}]*)\}|[{}]")
 _MOST_BRACES = 1000
@@ -53,6 +54,8 @@ def _variable(item: Given, found: re.Match[str], environ: Mapping[str, str]) -> 
     name = word.removeprefix("env:")
     if name not in environ:
         raise _wrong(item, f"the variable {name!r} is not set")
+    if name.startswith(SECRET_VARIABLES):
+        raise _wrong(item, "it has an API key in it" if "API_KEY" in name else "it has a secret in it")
     problem = problem_with(item.name, environ[name])
     if problem:
         raise _wrong(item, problem)
@@ -77,4 +80,4 @@ def _moment(item: Given, found: re.Match[str], now: datetime) -> str:
 
 def _wrong(item: Given, reason: str) -> Refused:
     where = f"{item.source}: " if item.source else ""
-    return Refused(f"{where}the value of {item.name} cannot be expanded: {reason}.", hint=_ADVICE)
+    return ParametersRefused(f"{where}the value of {item.name} cannot be expanded: {reason}.", hint=_ADVICE)

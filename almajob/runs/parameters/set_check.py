@@ -5,6 +5,7 @@ A script that starts a job with an empty set when its set is not found has been 
 
 from __future__ import annotations
 
+import logging
 import re
 
 from almajob.alma.client import Alma
@@ -12,9 +13,11 @@ from almajob.alma.http.error_responses import BAD_QUERY, NO_SUCH_SET
 from almajob.alma.models import Job
 from almajob.alma.pagination import read_pages
 from almajob.alma.sets import Set
-from almajob.errors import AlmaRefused, Refused
+from almajob.errors import AlmaRefused, AmbiguousName, NotFound, ParametersRefused
 from almajob.runs.run_key import takes_tag
-from almajob.text.suggestions import find_similar
+from almajob.text.suggestions import find_near, fold
+
+LOG = logging.getLogger(__name__)
 
 # Codes of SetContentType that jobs on titles take alike: in Alma's wizard a job on bibliographic records
 # offers the sets of all of these.
@@ -24,32 +27,34 @@ _CONTENTS = _TITLES | {
     *("READING_LIST_CITATION", "READING_LIST", "REMOTE_REPRESENTATION", "REPRESENTATION", "RESEARCHERS"),
     *("USER", "VENDOR"),
 }
-_ADVICE = "--set NAME finds a set by its exact name, --param set_id=ID names one; Alma: Admin > Manage Sets."
+_ADVICE = "--set NAME finds a set by its name, --param set_id=ID names one; Alma: Admin > Manage Sets."
 _SHOWN = 5
 
 
 def find(alma: Alma, name: str) -> Set:
-    """Find the one set of exactly this name.
+    """Find the one set of exactly this name, or else the one that has it but for what is forgiven.
 
     Raises:
         Refused: there is none, or there are several.
     """
-    listed = _list_like(alma, name)
-    found = list({item.id: item for item in listed if item.name == name}.values())
+    listed = list({item.id: item for item in _list_like(alma, name)}.values())
+    exact = [item for item in listed if item.name == name]
+    found = exact or [item for item in listed if fold(item.name) == fold(name)]
     if len(found) == 1:
+        if not exact:
+            LOG.info("Using the set %r (%s) for %r.", found[0].name, found[0].id, name)
         return found[0]
     if found:
         shown = "; ".join(f"{item.id} ({item.content.value})" for item in found[:_SHOWN])
-        raise Refused(
+        raise AmbiguousName(
             f"{len(found)} sets are called {name!r}; nothing was sent.",
             reason=f"They are: {shown}",
-            hint="Say which by its id: --param set_id=ID",
+            hint="Choose one by its id: --param set_id=ID",
         )
-    names = {item.name.casefold(): item for item in listed}
-    near = find_similar(name.casefold(), names, count=3, cutoff=0.4)
-    raise Refused(
+    near = find_near(name, (item.name for item in listed))
+    raise NotFound(
         f"There is no set {name!r}; nothing was sent.",
-        reason="Nearest: " + "; ".join(f"{names[key].name!r}" for key in near) if near else "",
+        reason=f"Did you mean: {', '.join(map(repr, near))}?" if near else "",
         hint=_ADVICE,
     )
 
@@ -60,14 +65,14 @@ def _list_like(alma: Alma, name: str) -> list[Set]:
     if re.fullmatch(r"[\w -]+", name):
         query = f"name~{name.replace(' ', '_')}"
         try:
-            found = list(read_pages(lambda offset: alma.sets_page(query, offset), "sets"))
+            found = list(read_pages(lambda offset: alma.sets_page(query, offset), "sets", alma.busy))
         except AlmaRefused as refused:
             if refused.code not in BAD_QUERY:
                 raise
         else:
             if any(item.name == name for item in found):
                 return found
-    return list(read_pages(lambda offset: alma.sets_page("", offset), "sets"))
+    return list(read_pages(lambda offset: alma.sets_page("", offset), "sets", alma.busy))
 
 
 def check(alma: Alma, job: Job, set_id: str) -> Set:
@@ -77,14 +82,14 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
         Refused: it is no id, is not there, is empty, or of records that the job does not work on.
     """
     if not re.fullmatch("[0-9]+", set_id):
-        what = f"set_id is {set_id!r}, which is no id of a set" if set_id else "set_id is empty"
-        raise Refused(f"{what}; nothing was sent.", hint=_ADVICE)
+        what = f"set_id is {set_id!r}, which is not the id of a set" if set_id else "set_id is empty"
+        raise ParametersRefused(f"{what}; nothing was sent.", hint=_ADVICE)
     try:
         found = alma.set(set_id)
     except AlmaRefused as refused:
         if refused.code not in NO_SUCH_SET:
             raise
-        raise Refused(
+        raise NotFound(
             f"There is no set {set_id} here; nothing was sent.",
             reason="Ids of sets differ between environments.",
             hint=_ADVICE,
@@ -94,14 +99,16 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
     fits = wanted == content or (wanted in _TITLES and content in _TITLES)
     # Some jobs name a content of their own, which says nothing about sets.
     if wanted in _CONTENTS and content in _CONTENTS and not fits:
-        raise Refused(
+        raise ParametersRefused(
             f"The set {found.name!r} ({set_id}) does not fit the job; nothing was sent.",
             reason=f"It is of {_describe(found.content.desc, content)}; {job.name!r} works on "
             f"{_describe(job.content.desc, wanted)}.",
             hint=_ADVICE,
         )
     if found.members == 0:
-        raise Refused(f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", hint=_ADVICE)
+        raise ParametersRefused(
+            f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", hint=_ADVICE
+        )
     return found
 
 
@@ -113,7 +120,7 @@ def refuse_missing(job: Job) -> None:
     """
     wanted = job.content
     if takes_tag(job) and wanted.value in _CONTENTS:
-        raise Refused(
+        raise ParametersRefused(
             f"{job.name!r} works on a set of {_describe(wanted.desc, wanted.value)}, and none is named; "
             "nothing was sent.",
             hint=f"{_ADVICE}\n--allow-unknown sends it without one.",

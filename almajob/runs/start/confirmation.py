@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 from almajob.alma.sets import Set
-from almajob.errors import ReadOnly, Refused
+from almajob.errors import NotConfirmed, ReadOnly
 from almajob.runs.start.preflight import Ready
-from almajob.runs.start_request import StartOptions, Target
-from almajob.text.sanitize import sanitize
+from almajob.runs.start_request import StartRequest, Target
+from almajob.text.sanitize import sanitize, show_blanks
 
 _LONGEST_VALUE = 200
-_BLANKS = re.compile(r"\s{3,}")
 
 
-class Unconfirmed(Refused):
+class Unconfirmed(NotConfirmed):
     """A start in production that nobody has confirmed; all checks are made, and nothing was sent.
 
     Attributes:
@@ -22,20 +21,26 @@ class Unconfirmed(Refused):
         job_id: what must be typed.
     """
 
-    def __init__(self, ready: Ready, target: Target, question: str) -> None:
+    def __init__(self, ready: Ready, target: Target, question: str, typed_job: str = "") -> None:
         record = ready.record
+        reason = "A start in production is confirmed by a person at a terminal."
+        # A line for each: a plugin's command may have one of these options, or none.
+        hint = "Look at it with --dry-run.\nThen add --yes to the same command.\n"
+        hint += "What was saved with --save may have confirm = no instead."
+        if typed_job:
+            reason += f" {typed_job!r} is not the job's exact name."
+            hint = f"Look at it with --dry-run.\nThen name it by its id, with --yes: {record.job_id}"
         super().__init__(
             f"{record.job_name!r} ({record.job_id}) in {target.environment} was not confirmed; "
             "nothing was sent.",
-            reason="A start in production is confirmed by a person at a terminal, or by --yes.",
-            hint="Look at it with --dry-run; then add --yes to the same command.\n"
-            "A saved run may have confirm = no instead.",
+            reason=reason,
+            hint=hint,
         )
         self.question = question
         self.job_id = record.job_id
 
 
-def refuse_unconfirmed(ready: Ready, options: StartOptions, target: Target) -> None:
+def refuse_unconfirmed(ready: Ready, request: StartRequest, target: Target) -> None:
     """Refuse a start where none may be made, and one in production that nobody has agreed to.
 
     Raises:
@@ -44,11 +49,13 @@ def refuse_unconfirmed(ready: Ready, options: StartOptions, target: Target) -> N
     """
     if target.read_only:
         raise ReadOnly(target.read_only)
-    if not target.is_production or options.is_confirmed:
+    options, typed_job = request.options, request.typed_job
+    # A text such as "no" is true, too.
+    if not target.is_production or options.is_confirmed is True:
         return
-    question = _word_question(ready, target)
+    question = _word_question(ready, target, typed_job)
     if question != options.agreed_to:
-        raise Unconfirmed(ready, target, question)
+        raise Unconfirmed(ready, target, question, typed_job)
 
 
 def refuse_typed(asked: Unconfirmed, typed: str) -> None:
@@ -56,15 +63,28 @@ def refuse_typed(asked: Unconfirmed, typed: str) -> None:
 
     Raises:
         Refused: it was; ``y`` and ``yes`` are no ids either.
+        TypeError: it is no text.
     """
+    if not isinstance(typed, str):
+        raise TypeError(f"confirm returns what was typed, and not a {type(typed).__name__}")
     if typed.strip() == asked.job_id:
         return
     problem = f"{typed.strip()[:80]!r} is not {asked.job_id}" if typed.strip() else "Nothing was typed"
     hint = f"The same command asks again; the id to type is {asked.job_id}."
-    raise Refused(f"{problem}; nothing was sent.", hint=hint).replace(record=asked.record)
+    raise NotConfirmed(f"{problem}; nothing was sent.", hint=hint).replace(record=asked.record)
 
 
-def _word_question(ready: Ready, target: Target) -> str:
+def join_questions(asked: Sequence[Unconfirmed]) -> str:
+    """Return one question about several starts, to which the id of the first job is the answer."""
+    if len(asked) == 1:
+        return asked[0].question
+    lines = [f"This starts {len(asked)} jobs in production."]
+    for number, each in enumerate(asked, start=1):
+        lines += [f"{number}.", *each.question.split("\n")[1:]]
+    return "\n".join([*lines, f"To start all of them, type the id of the first: {asked[0].job_id}"])
+
+
+def _word_question(ready: Ready, target: Target, typed_job: str) -> str:
     record, given = ready.record, ready.given.given
     parameters = [f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}" for item in given]
     lines = [
@@ -73,6 +93,7 @@ def _word_question(ready: Ready, target: Target) -> str:
         *_format_lines("Set", [_describe_set(ready.set)] if ready.set else []),
         *_format_lines("Institution", [_shorten(record.institution) or "not told by Alma"]),
         *_format_lines("Environment", [target.environment]),
+        *_format_lines("You typed", [_shorten(repr(typed_job))] if typed_job else []),
         *_format_lines("Job", [_shorten(record.job_name)]),
         *_format_lines("Id", [sanitize(record.job_id)]),
     ]
@@ -91,7 +112,7 @@ def _describe_set(found: Set) -> str:
 
 def _shorten(text: str) -> str:
     """Show a text of others within a line: not longer than that, and without room to hide something in."""
-    folded = _BLANKS.sub(lambda found: f" ({len(found[0])} blanks) ", sanitize(text))
+    folded = show_blanks(sanitize(text))
     if len(folded) <= _LONGEST_VALUE:
         return folded
     return f"{folded[:_LONGEST_VALUE]} … ({len(text)} characters)"

@@ -10,7 +10,7 @@ from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
 from almajob.config.environments import KINDS, other_kind
 from almajob.errors import AlmajobError, AlmaRefused, ConfigurationError, KeyRefused
-from almajob.store.ledger import Ledger
+from almajob.store.ledger.ledger import Ledger
 
 LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,8 @@ class Proof:
 
 def recall(ledger: Ledger, key: str) -> Proof | None:
     """Return what was said of a key last, however long ago."""
-    kept = ledger.fact(_name_fact(key))
+    with ledger.read() as view:
+        kept = view.fact(_name_fact(key))
     return Proof(**kept) if isinstance(kept, dict) else None
 
 
@@ -54,7 +55,7 @@ def find_proof(alma: Alma, ledger: Ledger, key: str, now: float) -> Proof:
     except AlmajobError as error:
         if known is None:
             raise
-        LOG.info("Where the key leads cannot be asked just now: %s", error.message)
+        LOG.info("It cannot be checked now where the key leads: %s", error.message)
         return known
 
 
@@ -82,7 +83,7 @@ def refuse_contradiction(proof: Proof, environment: str, kind: str) -> None:
     if found:
         raise ConfigurationError(
             f"The key of [{environment}] leads to {found}, not to {kind}. Nothing was started.",
-            reason=f"Alma says so of the institution {proof.institution or 'that it belongs to'}.",
+            reason=f"Alma reports this for the institution {proof.institution or 'that the key belongs to'}.",
             hint=f"Put the key of {environment} there; keys are made per environment.\n"
             f"almajob --env {environment} config check shows where a key leads.",
         )

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 
-from almajob.errors import Refused
-from almajob.runs.run_key import move_key
+from almajob.errors import Refused, RunKeyTaken
 from almajob.runs.start.start_limits import HOUR
-from almajob.store.ledger import RowKey, Wanted, key_hash
-from almajob.store.ledger_record import Record, alma_of
+from almajob.store.ledger.record import Record, alma_of
+from almajob.store.ledger.run_key_forms import move_key
+from almajob.store.ledger.view import View
 
 # An ordinary start lists the job's runs since yesterday: up to two days of them, whose records must be there.
 _READ_BACK = 72 * HOUR
 
 
-def select_rows(draft: Record, now: float) -> Wanted:
-    """Return the rows of the ledger that matter to a start: its key's, its job's, all of three days.
+def read_records(view: View, draft: Record, now: float) -> list[Record]:
+    """Read what matters to a start: its key's records, the job's open ones, all of three days.
 
     Of every section of the ini: another one may lead to the same Alma, or have had another name.
+
+    Returns:
+        The oldest first.
     """
-    hash_in = cache(lambda environment: key_hash(move_key(draft.run_key, environment)))
-
-    def wanted(row: RowKey) -> bool:
-        return (
-            row.key_hash == hash_in(row.environment)
-            or (row.job_id == draft.job_id and row.is_open)
-            or row.created > (now - _READ_BACK) * 1000
-        )
-
-    return wanted
+    found = view.list_of_key(draft.run_key)
+    found += view.list_open(draft.job_id)
+    found += view.list_since(now - _READ_BACK)
+    by_id = {record.id: record for record in found}
+    return sorted(by_id.values(), key=lambda record: (record.created_at, record.id))
 
 
 def is_here(record: Record, called: Record) -> bool | None:
@@ -94,13 +91,13 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
     if here:
         return
     before, now = (item.named_institution or item.institution for item in (record, called))
-    other = "perhaps in another institution"
+    other = "perhaps of another institution"
     if before and now and before.casefold() != now.casefold():
         other = f"in the institution {before}; now it leads to {now}"
     reason = f"That was with another key or address of [{record.environment}], {other}."
     if record.has_run:
         error = Refused(
-            f"The run key {record.run_key!r} was used before, and it cannot be told whether "
+            f"The run key {record.run_key!r} was used before, and it is unknown whether "
             f"{record.job_name!r} was started here; nothing was sent.",
             reason=reason,
             hint=f"To see that run: almajob runs show {record.id}\n"
@@ -111,7 +108,8 @@ def refuse_elsewhere(record: Record, called: Record) -> None:
         error = Refused(
             f"The start {record.id} of {record.job_name!r} cannot be looked for with this key.",
             reason=reason,
-            hint="Use the ini with which it was started. Only if Monitor Jobs there does not show it:\n"
+            hint="Use the configuration file with which it was started.\n"
+            "Only if Monitor Jobs there does not show it: "
             f"almajob --env {record.environment} runs resolve {record.id} --not-started",
         )
     # Nor can it be told that nothing was started, where it is the same run that is asked for.
@@ -151,9 +149,9 @@ def refuse_other_use(draft: Record, records: Iterable[Record]) -> None:
                 if record.job_id == draft.job_id
                 else f"for {record.job_name!r} ({record.job_id})"
             )
-            raise Refused(
+            raise RunKeyTaken(
                 f"The run key {draft.run_key!r} was used {what}.",
-                reason="A run key stands for one start: one job, with one set of parameters.",
+                reason="A run key belongs to one start: one job, with one set of parameters.",
                 hint=f"Choose another key; almajob runs show {record.id} shows that run.",
             )
 

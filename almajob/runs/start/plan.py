@@ -13,17 +13,20 @@ from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, is_twice, outcome_unknown
 from almajob.runs.start import idempotency, recover
 from almajob.runs.start.confirmation import refuse_unconfirmed
+from almajob.runs.start.interruption import report_interruption, report_unsent
 from almajob.runs.start.preflight import Ready, draft_record, prepare, refuse_if_full
 from almajob.runs.start_request import Deps, StartRequest
-from almajob.store.ledger_record import Record, State
+from almajob.store.ledger.record import Record, State
 
 LOG = logging.getLogger(__name__)
+
+_CHECKED = "it was still being checked"
 
 
 class Action(Enum):
     """What a start does, in words."""
 
-    LOOK_FIRST = "look first for an earlier start of the job that is in doubt"
+    LOOK_FIRST = "look first for an earlier start of the job whose outcome is unknown"
     SHOW = "show the run that this is, and start nothing"
     ASK = "start nothing, and ask a person which of the runs that are there is this one"
     ADOPT = "start nothing, and take a run that is there for this one"
@@ -63,7 +66,7 @@ def make_plan(request: StartRequest, deps: Deps) -> Plan:
     action = Action.SEND.value
     if deps.target.read_only:
         action = f"refuse: the environment is read-only here ({deps.target.read_only})"
-    elif deps.target.is_production and not request.options.is_confirmed:
+    elif deps.target.is_production and request.options.is_confirmed is not True:
         action = "start, once a person at a terminal, or --yes, confirms it"
     return replace(plan, action=action, request=sent)
 
@@ -85,21 +88,22 @@ def decide(request: StartRequest, deps: Deps, draft: Record, *, is_dry_run: bool
             records[records.index(record)] = _recover_earlier(draft, record, deps)
         elif record.state is not State.PREPARED:
             return Plan(Action.LOOK_FIRST.value, record)
-    same, attempt = find_same_run(request, draft, records, deps)
-    if same is not None:
-        return Plan(Action.SHOW.value, same)
-    ready = prepare(request, deps, replace(draft, attempt=attempt), records)
-    if not isinstance(ready, Ready):
-        return Plan((Action.ADOPT if ready.has_run else Action.ASK).value, ready)
-    # Nobody is asked to agree to what Alma would not take, unless it is waited for.
-    waits = bool(request.options.wait_for_slot) and not is_dry_run
-    if not waits:
-        refuse_if_full(ready, deps, records)
-    if not is_dry_run:
-        refuse_unconfirmed(ready, request.options, deps.target)
-    if waits:
-        refuse_if_full(ready, deps, records)
-    return Plan(Action.SEND.value, ready.record, ready)
+    with report_unsent(_CHECKED):
+        same, attempt = find_same_run(request, draft, records, deps)
+        if same is not None:
+            return Plan(Action.SHOW.value, same)
+        ready = prepare(request, deps, replace(draft, attempt=attempt), records)
+        if not isinstance(ready, Ready):
+            return Plan((Action.ADOPT if ready.has_run else Action.ASK).value, ready)
+        # Nobody is asked to agree to what Alma would not take, unless it is waited for.
+        waits = bool(request.options.wait_for_slot) and not is_dry_run
+        if not waits:
+            refuse_if_full(ready, deps, records)
+        if not is_dry_run:
+            refuse_unconfirmed(ready, request, deps.target)
+        if waits:
+            refuse_if_full(ready, deps, records)
+        return Plan(Action.SEND.value, ready.record, ready)
 
 
 def read_records(draft: Record, deps: Deps) -> list[Record]:
@@ -108,9 +112,9 @@ def read_records(draft: Record, deps: Deps) -> list[Record]:
     Raises:
         Refused: the run key stands for something else.
     """
-    records = idempotency.drop_foreign(
-        draft, deps.ledger.records(idempotency.select_rows(draft, deps.clock.now()))
-    )
+    with deps.ledger.read() as view:
+        found = idempotency.read_records(view, draft, deps.clock.now())
+    records = idempotency.drop_foreign(draft, found)
     idempotency.refuse_other_use(draft, records)
     return records
 
@@ -131,14 +135,17 @@ def _recover_earlier(draft: Record, record: Record, deps: Deps) -> Record:
     """Look for an earlier start of the job; nothing is started beside one whose outcome is unknown."""
     was_sent = record.state is not State.PREPARED
     if was_sent:
-        LOG.info("An earlier start of %s (%s) is in doubt; looking for it.", record.job_name, record.run_key)
-    record = recover.recover_start(record, deps)
-    if record.is_open or is_twice(record):
-        raise (
-            outcome_unknown(record)
-            if idempotency.is_this_run(draft, record)
-            else earlier_outcome_unknown(record)
+        LOG.info(
+            "The outcome of an earlier start of %s (%s) is unknown. Looking for it.",
+            record.job_name,
+            record.run_key,
         )
+    explain = outcome_unknown if idempotency.is_this_run(draft, record) else earlier_outcome_unknown
+    earlier, program = record, deps.target.program
+    with report_interruption(lambda: explain(earlier, program)) if was_sent else report_unsent(_CHECKED):
+        record = recover.recover_start(record, deps)
+    if record.is_open or is_twice(record):
+        raise explain(record, program)
     if was_sent:
         LOG.info("It was %s: %s.", "started" if record.has_run else "not started", record.trail[-1].reason)
     return record

@@ -13,7 +13,7 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job, Parameter
 from almajob.alma.pagination import Listing, read_instances
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, Refused
+from almajob.errors import AlmajobError, AlreadyRunning, Refused
 from almajob.jobs.job_lookup import reread
 from almajob.runs import run_key
 from almajob.runs.evidence.match_instance import is_by_api, make_candidate
@@ -21,8 +21,8 @@ from almajob.runs.parameters import payload_history, set_check
 from almajob.runs.parameters.parameters import SET_ID, Parameters
 from almajob.runs.start import environment_check, idempotency, recover, start_limits
 from almajob.runs.start_request import Deps, StartRequest
-from almajob.store.ledger import LONGEST_MEMORY, Gap
-from almajob.store.ledger_record import Certainty, Record, State, Transition
+from almajob.store.ledger.gap import LONGEST_MEMORY, Gap
+from almajob.store.ledger.record import Certainty, Record, State, Transition
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -73,11 +73,12 @@ def draft_record(request: StartRequest, deps: Deps) -> Record:
         attempt=1,
         parameters=request.parameters.fingerprint,
         tag="",
-        trail=(Transition(State.PREPARED, now, "meant"),),
+        trail=(Transition(State.PREPARED, now, "checked, nothing sent yet"),),
         identity=target.identity,
         named_institution=target.institution,
         kind=target.kind,
         holder=f"process {os.getpid()} on {platform.node()}",
+        notify=request.options.notify,
     )
 
 
@@ -205,9 +206,9 @@ def _refuse_gaps(listing: Listing) -> Listing:
 
 def _may_lack_since(draft: Record, deps: Deps, now: float) -> float:
     """Return since when the ledger may lack a start of this run key, in seconds since the epoch."""
-    is_known = deps.ledger.has(lambda row: (row.environment, row.job_id) == (draft.environment, draft.job_id))
-    # A ledger that knows nothing of the job may be a new one, in the place of one that did.
-    since = deps.ledger.gap(now).since if is_known else 0.0
+    with deps.ledger.read() as view:
+        # A ledger that knows nothing of the job may be a new one, in the place of one that did.
+        since = view.gap(now).since if view.knows(draft.environment, draft.job_id) else 0.0
     return max(since, now - LONGEST_MEMORY)
 
 
@@ -216,7 +217,7 @@ def _has_unknown_tag(draft: Record, listing: Listing, deps: Deps) -> bool:
     tagged = {
         item.id for item in listing.instances if run_key.TAG.search(item.name.replace(draft.job_name, ""))
     }
-    return bool(tagged) and not tagged <= {other.instance_id for other in recover.read_others(draft, deps)}
+    return bool(tagged) and not tagged <= recover.read_claimed(draft, tagged, deps)
 
 
 def _list_instances(request: StartRequest, deps: Deps, now: float, since: float) -> Listing:
@@ -250,8 +251,11 @@ def _find_lost_runs(
     Returns:
         A record that a person must settle; None where none is in question.
     """
-    gap = deps.ledger.gap(draft.created_at)
-    if not draft.is_named or gap.lost_since is None or gap.lost_until is None:
+    if not draft.is_named:
+        return None
+    with deps.ledger.read() as view:
+        gap = view.gap(draft.created_at)
+    if gap.lost_since is None or gap.lost_until is None:
         return None
     if draft.tag and recover.tags_shown(draft.job_id, deps):
         return None
@@ -268,7 +272,7 @@ def _find_lost_runs(
         time_format.to_local(until).date() + timedelta(days=1),
     )
     listing = _refuse_gaps(read_instances(deps.alma, draft.job_id, since=days[0], until=days[1]))
-    known = {record.instance_id for record in recover.read_others(draft, deps)}
+    known = recover.read_claimed(draft, (item.id for item in listing.instances), deps)
     found = [
         item
         for item in listing.instances
@@ -320,11 +324,11 @@ def _find_running(
     since = ""
     if isinstance(first.submit_time, datetime):
         since = f" since {time_format.to_local(first.submit_time.timestamp()).isoformat(' ', 'seconds')}"
-    raise Refused(
+    raise AlreadyRunning(
         f"{draft.job_name!r} is running already: run {first.id}{since}, {first.status.value}.",
-        hint=f"To follow it: {program} wait --id {first.id}\n"
-        "--if-running attach takes it for this run; --if-running start sends another start all the same,\n"
-        "which Alma refuses for most jobs while they run.",
+        hint=f"To follow it: {program} wait {first.id}\n"
+        "--if-running attach uses that run instead of starting another.\n"
+        "--if-running start starts another one beside it, which Alma refuses for most jobs.",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,8 +16,10 @@ from almajob.runs.evidence import match_instance
 from almajob.runs.evidence.match_instance import ABSENT_FOR_GOOD, LOOKS, Finding, Trust
 from almajob.runs.start import idempotency
 from almajob.runs.start_request import Deps
-from almajob.store.ledger import LedgerUnusable
-from almajob.store.ledger_record import Certainty, Record, State, alma_of
+from almajob.store.ledger.ledger import InstanceTaken
+from almajob.store.ledger.place import LedgerUnusable
+from almajob.store.ledger.record import Certainty, Record, State, alma_of
+from almajob.text.busy import count_down
 
 LOG = logging.getLogger(__name__)
 
@@ -56,34 +58,38 @@ def _note_abandoned(record: Record, deps: Deps) -> Record:
 
 def look_for(record: Record, deps: Deps) -> Record:
     """Look for a start in Alma's list, again and again while it may still appear there."""
-    trust, claimed = _read_trust(record, deps)
+    trust = _read_trust(record, deps)
     age = _age(record, deps.clock.now())
     begun = deps.clock.elapsed()
     moments = _plan_looks(record, age)
-    for moment in moments:
-        is_last = moment == moments[-1]
-        pause = moment - age - (deps.clock.elapsed() - begun)
-        if pause < 0 and not is_last and moment != age:
-            # The last look took longer than until here.
-            continue
-        deps.clock.sleep(max(pause, 0.0))
-        try:
-            listing = list_around(record, deps)
-        except AlmajobError as error:
-            LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
-            continue
-        finding = match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
-        if finding.is_missing and record.missing_at is None and listing.clock is not None:
-            at_alma = listing.clock + listing.clock_error
-            record = replace(record, missing_at=deps.clock.now(), missing_at_alma=at_alma)
-            if record.state is State.ABSENT:
-                # As an almajob that did not keep this has left it.
-                record = keep(record, deps)
-        record = _apply_finding(record, finding, deps)
-        if record.state is State.ABSENT and finding.state is State.ABSENT:
-            record = _give_up_absent(record, listing, claimed, trust, deps)
-        if finding.state is not None:
-            break
+    end = begun + moments[-1] - age
+    looking = count_down("Looking for the run", end, deps.clock.elapsed)
+    with deps.busy(looking):
+        for moment in moments:
+            is_last = moment == moments[-1]
+            pause = moment - age - (deps.clock.elapsed() - begun)
+            if pause < 0 and not is_last and moment != age:
+                # The last look took longer than until here.
+                continue
+            deps.clock.sleep(max(pause, 0.0))
+            try:
+                listing = list_around(record, deps)
+            except AlmajobError as error:
+                LOG.info("The run of key %r cannot be looked for now: %s", record.run_key, error.message)
+                continue
+            claimed = read_claimed(record, (item.id for item in listing.instances), deps)
+            finding = match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=is_last)
+            if finding.is_missing and record.missing_at is None and listing.clock is not None:
+                at_alma = listing.clock + listing.clock_error
+                record = replace(record, missing_at=deps.clock.now(), missing_at_alma=at_alma)
+                if record.state is State.ABSENT:
+                    # As an almajob that did not keep this has left it.
+                    record = keep(record, deps)
+            record = _apply_finding(record, finding, deps)
+            if record.state is State.ABSENT and finding.state is State.ABSENT:
+                record = _give_up_absent(record, listing, trust, deps)
+            if finding.state is not None:
+                break
     return record
 
 
@@ -93,35 +99,38 @@ def look_once(record: Record, deps: Deps) -> Finding:
     Raises:
         AlmajobError: it cannot be looked for.
     """
-    trust, claimed = _read_trust(record, deps)
+    trust = _read_trust(record, deps)
     deps.clock.sleep(LOOKS[0])
     listing = list_around(record, deps)
+    claimed = read_claimed(record, (item.id for item in listing.instances), deps)
     return match_instance.judge(record, listing, claimed=claimed, trust=trust, is_last=True)
 
 
-def _read_trust(record: Record, deps: Deps) -> tuple[Trust, set[str]]:
-    """Read what may be relied on, and the runs that are other starts'."""
-    others = read_others(record, deps)
-    trust = Trust(
-        tags_shown(record.job_id, deps), deps.target.may_infer, match_instance.clocks_disagree(others)
-    )
-    return trust, {other.instance_id for other in others if other.instance_id}
+def _read_trust(record: Record, deps: Deps) -> Trust:
+    """Read what may be relied on."""
+    tags_show = tags_shown(record.job_id, deps)
+    with deps.ledger.read() as view:
+        others = (each for each in view.read_back(job_id=record.job_id) if _is_other(each, record))
+        return Trust(tags_show, deps.target.may_infer, match_instance.clocks_disagree(others))
 
 
-def read_others(record: Record, deps: Deps) -> list[Record]:
-    """Read the other starts of a job in the same Alma, whatever its section is called."""
-    found = deps.ledger.records(lambda row: row.job_id == record.job_id and row.id != record.id)
-    return [other for other in found if idempotency.is_here(other, record) is not False]
+def read_claimed(record: Record, instance_ids: Iterable[str], deps: Deps) -> set[str]:
+    """Read which instances are the runs of other starts in the same Alma, whatever its section is called."""
+    with deps.ledger.read() as view:
+        claims = view.list_claims(instance_ids)
+    return {each.instance_id for each in claims if _is_other(each, record)}
+
+
+def _is_other(other: Record, record: Record) -> bool:
+    return other.id != record.id and idempotency.is_here(other, record) is not False
 
 
 def tags_shown(job_id: str, deps: Deps) -> bool | None:
     """Whether tags are seen in the names of a job's runs; None where nobody knows yet."""
     identity = deps.target.identity
-    for name in (_tags_fact(job_id, alma_of(identity)), _tags_fact(job_id, identity)):
-        known = deps.ledger.fact(name)
-        if isinstance(known, bool):
-            return known
-    return None
+    with deps.ledger.read() as view:
+        known = [view.fact(_tags_fact(job_id, alma)) for alma in (alma_of(identity), identity)]
+    return next((each for each in known if isinstance(each, bool)), None)
 
 
 def learn_tags(record: Record, instance: Instance, deps: Deps) -> None:
@@ -138,7 +147,7 @@ def learn_tags(record: Record, instance: Instance, deps: Deps) -> None:
     if not show:
         LOG.warning(
             "Alma does not show the tag %s in the name of run %s. Without tags a start that gets no answer "
-            "is harder to find; tag = no in the ini turns them off.",
+            "is harder to find; tag = no in the configuration file turns tags off.",
             record.tag,
             instance.id,
         )
@@ -171,15 +180,34 @@ def keep(record: Record, deps: Deps) -> Record:
     """Write a record where the truth must be told all the same if that fails."""
     try:
         deps.ledger.write(record)
+    except InstanceTaken as taken:
+        return _give_back(record, taken, deps)
     except LedgerUnusable as error:
         LOG.warning(
-            "It cannot be kept that the run %s is %s: %s The same command again looks for it.",
+            "What became of the run %s (%s) cannot be saved: %s The same command looks for it again.",
             record.run_key,
-            record.state,
+            record.outcome,
             # Not what it means for a start to come.
             f"{error.reason.partition('. ')[0]}.",
         )
     return record
+
+
+def _give_back(record: Record, taken: InstanceTaken, deps: Deps) -> Record:
+    """Return a start as it was before the run of another one was taken for its own."""
+    LOG.warning("%s So it cannot be this start.", taken.message)
+    before = replace(
+        record,
+        trail=record.trail[:-1],
+        instance_id="",
+        submit_time="",
+        certainty=Certainty.NONE,
+        candidates=(),
+    )
+    if before.state is not State.SENDING:
+        return before
+    reason = f"Alma named run {record.instance_id}, which is the one of {taken.other.id}"
+    return keep(before.advance(State.UNKNOWN, deps.clock.now(), reason), deps)
 
 
 def _plan_looks(record: Record, age: float) -> list[float]:
@@ -214,9 +242,7 @@ def _apply_finding(record: Record, finding: Finding, deps: Deps) -> Record:
     return keep(record.advance(finding.state, deps.clock.now(), finding.reason, **changes), deps)
 
 
-def _give_up_absent(
-    record: Record, listing: Listing, claimed: Collection[str], trust: Trust, deps: Deps
-) -> Record:
+def _give_up_absent(record: Record, listing: Listing, trust: Trust, deps: Deps) -> Record:
     """Count a start as not made that Alma did not show in two complete lists an hour apart.
 
     Both its clock and ours must have gone on for so long: either may have been set, or have stood still.
@@ -231,8 +257,9 @@ def _give_up_absent(
     try:
         wide = list_around(record, deps, _MONTH)
     except AlmajobError as error:
-        LOG.info("Run %s cannot be looked for just now: %s", record.run_key, error.message)
+        LOG.info("The run of key %r cannot be looked for now: %s", record.run_key, error.message)
         return record
+    claimed = read_claimed(record, (item.id for item in wide.instances), deps)
     finding = match_instance.judge(record, wide, claimed=claimed, trust=trust, is_last=True)
     if not finding.is_missing:
         return _apply_finding(record, finding, deps)
@@ -285,10 +312,9 @@ def read_claimed_run(record: Record, instance_id: str, deps: Deps) -> Instance:
             f"Run {instance_id} cannot be it: Alma listed it before the start was sent.",
             hint=f"almajob runs show {record.id} shows what may be it.",
         )
-    for other in read_others(record, deps):
-        if other.instance_id == instance_id:
-            raise Refused(
-                f"Run {instance_id} is the one of another start: {other.id}.",
-                hint=f"almajob runs show {other.id} tells more.",
-            )
+    with deps.ledger.read() as view:
+        claims = view.list_claims([instance_id])
+    for other in claims:
+        if _is_other(other, record):
+            raise InstanceTaken(other)
     return found

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import platform
 from pathlib import Path
 
+from almajob.runs.start.interruption import report_unsent
 from almajob.system import clock as clocks
+from almajob.text.busy import Busy, show_nothing
 from almajob.text.time_format import format_duration
-
-LOG = logging.getLogger(__name__)
 
 _MACHINE_ID = Path("/etc/machine-id")
 _ALL = 2**64
@@ -34,12 +33,13 @@ def identify_host() -> str:
     return f"{platform.node()} {machine_id}"
 
 
-def wait(environment: str, job: str, most: float) -> None:
+def wait(environment: str, job: str, most: float, busy: Busy = show_nothing) -> None:
     """Wait as long as ``splay`` says for this host, before anything is done; a signal ends it at once."""
-    seconds = splay(identify_host(), environment, job, most)
-    LOG.info("Starting in %s (--splay).", format_duration(seconds))
-    try:
-        clocks.system().sleep(seconds)
-    except BaseException:
-        LOG.warning("Nothing was started: it still waited (--splay).")
-        raise
+    seconds, clock = splay(identify_host(), environment, job, most), clocks.system()
+    end = clock.elapsed() + seconds
+
+    def describe() -> str:
+        return f"Starting in {format_duration(max(end - clock.elapsed(), 0.0))} (--splay)."
+
+    with busy(describe, is_long=True), report_unsent("it was still waiting (--splay)"):
+        clock.sleep(seconds)

@@ -12,7 +12,7 @@ from datetime import datetime
 from almajob.alma.job_instances import Instance
 from almajob.errors import Refused
 from almajob.runs.evidence.match_instance import is_by_api
-from almajob.store.ledger_record import Record
+from almajob.store.ledger.record import Record
 from almajob.text import time_format
 
 MOST_RUNNING = 3
@@ -33,11 +33,13 @@ class NoSlot(Refused):
         free_in: seconds until then.
     """
 
+    kind = "no_slot"
+
     def __init__(self, message: str, *, reason: str, now: float, free_at: float | None) -> None:
         when = "when one of them has ended"
         if free_at is not None:
             when = f"at {time_format.to_local(free_at):%H:%M:%S (%z)}"
-        hint = f"The next slot is free {when}. --wait-for-slot DURATION waits for it."
+        hint = f"The next slot is free {when}.\n--wait-for-slot DURATION waits for it."
         super().__init__(message, reason=reason, hint=hint)
         self.free_in = None if free_at is None else free_at - now
 

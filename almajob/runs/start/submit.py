@@ -10,60 +10,82 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from almajob.alma.call_log import of_start
+from almajob.alma.http import transport_errors
 from almajob.alma.http.error_responses import PER_SECOND_THRESHOLD
+from almajob.alma.job_instances import Submission
 from almajob.alma.rate_limit.limiter import Permit
-from almajob.errors import AlmaError, AlmajobError, BrokenOff, NotAlma, NotSent, OwnFault, Refused
+from almajob.errors import AlmaError, AlmajobError, OwnFault, Refused, one_line
 from almajob.runs.evidence.start_outcome import Outcome, is_perhaps_a_copys, is_threshold, judge
-from almajob.runs.evidence.unknown_outcome import is_twice, outcome_unknown
+from almajob.runs.evidence.unknown_outcome import is_twice, make_sentence, outcome_unknown
 from almajob.runs.job_lock import name_job_locks, name_key_locks
 from almajob.runs.parameters import payload_history
-from almajob.runs.run_key import move_key
 from almajob.runs.start import idempotency, recover, start_limits
+from almajob.runs.start.interruption import report_unsent
 from almajob.runs.start.plan import Action, Plan, decide, find_same_run, read_records
 from almajob.runs.start.preflight import Ready, draft_record
 from almajob.runs.start_request import Deps, StartRequest
-from almajob.store.ledger import LedgerUnusable
-from almajob.store.ledger_record import Certainty, Record, State
+from almajob.store.ledger.ledger import InstanceTaken
+from almajob.store.ledger.place import LedgerUnusable
+from almajob.store.ledger.record import Certainty, Record, State
+from almajob.store.ledger.run_key_forms import move_key
 from almajob.system.clock import Clock
 from almajob.text import time_format
+from almajob.text.busy import Busy, count_down, show_nothing
+from almajob.text.sanitize import sanitize
 
 LOG = logging.getLogger(__name__)
 
 # Between writing that a start is about to be sent and sending it: connections are made meanwhile.
 _LONGEST_PAUSE = 300.0
-_BUSY = "Try again when it has ended; --lock-wait DURATION waits longer for it."
+_BUSY = "Try again when it has ended.\n--lock-wait DURATION waits longer for it."
 _SLOT_PAUSE = 30.0
 _LONGEST_SLOT_PAUSE = 300.0
 # Alma tells its time in whole seconds.
 _CLOCK_MARGIN = 2.0
 
 
-def start(request: StartRequest, deps: Deps) -> Record:
+class Submitted(NamedTuple):
+    """A run that was started, or found to be the one that was asked for.
+
+    Attributes:
+        sentence: what became of the start; it names the run.
+        is_earlier: whether the run was there before, so that nothing was started now.
+    """
+
+    record: Record
+    sentence: str
+    is_earlier: bool
+
+
+def start(request: StartRequest, deps: Deps) -> Submitted:
     """Start a job, or find the run that this command already is.
 
     Returns:
         A record that has a run: started now, before, or found in Alma.
 
     Raises:
-        OutcomeUnknown: it cannot be told whether the job was started; the error has the record.
+        OutcomeUnknown: it is unknown whether the job was started; the error has the record.
         AlmajobError: nothing was started.
     """
     with of_start(request.run_key), ExitStack() as locks:
         try:
-            _lock(request, deps, locks)
+            with report_unsent("it was still waiting for another almajob that is busy with the job"):
+                _lock(request, deps, locks)
         except Refused as busy:
-            return _find_meanwhile(request, deps, busy)
+            record = _find_meanwhile(request, deps, busy)
+            return Submitted(record, _word_found(record), is_earlier=True)
         draft = draft_record(request, deps)
         try:
-            plan = decide(request, deps, draft)
-            record = (
-                _adopt(plan, deps)
-                if plan.ready is None
-                else _send(plan.ready, deps, as_xml=request.options.as_xml)
-            )
+            with deps.busy(lambda: f"Checking {request.job.name} before the start"):
+                plan = decide(request, deps, draft)
+            if plan.ready is None:
+                record = _adopt(plan, deps)
+            else:
+                with deps.busy(lambda: f"Waiting for Alma's answer to the start of {request.job.name}"):
+                    record = _send(plan.ready, deps, as_xml=request.options.as_xml)
         except AlmajobError as error:
             if error.record is None and error.is_retry_safe:
                 refused = draft.advance(State.NOT_STARTED, deps.clock.now(), error.message)
@@ -71,7 +93,24 @@ def start(request: StartRequest, deps: Deps) -> Record:
             raise
         # Until this process has told of it, or is dead.
         deps.locks.hold(record.id)
-        return record
+        is_earlier = plan.ready is None
+        sentence = _word_found(record) if is_earlier else word_started(record)
+        return Submitted(record, sentence, is_earlier)
+
+
+def word_started(record: Record) -> str:
+    """Return the sentence for a run that was started just now."""
+    where = f"{sanitize(record.job_name)} in {record.environment}"
+    how = "" if record.state is State.STARTED else ", found in Alma"
+    return f"Started {where}{how}: run {record.instance_id}"
+
+
+def _word_found(record: Record) -> str:
+    """Return the sentence for a run that was there already, so that nothing was started."""
+    run = f"run {record.instance_id} of {sanitize(record.job_name)} in {record.environment}"
+    if record.is_attached:
+        return f"Running already: {run}"
+    return f"Started before: {run} (run key {record.run_key})"
 
 
 def _lock(request: StartRequest, deps: Deps, locks: ExitStack) -> None:
@@ -86,9 +125,11 @@ def _lock(request: StartRequest, deps: Deps, locks: ExitStack) -> None:
     if request.is_named:
         run_key = move_key(request.run_key, "")
         names += [(name, True) for name in name_key_locks(target.environment, target.identity, run_key)]
-    for name, is_removed in names:
-        wait = max(end - deps.clock.elapsed(), 0.0)
-        locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
+    waiting = count_down("Waiting for another almajob that is busy with the job", end, deps.clock.elapsed)
+    with deps.busy(waiting):
+        for name, is_removed in names:
+            wait = max(end - deps.clock.elapsed(), 0.0)
+            locks.enter_context(deps.locks.lock(name, wait, _BUSY, remove=is_removed))
 
 
 def _find_meanwhile(request: StartRequest, deps: Deps, busy: Refused) -> Record:
@@ -102,11 +143,10 @@ def _find_meanwhile(request: StartRequest, deps: Deps, busy: Refused) -> Record:
     records = read_records(draft, deps)
     same, _attempt = find_same_run(request, draft, records, deps)
     if same is not None:
-        LOG.info("Started before: %s is run %s (%s).", same.job_name, same.instance_id, same.run_key)
         return same
     for record in idempotency.select_open(draft, records):
         if record.state is not State.PREPARED and idempotency.is_this_run(draft, record):
-            raise outcome_unknown(record)
+            raise outcome_unknown(record, deps.target.program)
     raise busy.replace(message=f"{busy.message} Nothing was sent.") from None
 
 
@@ -119,21 +159,29 @@ def _adopt(plan: Plan, deps: Deps) -> Record:
     record = plan.record
     if plan.action == Action.SHOW.value:
         if is_twice(record):
-            LOG.warning("%s", outcome_unknown(record))
-        LOG.info("Started before: %s is run %s (%s).", record.job_name, record.instance_id, record.run_key)
+            LOG.warning("%s", outcome_unknown(record, deps.target.program))
         return record
-    LOG.info("Nothing is sent: %s.", record.trail[-1].reason)
-    deps.ledger.write(record)
+    LOG.debug("Nothing is sent: %s.", record.trail[-1].reason)
+    try:
+        deps.ledger.write(record)
+    except InstanceTaken as taken:
+        # The locks were lost meanwhile, and another almajob was given the same command.
+        if not idempotency.is_this_run(record, taken.other):
+            raise
+        record = taken.other
     if not record.has_run or is_twice(record):
-        raise outcome_unknown(record)
+        raise outcome_unknown(record, deps.target.program)
     return record
 
 
-def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) -> None:
+def wait_for_slot(
+    error: AlmajobError, wait: float, begun: float, clock: Clock, busy: Busy = show_nothing
+) -> None:
     """Wait until a start may be tried again for which one of Alma's limits left no room.
 
     Args:
         wait: seconds that a slot is waited for.
+        busy: shows people that it is.
 
     Raises:
         AlmajobError: the same, where nothing is waited for, or not so long.
@@ -148,22 +196,28 @@ def wait_for_slot(error: AlmajobError, wait: float, begun: float, clock: Clock) 
         raise error
     longest = min(max(waited / 10, _SLOT_PAUSE), _LONGEST_SLOT_PAUSE)
     pause = free_in + _CLOCK_MARGIN if free_in else longest
-    LOG.info("%s Waiting for a slot, for %.0f s at most.", error.message, rest)
-    clock.sleep(min(max(pause, 1.0), rest))
+    end, why = clock.elapsed() + rest, one_line(error.alma or error.message)
+
+    def describe() -> str:
+        left = time_format.format_duration(max(round(end - clock.elapsed()), 0))
+        return f"Waiting for a slot, for {left} at most: {why}"
+
+    with busy(describe, is_long=True), report_unsent("it was still waiting for a slot (--wait-for-slot)"):
+        clock.sleep(min(max(pause, 1.0), rest))
 
 
 def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
     """Send it, once: PREPARED and SENDING are on disk before the first byte, the result directly after.
 
     Raises:
-        OutcomeUnknown: it cannot be told whether the job was started.
+        OutcomeUnknown: it is unknown whether the job was started.
         AlmajobError: nothing was started.
     """
     record = ready.record
-    others = recover.read_others(record, deps)
-    known = {*record.baseline, *(other.instance_id for other in others if other.instance_id)}
     # Nothing is on its way, nor written, while other calls have the room.
-    with deps.alma.get_start_permit() as permit:
+    with report_unsent("other calls of Alma came first"):
+        permit = deps.alma.get_start_permit()
+    with permit:
         record = _write_sending(ready, deps)
         may_have_left = False
 
@@ -179,7 +233,7 @@ def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
                 permit=permit,
                 before_sending=before_sending,
             )
-            outcome = judge(record.job_id, submission, known)
+            outcome = judge(record.job_id, submission, _list_known(record, submission, deps))
         except AlmajobError as error:
             outcome = judge(record.job_id, error if may_have_left else _not_sent(error))
         except Exception as error:
@@ -200,10 +254,8 @@ def _send(ready: Ready, deps: Deps, *, as_xml: bool) -> Record:
         reason = outcome.error.reason or "Nothing was started."
         raise outcome.error.replace(record=record, reason=reason) from outcome.error.__cause__
     if not record.has_run or is_twice(record):
-        raise outcome_unknown(record)
+        raise outcome_unknown(record, deps.target.program)
     payload_history.remember(deps.ledger, record.environment, record.job_id, ready.given.sent)
-    found = "Started" if outcome.state is State.STARTED else "Found"
-    LOG.info("%s %s: run %s.", found, record.job_name, record.instance_id)
     return record
 
 
@@ -216,7 +268,8 @@ def _write_sending(ready: Ready, deps: Deps) -> Record:
         LedgerUnusable: that cannot be written; nothing is sent, and that is kept if possible.
     """
     record, clock = ready.record, deps.clock
-    deps.ledger.write(record)
+    with report_unsent("it was only prepared"):
+        deps.ledger.write(record)
     LOG.info(
         "Starting %s (%s) in %s; run key %s.",
         *(record.job_name, record.job_id, record.environment, record.run_key),
@@ -243,21 +296,31 @@ def _find_out(record: Record, outcome: Outcome, deps: Deps, permit: Permit) -> R
     The request is out: whatever goes wrong here is no reason to say that nothing was sent.
     """
     try:
-        recover.keep(record, deps)
+        record = recover.keep(record, deps)
         permit.report()
-        if outcome.state is State.UNKNOWN:
-            LOG.warning("%s. Looking for the run in Alma, for up to two minutes.", outcome.reason)
+        if record.state is State.UNKNOWN:
+            why = make_sentence(record.trail[-1].reason)
+            LOG.warning("%s Looking for the run in Alma, for up to two minutes.", why)
             record = recover.look_for(record, deps)
     except Exception as error:
         LOG.debug("It could not be looked for.", exc_info=True)
         if not record.has_run and outcome.state is not State.NOT_STARTED:
-            raise outcome_unknown(record) from error
+            raise outcome_unknown(record, deps.target.program) from error
     except BaseException:
         # One that was started is named by whoever ends the command.
         if not record.has_run:
-            LOG.warning("%s", outcome_unknown(record))
+            LOG.warning("%s", outcome_unknown(record, deps.target.program))
         raise
     return record
+
+
+def _list_known(record: Record, submission: Submission, deps: Deps) -> set[str]:
+    """List the runs that were there before a start: a proxy may have answered with what Alma said of one."""
+    known = set(record.baseline)
+    # What was started cannot depend on a ledger that cannot be read any more.
+    with suppress(LedgerUnusable):
+        known |= recover.read_claimed(record, [submission.instance_id], deps)
+    return known
 
 
 def _name_run(outcome: Outcome) -> dict[str, Any]:
@@ -270,10 +333,8 @@ def _name_run(outcome: Outcome) -> dict[str, Any]:
 
 def _not_sent(error: Exception) -> AlmajobError:
     """Return an error that says what is certain, where not one byte has left."""
-    if isinstance(error, BrokenOff | NotAlma):
-        return NotSent(error.message, reason=error.reason, hint=error.hint)
     if isinstance(error, AlmajobError):
-        return error
+        return transport_errors.certify_not_sent(error)
     return OwnFault("Nothing was sent.", reason=f"almajob failed before: {type(error).__name__}.")
 
 
@@ -298,7 +359,7 @@ def _keep_interrupted(record: Record, deps: Deps, *, may_have_left: bool) -> Non
     if may_have_left:
         reason = "almajob was interrupted before the answer came"
         record = recover.keep(record.advance(State.UNKNOWN, deps.clock.now(), reason), deps)
-        LOG.warning("%s", outcome_unknown(record))
+        LOG.warning("%s", outcome_unknown(record, deps.target.program))
     else:
         reason = "almajob was interrupted before anything was sent"
         recover.keep(record.advance(State.NOT_STARTED, deps.clock.now(), reason), deps)

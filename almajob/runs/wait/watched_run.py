@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from almajob.alma.client import ANY_JOB
-from almajob.alma.job_instances import Instance
+from almajob.alma.job_instances import Instance, label_run
+from almajob.config.environments import LateAfter
 from almajob.errors import AlmajobError, CallsUsedUp, QuotaUsedUp
 
 LOG = logging.getLogger(__name__)
@@ -56,8 +58,11 @@ class WatchedRun:
     """One run that is followed, and what is known of it so far.
 
     Attributes:
+        instance_id: its Process ID; empty while it is a job's next run, which has not begun.
         job_id: of its job; ALL where it is not known.
+        job_name: likewise; empty where it is not known.
         run_key: of the start that it came of, where the ledger knows it; for the log.
+        was_listed: whether Alma has listed the job's runs without it, so that it may be waited for.
         is_ours: whether this invocation started it, so that nothing can say that it is not there.
         started: how long ago it was started, as far as the ledger knows, in seconds.
         earlier: how long runs of its job took, in seconds.
@@ -69,11 +74,15 @@ class WatchedRun:
         failing_since: when the first of them did, likewise.
         error: how the last look failed; None where it did not.
         over: why it is not looked at any more; None while it is.
+        late_after: when it counts as late.
+        is_late: whether it was seen to take much longer than usual.
     """
 
     instance_id: str
     job_id: str = ANY_JOB
+    job_name: str = ""
     run_key: str = ""
+    was_listed: bool = False
     is_ours: bool = False
     started: float | None = None
     earlier: tuple[float, ...] = ()
@@ -85,6 +94,19 @@ class WatchedRun:
     failing_since: float = 0.0
     error: AlmajobError | None = None
     over: Over | None = None
+    late_after: LateAfter = LateAfter()  # noqa: RUF009  # frozen
+    is_late: bool = False
+
+    @property
+    def label(self) -> str:
+        """How people are told of it: its job, as far as it is known, and its Process ID."""
+        seen = self.instance.job if self.instance else None
+        return label_run(self.instance_id, (seen.name if seen else "") or self.job_name)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is a job's next run, and has not begun."""
+        return not self.instance_id
 
     @property
     def has_ended(self) -> bool:
@@ -115,6 +137,13 @@ class Lines:
 
     def draw(self, runs: Sequence[WatchedRun], now: float) -> None:
         """Draw nothing."""
+
+
+def age_of(instance: Instance, clock: float | None) -> float | None:
+    """Return how long ago a run was submitted, by Alma's clock alone; None where that is not known."""
+    if not isinstance(instance.submit_time, datetime) or clock is None:
+        return None
+    return clock - instance.submit_time.timestamp()
 
 
 OpenDisplay = Callable[[], AbstractContextManager[Display]]

@@ -14,8 +14,8 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code
 from almajob.alma.pagination import Listing
 from almajob.runs.evidence.match_instance import Finding, Trust, clocks_disagree, is_ahead, judge
-from almajob.store.ledger_record import Certainty, Record, State, Transition
-from tests.store.test_ledger_record import new
+from almajob.store.ledger.record import Certainty, Record, State, Transition
+from tests.store.ledger.test_record import new
 
 SENT = 1_000_000.0
 TAG = "[aj:ABCDEFGH23]"

@@ -30,7 +30,7 @@ from almajob.runs.evidence.start_outcome import (
     is_threshold,
     judge,
 )
-from almajob.store.ledger_record import State
+from almajob.store.ledger.record import State
 
 
 def _said(code: str, http_status: int = 400, kind: type[AlmaError] = AlmaRefused) -> AlmaError:

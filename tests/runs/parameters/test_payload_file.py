@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from xml.parsers import expat
 
@@ -16,14 +17,12 @@ from almajob.alma import request_body
 from almajob.alma.models import Parameter
 from almajob.errors import Refused
 from almajob.runs.parameters import payload_file
-from almajob.runs.parameters.parameters import Parameters
+from almajob.runs.parameters.parameters import Given, Parameters
 from tests.support.real_payloads import PART_OF_M18, PAYLOADS
 
 XML_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_ .-]{0,10}[a-z0-9]", fullmatch=True)
-ANY_PARAMETERS = st.lists(
-    st.builds(Parameter, NAMES, XML_TEXT), max_size=6, unique_by=lambda item: item.name
-).map(tuple)
+ANY_PARAMETERS = st.lists(st.builds(Parameter, NAMES | st.just("xxx"), XML_TEXT), max_size=6).map(tuple)
 
 
 def _read(text: str) -> Parameters:
@@ -97,9 +96,88 @@ def test_any_parameters_go_round(sent: tuple[Parameter, ...]) -> None:
 def test_payloads_that_differ_have_another_fingerprint(
     one: tuple[Parameter, ...], other: tuple[Parameter, ...]
 ) -> None:
-    """In a name or a value; the order is that of the sending only."""
+    """In a name, a value, or how often both are there; the order is that of the sending only."""
     same = Parameters.of(one).fingerprint == Parameters.of(other).fingerprint
-    assert same is ({(p.name, p.value) for p in one} == {(p.name, p.value) for p in other})
+    assert same is (Counter(one) == Counter(other))
+
+
+# --- payloads of older wizards, and of programs ---
+
+OF_AN_OLD_WIZARD = """<job>
+<parameters>
+<parameter><name>xxx</name><value/></parameter>
+<parameter><name>ITEM_POLICY_isSelected</name><value>true</value></parameter>
+<parameter><name>xxx</name><value>false</value></parameter>
+<parameter><name>xxx</name><value/></parameter>
+<parameter><name>set_id</name><value>9563211250000561</value></parameter>
+</parameters>
+</job>"""
+
+
+def test_parameters_of_one_name_are_sent_as_they_stand() -> None:
+    """In order, with a note; the run is the same in any order, and another one with one of them fewer."""
+    found = _read(OF_AN_OLD_WIZARD)
+    values = [(item.name, item.value) for item in found.sent]
+    assert values == [
+        *(("xxx", ""), ("ITEM_POLICY_isSelected", "true"), ("xxx", "false"), ("xxx", "")),
+        ("set_id", "9563211250000561"),
+    ]
+    assert found.given[3].source == "x.xml, line 6"
+    assert "sent as they stand, in order: xxx (3 times)" in found.notes[0]
+    assert Parameters.of(reversed(found.sent)).fingerprint == found.fingerprint
+    assert Parameters.of(found.sent[1:]).fingerprint != found.fingerprint
+    for form in (request_body.to_xml, request_body.to_plain_json):
+        assert _read(form(found.sent)).sent == found.sent
+
+
+def test_a_note_names_the_first_few_names_that_repeat() -> None:
+    """And how many more there are."""
+    listed = [{"name": name, "value": ""} for name in "aabbccddee"]
+    (note,) = _read(json.dumps(listed)).notes
+    assert note.endswith("a (2 times), b (2 times), c (2 times) and 2 more.")
+
+
+@pytest.mark.parametrize("name", ["set_id", "job_name"])
+def test_what_almajob_reads_itself_is_there_once(name: str) -> None:
+    """Of two sets, or two names of the run, nobody could tell which one counts."""
+    parameter = f"<parameter><name>{name}</name><value>1</value></parameter>\n"
+    message = _refused(f"<job><parameters>\n{parameter * 2}</parameters></job>".encode())
+    assert message.startswith(f"x.xml, line 3: the parameter {name} is there twice")
+
+
+def test_an_override_of_a_repeated_name_is_refused() -> None:
+    """It cannot be told which of them is meant; other names are overridden where they stand."""
+    found = _read(OF_AN_OLD_WIZARD)
+    with pytest.raises(Refused, match="xxx is ambiguous: the payload has 3 parameters of that name"):
+        found.override([Given("xxx", "true", "--param")])
+    changed = found.override([Given("set_id", "7"), Given("new", "1")])
+    assert [item.name for item in changed.sent] == [*(item.name for item in found.sent), "new"]
+    assert (changed.get("set_id"), changed.given[4].instead_of) == ("7", "9563211250000561")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"parameter": [{"name": {"value": "a", "desc": null}, "value": "1"}]}',
+        '{"parameter": [{"name": {"value": "a"}, "value": {"value": "1", "desc": null}}]}',
+        '{"parameter": [{"name": "a", "value": "1", "desc": null}]}',
+        '{"id": null, "name": null, "description": null, "parameter": [{"name": "a", "value": "1"}]}',
+        '{"parameters": null, "parameter": [{"name": "a", "value": "1"}]}',
+        '{"parameters": {"parameter": {"name": {"value": "a", "desc": null}, "value": "1"}}, "link": null}',
+        '[{"name": {"value": "a", "desc": null}, "value": "1"}]',
+        '{"a": {"value": "1", "desc": null}}',
+    ],
+)
+def test_null_is_the_same_as_nothing(text: str) -> None:
+    """Wherever a text need not be there: a description, an id, the members of a job."""
+    found = _read(text)
+    assert (found.sent, found.job_id, found.notes) == ((Parameter("a", "1"),), "", ())
+
+
+@pytest.mark.parametrize("text", ['{"parameters": null}', '{"parameters": {"parameter": null}, "id": null}'])
+def test_null_parameters_are_none(text: str) -> None:
+    """As an empty element is, made into JSON."""
+    assert _read(text) == Parameters()
 
 
 # --- anything else: tests/fuzz tries any bytes and any JSON ---

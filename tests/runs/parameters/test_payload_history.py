@@ -12,7 +12,8 @@ from almajob.errors import Refused
 from almajob.runs.parameters import payload_history
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.parameters.payload_history import KnownPayload
-from almajob.store.ledger import Ledger
+from almajob.store.ledger.ledger import Ledger
+from tests.support.ledgers import open_ledger
 from tests.support.real_payloads import PAYLOADS
 
 EXPORT = Job("M44", "Export records", Code("MANUAL"))
@@ -21,7 +22,7 @@ LAST = PAYLOADS["M44"]
 
 def _known(*payloads: tuple[Parameter, ...]) -> KnownPayload:
     with tempfile.TemporaryDirectory() as directory:
-        ledger = Ledger(Path(directory) / "ledger")
+        ledger = open_ledger(Path(directory) / "ledger")
         for sent in payloads:
             payload_history.remember(ledger, "sandbox", "M44", sent)
         found = payload_history.recall(ledger, "sandbox", "M44")
@@ -58,7 +59,7 @@ def test_a_start_without_parameters_says_nothing_of_them(ledger: Ledger) -> None
 def test_a_ledger_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     """The start stands."""
     (tmp_path / "file").write_text("")
-    payload_history.remember(Ledger(tmp_path / "file" / "ledger"), "sandbox", "M44", LAST)
+    payload_history.remember(open_ledger(tmp_path / "file" / "ledger"), "sandbox", "M44", LAST)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from werkzeug import Response
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, ConfigurationError, KeyRefused, NotAlma
 from almajob.runs.start.environment_check import Proof, find_proof, refuse_contradiction
-from almajob.store.ledger import Ledger
+from almajob.store.ledger.ledger import Ledger
 from tests.support.fake_alma import FakeAlma, answer, error
+from tests.support.ledgers import read_fact
 
 NOW = 1_760_000_000.0
 DAY = 86400.0
@@ -28,7 +29,11 @@ def test_what_alma_says_of_a_key_is_kept(alma: FakeAlma, connection: Alma, ledge
     """With its time; and for that key alone."""
     alma.on(CALL, SANDBOX)
     assert find_proof(connection, ledger, "a", NOW) == KNOWN
-    assert ledger.fact("place:a") == {"institution": "01X", "environment_type": "SANDBOX", "asked_at": NOW}
+    assert read_fact(ledger, "place:a") == {
+        "institution": "01X",
+        "environment_type": "SANDBOX",
+        "asked_at": NOW,
+    }
     find_proof(connection, ledger, "b", NOW)
     assert _asked(alma) == 2
 
@@ -56,8 +61,8 @@ def test_what_was_said_before_counts_where_alma_is_silent(
     alma.on(CALL, SANDBOX, Response("<html>", 500))
     find_proof(connection, ledger, "a", NOW)
     assert find_proof(connection, ledger, "a", NOW + DAY) == KNOWN
-    assert "cannot be asked just now" in caplog.text
-    assert ledger.fact("place:a")["asked_at"] == NOW
+    assert "cannot be checked now" in caplog.text
+    assert read_fact(ledger, "place:a")["asked_at"] == NOW
 
 
 def test_without_an_answer_and_without_a_memory_nothing_is_known(
@@ -67,7 +72,7 @@ def test_without_an_answer_and_without_a_memory_nothing_is_known(
     alma.on(CALL, Response("<html>", 500))
     with pytest.raises(NotAlma):
         find_proof(connection, ledger, "a", NOW)
-    assert ledger.fact("place:a") is None
+    assert read_fact(ledger, "place:a") is None
 
 
 @pytest.mark.parametrize("code", ["UNAUTHORIZED", "402219"])
@@ -100,7 +105,7 @@ def test_too_many_calls_say_nothing_of_a_key(alma: FakeAlma, connection: Alma, l
     with pytest.raises(AlmaRefused) as caught:
         find_proof(connection, ledger, "a", NOW)
     assert not isinstance(caught.value, KeyRefused)
-    assert ledger.fact("place:a") is None
+    assert read_fact(ledger, "place:a") is None
 
 
 @pytest.mark.parametrize(("word", "is_told"), [("TRAINING", True), ("Production", False), ("SANDBOX", False)])
@@ -151,7 +156,7 @@ def test_only_a_clear_contradiction_is_refused(found: str, kind: str, is_refused
     assert caught.value.message == (
         f"The key of [lab] leads to {found.lower()}, not to {kind}. Nothing was started."
     )
-    assert "of the institution 01X" in caught.value.reason
+    assert "for the institution 01X" in caught.value.reason
     assert "almajob --env lab config check" in caught.value.hint
 
 
@@ -159,4 +164,4 @@ def test_a_contradiction_of_an_unnamed_institution() -> None:
     """Alma may leave its code out."""
     with pytest.raises(ConfigurationError) as caught:
         refuse_contradiction(Proof("", "PRODUCTION", NOW), "lab", "sandbox")
-    assert caught.value.reason == "Alma says so of the institution that it belongs to."
+    assert caught.value.reason == "Alma reports this for the institution that the key belongs to."

@@ -34,12 +34,14 @@ from almajob.runs.start.plan import Plan, make_plan
 from almajob.runs.start.preflight import choose_key
 from almajob.runs.start.start_limits import NoSlot
 from almajob.runs.start_request import Deps, StartOptions, StartRequest, Target
-from almajob.store.ledger import Ledger, LedgerUnusable
-from almajob.store.ledger_record import Certainty, Record, State, Transition
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.place import LedgerUnusable
+from almajob.store.ledger.record import Certainty, Record, State, Transition
 from tests.runs.conftest import LAB
-from tests.store.test_ledger_record import new
+from tests.store.ledger.test_record import new
 from tests.support.clocks import FastClock
 from tests.support.fake_alma import FakeAlma, answer, error, instance, job, started
+from tests.support.ledgers import directory_of, list_open, list_records, write_steps
 
 DAY = 86_400.0
 
@@ -77,7 +79,7 @@ def _start(
     request, begun = choose_key(request, target.environment, deps.clock.now()), deps.clock.elapsed()
     while True:
         try:
-            return submit.start(request, replace(deps, target=target))
+            return submit.start(request, replace(deps, target=target)).record
         except AlmajobError as error:
             submit.wait_for_slot(error, request.options.wait_for_slot, begun, deps.clock)
 
@@ -130,7 +132,7 @@ def test_a_confirmed_start_names_its_run(alma: FakeAlma, deps: Deps, ledger: Led
     assert (found.instance_id, found.certainty) == ("77", Certainty.CONFIRMED)
     assert found.submit_time == "2025-10-05T09:11:32+00:00"
     assert alma.calls("POST") == ["POST /jobs/S1?op=run"]
-    assert ledger.records() == [found]
+    assert list_records(ledger) == [found]
     assert [step.state for step in found.trail] == [State.PREPARED, State.SENDING, State.STARTED]
 
 
@@ -144,7 +146,7 @@ def test_a_listed_refusal_proves_that_nothing_was_started(
         _start(deps)
     assert caught.value.exit_code in (4, 7, 10)
     assert len(alma.calls("POST")) == 1
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     assert (record.state, record.is_retry_safe, caught.value.record) == (State.NOT_STARTED, True, record)
     assert code in record.trail[-1].reason
 
@@ -199,10 +201,10 @@ def test_everything_else_is_looked_for_and_never_sent_again(
     assert 80 < sum(time.naps) < 125
     message = str(caught.value)
     assert "'ERP export' (S1)" in message
-    assert "The same command again looks for it, and starts nothing" in message
+    assert "Repeat the same command: it looks for the run, and starts nothing" in message
     assert "almajob --env lab runs settle" in message
     assert len(message.splitlines()) <= 6
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     assert (record.state, record.is_retry_safe) == (State.ABSENT, False)
     with pytest.raises(OutcomeUnknown):
         _start(deps, run_key="k")
@@ -219,7 +221,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
 
     alma.on("POST /jobs/S1", started(ERP, "77"))
     monkeypatch.setattr("almajob.alma.client.Submission.from_json", buggy)
-    with pytest.raises(OutcomeUnknown, match="It cannot be told") as caught:
+    with pytest.raises(OutcomeUnknown, match="It is unknown whether") as caught:
         _start(deps)
     assert "TypeError" in caught.value.reason
 
@@ -227,7 +229,7 @@ def test_a_bug_of_ours_while_the_answer_is_read_is_unknown_too(
 @pytest.mark.parametrize(
     ("has_left", "state", "told"),
     [
-        (True, State.UNKNOWN, "It cannot be told whether"),
+        (True, State.UNKNOWN, "It is unknown whether"),
         (False, State.NOT_STARTED, "was not started: almajob was interrupted before anything was sent."),
     ],
 )
@@ -251,7 +253,7 @@ def test_an_interruption_during_the_start_is_not_silent(
     with pytest.raises(KeyboardInterrupt):
         _start(deps)
     assert told in caplog.text
-    assert [record.state for record in ledger.records()] == [state]
+    assert [record.state for record in list_records(ledger)] == [state]
 
 
 # --- tags ---
@@ -288,7 +290,7 @@ def test_after_a_lost_ledger_the_tag_is_found(
     """The same key, and no second POST; earlier tags were made of more names."""
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     first = _start(deps, MANUAL, run_key="k")
-    shutil.rmtree(ledger.directory)
+    shutil.rmtree(directory_of(ledger))
     tag = make_tags(first)[number]
     assert (tag == first.tag) is (number == 0)
     shown = instance("77", EXPORT, "COMPLETED_SUCCESS", name=f"Export {tag} - 2026-11-22 4:11 AM")
@@ -322,7 +324,9 @@ def test_a_ledger_that_knows_nothing_of_the_job_is_taken_for_a_new_one(
 ) -> None:
     """Then our tag is looked for in a month of runs; the same id in another environment is another job."""
     for days_ago in range(40, 0, -1):
-        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        write_steps(
+            ledger, _earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}")
+        )
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     _start(deps, MANUAL, run_key="first")
     assert _days_listed(alma) == 1
@@ -343,13 +347,15 @@ def test_what_a_ledger_may_have_missed_is_searched_by_the_tag(
 ) -> None:
     """For as long as nothing was written, and for a month after it lost a record that it had."""
     for days_ago in range(40, 5, -1):
-        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        write_steps(
+            ledger, _earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}")
+        )
     alma.on("POST /jobs/M44", *(started(EXPORT, str(number)) for number in range(77, 99)))
-    kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
+    kept = shutil.copytree(directory_of(ledger), directory_of(ledger).with_name("backup"))
     _start(deps, MANUAL, run_key="after six days")
     assert _days_listed(alma) == 6
-    shutil.rmtree(ledger.directory)
-    kept.rename(ledger.directory)
+    shutil.rmtree(directory_of(ledger))
+    kept.rename(directory_of(ledger))
     for days_later in range(1, 20):
         time.slept += DAY
         _start(deps, MANUAL, run_key=f"later {days_later}")
@@ -362,7 +368,9 @@ def test_a_run_of_another_ledger_is_noticed_by_its_tag(
 ) -> None:
     """Then this one may have missed others, too: from then on a month is searched."""
     for days_ago in range(40, 0, -1):
-        ledger.write(_earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}"))
+        write_steps(
+            ledger, _earlier(f"r{days_ago}", deps.clock.now() - days_ago * DAY, run_key=f"k{days_ago}")
+        )
     alma.on("POST /jobs/M44", started(EXPORT, "77"), started(EXPORT, "78"))
     theirs = instance("70", EXPORT, "COMPLETED_SUCCESS", name="[aj:ABCDEFGH23] Theses")
     alma.on("GET /jobs/M44/instances", _listed(theirs), _listed())
@@ -384,19 +392,19 @@ def test_a_run_that_a_lost_ledger_may_have_had_is_for_a_person(
     """
     time.jump = hours * 3600.0
     alma.on("POST /jobs/S1", started(ERP, "77"), started(ERP, "78"))
-    ledger.write(_earlier("r", deps.clock.now() - DAY, run_key="x"))
-    kept = shutil.copytree(ledger.directory, ledger.directory.with_name("backup"))
+    write_steps(ledger, _earlier("r", deps.clock.now() - DAY, run_key="x"))
+    kept = shutil.copytree(directory_of(ledger), directory_of(ledger).with_name("backup"))
     _start(deps, run_key="k")
     when = datetime.fromtimestamp(deps.clock.now() - time.jump, UTC).isoformat()
     alma.on("GET /jobs/S1/instances", _listed(instance("77", ERP, "COMPLETED_SUCCESS", submit_time=when)))
-    shutil.rmtree(ledger.directory)
-    kept.rename(ledger.directory)
+    shutil.rmtree(directory_of(ledger))
+    kept.rename(directory_of(ledger))
     time.slept += 600
     with pytest.raises(OutcomeUnknown) as caught:
         _start(deps, run_key="k")
-    assert "Candidates: 77 of" in caught.value.reason
+    assert "Candidates: 77 (submitted " in caught.value.reason
     assert len(alma.calls("POST")) == 1
-    (record,) = ledger.records(lambda row: row.is_open)
+    (record,) = list_open(ledger)
     recover.resolve(record, deps, found=None, by="a person")
     assert _start(deps, run_key="k").instance_id == "78"
 
@@ -407,7 +415,7 @@ def test_looks_that_fail_decide_nothing(alma: FakeAlma, deps: Deps, ledger: Ledg
     alma.on("GET /jobs/M44/instances", _listed(), *[Response("<html>", 401)] * 9)
     with pytest.raises(OutcomeUnknown):
         _start(deps, MANUAL, run_key="k")
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     assert record.state is State.UNKNOWN
     alma.on("GET /jobs/M44/instances", _listed(instance("77", EXPORT, "RUNNING", name=f"x {record.tag}")))
     found = _start(deps, MANUAL, run_key="k")
@@ -483,7 +491,7 @@ def test_an_open_start_of_another_key_comes_first(alma: FakeAlma, deps: Deps) ->
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
         _start(deps, run_key="a")
-    with pytest.raises(Refused, match=r"An earlier start .* is in doubt; this one was not sent") as caught:
+    with pytest.raises(Refused, match=r"outcome of an earlier start .* is unknown") as caught:
         _start(deps, run_key="b")
     assert "Its run key is 'a'" in caught.value.reason
     assert caught.value.record is not None
@@ -505,7 +513,7 @@ def test_after_an_hour_an_absent_start_counts_as_not_made(
     # From now on it moves as ours does.
     monkeypatch.setattr("almajob.alma.http.session.clock_of", lambda *_: (time.now(), 0.5))
     assert _start(deps, run_key="a").instance_id == "78"
-    states = [record.state for record in ledger.records()]
+    states = [record.state for record in list_records(ledger)]
     assert states == [State.NOT_STARTED, State.STARTED]
 
 
@@ -561,7 +569,7 @@ def test_two_institutions_of_one_name_are_kept_apart(
         _start(deps, target=replace(other, institution=""), run_key="k")
     assert _start(deps, target=replace(other, institution=""), run_key="another").instance_id == "78"
     assert _start(deps, target=other, run_key="k").instance_id == "79"
-    assert [record.state for record in ledger.records()] == [State.ABSENT, State.STARTED, State.STARTED]
+    assert [record.state for record in list_records(ledger)] == [State.ABSENT, State.STARTED, State.STARTED]
 
 
 def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, deps: Deps) -> None:
@@ -569,7 +577,7 @@ def test_a_run_key_of_perhaps_another_alma_is_for_a_person(alma: FakeAlma, deps:
     alma.on("POST /jobs/S1", started(ERP, "77"))
     _start(deps, run_key="k")
     alma.on("GET /general", error("UNAUTHORIZED"), status=400)
-    with pytest.raises(Refused, match=r"cannot be told whether .* was started here") as caught:
+    with pytest.raises(Refused, match=r"is unknown whether .* was started here") as caught:
         _start(deps, target=replace(LAB, identity="lab:another key"), run_key="k")
     assert caught.value.exit_code == 5
     assert "institution = NAME" in caught.value.hint
@@ -596,9 +604,9 @@ def test_an_earlier_answer_proves_no_start(
     shown = [instance("70", ERP, "COMPLETED_SUCCESS")] if not headers else []
     alma.on("GET /jobs/S1/instances", _listed(*shown))
     alma.on("POST /jobs/S1", answer(started(ERP, "70"), headers=headers))
-    with pytest.raises(OutcomeUnknown, match="It cannot be told"):
+    with pytest.raises(OutcomeUnknown, match="It is unknown whether"):
         _start(deps, run_key="k")
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     assert (record.state, record.instance_id) == (State.ABSENT, "")
     assert len(alma.calls("POST")) == 1
 
@@ -690,7 +698,7 @@ def test_a_signal_just_before_a_start_is_sent_leaves_no_doubt(
         patched.setattr(Ledger, "write", interrupted)
         with pytest.raises(KeyboardInterrupt):
             _start(deps, run_key="k")
-    assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
+    assert [record.state for record in list_records(ledger)] == [State.NOT_STARTED]
     assert alma.calls("POST") == []
     assert _start(deps, run_key="k").instance_id == "77"
 
@@ -705,14 +713,14 @@ def test_what_was_checked_an_hour_ago_is_not_sent(
     find = socket.getaddrinfo
 
     def slow(*address: Any, **more: Any) -> Any:
-        if ledger.records(lambda row: row.is_open):
+        if list_open(ledger):
             time.slept += 4000
         return find(*address, **more)
 
     monkeypatch.setattr("socket.getaddrinfo", slow)
     with pytest.raises(NotSent, match="stood still for 1 h 06 min"):
         _start(deps, run_key="k")
-    assert [record.state for record in ledger.records()] == [State.NOT_STARTED]
+    assert [record.state for record in list_records(ledger)] == [State.NOT_STARTED]
     assert alma.calls("POST") == []
 
 
@@ -730,7 +738,7 @@ def test_an_age_counts_from_when_the_request_could_leave_last(
     with pytest.raises(OutcomeUnknown):
         _start(deps, run_key="k")
     assert time.naps[-8:] == pytest.approx([2, 3, 5, 8, 13, 20, 30, 39], abs=1)
-    assert [record.state for record in ledger.records()] == [State.ABSENT]
+    assert [record.state for record in list_records(ledger)] == [State.ABSENT]
     time.slept += 3000
     with pytest.raises(OutcomeUnknown):
         _start(deps, run_key="k")
@@ -762,7 +770,7 @@ def test_what_an_earlier_almajob_left_absent_is_settled_too(
     alma.on("POST /jobs/S1", Response("<html>", 502), started(ERP, "78"))
     with pytest.raises(OutcomeUnknown):
         _start(deps, run_key="k")
-    (record,) = ledger.records()
+    (record,) = list_records(ledger)
     ledger.amend(record, missing_at=None, missing_at_alma=None)
     time.slept += 4000
     with pytest.raises(OutcomeUnknown):
@@ -797,7 +805,7 @@ def test_with_another_key_of_nobody_knows_where_nothing_is_settled(
     with pytest.raises(Refused, match="cannot be looked for with this key") as caught:
         _start(deps, target=replace(LAB, identity="lab:another key"), run_key="k")
     assert "runs resolve" in caught.value.hint
-    assert [record.state for record in ledger.records()] == [State.ABSENT]
+    assert [record.state for record in list_records(ledger)] == [State.ABSENT]
 
 
 @pytest.mark.parametrize(
@@ -892,9 +900,9 @@ def test_a_slot_is_waited_for(alma: FakeAlma, deps: Deps, ledger: Ledger, time: 
     assert found.instance_id == "77"
     # Before each of them one look whether it is our own run that was in the way.
     assert time.naps == [2.0, 30.0, 2.0, 30.0]
-    states = [record.state for record in ledger.records()]
+    states = [record.state for record in list_records(ledger)]
     assert states == [State.NOT_STARTED, State.NOT_STARTED, State.STARTED]
-    assert {record.run_key for record in ledger.records()} == {"k"}
+    assert {record.run_key for record in list_records(ledger)} == {"k"}
 
 
 def test_a_wait_for_a_slot_ends(alma: FakeAlma, deps: Deps, time: FastClock) -> None:
@@ -921,7 +929,7 @@ def first_bytes(monkeypatch: pytest.MonkeyPatch, ledger: Ledger) -> list[str]:
     def watching(self: socket.socket, data: Any, *more: Any) -> None:
         if bytes(data).startswith(b"POST /"):
             # Read as any other process would.
-            with sqlite3.connect(ledger.directory / "cache.db") as database:
+            with sqlite3.connect(directory_of(ledger) / "cache.db") as database:
                 noted.extend(
                     text for (text,) in database.execute("SELECT value FROM Cache") if "trail" in text
                 )
@@ -979,22 +987,21 @@ def test_after_a_confirmed_start_a_full_disk_is_a_warning(
 
     monkeypatch.setattr(Ledger, "write", failing)
     assert _start(deps, run_key="k").instance_id == "77"
-    assert "It cannot be kept that the run k is STARTED: No space left on device." in caplog.text
+    assert "What became of the run k (run 77) cannot be saved: No space left on device." in caplog.text
 
 
-@pytest.mark.parametrize("fact", ["records", "fact"])
 def test_a_ledger_that_fails_after_the_start_was_sent_proves_nothing(
-    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch, fact: str
+    alma: FakeAlma, deps: Deps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit code 9, and never "nothing was sent"."""
-    working = getattr(Ledger, fact)
+    working = Ledger.read
 
-    def failing(self: Ledger, *args: Any) -> Any:
+    def failing(self: Ledger, **more: Any) -> Any:
         if alma.calls("POST"):
             raise LedgerUnusable("The ledger cannot be used.")
-        return working(self, *args)
+        return working(self, **more)
 
-    monkeypatch.setattr(Ledger, fact, failing)
+    monkeypatch.setattr(Ledger, "read", failing)
     alma.on("POST /jobs/S1", Response("<html>", 502))
     with pytest.raises(OutcomeUnknown) as caught:
         _start(deps, run_key="k")
@@ -1037,7 +1044,7 @@ def test_a_plan_says_what_would_be_done_and_sends_nothing(alma: FakeAlma, deps: 
     assert planned.request is not None
     assert planned.request.url == f"{alma.url}/almaws/v1/conf/jobs/M44?op=run"
     assert planned.record.tag in str(planned.request.body)
-    assert (alma.calls("POST"), ledger.records()) == ([], [])
+    assert (alma.calls("POST"), list_records(ledger)) == ([], [])
     alma.on("POST /jobs/M44", started(EXPORT, "77"))
     _start(deps, MANUAL, run_key="k")
     assert plan(MANUAL, run_key="k").record.instance_id == "77"

@@ -81,7 +81,7 @@ def test_the_end_is_what_the_status_says(time: FastClock) -> None:
     steps = [_seen("QUEUED"), _seen("RUNNING"), _seen("FINALIZING", end_time=ENDED), _seen("SYSTEM_ABORTED")]
     run, script = _follow(time, *steps)
     assert (run.over, run.instance) == (Over.ENDED, steps[-1])
-    assert script.looks == [0, 5, 10, 15]
+    assert script.looks == [0, 2, 5, 9.5]
 
 
 def test_an_unknown_status_goes_on_until_there_is_an_end_time(time: FastClock) -> None:
@@ -120,9 +120,9 @@ def test_every_change_is_told_once(time: FastClock, caplog: pytest.LogCaptureFix
         _follow(time, *[_seen("RUNNING")] * 3, *[NO_ANSWER] * 4, _seen("RUNNING"), _seen(""), _seen("FAILED"))
     assert [record.getMessage() for record in caplog.records] == [
         "Run 77: RUNNING",
-        "Run 77 cannot be seen just now: No answer.",
+        "Run 77 cannot be seen at the moment: No answer.",
         "Run 77: RUNNING; it can be seen again",
-        "Run 77 cannot be seen just now: Alma shows it without a status.",
+        "Run 77 cannot be seen at the moment: Alma shows it without a status.",
         "Run 77: FAILED",
     ]
 
@@ -135,7 +135,7 @@ def test_how_a_run_stands_is_told_where_it_was_seen_before(
     with caplog.at_level("INFO", "almajob"):
         _, script = _follow(time, _seen("COMPLETED_SUCCESS"), run=run)
     assert caplog.messages == ["Run 77: QUEUED", "Run 77: COMPLETED_SUCCESS"]
-    assert script.looks == [5]
+    assert script.looks == [2]
 
 
 def test_a_run_that_has_ended_before_is_not_looked_at(time: FastClock) -> None:
@@ -308,7 +308,7 @@ def test_a_time_limit_holds_for_a_crowd_too(time: FastClock) -> None:
     assert time.elapsed() - crowd.begun < 120 + 6
 
 
-@pytest.mark.parametrize(("length", "calls"), [(1800.0, 50), (28_800.0, 145), (86_400.0, 340)])
+@pytest.mark.parametrize(("length", "calls"), [(1800.0, 52), (28_800.0, 145), (86_400.0, 340)])
 def test_an_end_is_noticed_soon_and_at_few_calls(length: float, calls: int) -> None:
     """On average after 6 % of the length and 3 seconds, and never more than 300 seconds late."""
     found = cost(length, trials=20)
@@ -349,3 +349,64 @@ def test_the_display_is_asked_to_draw_while_nothing_happens(time: FastClock) -> 
     script = Script(time, _seen("RUNNING"), _seen("FAILED"))
     Poller([run], script, WaitOptions(interval=10), time.clock, Clockwork()).follow()
     assert {float(second) for second in range(11)} <= set(drawn)
+
+
+class _Told:
+    """Messages of a listener that a test lets come and go."""
+
+    def __init__(self, time: FastClock, *, comes: float = float("inf"), ends: float = float("inf")) -> None:
+        self.time = time
+        self.begun = time.elapsed()
+        self.comes = comes
+        self.ends = ends
+        self.is_stuck = False
+
+    @property
+    def is_relied_on(self) -> bool:
+        return self.time.elapsed() - self.begun < self.ends
+
+    def find_end(self, _instance_id: str) -> Instance | None:
+        came = self.time.elapsed() - self.begun >= self.comes
+        return _seen("COMPLETED_SUCCESS") if came and not self.is_stuck else None
+
+    def is_overdue(self, _instance_id: str) -> bool:
+        return self.is_stuck and self.time.elapsed() - self.begun >= self.comes
+
+
+def _follow_told(time: FastClock, told: _Told, *answers: Answer, run: WatchedRun | None = None) -> Script:
+    script = Script(time, *answers)
+    messages: Any = told
+    run = run or WatchedRun("77", is_ours=True, started=0.0)
+    Poller([run], script, WaitOptions(), time.clock, chance=lambda: 0.5, messages=messages).follow()
+    assert run.over is Over.ENDED
+    return script
+
+
+def test_a_message_ends_a_wait_without_a_look(time: FastClock) -> None:
+    """Within half a second, of a run that was started now; until then there is a look every five minutes."""
+    assert _follow_told(time, _Told(time, comes=200.0), _seen("RUNNING")).looks == []
+    assert 1200 <= time.elapsed() <= 1201
+    assert _follow_told(time, _Told(time, comes=1000.0), _seen("RUNNING")).looks == [300, 600, 900]
+
+
+def test_a_run_that_others_started_is_looked_at_once_at_first(time: FastClock) -> None:
+    """It may have ended before the listener began."""
+    script = _follow_told(time, _Told(time, comes=200.0), _seen("RUNNING"), run=WatchedRun("77"))
+    assert script.looks == [0]
+    assert _follow_told(time, _Told(time), _seen("FAILED"), run=WatchedRun("77")).looks == [0]
+
+
+def test_where_the_listener_ends_a_wait_polls_as_without_one(time: FastClock) -> None:
+    """From within five seconds on."""
+    script = _follow_told(time, _Told(time, ends=100.0), *[_seen("RUNNING")] * 2, _seen("FAILED"))
+    assert script.looks[0] <= 107
+    assert len(script.looks) == 3
+    assert script.looks[-1] < 200
+
+
+def test_a_message_that_the_listener_cannot_decide_is_looked_at_once(time: FastClock) -> None:
+    """As when its calls fail; and then every five minutes."""
+    told = _Told(time, comes=50.0)
+    told.is_stuck = True
+    script = _follow_told(time, told, *[_seen("RUNNING")] * 2, _seen("FAILED"))
+    assert script.looks == [50, 350, 650]
