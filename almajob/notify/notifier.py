@@ -1,0 +1,126 @@
+"""What sends notifications in one way, such as by mail: the class from which each such way is derived."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
+
+from almajob.config.ini_reader import hold_notify_secret
+from almajob.config.ini_sections import NOTIFY_HEADING
+from almajob.config.plugin_options import SectionOwner, read_section
+from almajob.config.settings import Settings
+from almajob.entry_points import require_api
+from almajob.notify.notification import Notification
+from almajob.text.redaction import Secret
+
+T = TypeVar("T")
+COMMON = ("type", "on")
+"""The settings that every section [notify:NAME] may have, whatever its type."""
+
+
+class SendFailed(Exception):
+    """Raised by a notifier that could not send a notification; its text says why, without any secret.
+
+    Args:
+        text: shown to people.
+        is_down: whether nothing else can be sent at the moment either, as nobody answers.
+    """
+
+    def __init__(self, text: str, *, is_down: bool = False) -> None:
+        super().__init__(text)
+        self.is_down = is_down
+
+
+class NotifierContext:
+    """What a notifier works with: its section [notify:NAME] of the configuration file.
+
+    Attributes:
+        name: of the section.
+    """
+
+    def __init__(self, name: str, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.name = name
+        self._settings = settings
+        self._environ = environ
+
+    def options(self, defaults: T) -> T:
+        """Return the settings of the section, as ``Context.options`` returns those of a plugin.
+
+        A secret ``token`` comes from the first of ``token_command``, ``token_file``, ``token_keyring = yes``,
+        systemd's credential ``almajob_notify_NAME_token``, the variable ``ALMAJOB_NOTIFY_<NAME>__TOKEN``
+        and ``token``.
+
+        Args:
+            defaults: an instance of a frozen dataclass, whose fields name the settings. A name that Python
+                keeps for itself has an underscore behind it: ``from_``.
+
+        Raises:
+            ConfigurationError: a value is wrong, a secret cannot be read, or the file was found in the
+                current directory and is not trusted.
+            TypeError: ``defaults`` is something else.
+        """
+        heading = f"{NOTIFY_HEADING}{self.name}"
+        owner = SectionOwner(f"[{heading}]", heading, partial(hold_notify_secret, self.name), COMMON)
+        section = self._settings.notifications.get(self.name, {})
+        return read_section(defaults, section, owner, self._settings, self._environ, _fetch)
+
+
+class Notifier:
+    """Sends notifications in one way. A subclass is named in the entry point group ``almajob.notifiers``.
+
+    An object is made for each notification.
+
+    Attributes:
+        on: of what it notifies where its section does not say: of ``start``, ``good``, ``warning``, ``bad``,
+            ``unknown`` and ``late``.
+        context: its settings.
+        log: the logger of its module.
+    """
+
+    on: tuple[str, ...] = ("bad", "unknown", "late")
+    context: NotifierContext
+    log: logging.Logger
+
+    def __init__(self, context: NotifierContext) -> None:
+        self.context = context
+        self.log: logging.Logger = logging.getLogger(type(self).__module__)
+
+    def check(self) -> None:
+        """Read the settings, and send nothing.
+
+        Raises:
+            ConfigurationError: one of them is missing or wrong.
+        """
+
+    def send(self, notification: Notification) -> None:
+        """Send a notification.
+
+        Raises:
+            SendFailed: it could not be sent. It is tried again for a day.
+            ConfigurationError: a setting is wrong. Likewise.
+        """
+        raise NotImplementedError
+
+
+def load_notifier(load: Callable[[], object], name: str) -> type[Notifier]:
+    """Import a notifier.
+
+    Args:
+        load: imports it.
+        name: of its type.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: it needs another version of almajob's plugin API.
+    """
+    found = load()
+    if not (isinstance(found, type) and issubclass(found, Notifier)):
+        raise TypeError(f"{name} is not a subclass of Notifier of almajob.plugin")
+    require_api(found)
+    return found
+
+
+def _fetch(_name: object, read: Callable[[], Secret]) -> Secret:
+    return read()
