@@ -60,7 +60,16 @@ def _set_clock(institution: Institution, given: dict[str, Any]) -> Any:
     institution.clock.advance(float(given.get("advance", 0)))
     if "speed" in given:
         institution.clock.set_speed(float(given["speed"]))
-    return {"time": instant(institution.clock()), "speed": institution.clock.speed}
+    now = institution.clock()
+    return {"time": instant(now), "seconds": now, "speed": institution.clock.speed}
+
+
+def _set_quota(institution: Institution, given: dict[str, Any]) -> Any:
+    gateway = institution.gateway
+    gateway.remaining = int(given.get("remaining", gateway.remaining))
+    if "a_day" in given:
+        gateway.a_day = None if given["a_day"] is None else int(given["a_day"])
+    return {"remaining": gateway.remaining, "a_day": gateway.a_day}
 
 
 def _end_run(institution: Institution, given: dict[str, Any]) -> Any:
@@ -91,7 +100,7 @@ def _listen(institution: Institution, given: dict[str, Any]) -> Any:
 
 ROUTES: dict[tuple[str, str], Answer] = {
     ("GET", "state"): state,
-    ("GET", "log"): lambda institution, _given: [asdict(entry) for entry in institution.log.entries()],
+    ("GET", "log"): lambda institution, _given: [entry.as_json() for entry in institution.log.requests()],
     ("GET", "faults"): lambda institution, _given: {
         "planned": [asdict(fault) for fault in institution.faults.list_planned()],
         "names": NAMES,
@@ -100,6 +109,7 @@ ROUTES: dict[tuple[str, str], Answer] = {
     ("DELETE", "faults"): lambda institution, _given: institution.faults.clear(),
     ("GET", "clock"): lambda institution, _given: _set_clock(institution, {}),
     ("POST", "clock"): _set_clock,
+    ("POST", "quota"): _set_quota,
     ("POST", "runs"): _end_run,
     ("POST", "endings"): _set_ending,
     ("GET", "webhooks"): lambda institution, _given: [
@@ -140,7 +150,7 @@ def _page(institution: Institution) -> str:
     calls = "".join(
         f"<tr><td>{entry.number}<td>{html.escape(entry.method)}<td>{html.escape(entry.path)}"
         f"<td>{entry.status or 'reset'}<td>{html.escape(', '.join(entry.faults))}"
-        for entry in reversed(institution.log.entries()[-50:])
+        for entry in reversed(institution.log.requests()[-50:])
     )
     faults = "".join(f"<li><b>{name}</b>: {html.escape(text)}" for name, text in NAMES.items())
     routes = "".join(f"<li>{method} /simulator/{path}" for method, path in ROUTES)

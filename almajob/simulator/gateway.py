@@ -45,6 +45,8 @@ class Gateway:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.keys = {key.text: key for key in KEYS}
         self.remaining = CALLS_A_DAY
+        self.a_day: int | None = None
+        """Calls a day, as the header X-Exl-Api-Quota says; None where it is not sent, as by most gateways."""
         self._clock = clock
         self._day = clock() // _DAY
         self._lock = threading.Lock()
@@ -58,7 +60,7 @@ class Gateway:
         with self._lock:
             today = self._clock() // _DAY
             if today > self._day:
-                self._day, self.remaining = today, CALLS_A_DAY
+                self._day, self.remaining = today, self.a_day or CALLS_A_DAY
             if self.remaining <= 0:
                 raise GatewayRefusal("DAILY_THRESHOLD")
             self.remaining -= 1

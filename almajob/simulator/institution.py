@@ -7,6 +7,8 @@ from pathlib import Path
 from almajob.simulator.faults import Faults
 from almajob.simulator.gateway import Gateway
 from almajob.simulator.http.request_log import RequestLog
+from almajob.simulator.interruptions import Interruptions
+from almajob.simulator.planned_answers import PlannedAnswers
 from almajob.simulator.webhooks import Webhooks
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.job_data import PRODUCTION, SANDBOX
@@ -39,6 +41,8 @@ class Institution:
         self._job_count = job_count
         self._is_kept = sandbox is not None
         self.faults = Faults(seed)
+        self.answers = PlannedAnswers()
+        self.interruptions = Interruptions()
         self.log = RequestLog()
         self.gateway = Gateway(self.clock)
         self.worlds = {
@@ -58,7 +62,7 @@ class Institution:
         return self.worlds[PRODUCTION]
 
     def reset(self) -> None:
-        """Begin anew: no runs, no faults, no log, all of the day's calls; the clock goes on.
+        """Begin anew: no runs, faults or added answers, no log, all of the day's calls; the clock goes on.
 
         Raises:
             ValueError: the sandbox is kept in a file, for others too.
@@ -67,6 +71,8 @@ class Institution:
             raise ValueError("a world that is kept in a file is not reset; remove the file")
         self.rules.endings.clear()
         self.faults.clear()
+        self.answers.clear()
+        self.interruptions.clear()
         self.log.clear()
         self.gateway = Gateway(self.clock)
         self.worlds.update({name: self._world(name) for name in self.worlds})
@@ -76,15 +82,25 @@ class Institution:
         return World(environment, self.clock, rules=self.rules, job_count=self._job_count)
 
 
-def demo(path: Path) -> Institution:
-    """Make the institution of ``--env demo``: its sandbox is kept in a file, and its runs end within seconds.
+DEMO_SECONDS = 9.0
+"""How long a run of the demo lasts: long enough to be followed, and too short to be waited for."""
+
+
+def demo(path: Path | None, seconds: float = DEMO_SECONDS) -> Institution:
+    """Make the institution of ``--env demo``, whose runs end within seconds.
 
     Alma's limits do not hold in it: who tries something out starts the same job many times.
+
+    Args:
+        path: of the file in which its sandbox is kept; without one it is forgotten at the end.
+        seconds: how long each run lasts.
 
     Raises:
         OSError: the file cannot be read or written.
         ValueError: it is not a simulator's world.
     """
-    rules = Rules(thresholds=False, checks_parameters=False, seconds=2.9)
+    rules = Rules(thresholds=False, checks_parameters=False, seconds=seconds)
     clock = Clock()
-    return Institution(clock, rules, sandbox=World(SANDBOX, clock, FileJournal(path), rules))
+    return Institution(
+        clock, rules, sandbox=World(SANDBOX, clock, FileJournal(path) if path else None, rules)
+    )

@@ -207,6 +207,13 @@ CALLS: tuple[tuple[str, str, tuple[str, ...], dict[str, Any] | None, tuple[str, 
             *("60120", "60176", "40166410"),
         ),
     ),
+    (
+        "put",
+        "/sets/{set_id}",
+        (),
+        SET,
+        ("60107", "402261", "402228", "402263", "402269", "402270", "40166408"),
+    ),
     ("delete", "/sets/{set_id}", (), None, ("402264", "402282")),
     ("get", "/sets/{set_id}/members", PAGE, _list("member", MEMBER), ("60107", "60108", "60110")),
 )
@@ -218,6 +225,7 @@ DEVIATIONS: dict[str, tuple[str, ...]] = {
     "get /integration-profiles": ("40166410", "60106"),
     "post /jobs/{job_id}": ("402119",),
     "post /sets/{set_id}": ("402119",),
+    "put /sets/{set_id}": ("402119",),
     # A set without a name or a content type, and its members, as where a set is changed.
     "post /sets": ("402261", "60113", "60114", "60116", "60118"),
 }

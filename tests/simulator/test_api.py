@@ -180,6 +180,10 @@ def test_sets_can_be_made_filled_and_deleted(client: Client) -> None:
     assert client.call("POST", path, more, op="delete_members").json()["number_of_members"]["value"] == 1
     assert client.call("POST", path, more, op="replace_members").json()["number_of_members"]["value"] == 2
     assert [member["id"] for member in client.get(f"{path}/members")["member"]] == ["12", "13"]
+    renamed = client.call("PUT", path, {"name": "Yours", "description": "Of May"}).json()
+    assert (renamed["name"], renamed["description"]) == ("Yours", "Of May")
+    assert renamed["number_of_members"]["value"] == 2
+    assert client.get("/sets", q="name~Yours")["set"][0]["id"] == made["id"]
     gone = client.call("DELETE", path)
     assert (gone.status_code, gone.content) == (204, b"")
     assert client.code("GET", path) == "60107"
@@ -224,6 +228,7 @@ def test_neighbouring_calls(client: Client) -> None:
         ("GET", "/sets", {"q": "nonsense"}, "60106"),
         ("GET", "/integration-profiles", {"type": "X"}, "40166404"),
         ("DELETE", "/sets/77", {}, "402264"),
+        ("PUT", "/sets/77", {}, "402228"),
         ("GET", "/sets", {"content_type": "X"}, "40166410"),
         ("POST", "/sets", {}, "402261"),
     ],
@@ -258,6 +263,7 @@ def test_a_sets_name_is_its_own(client: Client) -> None:
     document = {"name": "Mine", "content": "ITEM"}
     assert client.call("POST", "/sets", document).status_code == 200
     assert client.code("POST", "/sets", document) == "402263"
+    assert client.code("PUT", f"/sets/{_set_id(client, 'Lost')}", document) == "402263"
     assert client.get("/sets", q="created_by~exl_api")["total_record_count"] == 6
 
 
@@ -404,9 +410,9 @@ def test_the_key_may_stand_in_the_query(simulator: Simulator) -> None:
     """Whatever its case; the log does not show it."""
     url = f"{simulator.base_url}/almaws/v1/conf/test?apiKey=simulator-guest-key&format=json"
     assert requests.get(url, timeout=10).status_code == 200
-    (entry,) = simulator.institution.log.entries()
+    (entry,) = simulator.institution.log.requests()
     assert entry.key == "guest"
-    assert "simulator-guest-key" not in repr(simulator.institution.log.entries())
+    assert "simulator-guest-key" not in repr(simulator.institution.log.requests())
 
 
 def test_calls_are_counted_down_to_none(client: Client, simulator: Simulator) -> None:

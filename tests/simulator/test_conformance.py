@@ -57,8 +57,8 @@ def test_any_request_is_answered_as_documented(case: Any) -> None:
 
 def _answer(application: Application, call: str, **params: str) -> TestResponse:
     method, _, path = call.partition(" ")
-    members = {"members": {"member": [{"id": "1"}]}} if "/sets/" in path else {}
-    body: dict[str, Any] | None = members if method == "POST" else None
+    members: dict[str, Any] = {"members": {"member": [{"id": "1"}]}} if "/sets/" in path else {}
+    body: dict[str, Any] | None = {"POST": members, "PUT": {"name": "Another"}}.get(method)
     return Client(application).open(
         f"/almaws/v1/conf{path}", method=method, query_string=params, headers=HEADERS, json=body
     )

@@ -151,7 +151,7 @@ def test_faults_that_answer(
     assert (answer.status_code, _started(simulator)) == (status, int(accepted))
     assert part in answer.content
     assert ("additional_info" in answer.text) is (accepted and status == 200 and name != "no-link")
-    assert simulator.institution.log.entries()[-1].faults == (name,)
+    assert simulator.institution.log.requests()[-1].faults == (name,)
     if name in ("huge", "gzip-bomb"):
         assert len(answer.content) > 50_000_000
     if name == "503-retry-after":
@@ -178,7 +178,7 @@ def test_faults_that_take_their_time(simulator: Simulator, name: str) -> None:
     simulator.institution.faults.add(name, "POST *")
     session = Session(simulator.base_url, Key(KEY), TimeLimits(1, 1, 1))
     with pytest.raises(AlmajobError):
-        session.post(f"/conf/jobs/{ERP}", {"op": "run"}, {})
+        session.write("POST", f"/conf/jobs/{ERP}", {"op": "run"}, {})
     assert _started(simulator) == 1
     begun = time.monotonic()
     simulator.__exit__(None, None, None)

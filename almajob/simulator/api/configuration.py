@@ -203,6 +203,28 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     return set_get(exchange, set_id)
 
 
+def set_update(exchange: Exchange, set_id: str) -> tuple[str, Document]:
+    """PUT /conf/sets/{set_id}: another name and description; its members stay."""
+    document = document_in(exchange.call)
+    name = text_of(document.get("name"))
+    if not name:
+        raise Refusal("402228")
+
+    def decide() -> Event:
+        found = _find_set(exchange, set_id)
+        if any(item.name == name and item.id != found.id for item in exchange.world.sets):
+            raise Refusal("402263")
+        return {
+            "kind": "rename set",
+            "id": found.id,
+            "name": name,
+            "description": text_of(document.get("description")),
+        }
+
+    exchange.world.happen(decide)
+    return set_get(exchange, set_id)
+
+
 def set_delete(exchange: Exchange, set_id: str) -> Reply:
     """DELETE /conf/sets/{set_id}."""
 

@@ -61,13 +61,16 @@ def job_list(exchange: Exchange) -> tuple[str, Document]:
         raise Refusal("40166410", "category")
     # An empty profile_id filters nothing, as in Alma, where it answers with unrelated jobs.
     profile = query.get("profile_id", "")
-    found = [
-        job
-        for job in world.jobs
-        if wanted_type in ("", job.type)
-        and category in ("", job.category)
-        and (not profile or (job.type == "SCHEDULED" and job.profile_id == profile))
-    ]
+    found: Sequence[SimulatedJob] = world.jobs
+    # Of many jobs each page is asked for by itself.
+    if wanted_type or category or profile:
+        found = [
+            job
+            for job in world.jobs
+            if wanted_type in ("", job.type)
+            and category in ("", job.category)
+            and (not profile or (job.type == "SCHEDULED" and job.profile_id == profile))
+        ]
     if "pages-shift" in exchange.faults and found:
         # A job was added before this page while the list was read.
         found = [replace(found[0], id=f"M{exchange.now:.0f}", name="00 added meanwhile"), *found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import socket
 import ssl
@@ -131,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             parts = urlsplit("/?")
         environ: dict[str, Any] = {
             "REQUEST_METHOD": self.command,
-            "PATH_INFO": unquote(parts.path),
+            "PATH_INFO": _decode_path(parts.path),
             "QUERY_STRING": parts.query,
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
@@ -188,6 +189,7 @@ class _Server(ThreadingMixIn, TCPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.application = application
         self._tls = tls
+        self.connections: set[socket.socket] = set()
         super().__init__(address, _Handler)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -195,6 +197,14 @@ class _Server(ThreadingMixIn, TCPServer):
             reset(request)
             return False
         return True
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # In the connection's own thread: a client that does not speak TLS holds up nobody else.
@@ -205,6 +215,11 @@ class _Server(ThreadingMixIn, TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore connections that broke."""
+
+
+def _decode_path(path: str) -> str:
+    """Decode a path, but leave a ``%2F`` within a segment as it is: it separates no segments."""
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in path.split("/"))
 
 
 def _address(host: Any, port: int) -> str:
@@ -243,6 +258,7 @@ class Simulator:
         hosts.port = self.port
         self._scheme = "https" if tls else "http"
         self._host = host
+        self._is_ours = True
         self._threads = [
             threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True),
             threading.Thread(target=self._send_webhooks, daemon=True),
@@ -274,7 +290,17 @@ class Simulator:
             thread.start()
         return self
 
+    def forget_parent(self) -> None:
+        """Leave it to the parent process, in a child that was forked: its threads run there alone."""
+        self._is_ours = False
+        for inherited in (self._server.socket, *self._server.connections):
+            # Not close(): a handler's thread still reads from it, as far as the socket knows.
+            with contextlib.suppress(OSError):
+                os.close(inherited.detach())
+
     def __exit__(self, *_: object) -> None:
+        if not self._is_ours:
+            return
         self._application.stopped.set()
         self._server.shutdown()
         self._server.server_close()

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from http.client import responses
-from typing import Any
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -32,6 +31,7 @@ from almajob.simulator.faults import (
 )
 from almajob.simulator.http.host_check import HostCheck, is_from_elsewhere
 from almajob.simulator.http.messages import BODY_LIMIT, Call, Reply, refuse, refuse_at_gateway, reply
+from almajob.simulator.http.request_log import Entry
 from almajob.simulator.institution import Institution
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ _ROUTES: tuple[tuple[str, str, Callable[..., Handled]], ...] = (
     ("POST", "sets", configuration.set_create),
     ("GET", "sets/{}", configuration.set_get),
     ("POST", "sets/{}", configuration.set_change),
+    ("PUT", "sets/{}", configuration.set_update),
     ("DELETE", "sets/{}", configuration.set_delete),
     ("GET", "sets/{}/members", configuration.set_members),
 )
@@ -123,31 +124,39 @@ class Application:
 
     def _serve(self, call: Call, path: str, base: str) -> Reply:
         further_page = call.query.get("offset", "0") not in ("", "0")
-        faults = self.institution.faults.take(call.method, path, further_page=further_page)
-        entry: dict[str, Any] = {
-            "time": self.institution.clock(),
-            "method": call.method,
-            "path": path,
-            "query": {name: value for name, value in call.query.items() if name != "apikey"},
-            "body": call.body,
-            "key": self.institution.gateway.name_of(call),
-            "faults": tuple(faults),
-        }
+        institution = self.institution
+        faults = institution.faults.take(call.method, path, further_page=further_page)
+        asked = Entry(
+            institution.clock(),
+            call.method,
+            path,
+            {name: value for name, value in call.query.items() if name != "apikey"},
+            status=0,
+            key=institution.gateway.name_of(call),
+            faults=tuple(faults),
+            headers=dict(call.headers),
+            raw=call.body,
+        )
+        unexpected = _route(call) is None and not institution.answers.knows(asked)
         try:
-            answer = replace_answer(faults) or disturb_answer(faults, self._answer(call, base, faults))
+            if institution.interruptions.happen(call.method, path, "before"):
+                raise Reset
+            answer = replace_answer(faults) or disturb_answer(faults, self._answer(call, asked, base, faults))
         except Reset:
-            self.institution.log.add(**entry, status=0)
+            institution.log.add(asked)
             raise
         if is_json_error(answer):
-            shapes = self.institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
+            shapes = institution.faults.take_shapes(call.method, f"/conf/{'/'.join(call.path)}")
             answer = reshape_error(shapes, answer) if shapes else answer
-        unexpected = _route(call) is None
-        self.institution.log.add(**entry, status=answer.status, unexpected=unexpected)
+        institution.log.add(replace(asked, status=answer.status, unexpected=unexpected))
+        institution.interruptions.happen(call.method, path, "after")
         return self._add_headers(answer, late=3600 if "clock-off" in faults else 0)
 
-    def _answer(self, call: Call, base: str, faults: dict[str, Fault]) -> Reply:
+    def _answer(self, call: Call, asked: Entry, base: str, faults: dict[str, Fault]) -> Reply:
         try:
             key = self.institution.gateway.admit(call)
+            if (planned := self.institution.answers.take(asked)) is not None:
+                return planned
             found = _route(call)
             if found is None:
                 raise GatewayRefusal("ROUTING_ERROR")
@@ -172,15 +181,18 @@ class Application:
     def refuse(self, refusal: GatewayRefusal, method: str, path: str) -> Reply:
         """Answer what is no request for Alma as its gateway does, and note it."""
         answer = refuse_at_gateway(refusal)
-        entry: dict[str, Any] = {"time": self.institution.clock(), "query": {}, "body": b"", "key": "none"}
-        self.institution.log.add(**entry, method=method, path=path, status=answer.status, unexpected=True)
+        now = self.institution.clock()
+        self.institution.log.add(Entry(now, method, path, {}, answer.status, "none", unexpected=True))
         return self._add_headers(answer)
 
     def _add_headers(self, answer: Reply, late: float = 0) -> Reply:
-        """Add what every answer has: the calls left for the day, and the time."""
-        calls_left = ("X-Exl-Api-Remaining", str(self.institution.gateway.remaining))
+        """Add what every answer has: the calls left for the day, perhaps those of a day, and the time."""
+        gateway = self.institution.gateway
+        calls = [("X-Exl-Api-Remaining", str(gateway.remaining))]
+        if gateway.a_day is not None:
+            calls.append(("X-Exl-Api-Quota", str(gateway.a_day)))
         date = ("Date", formatdate(self.institution.clock() - late, usegmt=True))
-        return replace(answer, headers=(*answer.headers, calls_left, date))
+        return replace(answer, headers=(*answer.headers, *calls, date))
 
 
 def _call(environ: WSGIEnvironment, path: str) -> Call:

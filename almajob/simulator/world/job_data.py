@@ -28,7 +28,7 @@ class SimulatedJob:
 
     Attributes:
         content: the code and description of the sets it works on; empty codes where it takes none.
-        profile_id: of the integration profile it belongs to, or empty.
+        profile_id: of the integration or import profile it belongs to, or empty.
         may_be_submitted: whether the API starts it at all.
     """
 
@@ -73,9 +73,11 @@ class SimulatedJob:
         if self.type == "SCHEDULED":
             members["schedule"] = {"value": "DAILY_AT_05_00", "desc": "Every day at 05:00"}
         if self.profile_id:
+            is_integration = any(self.profile_id == profile[0] for profile in PROFILES)
+            kind = "integration-profiles" if is_integration else "md-import-profiles"
             members["related_profile"] = {
                 "value": self.profile_id,
-                "link": f"{base}/almaws/v1/conf/integration-profiles/{self.profile_id}",
+                "link": f"{base}/almaws/v1/conf/{kind}/{self.profile_id}",
             }
         return {**members, "link": link}
 

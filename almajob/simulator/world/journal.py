@@ -96,4 +96,8 @@ class FileJournal(Journal):
                 file.flush()
                 self._read_up_to += len(line)
 
-            yield write
+            try:
+                yield write
+            finally:
+                # A child that was forked meanwhile has a copy, which would keep it locked.
+                fcntl.flock(file, fcntl.LOCK_UN)

@@ -143,6 +143,12 @@ def make_report(job: SimulatedJob, run_id: str, status: str, base: str) -> dict[
     return found
 
 
+def _name_file(job: SimulatedJob, run_id: str) -> str:
+    """Name the file of an export as real counters do: for text by its name, for XML without its _1.xml."""
+    stem = f"{job.name.replace(' ', '_')}_{run_id}"
+    return f"{stem}.txt" if job.content[0] == "PORTFOLIO" else stem
+
+
 POPULATIONS = (
     ("SINGLE_MATCHES", 2),
     ("MULTI_MATCHES", 1),
@@ -167,4 +173,6 @@ def _counters(job: SimulatedJob, run_id: str, status: str) -> list[Counter]:
     # Different from run to run, and the same whenever one is looked at.
     seed = zlib.crc32(run_id.encode())
     found = [(code, text, str((seed >> (3 * place)) % 500)) for place, (code, text) in enumerate(counted)]
+    if job.category == "EXPORT":
+        found.append(("c.jobs.bibExport.link", "", _name_file(job, run_id)))
     return [*found, _FTP_FAILED] if status == "COMPLETED_FAILED" else found

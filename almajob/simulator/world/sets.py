@@ -127,6 +127,10 @@ class Sets:
                         description=event["description"],
                     )
                 )
+            case "rename set":
+                f"{event['name']}{event['description']}".encode()
+                found = self._sets[event["id"]]
+                self._sets[found.id] = replace(found, name=event["name"], description=event["description"])
             case "members":
                 found = self._sets[event["id"]]
                 self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])))
