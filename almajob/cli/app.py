@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, redirect_stdout, suppress
+from functools import partial
 from inspect import getfullargspec
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,19 @@ from cliff.commandmanager import EntryPointWrapper
 
 from almajob import __version__, legacy
 from almajob.cli.console import excepthook, log_setup
-from almajob.cli.help import HelpAction, HelpCommand
+from almajob.cli.console.pager import show_page
+from almajob.cli.help import HelpCommand, format_all, format_group, group_in
+from almajob.cli.help_format import GLOBAL_OPTIONS
 from almajob.cli.options.global_options import (
     MESSAGE_DESTS,
     add_global_options,
     options_in,
+    refuse_other_options,
     shorten_errors,
 )
+from almajob.cli.options.help_option import add_help_option
+from almajob.cli.options.parse_words import parse_words, refuse_contradictions
+from almajob.cli.other_words import explain_command
 from almajob.cli.plugins.command_manager import Commands, Installed
 from almajob.entry_points import is_core, origin
 from almajob.errors import AlmajobError, OutcomeUnknown, ResultLost, UsageError
@@ -30,13 +37,20 @@ from almajob.output.formats import report_lost_result
 from almajob.system import key_variables, stdio
 from almajob.system.signals import Terminated, defer_signals, raise_signals
 from almajob.system.terminal import is_attended
-from almajob.text.suggestions import find_similar
+from almajob.text.command_line import find_value, name_ini_file
+from almajob.text.redaction import redact
+from almajob.text.suggestions import find_near
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from almajob.cli.command import AlmajobCommand
     from almajob.cli.connections import Connections
     from almajob.cli.context import Context
+    from almajob.config.plugin_choice import PluginChoice
     from almajob.config.settings import Options
+    from almajob.runs.invocation import Invocation
+    from almajob.store.ledger.record import Record
 
 LOG = logging.getLogger(__name__)
 
@@ -46,11 +60,11 @@ almajob lists, runs and follows the jobs of Ex Libris Alma.
 
   almajob --env demo list                        try it, without a key
   almajob --env sandbox list --name '*export*'   find a job
-  almajob --env sandbox run --job NAME --wait    start it and wait for its end
-  almajob --env sandbox status --id PROCESS_ID   look at a run
-  almajob --env sandbox wait --id PROCESS_ID     wait for the end of any run
+  almajob --env sandbox run JOB --wait           start it and wait for it to end
+  almajob --env sandbox status PROCESS_ID        see how a run is doing
+  almajob --env sandbox wait PROCESS_ID          wait for any run to end
 
-All commands and options: almajob --help
+See almajob --help for all commands and options.
 """
 
 
@@ -69,7 +83,8 @@ class _OptionParser(argparse.ArgumentParser):
         while end < len(words) and words[end].startswith("-") and words[end] not in ("-", "--"):
             end += 1 + ("=" not in words[end] and bool(self.takes_value(words[end])))
         # argparse's parse_args would come back here.
-        found, unknown = super().parse_known_args(words[:end], namespace)
+        with refuse_contradictions(self):
+            found, unknown = super().parse_known_args(words[:end], namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         found.has_older_spelling = words != given
@@ -82,7 +97,11 @@ class _OptionParser(argparse.ArgumentParser):
 
 
 class AlmaJob(cliff.app.App):
-    """almajob's application; ``run(argv)`` gives the exit code."""
+    """almajob's application; ``run(argv)`` gives the exit code.
+
+    Args:
+        words: the command line; it may name a configuration file that chooses plugins.
+    """
 
     NAME = _NAME
     LOG = logging.getLogger(_NAME)
@@ -92,32 +111,39 @@ class AlmaJob(cliff.app.App):
     lasting: argparse.Namespace | None = None
     """The shell's own options, which hold for each of its commands that says nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self._words = words
         super().__init__(
             description="Lists, runs and follows the jobs of Ex Libris Alma.",
             version=__version__,
             command_manager=Commands(),
         )
+        self.command_manager.choose = self._choose_plugins
         self.command_manager.commands["help"] = EntryPointWrapper("help", HelpCommand)
+        # Closed when all is printed.
+        self.afterwards = ExitStack()
         # Until the command line is read.
         self.options = argparse.Namespace(debug=False)
+        # What stands before the command's name in this line, without what a shell adds.
+        self._typed = argparse.Namespace()
 
     def build_option_parser(
         self, description: str | None, version: str | None, argparse_kwargs: dict[str, Any] | None = None
     ) -> argparse.ArgumentParser:
         parser = _OptionParser(prog=_NAME, description=description, add_help=False, allow_abbrev=False)
-        parser.add_argument("--version", action="version", version=f"{_NAME} {version}")
-        parser.add_argument(
-            *("-h", "--help"), action=HelpAction, nargs=0, default=self, help="show this help and exit"
-        )
         # The name under which cliff looks for it.
         parser.set_defaults(debug=False)
         shorten_errors(parser)
         add_global_options(parser, after_command=False)
+        add_help_option(parser, self.stdout, partial(format_all, self))
+        parser.add_argument_group(GLOBAL_OPTIONS).add_argument(
+            "--version", action="version", version=f"{_NAME} {version}", help="show the version and exit"
+        )
         return parser
 
     def configure_logging(self) -> None:
         """Begin to tell; cliff calls this once the global options are parsed."""
+        self._typed = argparse.Namespace(**vars(self.options))
         for name, value in vars(self.lasting or argparse.Namespace()).items():
             if getattr(self.options, name, None) is None:
                 setattr(self.options, name, value)
@@ -142,6 +168,13 @@ class AlmaJob(cliff.app.App):
             self.options.almajob_log_json,
         )
 
+    def _choose_plugins(self) -> PluginChoice:
+        """Read which plugins are used."""
+        from almajob.config.plugin_choice import read_choice
+
+        # The option may come after the command's name, which nobody knows yet.
+        return read_choice(find_value(self._words, "--ini-file"), key_variables.environ())
+
     def initialize_app(self, argv: list[str]) -> None:
         """Refuse what is no command, on stderr, before cliff guesses on stdout."""
         if not argv:
@@ -151,13 +184,29 @@ class AlmaJob(cliff.app.App):
             # cliff goes on with this list; its own shell is another.
             argv.append("shell")
             self.interactive_mode = False
-        words = argv[1:] if argv[0] == "help" and len(argv) > 1 else argv
+        words = argv[1:] if argv[0] == "help" and argv[1:] and not argv[1].startswith("-") else argv
         try:
             self.command_manager.find_command(words)
         except ValueError:
-            raise SystemExit(self.report(self._unknown_command(words))) from None
+            raise SystemExit(self._answer_without_command(words, is_asked=words is not argv)) from None
         except Exception as error:  # noqa: BLE001  # cliff would tell a bug without a word of what it is
             raise SystemExit(self.report(error)) from None
+
+    def _answer_without_command(self, words: list[str], *, is_asked: bool) -> int:
+        """Show the help of a group of commands, or refuse what names no command; return the exit code.
+
+        Args:
+            is_asked: the words stood after ``help``.
+        """
+        group = group_in(self, words)
+        rest = words[len(group.split()) :]
+        if not group or (rest and not rest[0].startswith("-")):
+            return self.report(self._unknown_command(words, group))
+        if is_asked or {"-h", "--help"}.intersection(rest):
+            show_page(partial(format_group, self, group), self.stdout)
+            return 0
+        stdio.write_stderr(format_group(self, group))
+        return UsageError.exit_code
 
     def run_subcommand(self, argv: list[str]) -> int:
         """Run one command, from its name to its exit code; whatever it raises is told with its name."""
@@ -168,14 +217,19 @@ class AlmaJob(cliff.app.App):
             factory, name, words = self.command_manager.find_command(argv)
             named = {"cmd_name": name} if "cmd_name" in getfullargspec(factory.__init__).args else {}
             command = factory(self, self.options, **named)
-            parsed_args = command.get_parser(f"{self.NAME} {name}").parse_args(words)
+            parser = command.get_parser(f"{self.NAME} {name}")
+            parsed_args = parse_words(parser, words)
+            refuse_other_options(self._typed, parsed_args)
             if not isinstance(command, AlmajobCommand):
                 return int(command.run(parsed_args))
             with closing(command):
                 self.configure_output(parsed_args)
-                with self._open_context(options_in(self.options, parsed_args), name) as command.context:
+                log_setup.adopt_logger(type(command).__module__)
+                invocation = partial(self._make_invocation, command, name, parser, words)
+                options = options_in(self.options, parsed_args)
+                with self._open_context(options, name, invocation) as command.context:
                     command.check(parsed_args)
-                    with self._report_if_lost(command):
+                    with self._report_if_lost(command), self._redact_output(name):
                         code = command.run(parsed_args)
                         if not isinstance(code, int):
                             raise TypeError(f"take_action returned no exit code, but {code!r}")
@@ -183,6 +237,7 @@ class AlmaJob(cliff.app.App):
                         with report_lost_result(self.stdout):
                             self.stdout.flush()
                     command.context.note_result()
+                    code = command.context.admit_code(code)
                 if command.verdict is not None:
                     raise command.verdict
         except BrokenPipeError:
@@ -195,7 +250,7 @@ class AlmaJob(cliff.app.App):
             raise
         # Whatever a plugin raises ends as a message and an exit code.
         except BaseException as error:  # noqa: BLE001
-            code = self.report(error, name)
+            code = self.report(self._complete(error, command), name)
             return OutcomeUnknown.exit_code if getattr(command, "has_unknown_outcome", False) else code
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
@@ -213,13 +268,23 @@ class AlmaJob(cliff.app.App):
                         self.report(command.verdict, command.cmd_name)
             raise
 
-    def _unknown_command(self, words: list[str]) -> UsageError:
-        names = [name for name, _entry in self.command_manager]
-        longer = [name for name in names if name.startswith(f"{words[0]} ")]
-        near = longer or find_similar(words[0], names, count=3)
-        meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
+    def _unknown_command(self, words: list[str], group: str) -> UsageError:
+        """Refuse words that name no command.
+
+        Args:
+            group: with which they begin; empty where they begin with none.
+        """
+        begun = f"{group} " if group else ""
+        written = words[len(group.split())]
+        names = [name for name, _entry in self.command_manager if name.startswith(begun)]
+        other = "" if group else explain_command(written)
+        if other:
+            return UsageError(f"There is no command {written!r}.", hint=other)
+        near = find_near(written, (name.removeprefix(begun) for name in names))
+        meant = f"Did you mean: {', '.join(begun + name for name in near)}?\n" if near else ""
         return UsageError(
-            f"There is no command {words[0]!r}.", hint=f"{meant}almajob --help lists the commands."
+            f"There is no command {begun + written!r}.",
+            hint=f"{meant}See almajob {begun}--help for all commands.",
         )
 
     def _report_exit(self, end: SystemExit) -> int:
@@ -229,7 +294,32 @@ class AlmaJob(cliff.app.App):
         self.LOG.error("almajob: %s", end.code)
         return 1
 
-    def _open_context(self, options: Options, cmd_name: str | None) -> Context:
+    @contextmanager
+    def _redact_output(self, cmd_name: str) -> Iterator[None]:
+        """Keep keys out of what a plugin's command prints, also by itself."""
+        if self._find_plugin(cmd_name) is None:
+            yield
+            return
+        from almajob.cli.console.redacted_stdout import redact_stream
+
+        before = self.stdout
+        try:
+            with redirect_stdout(redact_stream(sys.stdout)):
+                self.stdout = redact_stream(before)
+                yield
+        finally:
+            self.stdout = before
+
+    def _find_plugin(self, cmd_name: str | None) -> EntryPoint | None:
+        """Return the entry point of a command that is not almajob's own; None where it is."""
+        installed = self.command_manager.commands.get(cmd_name or "")
+        if isinstance(installed, Installed) and not is_core(installed.claims[0]):
+            return installed.claims[0]
+        return None
+
+    def _open_context(
+        self, options: Options, cmd_name: str | None, invocation: Callable[[], Invocation]
+    ) -> Context:
         """Return what a command works with, for the length of that command."""
         from almajob.cli.context import Context
 
@@ -237,8 +327,49 @@ class AlmaJob(cliff.app.App):
         return Context(
             options,
             connections=self.connections,
-            owner=lambda: getattr(installed, "distribution", "almajob"),
+            owner=lambda: getattr(installed, "plugin", "almajob"),
+            invocation=invocation,
+            find_observers=self.command_manager.find_observers,
+            afterwards=self.afterwards,
         )
+
+    def _make_invocation(
+        self, command: AlmajobCommand, name: str, parser: argparse.ArgumentParser, words: Sequence[str]
+    ) -> Invocation:
+        """Return how messages name the command line: a plugin's is repeated, as it knows what is next."""
+        import shlex
+
+        from almajob.cli.options.repeated_words import repeat_words
+        from almajob.runs.invocation import Invocation
+        from almajob.runs.run_key import find_base_key
+
+        if self._find_plugin(name) is None:
+            return Invocation()
+
+        def resume(asked_for: Sequence[Record]) -> str:
+            again = [*name.split(), *repeat_words(parser, words, find_base_key(asked_for))]
+            program = command.context.program(command.context.environment_name)
+            return redact(f"{program} {shlex.join(command.resume or again)}")
+
+        return Invocation(resume, parser._option_string_actions)
+
+    def _complete(self, error: BaseException, command: object) -> BaseException:
+        """Return what ends a command with what it has started, and with command lines that can be typed."""
+        context: Context | None = getattr(command, "context", None)
+        if context is not None and isinstance(error, SystemExit) and isinstance(error.code, int):
+            return SystemExit(context.admit_code(error.code))
+        if context is None or not isinstance(error, AlmajobError):
+            from almajob.cli.command import explain_odd_result
+
+            return explain_odd_result(error)
+        if isinstance(error, OutcomeUnknown):
+            # What else was started is known.
+            context.note_result(is_lost=True)
+        ended = context.admit_starts(error, is_shown=error is getattr(command, "verdict", None))
+        if not context.named_ini_file:
+            return ended
+        commands = {name.split()[0] for name, _entry in self.command_manager}
+        return ended.replace(hint=name_ini_file(ended.hint, context.named_ini_file, commands))
 
     def report(self, error: BaseException, cmd_name: str | None = None) -> int:
         """Print an error, of a command if one is named, on stderr and return its exit code."""
@@ -260,9 +391,9 @@ class AlmaJob(cliff.app.App):
 
     def _word_bug(self, error: BaseException, cmd_name: str | None) -> str:
         """Format a bug: whose it is, whom to tell, and with what."""
-        installed = self.command_manager.commands.get(cmd_name or "")
-        if isinstance(installed, Installed) and not is_core(installed.claims[0]):
-            whose = f"the command {cmd_name!r}, from {origin(installed.claims[0])}"
+        point = self._find_plugin(cmd_name)
+        if point is not None:
+            whose = f"the command {cmd_name!r}, from {origin(point)}"
             whom = "  Please tell its authors, with the output of the same command and --debug."
             return excepthook.describe_bug(error, whose, whom)
         return excepthook.describe_bug(error)
@@ -279,7 +410,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     stdio.open_missing_streams()
-    app = AlmaJob()
+    app = AlmaJob(words)
     # For what is told before the options are known.
     log_setup.configure(app.stderr, 1, None)
     try:
@@ -288,4 +419,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # argparse's and cliff's help end with SystemExit.
     except (SystemExit, BrokenPipeError, KeyboardInterrupt, Terminated) as end:
         code = app.report(end)
-    return stdio.finish(code)
+    code = stdio.finish(code)
+    # It has its exit code, whatever ends this.
+    with suppress(KeyboardInterrupt, Terminated), raise_signals():
+        app.afterwards.close()
+    return code

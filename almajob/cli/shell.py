@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -19,11 +20,14 @@ import cmd2
 from cliff.interactive import InteractiveApp
 
 from almajob.cli.connections import Connections
+from almajob.cli.console.pager import show_page
+from almajob.cli.help import format_all
 from almajob.cli.options.global_options import options_in
 from almajob.cli.plugins.completion_grammar import of_plugins
 from almajob.completion import quoting
 from almajob.completion.candidates import FILES, find_candidates
 from almajob.completion.grammar import Grammar, load_grammar
+from almajob.completion.local_values import Places
 from almajob.config import settings
 from almajob.config.settings import Settings
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
@@ -31,17 +35,17 @@ from almajob.system import key_variables
 from almajob.system.private_files import make_private, open_own, refuse_open_directory
 from almajob.system.signals import rearm
 from almajob.system.stdin import Script, open_script
-from almajob.system.terminal import in_colour
+from almajob.system.terminal import fit_message, in_colour, mark_error
 from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
     from almajob.cli.application import Application
 
-INTRO = "almajob's shell: Tab completes, help lists the commands, env NAME switches, Ctrl-D leaves."
+INTRO = "Tab completes, help lists the commands, env NAME switches, Ctrl-D leaves."
 _HISTORY = "shell-history"
 _OWN = {
-    "env": "Switch to another environment: env NAME; or name the one that is used",
+    "env": "Switch to another environment (env NAME), or show the current one",
     "exit": "Leave the shell",
     "quit": "Leave the shell",
 }
@@ -102,7 +106,10 @@ class Shell(InteractiveApp):
         self._has_run = self._must_end = False
         # The last command may have ended by it.
         rearm()
-        stop = super().onecmd_plus_hooks(line, **given)
+        if _chains_commands(line):
+            stop = self._refuse_chain(line)
+        else:
+            stop = super().onecmd_plus_hooks(line, **given)
         # The ini may say something else by now, as the commands read it anew.
         self._show_environment()
         if not line.strip() or line.lstrip().startswith("#") or line == _END:
@@ -119,6 +126,22 @@ class Shell(InteractiveApp):
             stop = stop or self._must_end or self.exit_code == _INTERRUPTED
         return stop or (self.errexit and self.exit_code != 0)
 
+    def _refuse_chain(self, line: str) -> bool:
+        """Refuse several commands on one line, before any of them is run or a file is opened for them."""
+        self._has_run = True
+        # In a script, what comes next would go to another environment than was meant.
+        self._must_end = "env" in re.split(r"[\s;&|]+", line)
+        if not self._may_hold_key(line):
+            with suppress(cmd2.exceptions.Cmd2ShlexError):
+                self.history.append(self.statement_parser.parse(line))
+        refusal = UsageError(
+            "The shell takes one command per line; nothing was run.",
+            hint="Type each command on its own line, or quote ; && || where they are part of a name.\n"
+            "Instead of &&: a script that runs with --errexit stops at the first failure.",
+        )
+        self.exit_code = self.app.report(refusal)
+        return False
+
     def perror(self, *objects: Any, **_given: Any) -> None:
         """Report what cmd2 refuses as almajob reports its own errors; nothing was run."""
         causes = [getattr(each, "__cause__", None) for each in objects]
@@ -126,7 +149,8 @@ class Shell(InteractiveApp):
         if "Clipboard" in problem:
             # What cmd2 makes of a ">" with nothing behind it.
             problem = "A file must be named behind '>'."
-        self.app.stderr.write(f"almajob: {problem}\n  Nothing was run.\n")
+        told = f"almajob: {problem}\n  Nothing was run.\n"
+        self.app.stderr.write(mark_error(fit_message(told, self.app.stderr), self.app.stderr))
 
     def pexcept(self, exception: BaseException, **_given: Any) -> None:
         """Report output that could not be written to where it was sent; cmd2 would show how to debug it."""
@@ -182,7 +206,7 @@ class Shell(InteractiveApp):
         try:
             words = shlex.split(line)
         except ValueError as error:
-            raise UsageError(f"This is no command line: {error}.") from None
+            raise UsageError(f"This is not a command line: {error}.") from None
         # As it stands in the README, and in what almajob advises.
         words = (words[1:] or ["help"]) if words[:1] == ["almajob"] else words
         own = {"env": self._env, "exit": self._exit, "quit": self._exit, "help": self._help}
@@ -200,11 +224,13 @@ class Shell(InteractiveApp):
 
     def _help(self, words: list[str]) -> bool:
         self.exit_code = 0
-        wanted = [word for word in _OWN if words[1:] in ([], [word])]
-        if not words[1:] or not wanted:
+        if not words[1:]:
+            page = partial(format_all, self.app, also={"in the shell": _OWN.items()})
+            show_page(page, self.stdout)
+        elif words[1] in _OWN:
+            self.stdout.write(f"{words[1]}: {_OWN[words[1]]}\n")
+        else:
             self._run_words(words)
-        for word in wanted:
-            self.stdout.write(f"  {word:<5} {_OWN[word]}\n")
         return False
 
     def _exit(self, words: list[str]) -> bool:
@@ -236,7 +262,7 @@ class Shell(InteractiveApp):
         name, is_production = self._environment()
         if is_production:
             marked = f"PRODUCTION {name}" if name != "production" else "PRODUCTION"
-            self.prompt = f"{in_colour(f'({marked})', '1;97;41')} almajob# "
+            self.prompt = f"{in_colour(f'({marked})', '1;97;41', self.app.stdout)} almajob# "
         else:
             self.prompt = f"({name or 'no environment'}) almajob> "
 
@@ -250,14 +276,14 @@ class Shell(InteractiveApp):
             found = self._settings
             if found.env is None:
                 return "", False
-            return found.env.text, found.environment().kind.text == "production"
+            return found.env.text, found.environment().is_production
         except AlmajobError:
             return "", False
 
     def _history_file(self) -> str:
         """Make the file of the history for its owner alone; without one where that cannot be."""
         try:
-            path = Path(self._settings.state_dir.text) / _HISTORY
+            path = Path(self._settings.need_state_dir("the history")) / _HISTORY
             # cmd2 opens it by its name, later.
             refuse_open_directory(path.parent)
             make_private(path.parent)
@@ -272,7 +298,12 @@ class Shell(InteractiveApp):
         """Complete as the scripts for other shells do, from the same words and the same store."""
         found = quoting.read_line(line[:endidx], text)
         if self._grammar is None:
-            self._grammar = load_grammar(self._settings.cache_dir.text, lambda: of_plugins(self.app))
+            cache, ini = self._settings.cache_dir, self._settings.ini
+            self._grammar = load_grammar(
+                cache.text if cache else os.devnull,
+                lambda: of_plugins(self.app),
+                Places(os.environ, str(ini.path) if ini else "").chosen_plugins,
+            )
         environment = self._environment()[0]
         kind, values = find_candidates(self._grammar, found.words, found.beginning, os.environ, environment)
         if not found.words:
@@ -292,6 +323,12 @@ class Shell(InteractiveApp):
             if value.startswith(found.head)
         ]
         return cmd2.Completions(items=items, is_sorted=True)
+
+
+def _chains_commands(line: str) -> bool:
+    """Whether a line has several commands, as other shells take them."""
+    outside_quotes = re.sub(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"|^\s*#.*""", "", line)
+    return bool(re.search(r";|&&|\|\|", outside_quotes))
 
 
 def run_shell(app: Application, parsed_args: argparse.Namespace, *, errexit: bool) -> int:
@@ -314,7 +351,7 @@ def run_shell(app: Application, parsed_args: argparse.Namespace, *, errexit: boo
         with nullcontext(stdin) if stdin.isatty() else open_script(stdin) as lines:
             shell = Shell(app, lines, errexit=errexit)
             if shell.is_attended:
-                app.stderr.write(f"{INTRO}\n")
+                app.stderr.write(f"{fit_message(INTRO, app.stderr)}\n")
             shell.cmdloop()
             return shell.exit_code
     finally:

@@ -9,12 +9,14 @@ from almajob.completion.shell_scripts import SHELLS, completion_script
 
 
 class Completion(Command):
-    """Print the script with which a shell completes commands, options, job names and ids.
+    """Print the completion script for a shell.
 
-    Job names come from the cache, Process IDs and run keys from the ledger: Alma is not asked. To
-    have it in each new shell, put the line "source <(almajob completion bash)" into ~/.bashrc, the
-    same with zsh into ~/.zshrc, after compinit, or "almajob completion fish | source" into
-    ~/.config/fish/config.fish.
+    It completes commands, options, job names and ids. Job names come from the cache, Process
+    IDs and run keys from the ledger; Alma is not asked.
+
+    To load it in every new shell, add the line "source <(almajob completion bash)" to
+    ~/.bashrc, the same with zsh to ~/.zshrc after compinit, or "almajob completion fish |
+    source" to ~/.config/fish/config.fish.
 
     Examples:
       almajob completion bash
@@ -24,7 +26,7 @@ class Completion(Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
+        parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=" or ".join(SHELLS))
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:

@@ -6,43 +6,46 @@ import argparse
 from pathlib import Path
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.run_options import add_id_option
+from almajob.cli.options.name_options import add_run_argument, process_id_of
 from almajob.cli.options.value_types import non_empty
 from almajob.jobs.run_reports import LINE_TYPE, download_file
 
 
 class DownloadFile(ShowOne):
-    """Save the file of records that a metadata import loaded.
+    """Save the records that a metadata import loaded.
 
-    The file is there when it is complete, and not before. One that breaks off begins anew, as Alma has no
-    way to go on in the middle.
+    The file appears only when it is complete. A download that breaks off starts over, as Alma
+    cannot resume one.
 
     Examples:
-      almajob --env sandbox download --id PROCESS_ID --output records.xml
-      almajob --env sandbox download --id PROCESS_ID --output records.mrc --form binary --overwrite
+      almajob --env sandbox download PROCESS_ID --output records.xml
+      almajob --env sandbox download PROCESS_ID --output new.mrc --form binary
     """
 
     columns = ("environment", "instance_id", "file", "bytes")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        add_id_option(parser)
-        parser.add_argument("--output", metavar="FILE", type=non_empty, required=True, help="where it goes")
-        parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+        add_run_argument(parser)
+        parser.add_argument("--output", metavar="FILE", type=non_empty, required=True, help="file to write")
+        parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
         parser.add_argument(
-            "--form", choices=("xml", "binary"), default="xml", help="of the records; default: %(default)s"
+            "--form",
+            choices=("xml", "binary"),
+            default="xml",
+            help="the records' format (default: %(default)s)",
         )
         parser.add_argument(
             "--line-type",
             metavar="TYPE",
             type=non_empty,
             default=LINE_TYPE,
-            help="which records, as the run's report calls them; default: %(default)s",
+            help="which records, as named in the run's report (default: %(default)s)",
         )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        instance_id = self.context.runs.process_id(parsed_args.run_id)
+        instance_id = process_id_of(parsed_args, self.context)
         path = Path(parsed_args.output)
         count = download_file(
             self.context.alma,

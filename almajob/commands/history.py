@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from functools import partial
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.global_options import add_limit_option
-from almajob.cli.options.value_types import moment, non_empty, status
+from almajob.cli.options.name_options import add_jobs_argument, find_chosen, jobs_of
+from almajob.cli.options.value_types import moment, status
 from almajob.errors import UsageError
-from almajob.jobs.history import Period, read_history
+from almajob.jobs.history import Period, read_histories
 from almajob.output.run_views import RUN_COLUMNS, run_values
 
 
 class History(Lister):
-    """List the runs of a job, whoever started them: those that go on first, then the newest.
+    """List the runs of jobs: running ones first, then the newest.
+
+    Runs are listed no matter who started them.
 
     Examples:
-      almajob --env sandbox history --job 'ERP export using profile FINANCE'
-      almajob --env sandbox history --job 'ERP export using profile FINANCE' --since 7d
-      almajob --env sandbox history --job M44 --since 2026-11-01 --until 2026-11-07 -f csv
-      almajob --env sandbox history --job M44 --status FAILED --limit 0 -f json
+      almajob --env sandbox history 'ERP export using profile FINANCE'
+      almajob --env sandbox history 'ERP export using profile FINANCE' --since 7d
+      almajob --env sandbox history M44 M46 --since 1d
+      almajob --env sandbox history M44 --since 2026-11-01 --until 2026-11-07
+      almajob --env sandbox history M44 --status FAILED --limit 0 -f json
     """
 
     columns = RUN_COLUMNS
-    brief = ("instance_id", "status", "submit_time", "seconds", "progress", "submitted_by", "passed")
+    brief: Sequence[str] = (
+        *("instance_id", "status", "submit_time", "seconds", "passed", "progress", "submitted_by"),
+    )
+    least_needed = ("progress", "submitted_by", "passed", "seconds")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--job", metavar="JOB", type=non_empty, required=True, help="the job's exact name, or its id"
-        )
+        add_jobs_argument(parser)
         parser.add_argument(
             "--since",
             metavar="WHEN",
@@ -58,8 +64,12 @@ class History(Lister):
             raise UsageError("--since is not before --until.", hint="Swap the two.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        job = self.context.catalogue.find(parsed_args.job)
+        texts = jobs_of(parsed_args)
+        jobs = list(dict.fromkeys(find_chosen(text, self.context.catalogue.find) for text in texts))
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
-        found = read_history(self.context.alma, job.id, wanted, limit=parsed_args.limit)
-        self.note_if_empty = f"Alma lists no such run of {job.name} ({job.id})."
+        found = read_histories(self.context.alma, [job.id for job in jobs], wanted, limit=parsed_args.limit)
+        named = " and of ".join(f"{job.name} ({job.id})" for job in jobs[:3])
+        self.note_if_empty = f"Alma lists no such run of {named}." if len(jobs) <= 3 else self.note_if_empty
+        if len(jobs) > 1:
+            self.brief = (self.brief[0], "job_name", *self.brief[1:])
         return RUN_COLUMNS, [run_values(self.context.runs.describe(instance)) for instance in found]

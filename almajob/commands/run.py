@@ -3,73 +3,103 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
 from almajob.cli.options.option_conflicts import is_bare_start, refuse_start_conflicts
-from almajob.cli.options.run_options import wait_options_of
-from almajob.cli.options.start_options import (
+from almajob.cli.options.run_arguments import (
     StartArguments,
-    add_start_options,
+    add_run_arguments,
     settings_of,
     start_arguments_of,
     wait_as_splayed,
+    with_job,
 )
-from almajob.config.environments import text_of
-from almajob.config.saved_runs import Saved
+from almajob.cli.options.run_options import wait_options_of
 from almajob.errors import AlmajobError
 from almajob.output.columns import GivenParameters, RequestBody, Text, WordList
+from almajob.output.formats import ARRAY_FORMATS, report_lost_result
 from almajob.output.run_views import START_COLUMNS, not_started, start_values
+from almajob.output.saved_views import (
+    NOTHING_SAVED,
+    SAVED_BRIEF,
+    SAVED_COLUMNS,
+    SAVED_LEAST_NEEDED,
+    saved_values,
+)
+from almajob.runs.run_service import log_report
 from almajob.runs.start.plan import Plan
-from almajob.system.terminal import asker, confirmer
+from almajob.system.terminal import asker, confirmer, fit_message
+from almajob.text.sanitize import sanitize
 
+LOG = logging.getLogger(__name__)
+
+_ENDED_FIELDS = (
+    *("job_name", "environment", "instance_id", "status", "description", "seconds", "counters", "alerts"),
+)
+"""Of a run that was waited for, what people are shown."""
 PLAN_COLUMNS = (
     *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
     *("method", "url", "authorization", "body", "set", "parameters", "overrides"),
 )
-SAVED_COLUMNS = ("name", "environment", "job", "params", "set", "once_per", "confirm", "file")
 
 
 class Run(ShowSome):
-    """Start a job, once, and show its run.
+    """Start a job once, and show its run.
 
-    The same run key never starts a job twice: the same command again shows the same run, also
-    after a crash. Without a key, a run that was cut short is found again for an hour.
+    A run key never starts a job twice: the same command again shows the same run, even after a
+    crash. Without a run key, an interrupted run is found again within an hour.
 
-    Manual jobs need parameters: --params takes what Alma shows in its 'Run a job' wizard, last
-    step, panel API Information. They are compared with the last ones of the job, and the set
-    must be there, fit and have members. In production a person types the job's id, or --yes
-    stands in the command. SAVED is a command line of this kind that was kept with --save.
+    Manual jobs need parameters. --params reads what Alma shows in the last step of its 'Run a
+    job' wizard, in the panel API Information. Parameters are compared with those of the job's
+    earlier runs; the set must exist, suit the job and have members.
 
-    Exit code 0: started; with --wait: ended well, or with warnings. 3: ended, and not well.
-    4, 5, 6, 7, 10: nothing was started. 8: still running after --timeout. 9: it cannot be told
-    whether it was started; the same command again only looks.
+    In production you are asked to type the job's id before anything is started. Use --yes where
+    nobody can answer, as in cron. A saved run is a command like this one that was saved with
+    --save.
+
+    Exit codes: 0 started; with --wait: ended well, or with warnings. 3 ended badly. 4, 5, 6, 7,
+    10 nothing was started. 8 still running after --timeout. 9 unknown whether it was started;
+    the same command again only looks for it.
 
     Examples:
-      almajob --env sandbox run --job 'ERP export using profile FINANCE'
-      almajob --env sandbox run --job S9563600010000561 --wait -f json
-      almajob --env sandbox run --job S9563600010000561 --run-key invoices-of-may --wait
-      almajob --env sandbox run --job S9563600010000561 --once-per day --if-running attach
-      almajob --env sandbox run --job S9563600010000561 --dry-run
-      almajob --env sandbox run --job M44 --set 'Theses without a call number'
-      almajob --env production run --job 'ERP export using profile FINANCE' --once-per day --yes
-      almajob --env sandbox run --job S9563600010000561 --once-per day --save invoices
-      almajob run --list-saved
+      almajob --env sandbox run 'ERP export using profile FINANCE'
+      almajob --env sandbox run S9563600010000561 --wait -f json
+      almajob --env sandbox run S9563600010000561 --run-key invoices-of-may --wait
+      almajob --env sandbox run S9563600010000561 --if-running attach
+      almajob --env sandbox run S9563600010000561 --dry-run
+      almajob --env sandbox run M44 --set 'Theses without a call number'
+      almajob --env production run S9570600010000561 --once-per day --yes
+      almajob --env sandbox run S9563600010000561 --once-per day --save invoices
+      almajob --env sandbox run invoices
     """
 
     columns = START_COLUMNS
-    # Of what was saved; a start is one thing, and shown whole.
-    brief = ("name", "environment", "job", "set", "once_per", "confirm")
+    brief = SAVED_BRIEF
+    least_needed = SAVED_LEAST_NEEDED
+    answer = ""
+    """What people are told instead of a table; empty where they are shown one."""
+    next_step = ""
+    """What they may type then."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         self._parser = super().get_parser(prog_name)
-        add_start_options(self._parser)
+        add_run_arguments(self._parser)
         return self._parser
 
     def is_one(self, parsed_args: argparse.Namespace) -> bool:
         return not parsed_args.list_saved
+
+    def is_object(self, parsed_args: argparse.Namespace) -> bool:
+        return not parsed_args.list_saved
+
+    def fields_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
+        return _ENDED_FIELDS if self.columns_of(parsed_args) is START_COLUMNS else ()
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         refuse_start_conflicts(self._parser, parsed_args)
@@ -87,60 +117,91 @@ class Run(ShowSome):
             return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
             arguments = start_arguments_of(parsed_args, self.context)
-            plan = self.context.runs.plan(arguments.job, arguments.parameters, arguments.options)
+            given = (arguments.parameters, arguments.options)
+            plan = with_job(
+                *(parsed_args, arguments, self.context), lambda job: self.context.runs.plan(job, *given)
+            )
             return columns, [_plan_values(plan, arguments)]
-        ask, confirm = (None, None) if parsed_args.no_input else (asker(), confirmer())
+        is_answered = _is_for_people(parsed_args) and not parsed_args.wait
+        report = self._keep_answer if is_answered else log_report
         try:
             is_older = self.app.options.has_older_spelling and is_bare_start(self._parser, parsed_args)
             arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
             wait_as_splayed(parsed_args, arguments, self.context)
-            run = self.context.runs.start(
-                *(arguments.job, arguments.parameters, arguments.options),
-                ask=ask,
-                confirm=confirm,
+            start = partial(
+                self.context.runs.start,
+                parameters=arguments.parameters,
+                options=arguments.options,
+                ask=asker(),
+                confirm=confirmer(),
                 look=not parsed_args.wait,
+                report=report,
             )
+            # What was agreed to is what was named, and a digit is typed wrong easily.
+            unconfirmed = replace(arguments.options, is_confirmed=False)
+            start_chosen = partial(start, options=unconfirmed)
+            run = with_job(parsed_args, arguments, self.context, start, start_chosen=start_chosen)
         except AlmajobError as error:
             return columns, [self._show_failure(error, parsed_args)]
         if parsed_args.wait:
             wait, policy = wait_options_of(parsed_args), arguments.options.policy
             run = self.context.runs.follow(run, wait, policy=policy, display=display)
             self.verdict = run.verdict
+        elif is_answered and not run.instance.has_ended:
+            program = self.context.program(run.environment)
+            self.next_step = f"To wait for its end: {program} wait {run.instance.id}"
         return columns, [start_values(run)]
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        if not self.answer:
+            return super().produce_output(parsed_args, column_names, data)
+        with report_lost_result(self.app.stdout):
+            self.app.stdout.write(f"{fit_message(self.answer, self.app.stdout)}\n")
+            self.app.stdout.flush()
+        if self.next_step:
+            LOG.info("%s", self.next_step)
+        return 0
+
+    def _keep_answer(self, sentence: str) -> None:
+        self.answer = sentence
 
     def _list_saved(self) -> Iterable[Any]:
         context = self.context
-        self.note_if_empty = "Nothing is saved; run --save NAME keeps a start under a name."
-        return [_saved_values(*each) for each in context.saved_runs.list_all(context.named_environment)]
+        self.note_if_empty = NOTHING_SAVED
+        return [saved_values(*each) for each in context.saved_runs.list_all(context.named_environment)]
 
     def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
         arguments = start_arguments_of(parsed_args, self.context)
-        saved = self.context.saved_runs.save(
+        save = partial(
+            self.context.saved_runs.save,
             parsed_args.save,
-            arguments.job,
-            arguments.parameters,
-            arguments.options,
+            parameters=arguments.parameters,
+            options=arguments.options,
             written=arguments.written,
             others=settings_of(parsed_args, arguments.expands),
+            replaces=parsed_args.replace,
         )
-        return _saved_values(saved, self.context.environment.name)
+        saved = with_job(parsed_args, arguments, self.context, save)
+        environment = self.context.environment.name
+        if _is_for_people(parsed_args):
+            self.answer = f"Saved {saved.name} for {environment} in {sanitize(str(saved.path))}"
+            self.next_step = f"To start it: {self.context.program(environment)} run {saved.name}"
+        return saved_values(saved, environment)
 
     def _show_failure(self, error: AlmajobError, parsed_args: argparse.Namespace) -> Iterable[Any]:
         """Show what is known of a start that led to no run; the error is told after it.
 
         Programs get their answer in every case; people read the error.
         """
-        if parsed_args.formatter not in {"json", "yaml"}:
+        if parsed_args.formatter not in ARRAY_FORMATS:
             raise error
         self.verdict = self.context.recall(error, parsed_args.run_key or "")
         return not_started(self.context.environment_name, self.verdict, parsed_args.run_key or "")
 
 
-def _saved_values(saved: Saved, environment: str) -> Iterable[Any]:
-    settings = saved.of(environment)
-    shown = (text_of(settings, name) for name in ("job", "params", "set", "once_per"))
-    confirm = text_of(settings, "confirm", "yes")
-    return (saved.name, environment, *map(Text, (*shown, confirm, str(saved.path))))
+def _is_for_people(parsed_args: argparse.Namespace) -> bool:
+    """Whether the result is a table of which nobody has named the columns."""
+    return parsed_args.formatter == "table" and not parsed_args.columns
 
 
 def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:

@@ -8,22 +8,22 @@ from almajob.cli.command import Command
 
 
 class Shell(Command):
-    """Read commands at a prompt, or from a script on stdin.
+    """Run commands at a prompt, or from a script on stdin.
 
-    All of them share one session with Alma; Tab completes commands, options, job names and ids.
-    Options given here hold for every command that says nothing else. env NAME switches to another
-    environment, > and | send what a command prints elsewhere, Ctrl-C stops a command, Ctrl-D or
-    exit leaves. At a terminal, almajob without a command is the same; its history has no line that
-    may hold a key.
+    All commands share one session with Alma. Tab completes commands, options, job names and
+    ids. Options given here apply to every command that does not set them itself. env NAME
+    switches to another environment, > and | redirect output, Ctrl-C stops a command, Ctrl-D or
+    exit leaves. At a terminal, almajob without a command starts the shell. Its history keeps no
+    line that may contain a key.
 
-    A script has a command a line, and comments, which begin with #. Starts in production need --yes
-    in it. It goes on after a command that failed, unless --errexit is given; Ctrl-C and an env that
+    A script has one command per line; comments begin with #. Starts in production need --yes.
+    The script goes on after a failed command unless --errexit is given; Ctrl-C and an env that
     fails end it. The exit code is that of the last command.
 
-    Only whole lines are run, from a pipe as from a file: a last line without a line break may have
-    been cut off and is refused (exit code 2). So is a line that is not text, or is longer than 128 KiB;
-    nothing after it is run. Commands of a script cannot read standard input, which is the script:
-    name files instead of - and @-.
+    Only whole lines are run, from a pipe as from a file: a last line without a line break may
+    have been cut off and is refused (exit code 2). So is a line that is not text, or is longer
+    than 128 KiB; nothing after it is run. Commands of a script cannot read standard input,
+    which is the script: name files instead of - and @-.
 
     Examples:
       almajob shell
@@ -33,9 +33,7 @@ class Shell(Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            "--errexit", action="store_true", help="leave at the first command whose exit code is not 0"
-        )
+        parser.add_argument("--errexit", action="store_true", help="stop at the first command that fails")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.value_types import non_empty
+from almajob.cli.options.name_options import add_job_argument, find_job
 from almajob.output.columns import Text
 
 
 class Show(ShowOne):
-    """Show one job, fresh from Alma.
+    """Show a job's details, read fresh from Alma.
 
     Examples:
       almajob --env sandbox show M44
@@ -24,11 +24,11 @@ class Show(ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("job", metavar="JOB", type=non_empty, help="the job's id, or its exact name")
+        add_job_argument(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        job = self.context.catalogue.current(parsed_args.job)
+        job = find_job(parsed_args, self.context, self.context.catalogue.current)
         values = (
             *(job.id, job.name, job.type.value, job.category.value, job.description, job.content.value),
             *(job.schedule.value, job.next_run, job.creator, job.related_profile),

@@ -14,17 +14,29 @@ WORDS, FILES = "words", "files"
 
 Answer = tuple[str, Found]
 
-_FIND: dict[str, Callable[[Places, str], Found]] = {
+_FIND: dict[str, Callable[[Places, str, str], Found]] = {
     "JOB": local_values.jobs,
-    "PROCESS_ID": local_values.instances,
-    "RUN": local_values.runs,
-    "KEY": local_values.run_keys,
-    "ENVIRONMENT": lambda places, _: [(name, "environment") for name in places.environments],
-    "STATUS": lambda _places, _: _statuses(),
-    "END_STATUS": lambda _places, _: _ends(),
-    "SAVED": lambda places, _: [(name, "saved run") for name in places.saved_runs],
+    "PROCESS_ID": lambda places, env, _: local_values.instances(places, env),
+    "RUN": lambda places, env, _: [*local_values.instances(places, env), *local_values.runs(places, env)],
+    "RUN|JOB": lambda places, env, beginning: [
+        *local_values.instances(places, env),
+        *local_values.runs(places, env),
+        *local_values.jobs(places, env, beginning),
+    ],
+    "KEY": lambda places, env, _: local_values.run_keys(places, env),
+    "ENVIRONMENT": lambda places, *_: [(name, "environment") for name in places.environments],
+    "STATUS": lambda *_: _statuses(),
+    "END_STATUS": lambda *_: _ends(),
+    "SAVED": lambda places, *_: _saved_runs(places),
+    "JOB|SAVED": lambda places, env, beginning: [
+        *_saved_runs(places),
+        *local_values.jobs(places, env, beginning),
+    ],
 }
-"""Where values come from, by the word that stands for them in the help; a plugin may use these words."""
+"""Where values come from, by the word that stands for them in the help; a plugin may use these words.
+
+Each is given where things are, the environment and the beginning of what is sought.
+"""
 # As they come with names that were copied from a page or a document; each is one character of a word.
 _BLANKS = str.maketrans(
     dict.fromkeys("\u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))), " ")
@@ -78,7 +90,11 @@ def _values(
         return WORDS, []
     places = Places(environ, before.value_of("--ini-file"), before.value_of("--cache-dir"))
     environment = before.value_of("--env") or env or places.env
-    return WORDS, _fitting(beginning, _FIND[value.word](places, environment))
+    return WORDS, _fitting(beginning, _FIND[value.word](places, environment, beginning))
+
+
+def _saved_runs(places: Places) -> Found:
+    return [(name, "saved run") for name in places.saved_runs]
 
 
 def _statuses() -> Found:
@@ -88,15 +104,19 @@ def _statuses() -> Found:
 
 
 def _ends() -> Found:
-    from almajob.alma.status_codes import end_problem
+    from almajob.alma.status_codes import GOING_ON
 
-    return [(code, what) for code, what in _statuses() if not end_problem(code)]
+    return [(code, what) for code, what in _statuses() if code not in GOING_ON]
 
 
 def _fitting(beginning: str, found: Iterable[tuple[str, str]]) -> Found:
     """Keep what begins so, each once; and nothing that cannot be typed."""
     fitting: dict[str, str] = {}
     for text, what in found:
-        if text.startswith(beginning) and text.translate(_BLANKS).isprintable() and text:
+        if text.startswith(beginning) and text and (text.isprintable() or _is_printable(text)):
             fitting.setdefault(text, what)
     return list(fitting.items())
+
+
+def _is_printable(text: str) -> bool:
+    return text.translate(_BLANKS).isprintable()

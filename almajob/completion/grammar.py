@@ -107,17 +107,18 @@ def load_core() -> dict[str, Any]:
     return found
 
 
-def load_grammar(cache: str, describe: Describe) -> Grammar:
+def load_grammar(cache: str, describe: Describe, chosen: Sequence[Any] = ()) -> Grammar:
     """Return all that can be typed.
 
     Args:
-        describe: asks the plugins, where something was installed since they were asked.
+        describe: asks the plugins, where something was installed or chosen since they were asked.
+        chosen: what somebody says of plugins, as JSON; see ``Places.chosen_plugins``.
     """
-    return Grammar(load_core(), _load_plugins(os.path.join(cache, _KEPT), describe))
+    return Grammar(load_core(), _load_plugins(os.path.join(cache, _KEPT), describe, list(chosen)))
 
 
-def _load_plugins(path: str, describe: Describe) -> Mapping[str, Any]:
-    installed = _state()
+def _load_plugins(path: str, describe: Describe, chosen: list[Any]) -> Mapping[str, Any]:
+    installed = [*_state(), *chosen]
     try:
         kept = _read(path)
         if kept["installed"] == installed:
@@ -128,7 +129,7 @@ def _load_plugins(path: str, describe: Describe) -> Mapping[str, Any]:
             return found
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         pass
-    made = describe() if _has_plugins() else _NONE
+    made = describe() if chosen or _has_plugins() else _NONE
     _keep(path, {"installed": installed, "grammar": made})
     return made
 

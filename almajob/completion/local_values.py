@@ -6,9 +6,10 @@ databases are only read, by SQLite itself. Whatever is wrong with one of them, t
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from almajob.config import paths
 from almajob.config.ini_text import TOP, find_half_line, parse_sections
@@ -26,6 +27,8 @@ _JOBS = ".cache.jobs."
 _MOST_RUNS = 200
 _INI_SIZE = 2**20
 _BUILT_IN = "demo"
+_OF_ENVIRONMENT = ("kind", "region", "domain", "base_url", "api_key")
+"""How the settings begin of which an environment has one at least."""
 
 
 class Places:
@@ -34,6 +37,7 @@ class Places:
     Attributes:
         environments: names, the built-in one last.
         env: the environment that is used where none is named; empty where none is.
+        chosen_plugins: what tells whether somebody chose other plugins since; empty where nobody chooses.
     """
 
     def __init__(self, environ: Mapping[str, str], ini_file: str = "", cache_dir: str = "") -> None:
@@ -42,15 +46,26 @@ class Places:
         general = ini.get("almajob", {})
         top = ini.pop(TOP, {})
         flat = [name for name in ("sandbox", "production") if f"api_key_{name}" in top]
-        sections = [name for name in ini if ":" not in name and name != "almajob"]
+        sections = [name for name in ini if name != "almajob" and _is_environment(name, ini[name])]
         self.environments = [*dict.fromkeys([*flat, *sections]), _BUILT_IN]
         self._headings = list(ini)
         self._config = os.path.dirname(path) if path else paths.find_directory("config", environ)
         self.env = environ.get("ALMAJOB_ENV", "") or general.get("env", "")
         named = cache_dir or environ.get("ALMAJOB_CACHE_DIR", "") or general.get("cache_dir", "")
-        self.cache = os.path.expanduser(named) or paths.find_directory("cache", environ)
+        # Where there is no home directory, below a file, where nothing can be: not in the current directory.
+        self.cache = os.path.expanduser(named) or paths.find_directory("cache", environ) or os.devnull
         state = environ.get("ALMAJOB_STATE_DIR", "")
-        self.state = os.path.expanduser(state) or paths.find_directory("state", environ)
+        self.state = os.path.expanduser(state) or paths.find_directory("state", environ) or os.devnull
+        self.chosen_plugins = self._find_chosen_plugins(path, general, environ.get("ALMAJOB_PLUGINS", ""))
+
+    def _find_chosen_plugins(self, path: str, general: dict[str, str], variable: str) -> list[Any]:
+        directory, disabled = general.get("plugins_dir", ""), general.get("disable_plugins", "")
+        if not (variable or directory or disabled):
+            return []
+        found = os.path.join(self._config, os.path.expanduser(directory)) if directory else ""
+        # Whether the file is trusted counts, too.
+        times = [_read_time(each) for each in (path, os.path.join(self.state, "trusted"), found)]
+        return [variable, path, disabled, *times, _list_plugins(found) if found else []]
 
     @property
     def saved_runs(self) -> list[str]:
@@ -61,12 +76,33 @@ class Places:
         return [name.partition(":")[2].strip() for name in found]
 
 
+def _is_environment(name: str, settings: Mapping[str, str]) -> bool:
+    """Whether a section may be an environment; ``config.ini_sections`` knows better, and takes longer."""
+    is_ours = not settings or any(setting.startswith(_OF_ENVIRONMENT) for setting in settings)
+    return ":" not in name and (is_ours or name in ("sandbox", "production"))
+
+
 def _find_ini(environ: Mapping[str, str], named: str) -> str:
     named = named or environ.get("ALMAJOB_INI", "")
     if named:
         return os.path.expanduser(named)
     own = paths.own_inis(environ)
     return next(filter(os.path.exists, (*paths.inis_here(own), *own)), "")
+
+
+def _read_time(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _list_plugins(directory: str) -> list[list[Any]]:
+    try:
+        names = sorted(name for name in os.listdir(directory) if name.endswith(".py"))
+    except OSError:
+        return []
+    return [[name, _read_time(os.path.join(directory, name))] for name in names]
 
 
 def _inis(directory: str) -> list[str]:
@@ -95,10 +131,35 @@ def _read_ini(path: str) -> dict[str, dict[str, str]]:
     }
 
 
-def jobs(places: Places, environment: str) -> Found:
-    """Name the jobs of an environment, or of all where none is given; and then their ids."""
-    listed = [job for directory in _directories(places, environment) for job in _job_list(directory)]
-    return [(job["name"], job["id"]) for job in listed] + [(job["id"], job["name"]) for job in listed]
+def jobs(places: Places, environment: str, beginning: str) -> Found:
+    """Name the jobs of an environment, or of all where none is given; and then their ids.
+
+    Args:
+        beginning: of what is sought; what does not begin so may be there or not.
+    """
+    names: Found = []
+    ids: Found = []
+    # As it stands in JSON; a part without it is not read.
+    sought = json.dumps(beginning)[:-1].encode()
+    for directory in _directories(places, environment):
+        # The key of the whole list ends with its three filters, which are empty.
+        for part in quick_read.newest_list(directory, f"{schema.CACHE_FORMAT}:jobs:%:::"):
+            if sought in part:
+                found = _read_part(part)
+                names += [(name, job_id) for job_id, name in found if name.startswith(beginning)]
+                ids += [(job_id, name) for job_id, name in found if job_id.startswith(beginning)]
+    return names + ids
+
+
+def _read_part(text: bytes) -> Found:
+    """Return the ids and names in a part of a job list."""
+    try:
+        part = json.loads(text)
+        ids, names = part["ids"], part["names"]
+        are_texts = set(map(type, ids)) | set(map(type, names)) <= {str}
+        return list(zip(ids, names, strict=True)) if are_texts else []
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return []
 
 
 def _directories(places: Places, environment: str) -> list[str]:
@@ -113,14 +174,6 @@ def _directories(places: Places, environment: str) -> list[str]:
         for name in found
         if name.startswith(_JOBS) and ".damaged" not in name
     ]
-
-
-def _job_list(directory: str) -> Iterator[dict[str, str]]:
-    # The key of the whole list ends with its three filters, which are empty.
-    for document in quick_read.newest(directory, f"{schema.CACHE_FORMAT}:jobs:%:::", limit=1):
-        for job in document if isinstance(document, list) else ():
-            if isinstance(job, dict) and isinstance(job.get("id"), str) and isinstance(job.get("name"), str):
-                yield job
 
 
 def instances(places: Places, environment: str) -> Found:
@@ -151,12 +204,21 @@ def run_keys(places: Places, environment: str) -> Found:
     ]
 
 
-def _records(places: Places, environment: str) -> Iterator[dict[str, Any]]:
+def _records(places: Places, environment: str) -> list[dict[str, Any]]:
     ledger = os.path.join(places.state, "ledger")
-    for group in ("open", "done"):
-        for document in quick_read.newest(
-            ledger, f"{schema.LEDGER_FORMAT}:{group}:%", limit=_MOST_RUNS, by_key=True
-        ):
-            record = document.get("value") if isinstance(document, dict) else None
-            if isinstance(record, dict) and environment in ("", record.get("environment")):
-                yield record
+    # The index has them by their ids, which begin with the day.
+    documents = quick_read.newest(ledger, f"{schema.LEDGER_FORMAT}:record:", limit=_MOST_RUNS)
+    records = [document.get("value") for document in documents if isinstance(document, dict)]
+    found = [
+        record
+        for record in records
+        if isinstance(record, dict) and environment in ("", record.get("environment"))
+    ]
+    return sorted(found, key=_made_at, reverse=True)
+
+
+def _made_at(record: dict[str, Any]) -> float:
+    try:
+        return float(record["trail"][0]["at"])
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return 0.0

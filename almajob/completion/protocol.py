@@ -17,19 +17,21 @@ from almajob.completion.local_values import Places
 # typing itself takes a tenth of the time that a completion may take.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from almajob.completion.grammar import Describe
+    from collections.abc import Callable
+    from typing import Any
 
 _LONGEST_HELP = 60
 
 
-def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
+def answer(shell: str, arguments: Sequence[str], describe: Callable[[str], dict[str, Any]]) -> str:
     """Answer a shell.
 
     Args:
         shell: bash, fish or zsh.
         arguments: for bash the line up to the cursor, and the piece of it that will be replaced; for the
             others the words without their quotes, the one at the cursor last.
-        describe: asks the plugins, where that is needed.
+        describe: asks the plugins that a configuration file chooses, where that is needed; an empty name
+            stands for the one that is found.
     """
     line = (
         quoting.read_line(*arguments[:2])
@@ -38,7 +40,9 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
     )
     if not line.words:
         return "words\n"
-    grammar = load_grammar(Places(os.environ).cache, describe)
+    ini_file = _find_ini_file(line.words)
+    places = Places(os.environ, ini_file)
+    grammar = load_grammar(places.cache, lambda: describe(ini_file), places.chosen_plugins)
     try:
         kind, found = find_candidates(grammar, line.words[1:], line.beginning, os.environ)
     except (TypeError, AttributeError, LookupError, ValueError):
@@ -55,7 +59,17 @@ def answer(shell: str, arguments: Sequence[str], describe: Describe) -> str:
     return "".join(f"{each}\n" for each in (kind, *lines))
 
 
+def _find_ini_file(words: Sequence[str]) -> str:
+    if not any(word.startswith("--ini-file") for word in words):
+        return ""
+    from almajob.text.command_line import find_value
+
+    return find_value(words, "--ini-file")
+
+
 def _short(text: str) -> str:
     """Make a description fit beside its candidate; what cannot be printed is left out, or is a blank."""
-    shown = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    shown = " ".join(text.split())
+    if not shown.isprintable():
+        shown = "".join(character for character in shown if character.isprintable())
     return shown if len(shown) <= _LONGEST_HELP else f"{shown[:_LONGEST_HELP]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -153,7 +154,7 @@ def test_lines_of_the_readme_can_be_typed(simulated: SimulatedAlma, script: Scri
     """With the program's name before them, and in the older spelling."""
     done = script("almajob show S9563600010000561 -f value -c id", "almajob", "--cmd list")
     assert done.out.startswith("S9563600010000561\n")
-    assert "commands:" in done.out
+    assert "Run almajob COMMAND --help" in done.out
     assert JOB in done.out
     assert script(f"--cmd status --job '{JOB}' --id 1").code in (4, 5)
 
@@ -187,11 +188,42 @@ def test_none_of_cmd2s_own_commands_is_there(simulated: SimulatedAlma, script: S
 def test_help_lists_and_explains(simulated: SimulatedAlma, script: Script) -> None:
     """``help``, ``?`` and --help."""
     done = script("help", "? runs list", "list --help")
-    assert "commands:\n" in done.out
-    assert "usage: almajob runs list" in done.out
-    assert "usage: almajob list" in done.out
-    assert "env   Switch to another environment" in done.out
+    assert "\nJobs:\n  list " in done.out
+    assert "Usage: almajob runs list" in done.out
+    assert "Usage: almajob list" in done.out
+    assert re.search(r"In the shell:\n  env +Switch to another environment", done.out)
     assert done.code == 0
+    assert script("help runs").out.startswith("Usage: almajob runs COMMAND [options]\n")
+    done = script("runs")
+    assert (done.code, done.out) == (2, "")
+    assert "  runs list " in done.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["list; show M44", "list && show M44", "list||show M44", "list > x; list", 'show "a" ; list', "list;"],
+)
+def test_several_commands_on_a_line_are_refused(simulated: SimulatedAlma, script: Script, line: str) -> None:
+    """Before anything is run or written; the answer says what to type instead."""
+    done = script(line)
+    assert (done.code, done.out) == (2, "")
+    assert "one command per line; nothing was run" in done.err
+    assert "--errexit" in done.err
+    assert simulated.log.total == 0
+    assert list(Path().iterdir()) == []
+
+
+def test_an_env_in_a_refused_line_ends_a_script(simulated: SimulatedAlma, script: Script) -> None:
+    """What comes next would go to another environment than was meant."""
+    for line in ("env production && list", "list; env production"):
+        assert script(line, "env").out == ""
+    assert script("list; list", "env").out == "sandbox\n"
+
+
+@pytest.mark.parametrize("line", ["show 'a;b' -q", 'show "a && b"', "show a\\;b", "# a; b && c"])
+def test_quoted_separators_are_text(simulated: SimulatedAlma, script: Script, line: str) -> None:
+    """As in any shell; a comment is none, too."""
+    assert "one command per line" not in script(line).err
 
 
 def test_plugins_are_there(

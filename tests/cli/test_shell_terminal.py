@@ -45,6 +45,22 @@ def test_the_prompt_shows_the_environment(simulated: SimulatedAlma) -> None:
         assert terminal.end() == 0
 
 
+def test_help_is_paged_in_the_shell(simulated: SimulatedAlma) -> None:
+    """As outside of it; no line is wider than the terminal."""
+    environ = {**ENVIRON, "PAGER": "sed s/^/p:/"}
+    with Terminal("--env", "sandbox", environ=environ, size=(100, 60)) as terminal:
+        terminal.until(lambda text: text.endswith("almajob>"))
+        terminal.type("help\r")
+        terminal.until(lambda text: "p:Run almajob COMMAND" in text and text.endswith("almajob>"))
+        terminal.type("help runs\r")
+        terminal.until(lambda text: "p:Run almajob runs COMMAND" in text and text.endswith("almajob>"))
+        paged = [line for line in terminal.lines if line.startswith("p:")]
+        assert "p:In the shell:" in paged
+        assert "p:  runs list     List what was started from here (makes no" in paged
+        terminal.type("exit\r")
+        assert terminal.end() == 0
+
+
 def test_tab_completes_in_the_shell(simulated: SimulatedAlma, almajob: Run) -> None:
     """Commands, options, environments, job names with their quotes, ids of runs."""
     done = almajob("--env", "sandbox", "run", "--job", JOB, "-f", "value", "-c", "instance_id")
@@ -194,7 +210,7 @@ def _kept() -> list[str]:
     return [item["statement"]["raw"] for item in items]
 
 
-ASKS = "(it is not shown):"
+ASKS = "(not shown):"
 
 
 def _await(terminal: Terminal, line: str, *ends: str) -> str:

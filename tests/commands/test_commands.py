@@ -34,9 +34,9 @@ def test_list_prints_four_columns(alma_with_jobs: FakeAlma, almajob: Run) -> Non
     done = almajob(*ENV, "list", "-f", "json")
     assert (done.code, done.err) == (0, "")
     rows = json.loads(done.out)
-    assert list(rows[0]) == ["ID", "Name", "Type", "Category"]
-    assert rows[1] == {"ID": "S1", "Name": ERP["name"], "Type": "SCHEDULED", "Category": "ERP"}
-    assert [row["ID"] for row in rows] == ["M1", "S1", "M3", "M4"]
+    assert list(rows[0]) == ["id", "name", "type", "category"]
+    assert rows[1] == {"id": "S1", "name": ERP["name"], "type": "SCHEDULED", "category": "ERP"}
+    assert [row["id"] for row in rows] == ["M1", "S1", "M3", "M4"]
 
 
 def test_a_second_list_asks_nothing_and_refresh_does(alma_with_jobs: FakeAlma, almajob: Run) -> None:
@@ -47,19 +47,32 @@ def test_a_second_list_asks_nothing_and_refresh_does(alma_with_jobs: FakeAlma, a
 
 
 def test_list_filters_as_alma_does_and_by_name(alma_with_jobs: FakeAlma, almajob: Run) -> None:
-    """type=, category= and profile_id= are sent; the pattern stays here."""
+    """type= and profile_id= are sent; what is sought in the name stays here."""
     done = almajob(
-        *(*ENV, "list", "--type", "manual", "--category", "EXPORT", "--profile-id", "7"),
-        *("--name", "*GIFT*", "-f", "value", "-c", "ID"),
+        *(*ENV, "list", "--type", "Manual", "--profile-id", "7"),
+        *("--name", "GIFT", "-f", "value", "-c", "ID"),
     )
     assert done.out.split() == ["M3", "M4"]
     assert alma_with_jobs.requests[0].args.to_dict() == {
         "type": "MANUAL",
-        "category": "EXPORT",
         "profile_id": "7",
         "limit": "100",
         "offset": "0",
     }
+
+
+def test_list_knows_the_categories_of_its_jobs(alma_with_jobs: FakeAlma, almajob: Run) -> None:
+    """In any case; another one is refused here, with those that there are, and what may be meant."""
+    listed = json.loads(almajob(*ENV, "list", "-f", "json").out)
+    known = sorted({value for row in listed for name, value in row.items() if name.lower() == "category"})
+    for category in known:
+        done = almajob(*ENV, "list", "--category", category.lower(), "-f", "json")
+        assert json.loads(done.out) == [row for row in listed if category in row.values()]
+    done = almajob(*ENV, "list", "--category", known[0][:-2])
+    assert (done.code, done.out) == (2, "")
+    assert f"Did you mean {known[0]}?" in done.err
+    assert ", ".join(known) in done.err
+    assert len(alma_with_jobs.calls()) == 1
 
 
 # --- show ---
@@ -82,7 +95,7 @@ def test_run_with_an_ambiguous_or_unknown_name_starts_nothing(alma_with_jobs: Fa
     """Candidates with ids, or the three nearest names."""
     for name, part in (
         ("gift", "M3 (ERP) 'gift'; M4"),
-        ("ERP exprt", "Nearest: 'ERP export using profile FINANCE' (S1)"),
+        ("ERP exprt", "Did you mean: 'ERP export using profile FINANCE' (S1)?"),
     ):
         done = almajob(*ENV, "run", "--job", name)
         assert (done.code, done.out) == (5, "")
@@ -101,7 +114,7 @@ def test_status_is_one_call(alma_with_jobs: FakeAlma, almajob: Run) -> None:
     almajob(*ENV, "status", "--id", "77")
     for words in (("--id", "77"), ("--job", ERP["name"], "--id", "77"), ("--id=77", "--job=S1")):
         before = len(alma_with_jobs.requests)
-        shown = json.loads(almajob(*ENV, "status", *words, "-f", "json").out)
+        shown = almajob(*ENV, "status", *words, "-f", "json").row
         assert len(alma_with_jobs.requests) == before + 1
         told = (shown["status"], shown["description"], shown["progress"])
         assert told == ("RUNNING", "Running (from the table)", 12)
@@ -153,21 +166,22 @@ def test_config_show_names_every_setting_of_an_environment(
     lines = [f"{setting} = {value}" for setting, value in given.items()]
     sandbox = ["[sandbox]", "region = na", "api_key_keyring = yes", *lines]
     ini = write_ini("\n".join([*sandbox, "[production]", "region = na", f"api_key = {KEY}", "deadline = 4"]))
-    rows = {row["Setting"]: row for row in json.loads(almajob("config", "show", "-f", "json").out)}
+    rows = {row["setting"]: row for row in json.loads(almajob("config", "show", "-f", "json").out)}
     told = {name: rows[f"sandbox.{name}"] for name in given}
-    assert {name: row["Value"] for name, row in told.items()} == given
-    assert [row["Source"] for row in told.values()] == [f"{ini}, line {number}" for number in range(4, 8)]
-    assert rows["sandbox.api_key"]["Source"] == f"{ini}, line 3 (api_key_keyring)"
+    assert {name: row["value"] for name, row in told.items()} == given
+    assert [row["source"] for row in told.values()] == [f"{ini}, line {number}" for number in range(4, 8)]
+    assert rows["sandbox.api_key"]["source"] == f"{ini}, line 3 (api_key_keyring)"
     assert list(rows["production.api_key"].values())[1:] == ["(hidden)", f"{ini}, line 10"]
-    assert rows["production.deadline"]["Value"] == "4 s"
-    assert rows["demo.base_url"]["Source"] == "built in"
+    assert rows["production.deadline"]["value"] == "4 s"
+    assert rows["demo.base_url"]["source"] == "built in"
     named_otherwise = {"region", "domain", "api_key_file", "api_key_command", "api_key_keyring"}
+    named_otherwise |= {name for name in ENVIRONMENT_SETTINGS if name.startswith("webhook_secret")}
     assert {f"production.{name}" for name in set(ENVIRONMENT_SETTINGS) - named_otherwise} <= set(rows)
     told = {name: rows[f"production.{name}"] for name in given}
-    assert [row["Value"] for row in told.values()] == ["15", "5", "5000", ""]
-    assert {row["Source"] for row in told.values()} == {"default"}
+    assert [row["value"] for row in told.values()] == ["15", "5", "5000", None]
+    assert {row["source"] for row in told.values()} == {"default"}
     chosen = json.loads(almajob("config", "show", "--env", "demo", "-f", "json").out)
-    shown = {row["Setting"].partition(".")[0] for row in chosen}
+    shown = {row["setting"].partition(".")[0] for row in chosen}
     assert shown == {"ini_file", "env", "cache_dir", "state_dir", "demo"}
 
 
@@ -180,55 +194,75 @@ def test_config_show_survives_an_environment_that_is_wrong(
     )
     done = almajob("config", "show")
     assert done.code == 0
-    assert "no region of that name" in done.out
+    assert "there is no such region" in done.out
     assert "lab.base_url" in done.out
     assert almajob("config", "show", "--env", "nowhere").code == 7
 
 
 @pytest.mark.parametrize(
-    ("posted", "general", "failed", "cure"),
+    ("posted", "general", "failed", "fix"),
     [
         ({"test": "POST - OK"}, {"environment_type": "SANDBOX"}, (), ""),
         # The key of the other environment, which conf/general knows; and one that may only read.
-        ({"test": "POST - OK"}, {"environment_type": {"value": "PRODUCTION"}}, (6,), ""),
-        (answer(error("UNAUTHORIZED"), 400), {}, (5,), "Read/write"),
+        ({"test": "POST - OK"}, {"environment_type": {"value": "PRODUCTION"}}, (7,), ""),
+        (answer(error("UNAUTHORIZED"), 400), {}, (6,), "Read/write"),
     ],
 )
 def test_config_check_is_one_line_a_check(
-    site: FakeAlma, almajob: Run, posted: object, general: object, failed: tuple[int, ...], cure: str
+    site: FakeAlma, almajob: Run, posted: object, general: object, failed: tuple[int, ...], fix: str
 ) -> None:
-    """All are made, and one that fails tells its cure; all well is exit code 0, else 7."""
+    """All are made, and one that fails has a fix, which is not to check again; exit code 0 or 7."""
     site.on("GET /test", {"test": "GET - OK - institutionCode: 01X_INST"})
     site.on("POST /test", posted)
     site.on("GET /general", general)
     done = almajob(*ENV, "config", "check", "-f", "json")
     rows = json.loads(done.out)
-    assert (done.code, len(rows)) == (7 if failed else 0, 7)
-    assert [place for place, row in enumerate(rows) if row["Result"].startswith("failed")] == list(failed)
-    assert all(rows[place]["Cure"] and cure in rows[place]["Cure"] for place in failed)
-    assert ("leads to production, not to sandbox" in done.out) is (failed == (6,))
+    assert (done.code, len(rows)) == (7 if failed else 0, 8)
+    assert [place for place, row in enumerate(rows) if row["result"].startswith("failed")] == list(failed)
+    assert all(rows[place]["fix"] and fix in rows[place]["fix"] for place in failed)
+    assert "config check" not in done.out + done.err
+    assert ("leads to production, not to sandbox" in done.out) is (failed == (7,))
     assert site.calls() == ["GET /test", "POST /test", "GET /general"]
 
 
 @pytest.mark.parametrize(
     ("text", "code", "checks"),
     [
-        ("[sandbox]\nregion = na\n", 7, 4),
-        ("[sandbox]\nregion = mars\napi_key = x\n", 7, 3),
+        ("[sandbox]\nregion = na\n", 7, 5),
+        ("[sandbox]\nregion = mars\napi_key = x\n", 7, 4),
         ("nonsense\n", 7, 1),
-        ("[almajob]\n", 7, 3),
+        ("[almajob]\n", 7, 4),
     ],
 )
 def test_config_check_stops_where_the_ground_is_missing(
     write_ini: Callable[..., Path], almajob: Run, text: str, code: int, checks: int
 ) -> None:
-    """The last line is the one that failed, with its cure."""
+    """The last line is the one that failed, with its fix."""
     write_ini(text)
     done = almajob(*ENV, "config", "check", "-f", "json")
     rows = json.loads(done.out)
     assert (done.code, len(rows)) == (code, checks)
-    assert rows[-1]["Result"].startswith("failed")
-    assert rows[-1]["Cure"]
+    assert rows[-1]["result"].startswith("failed")
+    assert rows[-1]["fix"]
+
+
+def test_config_check_names_only_what_may_be_wrong(site: FakeAlma, almajob: Run) -> None:
+    """A key that may read is a right one, of the right area, and allowed from here."""
+    site.on("GET /test", answer(error("UNAUTHORIZED"), 400))
+    refused = almajob(*ENV, "config", "check", "-f", "json")
+    fix = json.loads(refused.out)[-1]["fix"]
+    assert all(part in fix for part in ("area Configuration", "the right environment", "address"))
+    assert "Read/write" not in fix + refused.err
+    site.on("GET /test", {"test": "GET - OK"})
+    site.on("POST /test", answer(error("UNAUTHORIZED"), 400))
+    site.on("GET /general", {})
+    read_only = almajob(*ENV, "config", "check", "-f", "json")
+    fix = json.loads(read_only.out)[6]["fix"]
+    assert fix == (
+        "Give the key Read/write for the area Configuration at "
+        "https://developers.exlibrisgroup.com/manage/keys/"
+    )
+    assert "address" not in read_only.err
 
 
 def test_cache_show_and_clear(alma_with_jobs: FakeAlma, almajob: Run) -> None:
@@ -238,12 +272,12 @@ def test_cache_show_and_clear(alma_with_jobs: FakeAlma, almajob: Run) -> None:
     almajob(*ENV, "list")
     almajob(*ENV, "status", "--id", "77")
     shown = json.loads(almajob("cache", "show", "-f", "json").out)
-    assert [(row["Name"], row["Entries"]) for row in shown] == [
+    assert [(row["name"], row["entries"]) for row in shown] == [
         ("codetable.systemJobStatus", 1),
         ("jobs.sandbox", 1),
     ]
-    assert Path(shown[1]["Directory"]).name == ".cache.jobs.sandbox"
-    assert shown[1]["Newest"].endswith("Z")
+    assert Path(shown[1]["directory"]).name == ".cache.jobs.sandbox"
+    assert shown[1]["newest"].endswith("Z")
     done = almajob("cache", "clear")
     assert (done.code, done.out) == (0, "")
     assert "Removed 2" in done.err

@@ -25,7 +25,7 @@ def _started(simulated: SimulatedAlma, almajob: Run) -> None:
 
 
 @pytest.mark.usefixtures("_started")
-@pytest.mark.parametrize("words", [("M44",), (JOB,), ("M44", "--json")])
+@pytest.mark.parametrize("words", [("M44",), (JOB,), ("M44", "--json"), ("M44", "-f", "json")])
 def test_what_is_printed_can_be_given_back(
     simulated: SimulatedAlma, almajob: Run, words: tuple[str, ...]
 ) -> None:
@@ -34,8 +34,8 @@ def test_what_is_printed_can_be_given_back(
     assert (done.code, done.err) == (0, "")
     found = payload_file.parse(done.out.encode(), "x")
     assert found.sent == tuple(Parameter(name, value) for name, value in SENT.items())
-    assert found.job_id == ("" if "--json" in words else "M44")
-    assert "--json" in words or done.out.startswith("POST /almaws/v1/conf/jobs/M44?op=run\n<job>\n")
+    assert found.job_id == ("" if "json" in words[-1] else "M44")
+    assert "json" in words[-1] or done.out.startswith("POST /almaws/v1/conf/jobs/M44?op=run\n<job>\n")
     assert "\u202e" not in done.out
     Path("again.txt").write_text(done.out, "utf-8")
     assert almajob("--env", "sandbox", "run", "--job", "M44", "--params", "again.txt").code == 0

@@ -32,11 +32,13 @@ def test_nothing_is_known_before_the_first_call(simulated: SimulatedAlma, almajo
         "calls_left": None,
         "as_of": None,
         "next_call": None,
-        "counts_anew": None,
-        "calls_per_second": 15.0,
-        "burst": 5,
+        "resets_at": None,
+        "calls_per_second": 6.0,
+        "burst": 3,
         "quota_floor": 5000,
-        "why": "",
+        "why": None,
+        "calls_a_day": None,
+        "percent_left": None,
     }
     assert simulated.log.total == 0
 
@@ -77,11 +79,11 @@ def test_a_day_that_is_used_up_stops_all_calls(simulated: SimulatedAlma, almajob
         (*ENV, "history", "--job", "M44"),
     ):
         told = almajob(*words)
-        assert (told.code, "it was not asked again" in told.err) == (10, True), words
+        assert (told.code, "It has not been asked again" in told.err) == (10, True), words
     assert simulated.log.total == 1
     (row,) = _quota(almajob)
     assert (row["state"], row["calls_left"]) == ("used up", 0)
-    assert row["next_call"] <= row["counts_anew"]
+    assert row["next_call"] <= row["resets_at"]
     simulated.clock.advance(3601)
     simulated.institution.gateway.remaining = 50_000
     assert almajob(*ENV, "list").code == 0
@@ -117,9 +119,9 @@ def test_per_second_threshold_is_shown(simulated: SimulatedAlma, almajob: Run) -
     simulated.faults.add("per-second", "GET /conf/jobs")
     assert almajob(*ENV, "list").code == 0
     (row,) = _quota(almajob)
-    assert (row["state"], row["calls_per_second"]) == ("slowed", 10.5)
+    assert (row["state"], row["calls_per_second"]) == ("slowed", 4.2)
     simulated.clock.advance(60)
-    assert _quota(almajob)[0]["calls_per_second"] == 15.0
+    assert _quota(almajob)[0]["calls_per_second"] == 6.0
 
 
 def test_an_alma_that_is_down_is_left_alone(
@@ -133,7 +135,7 @@ def test_an_alma_that_is_down_is_left_alone(
     assert simulated.log.total == 10
     told = almajob(*ENV, "run", "--job", "M44")
     assert (told.code, simulated.log.total) == (6, 10)
-    assert "did not answer the last 10 calls, and is not asked just now" in told.err
+    assert "did not answer 10 calls in a row; almajob pauses its calls for 30 s" in told.err
     (row,) = _quota(almajob)
     assert (row["state"], row["next_call"] > "2000") == ("down", True)
     assert "HTTP 503" in row["why"]
@@ -185,7 +187,7 @@ def test_without_an_ini_there_is_nothing_to_tell(almajob: Run) -> None:
     told = almajob("quota")
     assert (told.code, told.err) == (
         0,
-        "No calls are counted: the ini names no environment, or the demo is meant.\n",
+        "There is no quota to show: the demo has none.\n",
     )
 
 
@@ -232,7 +234,104 @@ def test_what_a_start_needs_is_not_slowed(simulated: SimulatedAlma, almajob: Run
     assert almajob(*ENV, "list").code == 0
     before = simulated.clock()
     assert almajob(*ENV, "run", "--job", "S9563600010000561", "-q").code == 0
-    reads = [entry.time for entry in simulated.log.entries() if entry.time >= before]
-    (sent,) = [entry.time for entry in simulated.log.entries("POST *")]
+    reads = [entry.time for entry in simulated.log.requests() if entry.time >= before]
+    (sent,) = [entry.time for entry in simulated.log.requests("POST *")]
     assert len(reads) >= 4
     assert sent - before < 2.0
+
+
+def _columns(table: str) -> list[str]:
+    """Read the head of a table."""
+    return [name.strip() for name in table.splitlines()[1].strip("|").split("|")]
+
+
+def test_the_share_is_shown_where_a_gateway_says_how_many_a_day_has(
+    simulated: SimulatedAlma, almajob: Run
+) -> None:
+    """With any answer, an error of Alma's included; people see no column that would be empty."""
+    assert almajob(*ENV, "list").code == 0
+    assert _quota(almajob, *ENV)[0]["percent_left"] is None
+    assert _columns(almajob("quota").out) == ["environments", "state", "calls_left", "as_of"]
+    simulated.institution.gateway.a_day = 200_000
+    simulated.institution.gateway.remaining = 50_001
+    # HTTP 400.
+    assert almajob(*ENV, "status", "--id", "123").code == 4
+    (row,) = _quota(almajob, *ENV)
+    assert (row["calls_left"], row["calls_a_day"], row["percent_left"]) == (50_000, 200_000, 25.0)
+    assert _columns(almajob("quota").out)[-1] == "percent_left"
+
+
+def test_few_calls_are_an_alarm(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Exit code 3 and one text for a mail, with -q too; the table comes all the same."""
+    simulated.institution.gateway.a_day = 100_000
+    simulated.institution.gateway.remaining = 9_001
+    assert almajob(*ENV, "list").code == 0
+    before = simulated.log.total
+    for floor, code in (("9001", 3), ("9000", 0), ("10%", 3), ("9%", 0), ("9.5 %", 3), ("100%", 3)):
+        done = almajob(*ENV, "-q", "quota", "--fail-below", floor)
+        assert done.code == code, floor
+        assert "calls_left" in done.out
+        assert bool(done.err) is (code == 3)
+    assert almajob(*ENV, "-q", "quota", "--fail-below", "10%").err == (
+        "almajob: sandbox has 9,000 API calls left (9% of 100,000): fewer than 10%.\n"
+        "  All programs of the institution share them. The count starts again after midnight UTC.\n"
+    )
+    both = almajob("quota", "--fail-below", "9001").err
+    assert both.startswith("almajob: sandbox and production have 9,000 API calls left")
+    assert simulated.log.total == before
+
+
+def test_a_share_is_compared_as_it_is(simulated: SimulatedAlma, almajob: Run) -> None:
+    """99,998 of 100,000 calls, which is shown as 100 per cent, are fewer than 100 per cent."""
+    simulated.institution.gateway.a_day = 100_000
+    simulated.institution.gateway.remaining = 99_999
+    assert almajob(*ENV, "list").code == 0
+    assert almajob(*ENV, "-q", "quota", "--fail-below", "100%").code == 3
+    assert almajob(*ENV, "-q", "quota", "--fail-below", "99.99%").code == 0
+
+
+def test_a_used_up_day_is_below_any_floor(simulated: SimulatedAlma, almajob: Run) -> None:
+    """Also below a share of a total that nobody knows."""
+    simulated.institution.gateway.remaining = 0
+    assert almajob(*ENV, "list").code == 10
+    for floor in ("1", "1%"):
+        done = almajob(*ENV, "quota", "--fail-below", floor)
+        assert (done.code, "sandbox has 0 API calls left" in done.err) == (3, True)
+    table = almajob(*ENV, "quota").out
+    assert {"next_call", "resets_at"} <= set(_columns(table))
+
+
+def test_what_is_not_known_is_neither_an_alarm_nor_all_clear(
+    simulated: SimulatedAlma, almajob: Run, write_ini: Callable[..., Path]
+) -> None:
+    """Exit code 5, and what to type; of several institutions one that has too few counts for more."""
+    unknown = almajob(*ENV, "quota", "--fail-below", "1000")
+    assert unknown.code == 5
+    assert "not known yet" in unknown.err
+    assert "Make a call first: almajob --env sandbox config check" in unknown.err
+    assert almajob(*ENV, "config", "check").code == 0
+    assert almajob(*ENV, "quota", "--fail-below", "1000").code == 0
+    share = almajob(*ENV, "quota", "--fail-below", "5%")
+    assert share.code == 5
+    assert "Give a plain number: --fail-below 5000" in share.err
+    simulated.clock.advance(86400)
+    assert almajob(*ENV, "quota", "--fail-below", "1000").code == 5
+    write_ini(f"{simulated.ini}[other]\nkind = sandbox\nregion = eu\napi_key = x\n")
+    assert almajob(*ENV, "list", "--refresh").code == 0
+    simulated.institution.gateway.remaining = 900
+    assert almajob(*ENV, "list", "--refresh").code == 0
+    assert almajob("quota", "--fail-below", "1000").code == 3
+    assert almajob("quota", "--fail-below", "10").code == 5
+
+
+def test_a_monitor_that_checks_nothing_is_no_success(almajob: Run) -> None:
+    """The demo has no limits, and without a configuration file there is nothing to check."""
+    done = almajob("quota", "--fail-below", "1000")
+    assert done.code == 5
+    assert "No calls are counted here" in done.err
+
+
+@pytest.mark.parametrize("floor", ["0", "-1", "101%", "1.5", "many", "0%", "10%%", ""])
+def test_a_floor_is_a_number_or_a_share(almajob: Run, floor: str) -> None:
+    """Else the command line is wrong."""
+    assert almajob("quota", f"--fail-below={floor}").code == 2

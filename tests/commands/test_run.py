@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,12 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from almajob.runs.job_lock import Locks
 from almajob.runs.start import splay
+from almajob.store.directory.file_locks import FileLocks
 from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from almajob.text.time_format import format_duration
 from tests.conftest import Result, Run
+from tests.support.terminals import Terminal
 
 ERP = "ERP export using profile FINANCE"
 ERP_ID = "S9563600010000561"
@@ -50,12 +53,34 @@ def test_a_start_is_told_with_its_key(simulated: SimulatedAlma, almajob: Run) ->
     assert shown["submit_time"].endswith("Z")
     assert done.err.splitlines() == [
         f"Starting {ERP} ({ERP_ID}) in sandbox; run key {shown['run_key']}.",
-        f"Started {ERP}: run {shown['instance_id']}.",
+        f"Started {ERP} in sandbox: run {shown['instance_id']}",
     ]
     simulated.clock.advance(3600)
     again = almajob(*RUN, "--run-key", shown["run_key"], "-f", "json")
     assert json.loads(again.out)["instance_id"] == shown["instance_id"]
-    assert again.err == f"Started before: {ERP} is run {shown['instance_id']} ({shown['run_key']}).\n"
+    found = f"run {shown['instance_id']} of {ERP} in sandbox (run key {shown['run_key']})"
+    assert again.err == f"Started before: {found}\n"
+    assert simulated.log.count(START) == 1
+
+
+def test_a_person_is_answered_in_one_line(simulated: SimulatedAlma, almajob: Run) -> None:
+    """What was started, or was there before; with --wait in a short table, which has no empty rows."""
+    simulated.set_ending(ERP, "COMPLETED_SUCCESS", seconds=60)
+    done = almajob(*RUN, "--run-key", "k")
+    run_id = done.out.split()[-1]
+    assert done.out == f"Started {ERP} in sandbox: run {run_id}\n"
+    assert done.err.endswith(f"To wait for its end: almajob --env sandbox wait {run_id}\n")
+    assert almajob(*RUN, "--run-key", "k").out == (
+        f"Started before: run {run_id} of {ERP} in sandbox (run key k)\n"
+    )
+    assert (
+        almajob(*RUN, "--if-running", "attach").out == f"Running already: run {run_id} of {ERP} in sandbox\n"
+    )
+    table = almajob(*RUN, "--run-key", "k", "--wait").out.splitlines()
+    fields = [line.split("|")[1].strip() for line in table if line.startswith("| ")][1:]
+    assert fields[:4] == ["job_name", "environment", "process_id", "status"]
+    assert "state" not in fields
+    assert all(line.split("|")[2].strip() for line in table if line.startswith("| "))
     assert simulated.log.count(START) == 1
 
 
@@ -77,7 +102,7 @@ def older(monkeypatch: pytest.MonkeyPatch, almajob: Run) -> Run:
 
 def _instance(done: Result) -> str:
     assert done.code == 0, done.err
-    return str(json.loads(done.out)["instance_id"])
+    return str(done.row["instance_id"])
 
 
 def test_a_run_key_is_the_same_however_it_is_typed(simulated: SimulatedAlma, almajob: Run) -> None:
@@ -167,7 +192,7 @@ def test_a_running_job_is_refused_or_attached_to(simulated: SimulatedAlma, almaj
     refused = almajob(*RUN)
     assert (refused.code, refused.out) == (5, "")
     assert f"is running already: run {shown['instance_id']}" in refused.err
-    assert f"almajob --env sandbox wait --id {shown['instance_id']}" in refused.err
+    assert f"almajob --env sandbox wait {shown['instance_id']}" in refused.err
     attached = almajob(*RUN, "--if-running", "attach", "-f", "json")
     assert json.loads(attached.out)["instance_id"] == shown["instance_id"]
     assert json.loads(attached.out)["certainty"] == "inferred"
@@ -308,7 +333,7 @@ def test_a_result_that_cannot_be_written_names_the_run(
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     (run,) = simulated.institution.sandbox.runs()
     assert done.returncode == 1
-    assert f"The job was started all the same: run {run.id}" in done.stderr
+    assert f" was started all the same: run {run.id}" in done.stderr
     again = almajob_process(*RUN, "-f", "json")
     assert json.loads(again.out)["instance_id"] == run.id
     assert simulated.log.count(START) == 1
@@ -366,7 +391,7 @@ def test_a_dry_run_is_not_splayed(
     done = almajob(*RUN, "--splay", "1h", "--dry-run")
     assert (done.code, naps) == (0, [])
     assert "--splay" not in done.err
-    assert almajob("--env", "sandbox", "run", "nothing-saved", "--splay", "1h").code == 5
+    assert almajob("--env", "sandbox", "run", "--saved", "nothing-saved", "--splay", "1h").code == 5
     assert almajob("--env", "sandbox", "run", "--params", "nowhere.xml", "--splay", "1h").code == 5
     assert almajob("--env", "nowhere", "run", "--job", ERP, "--splay", "1h").code == 7
     assert naps == []
@@ -384,7 +409,7 @@ def test_the_day_of_a_splayed_start_is_that_in_which_it_was_due(
     assert datetime.fromtimestamp(simulated.clock()).date() > due
     assert first["run_key"].endswith(f":{due}")
     # Looked for since the day before, as every run of a day is.
-    listed = simulated.log.entries("GET /conf/jobs/*/instances")
+    listed = simulated.log.requests("GET /conf/jobs/*/instances")
     assert listed[0].query["submit_date_from"] == f"{due - timedelta(days=1)}"
     second = json.loads(almajob(*RUN, "--once-per", "day", "-f", "json", "--if-running", "start").out)
     assert second["run_key"].endswith(f":{due + timedelta(days=1)}")
@@ -403,9 +428,103 @@ def test_a_splayed_start_can_be_stopped(
     monkeypatch.setattr("almajob.system.clock.SYSTEM", clocks.system()._replace(sleep=interrupted))
     done = almajob(*RUN, "--splay", "1h")
     assert (done.code, done.out) == (code, "")
-    assert done.err.splitlines()[1:] == ["Nothing was started: it still waited (--splay)."]
+    assert done.err.splitlines()[1:] == ["Nothing was started: it was still waiting (--splay)."]
     assert simulated.log.count("*") == 0
     assert not _state().exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("where", "doing"),
+    [
+        ("runs.start.resolve_request.find_job", "the job was still being looked up"),
+        (
+            "store.directory.file_locks.lock_file",
+            "it was still waiting for another almajob that is busy with the job",
+        ),
+        ("runs.start.plan.prepare", "it was still being checked"),
+        ("alma.client.Alma.get_start_permit", "other calls of Alma came first"),
+    ],
+)
+def test_a_signal_before_anything_is_sent_is_answered(
+    simulated: SimulatedAlma,
+    almajob: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    doing: str,
+    number: int,
+    code: int,
+) -> None:
+    """Whatever is done meanwhile: nothing was started, and why not yet."""
+
+    def interrupted(*_given: object, **_more: object) -> None:
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(f"almajob.{where}", interrupted)
+    done = almajob(*RUN)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.splitlines() == [f"Nothing was started: {doing}."]
+    assert simulated.log.count(START) == 0
+
+
+def _interrupt_sleeps(monkeypatch: pytest.MonkeyPatch, *, longer_than: float) -> None:
+    clock = clocks.system()
+
+    def sleep(seconds: float) -> None:
+        if seconds > longer_than:
+            signal.raise_signal(signal.SIGINT)
+        # As when other calls come first.
+        clock.sleep(seconds)
+
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", clock._replace(sleep=sleep))
+
+
+def test_a_signal_while_a_slot_is_waited_for_is_answered(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is waited for has been said."""
+    almajob(*RUN)
+    _interrupt_sleeps(monkeypatch, longer_than=20)
+    done = almajob(*RUN, "--if-running", "start", "--wait-for-slot", "5m")
+    assert (done.code, done.out) == (130, "")
+    *_, waiting, answer = done.err.splitlines()
+    assert re.fullmatch(r"Waiting for a slot, for \d min \d\d s at most: .*Job overlaps.*", waiting)
+    assert answer == "Nothing was started: it was still waiting for a slot (--wait-for-slot)."
+
+
+def test_a_signal_while_an_earlier_start_is_looked_for_denies_nothing(
+    simulated: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been made, so that "nothing was started" would be a lie."""
+    simulated.faults.add("reset-after", START)
+
+    _interrupt_sleeps(monkeypatch, longer_than=1)
+    for _time in range(2):
+        done = almajob(*RUN, "--run-key", "k")
+        assert (done.code, done.out) == (130, "")
+        assert "It is unknown whether" in done.err
+        assert "Nothing was started" not in done.err
+    assert simulated.log.count(START) == 1
+
+
+def test_the_question_before_production_is_asked_again_after_ctrl_z(simulated: SimulatedAlma) -> None:
+    """Whoever comes back with ``fg`` sees all of it, once; what is typed then counts."""
+    shell = ("bash", "--norc", "--noprofile", "--noediting", "-i")
+    command = shlex.join([sys.executable, "-m", "almajob", "--env", "production", "run", "--job", ERP])
+    with Terminal(program=shell, environ={"PS1": "$ "}, size=(60, 200)) as terminal:
+        terminal.until(lambda text: text.endswith("$"))
+        terminal.type(f"{command}\n")
+        terminal.until(lambda text: text.endswith("starts nothing:"))
+        terminal.type("\x1a")
+        terminal.until(lambda text: "Stopped" in text and text.endswith("$"))
+        terminal.type("fg\n")
+        terminal.until(lambda text: text.endswith("starts nothing:") and "$ fg" in text)
+        asked_again = terminal.text.partition("$ fg")[2]
+        assert asked_again.count("This starts a job in production.") == 1
+        assert ERP in asked_again
+        terminal.type("y\n")
+        terminal.until(lambda text: "nothing was sent" in text and text.endswith("$"))
+    assert simulated.log.count(START) == 0
 
 
 @pytest.mark.parametrize(
@@ -433,7 +552,7 @@ def test_a_busy_job_does_not_hide_the_run_that_this_is(simulated: SimulatedAlma,
     """Found: exit code 0; in doubt: 9; any other start of the job is refused, as before."""
     command = (*RUN[:2], "run", "--job", ERP, "--lock-wait", "0s", "-f", "json")
     started = json.loads(almajob(*command, "--run-key", "k").out)
-    lock = Locks(_state() / "locks")
+    lock = FileLocks(_state() / "locks")
     with lock.lock(f"sandbox:{ERP_ID}", 0):
         again = almajob(*command, "--run-key", "k")
         assert (again.code, json.loads(again.out)["instance_id"]) == (0, started["instance_id"])

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from almajob.alma.models import Job
 from almajob.completion.protocol import answer
+from almajob.jobs.kept_jobs import to_parts
 from almajob.store.cache import Cache
 
 Complete = Callable[..., list[str]]
 Keep = Callable[..., Path]
 
 
-def _nothing_is_installed() -> dict[str, object]:
+def _nothing_is_installed(_ini_file: str) -> dict[str, object]:
     return {"options": [], "general": [], "commands": {}}
 
 
@@ -38,10 +40,11 @@ def keep() -> Keep:
     """Put the jobs of an environment into the cache, M1, M2 and so on; gives their cache directory."""
 
     def kept(environment: str, names: Iterable[str], directory: Path | None = None) -> Path:
-        cache = Cache(directory or Path.home() / ".cache" / "almajob")
-        jobs = [{"id": f"M{number}", "name": name} for number, name in enumerate(names, start=1)]
-        cache.put(f"jobs.{environment}", "jobs:some-alma:::", jobs)
+        directory = directory or Path.home() / ".cache" / "almajob"
+        cache = Cache(directory)
+        jobs = [Job(f"M{number}", name) for number, name in enumerate(names, start=1)]
+        cache.put_list(f"jobs.{environment}", "jobs:some-alma:::", to_parts(jobs))
         cache.close()
-        return cache.directory / f".cache.jobs.{environment}"
+        return directory / f".cache.jobs.{environment}"
 
     return kept

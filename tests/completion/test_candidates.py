@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from almajob.alma.status_codes import STATUSES, end_problem
+from almajob.alma.status_codes import GOING_ON, STATUSES
 from almajob.testing import SimulatedAlma
 from tests.completion.conftest import Complete, Keep
 from tests.conftest import Run
@@ -37,6 +37,8 @@ def test_options(complete: Complete) -> None:
     assert complete("list", "--ty") == ["--type"]
     assert complete("list", "--en") == ["--env"]
     assert complete("show", "--ty") == []
+    # A group of commands has help of its own.
+    assert complete("runs", "--he") == ["--help"]
     assert not [name for name in complete("run", "--") if "_" in name]
 
 
@@ -55,9 +57,9 @@ def test_options(complete: Complete) -> None:
         (("completion", "z"), ["zsh"]),
         (("completion", "zsh", ""), []),
         (("list", "--quote", "nonn"), ["nonnumeric"]),
-        (("list", "-c", ""), ["ID", "Name", "Type", "Category"]),
-        (("list", "--column=N"), ["--column=Name"]),
-        (("list", "--sort-column", "C"), ["Category"]),
+        (("list", "-c", ""), ["id", "name", "type", "category"]),
+        (("list", "--column=n"), ["--column=name"]),
+        (("list", "--sort-column", "c"), ["category"]),
         (("runs", "list", "-c", "job"), ["job_id", "job_name"]),
         (("list", "--type", "manual", "-c", "ID", "-f", "v"), ["value"]),
         (("list", "--name", ""), []),
@@ -72,8 +74,8 @@ def test_values_that_are_fixed(complete: Complete, words: tuple[str, ...], expec
 def test_statuses(complete: Complete) -> None:
     """Those of Alma's code table; of those that may count as a good end, only these."""
     assert complete("history", "--status", "") == list(STATUSES)
-    ends = [name for name in STATUSES if not end_problem(name)]
-    for words in (("run", "--accept"), ("wait", "--accept", "FAILED")):
+    ends = [name for name in STATUSES if name not in GOING_ON]
+    for words in (("run", "--accept"), ("wait", "--accept", "FAILED", "--accept")):
         assert complete(*words, "") == ends
     assert "RUNNING" not in ends
     assert complete("wait", "--accept", "COMPLETED_F") == ["COMPLETED_FAILED"]
@@ -84,7 +86,7 @@ def test_names_of_commands_are_arguments_too(complete: Complete) -> None:
     assert complete("hel") == ["help"]
     assert complete("help", "run") == ["run", "runs"]
     assert complete("help", "runs", "s") == ["settle", "show"]
-    assert complete("plugin", "check", "plugin", "") == ["check", "list"]
+    assert complete("plugin", "check", "plugin", "") == ["check", "list", "new"]
 
 
 def test_environments_are_the_sections_of_the_ini(complete: Complete, write_ini: WriteIni) -> None:
@@ -132,20 +134,30 @@ def test_saved_runs(complete: Complete, write_ini: WriteIni) -> None:
     (ini.parent / "runs.d").mkdir()
     (ini.parent / "runs.d" / "weekly.ini").write_text("[run:weekly]\njob = B\n", "utf-8")
     assert complete("run", "") == ["nightly", "weekly"]
-    assert complete("run", "w") == ["weekly"]
+    assert complete("run", "w") == complete("run", "--saved", "w") == ["weekly"]
+
+
+def test_run_takes_saved_runs_and_jobs(complete: Complete, keep: Keep, write_ini: WriteIni) -> None:
+    """Saved runs first, as there are few; behind the options that name one of both only that."""
+    write_ini("[sandbox]\n[run:nightly]\njob = A\n")
+    keep("sandbox", ["a job"])
+    assert complete("--env", "sandbox", "run", "") == ["nightly", "a job", "M1"]
+    assert complete("--env", "sandbox", "run", "--job", "") == ["a job", "M1"]
+    assert complete("--env", "sandbox", "run", "--saved", "") == ["nightly"]
+    assert complete("--env", "sandbox", "history", "M1", "a") == ["a job"]
 
 
 def test_jobs_of_a_real_list(simulated: SimulatedAlma, almajob: Run, complete: Complete) -> None:
     """Names, then ids, as they were listed last; Alma is not asked."""
     assert complete("--env", "sandbox", "show", "ERP") == []
     assert almajob("--env", "sandbox", "list").code == 0
-    calls = len(simulated.log.entries())
+    calls = len(simulated.log.requests())
     assert EXPORT in complete("--env", "sandbox", "show", "ERP")
     assert complete("run", "--env", "sandbox", "--job=ERP export using profile F") == [f"--job={EXPORT}"]
     (job_id,) = [each for each in complete("show", "S95636000100") if each.startswith("S")]
     assert complete("params", job_id[:-1]) == [job_id]
     assert complete("--env", "production", "show", "ERP") == []
-    assert len(simulated.log.entries()) == calls
+    assert len(simulated.log.requests()) == calls
 
 
 def test_which_environments_jobs(
@@ -206,7 +218,7 @@ def test_names_that_mean_something_to_a_shell_are_left_as_they_are(complete: Com
 
 
 def test_runs_of_a_real_ledger(simulated: SimulatedAlma, almajob: Run, complete: Complete) -> None:
-    """Instance ids where a run of Alma is named, run keys and ids where one of the ledger is."""
+    """Process IDs, the last one, run keys and ids of the ledger wherever a run is named."""
     ids = []
     for key in ("nightly: one", "nightly two"):
         run = ("--env", "sandbox", "run", "--job", EXPORT, "--run-key", key, "--if-running", "start")
@@ -214,20 +226,20 @@ def test_runs_of_a_real_ledger(simulated: SimulatedAlma, almajob: Run, complete:
         assert started.code == 0, started.err
         ids.append(started.out.strip())
         simulated.clock.advance(60)
-    for words in (
-        ("status", "--id"),
-        ("wait", "--id"),
-        ("events", "--id"),
-        ("runs", "resolve", "x", "--adopt"),
-    ):
-        assert complete(*words, "") == [*ids[::-1], "@last"]
-    assert complete("status", "--id", ids[0], "") == [*ids[::-1], "@last"]
+    process_ids = [*ids[::-1], "@last"]
+    found = complete("events", "")
+    assert found[:5] == [*process_ids, "nightly two", "nightly: one"]
+    assert len(found) == 7
+    for words in (("status", "--id"), ("wait", "--id"), ("matches",), ("runs", "show")):
+        assert complete(*words, "") == found
+    # Where a job may stand for its run, jobs come after the runs.
+    for words in (("status",), ("status", ids[0]), ("wait",)):
+        assert complete(*words, "")[:7] == found
+        assert EXPORT in complete(*words, "")[7:]
+    assert [almajob("runs", "show", each).code for each in found] == [0] * 7
+    assert complete("runs", "resolve", "x", "--adopt", "") == process_ids
     assert f"--id={ids[0]}" in complete("status", f"--id={ids[0][:-1]}")
-    assert complete("--env", "sandbox", "--cmd", "status", "--id", "") == [*ids[::-1], "@last"]
-    found = complete("runs", "show", "")
-    assert found[:2] == ["nightly two", "nightly: one"]
-    assert len(found) == 4
-    assert [almajob("runs", "show", each).code for each in found] == [0, 0, 0, 0]
+    assert complete("--env", "sandbox", "--cmd", "status", "--id", "")[:7] == found
     assert complete("run", "--run-key", "nightly:") == ["nightly: one"]
     assert complete("--env", "production", "runs", "show", "") == []
 

@@ -48,6 +48,16 @@ def test_our_own_grammar_is_up_to_date() -> None:
     assert all(command["summary"] for command in kept["commands"].values())
 
 
+def test_descriptions_of_options_are_phrases() -> None:
+    """No cut parenthesis, and no name of a format alone."""
+    kept = json.loads(Path(grammar.CORE).read_text("utf-8"))
+    texts = {text for option in kept["options"] for text in option if isinstance(text, str)}
+    assert "json: print everything on one line" in texts
+    assert not [
+        text for text in texts if text in ("csv", "json", "table") or text.count("(") > text.count(")")
+    ]
+
+
 @pytest.fixture
 def site_packages(tmp_path: Path) -> Path:
     """A directory into which distributions are installed."""
@@ -137,6 +147,27 @@ def test_a_broken_plugin_harms_nothing(ask: Ask, site_packages: Path) -> None:
         write_plugin(site_packages, f"almajob-broken{number}", f"aj_broken{number}", source, commands)
     assert ask("hell") == ["hello"]
     assert ask("list", "--ty") == ["--type"]
+
+
+def test_what_is_disabled_is_not_completed_and_a_file_is(
+    ask: Ask, site_packages: Path, told: Callable[[], int], write_ini: Callable[..., Path]
+) -> None:
+    """As the configuration file says by now, also one that the line names; asked once for each."""
+    write_plugin(site_packages, "almajob-telling", "aj_telling", TELLING, {"hello": "Hello"})
+    ini = write_ini("[almajob]\nplugins_dir = .\n")
+    plugin = ini.parent / "hello-file.py"
+    plugin.write_text(TELLING.partition("class Jobs")[0], "utf-8")
+    plugin.chmod(0o600)
+    assert ask("hell") == ["hello", "hello-file"]
+    ini.write_text("[almajob]\nplugins_dir = .\ndisable_plugins = hello\n", "utf-8")
+    asked = told()
+    for _time in range(2):
+        assert ask("hell") == ["hello-file"]
+    assert told() == asked + 1
+    other = ini.parent / "other.ini"
+    other.write_text("[almajob]\ndisable_plugins = almajob-telling\n", "utf-8")
+    other.chmod(0o600)
+    assert ask("--ini-file", str(other), "hell") == []
 
 
 DAMAGED = (

@@ -22,6 +22,7 @@ INIS = [
     "api_key_sandbox = x\napi_key_production = y\ndomain = na\n",
     "api_key_sandbox = x\ndomain = na\n[lab]\nkind = production\nregion = na\n[job:A = B]\naccept = FAILED\n",
     "# a comment\n; another\n[sandbox]\nregion = na\n[run:nightly]\njob = X\n[run:weekly]\njob = Y\n",
+    "[hello]\ndays = 7\n[plugin:hello]\ndays = 7\n[plugn:x]\n[lab]\nkind = sandbox\nregion = eu\n[zone]\n",
 ]
 
 
@@ -52,7 +53,8 @@ def _assert_same(**options: str) -> None:
     skimmed = Places(os.environ, **options)
     assert skimmed.environments == found.environment_names()
     assert skimmed.env == (found.env.text if found.env else "")
-    assert (skimmed.cache, skimmed.state) == (found.cache_dir.text, found.state_dir.text)
+    assert found.cache_dir is not None
+    assert (skimmed.cache, skimmed.state) == (found.cache_dir.text, found.need_state_dir(""))
     assert sorted(skimmed.saved_runs) == sorted(found.runs)
 
 

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from almajob.errors import UsageError
 from almajob.system.private_files import refuse_planted
+from almajob.system.terminal import fit_message, mark_error
 from almajob.text.redaction import redact
 from almajob.text.sanitize import sanitize
 
@@ -45,6 +46,30 @@ class HarmlessRecord(logging.LogRecord):
             return redact(f"{self.msg} {self.args}")
 
 
+class _HarmlessFactory:
+    """Makes records as the program's own factory does, and takes keys out before anybody sees them."""
+
+    def __init__(self, make: Callable[..., logging.LogRecord]) -> None:
+        self._make = make
+
+    def __call__(self, *given: Any, **more: Any) -> logging.LogRecord:
+        record = self._make(*given, **more)
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001  # formatting runs code of whoever logs
+            text = f"{record.msg} {record.args}"
+        if (harmless := redact(text)) != text:
+            record.msg, record.args = harmless, None
+        if record.exc_info and record.exc_info[0]:
+            trace = logging.Formatter().formatException(record.exc_info)
+            if (harmless := redact(trace)) != trace:
+                # A formatter shows the text where there is no exception; some show more of one than its text.
+                record.exc_text, record.exc_info = harmless, None
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
+        return record
+
+
 class _Others(logging.Handler):
     """Sends what libraries log to where almajob's messages go, where nobody else listens to them."""
 
@@ -53,11 +78,31 @@ class _Others(logging.Handler):
             _LOGGER.callHandlers(record)
 
 
+class _Adopted(logging.Handler):
+    """Sends what a plugin logs to where almajob's messages go, at the level that was asked for."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if _LOGGER.isEnabledFor(record.levelno):
+            _LOGGER.callHandlers(record)
+
+
 class _Redacting(logging.Formatter):
     """Blanks out keys in the finished line, tracebacks too; spells out what would steer a terminal."""
 
     def format(self, record: logging.LogRecord) -> str:
         return sanitize(redact(super().format(record)), keep="\n\t")
+
+
+class _ForPeople(_Redacting):
+    """Writes a message as it is, with the name before an error in colour where the stream shows any."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__("%(message)s")
+        self._stream = stream
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = fit_message(super().format(record), self._stream)
+        return mark_error(text, self._stream) if record.levelno >= logging.ERROR else text
 
 
 class _CallLine(logging.Formatter):
@@ -149,6 +194,38 @@ def hide_keys() -> None:
     logging.lastResort = _Others(logging.WARNING)
 
 
+def adopt_logger(module: str) -> None:
+    """Send what a plugin's modules log to where almajob's messages go; done twice, it counts once.
+
+    Its records go on to the root logger, too, for whoever listens there: pytest's caplog, for one.
+
+    Args:
+        module: the full name of one of the plugin's modules; its top-level package is adopted as a whole.
+    """
+    package = module.partition(".")[0]
+    if package == _LOGGER.name:
+        return
+    logger = logging.getLogger(package)
+    is_adopted = any(isinstance(handler, _Adopted) for handler in logger.handlers)
+    if not is_adopted:
+        logger.addHandler(_Adopted())
+    # A level of its own is its author's.
+    if is_adopted or logger.level == logging.NOTSET:
+        logger.setLevel(_LOGGER.level)
+
+
+def redact_logs() -> None:
+    """Keep keys out of all that this program logs, by whichever logger and handler.
+
+    almajob's own messages have none. This is for those of others: it blanks out the keys that almajob has
+    read so far, and whatever looks like one of Alma's, in messages, arguments and tracebacks, but not in what
+    is passed as ``extra``. Call it once, when the program has set up its logging.
+    """
+    make = logging.getLogRecordFactory()
+    if not isinstance(make, _HarmlessFactory):
+        logging.setLogRecordFactory(_HarmlessFactory(make))
+
+
 def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: str | None = None) -> None:
     """Send almajob's messages to stderr and to a file; called again, it starts over.
 
@@ -168,7 +245,7 @@ def configure(stderr: TextIO, verbosity: int, log_file: str | None, call_log: st
             handler.close()
     console = _Console(stderr)
     console.setLevel(_LEVELS[verbosity])
-    console.setFormatter(_Redacting("%(message)s"))
+    console.setFormatter(_ForPeople(stderr))
     _LOGGER.addHandler(console)
     _LOGGER.setLevel(logging.DEBUG if log_file else _LEVELS[verbosity])
     _LOGGER.propagate = False

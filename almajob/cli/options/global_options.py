@@ -7,38 +7,37 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
+from typing import Any, NoReturn
 
-from almajob.cli.options.value_types import non_empty, whole_number
+from almajob.cli.help_format import GLOBAL_OPTIONS
+from almajob.cli.options.value_types import non_empty, row_limit
+from almajob.cli.other_words import find_option
 from almajob.config.settings import Options
-from almajob.errors import KeyOnCommandLine
-from almajob.system import stdio
+from almajob.errors import KeyOnCommandLine, UsageError
+from almajob.system.terminal import fit_message, mark_error
 from almajob.text.redaction import is_shown_in, redact
 from almajob.text.sanitize import sanitize
-from almajob.text.suggestions import find_similar
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
+from almajob.text.suggestions import suggest
 
 # Names, what stands for the value where there is one, and the help.
 _SETTINGS = (
-    ("--env", "NAME", "environment: sandbox, production, demo or another section of the ini"),
-    ("--ini-file", "FILE", "almajob.ini to use"),
-    ("--cache-dir", "DIR", "directory of the cache"),
+    ("--env", "NAME", "environment: sandbox, production, demo or another section of the configuration file"),
+    ("--ini-file", "FILE", "configuration file to use (an almajob.ini)"),
+    ("--cache-dir", "DIR", "cache directory"),
     # The predecessor's spelling.
     ("--cache_dir", "DIR", argparse.SUPPRESS),
-    ("--refresh --force", "", "ask Alma anew instead of using the cache"),
+    ("--refresh --force", "", "fetch from Alma instead of using the cache"),
     (
         "--ignore-quota",
         "",
-        "make one call although the day's are known to be used up; for a person at a terminal",
+        "make one call even if the daily quota is known to be used up; meant for use by hand",
     ),
 )
 _MESSAGES = (
-    ("--log-file", "FILE", "append every message to FILE"),
-    ("--log-json", "FILE", "append one JSON object a line to FILE for each call of Alma"),
-    ("--debug", "", "show where in almajob an error arose"),
-    ("--utc", "", "show times in UTC; programs (-f json, yaml, csv, value) always get it"),
+    ("--log-file", "FILE", "append all messages to FILE"),
+    ("--log-json", "FILE", "append one JSON object per API call to FILE, each on a line"),
+    ("--debug", "", "show where in almajob an error occurred"),
+    ("--utc", "", "show times in UTC, as -f json, yaml, csv and value always do"),
 )
 
 
@@ -59,17 +58,17 @@ def add_global_options(parser: argparse.ArgumentParser, *, after_command: bool) 
             before the command's name counts.
     """
     default = argparse.SUPPRESS if after_command else None
-    _add_table(parser.add_argument_group("almajob"), _SETTINGS, default)
-    messages = parser.add_argument_group("messages")
+    group = parser.add_argument_group(GLOBAL_OPTIONS)
+    _add_table(group, _SETTINGS, default)
     amount = partial(
-        messages.add_mutually_exclusive_group().add_argument,
+        group.add_mutually_exclusive_group().add_argument,
         dest="almajob_verbosity",
         action="store_const",
         default=default,
     )
-    amount("-v", "--verbose", const=2, help="tell each call")
-    amount("-q", "--quiet", const=0, help="tell only warnings and errors")
-    _add_table(messages, _MESSAGES, default)
+    amount("-v", "--verbose", const=2, help="log each API call")
+    amount("-q", "--quiet", const=0, help="show only warnings and errors")
+    _add_table(group, _MESSAGES, default)
 
 
 def _add_table(
@@ -82,26 +81,15 @@ def _add_table(
         group.add_argument(*names.split(), dest=_dest(names), default=default, help=what, **kind)
 
 
-def add_run_argument(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
-    """Add the argument that names a run of the ledger."""
-    parser.add_argument(
-        "run",
-        metavar="RUN",
-        nargs=None if is_required else "?",
-        type=non_empty,
-        help="its id, as almajob runs list shows it, or its run key or Process ID",
-    )
-
-
 def add_limit_option(parser: argparse.ArgumentParser) -> None:
     """Add the option that says how many rows are listed."""
     parser.add_argument(
         "--limit",
         metavar="N",
-        type=whole_number,
+        type=row_limit,
         default=50,
-        help="at most so many, 0 for all; those that have no outcome yet are listed in any case; "
-        "default: %(default)s",
+        help="list at most this many, 0 or all for all; runs without an outcome are always listed (default: "
+        "%(default)s)",
     )
 
 
@@ -110,15 +98,27 @@ def shorten_errors(parser: argparse.ArgumentParser) -> None:
 
     def error(message: str) -> NoReturn:
         if is_shown_in(message):
-            parser.exit(2, f"almajob: {KeyOnCommandLine()}\n")
-        wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
-        known = [name for name in parser._option_string_actions if name.startswith("--")]
-        near = find_similar(wrong[1], known) if wrong else []
-        meant = f" Did you mean {near[0]}?" if near else ""
-        told = sanitize(redact(message))
-        parser.exit(2, f"{parser.prog}: {told}.{meant}\n  {parser.prog} --help shows what there is.\n")
+            _end(parser, f"almajob: {KeyOnCommandLine()}\n")
+        told = sanitize(redact(message.rstrip(".")))
+        stop = "" if told.endswith("?") else "."
+        meant = _suggest_option(parser, message)
+        _end(parser, f"{parser.prog}: {told}{stop}{meant}\n  See {parser.prog} --help.\n")
 
     parser.error = error  # type: ignore[method-assign]
+
+
+def _end(parser: argparse.ArgumentParser, text: str) -> NoReturn:
+    parser.exit(2, mark_error(fit_message(text, sys.stderr), sys.stderr))
+
+
+def _suggest_option(parser: argparse.ArgumentParser, message: str) -> str:
+    wrong = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+    if wrong is None or message.endswith("?"):
+        return ""
+    known = [name for name in parser._option_string_actions if name.startswith("--")]
+    other = find_option(wrong[1], known)
+    meant = f"Did you mean {other}?" if other else suggest(wrong[1], known)
+    return f" {meant}" if meant else ""
 
 
 def repeat_nothing(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +130,7 @@ def repeat_nothing(parser: argparse.ArgumentParser) -> None:
         option = re.match(r"--[\w-]+", typed)
         is_key = typed and (option is None or "key" in option[0].lower())
         if is_key or is_shown_in(message):
-            parser.exit(2, f"almajob: {KeyOnCommandLine()}\n")
+            _end(parser, f"almajob: {KeyOnCommandLine()}\n")
         # Without what argparse quotes, but with what there is to choose from.
         quoted = r"""(?s) (['"]).*\1(?= \(choose|$)"""
         tell(f"unrecognized arguments: {option[0]}" if option else re.sub(quoted, "", message))
@@ -138,14 +138,20 @@ def repeat_nothing(parser: argparse.ArgumentParser) -> None:
     parser.error = error  # type: ignore[method-assign]
 
 
-def tell_lost_help(parser: argparse.ArgumentParser) -> None:
-    """Report where a parser's help cannot be written: argparse passes over that."""
+def refuse_other_options(before: argparse.Namespace, after: argparse.Namespace) -> None:
+    """Refuse an option that has one value before the command's name and another one after it.
 
-    def print_help(file: SupportsWrite[str] | None = None) -> None:
-        # To stdout, or to the pager before it.
-        stdio.write(parser.format_help(), cast("TextIO", file or sys.stdout))
-
-    parser.print_help = print_help  # type: ignore[method-assign]
+    Raises:
+        UsageError: there is one.
+    """
+    for names, metavar, _help in (*_SETTINGS, *_MESSAGES):
+        first, second = (getattr(words, _dest(names), None) for words in (before, after))
+        if metavar and None not in (first, second) and first != second:
+            option = names.replace("_", "-")
+            raise UsageError(
+                f"{option} is given twice, with different values: {first!r} and {second!r}.",
+                hint="Keep one of them.",
+            )
 
 
 def options_in(*namespaces: argparse.Namespace) -> Options:

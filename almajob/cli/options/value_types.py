@@ -15,6 +15,7 @@ from almajob.system import clock as clocks
 from almajob.text.time_parsing import parse_duration, parse_moment
 
 if TYPE_CHECKING:
+    from almajob.alma.rate_limit.quota import Floor
     from almajob.jobs.counter_conditions import Condition
 
 FROM_FILE = "@"
@@ -44,6 +45,24 @@ def whole_number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError("must be a whole number, from 0, of 18 digits at most")
     return int(text)
+
+
+def row_limit(text: str) -> int:
+    """Take how many rows are listed: a number, or ``all``, which is 0."""
+    return 0 if text.strip().lower() == "all" else whole_number(text)
+
+
+def calls_or_percent(text: str) -> Floor:
+    """Take a number of calls such as ``5000``, or a share of a day's such as ``10%``."""
+    from almajob.alma.rate_limit.quota import Floor
+
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?(%?)", text.strip())
+    if found is None or (not found[2] and "." in found[1]):
+        raise argparse.ArgumentTypeError("must be a number of calls such as 5000, or a share such as 10%")
+    number = float(found[1])
+    if not number or (found[2] and number > 100):
+        raise argparse.ArgumentTypeError("must be more than 0, and 100% at most")
+    return Floor(number, bool(found[2]))
 
 
 def duration(text: str) -> float:
@@ -88,6 +107,14 @@ def process_id(text: str) -> str:
     return text
 
 
+def profile_id(text: str) -> str:
+    """Take the id of a profile, as it is pasted."""
+    text = text.strip()
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("an id of a profile is digits only, such as 7562275960000561")
+    return text
+
+
 def run_id(text: str) -> str:
     """Take a run's Process ID, as it is pasted, ``@last`` or a run key."""
     return non_empty(text).strip()
@@ -121,27 +148,31 @@ def parameter(text: str) -> tuple[str, str]:
 
 def status(text: str) -> str:
     """Take one status."""
-    from almajob.alma.status_codes import code_problem, in_capitals
+    from almajob.alma.status_codes import parse_code
 
-    code = in_capitals(text.strip())
-    _refuse(code_problem(code))
-    return code
+    try:
+        return parse_code(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def end_statuses(text: str) -> list[str]:
     """Take one status of an end or several, separated by commas."""
-    from almajob.alma.status_codes import end_problem, parse_codes
+    from almajob.alma.status_codes import parse_ends
 
-    codes = parse_codes(text)
-    _refuse(next(filter(None, map(end_problem, codes)), "") if codes else "must not be empty")
+    try:
+        codes = parse_ends(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    _refuse("" if codes else "must not be empty")
     return codes
 
 
 def condition(text: str) -> Condition:
-    """Take a condition on counters."""
-    from almajob.jobs import counter_conditions
+    """Take a condition on counters, such as ``invoices == 0``; see docs/following.md."""
+    from almajob.jobs import condition_parser
 
     try:
-        return counter_conditions.parse(non_empty(text))
+        return condition_parser.parse(non_empty(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

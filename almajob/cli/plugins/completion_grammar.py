@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from almajob.cli.help import HelpCommand
 from almajob.entry_points import distribution_of, is_core
 from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from almajob.cli.application import Application
 
 _MOST_CHOICES = 1000
+_FORMATS = {"csv", "json", "shell", "table", "value", "yaml"}
 _COLUMNS = {"columns", "sort_columns"}
 
 
@@ -22,8 +24,7 @@ def of_core(app: Application) -> dict[str, Any]:
     """Describe our own commands, and help."""
     core = [each for each in app.command_manager.installed if is_core(each.claims[0])]
     commands = {each.name: describe_options(each.load(), each.name, app) for each in core}
-    said = "Show what a command does, or all commands."
-    commands["help"] = {"summary": said, "options": [], "arguments": [["COMMAND", [], True]]}
+    commands["help"] = {"summary": HelpCommand.__doc__, "options": [], "arguments": [["COMMAND", [], True]]}
     return _document(app, dict(sorted(commands.items())))
 
 
@@ -103,6 +104,9 @@ def _value(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
 
 
 def _help(action: argparse.Action) -> str:
-    """Return the help up to its first colon or semicolon: there is little room beside a candidate."""
-    text = (action.help or "").partition(";")[0].partition(":")[0]
+    """Return the beginning of the help, in one phrase: there is little room beside a candidate."""
+    text = (action.help or "").partition(";")[0].partition(" (")[0]
+    start = text.partition(":")[0]
+    # "json: print everything on one line" is about a format.
+    text = text if start in _FORMATS else start
     return "" if "%(" in text else text

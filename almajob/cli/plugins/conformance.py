@@ -18,9 +18,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Command, Lister, ShowOne
+from almajob.cli.help_format import EXAMPLES
 from almajob.cli.options.global_options import add_global_options
 from almajob.cli.plugins.command_manager import load_class
-from almajob.cli.plugins.plugin_status import COMMAND, Claim
+from almajob.cli.plugins.plugin_status import COMMAND, OBSERVER, Claim
 from almajob.entry_points import is_core
 from almajob.errors import ConfigurationError, name_error
 from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
@@ -28,14 +29,19 @@ from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 if TYPE_CHECKING:
     from almajob.cli.application import Application
 
-EXAMPLES = "Examples:"
 PROCESS_ID = "PROCESS_ID"
 """What examples have where a run's id stands."""
 _SOME_ID = "9563643080000561"
 _LONG_OPTION = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_COLUMN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Those that cliff gives a command, and the older script's one with an underscore.
 _GIVEN_BY_CLIFF = {"-h", "-f", "-c", "--cache_dir"}
 _SHORTEST_SUMMARY = 2
+# What is called, by the kind of a claim, with its name and class in the distribution's process.
+_CHECKS = {
+    COMMAND: "almajob.cli.plugins.probe:check_command",
+    OBSERVER: "almajob.runs.observers.rules:check_observer",
+}
 
 
 def check_claims(claims: Iterable[Claim], app: Application) -> list[tuple[Claim, str]]:
@@ -46,8 +52,10 @@ def check_claims(claims: Iterable[Claim], app: Application) -> list[tuple[Claim,
 
 
 def _is_tried(claim: Claim, app: Application) -> bool:
-    """Whether it is another distribution's command that can be used."""
-    return claim.kind == COMMAND and not claim.problem and not is_core(_point(claim, app))
+    """Whether it is another distribution's command or observer that can be used."""
+    if claim.problem or claim.kind not in _CHECKS:
+        return False
+    return claim.kind != COMMAND or not is_core(_point(claim, app))
 
 
 def _point(claim: Claim, app: Application) -> EntryPoint:
@@ -56,14 +64,12 @@ def _point(claim: Claim, app: Application) -> EntryPoint:
 
 
 def _problems(claim: Claim, app: Application, processes: Processes) -> list[str]:
-    if claim.problem or claim.kind != COMMAND:
+    if claim.problem or claim.kind not in _CHECKS:
         return [claim.problem] if claim.problem else []
     if not _is_tried(claim, app):
         return find_violations(load_class(_point(claim, app)), claim.name, app)
     try:
-        found: list[str] = processes.call(
-            claim.distribution, "almajob.cli.plugins.probe:check_command", claim.name, claim.target
-        )
+        found: list[str] = processes.call(claim.distribution, _CHECKS[claim.kind], claim.name, claim.target)
     except CallFailed as error:
         return [f"it cannot be described: {error}"]
     except ProcessEnded as end:
@@ -100,7 +106,7 @@ def find_violations(command: Any, name: str, app: Application) -> list[str]:
 
 def _of_name(name: str) -> Iterator[str]:
     if not all(re.fullmatch(r"[a-z][a-z0-9-]*", word) for word in name.split(" ")):
-        yield f"its name {name!r} is not made of small letters, digits and -"
+        yield f"its name {name!r} is not made of lowercase letters, digits and -"
 
 
 def _of_options(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -114,7 +120,7 @@ def _of_options(parser: argparse.ArgumentParser) -> Iterator[str]:
             if option in reserved and not is_ours:
                 yield f"{option} is an option of all commands, and means something else here"
             if not is_ours and not _LONG_OPTION.fullmatch(option):
-                yield f"{option} is not a long option in small letters, such as --run-key"
+                yield f"{option} is not a long option in lowercase, such as --run-key"
         if not action.help and action.help != argparse.SUPPRESS:
             yield f"{'/'.join(own) or action.dest} has no help"
 
@@ -136,11 +142,14 @@ def _of_columns(command: type[Command | Lister | ShowOne]) -> Iterator[str]:
         yield "it names no columns, so that -c cannot be checked before anything is done"
     if len(set(columns)) < len(columns):
         yield "two of its columns have the same name"
+    for column in command.columns:
+        if not _COLUMN.fullmatch(column):
+            yield f"its column {column!r} is not in lower_snake_case, as the keys of JSON are"
     brief = command.brief if issubclass(command, Lister) else ()
     unknown = [column for column in brief if column.lower() not in columns]
     # What it prints may depend on its options.
     if unknown and command.columns_of is Lister.columns_of:
-        yield f"brief names columns that it has not: {', '.join(unknown)}"
+        yield f"brief names columns that it does not have: {', '.join(unknown)}"
 
 
 def _of_description(text: str, name: str, app: Application) -> Iterator[str]:
@@ -149,7 +158,7 @@ def _of_description(text: str, name: str, app: Application) -> Iterator[str]:
         yield "its docstring does not begin with a sentence on one line that says what it does"
     examples = [line.strip() for line in text.partition(EXAMPLES)[2].splitlines() if line.strip()]
     if not examples:
-        yield f"its docstring has no {EXAMPLES}, a command line each"
+        yield f"its docstring has no {EXAMPLES} with command lines, one on each line"
     for example in examples:
         yield from _of_example(example, name, app)
 

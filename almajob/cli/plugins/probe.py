@@ -20,7 +20,10 @@ def _app() -> AlmaJob:
 
 def check_command(name: str, value: str) -> list[str]:
     """Import a command and return which rules it does not keep; its name is as it is typed."""
-    return find_violations(load_class(EntryPoint(name, value, GROUP)), name, _app())
+    claim, app = EntryPoint(name.replace(" ", "_"), value, GROUP), _app()
+    # Its examples are parsed with it, wherever it was found.
+    app.command_manager.take(claim)
+    return find_violations(load_class(claim), name, app)
 
 
 def describe_command(name: str, value: str) -> dict[str, Any]:

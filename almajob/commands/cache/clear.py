@@ -12,9 +12,9 @@ LOG = logging.getLogger(__name__)
 
 
 class CacheClear(Command):
-    """Empty the cache. Nothing is lost that Alma cannot give again.
+    """Remove cached lists; they are fetched again when needed.
 
-    With --env only that environment's job lists are removed.
+    With --env, only that environment's job lists are removed.
 
     Examples:
       almajob cache clear
@@ -27,7 +27,11 @@ class CacheClear(Command):
             gone, left = cache.clear(f"jobs.{self.context.environment.name}")
         else:
             gone, left = cache.clear()
-        LOG.info("Removed %d of the cache's directories from %s.", len(gone), cache.directory)
+        if cache.directory is None:
+            LOG.info("There is no cache directory.")
+            return
+        lists = "1 cached list" if len(gone) == 1 else f"{len(gone)} cached lists"
+        LOG.info("Removed %s from %s.", lists, cache.directory)
         if left:
             raise Refused(
                 f"{', '.join(path.name for path in left)} cannot be removed.",

@@ -5,22 +5,25 @@ from __future__ import annotations
 import argparse
 
 from almajob.cli.command import Lister, Result
-from almajob.output.columns import Time
+from almajob.output.columns import Identifier, Sentence, Time
 
 
 class CacheShow(Lister):
-    """Show what the cache holds; entries are used for a day.
+    """Show what is in the cache; entries are used for a day.
 
     Examples:
       almajob cache show
     """
 
-    columns = ("Name", "Entries", "Newest", "Bytes", "Directory")
+    columns = ("name", "entries", "newest", "bytes", "directory")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         cache = self.context.cache
         contents = cache.contents()
-        self.note_if_empty = f"The cache {cache.directory} is empty."
+        self.note_if_empty = (
+            f"The cache {cache.directory} is empty." if cache.directory else "There is no cache directory."
+        )
         return self.columns, [
-            (item.name, item.entries, Time(item.newest), item.size, str(item.path)) for item in contents
+            (Identifier(item.name), item.entries, Time(item.newest), item.size, Sentence(str(item.path)))
+            for item in contents
         ]

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import time
 from pathlib import Path
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import non_empty
 from almajob.errors import ConfigurationError, UsageError
-from almajob.output.columns import Text, Time
+from almajob.output.columns import Sentence, Time, Tone, Word
 
-LOG = logging.getLogger(__name__)
+_TONES = {
+    "trusted": Tone.GOOD,
+    "changed": Tone.BAD,
+    "gone": Tone.WARNING,
+    "unreadable": Tone.WARNING,
+    "damaged": Tone.WARNING,
+}
 
 
 class ConfigTrust(Lister):
-    """Trust an almajob.ini that was found in the current directory.
+    """Trust an almajob.ini found in the current directory.
 
-    Such a file may have come with something that was cloned or unpacked. Until it is trusted it
-    runs no command, reads no key from a file or keyring, and gets no key that does not stand in
-    it, except for a gateway of Alma's. Nor does a saved run of it, or of a file in runs.d beside
-    it, send what is in variables or in files elsewhere, or start in production unasked.
+    Such a file may have come with something that you cloned or unpacked. Until it is trusted it
+    runs no command, reads no key from a file or keyring, and gets no key that is not in the
+    file itself, except for a gateway of Alma's. It has no plugins, disables none, and sets
+    nothing of theirs. Saved runs in it, or in a file in runs.d beside it, do not send variables
+    or files from elsewhere, and do not start in production without asking.
 
-    A file is trusted at its place and as it is now: after a change it has to be trusted again.
-    One that is named by --ini-file or ALMAJOB_INI, or is in ~/.config or /etc, needs no trust.
+    A file is trusted at its place and with its present content: after a change it must be
+    trusted again. Files that --ini-file or ALMAJOB_INI names, and those in ~/.config and /etc,
+    need no trust.
 
     Examples:
       almajob config trust
@@ -42,16 +49,16 @@ class ConfigTrust(Lister):
             metavar="FILE",
             nargs="?",
             type=non_empty,
-            help="the file to trust; where not given, the configuration file that is used here",
+            help="the file to trust (default: the configuration file in use)",
         )
         instead = parser.add_argument_group("instead of trusting one").add_mutually_exclusive_group()
         instead.add_argument(
             "--list",
             dest="lists",
             action="store_true",
-            help="list the files that are trusted, and whether they have changed since",
+            help="list the trusted files, and whether they have changed since",
         )
-        instead.add_argument("--remove", metavar="FILE", type=non_empty, help="trust this file no more")
+        instead.add_argument("--remove", metavar="FILE", type=non_empty, help="stop trusting this file")
         return parser
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
@@ -69,7 +76,9 @@ class ConfigTrust(Lister):
             found = [files.remove(Path(parsed_args.remove).absolute())]
         else:
             found = [files.trust(self._file(parsed_args), time.time())]
-        return self.columns, [(Text(str(each.path)), each.state, Time(each.trusted_at)) for each in found]
+        return self.columns, [
+            (Sentence(str(each.path)), Word(each.state, _TONES), Time(each.trusted_at)) for each in found
+        ]
 
     def _file(self, parsed_args: argparse.Namespace) -> Path:
         if parsed_args.file:
@@ -77,6 +86,6 @@ class ConfigTrust(Lister):
         ini = self.context.settings.ini
         if ini is None:
             raise ConfigurationError(
-                "There is no almajob.ini to trust.", hint="Name it: almajob config trust FILE"
+                "No configuration file was found to trust.", hint="Name one: almajob config trust FILE"
             )
         return ini.path

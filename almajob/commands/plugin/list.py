@@ -5,25 +5,44 @@ from __future__ import annotations
 import argparse
 
 from almajob.cli.command import Lister, Result
-from almajob.cli.plugins.plugin_status import format_claims, installed_claims
+from almajob.cli.plugins.plugin_status import (
+    BROKEN,
+    CLASH,
+    DISABLED,
+    OK,
+    REFUSED,
+    all_claims,
+)
+from almajob.output.columns import Identifier, Name, Sentence, Text, Tone, Word
+
+_TONES = {OK: Tone.GOOD, BROKEN: Tone.BAD, CLASH: Tone.BAD, REFUSED: Tone.BAD, DISABLED: Tone.WARNING}
 
 
 class PluginList(Lister):
-    """List every installed command: its class, its distribution, and whether it can be used.
+    """List all installed commands and where they come from.
 
-    The formats that other distributions add to -f are listed, too. State: ok; broken, it cannot be
-    loaded; clash, several distributions claim the name and none gets it; refused, the name is
-    almajob's own. To find out, each is imported in another process, for 10 seconds at most.
+    What other packages add besides is listed too: formats of -f, descriptions of groups of
+    commands, and observers. State: ok; broken, it cannot be loaded; clash, several packages
+    claim the name and none gets it; refused, the name is almajob's own; disabled, by
+    disable_plugins or ALMAJOB_PLUGINS. To find out, each that is not disabled is imported in a
+    separate process, for at most 10 seconds.
+    Api is the version of the plugin API that a command or an observer says it needs.
 
     Examples:
       almajob plugin list
       almajob plugin list -f json
     """
 
-    columns = ("name", "command_class", "distribution", "version", "state", "problem", "kind")
+    columns = ("name", "command_class", "distribution", "version", "state", "problem", "kind", "api")
     brief = ("name", "kind", "command_class", "distribution", "version", "state", "problem")
+    least_needed = ("command_class", "version", "kind", "distribution")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        commands = self.app.command_manager
-        claims = [*installed_claims(commands), *format_claims(commands)]
-        return self.columns, [claim[: len(self.columns)] for claim in claims]
+        return self.columns, [
+            (
+                *(Identifier(claim.name), Name(claim.target), Text(claim.distribution)),
+                *(Identifier(claim.version), Word(claim.state, _TONES), Sentence(claim.problem)),
+                *(Identifier(claim.kind), Identifier(claim.api)),
+            )
+            for claim in all_claims(self.app.command_manager)
+        ]

@@ -6,16 +6,15 @@ import argparse
 import getpass
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.global_options import add_run_argument
+from almajob.cli.options.name_options import add_run_argument, record_of
 from almajob.cli.options.value_types import process_id
 from almajob.output.run_views import RECORD_COLUMNS, record_values
-from almajob.runs.run_reference import find_record
 
 
 class RunsResolve(ShowOne):
-    """Say what became of a start, where almajob cannot find it out.
+    """Record what became of a start that almajob cannot find.
 
-    Look in Alma, Admin > Monitor Jobs, first: what is said here is believed.
+    Check in Alma first, in Admin > Monitor Jobs: almajob believes what is recorded here.
 
     Examples:
       almajob runs resolve RUN --adopt PROCESS_ID
@@ -33,7 +32,7 @@ class RunsResolve(ShowOne):
             dest="instance_id",
             metavar="PROCESS_ID",
             type=process_id,
-            help="it was started: this is its run",
+            help="it was started, and this is its run",
         )
         word.add_argument(
             "--not-started", action="store_true", help="it was not started, and may be started again"
@@ -42,7 +41,7 @@ class RunsResolve(ShowOne):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         context = self.context
-        record = find_record(context.ledger, parsed_args.run, environment=context.named_environment)
+        record = record_of(parsed_args, context)
         runs = context.called_for(record).runs
         resolved = runs.resolve(record, instance_id=parsed_args.instance_id or "", by=f"user {_name_user()}")
         return RECORD_COLUMNS, record_values(resolved)

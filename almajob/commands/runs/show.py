@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.global_options import add_run_argument
+from almajob.cli.options.name_options import add_run_argument, record_of
 from almajob.output.run_views import RECORD_COLUMNS, record_values
-from almajob.runs.run_reference import find_record
+from almajob.runs.ledger_queries import read_archived
 
 
 class RunsShow(ShowOne):
-    """Show one run of the ledger: each step of its start, and what may be it; asks nothing of Alma.
+    """Show each step of a run's start (makes no API call).
+
+    The steps come from the ledger on this machine, and so do the candidates: runs in Alma that
+    may be this one. A run that was archived is read from its archive.
 
     Examples:
       almajob runs show RUN
@@ -26,5 +29,5 @@ class RunsShow(ShowOne):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        record = find_record(self.context.ledger, parsed_args.run, environment=self.context.named_environment)
+        record = read_archived(self.context.ledger, record_of(parsed_args, self.context))
         return RECORD_COLUMNS, record_values(record)

@@ -19,10 +19,10 @@ LOG = logging.getLogger(__name__)
 
 
 class SimulatorServe(Command):
-    """Serve a simulated Alma on this machine, until Ctrl-C.
+    """Serve a simulated Alma on this machine until Ctrl-C.
 
-    It has a sandbox and a production environment, real job names, Alma's limits and errors; what it
-    does can be seen and changed below /simulator/. Needs no ini.
+    It has a sandbox and a production environment, real job names, and Alma's limits and errors.
+    What it does can be seen and changed below /simulator/. It needs no configuration file.
 
     Examples:
       almajob simulator serve --port 8444
@@ -41,7 +41,7 @@ class SimulatorServe(Command):
             "--host",
             type=non_empty,
             default="127.0.0.1",
-            help="address to listen on, 0.0.0.0 or :: for all (default: this machine only)",
+            help="address to listen on; 0.0.0.0 or :: for all (default: this machine only)",
         )
         parser.add_argument(
             "--allow-host",
@@ -49,7 +49,8 @@ class SimulatorServe(Command):
             type=non_empty,
             action="append",
             default=[],
-            help="answer requests for this host too, NAME or NAME:PORT, such as a container's; repeatable",
+            help="also answer requests for this host (NAME or NAME:PORT), such as a container's; may be "
+            "repeated",
         )
         parser.add_argument(
             "--webhook-host",
@@ -57,43 +58,48 @@ class SimulatorServe(Command):
             type=non_empty,
             action="append",
             default=[],
-            help="let webhooks be sent to this host too, and not to this machine only; repeatable",
+            help="also send webhooks to this host, and not only to this machine; may be repeated",
         )
         parser.add_argument(
             "--jobs",
             metavar="N",
             type=limit_number(100_000),
-            help="have this many jobs in each environment, up to 100,000",
+            help="number of jobs in each environment, up to 100,000",
         )
         parser.add_argument(
-            "--speed", metavar="X", type=parse_speed, default=1.0, help="let time pass X times as fast"
+            "--speed", metavar="X", type=parse_speed, default=1.0, help="how many times as fast time passes"
         )
         parser.add_argument(
-            "--run-seconds", metavar="S", type=seconds, help="let every run last S seconds of that time"
+            "--run-seconds",
+            metavar="S",
+            type=seconds,
+            help="how long every run lasts, in seconds",
         )
         parser.add_argument(
             "--activity",
             metavar="S",
             type=seconds,
             default=900.0,
-            help="seconds between runs that the system and the staff start (default: 900)",
+            help="seconds between runs that the system and staff start (default: 900)",
         )
         parser.add_argument(
-            "--fault", metavar="NAME", action="append", default=[], help="let this go wrong once; repeatable"
+            "--fault",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="inject this fault once; may be repeated",
         )
         parser.add_argument(
-            "--seed", metavar="S", type=whole_number, default=0, help="of what goes by chance"
+            "--seed", metavar="S", type=whole_number, default=0, help="seed for random behaviour"
         )
-        parser.add_argument("--tls", action="store_true", help="speak https, with a certificate made for it")
+        parser.add_argument("--tls", action="store_true", help="serve https, with a certificate made for it")
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         try:
             simulator = _make_simulator(parsed_args)
         except (ValueError, OverflowError) as error:
-            raise UsageError(
-                f"{error}.", hint="almajob simulator serve --help shows what there is."
-            ) from None
+            raise UsageError(f"{error}.", hint="See almajob simulator serve --help.") from None
         except OSError as error:
             raise Refused(
                 f"{parsed_args.host}, port {parsed_args.port} cannot be listened on.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import re
 import shlex
 import signal
 import subprocess
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from almajob.alma.job_instances import Instance
 from almajob.alma.models import Code, Job
 from almajob.cli.console import progress as live
+from almajob.cli.console.redrawn import can_draw
+from almajob.errors import Unreachable
 from almajob.runs.wait.watched_run import Lines, WatchedRun
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
@@ -46,7 +50,7 @@ def test_a_bar_is_drawn_and_taken_away(simulated: SimulatedAlma) -> None:
     """Status, per cent, elapsed, next look; at the end only the end and the result are left."""
     (run_id,) = _started(simulated)
     with Terminal(*WAIT, run_id, size=(40, 110)) as terminal:
-        terminal.until(lambda text: f"{run_id} QUEUED" in text)
+        terminal.until(lambda text: f"{run_id} {ERP} QUEUED" in text)
         simulated.clock.advance(302)
         shown = terminal.until(lambda text: "RUNNING" in text)
         (line,) = shown.splitlines()
@@ -55,10 +59,10 @@ def test_a_bar_is_drawn_and_taken_away(simulated: SimulatedAlma) -> None:
         assert "━" in line
         assert " 5 min 0" in line
         assert "next look in 1 s" in line or "looking" in line
-        assert "ERP export" in line
+        assert ERP in line
         simulated.clock.advance(600)
         assert terminal.end() == 0
-        assert terminal.lines[0] == f"Run {run_id}: COMPLETED_SUCCESS"
+        assert terminal.lines[0] == f"{ERP} (run {run_id}): COMPLETED_SUCCESS"
         assert terminal.lines[1].startswith("+---")
         assert "next look" not in terminal.text
         assert "━" not in terminal.text
@@ -75,7 +79,7 @@ def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
     run_id, other = _started(simulated, 2)
     command = ("--env", "sandbox", "wait", "--id", run_id, other, "--interval", "60")
     with Terminal(*command, size=size) as terminal:
-        terminal.until(lambda text: f"{other} " in text)
+        terminal.until(lambda text: text.count("QUEUED") == 2)
         begun = time.monotonic()
         if number == signal.SIGINT:
             terminal.press_ctrl_c()
@@ -85,8 +89,10 @@ def test_a_signal_ends_the_wait_at_once_and_leaves_the_job_alone(
         # Long before the next look; how long almajob itself takes is a tenth of a second.
         assert time.monotonic() - begun < 10
         said = "".join(terminal.lines)
-        resume = f"almajob --env sandbox wait --id {run_id} {other} --interval 60s"
-        assert said.replace(" ", "") == f"The 2 jobs go on in Alma. Resume: {resume}".replace(" ", "")
+        resume = f"almajob --env sandbox wait {run_id} {other} --interval 60s"
+        ids = () if size[1] > 100 else (run_id, other)
+        above = "".join(f"Waiting for run {each}." for each in ids)
+        assert said.replace(" ", "") == f"{above}The 2 jobs go on in Alma. Resume: {resume}".replace(" ", "")
         assert not terminal.cursor_is_hidden
     simulated.clock.advance(3600)
     program, *words = shlex.split(resume)
@@ -105,9 +111,9 @@ def test_many_runs_have_as_many_lines_as_there_is_room_for(simulated: SimulatedA
 @pytest.mark.parametrize(
     ("environ", "words", "told"),
     [
-        ({"TERM": "dumb"}, (), "Run {}: COMPLETED_SUCCESS\n"),
+        ({"TERM": "dumb"}, (), f"{ERP} (run {{}}): COMPLETED_SUCCESS\n"),
         ({}, ("-q",), ""),
-        ({}, ("-v",), "Run {}: COMPLETED_SUCCESS"),
+        ({}, ("-v",), f"{ERP} (run {{}}): COMPLETED_SUCCESS"),
     ],
 )
 def test_where_no_bar_is_wanted_there_is_none(
@@ -131,7 +137,7 @@ def test_in_a_pipe_there_is_a_line_for_each_change(simulated: SimulatedAlma, alm
     done = almajob_process(*WAIT, run_id, environ={"PYTHONPROFILEIMPORTTIME": "1"})
     assert done.code == 0
     told = [line for line in done.err.splitlines() if not line.startswith("import time:")]
-    assert told == [f"Run {run_id}: COMPLETED_SUCCESS"]
+    assert told == [f"{ERP} (run {run_id}): COMPLETED_SUCCESS"]
     assert "almajob.runs.wait" in done.err
     assert not [line for line in done.err.splitlines() if line.endswith((" rich", " rich.live"))]
 
@@ -146,7 +152,7 @@ def test_without_rich_a_terminal_gets_the_lines(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("almajob.cli.console.log_setup.is_at_default_level", lambda: True)
     monkeypatch.setattr(sys, "stderr", Screen())
-    assert live._can_draw(sys.stderr)
+    assert can_draw(sys.stderr)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with live.display() as shown:
         assert isinstance(shown, Lines)
@@ -187,10 +193,95 @@ def test_progress_is_shown_where_it_can_be_believed(
 
 
 def _rendered(run: WatchedRun) -> str:
-    file = io.StringIO()
-    console = Console(file=file, width=120, markup=False, force_terminal=True, color_system=None)
-    console.print(live._make_table([run], 0, 3.0, 110))
-    return file.getvalue()
+    console = Console(file=io.StringIO(), markup=False, force_terminal=True, color_system=None)
+    (line,) = live._render(console, [run], live._choose_columns([run], 110), [], 3.0, 110)
+    return line.text
+
+
+@pytest.mark.parametrize("width", [12, 20, 36, 56, 76, 136])
+@pytest.mark.parametrize("status", ["QUEUED", "INITIALIZING"])
+@pytest.mark.parametrize("name", ["gift", ERP, "書誌データ一括変更ジョブ" * 3])
+def test_no_line_is_wider_than_the_terminal(width: int, status: str, name: str) -> None:
+    """Status, time gone by, name, next look, in this order; a Process ID is whole or not there."""
+    job, error = Job("S1", name), Unreachable("No connection to alma.example could be made " + "so " * 60)
+    run = WatchedRun(
+        "9563643080000561", instance=Instance("9563643080000561", status=Code(status), progress=42.0, job=job)
+    )
+    run.age, run.due, run.failures, run.error = 750.0, 50.0, 2, error
+    console = Console(file=io.StringIO(), markup=False, color_system=None)
+    columns = live._choose_columns([run], width)
+    line, reason = live._render(console, [run], columns, live._list_reasons([run]), 0.0, width)
+    for shown in (line, reason):
+        assert shown.width == cell_len(shown.text) <= width
+    assert reason.text.startswith("Cannot be")
+    assert status in line.text
+    assert ("12 min 30 s" in line.text) is (width >= 36)
+    assert name[:4] in line.text or width < 36
+    assert ("next look in 50 s" in line.text) is (width >= 56)
+    assert ("9563643080000561" in line.text) is (width >= 76)
+    assert ("━" in line.text) is (width > 100 and status == "INITIALIZING")
+
+
+def test_a_run_that_was_started_just_now_has_a_bar_rather_than_its_id(simulated: SimulatedAlma) -> None:
+    """The Process ID stands above already, in the line that says that it was started."""
+    with Terminal("--env", "sandbox", "run", ERP, "--wait", size=(20, 80)) as terminal:
+        *_, started, line = terminal.until(lambda text: "next look in" in text).splitlines()
+        assert re.fullmatch(rf"Started {ERP} in sandbox: run \d+\.?", started)
+        assert re.match(r"ERP export[^…]*(…|FINANCE) QUEUED ━{10} ", line)
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_job_status_time_and_next_look_are_seen_at_any_width(simulated: SimulatedAlma, columns: int) -> None:
+    """And the Process ID whole, in the line or once above it."""
+    (run_id,) = _started(simulated)
+    with Terminal(*WAIT, run_id, size=(20, columns)) as terminal:
+        terminal.until(lambda text: "QUEUED" in text)
+        *above, line = terminal.until(lambda text: "next look in 1 s" in text).splitlines()
+        assert re.search(r"ERP export[^…]*(…|FINANCE) QUEUED .*\d s next look in 1 s$", line)
+        assert above == ([f"Waiting for run {run_id}."] if columns == 60 else [])
+        assert (run_id in line) is (columns > 60)
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+
+
+def test_why_a_run_cannot_be_seen_is_shown_while_one_waits(simulated: SimulatedAlma) -> None:
+    """Below its line, once for all runs that have it."""
+    first, second = _started(simulated, 2)
+    simulated.faults.add("reset-before", "GET /conf/jobs/*", times=10_000)
+    with Terminal(*WAIT, first, second, size=(20, 80)) as terminal:
+        shown = terminal.until(lambda text: text.count("next look in") == 2 and "Cannot be seen" in text)
+        assert shown.count("Cannot be seen: ") == 1
+        assert shown.count("not seen yet") == 2
+        terminal.press_ctrl_c()
+        assert terminal.end() == 130
+    simulated.faults.clear()
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_draws_anew(simulated: SimulatedAlma) -> None:
+    """The cursor is there while the shell asks, nothing is left of the line, and nothing is written over."""
+    (run_id,) = _started(simulated)
+    shell = ("bash", "--norc", "--noprofile", "--noediting", "-i")
+    command = shlex.join([sys.executable, "-m", "almajob", *WAIT, run_id])
+    with Terminal(program=shell, environ={"PS1": "$ "}, size=(20, 200)) as terminal:
+        terminal.until(lambda text: text.endswith("$"))
+        terminal.type(f"{command}\n")
+        terminal.until(lambda text: "QUEUED" in text)
+        terminal.type("\x1a")
+        terminal.until(lambda text: "Stopped" in text and text.endswith("$"))
+        assert "QUEUED" not in terminal.text
+        assert not terminal.cursor_is_hidden
+        terminal.type("fg\n")
+        terminal.until(lambda text: "QUEUED" in text)
+        *_, shells, again, line = terminal.lines
+        assert (shells, again) == ("$ fg", command)
+        assert line.startswith(run_id)
+        terminal.press_ctrl_c()
+        shown = terminal.until(lambda text: "Resume: " in text and text.endswith("$"))
+        assert "QUEUED" not in shown
+        # So that not even kill -9 can leave a terminal without one.
+        assert "\x1b[?25l" not in terminal.written
 
 
 @pytest.mark.parametrize(
@@ -199,9 +290,8 @@ def _rendered(run: WatchedRun) -> str:
         (0, 10.0, "next look in 7 s"),
         (0, 3.0, "looking"),
         (0, 603.0, "next look in 10 min"),
-        (2, 23.0, "cannot be seen, next look in 20 s"),
     ],
 )
-def test_when_the_next_look_is_and_why(failures: int, due: float, told: str) -> None:
-    """A run that cannot be seen is not shown as if it could."""
+def test_when_the_next_look_is(failures: int, due: float, told: str) -> None:
+    """In whole seconds, or minutes."""
     assert live.describe_next_look(_followed("RUNNING", 1.0, failures=failures, due=due), 3.0) == told

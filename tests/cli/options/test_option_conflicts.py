@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from almajob.cli.options.option_conflicts import is_bare_start, refuse_start_conflicts
-from almajob.cli.options.start_options import add_start_options
+from almajob.cli.options.run_arguments import add_run_arguments
 from almajob.errors import UsageError
 
 # argparse itself refuses these beside one another.
@@ -16,7 +16,7 @@ INSTEAD = ("dry_run", "save", "list_saved")
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
-    add_start_options(parser)
+    add_run_arguments(parser)
     return parser
 
 

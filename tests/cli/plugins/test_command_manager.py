@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from almajob.cli.app import main
 from almajob.cli.plugins.command_manager import Commands
-from almajob.entry_points import GROUP
+from almajob.entry_points import COMMAND_GROUPS, GROUP
 from almajob.errors import ConfigurationError
 from tests.conftest import Run
 from tests.support.distributions import GOOD, write_distribution, write_plugin
@@ -42,6 +43,15 @@ class Fails(Command):
 
 class Odd(BaseException):
     pass
+
+class Nothing(Lister):
+    "Forget the result."
+    def take_action(self, parsed_args): pass
+
+class Uneven(Lister):
+    "Return more values than columns."
+    columns = ("id",)
+    def take_action(self, parsed_args): return self.columns, [("a", "b")]
 
 class Oddly(Command):
     "Fail with what is no Exception."
@@ -77,15 +87,6 @@ class Plain(Command):
 
 
 @pytest.fixture
-def site_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory on sys.path into which distributions are installed."""
-    path = tmp_path / "site"
-    path.mkdir()
-    monkeypatch.syspath_prepend(str(path))
-    return path
-
-
-@pytest.fixture
 def plugins(site_packages: Path) -> Path:
     """Good ones, one that cannot be imported in each way, and two that want the same name."""
     commands = {
@@ -95,7 +96,7 @@ def plugins(site_packages: Path) -> Path:
         "exiting": "Exits",
         "show_M44": "Hello",
     }
-    more = {"oddly": "Oddly", "parserless": "Parserless", "unmade": "Unmade"}
+    more = {name.lower(): name for name in ("Oddly", "Nothing", "Uneven", "Parserless", "Unmade")}
     for name, source, claims in (
         ("good", SOURCE, {**commands, **more}),
         ("broken", "import nowhere_to_be_found", {"broken": "X", "list": "X"}),
@@ -139,9 +140,9 @@ def test_a_plugins_command_works_like_one_of_ours(plugins: Path, almajob: Run) -
         ("stops", ["almajob-stops 1.2", "aj_stops:X", "KeyboardInterrupt"]),
         ("dumb", ["almajob-dumb 1.2", "aj_dumb:X", "Dumb: it cannot say of what"]),
         ("abstract", ["almajob-odd 1.2", "has no take_action"]),
-        ("noclass", ["almajob-odd 1.2", "It is no subclass"]),
+        ("noclass", ["almajob-odd 1.2", "It is not a subclass"]),
         # It would have no context, and its errors no exit codes.
-        ("plain", ["almajob-plain 1.2", "It is no subclass of Command"]),
+        ("plain", ["almajob-plain 1.2", "It is not a subclass of Command"]),
         ("hello2", ["almajob-rival 1.2", "almajob-rival2 1.2", "claimed by several plugins"]),
     ],
 )
@@ -153,7 +154,81 @@ def test_a_plugin_that_cannot_be_used_is_refused_by_name(
         done = almajob(*words)
         assert (done.code, done.out) == (7, "")
         assert len(done.err.splitlines()) <= 6
+        assert ("--debug" in done.err) is (name != "hello2")
         assert not [part for part in parts if part not in done.err]
+
+
+@pytest.mark.parametrize(
+    ("needed", "reason", "hint"),
+    [
+        (
+            "(1, 1)",
+            "It needs version 1.1 of almajob's plugin API, and this almajob has 1.0.",
+            "Upgrade almajob.",
+        ),
+        (
+            "(2, 0)",
+            "It needs version 2.0 of almajob's plugin API, and this almajob has 1.0.",
+            "Upgrade almajob.",
+        ),
+        (
+            "(0, 9)",
+            "It needs version 0.9 of almajob's plugin API, and this almajob has 1.0.",
+            "Upgrade or uninstall that plugin.",
+        ),
+        ("'1.0'", "Its almajob_api is not two numbers, such as (1, 0).", "Tell its authors."),
+        ("(True, 0)", "Its almajob_api is not two numbers, such as (1, 0).", "Tell its authors."),
+        ("(1, 0, 0)", "Its almajob_api is not two numbers, such as (1, 0).", "Tell its authors."),
+    ],
+)
+def test_a_plugin_for_another_api_is_refused(
+    site_packages: Path, almajob: Run, needed: str, reason: str, hint: str
+) -> None:
+    """Exit code 7, with what it needs, what there is, and what to do; plugin list and check say the same."""
+    source = GOOD.replace('"Say hello."', f'"Say hello."\n    almajob_api = {needed}')
+    write_plugin(site_packages, "almajob-future", "aj_future", source, {"future": "Hello", "jobs": "Jobs"})
+    done = almajob("future")
+    assert (done.code, done.out) == (7, "")
+    assert "almajob-future 1.2 (aj_future:Hello)" in done.err
+    assert reason in " ".join(done.err.split())
+    assert hint in done.err
+    claims = {row["name"]: row for row in json.loads(almajob("plugin", "list", "-f", "json").out)}
+    assert (claims["future"]["state"], claims["future"]["problem"]) == ("broken", reason)
+    assert claims["jobs"]["state"] == "ok"
+    checked = almajob("plugin", "check", "future", "-f", "json")
+    assert (checked.code, json.loads(checked.out)[0]["problem"]) == (7, reason)
+
+
+def test_a_plugin_for_this_api_says_so_in_the_list(site_packages: Path, almajob: Run) -> None:
+    """One that says nothing works too."""
+    source = GOOD.replace('"Say hello."', '"Say hello."\n    almajob_api = (1, 0)')
+    write_plugin(site_packages, "almajob-now", "aj_now", source, {"now": "Hello", "jobs": "Jobs"})
+    assert almajob("now", "--env", "a").out == "hello a\n"
+    listed = json.loads(almajob("plugin", "list", "-f", "json").out)
+    assert {row["name"]: row["api"] for row in listed if row["name"] in ("now", "jobs")} == {
+        "now": "1.0",
+        "jobs": None,
+    }
+
+
+def test_a_group_is_checked_with_its_commands(site_packages: Path, almajob: Run) -> None:
+    """Those that begin with its name, also where nothing describes it."""
+    entry_points = {"sets_hello": "Hello", "sets_all_jobs": "Jobs", "settings": "Hello"}
+    write_plugin(site_packages, "almajob-sets", "aj_group", GOOD, entry_points)
+    done = almajob("plugin", "check", "sets", "-f", "json")
+    assert {row["name"] for row in json.loads(done.out)} == {"sets hello", "sets all jobs"}
+    assert "2 of 2 checked need attention." in done.err
+
+
+def test_a_name_that_this_api_has_not_may_be_a_newer_ones(site_packages: Path, almajob: Run) -> None:
+    """A plugin that imports it ends with exit code 7, and the version that there is."""
+    source = "from almajob.plugin import Teleporter as X"
+    write_plugin(site_packages, "almajob-far", "aj_far", source, {"far": "X"})
+    done = almajob("far")
+    assert (done.code, done.out) == (7, "")
+    assert "cannot import name 'Teleporter' from 'almajob.plugin'" in done.err
+    assert "This almajob has version 1.0 of the plugin API." in done.err
+    assert "If the plugin needs a newer one, upgrade almajob." in done.err
 
 
 def test_a_broken_plugin_takes_nothing_down_with_it(plugins: Path, almajob: Run) -> None:
@@ -162,10 +237,86 @@ def test_a_broken_plugin_takes_nothing_down_with_it(plugins: Path, almajob: Run)
     for core, words in (("run", ["--job", "x"]), ("show", ["M44"])):
         found, name, rest = Commands().find_command([core, *words])
         assert (found.__module__, name, rest) == (f"almajob.commands.{core}", core, words)
-    shown = almajob("--help").out
-    assert "broken, from almajob-broken 1.2 (aj_broken:X): ModuleNotFoundError: No module" in shown
-    assert "run, from almajob-rival 1.2 (aj_rival:Hello): the name is almajob's own" in shown
-    assert "Say hello (almajob-good)" in shown
+    shown = " ".join(almajob("--help").out.split())
+    assert "broken from almajob-broken 1.2 (aj_broken:X): ModuleNotFoundError: No module" in shown
+    assert "run from almajob-rival 1.2 (aj_rival:Hello): the name is almajob's own" in shown
+    assert " hello Say hello " in shown.partition("From almajob-good:")[2]
+
+
+def test_a_plugins_group_of_commands_has_help_too(plugins: Path, almajob: Run) -> None:
+    """And suggestions from it."""
+    shown = almajob("my", "--help")
+    assert (shown.code, shown.err) == (0, "")
+    assert re.match(r"Usage: almajob my COMMAND \[options\]\n\nCommands:\n  my jobs +\w", shown.out)
+    done = almajob("my")
+    assert (done.code, done.out, done.err) == (2, "", shown.out)
+    assert "Did you mean: my jobs?" in almajob("my", "job").err
+
+
+SETS = f'"""Create sets, and list them.\n\n100% of %(prog)s.\n\nExamples:\n  almajob sets list\n"""\n{GOOD}'
+NAMES = {"sets_list": "Hello", "sets_members_list": "Jobs"}
+
+
+def _describe(site_packages: Path, name: str, texts: dict[str, str]) -> None:
+    write_distribution(site_packages, name, {COMMAND_GROUPS: texts})
+
+
+def test_a_group_of_a_plugin_has_a_description(site_packages: Path, almajob: Run) -> None:
+    """The docstring that its entry point leads to; groups within it have one, too."""
+    write_plugin(site_packages, "almajob-sets", "aj_sets", SETS, NAMES)
+    _describe(site_packages, "more-sets", {"sets": "aj_sets", "sets_members": "aj_sets:Hello"})
+    shown = almajob("sets", "--help").out
+    assert "\n\nCreate sets, and list them.\n\n100% of %(prog)s.\n\nCommands:\n" in shown
+    assert re.search(r"\n  sets list +Say hello\n  sets members list +List something\n", shown)
+    assert (
+        "Usage: almajob sets members COMMAND [options]\n\nSay hello.\n"
+        in almajob("sets", "members", "-h").out
+    )
+    assert almajob("help", "sets").out == shown
+    assert almajob("sets").err == shown
+
+
+@pytest.mark.parametrize(
+    ("texts", "state", "problem"),
+    [
+        ({"sets": "nowhere_at_all"}, "broken", "No module named 'nowhere_at_all'"),
+        ({"sets": "aj_sets:NAMES"}, "broken", "no attribute 'NAMES'"),
+        ({"sets": "aj_sets:Silent"}, "broken", "it has no docstring"),
+        ({"shelves": "aj_sets"}, "broken", "no command's name begins with it"),
+        ({"runs": "aj_sets"}, "refused", "the group is almajob's own"),
+    ],
+)
+def test_a_description_that_cannot_be_used_is_named(
+    site_packages: Path, almajob: Run, texts: dict[str, str], state: str, problem: str
+) -> None:
+    """The group works all the same; plugin list and check name it."""
+    source = f"{SETS}\nclass Silent: __doc__ = None\n"
+    write_plugin(site_packages, "almajob-sets", "aj_sets", source, NAMES)
+    _describe(site_packages, "almajob-more", texts)
+    (name,) = texts
+    listed = json.loads(almajob("plugin", "list", "-f", "json").out)
+    (row,) = [row for row in listed if row["kind"] == "group"]
+    assert (row["name"], row["state"], row["distribution"]) == (name, state, "almajob-more")
+    assert problem in row["problem"]
+    assert problem in json.loads(almajob("plugin", "check", name, "-f", "json").out)[-1]["problem"]
+    shown = almajob("sets", "--help")
+    assert (shown.code, "sets members list" in shown.out) == (0, True)
+    assert almajob("sets", "list", "--env", "a").out == "hello a\n"
+    assert (problem in " ".join(shown.out.split())) is (name == "sets")
+    assert "Look up what was started from here" in almajob("runs", "--help").out
+
+
+def test_a_group_that_two_plugins_describe_has_neither_text(site_packages: Path, almajob: Run) -> None:
+    """And says so."""
+    write_plugin(site_packages, "almajob-sets", "aj_sets", SETS, NAMES)
+    for name in ("one", "two"):
+        _describe(site_packages, name, {"sets": f"aj_sets{'' if name == 'one' else ':Hello'}"})
+    shown = " ".join(almajob("sets", "--help").out.split())
+    assert (
+        "sets its description, from one 1.2 (aj_sets): several plugins describe this group of commands"
+        in shown
+    )
+    assert "Create sets, and list them." not in shown
 
 
 @pytest.mark.parametrize(("how", "code"), [("text", 1), ("none", 0), ("3", 3), ("256", 1), ("return", 1)])
@@ -180,6 +331,12 @@ def test_a_plugin_that_exits_does_so_as_it_says(plugins: Path, almajob: Run, how
     [
         ("fails", "KeyError: 'apikey (hidden)'"),
         ("oddly", "Odd: in its action"),
+        (
+            "nothing",
+            "TypeError: take_action returned no (columns, values): "
+            "cannot unpack non-iterable NoneType object",
+        ),
+        ("uneven", "ValueError: take_action returned 2 values for 1 columns"),
         ("parserless", "KeyError: 'in its options'"),
         ("unmade", "KeyError: 'in its constructor'"),
     ],
@@ -235,9 +392,9 @@ def test_words_of_almajobs_own_cannot_be_taken(site_packages: Path, almajob: Run
     rows = json.loads(almajob("plugin", "list", "-f", "json").out)
     taken = [row for row in rows if row["distribution"] == "almajob-taker"]
     assert [row["state"] for row in taken] == ["refused"] * len(names)
-    assert all("almajob's own" in row["problem"] for row in taken)
-    told = "(aj_taker:Hello): its name cannot be typed, or is almajob's own"
-    assert almajob("help").out.count(told) == len(names)
+    shown = " ".join(almajob("help").out.split())
+    assert shown.count("(aj_taker:Hello): its name is almajob's own") == len(names) - 2
+    assert shown.count("(aj_taker:Hello): its name cannot be typed") == 2
 
 
 @pytest.mark.parametrize(
@@ -277,7 +434,7 @@ def test_commands_that_cannot_be_listed_are_not_called_unknown(
     monkeypatch: pytest.MonkeyPatch, almajob: Run
 ) -> None:
     """What this Python tells of installed packages cannot be read: no slip of whoever typed the command."""
-    monkeypatch.setattr("almajob.cli.plugins.command_manager.distributions", tuple)
+    monkeypatch.setattr("almajob.cli.plugins.distributions.distributions", tuple)
     result = almajob("--env", "demo", "list")
     assert result.code == 7
     assert result.err.startswith("almajob: almajob's own commands cannot be found.\n")

@@ -76,12 +76,14 @@ BREACHES: list[tuple[type, str]] = [
     (NoParser, "it cannot be described: SystemExit: no such file: options.txt"),
     (Abbreviates, "allow_abbrev is not False"),
     (_but(names=("--env", "--some-option")), "--env is an option of all commands, and means something else"),
-    (_but(names=("-s", "--some-option")), "-s is not a long option in small letters"),
-    (_but(names=("--some-option", "--Some_Option")), "--Some_Option is not a long option in small letters"),
+    (_but(names=("-s", "--some-option")), "-s is not a long option in lowercase"),
+    (_but(names=("--some-option", "--Some_Option")), "--Some_Option is not a long option in lowercase"),
     (_but(help=None), "--some-option has no help"),
     (_but(columns=()), "it names no columns"),
-    (_but(columns=("ID", "id")), "two of its columns have the same name"),
-    (_but(brief=("one", "three")), "brief names columns that it has not: three"),
+    (_but(columns=("id", "id")), "two of its columns have the same name"),
+    (_but(columns=("One", "two")), "its column 'One' is not in lower_snake_case"),
+    (_but(columns=("one-two", "two")), "its column 'one-two' is not in lower_snake_case"),
+    (_but(brief=("one", "three")), "brief names columns that it does not have: three"),
     (
         _but(__doc__="Something\n\nExamples:\n  almajob example\n"),
         "does not begin with a sentence on one line",
@@ -130,7 +132,7 @@ def test_each_breach_is_told(install: Callable[[type, str], None], command: type
 def test_a_name_is_plain(install: Callable[[type, str], None], name: str) -> None:
     """Small letters, digits and -, beginning with a letter; what is typed needs no quotes."""
     install(Keeps, name)
-    with pytest.raises(AssertionError, match="is not made of small letters, digits and -"):
+    with pytest.raises(AssertionError, match="is not made of lowercase letters, digits and -"):
         check_command(Keeps)
 
 

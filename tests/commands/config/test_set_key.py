@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -17,8 +18,11 @@ from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.backends.null import Keyring as NothingKept
 
+from almajob.config import paths
+from almajob.config.environments import REGIONS
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.http.server import Simulator
+from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.support.memory_keyring import KEPT, MemoryKeyring
 from tests.support.terminals import Terminal
@@ -48,8 +52,13 @@ def set_key(almajob: Run, monkeypatch: pytest.MonkeyPatch) -> Set:
     """Pipe a key into the command; no byte of what it says may be the key."""
 
     def set_it(
-        *words: str, key: str = f"{NEW}\n", before: tuple[str, ...] = (), stays_open: bool = False
+        *words: str,
+        key: str = f"{NEW}\n",
+        before: tuple[str, ...] = (),
+        stays_open: bool = False,
+        checks: bool = False,
     ) -> Result:
+        unchecked = () if checks else ("--no-check",)
         reader, writer = os.pipe()
         os.write(writer, key.encode("utf-8", "surrogateescape"))
         with ExitStack() as closing:
@@ -58,7 +67,7 @@ def set_key(almajob: Run, monkeypatch: pytest.MonkeyPatch) -> Set:
             else:
                 os.close(writer)
             monkeypatch.setattr("sys.stdin", closing.enter_context(os.fdopen(reader)))
-            done = almajob(*before, "config", "set-key", *words)
+            done = almajob(*before, "config", "set-key", *unchecked, *words)
         assert NEW not in done.out + done.err
         assert done.out == ""
         return done
@@ -122,7 +131,7 @@ def test_the_first_ini_is_made(
         not by
     )
     shown = almajob(*before, "--env", "production", "config", "show", "-f", "value")
-    assert "production.base_url https://api-eu.hosted.exlibrisgroup.com" in shown.out
+    assert "production.base_url\thttps://api-eu.hosted.exlibrisgroup.com" in shown.out
     # Another zone gets a section of its own in it, and a sandbox may be called one.
     assert set_key("zone", "--kind", "production", "--region", "eu", before=before).code == 0
     assert ini.read_text("utf-8").endswith(f"\n[zone]\napi_key = {NEW}\nkind = production\nregion = eu\n")
@@ -137,14 +146,14 @@ def test_the_first_ini_is_made(
         (("zone",), 7, "almajob config set-key zone --kind KIND --region REGION"),
         (("zone", "--region", "eu"), 7, "KIND is sandbox or production"),
         (("demo",), 2, "The demo needs no key."),
-        (("almajob",), 2, "names no environment"),
-        (("a b", "--kind", "sandbox", "--region", "eu"), 2, "names no environment"),
+        (("almajob",), 2, "is not the name of an environment"),
+        (("a b", "--kind", "sandbox", "--region", "eu"), 2, "is not the name of an environment"),
         (("sandbox", "--region", "eu"), 2, "Leave out --region"),
         (("sandbox", "--region", "moon"), 2, "invalid choice"),
         (("sandbox", "--kind", "production"), 2, "sandbox cannot be a production environment."),
         (("production", "--kind", "sandbox"), 2, "production cannot be a sandbox environment."),
         (("sandbox", "--regoin", "eu"), 2, "unrecognized arguments: --regoin. Did you mean --region?"),
-        (("sandbox", "--env", "production"), 2, "--env says production, and then another is named."),
+        (("sandbox", "--env", "production"), 2, "--env names production, and ENVIRONMENT another one."),
         ((), 2, "ENVIRONMENT"),
     ],
 )
@@ -185,16 +194,16 @@ def test_a_key_on_the_command_line_is_not_repeated(
     assert (done.code, ini.read_text("utf-8")) == (2, INI), done.err
     assert not [part for part in (key, repr(key), repr(key)[1:-1]) if part in done.err]
     if "--env" not in words and (key == NEW or words[:2] in [("sandbox", "KEY"), ("sandbox", "--key")]):
-        assert done.err.startswith("almajob: A key does not stand on the command line.\n")
-        assert "Type almajob config set-key sandbox, and enter it when asked." in done.err
+        assert done.err.startswith("almajob: Do not pass an API key on the command line.\n")
+        assert "Type almajob config set-key sandbox, and enter the key when you are asked" in done.err
 
 
 @pytest.mark.parametrize(
     ("name", "words", "part"),
     [
-        ("nowhere/a.ini", ("sandbox", "--region", "na"), "a.ini cannot be made."),
+        ("nowhere/a.ini", ("sandbox", "--region", "na"), "a.ini cannot be created."),
         ("a-file/a.ini", ("sandbox", "--region", "na"), "There is no directory"),
-        ("a-link.ini", ("sandbox", "--region", "na"), "is a link"),
+        ("a-link.ini", ("sandbox", "--region", "na"), "is a symbolic link"),
         ("a.ini", ("sandbox",), "a.ini has no environment 'sandbox'."),
         (f"{'n' * 300}.ini", ("sandbox", "--region", "na"), "File name too long."),
     ],
@@ -218,12 +227,12 @@ def test_an_ini_that_cannot_be_made_is_told(
         ("two words\n", "has a blank"),
         ("k\u00e9y-of-mine\n", "character that no key has"),
         ("\udcff\udcfe\n", "has a blank"),
-        ('"a-key-of-mine"\n', "stands in quotes"),
-        ("`a-key-of-mine\n", "stands in quotes"),
+        ('"a-key-of-mine"\n', "is in quotes"),
+        ("`a-key-of-mine\n", "is in quotes"),
         ("k" * 257, "has more than 256 characters"),
         (f"{' ' * 4090}key-that-is-cut\n", "has more than 256 characters"),
         # Of a pipe that is silent then.
-        ("half-a-key-of-mine", "No key came; nothing was changed."),
+        ("half-a-key-of-mine", "No key was read. Nothing was changed."),
     ],
 )
 def test_what_can_be_no_key_is_refused_and_not_shown(
@@ -302,7 +311,7 @@ def test_a_key_file_gets_the_key(write_ini: Write, set_key: Set, tmp_path: Path)
     path.symlink_to(tmp_path / "victim")
     done = set_key("lab")
     assert (done.code, (tmp_path / "victim").read_text()) == (7, "another\n")
-    assert "is a link" in done.err
+    assert "is a symbolic link" in done.err
 
 
 def _link(ini: Path) -> None:
@@ -345,7 +354,7 @@ def test_two_at_once_both_get_in(write_ini: Write) -> None:
     """Four processes, each with the key of another environment: none undoes what another did."""
     names = [f"lab{number}" for number in range(4)]
     ini = write_ini("".join(f"[{name}]\nkind = sandbox\nregion = na\n" for name in names))
-    words = [sys.executable, "-m", "almajob", "-q", "config", "set-key"]
+    words = [sys.executable, "-m", "almajob", "-q", "config", "set-key", "--no-check"]
     running = [subprocess.Popen([*words, name], stdin=subprocess.PIPE, text=True) for name in names]
     for process, name in zip(running, names, strict=True):
         process.communicate(f"key-of-{name}\n", timeout=60)
@@ -356,14 +365,14 @@ def test_two_at_once_both_get_in(write_ini: Write) -> None:
 
 def test_at_a_terminal_it_is_asked_for_and_not_shown(ini: Path) -> None:
     """What is typed does not stand on the screen; Ctrl-C leaves all as it was, and says so."""
-    asked = "The API key of sandbox (it is not shown):"
-    with Terminal("config", "set-key", "sandbox") as terminal:
+    asked = "API key of sandbox (not shown):"
+    with Terminal("config", "set-key", "sandbox", "--no-check") as terminal:
         terminal.until(lambda text: asked in text)
         terminal.press_ctrl_c()
         assert terminal.end() == 130
         assert terminal.lines[-1] == "Nothing was changed."
     assert ini.read_text("utf-8") == INI
-    with Terminal("config", "set-key", "sandbox") as terminal:
+    with Terminal("config", "set-key", "sandbox", "--no-check") as terminal:
         terminal.until(lambda text: asked in text)
         terminal.type(f"{NEW}\r")
         assert terminal.end() == 0
@@ -376,8 +385,165 @@ def test_a_script_of_the_shell_has_no_key(ini: Path, almajob: Run, monkeypatch: 
     """Its next line is a command, and would be taken for one."""
     monkeypatch.setattr("sys.stdin", io.StringIO("config set-key sandbox\nconfig show\n"))
     done = almajob("shell")
-    assert "A script has no place for a key" in done.err
+    assert "A key cannot be set from a script" in done.err
     assert ini.read_text("utf-8") == INI
+
+
+# --- the check of the key ---
+
+SANDBOX_KEY, PRODUCTION_KEY = "simulator-sandbox-key", "simulator-production-key"
+
+
+@pytest.fixture
+def at(write_ini: Write) -> Callable[[str, str], Path]:
+    """Write an ini of one environment at an address, as yet without a key."""
+
+    def write(base_url: str, name: str = "sandbox") -> Path:
+        return write_ini(f"[{name}]\nkind = {'sandbox' if name == 'lab' else name}\nbase_url = {base_url}\n")
+
+    return write
+
+
+def test_a_right_key_is_stored_and_where_it_leads_is_told(
+    simulated: SimulatedAlma, at: Callable[..., Path], set_key: Set
+) -> None:
+    """After one call, which starts nothing; then it can be used."""
+    ini = at(simulated.base_url)
+    done = set_key("sandbox", key=SANDBOX_KEY, checks=True)
+    assert done.code == 0, done.err
+    assert f"api_key = {SANDBOX_KEY}\n" in ini.read_text("utf-8")
+    assert done.err.splitlines()[1:] == [
+        "Alma accepts it: it leads to SANDBOX of 01SIM_INST.",
+        "Next: almajob --env sandbox list",
+    ]
+    assert [(entry.method, entry.path) for entry in simulated.log.requests()] == [("GET", "/conf/general")]
+
+
+@pytest.mark.parametrize(
+    ("environment", "key", "message"),
+    [
+        ("sandbox", NEW, "Alma does not accept the API key for this call. It was not stored."),
+        ("sandbox", PRODUCTION_KEY, "This key leads to production, not to sandbox. It was not stored."),
+        ("lab", PRODUCTION_KEY, "This key leads to production, not to sandbox. It was not stored."),
+        ("production", SANDBOX_KEY, "This key leads to sandbox, not to production. It was not stored."),
+    ],
+)
+def test_a_wrong_key_is_not_stored(
+    simulated: SimulatedAlma,
+    at: Callable[..., Path],
+    set_key: Set,
+    environment: str,
+    key: str,
+    message: str,
+) -> None:
+    """One that Alma does not take, or of the other kind; with --no-check it is, without a call."""
+    ini = at(simulated.base_url, environment)
+    before = ini.read_bytes()
+    done = set_key(environment, key=key, checks=True)
+    assert (done.code, ini.read_bytes()) == (7, before)
+    assert message in done.err
+    assert "--no-check stores it anyway." in done.err
+    assert len(done.err.splitlines()) <= 6
+    calls = simulated.log.total
+    assert set_key(environment, key=key).code == 0
+    assert (f"api_key = {key}\n" in ini.read_text("utf-8"), simulated.log.total) == (True, calls)
+
+
+def test_a_key_that_cannot_be_checked_is_stored_and_that_is_told(
+    at: Callable[..., Path], set_key: Set, write_ini: Write
+) -> None:
+    """Alma cannot be reached, or the configuration does not say where it is yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ini = at(f"http://127.0.0.1:{free.getsockname()[1]}")
+        done = set_key("sandbox", checks=True)
+    assert (done.code, f"api_key = {NEW}\n" in ini.read_text("utf-8")) == (0, True)
+    assert "The key could not be checked: No connection to 127.0.0.1" in done.err
+    assert "It is stored unchecked." in done.err
+    assert done.err.endswith("Next: almajob --env sandbox config check\n")
+    ini = write_ini("[sandbox]\nkind = sandbox\n")
+    done = set_key("sandbox", checks=True)
+    assert (done.code, f"api_key = {NEW}\n" in ini.read_text("utf-8")) == (0, True)
+    assert "The key could not be checked: The region of sandbox is not set." in done.err
+
+
+@pytest.mark.parametrize("fault", ["503", "daily"])
+def test_an_alma_that_does_not_judge_the_key_keeps_nothing_from_being_stored(
+    simulated: SimulatedAlma, at: Callable[..., Path], set_key: Set, fault: str
+) -> None:
+    """It is down, or its calls of today are used up."""
+    ini = at(simulated.base_url)
+    simulated.faults.add(fault, times=None)
+    done = set_key("sandbox", key=SANDBOX_KEY, checks=True)
+    assert (done.code, SANDBOX_KEY in ini.read_text("utf-8")) == (0, True)
+    assert "The key could not be checked: " in done.err
+
+
+def test_a_key_file_and_an_older_ini_are_checked_too(
+    simulated: SimulatedAlma, set_key: Set, write_ini: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written there; the older form knows its region by one line for both environments."""
+    path = tmp_path / "lab.key"
+    write_ini(f"[lab]\nkind = sandbox\nbase_url = {simulated.base_url}\napi_key_file = {path}\n")
+    assert (set_key("lab", checks=True).code, path.exists()) == (7, False)
+    assert (set_key("lab", key=SANDBOX_KEY, checks=True).code, path.read_text()) == (0, f"{SANDBOX_KEY}\n")
+    monkeypatch.setitem(REGIONS, "na", simulated.base_url)
+    ini = write_ini(OLDER)
+    assert (set_key("production", key=SANDBOX_KEY, checks=True).code, ini.read_text("utf-8")) == (7, OLDER)
+    assert set_key("production", key=PRODUCTION_KEY, checks=True).code == 0
+    assert f"api_key_production = {PRODUCTION_KEY}\n" in ini.read_text("utf-8")
+
+
+def test_the_first_steps_are_offered_and_work(
+    simulated: SimulatedAlma, set_key: Set, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a configuration file: what is to be typed makes one, and then the command works."""
+    monkeypatch.delenv("ALMAJOB_INI")
+    monkeypatch.setitem(REGIONS, "na", simulated.base_url)
+    for words, code in ((("--env", "sandbox"), 7), ((), 2)):
+        told = almajob(*words, "list")
+        assert told.code == code
+        assert "To make one with your API key: almajob config set-key sandbox --region na\n" in told.err
+        assert "Regions: na, eu, ap, aps, ca, cn." in told.err
+        assert f"All settings: {Path(__file__).parents[3] / 'almajob.ini.sample'}\n" in told.err
+        assert "No configuration file was found." in told.err
+        assert len(told.err.splitlines()) <= 6
+    assert set_key("sandbox", "--region", "na", key=SANDBOX_KEY, checks=True).code == 0
+    assert almajob("--env", "sandbox", "list").code == 0
+
+
+def test_a_configuration_file_that_is_named_and_not_there_can_be_made(
+    simulated: SimulatedAlma, set_key: Set, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the message says, for the file that was named."""
+    monkeypatch.delenv("ALMAJOB_INI")
+    monkeypatch.setitem(REGIONS, "na", simulated.base_url)
+    ini = tmp_path / "mine.ini"
+    told = almajob("--ini-file", str(ini), "--env", "sandbox", "list")
+    assert told.code == 7
+    assert f"almajob --ini-file {ini} config set-key sandbox --region na" in told.err
+    before = ("--ini-file", str(ini))
+    assert set_key("sandbox", "--region", "na", key=SANDBOX_KEY, before=before, checks=True).code == 0
+    assert almajob("--ini-file", str(ini), "--env", "sandbox", "list").code == 0
+
+
+def test_the_sample_is_named_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a clone, where it was installed, or nowhere: then it is not named."""
+    for base in ("prefix", "data", "user"):
+        (tmp_path / base / "share/almajob").mkdir(parents=True)
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path / "data"))
+    monkeypatch.setattr("site.USER_BASE", str(tmp_path / "user"))
+    monkeypatch.setattr("almajob.config.paths.__file__", str(tmp_path / "lib/almajob/config/paths.py"))
+    assert paths.see_sample() == ""
+    for base in ("user", "data", "prefix"):
+        sample = tmp_path / base / "share/almajob/almajob.ini.sample"
+        sample.touch()
+        assert paths.see_sample() == f"{sample} explains every setting."
+    clone = tmp_path / "lib/almajob.ini.sample"
+    clone.parent.mkdir(exist_ok=True)
+    clone.touch()
+    assert paths.find_sample() == str(clone)
 
 
 @pytest.fixture
@@ -415,11 +581,15 @@ def _replace_by(backend: type[KeyringBackend]) -> Callable[[MemoryKeyring, pytes
 @pytest.mark.parametrize(
     ("spoil", "read", "put"),
     [
-        (lambda memory, _: setattr(memory, "is_locked", True), "It is locked.", "The keyring took no key"),
-        (lambda memory, _: setattr(memory, "takes_none", True), "", "The keyring took no key"),
-        (lambda memory, _: setattr(memory, "forgets", True), "", "The keyring did not keep the key"),
+        (
+            lambda memory, _: setattr(memory, "is_locked", True),
+            "It is locked.",
+            "The keyring did not accept the key",
+        ),
+        (lambda memory, _: setattr(memory, "takes_none", True), "", "The keyring did not accept the key"),
+        (lambda memory, _: setattr(memory, "forgets", True), "", "The keyring did not store the key"),
         # As ``keyring --disable`` does.
-        (_replace_by(NothingKept), "almajob config set-key sandbox", "The keyring did not keep the key"),
+        (_replace_by(NothingKept), "almajob config set-key sandbox", "The keyring did not store the key"),
         (_replace_by(NoKeyring), *["There is no keyring for this user on this machine."] * 2),
         (
             lambda _, patch: patch.setitem(sys.modules, "keyring", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def test_what_is_in_doubt_is_listed_first(simulated: SimulatedAlma, almajob: Run
     assert [row["environment"] for row in only] == ["sandbox"]
     still = json.loads(almajob("runs", "list", "--open", "-f", "json").out)
     assert [row["run_key"] for row in still] == ["may"]
-    assert almajob("runs", "list", "--job", "no such job").err == "Nothing was started from here yet.\n"
+    assert (
+        almajob("runs", "list", "--job", "no such job").err
+        == "No run of these jobs was started from here yet.\n"
+    )
 
 
 def test_a_start_is_shown_step_by_step(simulated: SimulatedAlma, almajob: Run, doubtful: str) -> None:
@@ -77,13 +81,29 @@ def test_settling_looks_again_and_starts_nothing(
     looks = simulated.log.count("GET /conf/jobs/*/instances")
     done = almajob("runs", "settle", "-f", "json")
     assert done.code == 9
-    assert "1 of 1 starts are in doubt" in done.err
+    assert "1 of 1 starts have an unknown outcome." in done.err
+    record = json.loads(done.out)[0]
+    assert f"  {record['id']}: {record['job_name']} in production, several runs may be it\n" in done.err
     assert simulated.log.count("GET /conf/jobs/*/instances") == looks + 1
     assert almajob("runs", "resolve", "may", "--adopt", doubtful).code == 0
     done = almajob("runs", "settle")
-    assert (done.code, done.err) == (0, "No run is in doubt.\n")
-    assert len(done.out.splitlines()) == 4, "the header only"
+    assert (done.code, done.out, done.err) == (0, "", "No run has an unknown outcome.\n")
+    done = almajob("runs", "settle", "-q")
+    assert (done.code, done.out, done.err) == (0, "", "")
     assert simulated.log.count(START) == 1
+
+
+def test_a_signal_while_it_is_settled_says_that_it_stays_unknown(
+    simulated: SimulatedAlma, almajob: Run, doubtful: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do then."""
+    monkeypatch.setattr(
+        "almajob.runs.start.recover.list_around", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    done = almajob("runs", "settle")
+    assert (done.code, done.out) == (130, "")
+    assert "It is unknown whether" in done.err
+    assert "almajob --env production runs resolve" in done.err
 
 
 def test_a_start_that_appears_later_is_settled_by_cron(
@@ -127,7 +147,7 @@ def test_a_run_key_of_perhaps_another_alma_is_told_as_unknown(
     simulated.faults.add("text-key-error", "GET /conf/general", times=None)
     done = almajob(*start)
     shown = json.loads(done.out)
-    assert (done.code, shown["state"], shown["instance_id"]) == (5, "UNKNOWN", "")
+    assert (done.code, shown["state"], shown["instance_id"]) == (5, "UNKNOWN", None)
     assert (shown["certainty"], shown["retry_safe"]) == ("none", False)
     assert simulated.log.count(START) == 1
 
@@ -181,3 +201,42 @@ def test_what_cannot_be_looked_for_does_not_keep_the_others(
     done = almajob("runs", "settle")
     assert done.code == 9
     assert "has no environment 'production'" in done.err
+
+
+def test_the_newest_are_listed_and_the_rest_is_told(simulated: SimulatedAlma, almajob: Run) -> None:
+    """How many there are; of those that are asked for, that there are more."""
+    for number in range(4):
+        assert almajob("--env", "sandbox", "run", ERP, "--run-key", f"k{number}", "--wait").code == 0
+        simulated.clock.advance(3600)
+    done = almajob("runs", "list", "--limit", "2", "-f", "json")
+    assert [row["run_key"] for row in json.loads(done.out)] == ["k3", "k2"]
+    assert done.err == "These are the newest 2 of 4 runs; --limit 0 shows all.\n"
+    done = almajob("runs", "list", "--limit", "2", "--state", "STARTED", "-f", "json")
+    assert done.err == "These are the newest 2; --limit 0 shows all.\n"
+    for every in ("0", "all", "4"):
+        done = almajob("runs", "list", "--limit", every, "-f", "json")
+        assert (len(json.loads(done.out)), done.err) == (4, "")
+    rows = json.loads(done.out)
+    assert {row["end_status"] for row in rows} == {"COMPLETED_SUCCESS"}
+    assert all(row["seconds"] > 0 for row in rows)
+
+
+def test_runs_are_listed_by_time_and_state(simulated: SimulatedAlma, almajob: Run) -> None:
+    """A contradiction is refused."""
+    for number in range(3):
+        assert almajob("--env", "sandbox", "run", ERP, "--run-key", f"k{number}", "--wait").code == 0
+        simulated.clock.advance(3600)
+
+    def listed(*words: str) -> list[str]:
+        return [row["run_key"] for row in json.loads(almajob("runs", "list", *words, "-f", "json").out)]
+
+    made = [row["created"] for row in json.loads(almajob("runs", "list", "-f", "json").out)]
+    assert listed("--since", made[1]) == ["k2", "k1"]
+    assert listed("--until", made[1]) == ["k0"]
+    assert listed("--since", made[2], "--until", made[0]) == ["k1", "k0"]
+    assert listed("--state", "started") == ["k2", "k1", "k0"]
+    assert listed("--state", "not-started") == listed("--state", "open") == []
+    assert almajob("runs", "list", "--state", "absent").err == "No run is like that.\n"
+    assert almajob("runs", "list", "--open", "--state", "started").code == 2
+    assert almajob("runs", "list", "--state", "nothing").code == 2
+    assert almajob("runs", "list", "--since", "1h", "--until", "2h").code == 2
