@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ from almajob.text.redaction import _Known
 from tests.support.canary import assert_no_key_below, key_in
 from tests.support.clocks import FastClock
 from tests.support.fake_alma import KEY, FakeAlma
+from tests.support.places import KINDS, Home, prepare
+from tests.support.postgres import Cluster, Database, need_programs
 
 # A busy machine is no reason to fail.
 hypothesis_settings.register_profile(
@@ -128,6 +131,8 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("COLUMNS", "200")
+    # Nor for a job of the demo.
+    monkeypatch.setenv("ALMAJOB_DEMO_SECONDS", "0.5")
     # Nobody waits for two minutes to see that a run does not appear.
     monkeypatch.setattr("almajob.system.clock.SYSTEM", FastClock().clock)
     # The working directory is one of the places that are searched for an ini.
@@ -145,6 +150,14 @@ class Result:
     code: int
     out: str
     err: str
+
+    @property
+    def row(self) -> Any:
+        """The one thing that it printed as JSON: an object, or the only one of an array."""
+        shown = json.loads(self.out)
+        if isinstance(shown, list):
+            (shown,) = shown
+        return shown
 
 
 Run = Callable[..., Result]
@@ -251,6 +264,57 @@ def simulated(write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr("almajob.system.clock.SYSTEM", passing)
         yield running
         running.check()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of the tests' own; without the programs the test is skipped, in CI it fails."""
+    with Cluster(need_programs()) as running:
+        yield running
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Database]:
+    """An empty database on it, which a test may do anything to; so it may to the server."""
+    cluster.start()
+    made = cluster.make_database()
+    yield made
+    made.drop()
+
+
+@pytest.fixture(scope="session")
+def _ledger_template(cluster: Cluster) -> Database:
+    template = cluster.make_database()
+    prepare(template)
+    return template
+
+
+@pytest.fixture
+def ledger_database(cluster: Cluster, _ledger_template: Database) -> Iterator[Database]:
+    """A database in which a ledger can be kept, and nothing is yet."""
+    cluster.start()
+    made = cluster.make_database(_ledger_template.name)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def directory_home(tmp_path: Path) -> Home:
+    """A ledger in a directory, which is made when it is used."""
+    return Home(str(tmp_path / "host1"))
+
+
+@pytest.fixture
+def postgresql_home(tmp_path: Path, ledger_database: Database) -> Home:
+    """A ledger in a database."""
+    return Home(str(tmp_path / "host1"), ledger_database.url)
+
+
+@pytest.fixture(params=KINDS)
+def home(request: pytest.FixtureRequest) -> Home:
+    """A ledger in each of the places where one can be kept."""
+    found: Home = request.getfixturevalue(f"{request.param}_home")
+    return found
 
 
 @pytest.fixture

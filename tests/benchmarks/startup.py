@@ -44,7 +44,7 @@ PRINTED = {
     JSON: _JOB,
     TABLE: _JOB,
     LARGE: _JOB,
-    HELP: "usage: almajob",
+    HELP: "Usage: almajob",
 }
 """What each command prints, among other things; the figure of one that did not would mean nothing."""
 

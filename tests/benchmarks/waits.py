@@ -106,7 +106,7 @@ def main() -> None:
         one = _apart("follow", simulator.base_url, _started(institution, 1))
         institution.log.clear()
         many = _apart("follow", simulator.base_url, _started(institution, CROWD))
-        moments = [entry.time for entry in institution.log.entries()]
+        moments = [entry.time for entry in institution.log.requests()]
         soaked = _apart("soak", simulator.base_url, _soaked(institution))
     print("| | |\n|---|---:|")
     print(f"| runs followed at once | {CROWD} |")

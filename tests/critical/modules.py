@@ -14,9 +14,32 @@ CRITICAL: Mapping[str, Mapping[str, Sequence[str]]] = {
         "almajob/alma/http/error_responses.py": ["tests/alma/http/test_error_responses.py"],
         "almajob/alma/http/transport_errors.py": ["tests/alma/http/test_transport_errors.py"],
     },
+    "calls": {
+        "almajob/alma/any_endpoint.py": ["tests/alma/test_any_endpoint.py"],
+        "almajob/alma/http/path.py": ["tests/alma/http/test_path.py"],
+    },
     "ledger": {
-        "almajob/store/ledger_record.py": ["tests/store/test_ledger_record.py"],
-        "almajob/store/ledger.py": ["tests/store/test_ledger.py"],
+        "almajob/store/ledger/record.py": ["tests/store/ledger/test_record.py"],
+        "almajob/store/ledger/ledger.py": [
+            "tests/store/ledger/test_ledger.py",
+            "tests/store/ledger/test_announcements.py",
+        ],
+        "almajob/store/ledger/gap.py": ["tests/store/ledger/test_ledger.py"],
+        "almajob/store/ledger/look_ups.py": ["tests/store/ledger/test_look_ups.py"],
+        "almajob/store/ledger/run_key_forms.py": ["tests/store/ledger/test_look_ups.py"],
+        "almajob/store/ledger/sealed_rows.py": ["tests/store/ledger/test_sealed_rows.py"],
+        "almajob/store/ledger/series.py": ["tests/store/ledger/test_series.py"],
+        "almajob/store/ledger/view.py": [
+            "tests/store/ledger/test_view.py",
+            "tests/store/ledger/test_ledger.py",
+        ],
+        "almajob/store/directory/directory_place.py": ["tests/store/directory/test_directory_place.py"],
+        "almajob/store/directory/directory_rows.py": ["tests/store/directory/test_directory_place.py"],
+        "almajob/store/directory/file_locks.py": ["tests/store/directory/test_file_locks.py"],
+        "almajob/store/directory/migration.py": [
+            "tests/store/directory/test_migration.py",
+            "tests/store/directory/test_directory_place.py",
+        ],
         "almajob/system/file_lock.py": [
             "tests/system/test_file_lock.py",
             "tests/alma/rate_limit/test_limiter.py",

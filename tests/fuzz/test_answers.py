@@ -18,9 +18,11 @@ from almajob.alma.job_instances import Instance, Submission
 from almajob.alma.models import JobFilter
 from almajob.errors import AlmajobError
 from almajob.jobs import counter_conditions
+from almajob.jobs.condition_parser import parse as parse_condition
 from almajob.runs.evidence.start_outcome import judge
-from almajob.store.ledger_record import State
+from almajob.store.ledger.record import State
 from almajob.text import time_format
+from almajob.text.busy import show_nothing
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
 from tests.support.fake_alma import STATUS_TABLE, error, instance, job, started
@@ -77,6 +79,7 @@ class _Answering:
     body: bytes
     calls: int = 0
     url: str = "https://alma.invalid/almaws/v1"
+    busy = staticmethod(show_nothing)
 
     def get(self, *_asked: object, **_how: object) -> Reading:
         self.calls += 1
@@ -87,7 +90,7 @@ class _Answering:
             raise found
         return Reading(body_parser.parse(self.body), *clock_of("Sun, 05 Oct 2025 09:11:32 GMT", 0.1))
 
-    post = get
+    write = get
 
 
 DAY = date(2025, 10, 5)
@@ -107,6 +110,8 @@ ASKED: Sequence[Callable[[Alma], Any]] = (
     lambda alma: list(pagination.read_pages(lambda offset: alma.events_page("77", offset), "events")),
     lambda alma: list(pagination.read_pages(lambda offset: alma.matches_page("7", "x", offset), "matches")),
     lambda alma: alma.test_read(),
+    lambda alma: alma.call("GET", "/users"),
+    lambda alma: list(alma.pages("/users")),
 )
 
 
@@ -159,7 +164,7 @@ def _check_run(run: Instance) -> None:
             assert time_format.format_time(moment, now=_NOW)
     for condition in ("bib > 0", "Bib == x"):
         try:
-            assert counter_conditions.parse(condition).holds(run.counters) in (True, False)
+            assert parse_condition(condition).holds(run) in (True, False)
         except counter_conditions.CannotJudge as why:
             assert str(why)
 

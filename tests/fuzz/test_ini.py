@@ -122,7 +122,7 @@ def _settings(found: Ini) -> Settings:
 def test_any_text_is_a_file_of_saved_runs_or_an_error(data: bytes) -> None:
     """As those of runs.d."""
     try:
-        runs = ini_sections.read_runs(ini_reader.parse(PATH, _text(data)))
+        runs, _notes = ini_sections.read_runs(ini_reader.parse(PATH, _text(data)))
     except ConfigurationError:
         return
     assert not any(ini_sections.run_name_problem(name) for name in runs)

@@ -17,7 +17,8 @@ from almajob.runs import run_key
 from almajob.runs.evidence.start_outcome import judge
 from almajob.runs.parameters.parameters import Given, Parameters
 from almajob.runs.parameters.placeholders import expand
-from almajob.store.ledger_record import State
+from almajob.store.ledger import run_key_forms
+from almajob.store.ledger.record import State
 from almajob.text import time_format
 from tests.fuzz.choices import NASTY, Choices
 from tests.fuzz.trials import tried
@@ -109,7 +110,7 @@ def test_any_parts_make_a_key_that_can_be_a_key(data: bytes) -> None:
     """Of a period, and given by somebody; and a tag that is found by its form."""
     choices = Choices(data)
     text = _text(choices)
-    key = run_key.make_period_key(choices.one_of(run_key.PERIODS), "lab", "M44", text, _NOW)
+    key = run_key.make_period_key(choices.one_of(run_key_forms.PERIODS), "lab", "M44", text, _NOW)
     assert key == run_key.make_period_key(
         key.split(":")[0].removeprefix("once-per-"), "lab", "M44", text, _NOW
     )

@@ -7,16 +7,16 @@ It makes of them what it needs, with ``choices``: ten times as fast as to have e
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import IN_CI
+
 Property = Callable[[bytes], None]
 
-IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 MOST = 10_000
 _ELSEWHERE = 0.03
 """The share of the trials that everybody has the time for."""

@@ -127,6 +127,16 @@ class FakeAlma:
             self.on(f"GET /jobs/{item['id']}", item)
             self.on(f"GET /jobs/{item['id']}/instances", {"total_record_count": 0})
 
+    def many_runs(self, count: int) -> dict[str, str]:
+        """Answer so many runs, each of a job of its own; return the jobs' ids by the runs'."""
+        self.on("GET /code-tables/systemJobStatus", STATUS_TABLE)
+        jobs = {str(9_563_000_000_000 + number): f"S{number}" for number in range(count)}
+        for run_id, job_id in jobs.items():
+            self.on(
+                f"GET /jobs/ALL/instances/{run_id}", instance(run_id, job(job_id, f"Job {job_id}"), "RUNNING")
+            )
+        return jobs
+
     def calls(self, method: str | None = None) -> list[str]:
         """List what crossed the wire, such as ``GET /jobs?limit=100&offset=0``."""
         return [

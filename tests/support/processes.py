@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+
+import pytest
 
 _ROOT = Path(__file__).parents[2]
 
@@ -15,7 +18,10 @@ class _Process(ForkServerProcess):
     def start(self) -> None:
         # The server gets no path of ours: it finds these tests only where it is started beside them. Without,
         # it says nothing, and each process takes the time to import everything for itself.
-        with contextlib.chdir(_ROOT):
+        with contextlib.chdir(_ROOT), pytest.MonkeyPatch.context() as patched:
+            # Its processes have the variables with which it is started: those of no one test.
+            for name in [name for name in os.environ if name.startswith(("ALMAJOB_", "PG"))]:
+                patched.delenv(name)
             forkserver.ensure_running()
         super().start()
 

@@ -114,6 +114,11 @@ class Terminal:
         self._typed += text
         os.write(self._master, text.encode())
 
+    def resize(self, rows: int, columns: int) -> None:
+        """Make the window larger or smaller; what stands on the screen is not broken anew."""
+        self._screen.resize(rows, columns)
+        termios.tcsetwinsize(self._master, (rows, columns))
+
     def press_ctrl_c(self) -> None:
         """Type Ctrl-C, which the terminal turns into a signal."""
         os.write(self._master, b"\x03")

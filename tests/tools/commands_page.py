@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from tests.tools.reference import GENERAL, OUTPUT, Command, Group, Option, read, split_at_options
+from tests.tools.reference import GENERAL, OUTPUT, Command, Group, Option, Reference, read, split_at_options
 
 _HEAD = """\
 # Commands
@@ -24,16 +24,24 @@ def text() -> str:
     lines = [
         _HEAD,
         *(_link(name, "") for name in ("Global options", "Output options")),
-        *(_link(_heading(each), each.summary) for each in found.commands),
+        *_index(found),
         "\n## Global options\n",
         f"{escaped(GENERAL)}\n",
-        *_groups(found.general),
-        "## Output options\n",
+        *map(_option, found.general),
+        "\n## Output options\n",
         f"{escaped(OUTPUT)}\n",
-        *_groups(found.output),
+        *map(_option, found.output),
+        "",
         *(line for each in found.commands for line in _command(each)),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _index(found: Reference) -> Iterator[str]:
+    summaries = {each.name: each.summary for each in found.commands}
+    for heading, names in found.headings.items():
+        yield f"\n**{heading}**\n"
+        yield from (_link(f"almajob {name}", summaries[name]) for name in names)
 
 
 def _heading(command: Command) -> str:

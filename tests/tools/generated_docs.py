@@ -1,6 +1,6 @@
 """The parts of the docs that the program knows better, and whole pages.
 
-``python -m tests.tools.generated_docs`` writes them.
+``python -m tests.tools.generated_docs`` writes them; ``--measured`` also those that take minutes to count.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from almajob.alma.job_instances import Instance
@@ -17,26 +18,39 @@ from almajob.alma.status_codes import STATUSES
 from almajob.cli.app import AlmaJob
 from almajob.cli.plugins.completion_grammar import of_core
 from almajob.completion.grammar import CORE
-from almajob.errors import EXIT_CODES
+from almajob.errors import ERROR_CODES, EXIT_CODES, AlmajobError
 from almajob.jobs.success_policy import Policy
 from almajob.simulator.faults import NAMES
 from tests.benchmarks import polling
-from tests.runs import histories
-from tests.tools import commands_page, man_page
+from tests.runs import histories, two_hosts
+from tests.tools import commands_page, man_page, plugin_api
 from tests.whole import test_torture as torture
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
-RELIABILITY = ROOT / "docs" / "reliability.md"
+TESTED = ROOT / "docs" / "how-it-is-tested.md"
 SIMULATOR = ROOT / "docs" / "simulator.md"
 PARAMETERS = ROOT / "docs" / "parameters.md"
 FOLLOWING = ROOT / "docs" / "following.md"
+JSON = ROOT / "docs" / "json.md"
 MAN_PAGE = ROOT / "docs" / "almajob.1"
 
 
 def _exit_codes() -> str:
     rows = [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     return "\n".join(["| code | meaning for a script |", "|---:|---|", *rows])
+
+
+def _error_codes() -> str:
+    exits = {kind.kind: kind.exit_code for kind in _list_errors(AlmajobError)}
+    rows = [f"| `{code}` | {exits[code]} | {meaning} |" for code, meaning in ERROR_CODES.items()]
+    return "\n".join(["| code | exit code | meaning |", "|---|---:|---|", *rows])
+
+
+def _list_errors(kind: type[AlmajobError]) -> Iterator[type[AlmajobError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _list_errors(each)
 
 
 def _faults() -> str:
@@ -46,14 +60,29 @@ def _faults() -> str:
 
 def _model_check() -> str:
     head = "| what is started where | histories | started twice | denied | strangers taken | left open |"
-    rows = [histories.figures(group, histories.histories(group)) for group in histories.groups()]
+    rows = [
+        histories.figures(group, histories.histories(histories.worlds_of(group)))
+        for group in histories.groups()
+    ]
     return "\n".join([head, "|---|---:|---:|---:|---:|---:|", *rows])
+
+
+def _two_hosts() -> str:
+    head = (
+        "| what two hosts start | histories | started twice | claimed twice | denied | told of another's run "
+        "| left open |"
+    )
+    rows = [
+        two_hosts.figures(group, two_hosts.histories(two_hosts.pairs_of(group)))
+        for group in two_hosts.groups()
+    ]
+    return "\n".join([head, "|---|---:|---:|---:|---:|---:|---:|", *rows])
 
 
 def _torture() -> str:
     head = (
         "| command | operations | failures | done all the same | refused or not seen (5 to 8) "
-        "| in doubt (9) | result not written (1) |"
+        "| outcome unknown (9) | result not written (1) |"
     )
     rows = []
     for name, count, codes in torture.figures():
@@ -74,11 +103,15 @@ def _statuses() -> str:
     return "\n".join(["| status | Alma's words | class | exit code of a wait |", "|---|---|---|---|", *rows])
 
 
+MEASURED = ("model check", "two hosts", "torture")
+"""Of the parts those that are played thousands of times to be counted."""
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "exit codes": (README, _exit_codes),
+    "error codes": (JSON, _error_codes),
     "faults": (SIMULATOR, _faults),
-    "model check": (RELIABILITY, _model_check),
-    "torture": (RELIABILITY, _torture),
+    "model check": (TESTED, _model_check),
+    "two hosts": (TESTED, _two_hosts),
+    "torture": (TESTED, _torture),
     "statuses": (FOLLOWING, _statuses),
     "polling": (FOLLOWING, polling.table),
 }
@@ -93,6 +126,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     Path(CORE): grammar,
     ROOT / "docs" / "commands.md": commands_page.text,
     MAN_PAGE: man_page.text,
+    ROOT / "docs" / "plugin-api.md": plugin_api.text,
 }
 
 
@@ -106,6 +140,8 @@ if __name__ == "__main__":
     # The model tells of thousands of starts.
     logging.disable(logging.CRITICAL)
     for name, (page, _) in PARTS.items():
+        if name in MEASURED and "--measured" not in sys.argv:
+            continue
         page.write_text(with_generated_part(name, page.read_text("utf-8")), "utf-8")
     for page, text in PAGES.items():
         page.write_text(text(), "utf-8")

@@ -17,31 +17,48 @@ _DESCRIPTION = (
     "and is looked for where its answer is lost. A job that failed is never called a success. Nothing "
     "defaults to production.",
     "Results go to stdout, everything else to stderr. --env demo is a built-in simulator of Alma, which "
-    "needs neither key nor ini.",
+    "needs neither a key nor a configuration file.",
 )
 _ENVIRONMENT = {
     "ALMAJOB_ENV": "The environment where --env names none.",
-    "ALMAJOB_INI": "The ini where --ini-file names none.",
-    "ALMAJOB_CACHE_DIR": "The cache directory where --cache-dir names none; wins over cache_dir of the ini.",
+    "ALMAJOB_INI": "The configuration file, if --ini-file names none.",
+    "ALMAJOB_CACHE_DIR": "The cache directory, if --cache-dir names none; wins over cache_dir of the "
+    "configuration file.",
     "ALMAJOB_STATE_DIR": "The directory of the ledger of starts, and of the demo's world.",
+    "ALMAJOB_LEDGER": "The PostgreSQL database of the ledger, such as postgresql://USER@HOST/DATABASE; or "
+    "directory, for the state directory. Wins over ledger of the configuration file.",
+    "ALMAJOB_LEDGER_PASSWORD": "The password of that database. In the configuration file, "
+    "ledger_password_command, ledger_password_file and ledger_password_keyring win over it.",
     "ALMAJOB_API_KEY_<ENV>": "The API key of an environment, such as ALMAJOB_API_KEY_SANDBOX; any sign "
-    "but letters and digits becomes _. In the ini, api_key_command and api_key_file win over it.",
+    "but letters and digits becomes _. In the configuration file, api_key_command and api_key_file win "
+    "over it.",
+    "ALMAJOB_WEBHOOK_SECRET_<ENV>": "The secret of an environment's webhook messages; with __OLD added, the "
+    "one before. In the configuration file, webhook_secret_command, webhook_secret_file and "
+    "webhook_secret_keyring win over it.",
+    "ALMAJOB_DEMO_SECONDS": "How long a job of the demo runs, in seconds.",
+    "ALMAJOB_NOTIFY_<NAME>__<SETTING>": "A secret of a section [notify:NAME]; any sign but letters and "
+    "digits becomes _.",
+    "ALMAJOB_EVENT_<FACT>": "Set for the program of a section [notify:NAME] with type = command.",
+    "ALMAJOB_PLUGIN_<PLUGIN>__<NAME>": "A secret in the settings of a plugin; any sign but letters and "
+    "digits becomes _. In the configuration file, NAME_command, NAME_file and NAME_keyring win over it.",
+    "ALMAJOB_PLUGINS": "With none, no plugin is listed, loaded or used.",
     "ALMAJOB_READ_ONLY": "With 1, nothing is started and nothing is changed in Alma.",
-    "CREDENTIALS_DIRECTORY": "Set by systemd; a file almajob_<env> there is an environment's key.",
+    "CREDENTIALS_DIRECTORY": "Set by systemd; a file almajob_<env> there is an environment's key, and "
+    "almajob_ledger_password the password of the ledger's database.",
     "XDG_CONFIG_HOME, XDG_CACHE_HOME, XDG_STATE_HOME": "Absolute paths, instead of ~/.config, ~/.cache and "
     "~/.local/state below.",
     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE": "How Alma is reached from behind a "
     "proxy, and the certificate of one that looks into the traffic.",
     "TZ": "The time zone of times in tables, and of the hours and days of --once-per.",
-    "TERM, NO_COLOR": "A wait draws no bars where TERM is dumb, and no colours where NO_COLOR is set.",
+    "TERM, NO_COLOR": "No bars and no colours where TERM is dumb, no colours where NO_COLOR is set.",
     "CLIFF_MAX_TERM_WIDTH, CLIFF_FIT_WIDTH": "What holds where --max-width and --fit-width are not given.",
 }
 _FILES = {
-    "./almajob.ini, ~/.config/almajob/almajob.ini, /etc/almajob/almajob.ini": "The ini: the first of these "
-    "that is there, unless --ini-file or ALMAJOB_INI names one. What one in the current directory may do "
-    "without trust, config trust tells. If it has a key in it, its owner alone may "
-    "be able to read it. almajob.ini.sample, in share/almajob, explains every setting.",
-    "runs.d/*.ini": "Saved runs, beside the ini, as run --save writes them.",
+    "./almajob.ini, ~/.config/almajob/almajob.ini, /etc/almajob/almajob.ini": "The configuration file: the "
+    "first of these that exists, unless --ini-file or ALMAJOB_INI names one. See config trust for what one "
+    "in the current directory may do without trust. If there is a key in it, only its owner may be able to "
+    "read it. almajob.ini.sample, in share/almajob, explains every setting.",
+    "runs.d/*.ini": "Saved runs, beside the configuration file, as run --save writes them.",
     "~/.cache/almajob": "The cache: job lists and the status table, for a day, in the directories "
     ".cache.jobs.<env> and .cache.codetable.systemJobStatus. They can be removed at any time.",
     "~/.local/state/almajob/trusted": "The files that were trusted with config trust.",
@@ -63,8 +80,8 @@ def text() -> str:
         "DESCRIPTION": _paragraphs(_DESCRIPTION),
         "COMMANDS": [line for command in found.commands for line in _command(command)],
         "OPTIONS": [
-            *(".SS Global options", *_paragraphs([GENERAL]), *_groups(found.general)),
-            *(".SS Output options", *_paragraphs([OUTPUT]), *_groups(found.output)),
+            *(".SS Global options", *_paragraphs([GENERAL]), *_options(found.general)),
+            *(".SS Output options", *_paragraphs([OUTPUT]), *_options(found.output)),
         ],
         "EXIT STATUS": _items({str(code): meaning for code, meaning in EXIT_CODES.items()}),
         "ENVIRONMENT": _items(_ENVIRONMENT),
@@ -105,8 +122,12 @@ def _synopsis(name: str, pieces: Iterable[str]) -> Iterator[str]:
 def _groups(groups: Iterable[Group]) -> Iterator[str]:
     for group in groups:
         yield from (".PP", f"{escaped(group.title)}:")
-        for option in group.options:
-            yield from (".TP", _called(option), _prose(option.help))
+        yield from _options(group.options)
+
+
+def _options(options: Iterable[Option]) -> Iterator[str]:
+    for option in options:
+        yield from (".TP", _called(option), _prose(option.help))
 
 
 def _called(option: Option) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import cliff.lister
@@ -17,16 +18,17 @@ import cliff.show
 from cliff.command import Command as CliffCommand
 
 from almajob.cli.app import AlmaJob
+from almajob.cli.command_groups import group_names
+from almajob.cli.help_format import as_needed, list_sections
 from almajob.cli.plugins.command_manager import Installed
 from almajob.entry_points import is_core
 from almajob.plugin import Lister, ShowOne
 
-GENERAL = "They may stand before the command's name or after it; --version stands alone."
+GENERAL = "These go before or after the command's name; --version stands alone."
 OUTPUT = (
-    "They are those of all commands that print a result, and stand after the command's name. Results go to "
-    "stdout, everything else to stderr."
+    "Every command that prints a result takes these, after its name. Results go to stdout, everything else "
+    "to stderr."
 )
-_TITLES = {"positional arguments": "Arguments", "almajob": "Settings"}
 _OPTION = re.compile(r"(?<![\w-])(--?[a-z][a-z_-]*[a-z]|-[a-z])(?![\w-])")
 
 
@@ -75,13 +77,16 @@ class Reference:
     """All that the pages tell.
 
     Attributes:
+        headings: the names of the commands under the headings of the help; all are in the order of the help.
         general: the options of every command.
         output: those of every command that prints a result.
     """
 
+    headings: dict[str, list[str]]
+
     commands: tuple[Command, ...]
-    general: tuple[Group, ...]
-    output: tuple[Group, ...]
+    general: tuple[Option, ...]
+    output: tuple[Option, ...]
 
 
 # What tells an option from its namesakes: a command may have an --env or a -c that means something else.
@@ -108,14 +113,20 @@ def read() -> Reference:
     in_lists, in_ones = (kind(app, None, cmd_name="x").get_parser("x") for kind in (_List, _One))
     general = keys(app.parser)
     shared = general | keys(in_lists) | keys(in_ones)
-    commands = []
-    for name, item in app.command_manager:
-        if isinstance(item, Installed) and is_core(item.claims[0]):
-            commands.append(described(name, item.load()(app, None, cmd_name=name), shared))
+    kinds = {
+        name: item.load()
+        for name, item in app.command_manager
+        if isinstance(item, Installed) and is_core(item.claims[0])
+    }
+    headings = group_names(kinds)
     return Reference(
-        commands=tuple(commands),
-        general=tuple(_groups(app.parser, lambda action: True)),
-        output=_output_groups(in_lists, in_ones, general),
+        headings=headings,
+        commands=tuple(
+            described(name, kinds[name](app, None, cmd_name=name), shared)
+            for name in chain.from_iterable(headings.values())
+        ),
+        general=tuple(map(_option, _shown(app.parser._actions))),
+        output=tuple(_output_options(in_lists, in_ones, general)),
     )
 
 
@@ -130,8 +141,7 @@ def keys(parser: argparse.ArgumentParser) -> set[_Key]:
 
 
 def _key(action: argparse.Action) -> _Key:
-    # Each command's own -h has argparse's words, the application's has cliff's.
-    return tuple(action.option_strings), None if action.dest == "help" else action.help
+    return tuple(action.option_strings), action.help
 
 
 def described(name: str, command: CliffCommand, shared: set[_Key]) -> Command:
@@ -161,62 +171,57 @@ def described(name: str, command: CliffCommand, shared: set[_Key]) -> Command:
 
 
 def _groups(parser: argparse.ArgumentParser, is_meant: Callable[[argparse.Action], bool]) -> Iterator[Group]:
-    for group in parser._action_groups:
-        options = [_option(action) for action in _shown(group._group_actions) if is_meant(action)]
+    for title, actions in list_sections(parser):
+        options = [_option(action) for action in actions if is_meant(action)]
         if options:
-            yield Group(_title(group), tuple(options))
+            yield Group(title[0].upper() + title[1:], tuple(options))
 
 
-def _output_groups(
+def _output_options(
     in_lists: argparse.ArgumentParser, in_ones: argparse.ArgumentParser, general: set[_Key]
-) -> tuple[Group, ...]:
-    """Read the options of results once, and say which of them only lists have, or only one thing."""
+) -> Iterator[Option]:
+    """Read the options of results once, and say what of them only lists have, or only one thing."""
     parsers = {"lists only": in_lists, "one thing only": in_ones}
     known = {where: {_key(action): action for action in parser._actions} for where, parser in parsers.items()}
-
-    def told(action: argparse.Action) -> Option:
+    found = {key: action for actions in known.values() for key, action in actions.items()}
+    for key, action in found.items():
+        if key in general or action.help == argparse.SUPPRESS:
+            continue
+        having = {where: actions[key] for where, actions in known.items() if key in actions}
         # The defaults of the widths are the reader's environment.
-        found = _option(action, has_default=False)
-        where = [name for name in parsers if _key(action) in known[name]]
-        if len(where) == 1:
-            return replace(found, help=f"{found.help} ({where[0]})")
-        choices = {name: set(known[name][_key(action)].choices or ()) for name in parsers}
-        every = sorted(set().union(*choices.values()))
-        alone = [
-            f"{choice}: {name}"
-            for choice in every
-            for name in parsers
-            if all((choice in choices[other]) == (other == name) for other in parsers)
-        ]
-        if not alone:
-            return found
-        return replace(found, value=f"{{{','.join(every)}}}", help=f"{found.help} ({'; '.join(alone)})")
-
-    groups: dict[str, dict[_Key, Option]] = {}
-    for parser in parsers.values():
-        for group in parser._action_groups:
-            for action in _shown(group._group_actions):
-                if _key(action) not in general:
-                    groups.setdefault(_title(group), {}).setdefault(_key(action), told(action))
-    return tuple(Group(title, tuple(options.values())) for title, options in groups.items())
+        option = _option(action, _label_choices(having), has_default=False)
+        only = f" ({next(iter(having))})" if len(having) == 1 else ""
+        yield replace(option, help=option.help + only)
 
 
-def _title(group: argparse._ArgumentGroup) -> str:
-    title = group.title or "options"
-    return _TITLES.get(title, title[0].upper() + title[1:])
+def _label_choices(having: Mapping[str, argparse.Action]) -> Iterator[str]:
+    """Name the choices of an option, and where there is only one of the kinds that have it, which."""
+    choices = {where: set(map(str, action.choices or ())) for where, action in having.items()}
+    for choice in sorted(set().union(*choices.values())):
+        where = [name for name, among in choices.items() if choice in among]
+        yield choice if len(where) == len(having) else f"{choice} ({where[0]})"
 
 
 def _shown(actions: Iterable[argparse.Action]) -> Iterator[argparse.Action]:
     return (action for action in actions if action.help != argparse.SUPPRESS)
 
 
-def _option(action: argparse.Action, *, has_default: bool = True) -> Option:
+def _option(
+    action: argparse.Action, choices: Iterable[object] | None = None, *, has_default: bool = True
+) -> Option:
     names = tuple(action.option_strings)
-    text = (action.help or "") % {**vars(action), "prog": "almajob"}
+    listed = ", ".join(map(str, action.choices or () if choices is None else choices))
+    text = (action.help or "") % {**vars(action), "choices": listed, "prog": "almajob"}
     default = f"{action.default:g}" if isinstance(action.default, float) else action.default
     is_value = isinstance(default, str | int) and not isinstance(default, bool)
-    if has_default and is_value and default not in ("", argparse.SUPPRESS) and "default" not in text:
-        text = "; ".join(filter(None, [text, f"default: {default}"]))
+    if (
+        has_default
+        and action.nargs != 0
+        and is_value
+        and default not in ("", argparse.SUPPRESS)
+        and "default" not in text
+    ):
+        text = " ".join(filter(None, [text, f"(default: {default})"]))
     if names and action.required:
         text = f"{text} (required)" if text else "required"
     return Option(names, _value(action) if names else _word(action), text)
@@ -255,4 +260,4 @@ def _usage(parser: argparse.ArgumentParser, actions: list[argparse.Action]) -> I
 
 
 def _call(action: argparse.Action) -> str:
-    return " ".join(filter(None, [*action.option_strings[:1], _value(action)]))
+    return " ".join(filter(None, [*action.option_strings[:1], _value(as_needed(action))]))

@@ -52,11 +52,11 @@ def test_a_command_is_read_as_its_parser_has_it() -> None:
         "Arguments": [("file", "files")],
         "Options": [
             ("--size", "SIZE SIZE", "100% of it"),
-            ("--rate", "RATE", "default: 2"),
+            ("--rate", "RATE", "(default: 2)"),
             ("--name", "NAME", "of it"),
             ("--shell", "{bash,zsh}", "required"),
         ],
-        "Either": [("--all", "", "each"), ("-n", "--number", "N", "so many; default: 5")],
+        "Either": [("--all", "", "each"), ("-n", "--number", "N", "so many (default: 5)")],
     }
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from almajob.store.ledger import Ledger
+from tests.support.ledgers import directory_of, list_records, open_ledger
 
 
 @pytest.fixture(scope="session")
 def _empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    ledger = Ledger(tmp_path_factory.mktemp("state") / "ledger")
-    assert ledger.records() == []
-    return ledger.directory
+    ledger = open_ledger(tmp_path_factory.mktemp("state") / "ledger")
+    assert list_records(ledger) == []
+    return directory_of(ledger)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import resource
 import shutil
@@ -67,6 +68,8 @@ def _live(
     os.environ["ALMAJOB_INI"] = str(place / "almajob.ini")
     os.environ["ALMAJOB_CACHE_DIR"] = str(place / "cache")
     os.environ["ALMAJOB_STATE_DIR"] = str(place / "state")
+    # Newer Pythons import a part of it when a distribution's name is read: who may read less cannot do so.
+    importlib.metadata.metadata("almajob")
     *before, last = command_lines
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout = sys.stderr = nowhere

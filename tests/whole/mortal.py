@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from multiprocessing.context import ForkServerProcess
@@ -17,11 +17,22 @@ from typing import Any
 
 from almajob.alma.http.session import Session
 from almajob.cli.app import main
+from almajob.runs.observers.announcer import Announcer
+from almajob.runs.observers.deliver import deliver_all
+from almajob.runs.observers.messages import Messages
 from almajob.simulator.http.server import Simulator
-from almajob.store.ledger import Ledger
+from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.record import State
 from almajob.system import clock
+from almajob.system.isolated_process import Process
+from tests.store.ledger.test_record import new
 from tests.support.clocks import FastClock
-from tests.support.processes import PROCESSES
+from tests.support.ledgers import open_ledger, write_steps
+from tests.support.processes import PROCESSES, exit_codes
+
+# Durable writes, calls of Alma, and the begin of a process that calls observers.
+_STARTING = ((Ledger, "write"), (Ledger, "keep_fact"), (Session, "_send"), (Announcer, "wake"))
+_CALLING = ((Ledger, "note_call"), (Process, "call"), (Ledger, "remove_announcement"))
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,17 @@ class Site:
         """The directory of its ledger."""
         return self.directory / "state" / "ledger"
 
-    def run(self, *argv: str, dies_at: int = 0) -> Ended:
+    def run(self, *argv: str, dies_at: int = 0, path: str = "") -> Ended:
         """Run a command line in a process of its own."""
-        return self.start(*argv, dies_at=dies_at).ended()
+        return self.start(*argv, dies_at=dies_at, path=path).ended()
 
     def start(
-        self, *argv: str, dies_at: int = 0, stops_at_post: bool = False, dies_after_post: bool = False
+        self,
+        *argv: str,
+        dies_at: int = 0,
+        stops_at_post: bool = False,
+        dies_after_post: bool = False,
+        path: str = "",
     ) -> Living:
         """Begin to run a command line in a process of its own.
 
@@ -67,6 +83,7 @@ class Site:
             dies_at: the numbered point at which it is killed.
             stops_at_post: whether it stops, as by SIGSTOP, directly before the first byte of a start leaves.
             dies_after_post: whether it is killed directly after the last one has left.
+            path: a directory with distributions that are installed for it.
         """
         self.directory.mkdir(exist_ok=True)
         life = _Life(
@@ -78,6 +95,7 @@ class Site:
             dies_at,
             stops_at_post,
             dies_after_post,
+            path,
         )
         process = PROCESSES.Process(target=_live, args=(life, argv))
         process.start()
@@ -129,10 +147,13 @@ class _Life:
     dies_at: int
     stops_at_post: bool
     dies_after_post: bool
+    path: str
 
 
 def _live(life: _Life, argv: tuple[str, ...]) -> None:
     directory, url = life.directory, life.url
+    if life.path:
+        sys.path.insert(0, life.path)
     ini = directory / "almajob.ini"
     ini.touch(mode=0o600)
     ini.write_text(
@@ -153,8 +174,8 @@ def _live(life: _Life, argv: tuple[str, ...]) -> None:
         stream.flush()
     sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
     time = FastClock(life.now)
-    clock.SYSTEM = _simulated(life.simulator_url, time)
-    _count_points(life.dies_at, directory / "points")
+    clock.SYSTEM = make_simulated_clock(life.simulator_url, time)
+    _count_points(life.dies_at, directory / "points", _STARTING)
     if life.stops_at_post:
         _stop_at_post(life, time)
     sys.exit(main(list(argv)))
@@ -182,7 +203,7 @@ def _stop_at_post(life: _Life, time: FastClock) -> None:
     socket.socket.sendall = sending  # type: ignore[method-assign,assignment]
 
 
-def _simulated(url: str, time: FastClock) -> clock.Clock:
+def make_simulated_clock(url: str, time: FastClock) -> clock.Clock:
     """Make a clock that moves the simulator's on instead of waiting."""
 
     def sleep(seconds: float) -> None:
@@ -193,8 +214,22 @@ def _simulated(url: str, time: FastClock) -> clock.Clock:
     return clock.Clock(time.now, time.elapsed, sleep, time.elapsed)
 
 
-def _count_points(dies_at: int, report: Path) -> None:
-    """Number the moments before and after each durable write and each call but reads, and die at one of them.
+def deliver_mortally(state: Path, path: list[str], dies_at: int) -> None:
+    """Call observers with what is announced, and die at a numbered moment before or after a step of that.
+
+    Args:
+        state: the state directory.
+        path: of Python's modules.
+        dies_at: of six moments for each event; 0 for none.
+    """
+    sys.path[:] = path
+    os.environ["ALMAJOB_STATE_DIR"] = str(state)
+    _count_points(dies_at, state / "points", _CALLING)
+    deliver_all(open_ledger(state / "ledger"), str(state), "", Messages(str(state)), {})
+
+
+def _count_points(dies_at: int, report: Path, steps: Iterable[tuple[type, str]]) -> None:
+    """Number the moments before and after each of some steps but reads, and die at one of them.
 
     A read changes nothing: who dies at one leaves what is left by who dies after the write before it.
     """
@@ -209,7 +244,7 @@ def _count_points(dies_at: int, report: Path) -> None:
 
     def between_points(work: Callable[..., Any]) -> Callable[..., Any]:
         def working(*args: Any, **kwargs: Any) -> Any:
-            if "GET" in args:
+            if "GET" in args or "almajob.runs.observers.call:read_time_limit" in args:
                 return work(*args, **kwargs)
             point()
             try:
@@ -219,5 +254,21 @@ def _count_points(dies_at: int, report: Path) -> None:
 
         return working
 
-    for owner, name in ((Ledger, "write"), (Ledger, "keep_fact"), (Session, "_send")):
+    for owner, name in steps:
         setattr(owner, name, between_points(getattr(owner, name)))
+
+
+def write_found_start(ledger: Ledger) -> None:
+    """Write a start whose outcome was unknown, until its run was found: two events."""
+    record = new()
+    for state in (State.SENDING, State.UNKNOWN, State.ADOPTED):
+        record = record.advance(state, record.created_at, "so")
+    write_steps(ledger, record)
+
+
+def deliver_killed(state: Path, moment: int) -> list[int | None]:
+    """Deliver in a process that dies at a moment, then in another one; return their exit codes."""
+    codes = []
+    for dies_at in (moment, 0):
+        codes += exit_codes(deliver_mortally, [(state, sys.path, dies_at)])
+    return codes

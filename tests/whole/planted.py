@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from almajob.store.diskcache_directory import SIZE_LIMIT
+from almajob.store.json_rows import SIZE_LIMIT
 
 MODE_RAW, MODE_BINARY, MODE_TEXT, MODE_PICKLE = 1, 2, 3, 4
 STOLEN = "STOLEN"

@@ -93,7 +93,7 @@ def test_a_job_id_of_the_wrong_form(site: FakeAlma, almajob: Run, name: str) -> 
     site.jobs([ERP])
     for words in (("run", "--job", name), ("show", name)):
         _assert_fails(
-            almajob("--env", "sandbox", *words), 5, f"No job has the name or id {name!r}", "Nearest"
+            almajob("--env", "sandbox", *words), 5, f"No job has the name or id {name!r}", "list --name WORD"
         )
     assert site.calls("POST") == []
 
@@ -111,7 +111,7 @@ ANSWERS = {
     "redirect": (
         Response("", 302, {"Location": "https://elsewhere.invalid"}),
         6,
-        "sends the request elsewhere",
+        "redirects the request",
     ),
     "list of nothing": (Response("[]", 200), 6, "did not answer as Alma does"),
     "deep": (Response('{"a":' * 100_000, 200), 6, "damaged"),
@@ -150,7 +150,12 @@ def test_a_host_that_does_not_exist(
 ) -> None:
     """A typing error in base_url."""
     write_ini(f"[sandbox]\napi_key = {KEY}\nbase_url = https://api-na.nowhere.invalid\n")
-    _assert_fails(almajob("--env", "sandbox", *command), 6, "no host api-na.nowhere.invalid", "base_url")
+    _assert_fails(
+        almajob("--env", "sandbox", *command),
+        6,
+        "The host api-na.nowhere.invalid cannot be found",
+        "base_url",
+    )
 
 
 STARTS = {
@@ -163,8 +168,8 @@ STARTS = {
     ),
     "quota": (answer(error("DAILY_THRESHOLD"), 429), 10, "used up"),
     "read-only key": (answer(error("UNAUTHORIZED"), 400), 7, "Read/write"),
-    "accepted, then 500": (answer(error("GENERAL_ERROR"), 500), 9, "starts nothing before"),
-    "accepted, then html": (Response("<html>", 502, content_type="text/html"), 9, "starts nothing before"),
+    "accepted, then 500": (answer(error("GENERAL_ERROR"), 500), 9, "starts nothing until"),
+    "accepted, then html": (Response("<html>", 502, content_type="text/html"), 9, "starts nothing until"),
     "accepted, no link": (answer(ERP), 9, "without naming the run"),
 }
 
@@ -213,7 +218,7 @@ def test_xml_answers_are_understood(site: FakeAlma, almajob: Run) -> None:
         ),
     )
     done = almajob("--env", "sandbox", "run", "--job", "ERP export", "--wait", "-f", "json")
-    shown = json.loads(done.out)
+    shown = done.row
     assert done.code == 3
     assert (shown["status"], shown["description"], shown["progress"]) == ("FAILED", "From XML", 101.3)
     assert shown["counters"] == [{"code": "c", "text": "Records", "value": "7"}]

@@ -48,7 +48,7 @@ def test_a_line_for_each_call_and_no_other(simulated: SimulatedAlma, almajob: Ru
     for words in commands:
         almajob(*ENV, *words, "--log-json", str(log))
     lines = _lines(log)
-    entries = simulated.log.entries()
+    entries = simulated.log.requests()
     assert [(line["method"], line["path"], line["status"]) for line in lines] == [
         (entry.method, entry.path, entry.status) for entry in entries
     ]
@@ -111,7 +111,7 @@ def test_a_call_without_an_answer_has_its_line(
     almajob(*ENV, "run", "--job", ERP, "--log-json", str(log))
     (start,) = [line for line in _lines(log) if line["method"] == "POST"]
     assert (start["status"], start["error"]) == (None, error)
-    assert len(_lines(log)) == len(simulated.log.entries())
+    assert len(_lines(log)) == len(simulated.log.requests())
 
 
 def test_what_was_never_sent_has_no_line(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 from werkzeug import Response
 
 from almajob.cli.app import main
-from tests.cli.plugins.test_command_manager import site_packages
+from tests.cli.plugins.conftest import site_packages
 from tests.conftest import Result
 from tests.support.canary import assert_no_key_below, key_in, spellings
 from tests.support.distributions import write_plugin
@@ -524,7 +524,7 @@ def test_a_key_that_was_typed_is_not_repeated(
     done = cage.run(*extra, *own, *(word.replace("<>", cage.key) for word in words))
     assert done.code == code, done
     assert cage.alma.calls("POST") == []
-    told = ("(hidden)", "has an API key in it", "A key does not stand on the command line.")
+    told = ("(hidden)", "has an API key in it", "Do not pass an API key on the command line.")
     assert code == 0 or any(part in done.err for part in told)
 
 

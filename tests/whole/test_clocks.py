@@ -103,14 +103,14 @@ def test_a_wrong_clock_changes_nothing_but_what_it_says(
     assert institution.log.count("GET /conf/jobs") == 1
     assert institution.log.count("POST /conf/jobs/*") == 1
     assert ("This machine's clock is " in found[2][2]) is is_warned
-    first, again, seen = (json.loads(found[number][1]) for number in (2, 3, 4))
+    first, again, (seen,) = (json.loads(found[number][1]) for number in (2, 3, 4))
     assert first["instance_id"] == again["instance_id"] == seen["instance_id"]
     assert [each["instance_id"] for each in json.loads(found[5][1])] == [first["instance_id"]]
     # With the right time again: one start, the last one, and found by its key.
     assert almajob(*ENV, "list").code == 0
     assert institution.log.count("GET /conf/jobs") == (1 if is_fresh_here else 2)
     assert json.loads(almajob(*ENV, *once).out)["instance_id"] == first["instance_id"]
-    assert json.loads(almajob(*ENV, "status", "--id", "@last", "-f", "json").out)["instance_id"]
+    assert almajob(*ENV, "status", "--id", "@last", "-f", "json").row["instance_id"]
     assert institution.log.count("POST /conf/jobs/*") == 1
 
 
@@ -141,7 +141,7 @@ def test_a_clock_that_jumps_does_not_change_a_wait(
     jumping[:] = [0.0, 0.0, jump]
     command = (*ENV, "run", "--job", ERP, "--wait", "--interval", "60", "--timeout", "1h", "-f", "json")
     done = almajob(*command)
-    assert (done.code, json.loads(done.out)["status"]) == (0, "COMPLETED_SUCCESS")
+    assert (done.code, done.row["status"]) == (0, "COMPLETED_SUCCESS")
     # It lasts half an hour.
     assert 20 <= simulated.log.count("GET /conf/jobs/*/instances/*") <= 32
     assert simulated.log.count("POST /conf/jobs/*") == 1
@@ -164,7 +164,7 @@ def test_what_was_started_last_is_so_after_the_clock_was_put_right(
     simulated.clock.advance(HOUR)
     monkeypatch.setattr("almajob.system.clock.SYSTEM", right)
     started = json.loads(almajob(*ENV, "run", "--job", ERP, "--run-key", "right", "-f", "json").out)
-    seen = json.loads(almajob(*ENV, "status", "--id", "@last", "-f", "json").out)
+    seen = almajob(*ENV, "status", "--id", "@last", "-f", "json").row
     assert seen["instance_id"] == started["instance_id"]
     assert simulated.log.count("POST /conf/jobs/*") == 2
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from almajob.runs.wait import poll_interval
 from almajob.simulator.http.server import Simulator
+from almajob.simulator.institution import DEMO_SECONDS
+from almajob.simulator.world.lifecycle import ORDER, spread_plan
 from tests.conftest import Result, Run
 
 ERP = "ERP export using profile FINANCE"
@@ -23,7 +26,7 @@ def test_the_main_job_on_a_fresh_machine(almajob_process: Run) -> None:
     assert shown["status"] == "COMPLETED_SUCCESS"
     assert shown["counters"][0]["text"] == "Number of invoices exported"
     later = almajob_process("--env", "demo", "status", "--id", shown["instance_id"], "-f", "json")
-    assert json.loads(later.out) == {name: shown[name] for name in json.loads(later.out)}
+    assert later.row == {name: shown[name] for name in later.row}
 
 
 @pytest.mark.parametrize(
@@ -106,3 +109,26 @@ def test_a_key_of_the_wrong_environment_is_found(
     assert done.code == code
     leads_elsewhere = key in ("simulator-sandbox-key", "simulator-production-key") and section not in key
     assert ("This key leads to" in done.out) is leads_elsewhere
+
+
+def test_a_job_of_the_demo_lasts_long_enough_to_be_followed() -> None:
+    """Who waits for one sees it queued, beginning and running, and its end within a quarter of a minute."""
+    plan = spread_plan(DEMO_SECONDS)
+    age, seen = 0.0, [plan.state_at(0.0)]
+    while seen[-1] in ORDER:
+        age += poll_interval.pause(age, lambda: 0.5)
+        seen.append(plan.state_at(age))
+    assert seen == ["QUEUED", "INITIALIZING", "RUNNING", "COMPLETED_SUCCESS"]
+    assert 6 < age < 15
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "1e9"])
+def test_a_length_of_the_demos_jobs_that_is_none_is_refused(
+    almajob: Run, monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    """It is named, and what it is for."""
+    monkeypatch.setenv("ALMAJOB_DEMO_SECONDS", seconds)
+    done = almajob("--env", "demo", "list", "--refresh")
+    assert (done.code, done.out) == (7, "")
+    assert f"ALMAJOB_DEMO_SECONDS is {seconds!r}" in done.err
+    assert "how long a job of the demo runs" in done.err

@@ -8,7 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from itertools import takewhile
@@ -19,18 +19,19 @@ import pytest
 from almajob.alma.models import Parameter
 from almajob.cli.context import Context
 from almajob.config import settings
-from almajob.config.environments import ENVIRONMENT_SETTINGS
+from almajob.config.environments import ENVIRONMENT_SETTINGS, REGIONS
 from almajob.config.ini_sections import FLAT_SETTINGS, GENERAL_SETTINGS, RUN_SETTINGS
 from almajob.config.settings import Options
 from almajob.runs.parameters import payload_file
 from almajob.simulator import admin_api
 from almajob.simulator.gateway import KEYS
 from almajob.simulator.world.job_data import built_in_jobs
-from almajob.store.ledger import Ledger
-from almajob.store.ledger_record import State
+from almajob.store.ledger.record import State
+from almajob.system import clock as clocks
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
-from tests.store.test_ledger_record import new
+from tests.store.ledger.test_record import new
+from tests.support.ledgers import open_ledger, write_steps
 from tests.tools.generated_docs import (
     FOLLOWING,
     MAN_PAGE,
@@ -68,7 +69,7 @@ def test_the_quick_start_is_two_commands_of_one_line() -> None:
 @pytest.mark.parametrize(
     ("name", "part"),
     [
-        ("exit codes", "| 9 | unknown: "),
+        ("exit codes", "| 9 | unknown whether the job was started: "),
         ("faults", "| `reset-after` |"),
         ("statuses", "| `COMPLETED_FAILED` | Completed with Errors | errors | 3 |"),
         ("polling", "| 24 h |"),
@@ -138,10 +139,9 @@ def test_the_demos_examples_work(almajob: Run, example: str) -> None:
     assert almajob(*shlex.split(example)[1:]).code == (3 if "FTP Dump" in example else 0)
 
 
-def _readme_examples() -> Iterator[str]:
-    for page in (README, FOLLOWING):
-        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-            yield from (line for line in block.splitlines() if line.startswith("almajob "))
+def _page_examples() -> Iterator[str]:
+    for block in re.findall(r"```sh\n(.*?)```", FOLLOWING.read_text("utf-8"), re.DOTALL):
+        yield from (line for line in block.splitlines() if line.startswith("almajob "))
 
 
 def _help_examples() -> Iterator[str]:
@@ -150,11 +150,11 @@ def _help_examples() -> Iterator[str]:
             text = point.load().__doc__ or ""
             assert "Examples:\n" in text, f"{point.name} has no examples"
             lines = (line.strip() for line in text.splitlines())
-            # That one is served until Ctrl-C; it has a test of its own.
+            # Servers go on until Ctrl-C, and one is needed to be tried; they have tests of their own.
             yield from (
                 line
                 for line in lines
-                if line.startswith("almajob ") and not line.startswith("almajob simulator serve")
+                if line.startswith("almajob ") and not re.search("(simulator|webhook) (serve|test) ?", line)
             )
 
 
@@ -181,31 +181,82 @@ def _start_in_doubt() -> str:
     record = replace(new(job_id=JOB, run_key="invoices-of-may", institution="01SIM_INST"), sent_at=1.0)
     for state in (State.SENDING, State.UNKNOWN, State.ABSENT):
         record = record.advance(state, 2.0, "as an example")
-    Ledger(Path.home() / ".local/state/almajob/ledger").write(record)
+    write_steps(open_ledger(Path.home() / ".local/state/almajob/ledger"), record)
     return record.id
 
 
-@pytest.mark.parametrize("example", sorted({*_readme_examples(), *_help_examples()}))
+def _make_other_ledger(almajob: Run, words: Sequence[str], directory: Path) -> dict[str, str]:
+    """Make what the examples of ``almajob ledger`` read; gives what stands there for a database."""
+    if words[0] != "ledger" or "init" in words:
+        return {}
+    other = str(directory / "other")
+    assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
+    assert almajob("ledger", "export", "--output", "ledger.jsonl").code == 0
+    assert "--from" not in words or almajob("ledger", "copy", "--to", other).code == 0
+    return {"postgresql://almajob@db.example.edu/almajob": other}
+
+
+def _add_notification() -> dict[str, str]:
+    """Add to the configuration file who is notified; return what an example calls that."""
+    with Path(os.environ["ALMAJOB_INI"]).open("a", encoding="utf-8") as ini:
+        ini.write("[notify:ops]\ntype = command\ncommand = true\n")
+    return {"NAME": "ops"}
+
+
+def _start_while_waiting(alma: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Alma's schedule start the job an hour later, in both environments."""
+    passing, at = clocks.SYSTEM, alma.clock() + 3600
+    begun: list[object] = []
+
+    def sleep(seconds: float) -> None:
+        passing.sleep(seconds)
+        if alma.clock() >= at and not begun:
+            for world in alma.institution.worlds.values():
+                job = next(job for job in world.jobs if job.name == "ERP export using profile FINANCE")
+                begun.append(world.submit(job, []))
+
+    monkeypatch.setattr("almajob.system.clock.SYSTEM", passing._replace(sleep=sleep))
+
+
+def _needs_no_database(example: str) -> bool:
+    """Whether it names none; those that do are tried where there is one (test_many_machines)."""
+    return "postgresql://" not in example
+
+
+@pytest.mark.parametrize(
+    "example", sorted(filter(_needs_no_database, {*_page_examples(), *_help_examples()}))
+)
 def test_every_example_works(
+    simulated: SimulatedAlma,
     ended_run: Callable[[str], str],
     almajob: Run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     example: str,
 ) -> None:
-    """Those of the README and those of each command's help, as they are printed."""
+    """Those of the page on following and those of each command's help, as they are printed."""
     words = list(takewhile(lambda word: word not in {"<", "|"}, shlex.split(example, comments=True)[1:]))
     # The shell reads lines; here there are none. What sets a key reads one.
-    monkeypatch.setattr("sys.stdin", io.StringIO("a-new-key\n" if "set-key" in words else ""))
+    kind = "sandbox" if "sandbox" in words else "production"
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"simulator-{kind}-key\n" if "set-key" in words else ""))
+    if "--region" in words:
+        # A new environment, whose key is tried.
+        monkeypatch.delenv("ALMAJOB_INI")
+        monkeypatch.setitem(REGIONS, words[words.index("--region") + 1], simulated.base_url)
     run_id = ended_run(next((word for word in words if word in REPORTING), ""))
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
+    known |= _add_notification() if words[:2] == ["notify", "test"] else {}
     if "@last" in words:
         assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
+    if "invoices" in words:
+        save = ("run", JOB, "--once-per", "day", "--save", "invoices")
+        assert "--save" in words or almajob("--env", "sandbox", *save).code == 0
     if words[:2] in (["runs", "show"], ["runs", "resolve"]):
         known["RUN"] = _start_in_doubt()
     if words[:2] == ["config", "trust"]:
         Path("almajob.ini").write_text("[sandbox]\nregion = na\n", "utf-8")
         Path("almajob.ini").chmod(0o600)
+    known |= _make_other_ledger(almajob, words, tmp_path)
     if "--remove" in words:
         assert almajob("config", "trust", words[-1]).code == 0
     if "params" in words:
@@ -213,6 +264,12 @@ def test_every_example_works(
             almajob("--env", "sandbox", "run", "--job", "M44", "--set", "Theses without a call number").code
             == 0
         )
+    if "--fail-below" in words:
+        # Alma has said how many calls are left, and its gateway how many a day has.
+        simulated.institution.gateway.a_day = 100_000
+        assert almajob("--env", "production", "list").code == 0
+    if "--next" in words:
+        _start_while_waiting(simulated, monkeypatch)
     done = almajob(*(known.get(word, word) for word in words))
     assert done.code == 0, done.err
 
@@ -308,6 +365,22 @@ def test_links_in_the_documentation_lead_somewhere() -> None:
     for page in (README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what GitHub calls the headings of a page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_links_to_headings_lead_to_one() -> None:
+    """On the same page and on others."""
+    for page in (README, *ROOT.glob("docs/*.md"), ROOT / "CHANGELOG.md"):
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+            assert anchor in _anchors(page.parent / target if target else page), (
+                f"{page.name}: {target}#{anchor}"
+            )
 
 
 def test_the_architecture_names_every_layer() -> None:

@@ -6,7 +6,6 @@ And one start in production that is meant, from cron.
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from almajob.alma.models import Code, Job
+from almajob.jobs.kept_jobs import to_parts
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -75,7 +76,7 @@ def _with(**changes: str) -> str:
         # Swapped ids, and names that nearly fit.
         ((*SANDBOX, "--job", "M18", "--params", "export.txt"), 5, "The payload is of the job M44"),
         ((*SANDBOX, "--job", "export bibliographic records"), 5, f"'{EXPORT}' (M44)"),
-        ((*SANDBOX, EXPORT), 5, "A job is named by --job 'Export"),
+        ((*SANDBOX, EXPORT), 5, "and this one has none"),
         ((*SANDBOX, "--params", "export.json"), 2, "Which job?"),
         # Parameters.
         ((*SANDBOX, "--job", "M44", "--params", "exprot.json"), 5, "exprot.json cannot be read"),
@@ -103,7 +104,7 @@ def _with(**changes: str) -> str:
         ),
         ((*SANDBOX, "--job", "M44", "--param", "set_id"), 2, "'set_id' is not NAME=VALUE"),
         ((*SANDBOX, "--job", "M44", "--param", "set_id=1", "--param", "set_id=2"), 2, "is given twice"),
-        ((*SANDBOX, "--job", "M44", "--param", "set_id=1", "--set", "x"), 2, "name a set, both"),
+        ((*SANDBOX, "--job", "M44", "--param", "set_id=1", "--set", "x"), 2, "both name a set"),
         ((*SANDBOX, "--job", "M44", "--params", "-", "--param", "set_id=@-"), 2, "can be read once only"),
         ((*SANDBOX, "--job", ERP, "--params", "export.json"), 5, "takes no parameters"),
         ((*SANDBOX, "--job", "M44", "--param", "set_id={env:SET}", "--expand"), 5, "'SET' is not set"),
@@ -117,8 +118,8 @@ def _with(**changes: str) -> str:
         ),
         ((*SANDBOX, "--job", "M44", "--param", "set_id=9999"), 5, "There is no set 9999 here"),
         # Saved runs.
-        ((*SANDBOX, "nightly"), 5, "There is no saved run 'nightly'"),
-        ((*SANDBOX, "nightly", "--job", "M44"), 2, "A saved run names its job"),
+        ((*SANDBOX, "nightly"), 5, "No job has the name or id 'nightly'"),
+        ((*SANDBOX, "nightly", "--job", "M44"), 2, "are both named"),
     ],
 )
 def test_a_slip_starts_nothing(
@@ -182,13 +183,14 @@ def test_a_value_that_never_came_is_not_an_empty_value(files: SimulatedAlma, giv
     assert files.log.count("POST *") == 0
 
 
-def test_a_stale_cache_starts_nothing(files: SimulatedAlma, almajob: Run) -> None:
+def test_a_stale_cache_starts_nothing(
+    files: SimulatedAlma, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The list of yesterday gives the name another id."""
-    almajob("--env", "production", "list")
-    poisoned = json.dumps([{"id": "M28", "name": ERP, "type": {"value": "MANUAL"}}])
-    with sqlite3.connect(Path.home() / ".cache/almajob/.cache.jobs.production/cache.db") as database:
-        database.execute("UPDATE Cache SET value = ?", (poisoned,))
-    database.close()
+    yesterday = to_parts([Job("M28", ERP, Code("MANUAL"))])
+    with monkeypatch.context() as patched:
+        patched.setattr("almajob.jobs.job_lookup.to_parts", lambda _jobs: yesterday)
+        almajob("--env", "production", "list")
     done = almajob(*PRODUCTION, "--yes")
     assert done.code == 5
     assert "M28 is not the job that was asked for" in done.err
@@ -304,7 +306,7 @@ def test_a_saved_run_may_say_that_it_need_not_be_confirmed(
     ):
         changed = almajob("--env", "production", "run", "invoices", *words)
         assert changed.code == 5, words
-        assert "not confirmed" in changed.err or "no manual job" in changed.err
+        assert "not confirmed" in changed.err or "not a manual job" in changed.err
     assert simulated.log.count("POST *") == 1
 
 

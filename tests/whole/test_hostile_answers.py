@@ -17,7 +17,7 @@ from almajob.alma.http.session import Session
 from almajob.alma.http.timeouts import TimeLimits
 from almajob.errors import AlmajobError
 from almajob.runs.evidence.start_outcome import judge
-from almajob.store.ledger_record import State
+from almajob.store.ledger.record import State
 from tests.conftest import Run
 from tests.support.fake_alma import KEY
 from tests.support.hostile_answers import ANSWERS, BOMBS

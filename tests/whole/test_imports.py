@@ -15,7 +15,7 @@ from tests.support.fake_alma import FakeAlma, job
 
 HEAVY = {
     *("requests", "urllib3", "cmd2", "rich", "yaml", "prompt_toolkit", "http.client", "ssl", "prettytable"),
-    *("wcwidth", "difflib", "almajob.simulator.world.world"),
+    *("wcwidth", "difflib", "psycopg", "almajob.simulator.world.world"),
 }
 PROGRAM = """
 import json, sys

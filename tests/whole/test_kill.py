@@ -12,6 +12,8 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.world import Rules, World
+from tests.support.postgres import Database
+from tests.support.thoroughness import IN_CI, sample
 from tests.whole.mortal import Ended, Site
 
 START = "POST /conf/jobs/*"
@@ -68,10 +70,17 @@ def _command(environment: str, job: str) -> tuple[str, ...]:
     )
 
 
-def _life(simulator: Simulator, place: Path, fault: str | None, what: tuple[str, str], dies_at: int) -> Ended:
+def _life(
+    simulator: Simulator,
+    place: Path,
+    fault: str | None,
+    what: tuple[str, str],
+    dies_at: int,
+    database: Database | None = None,
+) -> Ended:
     """Play one story: a command that dies, the same half a minute later, and again an hour later."""
     environment, job = what
-    site = Site(place, simulator)
+    site = _site(place, simulator, database)
     simulator.institution.reset()
     simulator.institution.rules.seconds = 20.0
     if fault:
@@ -89,6 +98,15 @@ def _life(simulator: Simulator, place: Path, fault: str | None, what: tuple[str,
     return first
 
 
+def _site(place: Path, simulator: Simulator, database: Database | None) -> Site:
+    """Return a host whose ledger is empty: in its directory, or in a database."""
+    if database is None:
+        return Site(place, simulator)
+    if not place.exists():
+        database.run("DELETE FROM almajob.rows")
+    return Site(place, simulator, more_ini=f"[almajob]\nledger = {database.url}\n")
+
+
 @pytest.mark.parametrize(
     ("fault", "step"), [(None, 1), *((fault, 1) for fault in FAULTS), *((fault, 4) for fault in ALIKE)]
 )
@@ -98,7 +116,7 @@ def test_a_tagged_start_survives_every_death(
     """In production: no second start, no wrong word, no traceback; after an hour nothing is in doubt."""
     points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0).points
     assert points >= 10
-    for point in range(points, 0, -step):
+    for point in sample(range(points, 0, -step)):
         _life(simulator, tmp_path / str(point), fault, TAGGED, point)
         if not _runs(simulator, "production"):
             # It died before anything was sent, and the fault met the second start.
@@ -108,13 +126,31 @@ def test_a_tagged_start_survives_every_death(
         assert len(_runs(simulator, "production")) == 1, point
 
 
+@pytest.mark.parametrize("fault", [None, *(FAULTS[:3] if IN_CI else ())])
+def test_a_start_with_a_ledger_in_a_database_survives_every_death(
+    simulator: Simulator, tmp_path: Path, ledger_database: Database, fault: str | None
+) -> None:
+    """The locks of the dead are free at once, and the same command finds out what it did."""
+    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0, ledger_database).points
+    assert points >= 10
+    for point in sample(range(points, 0, -1)):
+        _life(simulator, tmp_path / str(point), fault, TAGGED, point, ledger_database)
+        if _runs(simulator, "production"):
+            continue
+        # It died before anything was sent, and the fault met the second start.
+        assert simulator.institution.log.count(START) > 0
+        simulator.institution.clock.advance(3600)
+        _site(tmp_path / str(point), simulator, ledger_database).run(*_command(*TAGGED))
+        assert len(_runs(simulator, "production")) == 1, point
+
+
 @pytest.mark.parametrize("fault", [None, "accepted-500", "reset-before", "no-link"])
 def test_an_untagged_start_survives_every_death(
     simulator: Simulator, tmp_path: Path, fault: str | None
 ) -> None:
     """In a sandbox, where the only run that fits is ours."""
     points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0).points
-    for point in range(1, points + 1):
+    for point in sample(range(1, points + 1)):
         _life(simulator, tmp_path / str(point), fault, UNTAGGED, point)
 
 

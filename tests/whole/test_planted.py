@@ -34,7 +34,7 @@ COMMANDS = {
     "demo": ("--env", "demo", "list", "--refresh"),
     "wait": ("--env", "sandbox", "wait", "--id", "@last"),
     "quota": ("--env", "sandbox", "quota"),
-    "set-key": ("config", "set-key", "sandbox"),
+    "set-key": ("config", "set-key", "--no-check", "sandbox"),
 }
 
 

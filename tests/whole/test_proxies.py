@@ -155,11 +155,11 @@ def test_a_proxy_that_does_not_work(
 @pytest.mark.parametrize(
     ("settings", "part"),
     [
-        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": HOST}, f"no host {HOST}"),
-        ({"HTTPS_PROXY": "{proxy}", "no_proxy": ".invalid"}, f"no host {HOST}"),
-        ({"ALL_PROXY": "{proxy}", "NO_PROXY": "*"}, f"no host {HOST}"),
+        ({"HTTPS_PROXY": "{proxy}", "NO_PROXY": HOST}, f"The host {HOST} cannot be found"),
+        ({"HTTPS_PROXY": "{proxy}", "no_proxy": ".invalid"}, f"The host {HOST} cannot be found"),
+        ({"ALL_PROXY": "{proxy}", "NO_PROXY": "*"}, f"The host {HOST} cannot be found"),
         # It is for addresses that begin with http:, and there is no such call.
-        ({"HTTP_PROXY": "{proxy}"}, f"no host {HOST}"),
+        ({"HTTP_PROXY": "{proxy}"}, f"The host {HOST} cannot be found"),
         ({"ALL_PROXY": "socks5://proxyuser:proxyword@127.0.0.1:9"}, "ALL_PROXY"),
         ({"HTTPS_PROXY": "http://proxyuser:proxyword@proxy.invalid:3128"}, "proxy settings"),
         ({"HTTPS_PROXY": "http://proxyuser:proxyword@127.0.0.1:1"}, "proxy settings"),

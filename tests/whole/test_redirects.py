@@ -56,7 +56,7 @@ def test_a_read_is_not_redirected(
     site.on("GET /jobs", _redirect(site, elsewhere, "/jobs", status, where))
     done = almajob("--env", "sandbox", "list")
     assert (done.code, done.out) == (6, "")
-    assert f"sends the request elsewhere (HTTP {status})" in done.err
+    assert f"redirects the request (HTTP {status})" in done.err
     assert len(done.err.splitlines()) <= 6
     assert len(site.requests) == 1
     assert elsewhere.connections == 0
@@ -74,6 +74,6 @@ def test_a_start_is_not_redirected(
     shown = json.loads(done.out)
     assert done.code == 9
     assert (shown["state"], shown["retry_safe"]) == ("ABSENT", False)
-    assert f"sends the request elsewhere (HTTP {status})" in done.err
+    assert f"redirects the request (HTTP {status})" in done.err
     assert len(site.calls("POST")) == 1
     assert elsewhere.connections == 0

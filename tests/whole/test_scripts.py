@@ -20,14 +20,16 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.world import Rules
-from almajob.store.ledger import Ledger
 from almajob.testing import SimulatedAlma
 from tests.conftest import Result, Run
 from tests.support.distributions import write_plugin
+from tests.support.ledgers import list_records, open_ledger
+from tests.support.thoroughness import STRIDE
 from tests.whole.test_many_processes import JOBS
 
 SHELL = (sys.executable, "-m", "almajob", "--env", "sandbox", "shell")
 _PATIENCE = 60.0
+_STARTS = 300 // STRIDE
 
 
 def _run(script: bytes | int, *options: str, environ: dict[str, str] | None = None) -> Result:
@@ -51,9 +53,7 @@ def _run_file(script: bytes, *options: str) -> Result:
         return _run(file.fileno(), *options)
 
 
-def test_three_hundred_starts_are_three_hundred_starts(
-    tmp_path: Path, write_ini: Callable[..., Path]
-) -> None:
+def test_each_of_many_starts_is_a_start_of_its_own(tmp_path: Path, write_ini: Callable[..., Path]) -> None:
     """Each under its own key, whatever is read by the program that prints the API key."""
     rules = Rules(checks_parameters=False, thresholds=False, seconds=0.0)
     with Simulator(Institution(Clock(speed=0), rules)) as simulator:
@@ -64,14 +64,16 @@ def test_three_hundred_starts_are_three_hundred_starts(
         options = "--if-running start --allow-unknown -q -f value -c run_key"
         # Alma takes five starts of one job an hour.
         script = "".join(
-            f"run --job {JOBS[number // 5]} --run-key n{number + 1} {options}\n" for number in range(300)
+            f"run --job {JOBS[number // 5]} --run-key n{number + 1} {options}\n" for number in range(_STARTS)
         )
         state = tmp_path / "state"
         done = _run(script.encode(), "--errexit", environ={"ALMAJOB_STATE_DIR": str(state)})
-        keys = [f"n{number}" for number in range(1, 301)]
+        keys = [f"n{number}" for number in range(1, _STARTS + 1)]
         assert (done.code, done.out.split(), done.err) == (0, keys, "")
-        assert simulator.institution.log.count("POST /conf/jobs/*") == 300
-        assert sorted(record.run_key for record in Ledger(state / "ledger").records()) == sorted(keys)
+        assert simulator.institution.log.count("POST /conf/jobs/*") == _STARTS
+        assert sorted(record.run_key for record in list_records(open_ledger(state / "ledger"))) == sorted(
+            keys
+        )
 
 
 @pytest.mark.parametrize("source", [_run, _run_file])

@@ -7,10 +7,16 @@ import ssl
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from urllib3.util.ssl_ import create_urllib3_context
 
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
@@ -107,8 +113,11 @@ def _refused(almajob: Run, command: str, *parts: str) -> None:
 
 NOW = datetime.now(UTC)
 SERVERS: dict[str, tuple[Callable[[trustme.CA], ssl.SSLContext | None], str]] = {
-    "another name": (lambda known: _context(known, ("elsewhere.example",)), "for another name"),
-    "unknown authority": (lambda _known: _context(trustme.CA()), "signed by nobody known here"),
+    "another name": (
+        lambda known: _context(known, ("elsewhere.example",)),
+        "for another name. OpenSSL says: IP address mismatch",
+    ),
+    "unknown authority": (lambda _known: _context(trustme.CA()), "OpenSSL says: unable to get local issuer"),
     "expired": (
         lambda known: _context(known, since=NOW - 2 * DAY, until=NOW - DAY),
         "has expired, or this machine's clock is wrong",
@@ -117,9 +126,9 @@ SERVERS: dict[str, tuple[Callable[[trustme.CA], ssl.SSLContext | None], str]] = 
         lambda known: _context(known, since=NOW + DAY, until=NOW + 2 * DAY),
         "not valid yet, or this machine's clock is wrong",
     ),
-    "TLS 1.1": (_old, "none newer than 1.1"),
+    "TLS 1.1": (_old, "OpenSSL says: "),
     "other ciphers": (_with_other_ciphers, "No secure connection"),
-    "no TLS": (lambda _known: None, "No secure connection"),
+    "no TLS": (lambda _known: None, "OpenSSL says: wrong version number"),
 }
 
 
@@ -152,13 +161,13 @@ def test_a_server_that_cannot_be_trusted_gets_nothing(
     ("variable", "value", "part"),
     [
         ("REQUESTS_CA_BUNDLE", "missing.pem", "certificate settings of this machine"),
-        ("REQUESTS_CA_BUNDLE", "rubbish.pem", "names has none"),
-        ("REQUESTS_CA_BUNDLE", "damaged.pem", "names has none"),
-        ("CURL_CA_BUNDLE", "rubbish.pem", "names has none"),
-        ("REQUESTS_CA_BUNDLE", ".", "signed by nobody known here"),
+        ("REQUESTS_CA_BUNDLE", "rubbish.pem", "names has no certificates"),
+        ("REQUESTS_CA_BUNDLE", "damaged.pem", "names has no certificates"),
+        ("CURL_CA_BUNDLE", "rubbish.pem", "names has no certificates"),
+        ("REQUESTS_CA_BUNDLE", ".", "not signed by an authority that is trusted here"),
         # requests has authorities of its own, and does not look there.
-        ("SSL_CERT_FILE", "ca.pem", "signed by nobody known here"),
-        ("PYTHONHTTPSVERIFY", "0", "signed by nobody known here"),
+        ("SSL_CERT_FILE", "ca.pem", "not signed by an authority that is trusted here"),
+        ("PYTHONHTTPSVERIFY", "0", "not signed by an authority that is trusted here"),
     ],
 )
 def test_a_wrong_setting_of_certificates_trusts_nobody(
@@ -180,3 +189,64 @@ def test_a_wrong_setting_of_certificates_trusts_nobody(
     with _simulator(authority, write_ini) as simulator:
         _refused(almajob, command, part)
     assert simulator.institution.log.total == 0
+
+
+def _lax_authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """Make the certificate of an authority whose basic constraints are not critical, as of many proxies."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "A proxy that inspects")])
+    public = key.public_key()
+    return (
+        _certificate(name, name, public)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    builder = x509.CertificateBuilder(issuer, subject, public, x509.random_serial_number())
+    return builder.not_valid_before(NOW - DAY).not_valid_after(NOW + DAY)
+
+
+def _signed_by(key: ec.EllipticCurvePrivateKey, authority: x509.Certificate, path: Path) -> ssl.SSLContext:
+    own = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _certificate(x509.Name([]), authority.subject, own.public_key())
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    private = own.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(certificate.public_bytes(pem) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context
+
+
+def test_an_authority_that_python_refuses_from_3_13_on_is_told(
+    almajob: Run, write_ini: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In OpenSSL's words, with what to do; that it is expired or for another name is not said."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority = _lax_authority(key)
+    (tmp_path / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+
+    # As urllib3 makes them from Python 3.13 on.
+    def make_strict(*given: Any, **more: Any) -> ssl.SSLContext:
+        context = create_urllib3_context(*given, **more)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr("urllib3.connection.create_urllib3_context", make_strict)
+    with Simulator(Institution(), tls=_signed_by(key, authority, tmp_path / "server.pem")) as simulator:
+        write_ini(f"[sandbox]\napi_key = {KEY}\nbase_url = https://127.0.0.1:{simulator.port}\n")
+        done = almajob("--env", "sandbox", "list")
+    assert (done.code, done.out) == (6, "")
+    assert "OpenSSL says: Basic Constraints of CA cert not marked critical." in done.err
+    assert "breaks a rule that Python checks from 3.13 on" in done.err
+    assert "Until then run almajob with Python 3.11 or 3.12" in done.err
+    assert "expired" not in done.err

@@ -65,8 +65,8 @@ def test_in_production_a_lost_start_of_a_scheduled_job_is_a_persons(
     (started,) = simulated.institution.production.runs()
     assert done.code == 9
     assert (shown["state"], shown["certainty"], shown["retry_safe"]) == ("AMBIGUOUS", "none", False)
-    assert shown["instance_id"] == ""
-    assert f"Candidates: {started.id} of " in done.err
+    assert shown["instance_id"] is None
+    assert f"Candidates: {started.id} (submitted " in done.err
     (words,) = [line for line in done.err.splitlines() if line.endswith("--adopt PROCESS_ID")]
     command = words.replace("PROCESS_ID", started.id).split()[1:]
     assert almajob(*command).code == 0
@@ -165,7 +165,7 @@ def _type_lines(ini: Path, scripts: tuple[str, ...], is_interrupted: bool) -> No
     for name, stream in (("out", 1), ("err", 2)):
         os.dup2(os.open(ini.with_name(name), os.O_CREAT | os.O_WRONLY, 0o600), stream)
     clocks.SYSTEM = FastClock().clock
-    post, resolve = Session.post, socket.getaddrinfo
+    post, resolve = Session.write, socket.getaddrinfo
     posts: list[int] = []
     is_slow, is_resolved = threading.Event(), threading.Event()
 
@@ -183,7 +183,7 @@ def _type_lines(ini: Path, scripts: tuple[str, ...], is_interrupted: bool) -> No
             is_resolved.wait()
         return resolve(*given, **more)
 
-    Session.post, socket.getaddrinfo = noticed, slowly  # type: ignore[method-assign]
+    Session.write, socket.getaddrinfo = noticed, slowly  # type: ignore[method-assign]
     code = 0
     for script in scripts:
         sys.stdin = io.StringIO(script)
@@ -215,4 +215,4 @@ def test_a_start_that_was_given_up_before_it_was_sent_never_is(
     else:
         shown = json.loads(Path("first.json").read_text("utf-8"))
         assert (shown["state"], shown["retry_safe"]) == ("NOT_STARTED", True)
-        assert "was not reached in time; nothing was sent." in told
+        assert "was not reached in time. Nothing was sent." in told

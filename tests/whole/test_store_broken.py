@@ -213,7 +213,7 @@ def test_a_ledger_that_another_process_has_starts_nothing(
     """It is waited for as long as promised; then the message says how to find that process."""
     from almajob.system.file_lock import lock_file
 
-    monkeypatch.setattr("almajob.store.ledger.TURN_SECONDS", 0.3)
+    monkeypatch.setattr("almajob.store.ledger.ledger.TURN_SECONDS", 0.3)
     lock = ledger.with_name("ledger.lock")
     with _held(ledger, statement) if statement else lock_file(lock, wait=0):
         begun = time.monotonic()
@@ -248,8 +248,9 @@ def test_fifty_processes_share_a_cache(tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0] * PROCESS_COUNT
     shown = {path.read_text("utf-8") for path in tmp_path.glob("*.out")}
     assert len(list(tmp_path.glob("*.out"))) == 2 * PROCESS_COUNT
-    assert [[job["Name"] for job in json.loads(text)] for text in shown] == [expected]
-    assert {path.read_text("utf-8") for path in tmp_path.glob("*.err")} == {""}
+    assert [[job["name"] for job in json.loads(text)] for text in shown] == [expected]
+    # On a busy machine it takes long enough to be told.
+    assert {path.read_text("utf-8") for path in tmp_path.glob("*.err")} <= {"", "Reading jobs\n"}
     _begun, cold, _begun_again, warm = counts
     assert warm == cold > 0
     cache_dir = tmp_path / "cache" / ".cache.jobs.sandbox"

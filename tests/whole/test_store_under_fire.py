@@ -61,7 +61,7 @@ def _ledger() -> Path:
 
 
 def _completed(*words: str) -> str:
-    return answer("fish", ["almajob", *words], lambda: {"options": [], "general": [], "commands": {}})
+    return answer("fish", ["almajob", *words], lambda _: {"options": [], "general": [], "commands": {}})
 
 
 def _warnings(done: Result) -> int:
@@ -150,7 +150,7 @@ def _assert_nothing_is_started(
 ) -> None:
     done = almajob("--env", "sandbox", "run", "--job", JOB, "-q")
     assert (done.code, done.out) == (5, "")
-    assert "nothing is started" in done.err
+    assert "nothing is started" in done.err.lower()
     assert cure in done.err
     listed = almajob("runs", "list")
     assert (listed.code, listed.out) == (5, "")

@@ -215,12 +215,12 @@ def test_what_is_harmless_needs_no_trust(text: str, variables: tuple[str, ...], 
     _plant(text)
     environ = {**os.environ, **{f"ALMAJOB_API_KEY_{name}": OURS for name in variables}}
     found = settings.load(Options(), environ)
-    environment = found.environment(next(iter(found.sections)))
+    access = found.access(next(iter(found.sections)))
     if not part:
-        assert api_keys.find(environment, environ).reveal() == (OURS if variables else THEIRS)
+        assert api_keys.find(access, environ).reveal() == (OURS if variables else THEIRS)
         return
     with pytest.raises(ConfigurationError, match="is not trusted") as caught:
-        api_keys.find(environment, environ)
+        api_keys.find(access, environ)
     assert part in caught.value.reason
 
 
@@ -302,8 +302,8 @@ def test_the_settings_are_shown_without_trust(run: Run, server: RawServer) -> No
     _plant(_command(server))
     for state in ("not trusted", "trusted"):
         done = run("config", "show", "-f", "json")
-        rows = {row["Setting"]: row for row in json.loads(done.out)}
-        assert rows["ini_file"]["Source"] == f"found in the current directory, {state}"
+        rows = {row["setting"]: row for row in json.loads(done.out)}
+        assert rows["ini_file"]["source"] == f"found in the current directory, {state}"
         assert not MARKER.exists()
         assert run("config", "trust").code == 0
 
@@ -391,7 +391,7 @@ def test_a_record_that_is_not_believed_is_no_trust(
     assert run("config", "trust").code == 0
     spoil(_record())
     done = run("-q", "--env", "sandbox", "list")
-    _is_refused(done, "The record of its trust is not believed")
+    _is_refused(done, "The record of its trust cannot be used")
     assert (MARKER.exists(), server.connections) == (False, 0)
     assert run("config", "trust", "--list").code in (0, 5)
 
@@ -413,11 +413,11 @@ def test_a_state_directory_that_is_anywhere_is_not_believed(run: Run, server: Ra
     ("spoil", "part"),
     [
         (lambda path: path.chmod(0o620), "chmod go-w"),
-        (lambda path: path.parent.chmod(0o777), "can be exchanged"),
+        (lambda path: path.parent.chmod(0o777), "can be replaced by others"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_bytes(b";" * 2**21), "larger than 1 MiB"),
         (_spoil_owner, "belongs to another user"),
-        (_spoil_by_pipe, "It is no file"),
+        (_spoil_by_pipe, "It is not a file"),
     ],
 )
 def test_what_others_could_change_is_not_trusted(
@@ -544,7 +544,7 @@ def set_key() -> Trust:
 
     def run(*words: str) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "almajob", "config", "set-key", *words],
+            [sys.executable, "-m", "almajob", "config", "set-key", "--no-check", *words],
             input=f"{OURS}\n",
             capture_output=True,
             text=True,
@@ -625,7 +625,7 @@ def test_a_saved_run_sends_no_secret_until_it_is_trusted(
         assert run("config", "trust", path).code == 0
     done = run("--env", "sandbox", "run", "x", "--allow-unknown", environ={"A_SECRET": "a-secret"})
     assert done.code == 0, done.err
-    (sent,) = simulated.log.entries("POST /conf/jobs/*")
+    (sent,) = simulated.log.requests("POST /conf/jobs/*")
     assert "a-secret" in sent.body
 
 

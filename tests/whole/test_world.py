@@ -74,12 +74,12 @@ def test_a_start_whose_result_is_lost_names_its_run(
     assert known["state"] == "STARTED"
     if why:
         lines = done.err.splitlines()
-        assert f"The job was started all the same: run {known['instance_id']} " in lines[-3]
+        assert f" was started all the same: run {known['instance_id']} " in lines[-3]
         assert lines[-2:] == ["almajob: The result cannot be written.", f"  {why}"]
     elif code:
         assert done.err == ""
     elif "2>" not in to:
-        assert f"run {known['instance_id']}" in done.err
+        assert f"run {known['instance_id']}\n" in done.out
 
 
 @FULL
@@ -91,12 +91,12 @@ def test_a_start_whose_result_is_lost_names_its_run(
         (
             ("production", "run", "--yes", "--job", ERP, "-f", "json"),
             9,
-            ["It cannot be told whether", "--adopt PROCESS_ID"],
+            ["It is unknown whether", "--adopt PROCESS_ID"],
         ),
         (
             ("sandbox", "run", "--job", ERP, "--wait"),
             None,
-            ["ended with COMPLETED_FAILED", "The job was started"],
+            ["ended with COMPLETED_FAILED", f"{ERP} was started all the same"],
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_head_ends_a_long_list_without_a_word(site: FakeAlma, almajob: Run, unbu
     environ = {"PYTHONUNBUFFERED": unbuffered}
     done = _redirected("| head -1", "list", "-f", "value", "-c", "Id", "-c", "Name", environ=environ)
     assert (done.code, done.err) == (141, "")
-    assert done.out.startswith("S0 Job 0 x")
+    assert done.out.startswith("S0\tJob 0 x")
     assert len(done.out.splitlines()) == 1
 
 
@@ -206,7 +206,7 @@ def test_every_name_is_told_in_every_encoding(site: FakeAlma, environ: dict[str,
     assert b"Traceback" not in done.stderr
     out = done.stdout.decode(encoding)
     listed, end = json.JSONDecoder().raw_decode(out)
-    assert tuple(each["Name"] for each in listed) == NAMES
+    assert tuple(each["name"] for each in listed) == NAMES
     rest = out[end:].lstrip("\n")
     table = rest.index("+--")
     rows = list(csv.reader(io.StringIO(rest[:table], newline="")))[1:]
@@ -247,7 +247,7 @@ def _zone_given_back() -> Iterator[None]:
     [
         (_set("HOME", "{tmp}/not/there/yet"), 0),
         (_set("HOME", "/dev/null"), 5),
-        (_set("HOME", "relative"), 7),
+        (_set("HOME", "relative"), 5),
         (_set("PATH", ""), 0),
         (_set("TMPDIR", "/not/there"), 0),
         (_set("TERM", None), 0),
@@ -272,7 +272,7 @@ def test_odd_surroundings(
 ) -> None:
     """All works, or it is refused before anything is sent; a list needs no place to keep things in."""
     change(monkeypatch, tmp_path)
-    assert almajob("--env", "sandbox", "list").code == (7 if code == 7 else 0)
+    assert almajob("--env", "sandbox", "list").code == 0
     done = almajob("--env", "sandbox", "run", "--job", ERP, "--once-per", "hour", "--wait")
     assert done.code == code
     assert "bug" not in done.err
@@ -298,7 +298,7 @@ _NOBODY = "import os, sys; os.setreuid(12345, 0); os.environ.pop('HOME'); os.exe
         (_limited("n", 7), ("run", "--job", ERP), (0, 5, 6)),
         (_limited("n", 7), ("list",), (0, 6)),
         (_limited("f", 0), ("run", "--job", ERP), (5,)),
-        pytest.param((sys.executable, "-c", _NOBODY), ("run", "--job", ERP), (7,), marks=ROOT),
+        pytest.param((sys.executable, "-c", _NOBODY), ("run", "--job", ERP), (5,), marks=ROOT),
     ],
     ids=["no terminal", "20 files", "10 files", "7 files", "7 files: list", "no byte", "no user"],
 )
@@ -379,7 +379,7 @@ def test_a_terminal_that_is_closed_ends_a_wait(waiting: Waiting) -> None:
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (129, "")
     said = log.read_text("utf-8")
-    assert "The job goes on in Alma. Resume: almajob --env sandbox wait --id" in said
+    assert "The job goes on in Alma. Resume: almajob --env sandbox wait" in said
     assert "Traceback" not in said
     assert "bug" not in said
 
@@ -394,7 +394,7 @@ def test_under_nohup_the_wait_goes_on(waiting: Waiting, institution: Institution
     institution.clock.advance(600)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert json.loads(out)["status"] == "COMPLETED_SUCCESS"
+    assert json.loads(out)[0]["status"] == "COMPLETED_SUCCESS"
     assert "bug" not in log.read_text("utf-8")
 
 
@@ -407,5 +407,5 @@ def test_a_wait_that_was_stopped_goes_on(waiting: Waiting, institution: Institut
     out, _ = process.communicate(timeout=60)
     os.close(master)
     assert process.returncode == 0
-    assert json.loads(out)["status"] == "COMPLETED_SUCCESS"
+    assert json.loads(out)[0]["status"] == "COMPLETED_SUCCESS"
     assert "Traceback" not in log.read_text("utf-8")

@@ -219,6 +219,9 @@ class Torture:
                 kind = commit if statement.startswith("COMMIT") else sql
                 return kind(super().execute, statement, *args)
 
+            def executemany(self, statement: str, *args: Any) -> Any:
+                return sql(super().executemany, statement, *args)
+
             def fetchall(self) -> Any:
                 try:
                     return sql(super().fetchall)
@@ -231,7 +234,13 @@ class Torture:
             def execute(self, statement: str, *args: Any) -> Any:
                 return self.cursor(Cursor).execute(statement, *args)
 
-        return self._failing("sql", lambda *args, **kwargs: connect(*args, factory=Connection, **kwargs))
+            def executemany(self, statement: str, *args: Any) -> Any:
+                return self.cursor(Cursor).executemany(statement, *args)
+
+        def make(*args: Any, **kwargs: Any) -> Any:
+            return connect(*args, **{**kwargs, "factory": Connection})
+
+        return self._failing("sql", make)
 
 
 def _lines(frame: FrameType | None, depth: int) -> str:
