@@ -87,6 +87,8 @@ class Announcer:
         self._state_dir = state_dir
         self._ini_file = ini_file
         self._begun: list[subprocess.Popen[bytes]] = []
+        # Whether the process that this one was forked from delivers already.
+        self._is_parent_busy = False
         self._turn = threading.Lock()
         forget_in_children(self)
 
@@ -95,6 +97,7 @@ class Announcer:
         for process in self._begun:
             # Who waits for it is the parent.
             process.returncode = 0
+        self._is_parent_busy = bool(self._begun)
         self._begun = []
         self._turn = threading.Lock()
 
@@ -146,7 +149,7 @@ class Announcer:
     def finish(self) -> None:
         """Wait a moment for observers, and show what they have to say; all else goes on without us."""
         try:
-            if not self._begun and self._has_leftovers():
+            if not self._begun and not self._is_parent_busy and self._has_leftovers():
                 self.wake()
             end = time.monotonic() + PATIENCE
             while self._leave_ended() and time.monotonic() < end:
