@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import islice, repeat, zip_longest
 from typing import Any, NamedTuple, TextIO
@@ -149,24 +149,31 @@ def _make_speller(stdout: TextIO) -> Spell:
 def _read_column(name: str, values: Sequence[Any], spell: Spell) -> _Texts:
     """Read a column; it gives way only where all of its cells do, but for those without a text."""
     # The same value may be in many rows: it is looked at once.
-    distinct = {id(value): value for value in values}
+    ids = list(map(id, values))
+    distinct = dict(zip(ids, values, strict=True))
     cells = list(map(as_column, distinct.values()))
     forms = _redact_forms([_forms(cell, spell) for cell in cells])
-    forms_of = dict(zip(distinct, forms, strict=True))
-    tones_of = dict(zip(distinct, map(_tone, cells), strict=True))
+    tones = list(map(_tone, cells))
     filled = [cell for cell, texts in zip(cells, forms, strict=True) if texts[0]]
     ours = [cell for cell in filled if _IS_CELL[type(cell)]]
     shapes = {cell.shape for cell in ours} | ({Shape.WHOLE} if len(ours) < len(filled) else set())
     order = (Shape.WHOLE, Shape.WRAPPED, Shape.CUT)
     return _Texts(
         spell(_heading(name, cells[0]) if cells else name),
-        [forms_of[id(value)] for value in values],
-        [tones_of[id(value)] for value in values],
+        _repeat(forms, distinct, ids),
+        _repeat(tones, distinct, ids),
         next((shape for shape in order if shape in shapes), Shape.WHOLE),
         max([cell.least for cell in ours], default=0),
         # As cliff does, by the first row.
         is_right=bool(cells) and is_number(cells[0]),
     )
+
+
+def _repeat(found: list[Any], distinct: Collection[int], ids: Sequence[int]) -> list[Any]:
+    """Return for each value what was found for it, where that was done once for each that is distinct."""
+    if len(distinct) == len(ids):
+        return found
+    return list(map(dict(zip(distinct, found, strict=True)).__getitem__, ids))
 
 
 def _forms(cell: Any, spell: Spell) -> tuple[str, ...]:
@@ -233,14 +240,15 @@ def _draw(columns: Sequence[_Texts], layout: Layout, stdout: TextIO, spell: Spel
     yield from _draw_row(next(rows), blanks)
     yield line
     for row in rows:
-        yield from _draw_row(row, blanks)
+        # Most rows are of one line.
+        if max(map(len, row)) == 1:
+            yield f"| {' | '.join([lines[0] for lines in row])} |\n"
+        else:
+            yield from _draw_row(row, blanks)
     yield line
 
 
 def _draw_row(cells: Sequence[Sequence[str]], blanks: Sequence[str]) -> Iterator[str]:
-    if max(map(len, cells)) == 1:
-        yield f"| {' | '.join([lines[0] for lines in cells])} |\n"
-        return
     for parts in zip_longest(*cells):
         filled = (blank if part is None else part for part, blank in zip(parts, blanks, strict=True))
         yield f"| {' | '.join(filled)} |\n"
