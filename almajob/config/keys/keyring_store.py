@@ -84,7 +84,7 @@ def _word_errors(message: str, setting: str = "api_key") -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError) and error.name == "keyring":
             raise ConfigurationError(
                 f"The {setting} in the keyring needs the library keyring, which is not installed.",
-                hint="Type: pip install 'almajob[keyring]'",
+                hint="Type: pip install keyring",
             ) from None
         kind = type(error).__name__
         if kind == "NoKeyringError":

@@ -593,7 +593,7 @@ def _replace_by(backend: type[KeyringBackend]) -> Callable[[MemoryKeyring, pytes
         (_replace_by(NoKeyring), *["There is no keyring for this user on this machine."] * 2),
         (
             lambda _, patch: patch.setitem(sys.modules, "keyring", None),
-            *["pip install 'almajob[keyring]'"] * 2,
+            *["pip install keyring"] * 2,
         ),
     ],
 )
