@@ -10,6 +10,8 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -165,9 +167,32 @@ def _measure_starts(target: Path, many: int) -> None:
                 homes[count] = Home(str(target / kind / str(count)), url)
                 _fill(homes[count].open(), count)
             _compare_starts(kind, homes, alma)
+        _measure_commands(
+            target / DIRECTORY / str(many), many, cluster.make_database() if databases else None
+        )
     ledger, begun = str(target / DIRECTORY / str(many) / "ledger"), time.perf_counter()
     count = len(quick_read.newest(ledger, f"{LEDGER_FORMAT}:record:", limit=200))
     print(f"\nThe newest {count} of {many:,} for a completion: {time.perf_counter() - begun:.3f} s.")
+
+
+def _measure_commands(state: Path, many: int, empty: Database | None) -> None:
+    """Measure whole processes with a ledger of many records: the list of the newest, and a copy of all."""
+    commands = {"runs list": ["runs", "list"]}
+    if empty is not None:
+        prepare(empty)
+        commands["ledger copy"] = ["ledger", "copy", "--to", empty.url]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(state), "ALMAJOB_STATE_DIR": str(state)}
+    print(f"\n| with {many:,} records | seconds | of the processor |\n|---|---:|---:|")
+    for name, words in commands.items():
+        taken = []
+        for _ in range(1 if name == "ledger copy" else 5):
+            before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            command = [sys.executable, "-m", "almajob", *words]
+            subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)
+            seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+            processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            taken.append((seconds, processor))
+        print(f"| `{name}` | {min(taken)[0]:.2f} | {min(taken)[1]:.2f} |", flush=True)
 
 
 def _migrate(directory: Path, answer: Queue[tuple[float, float]]) -> None:
