@@ -50,6 +50,11 @@ def is_core(claim: EntryPoint) -> bool:
     return claim.value.startswith(f"{GROUP}.{claim.name.replace('_', '.').replace('-', '_')}:")
 
 
+def is_core_notifier(claim: EntryPoint) -> bool:
+    """Whether a claim is one of our own notifiers'."""
+    return claim.value.startswith("almajob.notify.")
+
+
 def is_file(claim: EntryPoint) -> bool:
     """Whether a claim is that of a plugin that is one file: its value is the file's path."""
     return claim.value.startswith("/")

@@ -28,6 +28,7 @@ _FIND: dict[str, Callable[[Places, str, str], Found]] = {
     "STATUS": lambda *_: _statuses(),
     "END_STATUS": lambda *_: _ends(),
     "SAVED": lambda places, *_: _saved_runs(places),
+    "NOTIFICATION": lambda places, *_: [(name, "notification") for name in places.notifications],
     "JOB|SAVED": lambda places, env, beginning: [
         *_saved_runs(places),
         *local_values.jobs(places, env, beginning),

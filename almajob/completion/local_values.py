@@ -68,6 +68,11 @@ class Places:
         return [variable, path, disabled, *times, _list_plugins(found) if found else []]
 
     @property
+    def notifications(self) -> list[str]:
+        """Names of the sections [notify:NAME]."""
+        return [name.partition(":")[2].strip() for name in self._headings if name.startswith("notify:")]
+
+    @property
     def saved_runs(self) -> list[str]:
         """Names of saved runs, from the ini and from the files in ``runs.d`` beside it."""
         directory = os.path.join(self._config, "runs.d")

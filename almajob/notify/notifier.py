@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from importlib.metadata import EntryPoint
 from typing import TypeVar
 
 from almajob.config.ini_reader import hold_notify_secret
 from almajob.config.ini_sections import NOTIFY_HEADING
 from almajob.config.plugin_options import SectionOwner, read_section
 from almajob.config.settings import Settings
-from almajob.entry_points import require_api
-from almajob.notify.notification import Notification
+from almajob.entry_points import describe_api, require_api
+from almajob.notify.notification import KINDS, Notification
 from almajob.text.redaction import Secret
 
 T = TypeVar("T")
@@ -124,3 +125,36 @@ def load_notifier(load: Callable[[], object], name: str) -> type[Notifier]:
 
 def _fetch(_name: object, read: Callable[[], Secret]) -> Secret:
     return read()
+
+
+def describe_notifier(target: str) -> str:
+    """Import a notifier; return the version of the plugin API that it says it needs, empty for none.
+
+    Args:
+        target: its class, as ``module:Class``.
+    """
+    return describe_api(load_notifier(EntryPoint("", target, "").load, target))
+
+
+def check_notifier(_name: str, target: str) -> list[str]:
+    """Import a notifier and return which rules it does not keep; none of its methods is called."""
+    return list(_find_violations(load_notifier(EntryPoint("", target, "").load, target)))
+
+
+def _find_violations(notifier: type[Notifier]) -> Iterator[str]:
+    # Who sends a notification does not need it.
+    from almajob.runs.observers.rules import is_done_later, takes_one
+
+    if not takes_one(notifier):
+        yield "it cannot be made with a context alone"
+    if notifier.send is Notifier.send:
+        yield "it has no method send"
+    elif is_done_later(notifier.send):
+        yield "nothing of send is done when it is called: it is async, or yields"
+    elif not takes_one(notifier.send, None):
+        yield "send cannot be called with a notification alone"
+    if not takes_one(notifier.check):
+        yield "check cannot be called without arguments"
+    on: object = notifier.on
+    if not isinstance(on, tuple) or not on or not set(on) <= set(KINDS):
+        yield f"its on is not a tuple of some of {', '.join(KINDS)}"

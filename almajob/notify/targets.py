@@ -10,7 +10,7 @@ from almajob.config.ini_reader import Setting
 from almajob.config.ini_sections import NOTIFY_HEADING, read_notify, split_notify
 from almajob.config.plugin_choice import read_choice
 from almajob.config.settings import Settings
-from almajob.entry_points import NOTIFIERS, plugin_of
+from almajob.entry_points import NOTIFIERS, is_contested, is_core_notifier, origin, plugin_of
 from almajob.errors import ConfigurationError, name_error
 from almajob.notify.names import refuse_unknown
 from almajob.notify.notification import KINDS
@@ -54,12 +54,7 @@ def read_target(settings: Settings, name: str, environ: Mapping[str, str]) -> Ta
         raise ConfigurationError(
             f"{where}: {what}.", hint=f"{meant} Known types: {', '.join(sorted(kinds))}.".lstrip()
         )
-    point = kinds[given.text]
-    reason = read_choice(str(settings.ini.path) if settings.ini else "", environ).find_reason(
-        (point.name, plugin_of(point))
-    )
-    if reason:
-        raise ConfigurationError(f"{given.source}: the type {given.text} is disabled by {reason}.")
+    point = _choose(kinds[given.text], given, settings, environ)
     try:
         notifier = load_notifier(point.load, given.text)
     # Whatever a plugin raises.
@@ -73,12 +68,31 @@ def read_target(settings: Settings, name: str, environ: Mapping[str, str]) -> Ta
     return Target(name, given.text, on, lambda: notifier(NotifierContext(name, settings, environ)))
 
 
-def list_types() -> dict[str, EntryPoint]:
-    """Return the types of notifiers that are installed, by name; almajob's own come first."""
-    found: dict[str, EntryPoint] = {}
+def _choose(
+    points: list[EntryPoint], given: Setting, settings: Settings, environ: Mapping[str, str]
+) -> EntryPoint:
+    """Choose who sends what is of a type: almajob, or the one plugin that has it and is not disabled."""
+    choice = read_choice(str(settings.ini.path) if settings.ini else "", environ)
+    reasons = [choice.find_reason((point.name, plugin_of(point))) for point in points]
+    enabled = [point for point, reason in zip(points, reasons, strict=True) if not reason]
+    if not enabled:
+        raise ConfigurationError(f"{given.source}: the type {given.text} is disabled by {reasons[0]}.")
+    own = [point for point in enabled if is_core_notifier(point)]
+    if not own and is_contested(enabled):
+        raise ConfigurationError(
+            f"{given.source}: the type {given.text} cannot be used.",
+            reason=f"Several plugins claim it: {'; '.join(dict.fromkeys(map(origin, enabled)))}.",
+            hint="Disable or uninstall all but one of them. To disable one, add to [almajob] of the "
+            "configuration file: disable_plugins = NAME",
+        )
+    return (own or enabled)[0]
+
+
+def list_types() -> dict[str, list[EntryPoint]]:
+    """Return the types of notifiers that are installed, by name, each with all that claim it."""
+    found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=NOTIFIERS):
-        if point.name not in found or point.value.startswith("almajob.notify."):
-            found[point.name] = point
+        found.setdefault(point.name, []).append(point)
     return found
 
 

@@ -137,6 +137,13 @@ def test_saved_runs(complete: Complete, write_ini: WriteIni) -> None:
     assert complete("run", "w") == complete("run", "--saved", "w") == ["weekly"]
 
 
+def test_notifications(complete: Complete, write_ini: WriteIni) -> None:
+    """Names of the sections [notify:NAME], where a start or a test names one."""
+    write_ini("[sandbox]\n[notify:night]\ntype = mail\n[notify:office]\ntype = slack\n")
+    assert complete("run", "--notify", "") == complete("notify", "test", "") == ["night", "office"]
+    assert complete("run", "--notify=o") == ["--notify=office"]
+
+
 def test_run_takes_saved_runs_and_jobs(complete: Complete, keep: Keep, write_ini: WriteIni) -> None:
     """Saved runs first, as there are few; behind the options that name one of both only that."""
     write_ini("[sandbox]\n[run:nightly]\njob = A\n")

@@ -25,6 +25,7 @@ from almajob.entry_points import (
     COMMAND_GROUPS,
     GROUP,
     LIST,
+    NOTIFIERS,
     OBSERVERS,
     RESERVED,
     SHOW,
@@ -228,7 +229,7 @@ class Commands(CommandManager):
     def load_commands(self, namespace: str) -> None:
         """List the entry points of the group; nothing is imported."""
         self.group_list.append(namespace)
-        found = entry_points_of(namespace, COMMAND_GROUPS, LIST, SHOW, OBSERVERS)
+        found = entry_points_of(namespace, COMMAND_GROUPS, LIST, SHOW, OBSERVERS, NOTIFIERS)
         # cliff's own formatters are not offered.
         self._others = [
             point for point in found if point.group != namespace and not point.value.startswith("cliff.")
@@ -291,6 +292,11 @@ class Commands(CommandManager):
     def observers(self) -> list[EntryPoint]:
         """The observers that are not disabled."""
         return self._list_others(OBSERVERS)
+
+    @property
+    def notifiers(self) -> list[EntryPoint]:
+        """The notifiers that are not disabled."""
+        return self._list_others(NOTIFIERS)
 
     def find_observers(self, is_wanted: Callable[[EntryPoint], bool]) -> list[EntryPoint]:
         """Find observers that are wanted and not disabled; where none is, no configuration file is read."""

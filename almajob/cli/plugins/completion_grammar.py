@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MOST_CHOICES = 1000
 _FORMATS = {"csv", "json", "shell", "table", "value", "yaml"}
 _COLUMNS = {"columns", "sort_columns"}
+# Where the word in the help does not say what it stands for.
+_WORDS = {"almajob_env": "ENVIRONMENT", "notify": "NOTIFICATION"}
 
 
 def of_core(app: Application) -> dict[str, Any]:
@@ -95,9 +97,8 @@ def _value(action: argparse.Action, columns: Iterable[str]) -> list[Any]:
     if action.dest in _COLUMNS:
         return ["COLUMN", list(columns), False]
     metavar = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
-    word = "ENVIRONMENT" if action.dest == "almajob_env" else metavar
     return [
-        word,
+        _WORDS.get(action.dest, metavar),
         [str(choice) for choice in islice(action.choices or (), _MOST_CHOICES)],
         action.nargs in ("*", "+"),
     ]

@@ -21,7 +21,7 @@ from almajob.cli.command import Command, Lister, ShowOne
 from almajob.cli.help_format import EXAMPLES
 from almajob.cli.options.global_options import add_global_options
 from almajob.cli.plugins.command_manager import load_class
-from almajob.cli.plugins.plugin_status import COMMAND, OBSERVER, Claim
+from almajob.cli.plugins.plugin_status import COMMAND, NOTIFIER, OBSERVER, Claim
 from almajob.entry_points import is_core
 from almajob.errors import ConfigurationError, name_error
 from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
@@ -41,6 +41,7 @@ _SHORTEST_SUMMARY = 2
 _CHECKS = {
     COMMAND: "almajob.cli.plugins.probe:check_command",
     OBSERVER: "almajob.runs.observers.rules:check_observer",
+    NOTIFIER: "almajob.notify.notifier:check_notifier",
 }
 
 
@@ -52,7 +53,7 @@ def check_claims(claims: Iterable[Claim], app: Application) -> list[tuple[Claim,
 
 
 def _is_tried(claim: Claim, app: Application) -> bool:
-    """Whether it is another distribution's command or observer that can be used."""
+    """Whether it is another distribution's command, observer or notifier that can be used."""
     if claim.problem or claim.kind not in _CHECKS:
         return False
     return claim.kind != COMMAND or not is_core(_point(claim, app))

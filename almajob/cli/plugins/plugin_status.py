@@ -16,11 +16,13 @@ from almajob.cli.plugins.command_manager import Commands, Installed, load_class
 from almajob.entry_points import (
     COMMAND_GROUPS,
     GROUP,
+    NOTIFIERS,
     OBSERVERS,
     describe_api,
     distribution_of,
     is_contested,
     is_core,
+    is_core_notifier,
     normalize_name,
     origin,
     plugin_of,
@@ -33,16 +35,17 @@ from almajob.system.isolated_process import CallFailed, ProcessEnded, Processes
 OK, BROKEN, CLASH, REFUSED, DISABLED = "ok", "broken", "clash", "refused", "disabled"
 """The states of a claim: it can be used; it cannot be loaded; others have the same right; it has none; it is
 disabled."""
-COMMAND, FORMAT, COMMAND_GROUP, OBSERVER = "command", "format", "group", "observer"
+COMMAND, FORMAT, COMMAND_GROUP, OBSERVER, NOTIFIER = "command", "format", "group", "observer", "notifier"
 """What a name is claimed for."""
+_KINDS = {GROUP: COMMAND, COMMAND_GROUPS: COMMAND_GROUP, OBSERVERS: OBSERVER, NOTIFIERS: NOTIFIER}
 
 
 class Claim(NamedTuple):
     """One entry point's claim on a name.
 
     Attributes:
-        name: of a command, of a format that ``-f`` takes, of a group of commands that is described, or of an
-            observer.
+        name: of a command, of a format that ``-f`` takes, of a group of commands that is described, of an
+            observer, or of a notifier.
         target: the class, as ``module:Class``.
         state: one of the words above.
         problem: why it cannot be used; empty where it can.
@@ -65,7 +68,10 @@ class Claim(NamedTuple):
 
 def all_claims(commands: Commands, names: Collection[str] | None = None) -> list[Claim]:
     """Judge every claim on a name, whatever it is claimed for; as ``installed_claims``."""
-    kinds = (installed_claims, format_claims, group_claims, observer_claims, disabled_claims)
+    kinds = (
+        *(installed_claims, format_claims, group_claims),
+        *(observer_claims, notifier_claims, disabled_claims),
+    )
     return [claim for claims_of in kinds for claim in claims_of(commands, names)]
 
 
@@ -216,6 +222,31 @@ def _try_observer(point: EntryPoint, processes: Processes) -> Claim:
     return claim._replace(kind=OBSERVER, api=api or "")
 
 
+def notifier_claims(commands: Commands, names: Collection[str] | None = None) -> list[Claim]:
+    """Judge every claim on a type of section [notify:NAME]; as ``installed_claims``."""
+    claims: dict[str, list[EntryPoint]] = {}
+    for point in commands.notifiers:
+        claims.setdefault(point.name, []).append(point)
+    wanted = {name: claims[name] for name in sorted(claims) if names is None or name in names}
+    with Processes(distribution_of(point)[0] for points in wanted.values() for point in points) as processes:
+        return [
+            _try_notifier(point, points, processes)._replace(kind=NOTIFIER)
+            for points in wanted.values()
+            for point in points
+        ]
+
+
+def _try_notifier(point: EntryPoint, points: list[EntryPoint], processes: Processes) -> Claim:
+    if not is_core_notifier(point):
+        if any(map(is_core_notifier, points)):
+            return _claim(point.name, point, REFUSED, "the type is almajob's own")
+        if is_contested(points):
+            claimants = "; ".join(dict.fromkeys(map(origin, points)))
+            return _claim(point.name, point, CLASH, f"its name is claimed by several plugins: {claimants}")
+    problem, api = _call(processes, point, "almajob.notify.notifier:describe_notifier", point.value)
+    return _claim(point.name, point, BROKEN if problem else OK, problem)._replace(api=api or "")
+
+
 def disabled_claims(commands: Commands, names: Collection[str] | None = None) -> list[Claim]:
     """List the claims that are disabled, whatever they are for; nothing of them is loaded.
 
@@ -224,8 +255,8 @@ def disabled_claims(commands: Commands, names: Collection[str] | None = None) ->
     """
     found = []
     for point, reason in commands.disabled:
-        kind = {GROUP: COMMAND, COMMAND_GROUPS: COMMAND_GROUP, OBSERVERS: OBSERVER}.get(point.group, FORMAT)
-        name = point.name if kind in (FORMAT, OBSERVER) else point.name.replace("_", " ")
+        kind = _KINDS.get(point.group, FORMAT)
+        name = point.name if kind in (FORMAT, OBSERVER, NOTIFIER) else point.name.replace("_", " ")
         found.append(_claim(name, point, DISABLED, f"it is disabled by {reason}")._replace(kind=kind))
     # One class is often in both groups of formats.
     return [claim for claim in dict.fromkeys(found) if names is None or claim.name in names]
@@ -235,7 +266,7 @@ def plugin_names(commands: Commands) -> tuple[set[str], set[str]]:
     """Return the normalized names of all plugins, and these with those of all that they bring."""
     points = [
         *(claim for each in commands.installed for claim in each.claims if not is_core(claim)),
-        *(*commands.formatters, *commands.descriptions, *commands.observers),
+        *(*commands.formatters, *commands.descriptions, *commands.observers, *commands.notifiers),
         *(point for point, _reason in commands.disabled),
     ]
     # Scripts have settings under almajob's own name.

@@ -43,14 +43,14 @@ class NotifyTest(ShowOne):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument("name", metavar="NAME", help="of the section [notify:NAME]")
+        parser.add_argument("notify", metavar="NAME", help="of the section [notify:NAME]")
         parser.add_argument(
             "--kind", choices=KINDS, default="bad", help="what the sample is about (default: %(default)s)"
         )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        name, kind = parsed_args.name, parsed_args.kind
+        name, kind = parsed_args.notify, parsed_args.kind
         if not name:
             raise UsageError("Which section [notify:NAME]?", hint="almajob notify list lists them.")
         target = read_target(self.context.settings, name, key_variables.environ())

@@ -17,10 +17,10 @@ from almajob.text.suggestions import find_near
 class PluginCheck(Lister):
     """Check that installed commands follow almajob's rules.
 
-    Runs none of them. There is a row for each rule that a command or an observer breaks. The
-    rules are in docs/writing-a-plugin.md and docs/observers.md. Formats of other packages are
-    checked for whether they can be loaded. Everything from other packages is imported in a
-    separate process, for at most 10 seconds.
+    Runs none of them. There is a row for each rule that a command, an observer or a notifier
+    breaks. The rules are in docs/writing-a-plugin.md, docs/observers.md and docs/notifications.md.
+    Formats of other packages are checked for whether they can be loaded. Everything from other
+    packages is imported in a separate process, for at most 10 seconds.
 
     Exit codes: 0 all rules are kept. 7 a command cannot be used, or breaks a rule.
 
@@ -39,8 +39,8 @@ class PluginCheck(Lister):
             "name",
             metavar="COMMAND",
             nargs="*",
-            help="a command, a group with its commands, a format or an observer, or several that have "
-            "one word each (default: all of them)",
+            help="a command, a group with its commands, a format, an observer or a notifier, or several "
+            "that have one word each (default: all of them)",
         )
         return parser
 
@@ -81,9 +81,9 @@ def _find_claims(commands: Commands, name: str) -> list[Claim]:
 def _unknown(wanted: str, commands: Commands) -> UsageError:
     formats = find_plugin_formats(commands.formatters)
     names = [*(each.name for each in commands.installed), *formats]
-    near = find_near(wanted, [*names, *(point.name for point in commands.observers)])
+    near = find_near(wanted, [*names, *(point.name for point in (*commands.observers, *commands.notifiers))])
     meant = f"Did you mean: {', '.join(near)}?\n" if near else ""
     return UsageError(
-        f"There is no command, format or observer {wanted!r}.",
+        f"There is no command, format, observer or notifier {wanted!r}.",
         hint=f"{meant}See almajob plugin list for all of them.",
     )

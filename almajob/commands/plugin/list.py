@@ -22,11 +22,12 @@ class PluginList(Lister):
     """List all installed commands and where they come from.
 
     What other packages add besides is listed too: formats of -f, descriptions of groups of
-    commands, and observers. State: ok; broken, it cannot be loaded; clash, several packages
+    commands, observers and notifiers. State: ok; broken, it cannot be loaded; clash, several packages
     claim the name and none gets it; refused, the name is almajob's own; disabled, by
     disable_plugins or ALMAJOB_PLUGINS. To find out, each that is not disabled is imported in a
     separate process, for at most 10 seconds.
-    Api is the version of the plugin API that a command or an observer says it needs.
+    Api is the version of the plugin API that a command, an observer or a notifier
+    says it needs.
 
     Examples:
       almajob plugin list

@@ -23,7 +23,7 @@ from almajob.config import settings
 from almajob.config.plugin_choice import read_choice
 from almajob.config.settings import Options
 from almajob.entry_points import normalize_name
-from almajob.errors import AlmajobError, name_error
+from almajob.errors import AlmajobError, JobBusy, name_error
 from almajob.runs.ledger_place import place_of
 from almajob.runs.observers.call import LONGEST_OUTPUT, MESSAGE
 from almajob.runs.observers.messages import DIRECTORY, Messages
@@ -38,6 +38,7 @@ MOST_CALLS = 2
 """How often an observer is called with an event at most: once more where the process died in the call."""
 RETRY_SECONDS = 26 * 60 * 60.0
 """For how long after an event an observer that wants it is called again: until the next day's cron line."""
+_LOCK = "observers"
 _LOOK_AGAIN = 0.25
 _LONGEST_REASON = 500
 _MOST_PROCESSES = 64
@@ -162,7 +163,7 @@ def _describe(announcement: Announcement) -> str:
 def deliver_all(
     ledger: Ledger, state_dir: str, ini_file: str, messages: Messages, postponed: _Numbers
 ) -> None:
-    """Call observers with all that the ledger keeps for them, unless another process is doing so.
+    """Call observers with all that the ledger keeps for them, unless a process of any machine is doing so.
 
     That process looks once more when it is done, so nothing that is kept meanwhile is left.
 
@@ -171,9 +172,10 @@ def deliver_all(
     """
     while ledger.has_announcements(after=postponed):
         try:
-            with lock_file(Path(state_dir, DIRECTORY, "lock"), wait=0):
+            # The ledger may be that of several machines, each with such a process.
+            with lock_file(Path(state_dir, DIRECTORY, "lock"), wait=0), ledger.place.locks.lock(_LOCK, 0.0):
                 _deliver_pending(ledger, state_dir, ini_file, messages, postponed)
-        except LockHeld:
+        except (LockHeld, JobBusy):
             return
 
 

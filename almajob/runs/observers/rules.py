@@ -31,16 +31,16 @@ def check_observer(_name: str, target: str) -> list[str]:
 
 def find_violations(observer: type[Observer]) -> Iterator[str]:
     """Return which rules an observer does not keep; none of its methods is called."""
-    if not _takes_one(observer):
+    if not takes_one(observer):
         yield "it cannot be made with a context alone"
     wanted = [kind for kind in EVENTS if getattr(observer, kind) is not getattr(Observer, kind)]
     if not wanted:
         yield f"it has none of the methods {', '.join(EVENTS)}"
     for kind in wanted:
         method = getattr(observer, kind)
-        if inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method):
+        if is_done_later(method):
             yield f"nothing of {kind} is done when it is called: it is async, or yields"
-        elif not _takes_one(method, None):
+        elif not takes_one(method, None):
             yield f"{kind} cannot be called with an event alone"
     for name in vars(observer):
         near = [] if name in EVENTS else difflib.get_close_matches(name, EVENTS, 1, _LIKE)
@@ -48,7 +48,12 @@ def find_violations(observer: type[Observer]) -> Iterator[str]:
             yield f"its method {name} is never called; did you mean {near[0]}?"
 
 
-def _takes_one(called: Any, *first: object) -> bool:
+def is_done_later(method: Any) -> bool:
+    """Whether a call of a method does nothing of it yet."""
+    return inspect.iscoroutinefunction(method) or inspect.isgeneratorfunction(method)
+
+
+def takes_one(called: Any, *first: object) -> bool:
     """Whether something can be called with one argument, after those that it gets anyway."""
     try:
         inspect.signature(called).bind(*first, None)

@@ -220,9 +220,9 @@ class Ledger:
             return bool(_leave_out(found, after))
 
     def note_call(self, announcement: Announcement) -> None:
-        """Note that an observer is about to be called."""
+        """Note that an observer is about to be called, if what this process has locked still is."""
         begun = announcement._replace(calls=announcement.calls + 1)
-        with self._change() as rows:
+        with self._change(is_of_start=True) as rows:
             rows.put({_news_key(begun): list(begun)})
 
     def postpone_call(self, announcement: Announcement, message: Any) -> None:

@@ -20,7 +20,7 @@ def test_a_wrong_name_gets_suggestions(almajob: Run, words: tuple[str, ...], hin
     done = almajob("plugin", "check", *words)
     assert (done.code, done.out) == (2, "")
     first, second, *_rest = done.err.splitlines()
-    assert first == f"almajob: There is no command, format or observer {' '.join(words)!r}."
+    assert first == f"almajob: There is no command, format, observer or notifier {' '.join(words)!r}."
     assert second.startswith(hint)
     assert "See almajob plugin list" in done.err
 
