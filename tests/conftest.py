@@ -135,6 +135,9 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("ALMAJOB_DEMO_SECONDS", "0.5")
     # Nobody waits for two minutes to see that a run does not appear.
     monkeypatch.setattr("almajob.system.clock.SYSTEM", FastClock().clock)
+    # Nor is anything scheduled on this machine.
+    monkeypatch.setattr("almajob.schedule.places.SYSTEM_UNITS", tmp_path / "etc" / "systemd" / "system")
+    monkeypatch.setattr("almajob.schedule.places.SYSTEM_CRONTAB", tmp_path / "etc" / "cron.d" / "almajob")
     # The working directory is one of the places that are searched for an ini.
     work = tmp_path / "work"
     work.mkdir()

@@ -251,6 +251,9 @@ def test_every_example_works(
     if "invoices" in words:
         save = ("run", JOB, "--once-per", "day", "--save", "invoices")
         assert "--save" in words or almajob("--env", "sandbox", *save).code == 0
+        if "production" in words:
+            job = ("run", "ERP export using profile FINANCE", "--save", "invoices")
+            assert almajob("--env", "production", *job).code == 0
     if words[:2] in (["runs", "show"], ["runs", "resolve"]):
         known["RUN"] = _start_in_doubt()
     if words[:2] == ["config", "trust"]:
