@@ -46,7 +46,7 @@ if words[0] == "show":
 """
 _CRONTAB = r"""
 import pathlib, sys
-tab = pathlib.Path({directory!r}, "crontab")
+tab = pathlib.Path({directory!r}, "tab")
 if sys.argv[1] == "-l":
     if not tab.exists():
         sys.exit("no crontab for somebody")
