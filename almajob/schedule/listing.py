@@ -93,7 +93,7 @@ def _describe(
 
 
 def _find_drift(context: Context, saved: Saved, schedule: Schedule, environment: str, way: Way | None) -> str:
-    """Say how what is installed differs from what would be."""
+    """Describe how what is installed differs from what would be."""
     if way is None:
         return _NOT_INSTALLED
     title = f"{environment}.{saved.name}"
@@ -115,7 +115,7 @@ def _find_drift(context: Context, saved: Saved, schedule: Schedule, environment:
 def _find_result(
     context: Context, name: str, environment: str, way: Way | None, last: datetime | None
 ) -> str:
-    """Say how the last start ended, as far as somebody knows."""
+    """Return how the last start ended, as far as somebody knows."""
     if way is not None and not way.is_cron and is_systemd_running(is_system=way.is_system):
         with suppress(CommandFailed):
             return _ask_systemd(f"{environment}.{name}", way)

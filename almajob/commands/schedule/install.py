@@ -29,7 +29,7 @@ class ScheduleInstall(Lister):
 
     Examples:
       almajob --env production schedule install invoices --at 05:15 --user
-      almajob --env sandbox schedule install invoices --at 5:15 --cron --dry-run
+      almajob --env sandbox schedule install invoices --at 5:15 --user --dry-run
     """
 
     columns = ("action", "target")
