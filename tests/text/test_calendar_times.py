@@ -23,7 +23,8 @@ def _at(text: str) -> datetime:
 
 
 def _list_ours(text: str, zone: str, base: str, count: int) -> list[str]:
-    times, moment, found = parse_calendar(text, zone), _at(base), []
+    times, moment = parse_calendar(text, zone), _at(base)
+    found: list[str] = []
     while len(found) < count and (following := times.find_next(moment)):
         found.append(f"{following:%Y-%m-%d %H:%M:%S}")
         moment = following
@@ -101,7 +102,7 @@ def test_what_the_documentation_names_is_understood(text: str, first: str) -> No
         ("05:15 Europe/Nowhere", "is not a time"),
         ("15 5 * * 1-5", "is not a time"),
         ("Mon\n05:15\nX=1", "is not a time"),
-        ("٠٥:١٥", "an hour"),
+        ("\u0660\u0665:\u0661\u0665", "an hour"),
     ],
 )
 def test_what_is_no_calendar_expression_is_refused(text: str, why: str) -> None:
