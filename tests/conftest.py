@@ -118,8 +118,18 @@ def _own_logging() -> None:
     logging.lastResort = _LAST_RESORT
 
 
+@pytest.fixture(scope="session")
+def _no_schedules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with programs that keep a test from what this machine starts by itself."""
+    directory = tmp_path_factory.mktemp("no-schedules")
+    for name, text in (("crontab", "echo no crontab for a test >&2"), ("systemctl", "echo offline")):
+        (directory / name).write_text(f"#!/bin/sh\n{text}\nexit 1\n", "utf-8")
+        (directory / name).chmod(0o755)
+    return directory
+
+
 @pytest.fixture(autouse=True)
-def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_surroundings(tmp_path: Path, _no_schedules: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Return each test a HOME of its own and none of this machine's variables; it leaves no key behind."""
     monkeypatch.setattr(subprocess, "Popen", _Watched)
     # What one test takes for a key must not be blanked out of the next one's messages.
@@ -135,6 +145,10 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("ALMAJOB_DEMO_SECONDS", "0.5")
     # Nobody waits for two minutes to see that a run does not appear.
     monkeypatch.setattr("almajob.system.clock.SYSTEM", FastClock().clock)
+    # Nor is anything scheduled on this machine.
+    monkeypatch.setenv("PATH", f"{_no_schedules}:{os.environ['PATH']}")
+    monkeypatch.setattr("almajob.schedule.places.SYSTEM_UNITS", tmp_path / "etc" / "systemd" / "system")
+    monkeypatch.setattr("almajob.schedule.places.SYSTEM_CRONTAB", tmp_path / "etc" / "cron.d" / "almajob")
     # The working directory is one of the places that are searched for an ini.
     work = tmp_path / "work"
     work.mkdir()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 HEADINGS = {
     "Jobs": ("list", "show", "run", "saved", "wait", "status", "history", "params"),
     "Records and users": ("events", "matches", "download"),
-    "Runs started from here": ("runs", "check", "notify", "ledger"),
+    "Runs started from here": ("runs", "schedule", "check", "notify", "ledger"),
     "Webhooks and monitoring": ("webhook", "metrics"),
     "Setting up": ("config", "quota", "cache", "completion", "shell"),
     "Plugins and testing": ("plugin", "simulator"),
@@ -21,6 +21,7 @@ SUMMARIES = {
     "plugin": "Begin a plugin, and list and check those that are installed.",
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
+    "schedule": "Let systemd or cron start saved runs, and list what is due.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",
 }

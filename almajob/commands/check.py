@@ -8,8 +8,10 @@ from almajob.cli.command import Lister, Result
 from almajob.config.environments import DEMO
 from almajob.errors import AlmajobError, JobEndedBadly
 from almajob.output.columns import Identifier, Length, Sentence, Text, Tone, Word
+from almajob.runs.wait.missed_starts import MissedStart, list_missed
 from almajob.runs.wait.run_check import ENDED_BADLY, LATE_RUN, OLDEST, UNKNOWN, UNSEEN, Finding
 from almajob.system import clock as clocks
+from almajob.text.time_format import format_time
 
 _TONES = {ENDED_BADLY: Tone.BAD, UNKNOWN: Tone.BAD, LATE_RUN: Tone.WARNING, UNSEEN: Tone.WARNING}
 _MOST_NAMED = 3
@@ -23,6 +25,9 @@ class Check(Lister):
     had waited for it. A run is late when it takes longer than late_after says, and is listed as
     long as it goes on. A bad end is listed once. Runs that a process of this machine waits for
     are left to it. Notifications that could not be sent are tried again.
+
+    A saved run with a schedule (almajob schedule) is late, too, when it has not started ten
+    minutes after its time, and is listed until it has, or until its next time.
 
     Where all is well, nothing is printed. Without --env, all environments are checked.
 
@@ -41,16 +46,25 @@ class Check(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         findings: list[Finding] = []
+        missed: list[MissedStart] = []
         errors: list[AlmajobError] = []
         for name in self._list_environments():
             try:
                 findings += self.context.of(name).runs.check_unended()
             except AlmajobError as error:
                 errors.append(error)
+        try:
+            missed = list_missed(
+                self.context.settings, self.context.ledger, self.context.named_environment, self.context.now()
+            )
+        except AlmajobError as error:
+            errors.append(error)
         bad = [found for found in findings if found.what != UNSEEN]
         errors += [found.error for found in findings if found.what == UNSEEN and found.error]
-        self.verdict = _judge(bad) if bad else next(iter(errors), None)
-        return self.columns, [_values(found) for found in findings]
+        named = [f"{found.record.job_name} ({found.record.environment}) {found.what}" for found in bad]
+        named += [f"{each.name} ({each.environment}) {LATE_RUN}" for each in missed]
+        self.verdict = _judge(named) if named else next(iter(errors), None)
+        return self.columns, [*map(_values, findings), *map(_missed_values, missed)]
 
     def _list_environments(self) -> list[str]:
         """List the environments with starts that are not settled, or recent."""
@@ -64,10 +78,9 @@ class Check(Lister):
         return [name for name in found if name in known and name != DEMO]
 
 
-def _judge(bad: list[Finding]) -> AlmajobError:
-    named = [f"{found.record.job_name} ({found.record.environment}) {found.what}" for found in bad]
+def _judge(named: list[str]) -> AlmajobError:
     more = f", and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-    count = "One run needs" if len(bad) == 1 else f"{len(bad)} runs need"
+    count = "One run needs" if len(named) == 1 else f"{len(named)} runs need"
     return JobEndedBadly(
         f"{count} attention.",
         reason=f"{', '.join(named[:_MOST_NAMED])}{more}.",
@@ -81,4 +94,13 @@ def _values(found: Finding) -> tuple[object, ...]:
     return (
         *(Identifier(record.environment), Text(record.job_name), Identifier(record.instance_id)),
         *(Identifier(record.id), Word(found.what, _TONES), Length(found.seconds), Sentence(detail)),
+    )
+
+
+def _missed_values(missed: MissedStart) -> tuple[object, ...]:
+    due = format_time(missed.due, now=clocks.system().now())
+    detail = f"The saved run {missed.name} was due at {due}. No start of it is known here."
+    return (
+        *(Identifier(missed.environment), Text(missed.job), Identifier(""), Identifier("")),
+        *(Word(LATE_RUN, _TONES), Length(missed.seconds), Sentence(detail)),
     )

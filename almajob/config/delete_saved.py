@@ -66,7 +66,7 @@ def delete(settings: Settings, name: str, environment: str = "") -> Deleted:
     path = saved_settings.find_saved(settings, name).path
     try:
         with take_turn(settings, path):
-            _refuse_foreign(path)
+            refuse_foreign(path, "deleted", "delete the run")
             # As it is now, and not as it was before the turn came.
             raw = path.read_bytes()
             saved = saved_settings.find_saved(settings, name)
@@ -159,14 +159,22 @@ def _write(settings: Settings, path: Path, raw: bytes, text: bytes) -> None:
     settings.keep_trust(path, raw, text, time.time())
 
 
-def _refuse_foreign(path: Path) -> None:
-    """Refuse a file that is not this user's own: a link, or another user's."""
+def refuse_foreign(path: Path, done: str, wanted: str) -> None:
+    """Refuse a file that is not this user's own: a link, or another user's.
+
+    Args:
+        done: what was not done, as in "nothing was deleted".
+        wanted: what its owner can do.
+
+    Raises:
+        Refused: it is.
+    """
     if path.is_symlink():
         raise Refused(
-            f"{path} is a link; nothing was deleted.",
+            f"{path} is a link; nothing was {done}.",
             hint=f"Edit the file that it leads to: {path.resolve()}",
         )
     if path.lstat().st_uid != os.geteuid():
         raise Refused(
-            f"{path} belongs to another user; nothing was deleted.", hint="Ask its owner to delete the run."
+            f"{path} belongs to another user; nothing was {done}.", hint=f"Ask its owner to {wanted}."
         )

@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from almajob.alma.models import Job, Parameter
 from almajob.store.ledger.record import Record, checksum
@@ -59,6 +59,11 @@ def make_period_key(period: str, environment: str, job_id: str, parameters: str,
         "month": f"{now:%Y-%m}",
     }[period]
     return f"once-per-{period}:{environment}:{job_id}:{parameters[:10]}:{named}"
+
+
+def make_schedule_key(name: str, due: datetime) -> str:
+    """Make the key of the start of a saved run that is due at a time of its schedule."""
+    return f"schedule:{name}:{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def derive_key(run_key: str, attempt: int, step: str) -> str:

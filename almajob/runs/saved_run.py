@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ from almajob.jobs import condition_parser
 from almajob.jobs.counter_conditions import Condition
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters, problem_with
+from almajob.runs.saved_schedule import read_schedule
 from almajob.runs.start_request import StartOptions
 from almajob.store.ledger.run_key_forms import PERIODS
 from almajob.system.atomic_write import AlreadyThere, new_file
@@ -79,6 +81,8 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         Refused: the file with its parameters cannot be read.
     """
     here = saved.of(environment)
+    # A wrong one is told before anything starts.
+    read_schedule(saved, environment)
     if "set" in here and f"{PARAM}{SET_ID}" in here:
         raise ConfigurationError(
             f"{here['set'].source}: set and {PARAM}{SET_ID} both name a set.", hint="Keep one of them."
@@ -204,6 +208,26 @@ class SavedRuns:
         if found.untrusted and not run.needs_yes and not self._may_skip_confirmation(found.path):
             found.untrusted.refuse(f"It would start {name} in production without asking (confirm = no).")
         return run
+
+    def find_due(self, name: str, now: datetime) -> datetime:
+        """Return the last time of a saved run's schedule that has come.
+
+        Raises:
+            Refused: there is no such saved run.
+            ConfigurationError: it has no schedule, or its first time is still to come.
+        """
+        saved, environment = saved_settings.find_saved(self._settings, name), self._environment()
+        schedule = read_schedule(saved, environment)
+        due = schedule.times.find_last(now) if schedule else None
+        if due is None:
+            raise ConfigurationError(
+                f"The saved run {name} has no schedule for {environment}."
+                if schedule is None
+                else f"No time of {name}'s schedule has come yet.",
+                reason=f"It is in {saved.path}.",
+                hint=f"almajob --env {environment} schedule install {name} --at 'Mon..Fri 05:15' makes one.",
+            )
+        return due
 
     def names(self) -> list[str]:
         """Name them all.

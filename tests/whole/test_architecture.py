@@ -24,7 +24,7 @@ LAYERS = (
     {"cli"},
     {"test_kit"},
     {"plugin", "testing", "__main__"},
-    {"webhook"},
+    {"webhook", "schedule"},
     {"commands"},
 )
 """From below: a module imports from layers below its own, or from its own folder."""

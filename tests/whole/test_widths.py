@@ -87,6 +87,8 @@ def place(
 
 
 Words = Callable[[Place], Sequence[str]]
+_EMPTY = ("notify failed", "schedule list", "schedule remove")
+"""What has nothing to list there."""
 COMMANDS: dict[str, list[Words]] = {
     "list": [lambda _: SANDBOX, lambda _: (*SANDBOX, "--type", "scheduled")],
     "show": [lambda _: (*SANDBOX, ERP)],
@@ -120,6 +122,10 @@ COMMANDS: dict[str, list[Words]] = {
     "saved show": [lambda _: ("invoices",)],
     "cache show": [lambda _: ()],
     "check": [lambda _: ()],
+    "notify failed": [lambda _: (*SANDBOX, "invoices")],
+    "schedule install": [lambda _: (*SANDBOX, "invoices", "--at", "Mon..Fri 05:15", "--user", "--dry-run")],
+    "schedule list": [lambda _: ()],
+    "schedule remove": [lambda _: (*SANDBOX, "invoices", "--dry-run")],
     "notify list": [lambda _: ()],
     "notify pending": [lambda _: ()],
     "notify test": [lambda _: ("ops",)],
@@ -164,7 +170,7 @@ def test_nothing_is_wider_than_the_terminal_and_no_id_is_broken(
             if name == "run" and seen.out.text.startswith("Started before: "):
                 # A person is answered in words.
                 assert place.runs[2] in seen.out.text
-            elif name not in ("plugin check", "check", "notify pending", "webhook list"):
+            elif name not in ("plugin check", "check", "notify pending", "webhook list", *_EMPTY):
                 assert seen.out.lines[0].startswith("+--"), f"{line}: {seen.err.text}"
     assert wrong == []
 

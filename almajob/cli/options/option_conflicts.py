@@ -15,7 +15,7 @@ from almajob.runs.parameters.parameters import SET_ID
 # In the order in which they are told.
 _OF_ONE_RUN = (
     *("yes", "no_input", "allow_unknown", "run_key", "rerun_failed", "if_running", "wait_for_slot", "splay"),
-    *("lock_wait", "wait", "timeout", "interval", "outage", "saved"),
+    *("scheduled", "lock_wait", "wait", "timeout", "interval", "outage", "saved"),
 )
 _OF_A_JOB = (
     "params",
@@ -58,6 +58,8 @@ def refuse_start_conflicts(parser: argparse.ArgumentParser, parsed_args: argpars
         raise UsageError("--replace replaces a saved run.", hint="Add --save NAME.")
     if parsed_args.save:
         _refuse_any(given, _OF_ONE_RUN, "--save", "keeps a job with its parameters, not one run of it")
+    if parsed_args.scheduled:
+        _refuse_any(given, ("run_key", "once_per"), "--scheduled", "names the start itself")
     _refuse_odd_job(parsed_args)
     if has_wait_options(parsed_args) and not parsed_args.wait:
         raise UsageError("--timeout, --interval and --outage say how to wait.", hint="Add --wait.")

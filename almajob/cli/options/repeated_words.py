@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 _OF_PROGRAM = ("almajob_env", "almajob_ini_file")
 """What stands before the command's name in the line that is shown."""
-_OF_KEY = ("run_key", "once_per")
+_OF_KEY = ("run_key", "once_per", "scheduled")
 
 
 def repeat_words(parser: argparse.ArgumentParser, words: Sequence[str], run_key: str = "") -> list[str]:
@@ -16,8 +16,8 @@ def repeat_words(parser: argparse.ArgumentParser, words: Sequence[str], run_key:
     Args:
         parser: knows which options take a value.
         words: those behind the command's name.
-        run_key: of the run with which the command began. It takes the place of ``--once-per``, whose period
-            may be over then; nothing where the command has no ``--run-key``.
+        run_key: of the run with which the command began. It takes the place of ``--once-per`` and
+            ``--scheduled``, whose time may be over then; nothing where the command has no ``--run-key``.
     """
     keys = {action.dest for action in parser._actions if "--run-key" in action.option_strings}
     has_key = bool(run_key) and "run_key" in keys
@@ -39,5 +39,5 @@ def _leave_out(
         action = parser._option_string_actions.get(name)
         if action is None or action.dest not in dests:
             yield word
-        elif not has_value:
+        elif not has_value and action.nargs != 0:
             next(rest, None)

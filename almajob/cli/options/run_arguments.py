@@ -19,6 +19,7 @@ from almajob.errors import Refused, UsageError
 from almajob.jobs.job_lookup import NoSuchJob
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
+from almajob.runs.run_key import make_schedule_key
 from almajob.runs.saved_run import SavedRun
 from almajob.runs.start_request import StartOptions
 from almajob.system.terminal import has_keyboard
@@ -95,7 +96,14 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
     given.add_argument("--xml", action="store_true", help="send the parameters as XML instead of JSON")
     add_start_options(parser)
-    parser.add_argument_group("spreading starts").add_argument(
+    schedules = parser.add_argument_group("schedules")
+    schedules.add_argument(
+        "--scheduled",
+        action="store_true",
+        help="instead of a run key: start a saved run once for each time of its schedule, which almajob "
+        "schedule install sets",
+    )
+    schedules.add_argument(
         "--splay",
         metavar="DURATION",
         type=duration,
@@ -166,6 +174,8 @@ def start_arguments_of(
         parsed_args, context, accept=saved.accept, fail_if=saved.fail_if, nothing_if=saved.nothing_if
     )
     given = start_options_of(parsed_args, policy=policy, once_per=saved.once_per)
+    if parsed_args.scheduled:
+        given = _name_scheduled(given, name, context)
     options = replace(
         given,
         set_name=(saved.set_name if takes_set else parsed_args.set_name) or "",
@@ -184,6 +194,21 @@ def start_arguments_of(
     filled_in = context.expand(written) if expands else written
     names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
     return StartArguments(saved.job, filled_in, written, options, names, expands, name)
+
+
+def _name_scheduled(options: StartOptions, name: str, context: Context) -> StartOptions:
+    """Name a start by the time of the schedule for which it is made; what the saved run says comes first.
+
+    Raises:
+        UsageError: no saved run is meant.
+        ConfigurationError: it has no schedule, or its first time is still to come.
+    """
+    if not name:
+        raise UsageError("--scheduled is for saved runs.", hint="almajob saved list shows them.")
+    if options.once_per:
+        return options
+    due = context.saved_runs.find_due(name, context.now())
+    return replace(options, run_key=make_schedule_key(name, due))
 
 
 def _find_saved_name(parsed_args: argparse.Namespace, context: Context) -> str:
