@@ -114,7 +114,7 @@ def _make_timer(run: ScheduledRun) -> str:
 
 
 def _make_failure(run: ScheduledRun) -> str:
-    words = [*run.program, "-q", "--env", run.environment, "notify", "failed", run.name]
+    words = [*run.program, "-q", "--env", run.environment, "notify", "failure", run.name]
     return _write(
         *("[Unit]", f"Description=Notify of a failure of: {_describe(run)}"),
         *(("Wants=network-online.target", "After=network-online.target") if run.is_system else ()),

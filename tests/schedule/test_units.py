@@ -126,7 +126,7 @@ def test_what_a_unit_says(tmp_path: Path) -> None:
     assert "StartLimitIntervalSec=6h\nStartLimitBurst=13\n" in unit
     assert "run --saved invoices --scheduled --yes --wait -f json\n" in service
     assert "\nPersistent=yes\n" in timer
-    assert "--env production notify failed invoices\n" in failure
+    assert "--env production notify failure invoices\n" in failure
     assert "LoadCredential" not in failure
 
 

@@ -87,7 +87,7 @@ def place(
 
 
 Words = Callable[[Place], Sequence[str]]
-_EMPTY = ("notify failed", "schedule list", "schedule remove")
+_EMPTY = ("notify failure", "schedule list", "schedule remove")
 """What has nothing to list there."""
 COMMANDS: dict[str, list[Words]] = {
     "list": [lambda _: SANDBOX, lambda _: (*SANDBOX, "--type", "scheduled")],
@@ -122,7 +122,7 @@ COMMANDS: dict[str, list[Words]] = {
     "saved show": [lambda _: ("invoices",)],
     "cache show": [lambda _: ()],
     "check": [lambda _: ()],
-    "notify failed": [lambda _: (*SANDBOX, "invoices")],
+    "notify failure": [lambda _: (*SANDBOX, "invoices")],
     "schedule install": [lambda _: (*SANDBOX, "invoices", "--at", "Mon..Fri 05:15", "--user", "--dry-run")],
     "schedule list": [lambda _: ()],
     "schedule remove": [lambda _: (*SANDBOX, "invoices", "--dry-run")],

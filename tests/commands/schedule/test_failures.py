@@ -1,4 +1,4 @@
-"""Scheduled starts that did not go well: ``notify failed`` tells of them, and ``check`` of those not made."""
+"""Scheduled starts that did not go well: ``notify failure`` tells of them, ``check`` of those not made."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_whoever_is_told_of_bad_ends_is_told_of_a_start_that_failed(
 ) -> None:
     """With the exit code, what it means, and what shows more."""
     _set_result(monkeypatch, "7")
-    done = almajob(*ENV, "notify", "failed", "invoices", "-f", "json")
+    done = almajob(*ENV, "notify", "failure", "invoices", "-f", "json")
     assert (done.code, done.row["name"]) == (0, "ops")
     facts = json.loads(told.read_text("utf-8"))
     assert facts["subject"] == done.row["subject"] == "FAILED: scheduled start of invoices (sandbox)"
@@ -65,7 +65,7 @@ def test_what_the_run_has_told_is_not_told_twice(
 ) -> None:
     """A bad end, and an unknown start."""
     _set_result(monkeypatch, status)
-    done = almajob(*ENV, "notify", "failed", "invoices", "-f", "json")
+    done = almajob(*ENV, "notify", "failure", "invoices", "-f", "json")
     assert (done.code, done.out) == (0, "[]\n")
     assert not told.exists()
 
@@ -76,11 +76,11 @@ def test_a_service_that_was_killed_is_told_too(
     """Its number is that of a signal then, and no exit code; and whatever systemd does not say."""
     _set_result(monkeypatch, "9", "oom-kill")
     monkeypatch.setenv("MONITOR_EXIT_CODE", "killed")
-    assert almajob(*ENV, "notify", "failed", "invoices").code == 0
+    assert almajob(*ENV, "notify", "failure", "invoices").code == 0
     assert "systemd calls it oom-kill" in told.read_text("utf-8")
     for name in ("EXIT_CODE", "EXIT_STATUS", "SERVICE_RESULT", "UNIT"):
         monkeypatch.delenv(f"MONITOR_{name}")
-    assert almajob(*ENV, "notify", "failed", "invoices").code == 0
+    assert almajob(*ENV, "notify", "failure", "invoices").code == 0
     assert "systemd does not say why" in told.read_text("utf-8")
 
 
@@ -90,14 +90,14 @@ def test_what_cannot_be_sent_is_tried_again_by_systemd(
     """Exit code 6, with why."""
     _set_result(monkeypatch, "5")
     (tmp_path / "keep").write_text("#!/bin/sh\nexit 4\n", "utf-8")
-    done = almajob(*ENV, "notify", "failed", "invoices")
+    done = almajob(*ENV, "notify", "failure", "invoices")
     assert (done.code, "[notify:ops]" in done.err) == (6, True)
 
 
 def test_where_nobody_is_notified_that_is_said(almajob: Run, simulated: SimulatedAlma) -> None:
     """It is no error."""
     assert almajob(*ENV, "run", "--job", ERP, "--save", "invoices").code == 0
-    done = almajob(*ENV, "notify", "failed", "invoices")
+    done = almajob(*ENV, "notify", "failure", "invoices")
     assert (done.code, done.out) == (0, "")
     assert "Nobody is notified of bad ends of invoices in sandbox." in done.err
 

@@ -1,4 +1,4 @@
-"""``almajob notify failed``: notify of a scheduled start that failed; systemd's OnFailure= calls it."""
+"""``almajob notify failure``: notify of a scheduled start that failed; systemd's OnFailure= calls it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from almajob.schedule.failure import describe_failure as make_notification
 from almajob.system import key_variables
 
 
-class NotifyFailed(Lister):
+class NotifyFailure(Lister):
     """Notify of a scheduled start that failed.
 
     The services of almajob schedule install call this where they have failed for good. Whoever
@@ -29,7 +29,7 @@ class NotifyFailed(Lister):
     [notify:NAME] is wrong.
 
     Examples:
-      almajob --env production notify failed invoices
+      almajob --env production notify failure invoices
     """
 
     columns = ("name", "type", "subject")
