@@ -8,7 +8,8 @@ from functools import partial
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.global_options import add_limit_option
-from almajob.cli.options.name_options import add_jobs_argument, find_chosen, jobs_of
+from almajob.cli.options.job_filter_options import add_job_filter_options, choose_jobs, refuse_two_choices
+from almajob.cli.options.name_options import add_jobs_argument
 from almajob.cli.options.value_types import moment, status
 from almajob.errors import UsageError
 from almajob.jobs.history import Period, read_histories
@@ -18,7 +19,8 @@ from almajob.output.run_views import RUN_COLUMNS, run_values
 class History(Lister):
     """List the runs of jobs: running ones first, then the newest.
 
-    Runs are listed no matter who started them.
+    Runs are listed no matter who started them. Where no job is named, those of all jobs are listed, or of the
+    jobs that --name, --category and --type choose. Alma is called once or more for each job.
 
     Examples:
       almajob --env sandbox history 'ERP export using profile FINANCE'
@@ -26,6 +28,8 @@ class History(Lister):
       almajob --env sandbox history M44 M46 --since 1d
       almajob --env sandbox history M44 --since 2026-11-01 --until 2026-11-07
       almajob --env sandbox history M44 --status FAILED --limit 0 -f json
+      almajob --env sandbox history --since 7d --passed no
+      almajob --env sandbox history --name export --running
     """
 
     columns = RUN_COLUMNS
@@ -37,6 +41,7 @@ class History(Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         add_jobs_argument(parser)
+        add_job_filter_options(parser)
         parser.add_argument(
             "--since",
             metavar="WHEN",
@@ -55,21 +60,39 @@ class History(Lister):
             type=status,
             help="only with this status, such as FAILED",
         )
+        ends = parser.add_mutually_exclusive_group()
+        ends.add_argument(
+            "--passed", choices=("yes", "no"), help="only runs that ended well, or only those that did not"
+        )
+        ends.add_argument("--running", action="store_true", help="only runs that have not ended")
         add_limit_option(parser)
         return parser
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
+        refuse_two_choices(parsed_args)
         first, last = parsed_args.since, parsed_args.until
         if first and last and first >= last:
             raise UsageError("--since is not before --until.", hint="Swap the two.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        texts = jobs_of(parsed_args)
-        jobs = list(dict.fromkeys(find_chosen(text, self.context.catalogue.find) for text in texts))
+        jobs = choose_jobs(parsed_args, self.context)
+        if not jobs:
+            self.note_if_empty = "No job matches."
+            return RUN_COLUMNS, []
         wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
-        found = read_histories(self.context.alma, [job.id for job in jobs], wanted, limit=parsed_args.limit)
+        limit = parsed_args.limit
+        # Whether a run ended well is known only once it is read, so all of the period are read for that.
+        to_read = 0 if parsed_args.passed else limit
+        found = read_histories(self.context.alma, [job.id for job in jobs], wanted, limit=to_read)
+        runs = [self.context.runs.describe(instance) for instance in found]
+        if parsed_args.running:
+            runs = [run for run in runs if not run.instance.has_ended]
+        elif parsed_args.passed:
+            is_good = parsed_args.passed == "yes"
+            runs = [run for run in runs if run.passed is is_good]
+            runs = runs[:limit] if limit else runs
         named = " and of ".join(f"{job.name} ({job.id})" for job in jobs[:3])
         self.note_if_empty = f"Alma lists no such run of {named}." if len(jobs) <= 3 else self.note_if_empty
         if len(jobs) > 1:
             self.brief = (self.brief[0], "job_name", *self.brief[1:])
-        return RUN_COLUMNS, [run_values(self.context.runs.describe(instance)) for instance in found]
+        return RUN_COLUMNS, [run_values(run) for run in runs]

@@ -59,7 +59,7 @@ def test_several_runs_are_named_around_options(started: str, simulated: Simulate
 @pytest.mark.parametrize(
     ("command", "question"),
     [
-        *[(command, "Which job?") for command in ("show", "params", "history", "run")],
+        *[(command, "Which job?") for command in ("show", "params", "run")],
         *[(command, "Which run?") for command in ("status", "wait", "events", "runs show")],
         *[(f"{command} -f shell", "Which run?") for command in ("status", "wait")],
         ("runs resolve --not-started", "Which run?"),
