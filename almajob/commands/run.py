@@ -188,7 +188,8 @@ class Run(ShowSome):
         given, options = arguments.parameters, arguments.options
         if arguments.ids is None:
             plan = with_job(
-                *(parsed_args, arguments, self.context), lambda job: self.context.runs.plan(job, given, options)
+                *(parsed_args, arguments, self.context),
+                lambda job: self.context.runs.plan(job, given, options),
             )
             return _plan_values(plan, arguments, _describe_set(plan))
         from almajob.sets.id_file import read_ids

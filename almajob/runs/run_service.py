@@ -226,7 +226,7 @@ class Runs:
         options: StartOptions,
         *,
         confirm: Callable[[str], str] | None = None,
-    ) -> StartOptions:
+    ) -> tuple[StartOptions, str]:
         """Make every check of a start, and have it agreed to, before its own set is made; start nothing.
 
         An earlier start of the job whose outcome is unknown is looked for, and a slot is waited for, as
@@ -236,7 +236,8 @@ class Runs:
             confirm: as for ``start``.
 
         Returns:
-            The options with which ``start`` asks no more, unless something has changed meanwhile.
+            The options with which ``start`` asks no more, unless something has changed meanwhile; and of what
+            the set must be, such as ITEM.
 
         Raises:
             AlmajobError: the start would be refused, or nobody has agreed to it.
@@ -250,7 +251,8 @@ class Runs:
                 plan = make_plan(request, self._deps)
                 if plan.ready is not None:
                     refuse_unconfirmed(plan.ready, request, self._make_target())
-                    return replace(options, agreed_to=request.options.agreed_to)
+                    content = plan.ready.set.content.value if plan.ready.set else ""
+                    return replace(options, agreed_to=request.options.agreed_to), content
                 if plan.action != Action.LOOK_FIRST.value:
                     raise outcome_unknown(plan.record, self._program)
                 earlier = self.recover(plan.record)

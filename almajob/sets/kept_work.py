@@ -1,4 +1,4 @@
-"""What the ledger keeps of a run on a set of its own: which ids, which set, and what becomes of it at the end.
+"""What the ledger keeps of a run on a set of its own: which ids, which set, and what becomes of it.
 
 It is kept before the start, by the run key: so whoever sees the end of the run knows what it owes the set.
 """

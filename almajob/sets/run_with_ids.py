@@ -1,4 +1,4 @@
-"""A run on a set that is made of ids for it alone: make the set, start once, delete the set when all is certain.
+"""A run on a set that is made for it alone: make the set, start once, delete the set when all is certain.
 
 The run key names all of it. The set's name is made from the key and the ids, so the same command finds the
 same set again. Whatever is known is kept before the next step is taken: the work before the set is made, the
@@ -21,7 +21,7 @@ from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
 from almajob.runs.run import Run
 from almajob.runs.run_key import make_period_key, make_random_key
 from almajob.runs.run_reference import SHORT_WAIT
-from almajob.runs.run_service import Runs, log_report
+from almajob.runs.run_service import Runs
 from almajob.runs.start.interruption import report_interruption
 from almajob.runs.start.plan import Plan
 from almajob.runs.start_request import OwnSet, StartOptions
@@ -31,7 +31,6 @@ from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
 from almajob.sets.making import SetDeps, delete_set, make_set
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
-from almajob.store.ledger.place import LedgerUnusable
 from almajob.store.ledger.record import Record, checksum
 from almajob.system import clock as clocks
 from almajob.text import time_format
@@ -42,7 +41,6 @@ MEMBERS_A_CALL = 1000
 _HOUR = 3600.0
 _LONGEST_JOB_NAME = 40
 _LONGEST_KEY = 30
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,9 @@ def start_on_ids(
     if has_run:
         _refuse_other_ids(work, ids)
     else:
-        options = shop.runs.prepare(job, _with_set(given, set_check.TO_COME, own), options, confirm=confirm)
-        work = _make(work, found, ids, own, shop)
+        to_come = _with_set(given, set_check.TO_COME, own)
+        options, content = shop.runs.prepare(job, to_come, options, confirm=confirm)
+        work = _make(work, found, content, ids, own, shop)
     members = work.members if work.set_id else None
     options = replace(options, own_set=options.own_set and options.own_set._replace(members=members))
     given = _with_set(given, work.set_id or set_check.TO_COME, own)
@@ -196,12 +195,14 @@ def settle_set(run: Run, shop: Workshop) -> None:
     """
     if not run.instance.has_ended:
         return
-    work = None
     try:
-        record = run.record or _find_record(run, shop)
-        work = record and kept_work.find_work(shop.ledger, shop.identity, record.run_key, wait=SHORT_WAIT)
-        if record is None or work is None or not work.is_owed:
-            return
+        record, work = _find_owed(run, shop)
+    except AlmajobError as error:
+        LOG.debug("It is not known whether the run has a set of its own: %s", error.message)
+        return
+    if record is None or work is None:
+        return
+    try:
         if not _is_due(work, run) or not _is_last(record, shop):
             LOG.info("The set %s (%s) is kept.", work.set_name, work.set_id)
             return
@@ -209,9 +210,6 @@ def settle_set(run: Run, shop: Workshop) -> None:
         LOG.info("The set %s (%s) was deleted.", work.set_name, work.set_id)
         kept_work.keep_work(shop.ledger, shop.identity, work.replace(is_settled=True))
     except AlmajobError as error:
-        if work is None:
-            LOG.debug("It is not known whether the run has a set of its own: %s", error.message)
-            return
         LOG.warning(
             "The set %s (%s) may still be there: %s The same command tries to delete it again.",
             *(work.set_name, work.set_id, error.message),
@@ -220,12 +218,20 @@ def settle_set(run: Run, shop: Workshop) -> None:
 
 def describe_owed(run: Run, shop: Workshop) -> str:
     """Return what becomes of the set of a run that goes on, for people; empty where nothing does."""
-    record = run.record
-    work = record and kept_work.find_work(shop.ledger, shop.identity, record.run_key, wait=SHORT_WAIT)
-    if record is None or work is None or not work.is_owed or run.instance.has_ended:
+    _record, work = _find_owed(run, shop)
+    if work is None or run.instance.has_ended:
         return ""
     when = "has ended well" if work.delete == GOOD else "has ended"
     return f"The set {work.set_name} is deleted by the command that waits for the run, once it {when}."
+
+
+def _find_owed(run: Run, shop: Workshop) -> tuple[Record | None, Work | None]:
+    """Return the record of a run and its work, where its set may have to be deleted yet."""
+    record = run.record or _find_record(run, shop)
+    if record is None:
+        return None, None
+    work = kept_work.find_work(shop.ledger, shop.identity, record.run_key, wait=SHORT_WAIT)
+    return record, (work if work is not None and work.is_owed else None)
 
 
 def _plain(text: str) -> str:
@@ -274,10 +280,8 @@ def _find_work(
     return kept.replace(delete=own.delete)
 
 
-def _choose_key(
-    job: Job, meant: str, options: StartOptions, shop: Workshop, *, is_dry_run: bool
-) -> str:
-    """Choose the run key of a command without one: that of its period, of its unfinished work, or a new one."""
+def _choose_key(job: Job, meant: str, options: StartOptions, shop: Workshop, *, is_dry_run: bool) -> str:
+    """Choose the key of a command without one: its period's, that of its unfinished work, or a new one."""
     at = clocks.system().now() if options.requested_at is None else options.requested_at
     now = time_format.to_local(at)
     if options.once_per:
@@ -308,7 +312,7 @@ def _is_unfinished(run_key: str, shop: Workshop) -> bool:
     return not last.is_told and abs(now - last.trail[-1].at) < _HOUR
 
 
-def _make(work: Work, job: Job, ids: IdList, own: OwnSetOptions, shop: Workshop) -> Work:
+def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, shop: Workshop) -> Work:
     """Make the set, or the rest of it, and keep which it is.
 
     Raises:
@@ -319,7 +323,7 @@ def _make(work: Work, job: Job, ids: IdList, own: OwnSetOptions, shop: Workshop)
     _keep(work, shop)
     plan = SetPlan(
         name=work.set_name,
-        content=set_check.content_for(job),
+        content=content,
         id_type=own.id_type,
         description=f"Made by almajob for the run {work.run_key} of {job.name}",
         is_public=False,

@@ -60,7 +60,7 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         "--id-type",
         metavar="TYPE",
         type=non_empty,
-        help="what the ids are, as Alma names it, such as BARCODE or MMS_ID (default: the ids of Alma itself)",
+        help="what the ids are, as Alma names it, such as BARCODE (default: the ids of Alma itself)",
     )
     group.add_argument(
         "--column", metavar="COLUMN", type=non_empty, help="of a CSV or TSV file: the column with the ids"
