@@ -355,11 +355,12 @@ class Context(Sealed):
         """With what sets are made for runs of the chosen environment, and deleted after them."""
         from almajob.sets.making import SetDeps
         from almajob.sets.run_with_ids import Workshop
+        from almajob.system import clock as clocks
 
         return Workshop(
             self.runs,
             self.ledger,
-            lambda: SetDeps(self.alma, self.ledger),
+            lambda: SetDeps(self.alma, self.ledger, self._identity, clocks.system(), self._connections.busy),
             self.environment.name,
             self._identity,
             self._count_calls_left,

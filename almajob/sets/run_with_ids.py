@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from almajob.alma.models import Job
@@ -28,11 +29,12 @@ from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
-from almajob.sets.making import SetDeps, delete_set, make_set
+from almajob.sets.making import MadeSet, SetDeps, delete_set, list_rejected, make_set
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, checksum
 from almajob.system import clock as clocks
+from almajob.system.atomic_write import new_file
 from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
@@ -52,12 +54,14 @@ class OwnSetOptions:
         skip_invalid: leave out ids that Alma does not know, instead of starting nothing.
         delete: when it is deleted: never, good or always.
         source: what people call the ids: the file's name.
+        rejected: the path of a file for the ids that Alma refuses; empty for none.
     """
 
     id_type: str = ""
     skip_invalid: bool = False
     delete: str = NEVER
     source: str = ""
+    rejected: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +210,7 @@ def settle_set(run: Run, shop: Workshop) -> None:
         if not _is_due(work, run) or not _is_last(record, shop):
             LOG.info("The set %s (%s) is kept.", work.set_name, work.set_id)
             return
-        delete_set(work.set_id, shop.sets())
+        delete_set(MadeSet(work.set_id, work.set_name, work.members), shop.sets())
         LOG.info("The set %s (%s) was deleted.", work.set_name, work.set_id)
         kept_work.keep_work(shop.ledger, shop.identity, work.replace(is_settled=True))
     except AlmajobError as error:
@@ -326,19 +330,35 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         content=content,
         id_type=own.id_type,
         description=f"Made by almajob for the run {work.run_key} of {job.name}",
-        is_public=False,
+        is_public=True,
         skip_invalid=own.skip_invalid,
         source=ids.digest,
         count=ids.count,
     )
     with report_interruption(lambda: _word_interruption(work)):
         made = make_set(plan, ids, shop.sets())
+        if own.rejected:
+            _write_rejected(own.rejected, ids, made, shop)
         expected = ids.count - made.rejected if own.skip_invalid else ids.count
         if made.count != expected or not made.count:
             _refuse_count(made.id, work, made.count, expected)
         work = work.replace(set_id=made.id, members=made.count)
         _keep(work, shop)
     return work
+
+
+def _write_rejected(path: str, ids: IdList, made: MadeSet, shop: Workshop) -> None:
+    """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
+    try:
+        with new_file(Path(path), overwrite=True) as file:
+            for each in list_rejected(ids, made, shop.sets()) if made.rejected else ():
+                file.write(f"{each}\n".encode())
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."
+        ) from None
+    if made.rejected:
+        LOG.warning("Alma did not take %s of the ids; they are in %s.", made.rejected, path)
 
 
 def _keep(work: Work, shop: Workshop) -> None:

@@ -264,3 +264,50 @@ def test_a_set_that_somebody_has_changed(simulated: SimulatedAlma, almajob: Run,
     done = almajob(*run)
     assert done.code in (5, 9)
     assert len(world.runs()) == 0
+
+
+def test_ids_that_alma_does_not_know(
+    simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path
+) -> None:
+    """Nothing is started; with --skip-invalid the job is, on the rest, and what was left out is in a file."""
+    unknown = "9" * 25
+    Path(ids).write_text("\n".join([*IDS, unknown]))
+    run, left_out = (*RUN, "--ids", ids, "--run-key", "may"), tmp_path / "rejected.txt"
+    refused = almajob(*run)
+    assert refused.code in (3, 4)
+    assert "--skip-invalid" in refused.err
+    assert simulated.log.count(START) == 0
+    done = almajob(*run, "--skip-invalid", "--rejected", str(left_out))
+    assert done.code == 0, done.err
+    assert left_out.read_text() == f"{unknown}\n"
+    (made,) = _ours(simulated)
+    assert sorted(made.members) == IDS
+    assert simulated.log.count(START) == 1
+
+
+def test_a_set_of_that_name_is_somebody_elses(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
+    """It is neither filled nor used, and nothing is started."""
+    name = almajob(*RUN, "--ids", ids, "--run-key", "may", "--dry-run", "-f", "json").row["set"]
+    name = name.partition(",")[0]
+    world = simulated.institution.worlds["SANDBOX"]
+    theirs = {"name": name, "content": "BIB_MMS", "description": "", "members": IDS[:2]}
+    world.happen(lambda: {"kind": "set", "id": "1234", "at": simulated.clock(), **theirs})
+    done = almajob(*RUN, "--ids", ids, "--run-key", "may", "--delete-set", "always", "--wait")
+    assert done.code == 5
+    assert "that almajob has not made; it was not changed" in done.err
+    (kept,) = _ours(simulated)
+    assert kept.members == tuple(IDS[:2])
+    assert simulated.log.count(START) == 0
+
+
+@pytest.mark.parametrize("count", [2501])
+def test_making_a_set_takes_few_calls(
+    simulated: SimulatedAlma, almajob: Run, tmp_path: Path, count: int
+) -> None:
+    """At most 3, one for each thousand ids, and 2."""
+    path = tmp_path / "many.txt"
+    path.write_text("\n".join(str(10**12 + number) for number in range(count)))
+    assert almajob(*RUN, "--ids", str(path), "--wait", "--delete-set", "good").code == 0
+    calls = simulated.log.count("* /conf/sets*")
+    # The start reads its set once.
+    assert calls - 1 <= 3 + -(-count // 1000) + 2

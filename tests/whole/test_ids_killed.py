@@ -1,4 +1,4 @@
-"""A run on ids, killed at any point or with any fault at any call: one set, its members, one start, no harm."""
+"""A run on ids, killed or failing at any call: one set, its members, one start, and no harm to others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.whole.mortal import Ended, Site
 
 IDS = [str(99_700_000_000_561 + 10_000 * number) for number in range(2501)]
 FAULTS = ("reset-after", "reset-before", "accepted-500", "503")
-ALIKE = ("accepted-truncated", "accepted-502", "html-200", "per-second", "refused", "empty")
+ALIKE = ("accepted-truncated", "accepted-502", "html-200", "per-second", "empty")
 """Faults that leave what one of the others leaves: at each third call will do."""
 WHEN = ("never", "good", "always")
 # A start in doubt is settled after an hour at the latest.

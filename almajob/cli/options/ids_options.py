@@ -71,7 +71,10 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         help="leave out ids that Alma refuses, instead of starting nothing",
     )
     group.add_argument(
-        "--rejected", metavar="FILE", type=non_empty, help="write the ids that Alma refused to this file"
+        "--rejected",
+        metavar="FILE",
+        type=non_empty,
+        help="with --skip-invalid and without --id-type: write the ids that Alma refused to this file",
     )
     group.add_argument(
         "--delete-set",
@@ -96,6 +99,11 @@ def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | N
         if stray:
             raise UsageError(f"{stray} says something of --ids.", hint="Add --ids FILE.")
         return None
+    if parsed_args.rejected and (parsed_args.id_type or saved.id_type):
+        raise UsageError(
+            "--rejected does not go with --id-type: Alma lists the members of a set by its own ids only.",
+            hint="Leave --rejected out.",
+        )
     # Of another file the saved column and type say nothing.
     others = SavedRun(saved.job, delete_set=saved.delete_set) if parsed_args.ids else saved
     return IdsArguments(
@@ -112,7 +120,7 @@ def own_set_of(ids: IdsArguments) -> OwnSetOptions:
     """Return how the set is made, and what becomes of it."""
     from almajob.sets.run_with_ids import OwnSetOptions
 
-    return OwnSetOptions(ids.id_type, ids.skip_invalid, ids.delete_set, ids.path)
+    return OwnSetOptions(ids.id_type, ids.skip_invalid, ids.delete_set, ids.path, ids.rejected)
 
 
 def refuse_odd_start(options: StartOptions, ids: IdsArguments) -> None:

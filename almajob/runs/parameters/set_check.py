@@ -40,7 +40,7 @@ def find(alma: Alma, name: str) -> Set:
     Raises:
         Refused: there is none, or there are several.
     """
-    listed = list({item.id: item for item in _list_like(alma, name)}.values())
+    listed = list({item.id: item for item in list_like(alma, name)}.values())
     exact = [item for item in listed if item.name == name]
     found = exact or [item for item in listed if fold(item.name) == fold(name)]
     if len(found) == 1:
@@ -62,7 +62,7 @@ def find(alma: Alma, name: str) -> Set:
     )
 
 
-def _list_like(alma: Alma, name: str) -> list[Set]:
+def list_like(alma: Alma, name: str) -> list[Set]:
     """List the sets whose names have these words, or all where they cannot be asked for so."""
     # Alma's own examples write a blank as "_"; of other signs nobody says how they are sought.
     if re.fullmatch(r"[\w -]+", name):
