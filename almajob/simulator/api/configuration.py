@@ -193,12 +193,15 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
 
     def decide() -> Event:
         before = _find_set(exchange, set_id).members
-        after = {
-            "add_members": [*before, *(member for member in given if member not in before)],
-            "delete_members": [member for member in before if member not in given],
-            "replace_members": given,
-        }
-        return {"kind": "members", "id": set_id, "members": list(dict.fromkeys(after[operation]))}
+        match operation:
+            case "add_members":
+                after = [*before, *given]
+            case "delete_members":
+                gone = set(given)
+                after = [member for member in before if member not in gone]
+            case _:
+                after = given
+        return {"kind": "members", "id": set_id, "members": list(dict.fromkeys(after))}
 
     exchange.world.happen(decide)
     return set_get(exchange, set_id)
