@@ -22,7 +22,7 @@ GENERAL_SETTINGS = (
 JOB_SETTINGS = ("accept", "notify", "late_after")
 RUN_SETTINGS = (
     *("job", "params", "set", "accept", "fail_if", "nothing_if", "once_per", "expand", "xml", "confirm"),
-    *("notify", "ids", "id_type", "column", "skip_invalid", "delete_set"),
+    *("notify", "ids", "id_type", "id_column", "skip_invalid", "delete_set"),
 )
 """What may be said of a saved run, each also as ``NAME@ENVIRONMENT``; besides these ``param.NAME``."""
 PARAM = "param."

@@ -120,7 +120,7 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         notify=tuple(read_notify(here)),
         ids=_find_ids(saved, here),
         id_type=environments.text_of(here, "id_type"),
-        column=environments.text_of(here, "column"),
+        column=environments.text_of(here, "id_column"),
         skip_invalid=environments.is_yes(here, "skip_invalid", default=False),
         delete_set=environments.text_of(here, "delete_set"),
     )
@@ -133,7 +133,7 @@ def _refuse_odd_ids(here: Mapping[str, Setting]) -> None:
         raise ConfigurationError(
             f"{other.source}: the run has ids, of which a set is made for it.", hint="Keep one of the two."
         )
-    stray = [here[name] for name in ("id_type", "column", "skip_invalid", "delete_set") if name in here]
+    stray = [here[name] for name in ("id_type", "id_column", "skip_invalid", "delete_set") if name in here]
     if stray and "ids" not in here:
         raise ConfigurationError(f"{stray[0].source}: the run has no ids.", hint="Add ids = FILE.")
     delete = here.get("delete_set")

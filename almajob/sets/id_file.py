@@ -173,5 +173,5 @@ def _refuse_odd(number: int, text: str, name: str, id_type: str) -> None:
     if len(text) > _LONGEST_ID or not text.isprintable() or not (id_type or is_number):
         raise Refused(
             f"{where}: {shown!r} is not an id of Alma's, which is a number; nothing was sent.",
-            hint="--column names the column of a table with the ids; --id-type says what else they are.",
+            hint="--id-column names the column of a table with the ids; --id-type says what else they are.",
         )

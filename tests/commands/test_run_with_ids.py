@@ -212,7 +212,7 @@ def test_what_contradicts_the_ids(
 
 
 @pytest.mark.parametrize(
-    "option", ["--id-type=BARCODE", "--column=MMS Id", "--skip-invalid", "--delete-set=good"]
+    "option", ["--id-type=BARCODE", "--id-column=MMS Id", "--skip-invalid", "--delete-set=good"]
 )
 def test_options_without_ids(simulated: SimulatedAlma, almajob: Run, option: str) -> None:
     """They would do nothing."""

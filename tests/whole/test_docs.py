@@ -259,6 +259,8 @@ def test_every_example_works(
     known |= _make_other_ledger(almajob, words, tmp_path)
     if "--remove" in words:
         assert almajob("config", "trust", words[-1]).code == 0
+    if "--ids" in words:
+        Path(words[words.index("--ids") + 1]).write_text("99700000000561\n", "utf-8")
     if "params" in words:
         assert (
             almajob("--env", "sandbox", "run", "--job", "M44", "--set", "Theses without a call number").code

@@ -19,7 +19,7 @@ _ALWAYS = "always"
 # With which option each is typed that says something of the ids.
 _OF_IDS = {
     "id_type": "--id-type",
-    "column": "--column",
+    "id_column": "--id-column",
     "skip_invalid": "--skip-invalid",
     "rejected": "--rejected",
     "delete_set": "--delete-set",
@@ -53,7 +53,7 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         "--ids",
         metavar="FILE",
         type=non_empty,
-        help="make a set of the ids in this file, and process it: one id a line, or a table with --column; "
+        help="make a set of the ids in this file, and process it: one id a line, or a table with --id-column; "
         "- reads standard input",
     )
     group.add_argument(
@@ -63,7 +63,7 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         help="what the ids are, as Alma names it, such as BARCODE (default: the ids of Alma itself)",
     )
     group.add_argument(
-        "--column", metavar="COLUMN", type=non_empty, help="of a CSV or TSV file: the column with the ids"
+        "--id-column", metavar="COLUMN", type=non_empty, help="of a CSV or TSV file: the column with the ids"
     )
     group.add_argument(
         "--skip-invalid",
@@ -109,7 +109,7 @@ def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | N
     return IdsArguments(
         path,
         parsed_args.id_type or others.id_type,
-        parsed_args.column or others.column,
+        parsed_args.id_column or others.column,
         parsed_args.skip_invalid or others.skip_invalid,
         parsed_args.rejected or "",
         parsed_args.delete_set or others.delete_set or "never",
@@ -149,7 +149,7 @@ def settings_of_ids(parsed_args: argparse.Namespace) -> dict[str, str]:
         # A saved run is started from anywhere.
         "ids": str(Path(parsed_args.ids).absolute()),
         "id_type": parsed_args.id_type or "",
-        "column": parsed_args.column or "",
+        "id_column": parsed_args.id_column or "",
         "skip_invalid": "yes" if parsed_args.skip_invalid else "",
         "delete_set": parsed_args.delete_set or "",
     }

@@ -21,7 +21,7 @@ _OF_A_JOB = (
     "params",
     "overrides",
     "set_name",
-    *("ids", "id_type", "column", "skip_invalid", "rejected", "delete_set"),
+    *("ids", "id_type", "id_column", "skip_invalid", "rejected", "delete_set"),
     "once_per",
     "expand",
     "xml",
