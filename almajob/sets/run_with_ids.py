@@ -100,7 +100,7 @@ class IdsPlan:
     calls: int
 
     def describe_set(self) -> str:
-        """Say which set is worked on, and whether it is there."""
+        """Return which set is worked on, and whether it is there, for people."""
         work = self.work
         if work.set_id:
             return f"{work.set_name} ({work.set_id}), {work.members} members"

@@ -53,8 +53,8 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         "--ids",
         metavar="FILE",
         type=non_empty,
-        help="make a set of the ids in this file, and process it: one id a line, or a table with --id-column; "
-        "- reads standard input",
+        help="make a set of the ids in this file, and process it: one id a line, or a table with "
+        "--id-column; - reads standard input",
     )
     group.add_argument(
         "--id-type",
