@@ -160,4 +160,8 @@ def _plan_fault(world: World, fault: str, nth: int) -> None:
     if nth == 1:
         institution.faults.add(fault)
     else:
-        institution.interruptions.add("*", "after", lambda: institution.faults.add(fault) and None, nth - 1)
+
+        def plan() -> None:
+            institution.faults.add(fault)
+
+        institution.interruptions.add("*", "after", plan, nth - 1)
