@@ -124,7 +124,7 @@ def delete_set(made: MadeSet, deps: SetDeps) -> None:
     if record is None or record.set_id != made.id:
         raise Refused(
             f"The set {made.name!r} ({made.id}) is not known to be almajob's; it was not deleted.",
-            hint=f"To delete it all the same: almajob sets delete {made.id}",
+            hint="Delete it in Alma, Admin > Manage Sets, if it is to go.",
         )
     _keep(record.replace(state=DELETING), deps)
     try:
@@ -240,7 +240,7 @@ def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, i
         raise refused.replace(
             reason="An id is not one of Alma's, or not of the kind that --id-type says.",
             hint="Correct the ids, or leave those out with --skip-invalid.\n"
-            f"The set is not complete; to delete it: almajob sets delete {set_id}",
+            f"The set {set_id} is not complete; it can be deleted in Alma, Admin > Manage Sets.",
         ) from refused
 
 

@@ -382,7 +382,7 @@ def _refuse_count(set_id: str, work: Work, count: int, expected: int) -> None:
     raise Refused(
         f"The set {work.set_name} ({set_id}) has {count} members, not {expected}; the job was not started.",
         reason="Two ids may be of one record, or somebody has changed the set.",
-        hint=f"almajob sets members {set_id} lists them. Once it is as you want it: almajob run JOB --param "
+        hint="Look at it in Alma, Admin > Manage Sets. Once it is as you want it: almajob run JOB --param "
         f"set_id={set_id}",
     )
 

@@ -133,7 +133,7 @@ def check_own(alma: Alma, job: Job, set_id: str, own: OwnSet) -> Set:
         raise ParametersRefused(
             f"The set {found.name!r} ({set_id}) has {has} members, not {own.members}; nothing was started.",
             reason="It was made for this start; somebody or something has changed it since.",
-            hint=f"almajob sets members {set_id} lists them.",
+            hint="Look at it in Alma, Admin > Manage Sets.",
         )
     return found
 
@@ -152,8 +152,7 @@ def content_for(job: Job) -> str:
         reason=f"Alma says that it works on {_describe(job.content.desc, wanted)}."
         if wanted
         else "Alma names nothing that it works on.",
-        hint="If it does work on a set: almajob sets create NAME --ids FILE --content CONTENT\n"
-        "Then start it with --set NAME.",
+        hint="If it does work on a set: make one in Alma, and start the job with --set NAME.",
     )
 
 
