@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from almajob.runs.run_service import Runs
     from almajob.runs.saved_run import SavedRuns
     from almajob.runs.start_request import Target
+    from almajob.sets.run_with_ids import Workshop
     from almajob.store.cache import Cache
     from almajob.store.ledger.ledger import Ledger
     from almajob.store.ledger.place import Place
@@ -348,6 +349,26 @@ class Context(Sealed):
         )
         self._closing.callback(runs.close)
         return runs
+
+    @made_once
+    def workshop(self) -> Workshop:
+        """With what sets are made for runs of the chosen environment, and deleted after them."""
+        from almajob.sets.making import SetDeps
+        from almajob.sets.run_with_ids import Workshop
+        from almajob.system import clock as clocks
+
+        return Workshop(
+            self.runs,
+            self.ledger,
+            lambda: SetDeps(self.alma, self.ledger, self._identity, clocks.system(), self._connections.busy),
+            self.environment.name,
+            self._identity,
+            self._count_calls_left,
+        )
+
+    def _count_calls_left(self) -> int | None:
+        found = self._connections.quotas([self.environment], self.settings)
+        return found[0].calls_left if found else None
 
     def _find_late_after(self, job_id: str, job_name: str) -> LateAfter:
         of_jobs = self._late_after_of_jobs

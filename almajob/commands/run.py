@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
+from almajob.cli.options.ids_options import own_set_of
 from almajob.cli.options.option_conflicts import is_bare_start, refuse_start_conflicts
 from almajob.cli.options.run_arguments import (
     StartArguments,
@@ -32,8 +34,12 @@ from almajob.output.saved_views import (
     SAVED_LEAST_NEEDED,
     saved_values,
 )
+from almajob.runs.parameters.parameters import SET_ID, Given
+from almajob.runs.parameters.set_check import TO_COME
+from almajob.runs.run import Run as StartedRun
 from almajob.runs.run_service import log_report
 from almajob.runs.start.plan import Plan
+from almajob.runs.start_request import OwnSet
 from almajob.system.terminal import asker, confirmer, fit_message
 from almajob.text.sanitize import sanitize
 
@@ -45,7 +51,7 @@ _ENDED_FIELDS = (
 """Of a run that was waited for, what people are shown."""
 PLAN_COLUMNS = (
     *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
-    *("method", "url", "authorization", "body", "set", "parameters", "overrides"),
+    *("method", "url", "authorization", "body", "set", "ids", "set_calls", "parameters", "overrides"),
 )
 
 
@@ -58,6 +64,10 @@ class Run(ShowSome):
     Manual jobs need parameters. --params reads what Alma shows in the last step of its 'Run a
     job' wizard, in the panel API Information. Parameters are compared with those of the job's
     earlier runs; the set must exist, suit the job and have members.
+
+    With --ids the set is made for this run alone, named after its run key: the same command goes
+    on where it stopped, makes no second set, and starts once. --delete-set deletes it, once the
+    end of the run was seen.
 
     In production you are asked to type the job's id before anything is started. Use --yes where
     nobody can answer, as in cron. A saved run is a command like this one that was saved with
@@ -74,6 +84,7 @@ class Run(ShowSome):
       almajob --env sandbox run S9563600010000561 --if-running attach
       almajob --env sandbox run S9563600010000561 --dry-run
       almajob --env sandbox run M44 --set 'Theses without a call number'
+      almajob --env sandbox run M44 --ids mms-ids.txt --wait --delete-set good
       almajob --env production run S9570600010000561 --once-per day --yes
       almajob --env sandbox run S9563600010000561 --once-per day --save invoices
       almajob --env sandbox run invoices
@@ -116,31 +127,27 @@ class Run(ShowSome):
         if parsed_args.save:
             return columns, [self._save(parsed_args)]
         if parsed_args.dry_run:
-            arguments = start_arguments_of(parsed_args, self.context)
-            given = (arguments.parameters, arguments.options)
-            plan = with_job(
-                *(parsed_args, arguments, self.context), lambda job: self.context.runs.plan(job, *given)
-            )
-            return columns, [_plan_values(plan, arguments)]
+            return columns, [self._plan(parsed_args)]
         is_answered = _is_for_people(parsed_args) and not parsed_args.wait
         report = self._keep_answer if is_answered else log_report
         try:
             is_older = self.app.options.has_older_spelling and is_bare_start(self._parser, parsed_args)
             arguments = start_arguments_of(parsed_args, self.context, is_older=is_older)
             wait_as_splayed(parsed_args, arguments, self.context)
-            start = partial(
-                self.context.runs.start,
-                parameters=arguments.parameters,
-                options=arguments.options,
-                ask=asker(),
-                confirm=confirmer(),
-                look=not parsed_args.wait,
-                report=report,
-            )
-            # What was agreed to is what was named, and a digit is typed wrong easily.
-            unconfirmed = replace(arguments.options, is_confirmed=False)
-            start_chosen = partial(start, options=unconfirmed)
-            run = with_job(parsed_args, arguments, self.context, start, start_chosen=start_chosen)
+            with ExitStack() as closing:
+                start = partial(
+                    self._choose_start(arguments, closing),
+                    parameters=arguments.parameters,
+                    options=arguments.options,
+                    ask=asker(),
+                    confirm=confirmer(),
+                    look=not parsed_args.wait,
+                    report=report,
+                )
+                # What was agreed to is what was named, and a digit is typed wrong easily.
+                unconfirmed = replace(arguments.options, is_confirmed=False)
+                start_chosen = partial(start, options=unconfirmed)
+                run = with_job(parsed_args, arguments, self.context, start, start_chosen=start_chosen)
         except AlmajobError as error:
             return columns, [self._show_failure(error, parsed_args)]
         if parsed_args.wait:
@@ -150,6 +157,8 @@ class Run(ShowSome):
         elif is_answered and not run.instance.has_ended:
             program = self.context.program(run.environment)
             self.next_step = f"To wait for its end: {program} wait {run.instance.id}"
+        if arguments.ids is not None:
+            self._settle_set(run, arguments)
         return columns, [start_values(run)]
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
@@ -162,6 +171,48 @@ class Run(ShowSome):
             LOG.info("%s", self.next_step)
         return 0
 
+    def _choose_start(self, arguments: StartArguments, closing: ExitStack) -> Callable[..., StartedRun]:
+        """Return what starts the job: on what its parameters name, or on a set that is made for it."""
+        if arguments.ids is None:
+            return self.context.runs.start
+        from almajob.sets.id_file import read_ids
+        from almajob.sets.run_with_ids import start_on_ids
+
+        given, own = arguments.ids, own_set_of(arguments.ids)
+        ids = closing.enter_context(read_ids(given.path, column=given.column, id_type=given.id_type))
+        return partial(start_on_ids, ids=ids, own=own, shop=self.context.workshop)
+
+    def _plan(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
+        """Return the values of what would be done."""
+        arguments = start_arguments_of(parsed_args, self.context)
+        given, options = arguments.parameters, arguments.options
+        if arguments.ids is None:
+            plan = with_job(
+                *(parsed_args, arguments, self.context),
+                lambda job: self.context.runs.plan(job, given, options),
+            )
+            return _plan_values(plan, arguments, _describe_set(plan))
+        from almajob.sets.id_file import read_ids
+        from almajob.sets.run_with_ids import plan_on_ids
+
+        file, own = arguments.ids, own_set_of(arguments.ids)
+        with read_ids(file.path, column=file.column, id_type=file.id_type) as ids:
+            make_plan = partial(plan_on_ids, parameters=given, options=options, ids=ids, own=own)
+            found = with_job(
+                *(parsed_args, arguments, self.context), partial(make_plan, shop=self.context.workshop)
+            )
+            described = found.describe_set()
+            return _plan_values(found.start, arguments, described, ids=ids.count, set_calls=found.calls)
+
+    def _settle_set(self, run: StartedRun, arguments: StartArguments) -> None:
+        """Delete the set of the run if that has ended as demanded, or say who will."""
+        from almajob.sets.run_with_ids import describe_owed, settle_set
+
+        runs, shop = self.context.runs, self.context.workshop
+        settle_set(runs.follower(policy=arguments.options.policy).judge(run), shop)
+        if later := describe_owed(run, shop):
+            LOG.info("%s", later)
+
     def _keep_answer(self, sentence: str) -> None:
         self.answer = sentence
 
@@ -172,11 +223,16 @@ class Run(ShowSome):
 
     def _save(self, parsed_args: argparse.Namespace) -> Iterable[Any]:
         arguments = start_arguments_of(parsed_args, self.context)
+        parameters, options = arguments.parameters, arguments.options
+        if arguments.ids is not None:
+            # It is checked as a start is, whose set is still to be made.
+            parameters = parameters.override([Given(SET_ID, TO_COME, "--ids")])
+            options = replace(options, own_set=OwnSet("", 0))
         save = partial(
             self.context.saved_runs.save,
             parsed_args.save,
-            parameters=arguments.parameters,
-            options=arguments.options,
+            parameters=parameters,
+            options=options,
             written=arguments.written,
             others=settings_of(parsed_args, arguments.expands),
             replaces=parsed_args.replace,
@@ -204,7 +260,14 @@ def _is_for_people(parsed_args: argparse.Namespace) -> bool:
     return parsed_args.formatter == "table" and not parsed_args.columns
 
 
-def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:
+def _plan_values(
+    plan: Plan,
+    arguments: StartArguments,
+    described_set: str,
+    *,
+    ids: int | None = None,
+    set_calls: int | None = None,
+) -> Iterable[Any]:
     record, request = plan.record, plan.request
     return (
         plan.action,
@@ -218,7 +281,9 @@ def _plan_values(plan: Plan, arguments: StartArguments) -> Iterable[Any]:
         request.url if request else "",
         "apikey (hidden)" if request else "",
         RequestBody(request.body) if request else "",
-        Text(_describe_set(plan)),
+        Text(described_set),
+        ids,
+        set_calls,
         GivenParameters(plan.ready.given.given if plan.ready else arguments.parameters.given),
         WordList(arguments.overrides),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
@@ -75,11 +76,21 @@ class Wait(ShowSome):
         named = self._list_next(parsed_args) if parsed_args.next else self._list_named(parsed_args)
         follower = runs.follower(wait_options_of(parsed_args), policy_of(parsed_args, self.context), display)
         found = follower.follow(named)
+        self._settle_sets(found)
         self.verdict = follower.judge_all(found)
         if self.verdict is not None and self.is_one(parsed_args) and not found[0].instance.status.value:
             # Nothing was ever seen of it.
             raise self.verdict
         return RUN_COLUMNS, [run_values(run) for run in found]
+
+    def _settle_sets(self, found: Sequence[Run]) -> None:
+        """Delete the sets that were made for runs which have ended as ``almajob run`` was told."""
+        ended = [run for run in found if run.instance.has_ended]
+        if ended and self.context.ledger.place.is_there:
+            from almajob.sets.run_with_ids import settle_set
+
+            for run in ended:
+                settle_set(run, self.context.workshop)
 
     def _list_named(self, parsed_args: argparse.Namespace) -> list[Run]:
         runs = self.context.runs

@@ -22,7 +22,18 @@ GENERAL_SETTINGS = (
 JOB_SETTINGS = ("accept", "notify", "late_after")
 RUN_SETTINGS = (
     *("job", "params", "set", "accept", "fail_if", "nothing_if", "once_per", "expand", "xml", "confirm"),
-    *("notify", "at", "timezone", "splay", "at_since"),
+    *(
+        "notify",
+        "at",
+        "timezone",
+        "splay",
+        "at_since",
+        "ids",
+        "id_type",
+        "id_column",
+        "skip_invalid",
+        "delete_set",
+    ),
 )
 """What may be said of a saved run, each also as ``NAME@ENVIRONMENT``; besides these ``param.NAME``."""
 PARAM = "param."

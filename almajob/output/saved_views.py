@@ -11,7 +11,7 @@ from almajob.config.saved_runs import Saved
 from almajob.output.columns import Cell, Identifier, Sentence, Text
 from almajob.text.sanitize import sanitize
 
-SAVED_COLUMNS = ("name", "environment", "job", "params", "set", "once_per", "confirm", "file")
+SAVED_COLUMNS = ("name", "environment", "job", "params", "set", "ids", "once_per", "confirm", "file")
 NOTHING_SAVED = "No runs are saved. almajob run --save NAME saves one."
 SAVED_BRIEF = ("name", "environment", "job", "set", "once_per", "confirm")
 """Of SAVED_COLUMNS what a table shows."""
@@ -22,7 +22,7 @@ SAVED_LEAST_NEEDED = ("confirm", "once_per", "set")
 def saved_values(saved: Saved, environment: str) -> tuple[Any, ...]:
     """Return what a saved run is in an environment, in the order of SAVED_COLUMNS."""
     settings = saved.of(environment)
-    texts = (text_of(settings, name) for name in ("job", "params", "set"))
+    texts = (text_of(settings, name) for name in ("job", "params", "set", "ids"))
     once_per, confirm = text_of(settings, "once_per"), text_of(settings, "confirm", "yes")
     return (
         *(Identifier(saved.name), Identifier(environment), *map(Text, texts)),

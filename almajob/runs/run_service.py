@@ -19,18 +19,18 @@ from almajob.errors import AlmajobError, AlmaRefused, OutcomeUnknown, Refused
 from almajob.jobs.history import Period, read_history
 from almajob.jobs.job_lookup import JOB_ID, Catalogue, is_named, reread
 from almajob.jobs.success_policy import Judgement, Policy
-from almajob.runs.evidence.unknown_outcome import outcome_unknown
+from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, outcome_unknown
 from almajob.runs.invocation import Invocation
 from almajob.runs.job_lock import LOCK_WAIT, name_job_locks
 from almajob.runs.ledger_queries import read_records_of_key, recall
 from almajob.runs.parameters import payload_history
 from almajob.runs.parameters.parameters import Parameters
 from almajob.runs.run import Run
-from almajob.runs.run_reference import find_kept_key, find_run
+from almajob.runs.run_reference import find_kept_key, find_run, is_of
 from almajob.runs.start import environment_check, idempotency, recover, resolve_request, submit
 from almajob.runs.start.confirmation import Unconfirmed, join_questions, refuse_typed, refuse_unconfirmed
 from almajob.runs.start.interruption import report_interruption, report_unsent
-from almajob.runs.start.plan import Plan, make_plan
+from almajob.runs.start.plan import Action, Plan, make_plan
 from almajob.runs.start.preflight import check_payload
 from almajob.runs.start_request import Deps, Start, StartOptions, StartRequest, Target
 from almajob.runs.unreported_starts import UnreportedStarts
@@ -42,6 +42,7 @@ from almajob.runs.wait.run_check import Finding
 from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, open_lines
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, State
+from almajob.store.ledger.run_key_forms import move_key
 from almajob.system import clock as clocks
 from almajob.text.busy import Busy, count_down, show_nothing
 from almajob.text.sanitize import sanitize
@@ -216,6 +217,72 @@ class Runs:
         return [
             replace(each, options=replace(each.options, agreed_to=found.question)) if found else each
             for each, found in zip(starts, questions, strict=True)
+        ]
+
+    def prepare(
+        self,
+        job: str,
+        parameters: Parameters | Sequence[Parameter],
+        options: StartOptions,
+        *,
+        confirm: Callable[[str], str] | None = None,
+    ) -> tuple[StartOptions, str]:
+        """Make every check of a start, and have it agreed to, before its own set is made; start nothing.
+
+        An earlier start of the job whose outcome is unknown is looked for, and a slot is waited for, as
+        ``start`` does.
+
+        Args:
+            confirm: as for ``start``.
+
+        Returns:
+            The options with which ``start`` asks no more, unless something has changed meanwhile; and of what
+            the set must be, such as ITEM.
+
+        Raises:
+            AlmajobError: the start would be refused, or nobody has agreed to it.
+        """
+        confirm = confirm if options.may_ask else None
+        clock = clocks.system()
+        request = self._make_request(job, parameters, self._use_kept_key(options))
+        begun = clock.elapsed()
+        while True:
+            try:
+                plan = make_plan(request, self._deps)
+                if plan.ready is not None:
+                    refuse_unconfirmed(plan.ready, request, self._make_target())
+                    content = plan.ready.set.content.value if plan.ready.set else ""
+                    return replace(options, agreed_to=request.options.agreed_to), content
+                if plan.action != Action.LOOK_FIRST.value:
+                    raise outcome_unknown(plan.record, self._program)
+                earlier = self.recover(plan.record)
+                if earlier.is_open:
+                    raise earlier_outcome_unknown(earlier, self._program)
+            except Unconfirmed as asked:
+                request, begun = _confirm(request, asked, confirm), clock.elapsed()
+            except AlmajobError as error:
+                try:
+                    submit.wait_for_slot(error, options.wait_for_slot, begun, clock, self._busy)
+                except AlmajobError as refused:
+                    raise self._invocation.fit_hint(refused) from refused.__cause__
+
+    def has_key(self, run_key: str) -> bool:
+        """Whether a run of this key was started, or may have been."""
+        return any(not record.is_retry_safe for record in self.records_of_key(run_key))
+
+    def records_of_key(self, run_key: str) -> list[Record]:
+        """Return the records of a run key in this environment, the oldest first.
+
+        Raises:
+            LedgerUnusable: the ledger cannot be read.
+        """
+        with self._ledger.read() as view:
+            found = view.list_of_key(run_key)
+        key = move_key(run_key, "")
+        return [
+            each
+            for each in found
+            if move_key(each.run_key, "") == key and is_of(each, self._environment, self._identity)
         ]
 
     def _has_key(self, run_key: str) -> bool:
@@ -534,6 +601,10 @@ class Runs:
         self, job: str, parameters: Parameters | Sequence[Parameter], options: StartOptions
     ) -> StartRequest:
         return resolve_request.make_request(job, parameters, options, self._find_job, self._deps)
+
+    def find_job(self, text: str) -> Job:
+        """Find a job by its name or id; where Alma cannot be asked, as the ledger knows it."""
+        return self._find_job(text)
 
     def _find_job(self, text: str) -> Job:
         return resolve_request.find_job(text, self._make_catalogue, self._ledger, self._environment)

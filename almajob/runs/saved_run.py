@@ -40,6 +40,8 @@ _CheckTrust = Callable[[Path, str], UntrustedFile | None]
 ID_AND_NAME = re.compile(r"([MSO][0-9]+)\s+(\S.*)")
 """A job as a saved run names it best: by its id, with the name that it must have."""
 _VARIABLE = "{env:"
+DELETE_SET = ("never", "good", "always")
+"""When the set that is made for a run is deleted: not at all, after a good end, or after any end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class SavedRun:
         once_per: hour, day, week or month; empty where it says nothing.
         needs_yes: whether a start in production must be confirmed.
         notify: who is notified besides.
+        ids: the file of the ids that a set is made of; empty where none is made.
+        id_type: what they are; empty for Alma's standard.
+        column: of the file, with the ids in it; empty where it has one only.
+        skip_invalid: leave out ids that Alma does not know.
+        delete_set: never, good or always; empty where it says nothing.
     """
 
     job: str
@@ -71,6 +78,11 @@ class SavedRun:
     as_xml: bool = False
     needs_yes: bool = True
     notify: tuple[str, ...] = ()
+    ids: str = ""
+    id_type: str = ""
+    column: str = ""
+    skip_invalid: bool = False
+    delete_set: str = ""
 
 
 def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
@@ -87,6 +99,7 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         raise ConfigurationError(
             f"{here['set'].source}: set and {PARAM}{SET_ID} both name a set.", hint="Keep one of them."
         )
+    _refuse_odd_ids(here)
     if "job" not in here:
         raise ConfigurationError(
             f"The saved run {saved.name} names no job for {environment}.",
@@ -109,7 +122,38 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         as_xml=environments.is_yes(here, "xml", default=False),
         needs_yes=environments.is_yes(here, "confirm", default=True),
         notify=tuple(read_notify(here)),
+        ids=_find_ids(saved, here),
+        id_type=environments.text_of(here, "id_type"),
+        column=environments.text_of(here, "id_column"),
+        skip_invalid=environments.is_yes(here, "skip_invalid", default=False),
+        delete_set=environments.text_of(here, "delete_set"),
     )
+
+
+def _refuse_odd_ids(here: Mapping[str, Setting]) -> None:
+    """Refuse what contradicts the ids of a saved run, or says how to read none."""
+    other = next((here[name] for name in ("set", f"{PARAM}{SET_ID}") if name in here), None)
+    if "ids" in here and other is not None:
+        raise ConfigurationError(
+            f"{other.source}: the run has ids, of which a set is made for it.", hint="Keep one of the two."
+        )
+    stray = [here[name] for name in ("id_type", "id_column", "skip_invalid", "delete_set") if name in here]
+    if stray and "ids" not in here:
+        raise ConfigurationError(f"{stray[0].source}: the run has no ids.", hint="Add ids = FILE.")
+    delete = here.get("delete_set")
+    if delete is not None and delete.text not in DELETE_SET:
+        raise ConfigurationError(f"{delete.source}: delete_set is one of {', '.join(DELETE_SET)}.")
+
+
+def _find_ids(saved: Saved, here: Mapping[str, Setting]) -> str:
+    """Return the path of the file with the ids of a saved run; that is read when it is started."""
+    if "ids" not in here:
+        return ""
+    path = paths.beside(saved.path, here["ids"].text)
+    is_beside = paths.without_links(path).parent == paths.without_links(saved.path.parent)
+    if saved.untrusted and not is_beside:
+        saved.untrusted.refuse(f"It would send what is in {path} as ids ({here['ids'].source}).")
+    return str(path)
 
 
 def _read_parameters(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from almajob.alma.client import Alma
 from almajob.alma.models import Job, Parameter
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from almajob.runs.run import Run
 
 IF_RUNNING = ("refuse", "attach", "start")
+
+
+class OwnSet(NamedTuple):
+    """A set that is made for one start alone, also before it is there.
+
+    Attributes:
+        ids: of how many it is made.
+        members: how many it must have when the job is started; None before it is made.
+    """
+
+    name: str
+    ids: int
+    members: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class StartOptions:
         notify: who is notified of the run besides those that the configuration file names: the names of
             sections [notify:NAME].
         step: of a start that comes after another which has not been started yet: what ``for_step`` was given.
+        own_set: the set that is made for this start, as ``almajob run --ids`` does.
     """
 
     run_key: str = ""
@@ -70,6 +84,7 @@ class StartOptions:
     requested_at: float | None = None
     notify: tuple[str, ...] = ()
     step: str = ""
+    own_set: OwnSet | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no command line could say.

@@ -20,7 +20,7 @@ LAYERS = (
     {"config", "store"},
     {"jobs", "completion"},
     {"runs"},
-    {"output", "notify"},
+    {"sets", "output", "notify"},
     {"cli"},
     {"test_kit"},
     {"plugin", "testing", "__main__"},

@@ -213,6 +213,13 @@ def _save_invoices(almajob: Run, words: list[str]) -> None:
         assert almajob("--env", "production", *job).code == 0
 
 
+def _write_ids(directory: Path) -> dict[str, str]:
+    """Write a file of ids; return what an example calls it."""
+    path = directory / "ids.txt"
+    path.write_text("99700000000561\n99700010000561\n", "utf-8")
+    return {"mms-ids.txt": str(path)}
+
+
 def _start_while_waiting(alma: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Alma's schedule start the job an hour later, in both environments."""
     passing, at = clocks.SYSTEM, alma.clock() + 3600
@@ -256,6 +263,7 @@ def test_every_example_works(
     run_id = ended_run(next((word for word in words if word in REPORTING), ""))
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
     known |= _add_notification() if words[:2] == ["notify", "test"] else {}
+    known |= _write_ids(tmp_path) if "--ids" in words else {}
     if "@last" in words:
         assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
     _save_invoices(almajob, words)

@@ -21,6 +21,7 @@ _OF_A_JOB = (
     "params",
     "overrides",
     "set_name",
+    *("ids", "id_type", "id_column", "skip_invalid", "rejected", "delete_set"),
     "once_per",
     "expand",
     "xml",
@@ -90,9 +91,15 @@ def _refuse_odd_job(parsed_args: argparse.Namespace) -> None:
         raise UsageError(f"--param {twice} is given twice.", hint="Keep one of them.")
     if parsed_args.set_name and SET_ID in names:
         raise UsageError("--set and --param set_id both name a set.", hint="Keep one of them.")
+    if parsed_args.ids and (parsed_args.set_name or SET_ID in names):
+        other = "--set" if parsed_args.set_name else "--param set_id"
+        raise UsageError(f"--ids and {other} both say what to work on.", hint="Keep one of them.")
+    if parsed_args.save and (parsed_args.ids == payload_file.STDIN or parsed_args.rejected):
+        what = "--rejected FILE" if parsed_args.rejected else "--ids -"
+        raise UsageError(f"{what} cannot be saved: it is for one run.", hint="Leave it out.")
     _refuse_two_names(parsed_args)
     files = [value[1:] for _name, value in parsed_args.overrides if value.startswith(FROM_FILE)]
-    if [parsed_args.params, *files].count(payload_file.STDIN) > 1:
+    if [parsed_args.params, parsed_args.ids, *files].count(payload_file.STDIN) > 1:
         raise UsageError("Standard input can be read once only.", hint="Name a file for one of the two.")
 
 

@@ -10,6 +10,13 @@ from typing import TypeVar
 
 from almajob.cli.context import Context
 from almajob.cli.help_format import show_as_needed
+from almajob.cli.options.ids_options import (
+    IdsArguments,
+    add_ids_options,
+    ids_of,
+    refuse_odd_start,
+    settings_of_ids,
+)
 from almajob.cli.options.name_options import add_profile_option, find_chosen
 from almajob.cli.options.run_options import add_policy_options, add_wait_options, policy_of
 from almajob.cli.options.start_options import add_start_options, start_options_of
@@ -40,6 +47,7 @@ class StartArguments:
         options: how to go about it, its policy included.
         overrides: the parameters that the command line itself gives, in its order.
         expands: whether something was to be filled in.
+        ids: of which a set is made for the start; None where none is.
     """
 
     job: str
@@ -49,6 +57,7 @@ class StartArguments:
     overrides: tuple[str, ...] = ()
     expands: bool = False
     saved: str = ""
+    ids: IdsArguments | None = None
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +93,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument(
         "--set", dest="set_name", metavar="NAME", type=non_empty, help="the set to process, by its exact name"
     )
+    add_ids_options(parser)
     given.add_argument(
         "--expand",
         action="store_true",
@@ -193,7 +203,12 @@ def start_arguments_of(
         refuse_unknown(context.settings, options.notify)
     filled_in = context.expand(written) if expands else written
     names = (*(item.name for item in overrides), *([SET_ID] if parsed_args.set_name else []))
-    return StartArguments(saved.job, filled_in, written, options, names, expands, name)
+    # A set that is named here counts instead of the saved ids.
+    ids = ids_of(parsed_args, saved if takes_set else replace(saved, ids=""))
+    if ids is not None:
+        options = replace(options, set_name="")
+        refuse_odd_start(options, ids)
+    return StartArguments(saved.job, filled_in, written, options, names, expands, name, ids)
 
 
 def _name_scheduled(options: StartOptions, name: str, context: Context) -> StartOptions:
@@ -298,6 +313,7 @@ def _is_changed(parsed_args: argparse.Namespace, saved: SavedRun) -> bool:
     return bool(
         parsed_args.overrides
         or parsed_args.set_name
+        or parsed_args.ids
         or parsed_args.allow_unknown
         or (parsed_args.expand and not saved.expands)
         or (parsed_args.xml and not saved.as_xml)
@@ -318,5 +334,6 @@ def settings_of(parsed_args: argparse.Namespace, expands: bool) -> dict[str, str
         "expand": "yes" if expands else "",
         "xml": "yes" if parsed_args.xml else "",
         "notify": ", ".join(dict.fromkeys(parsed_args.notify)),
+        **settings_of_ids(parsed_args),
     }
     return {name: text for name, text in said.items() if text}

@@ -10,11 +10,12 @@ import re
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import BAD_QUERY, NO_SUCH_SET
-from almajob.alma.models import Job
+from almajob.alma.models import Code, Job
 from almajob.alma.pagination import read_pages
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, AmbiguousName, NotFound, ParametersRefused
 from almajob.runs.run_key import takes_tag
+from almajob.runs.start_request import OwnSet
 from almajob.text.suggestions import find_near, fold
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ _CONTENTS = _TITLES | {
 }
 _ADVICE = "--set NAME finds a set by its name, --param set_id=ID names one; Alma: Admin > Manage Sets."
 _SHOWN = 5
+TO_COME = "(the set that is made for it)"
+"""What stands for the id of a set that is still to be made."""
 
 
 def find(alma: Alma, name: str) -> Set:
@@ -37,7 +40,7 @@ def find(alma: Alma, name: str) -> Set:
     Raises:
         Refused: there is none, or there are several.
     """
-    listed = list({item.id: item for item in _list_like(alma, name)}.values())
+    listed = list({item.id: item for item in list_like(alma, name)}.values())
     exact = [item for item in listed if item.name == name]
     found = exact or [item for item in listed if fold(item.name) == fold(name)]
     if len(found) == 1:
@@ -59,7 +62,7 @@ def find(alma: Alma, name: str) -> Set:
     )
 
 
-def _list_like(alma: Alma, name: str) -> list[Set]:
+def list_like(alma: Alma, name: str) -> list[Set]:
     """List the sets whose names have these words, or all where they cannot be asked for so."""
     # Alma's own examples write a blank as "_"; of other signs nobody says how they are sought.
     if re.fullmatch(r"[\w -]+", name):
@@ -110,6 +113,47 @@ def check(alma: Alma, job: Job, set_id: str) -> Set:
             f"The set {found.name!r} ({set_id}) has no members; nothing was sent.", hint=_ADVICE
         )
     return found
+
+
+def check_own(alma: Alma, job: Job, set_id: str, own: OwnSet) -> Set:
+    """Check the set that is made for a start: that it suits the job, and has all members once it is there.
+
+    Args:
+        set_id: its id, or ``TO_COME``.
+        own: what it must be.
+
+    Raises:
+        Refused: it does not suit the job, is gone, or has more or fewer members: somebody has changed it.
+    """
+    if set_id == TO_COME:
+        return Set("", own.name, Code(content_for(job)), own.members)
+    found = check(alma, job, set_id)
+    if own.members is not None and found.members != own.members:
+        has = "an unknown number of" if found.members is None else str(found.members)
+        raise ParametersRefused(
+            f"The set {found.name!r} ({set_id}) has {has} members, not {own.members}; nothing was started.",
+            reason="It was made for this start; somebody or something has changed it since.",
+            hint="Look at it in Alma, Admin > Manage Sets.",
+        )
+    return found
+
+
+def content_for(job: Job) -> str:
+    """Return the code of what a set for a job must be of.
+
+    Raises:
+        Refused: the job works on no set, or Alma does not say on which.
+    """
+    wanted = job.content.value
+    if takes_tag(job) and wanted in _CONTENTS:
+        return wanted
+    raise ParametersRefused(
+        f"Of what a set for {job.name!r} must be is not known; nothing was sent.",
+        reason=f"Alma says that it works on {_describe(job.content.desc, wanted)}."
+        if wanted
+        else "Alma names nothing that it works on.",
+        hint="If it does work on a set: make one in Alma, and start the job with --set NAME.",
+    )
 
 
 def refuse_missing(job: Job) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from almajob.alma.sets import Set
 from almajob.errors import NotConfirmed, ReadOnly
+from almajob.runs.parameters.parameters import SET_ID
 from almajob.runs.start.preflight import Ready
 from almajob.runs.start_request import StartRequest, Target
 from almajob.text.sanitize import sanitize, show_blanks
@@ -53,7 +54,7 @@ def refuse_unconfirmed(ready: Ready, request: StartRequest, target: Target) -> N
     # A text such as "no" is true, too.
     if not target.is_production or options.is_confirmed is True:
         return
-    question = _word_question(ready, target, typed_job)
+    question = _word_question(ready, request, target)
     if question != options.agreed_to:
         raise Unconfirmed(ready, target, question, typed_job)
 
@@ -84,13 +85,18 @@ def join_questions(asked: Sequence[Unconfirmed]) -> str:
     return "\n".join([*lines, f"To start all of them, type the id of the first: {asked[0].job_id}"])
 
 
-def _word_question(ready: Ready, target: Target, typed_job: str) -> str:
-    record, given = ready.record, ready.given.given
+def _word_question(ready: Ready, request: StartRequest, target: Target) -> str:
+    record, typed_job, own = ready.record, request.typed_job, request.options.own_set
+    # What is agreed to is the set as it will be, and it has no id before it is there.
+    given = [item for item in ready.given.given if own is None or item.name != SET_ID]
+    found = f"{_shorten(own.name)}: made for this start, of {own.ids} ids" if own else ""
+    if ready.set and not own:
+        found = _describe_set(ready.set)
     parameters = [f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}" for item in given]
     lines = [
         "This starts a job in production.",
         *_format_lines("Parameters", parameters or ["none"]),
-        *_format_lines("Set", [_describe_set(ready.set)] if ready.set else []),
+        *_format_lines("Set", [found] if found else []),
         *_format_lines("Institution", [_shorten(record.institution) or "not told by Alma"]),
         *_format_lines("Environment", [target.environment]),
         *_format_lines("You typed", [_shorten(repr(typed_job))] if typed_job else []),

@@ -162,7 +162,12 @@ def check_payload(request: StartRequest, job: Job, deps: Deps) -> Set | None:
         payload_history.refuse_unlike(parameters, known, job, deps.target.program)
         if set_id is None:
             set_check.refuse_missing(job)
-    return None if set_id is None else set_check.check(deps.alma, job, set_id)
+    if set_id is None:
+        return None
+    own = request.options.own_set
+    if own is not None:
+        return set_check.check_own(deps.alma, job, set_id, own)
+    return set_check.check(deps.alma, job, set_id)
 
 
 def _list_baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Listing, bool]:

@@ -188,16 +188,20 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
         raise Refusal("60111")
     if _find_set(exchange, set_id).logical:
         raise Refusal("60112")
-    given = _member_ids(document_in(exchange.call), needed=True)
+    skips = exchange.call.query.get("fail_on_invalid_id") == "false"
+    given = _member_ids(document_in(exchange.call), needed=True, skips=skips)
 
     def decide() -> Event:
         before = _find_set(exchange, set_id).members
-        after = {
-            "add_members": [*before, *(member for member in given if member not in before)],
-            "delete_members": [member for member in before if member not in given],
-            "replace_members": given,
-        }
-        return {"kind": "members", "id": set_id, "members": list(dict.fromkeys(after[operation]))}
+        match operation:
+            case "add_members":
+                after = [*before, *given]
+            case "delete_members":
+                gone = set(given)
+                after = [member for member in before if member not in gone]
+            case _:
+                after = given
+        return {"kind": "members", "id": set_id, "members": list(dict.fromkeys(after))}
 
     exchange.world.happen(decide)
     return set_get(exchange, set_id)
@@ -244,7 +248,7 @@ def _find_set(exchange: Exchange, set_id: str) -> SimulatedSet:
     return found
 
 
-def _member_ids(document: dict[str, Any], *, needed: bool) -> list[str]:
+def _member_ids(document: dict[str, Any], *, needed: bool, skips: bool = False) -> list[str]:
     # In XML the wrapper is gone by now.
     members = document.get("members", document)
     listed = members.get("member") if isinstance(members, dict) else members
@@ -256,6 +260,7 @@ def _member_ids(document: dict[str, Any], *, needed: bool) -> list[str]:
     ids = [text_of(item.get("id")) if isinstance(item, dict) else "" for item in listed]
     if not all(ids):
         raise Refusal("60114")
-    if not all(re.fullmatch("[0-9]{1,20}", member) for member in ids):
+    valid = [member for member in ids if re.fullmatch("[0-9]{1,20}", member)]
+    if len(valid) < len(ids) and not skips:
         raise Refusal("60116")
-    return ids
+    return valid

@@ -1,0 +1,29 @@
+"""What set is to be made: its name, what it is of, and how ids that Alma does not know are met."""
+
+from __future__ import annotations
+
+from almajob.text.frozen import Frozen
+
+
+class SetPlan(Frozen):
+    """A set that is to be made of ids.
+
+    Attributes:
+        name: which no other set has.
+        content: the code of what it is of, such as ITEM.
+        id_type: of the ids, as Alma names it; empty for the ids of Alma itself.
+        description: for people who find it in Alma.
+        is_public: whether others than its maker see it there.
+        skip_invalid: leave out ids that Alma does not know.
+        source: the digest of the ids.
+        count: how many they are.
+    """
+
+    name: str
+    content: str
+    id_type: str
+    description: str
+    is_public: bool
+    skip_invalid: bool
+    source: str
+    count: int
