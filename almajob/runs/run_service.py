@@ -198,7 +198,7 @@ class Runs:
         try:
             if not self._make_target().is_production:
                 for each in starts:
-                    self._find_job(each.job)
+                    self.find_job(each.job)
                 return list(starts)
             questions: list[Unconfirmed | None] = []
             records: list[Record] = []
@@ -330,7 +330,7 @@ class Runs:
 
     def last_payload(self, job: str) -> tuple[Job, tuple[Parameter, ...] | None]:
         """Find a job, and with which parameters it was started from here last; None if that is not known."""
-        found = self._find_job(job)
+        found = self.find_job(job)
         known = payload_history.recall(self._ledger, self._environment, found.id)
         return found, None if known is None else known.last
 
@@ -600,13 +600,10 @@ class Runs:
     def _make_request(
         self, job: str, parameters: Parameters | Sequence[Parameter], options: StartOptions
     ) -> StartRequest:
-        return resolve_request.make_request(job, parameters, options, self._find_job, self._deps)
+        return resolve_request.make_request(job, parameters, options, self.find_job, self._deps)
 
     def find_job(self, text: str) -> Job:
         """Find a job by its name or id; where Alma cannot be asked, as the ledger knows it."""
-        return self._find_job(text)
-
-    def _find_job(self, text: str) -> Job:
         return resolve_request.find_job(text, self._make_catalogue, self._ledger, self._environment)
 
     def _find_instance(self, instance_id: str, job_id: str) -> Instance:
