@@ -357,15 +357,10 @@ def test_archives_in_any_order_lose_nothing(
     assert _contents(third) == _contents(place)
 
 
-def _die(state: str, path: str, what: str, dies_at: int, url: str = "") -> None:
-    """Do it in a process that is killed at a numbered moment of its writes.
-
-    Args:
-        url: of the database that is the target; a directory is where empty.
-    """
+def _die(state: str, path: str, what: str, dies_at: int) -> None:
+    """Do it in a process that is killed at a numbered moment of its writes."""
     import almajob.store.directory.directory_rows as rows
     from almajob.store.directory.directory_place import DirectoryPlace
-    from almajob.store.postgresql.connection import Connection
     from almajob.system import atomic_write
 
     points = itertools.count(1)
@@ -387,12 +382,7 @@ def _die(state: str, path: str, what: str, dies_at: int, url: str = "") -> None:
     between(rows.DirectoryRows, "delete")
     between(atomic_write, "_put")
     between(atomic_write, "reach_disk")
-    source: Place = DirectoryPlace(Path(state, "source", "ledger"))
-    target: Place = DirectoryPlace(Path(state, "target", "ledger"))
-    if url:
-        between(Connection, "run")
-        between(Connection, "commit_now")
-        target = Home(state, url).open()
+    source, target = (DirectoryPlace(Path(state, name, "ledger")) for name in ("source", "target"))
     if what == "copy":
         copy_ledger(source, target)
     elif what == "import":
@@ -432,33 +422,4 @@ def test_killed_at_any_write_and_repeated_it_ends_the_same(source: Ledger, tmp_p
         if process.exitcode == 0:
             break
         assert process.exitcode == -signal.SIGKILL
-    assert dies_at > 1
-
-
-@pytest.mark.parametrize("what", ["copy", "import"])
-def test_killed_at_any_statement_to_a_database_and_repeated_it_ends_the_same(
-    source: Ledger, tmp_path: Path, postgresql_home: Home, what: str
-) -> None:
-    """The server undoes what was not committed; the same command does it all."""
-    file = _export(source.place, tmp_path / "file")
-    whole = _contents(source.place)
-    made = postgresql_home.open()
-    try:
-        for dies_at in itertools.count(1, STRIDE):
-            process = PROCESSES.Process(
-                target=_die, args=(str(tmp_path), str(file), what, dies_at, postgresql_home.url)
-            )
-            process.start()
-            process.join()
-            assert _contents(made) in ([], whole)
-            if process.exitcode == 0:
-                break
-            assert process.exitcode == -signal.SIGKILL
-            copy_ledger(source.place, made) if what == "copy" else import_file(made, file)
-            assert _contents(made) == whole
-            assert audit(made).problems == []
-            with made.change(9) as rows:
-                rows.delete(rows.list(""))
-    finally:
-        made.close()
     assert dies_at > 1
