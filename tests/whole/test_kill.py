@@ -12,6 +12,7 @@ from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.world import Rules, World
+from tests.support.places import DIRECTORY, POSTGRESQL
 from tests.support.postgres import Database
 from tests.support.thoroughness import IN_CI, sample
 from tests.whole.mortal import Ended, Site
@@ -23,6 +24,7 @@ ALIKE = (
     *("html-200", "redirect"),
 )
 """Faults that leave what one of the others leaves: a death at each fourth moment will do."""
+UNTAGGED_FAULTS = ("accepted-500", "reset-before", "no-link")
 TAGGED = ("production", "M44")
 UNTAGGED = ("sandbox", "S9563600010000561")
 
@@ -107,51 +109,60 @@ def _site(place: Path, simulator: Simulator, database: Database | None) -> Site:
     return Site(place, simulator, more_ini=f"[almajob]\nledger = {database.url}\n")
 
 
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Database | None:
+    """The database with the ledger; None where that is in a directory."""
+    if request.param == DIRECTORY:
+        return None
+    found: Database = request.getfixturevalue("ledger_database")
+    return found
+
+
 @pytest.mark.parametrize(
-    ("fault", "step"), [(None, 1), *((fault, 1) for fault in FAULTS), *((fault, 4) for fault in ALIKE)]
+    ("database", "fault", "step"),
+    [
+        (DIRECTORY, None, 1),
+        *((DIRECTORY, fault, 1) for fault in FAULTS),
+        *((DIRECTORY, fault, 4) for fault in ALIKE),
+        (POSTGRESQL, None, 1),
+        *((POSTGRESQL, fault, 1) for fault in (FAULTS if IN_CI else ())),
+    ],
+    indirect=["database"],
 )
 def test_a_tagged_start_survives_every_death(
-    simulator: Simulator, tmp_path: Path, fault: str | None, step: int
+    simulator: Simulator, tmp_path: Path, database: Database | None, fault: str | None, step: int
 ) -> None:
-    """In production: no second start, no wrong word, no traceback; after an hour nothing is in doubt."""
-    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0).points
+    """In production: no second start, no wrong word, no traceback; after an hour nothing is in doubt.
+
+    In a database, the locks of the dead are free at once.
+    """
+    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0, database).points
     assert points >= 10
     for point in sample(range(points, 0, -step)):
-        _life(simulator, tmp_path / str(point), fault, TAGGED, point)
+        _life(simulator, tmp_path / str(point), fault, TAGGED, point, database)
         if not _runs(simulator, "production"):
             # It died before anything was sent, and the fault met the second start.
             assert simulator.institution.log.count(START) > 0
             simulator.institution.clock.advance(3600)
-            Site(tmp_path / str(point), simulator).run(*_command(*TAGGED))
+            _site(tmp_path / str(point), simulator, database).run(*_command(*TAGGED))
         assert len(_runs(simulator, "production")) == 1, point
 
 
-@pytest.mark.parametrize("fault", [None, *(FAULTS[:3] if IN_CI else ())])
-def test_a_start_with_a_ledger_in_a_database_survives_every_death(
-    simulator: Simulator, tmp_path: Path, ledger_database: Database, fault: str | None
-) -> None:
-    """The locks of the dead are free at once, and the same command finds out what it did."""
-    points = _life(simulator, tmp_path / "whole", fault, TAGGED, 0, ledger_database).points
-    assert points >= 10
-    for point in sample(range(points, 0, -1)):
-        _life(simulator, tmp_path / str(point), fault, TAGGED, point, ledger_database)
-        if _runs(simulator, "production"):
-            continue
-        # It died before anything was sent, and the fault met the second start.
-        assert simulator.institution.log.count(START) > 0
-        simulator.institution.clock.advance(3600)
-        _site(tmp_path / str(point), simulator, ledger_database).run(*_command(*TAGGED))
-        assert len(_runs(simulator, "production")) == 1, point
-
-
-@pytest.mark.parametrize("fault", [None, "accepted-500", "reset-before", "no-link"])
+@pytest.mark.parametrize(
+    ("database", "fault"),
+    [
+        *((DIRECTORY, fault) for fault in (None, *UNTAGGED_FAULTS)),
+        *((POSTGRESQL, fault) for fault in ((None, *UNTAGGED_FAULTS) if IN_CI else ("accepted-500",))),
+    ],
+    indirect=["database"],
+)
 def test_an_untagged_start_survives_every_death(
-    simulator: Simulator, tmp_path: Path, fault: str | None
+    simulator: Simulator, tmp_path: Path, database: Database | None, fault: str | None
 ) -> None:
     """In a sandbox, where the only run that fits is ours."""
-    points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0).points
+    points = _life(simulator, tmp_path / "whole", fault, UNTAGGED, 0, database).points
     for point in sample(range(1, points + 1)):
-        _life(simulator, tmp_path / str(point), fault, UNTAGGED, point)
+        _life(simulator, tmp_path / str(point), fault, UNTAGGED, point, database)
 
 
 def test_a_command_without_a_key_survives_every_death(simulator: Simulator, tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ from tests.store.ledger.everything import COUNT, ask, fill
 from tests.store.ledger.test_record import new
 from tests.support.ledgers import list_records, open_ledger, write_steps
 from tests.support.memory_place import ConnectionLost, MemoryPlace, Step
-from tests.support.places import Home
-from tests.support.processes import PROCESSES
+from tests.support.places import Home, read_rows, restore_rows
+from tests.support.processes import exit_codes
 from tests.support.thoroughness import STRIDE
 
 MADE = "2026-11-29T12:00:00.000Z"
@@ -357,69 +357,100 @@ def test_archives_in_any_order_lose_nothing(
     assert _contents(third) == _contents(place)
 
 
-def _die(state: str, path: str, what: str, dies_at: int) -> None:
-    """Do it in a process that is killed at a numbered moment of its writes."""
-    import almajob.store.directory.directory_rows as rows
-    from almajob.store.directory.directory_place import DirectoryPlace
+def _do(what: str, held: Place, target: Place, file: Path) -> Any:
+    """Copy a ledger into another one, import a file into that, or archive what it has."""
+    if what == "copy":
+        return copy_ledger(held, target)
+    if what == "import":
+        return import_file(target, file)
+    return archive(target, LATER, file, made=MADE)
+
+
+def _die(what: str, state: str, home: Home, file: str, dies_at: int) -> None:
+    """Do it in a process that is killed at a numbered moment: before, in or after one of its writes."""
+    from almajob.store.directory.directory_rows import DirectoryRows
+    from almajob.store.postgresql.connection import Connection
+    from almajob.store.postgresql.postgres_place import PostgresRows
     from almajob.system import atomic_write
 
     points = itertools.count(1)
+    under_way = 0
+
+    def point() -> None:
+        if next(points) == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def between(owner: Any, name: str) -> None:
         work = getattr(owner, name)
 
         def working(*args: Any, **given: Any) -> Any:
-            if next(points) == dies_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            nonlocal under_way
+            point()
+            under_way += 1
             done = work(*args, **given)
-            if next(points) == dies_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+            under_way -= 1
+            point()
             return done
 
         setattr(owner, name, working)
 
-    between(rows.DirectoryRows, "put")
-    between(rows.DirectoryRows, "delete")
+    between(DirectoryRows, "put")
+    between(DirectoryRows, "delete")
+    between(PostgresRows, "put")
+    between(PostgresRows, "delete")
+    between(Connection, "commit_now")
     between(atomic_write, "_put")
     between(atomic_write, "reach_disk")
-    source, target = (DirectoryPlace(Path(state, name, "ledger")) for name in ("source", "target"))
-    if what == "copy":
-        copy_ledger(source, target)
-    elif what == "import":
-        import_file(target, Path(path))
-    else:
-        archive(source, LATER, Path(path), made=MADE)
+    poll = Connection._poll
+
+    def polling(self: Connection, wanted: int) -> int:
+        # The server has it, and goes on with it; its answer comes to nobody.
+        if under_way:
+            point()
+        return poll(self, wanted)
+
+    Connection._poll = polling  # type: ignore[method-assign]
+    _do(what, Home(state).open(), home.open(), Path(file))
 
 
 @pytest.mark.parametrize("what", ["copy", "import", "archive"])
-def test_killed_at_any_write_and_repeated_it_ends_the_same(source: Ledger, tmp_path: Path, what: str) -> None:
-    """Nothing is lost, nothing is there twice, and nothing is there by half."""
-    path = _export(source.place, tmp_path / "file") if what == "import" else tmp_path / "file"
-    whole = _contents(source.place)
+def test_killed_at_any_write_and_repeated_it_ends_the_same(
+    source: Ledger, tmp_path: Path, home: Home, what: str
+) -> None:
+    """Nothing is lost, nothing is there twice, and nothing is there by half: in both places.
+
+    In a database also where the server is still busy with what the dead one has sent.
+    """
+    export = _export(source.place, tmp_path / "file")
+    whole, backup = _contents(source.place), read_rows(source.place)
     for dies_at in itertools.count(1, STRIDE):
-        place = tmp_path / str(dies_at)
-        shutil.copytree(tmp_path / "source", place / "source")
-        file = path if what == "import" else place / "file"
-        process = PROCESSES.Process(target=_die, args=(str(place), str(file), what, dies_at))
-        process.start()
-        process.join()
-        held, made = (open_ledger(place / name / "ledger").place for name in ("source", "target"))
+        host = tmp_path / str(dies_at)
+        shutil.copytree(tmp_path / "source", host / "source")
+        file = export if what == "import" else host / "file"
+        there = home._replace(state=str(host / "target"))
+        held, made = Home(str(host / "source")).open(), there.open()
+        if what == "archive" or home.url:
+            restore_rows(made, backup if what == "archive" else {})
+            made.close()
+        (code,) = exit_codes(_die, [(what, str(host / "source"), there, str(file), dies_at)])
         if what == "archive":
-            assert audit(held).problems == []
-            count = _archive(held, LATER, file)
-            there = [item.record.id for item in read_items(file)]
-            with Ledger(held).read() as view:
-                left = [record.id for record in view.read_back()]
-            assert sorted([*there, *left]) == sorted(
-                item.record.id for item in whole if item.kind == "record"
-            )
-            assert count in (0, len(there))
-            assert audit(held).problems == []
+            assert audit(made).problems == []
         else:
             assert not made.is_there or _contents(made) in ([], whole)
-            copy_ledger(held, made) if what == "copy" else import_file(made, file)
+        done = _do(what, held, made, file)
+        assert audit(made).problems == []
+        if what == "archive":
+            archived = [item.record.id for item in read_items(file)]
+            with Ledger(made).read() as view:
+                left = [record.id for record in view.read_back()]
+            assert sorted([*archived, *left]) == sorted(
+                item.record.id for item in whole if item.kind == "record"
+            )
+            assert done.records in (0, len(archived))
+        else:
             assert _contents(made) == whole
-        if process.exitcode == 0:
+        made.close()
+        if code == 0:
             break
-        assert process.exitcode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
     assert dies_at > 1
