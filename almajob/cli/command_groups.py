@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 HEADINGS = {
     "Jobs": ("list", "show", "run", "saved", "wait", "status", "history", "params"),
-    "Records and users": ("events", "matches", "download"),
+    "Sets, records and users": ("sets", "events", "matches", "download"),
     "Runs started from here": ("runs", "check", "notify", "ledger"),
     "Webhooks and monitoring": ("webhook", "metrics"),
     "Setting up": ("config", "quota", "cache", "completion", "shell"),
@@ -21,6 +21,7 @@ SUMMARIES = {
     "plugin": "Begin a plugin, and list and check those that are installed.",
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
+    "sets": "List, show, sets of records.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",
 }
