@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 HEADINGS = {
     "Jobs": ("list", "show", "run", "saved", "wait", "status", "history", "params"),
-    "Records and users": ("events", "matches", "download"),
+    "Sets, records and users": ("sets", "events", "matches", "download"),
     "Runs started from here": ("runs", "schedule", "check", "notify", "ledger"),
     "Webhooks and monitoring": ("webhook", "metrics"),
     "Setting up": ("config", "quota", "cache", "completion", "shell"),
@@ -22,6 +22,7 @@ SUMMARIES = {
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
     "schedule": "Let systemd or cron start saved runs, and list what is due.",
+    "sets": "List and show sets of records.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",
 }

@@ -21,6 +21,7 @@ _T = TypeVar("_T")
 _MOST_CHOICES = 10
 _JOB = "the job's exact name, or its id"
 _RUN = "the run's Process ID, @last for the last run started from here, its run key, or its id in the ledger"
+_SET = "the set's exact name, or its id"
 _PROFILE = "the one job of this import or integration profile, instead of its name"
 _SEVERAL = "; several may be named"
 
@@ -40,6 +41,11 @@ def add_jobs_argument(parser: argparse.ArgumentParser) -> None:
     """Add the argument that names several jobs, and its older spelling; ``jobs_of`` reads them."""
     parser.add_argument("jobs", metavar="JOB", nargs="*", type=non_empty, default=[], help=_JOB + _SEVERAL)
     parser.add_argument("--job", metavar="JOB", type=non_empty, help="another way to name a job")
+
+
+def add_set_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names one set, as ``set``."""
+    parser.add_argument("set", metavar="SET", type=non_empty, help=_SET)
 
 
 def add_run_argument(parser: argparse.ArgumentParser, *, is_needed: bool = True) -> None:

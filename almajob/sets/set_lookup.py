@@ -1,0 +1,54 @@
+"""The sets of an Alma, listed, and found by exact name or id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from almajob.alma.client import Alma
+from almajob.alma.http.error_responses import NO_SUCH_SET
+from almajob.alma.sets import Set
+from almajob.errors import AlmaRefused, NotFound
+from almajob.runs.parameters import set_check
+
+
+def list_sets(alma: Alma, *, name: str = "", content: str = "", kind: str = "") -> Iterator[Set]:
+    """List sets, without their sizes.
+
+    Args:
+        name: a part of the name, in whatever case, or a pattern with * and ?; all where empty.
+        content: the code of what they are of; of whatever where empty.
+        kind: itemized or logical; both where empty.
+    """
+    query = {"content_type": content, "set_type": kind.upper()}
+    wanted = name.lower() if {"*", "?"} & set(name) else f"*{name.lower()}*"
+    for raw in alma.pages("/conf/sets", {key: value for key, value in query.items() if value}, "set"):
+        found = Set.from_json(raw)
+        if fnmatchcase(found.name.lower(), wanted):
+            yield found
+
+
+def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
+    """Find a set, with the number of its members.
+
+    Args:
+        named: its name, or its id, which goes before.
+        is_exact: no name that differs in anything will do, as for a change.
+
+    Raises:
+        Refused: there is none, or there are several.
+    """
+    if named.isascii() and named.isdigit():
+        try:
+            return alma.set(named)
+        except AlmaRefused as refused:
+            if refused.code not in NO_SUCH_SET:
+                raise
+    found = set_check.find(alma, named)
+    if is_exact and found.name != named:
+        raise NotFound(
+            f"There is no set {named!r}; nothing was sent.",
+            reason=f"Did you mean: {found.name!r}?",
+            hint=f"Give the exact name, or the id: {found.id}",
+        )
+    return alma.set(found.id)
