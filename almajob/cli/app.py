@@ -27,7 +27,7 @@ from almajob.cli.options.global_options import (
     shorten_errors,
 )
 from almajob.cli.options.help_option import add_help_option
-from almajob.cli.options.parse_words import parse_words, refuse_contradictions
+from almajob.cli.options.parse_words import parse_words, refuse_contradictions, repeat_words
 from almajob.cli.other_words import explain_command
 from almajob.cli.plugins.command_manager import Commands, Installed
 from almajob.entry_points import is_core, origin
@@ -339,7 +339,6 @@ class AlmaJob(cliff.app.App):
         """Return how messages name the command line: a plugin's is repeated, as it knows what is next."""
         import shlex
 
-        from almajob.cli.options.repeated_words import repeat_words
         from almajob.runs.invocation import Invocation
         from almajob.runs.run_key import find_base_key
 

@@ -8,8 +8,12 @@ from functools import partial
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.global_options import add_limit_option
-from almajob.cli.options.job_filter_options import add_job_filter_options, choose_jobs, refuse_two_choices
-from almajob.cli.options.name_options import add_jobs_argument
+from almajob.cli.options.name_options import (
+    add_job_filter_options,
+    add_jobs_argument,
+    choose_jobs,
+    refuse_two_choices,
+)
 from almajob.cli.options.value_types import moment, status
 from almajob.errors import UsageError
 from almajob.jobs.history import Period, read_histories

@@ -86,11 +86,18 @@ class Wait(ShowSome):
     def _settle_sets(self, found: Sequence[Run]) -> None:
         """Delete the sets that were made for runs which have ended as ``almajob run`` was told."""
         ended = [run for run in found if run.instance.has_ended]
-        if ended and self.context.ledger.place.is_there:
+        if ended and self._has_ledger():
             from almajob.sets.run_with_ids import settle_set
 
             for run in ended:
                 settle_set(run, self.context.workshop)
+
+    def _has_ledger(self) -> bool:
+        try:
+            return self.context.ledger.place.is_there
+        except OSError:
+            # The runs have ended all the same; another command deletes their sets.
+            return False
 
     def _list_named(self, parsed_args: argparse.Namespace) -> list[Run]:
         runs = self.context.runs

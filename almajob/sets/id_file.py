@@ -107,7 +107,7 @@ def _read_lines(file: IO[bytes], name: str) -> Iterator[_Line]:
         if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise Refused(f"{name} is in UTF-16; nothing was sent.", hint="Save it as CSV UTF-8.")
         if b"\0" in raw:
-            raise Refused(f"{where} is no text; nothing was sent.", hint="Save the file as CSV UTF-8.")
+            raise Refused(f"{where} is not text; nothing was sent.", hint="Save the file as CSV UTF-8.")
         try:
             yield _Line(number, raw.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError:
