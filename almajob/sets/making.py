@@ -14,6 +14,7 @@ from typing import Any
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
+from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, AlmaRefused, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.sets.id_file import IdList
@@ -126,13 +127,21 @@ def delete_set(made: MadeSet, deps: SetDeps) -> None:
             f"The set {made.name!r} ({made.id}) is not known to be almajob's; it was not deleted.",
             hint="Delete it in Alma, Admin > Manage Sets, if it is to go.",
         )
-    _keep(record.replace(state=DELETING), deps)
-    try:
-        _send("DELETE", "/conf/sets/{set_id}", {"set_id": made.id}, None, deps)
-    except AlmaRefused as refused:
-        if refused.code not in _GONE:
-            raise
-    _keep(record.replace(state=DELETED), deps)
+    _delete_ours(record, deps)
+
+
+def delete_named_set(found: Set, deps: SetDeps) -> None:
+    """Delete a set that a person has named, whoever has made it; that it is gone already is as good.
+
+    Raises:
+        OutcomeUnknown: it is unknown whether it was deleted.
+        AlmajobError: it was not.
+    """
+    record = find_record(deps.ledger, deps.identity, found.name)
+    if record is not None and record.set_id == found.id:
+        _delete_ours(record, deps)
+    else:
+        _delete(found.id, deps)
 
 
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
@@ -141,6 +150,20 @@ def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     members = {str(member.get("id")) for member in listed}
     for chunk in ids.chunks(MEMBERS_A_CALL):
         yield from (each for each in chunk if each not in members)
+
+
+def _delete_ours(record: MakingRecord, deps: SetDeps) -> None:
+    _keep(record.replace(state=DELETING), deps)
+    _delete(record.set_id, deps)
+    _keep(record.replace(state=DELETED), deps)
+
+
+def _delete(set_id: str, deps: SetDeps) -> None:
+    try:
+        _send("DELETE", "/conf/sets/{set_id}", {"set_id": set_id}, None, deps)
+    except AlmaRefused as refused:
+        if refused.code not in _GONE:
+            raise
 
 
 def _keep(record: MakingRecord, deps: SetDeps) -> MakingRecord:
