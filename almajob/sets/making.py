@@ -105,7 +105,7 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
                 LOG.info("The set %s is not there any more. It is made again.", plan.name)
                 kept = None
         is_new = kept is None or kept.state == DELETED
-        record = new_record(plan.name, plan.source) if kept is None or is_new else kept
+        record = new_record(plan.name, plan.source, deps.clock.now()) if kept is None or is_new else kept
         if is_new:
             keep_record(deps.ledger, deps.identity, record)
         set_id = _create(plan, record, deps, may_be_there=not is_new)
