@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
@@ -40,6 +40,7 @@ MEMBERS_A_CALL = 1000
 _NAME_TAKEN = "402263"
 _GONE = NO_SUCH_SET | {"402264"}
 _NOT_VALID = frozenset({"60116", "60120"})
+_OPERATIONS = {"add": "add_members", "remove": "delete_members", "replace": "replace_members"}
 _TRIES = 5
 _LOCK_WAIT = 60.0
 
@@ -142,6 +143,43 @@ def delete_named_set(found: Set, deps: SetDeps) -> None:
         _delete_ours(record, deps)
     else:
         _delete(found.id, deps)
+
+
+def change_members(
+    set_id: str, op: Literal["add", "remove", "replace"], ids: IdList, deps: SetDeps, id_type: str = ""
+) -> int | None:
+    """Add ids to a set, take them out, or let it have no others; return how many members Alma counts then.
+
+    Ids that Alma does not know, that are there already, or that are not there, are passed over. Nothing
+    is doubled by a call that is sent again: so after any end the same change is made again from its start.
+
+    Args:
+        op: what becomes of the ids.
+        id_type: of the ids, as Alma names it; empty for the ids of Alma itself.
+
+    Raises:
+        Refused: a set is to be replaced by no ids.
+        OutcomeUnknown: it is unknown what became of a call; the same change goes on.
+        AlmajobError: Alma refused, or could not be reached.
+    """
+    if op == "replace" and not ids.count:
+        raise Refused(
+            "There are no ids to replace the members by; the set was not changed.",
+            hint="Give at least one id, or delete the set.",
+        )
+    done = 0
+    lock = deps.ledger.place.locks.lock(f"members:{checksum(set_id)[:20]}", _LOCK_WAIT, remove=True)
+    with lock, deps.busy(lambda: f"Changing the set {set_id}: {done:,} of {ids.count:,} ids"):
+        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL)):
+            # What follows the first thousand is added to it.
+            named = "add" if op == "replace" and number else op
+            params = {"set_id": set_id, "op": _OPERATIONS[named], "fail_on_invalid_id": "false"}
+            if id_type:
+                params["id_type"] = id_type
+            body = {"members": {"member": [{"id": each} for each in chunk]}}
+            _send("POST", "/conf/sets/{set_id}", params, body, deps)
+            done += len(chunk)
+    return deps.alma.set(set_id).members
 
 
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
