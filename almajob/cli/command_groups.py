@@ -22,7 +22,7 @@ SUMMARIES = {
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
     "schedule": "Let systemd or cron start saved runs, and list what is due.",
-    "sets": "List and show sets of records.",
+    "sets": "List, show and delete sets of records.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",
 }

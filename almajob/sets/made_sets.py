@@ -20,6 +20,7 @@ class MakingRecord(Frozen):
         state: CREATING before it is asked for, FILLING once it is there, then FILLED, DELETING and DELETED.
         set_id: empty while it is CREATING.
         next_chunk: the first thousand of its ids that is not known to be in it; it may be.
+        made_at: when its making began, in seconds since the epoch.
     """
 
     name: str
@@ -28,11 +29,16 @@ class MakingRecord(Frozen):
     state: str = CREATING
     set_id: str = ""
     next_chunk: int = 0
+    made_at: float = 0.0
 
 
-def new_record(name: str, source: str) -> MakingRecord:
-    """Make the record of a set that is to be made."""
-    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source)
+def new_record(name: str, source: str, now: float) -> MakingRecord:
+    """Make the record of a set that is to be made.
+
+    Args:
+        now: seconds since the epoch.
+    """
+    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source, made_at=now)
 
 
 def find_record(ledger: Ledger, identity: str, name: str) -> MakingRecord | None:
@@ -44,6 +50,18 @@ def find_record(ledger: Ledger, identity: str, name: str) -> MakingRecord | None
     with ledger.read() as view:
         kept = view.fact(_name_fact(identity, name))
     return MakingRecord(**kept) if isinstance(kept, dict) else None
+
+
+def list_made_sets(ledger: Ledger, identity: str) -> list[MakingRecord]:
+    """Return all sets that almajob has made in an Alma, deleted ones too, the oldest first.
+
+    Raises:
+        LedgerUnusable: the ledger cannot be read.
+    """
+    with ledger.read() as view:
+        kept = view.list_facts(_name_facts(identity))
+    records = [MakingRecord(**each) for each in kept.values() if isinstance(each, dict)]
+    return sorted(records, key=lambda record: (record.made_at, record.name))
 
 
 def keep_record(ledger: Ledger, identity: str, record: MakingRecord) -> MakingRecord:
@@ -58,4 +76,9 @@ def keep_record(ledger: Ledger, identity: str, record: MakingRecord) -> MakingRe
 
 
 def _name_fact(identity: str, name: str) -> str:
-    return f"made-set:{checksum([alma_of(identity), name])[:20]}"
+    return f"{_name_facts(identity)}{checksum(name)[:20]}"
+
+
+def _name_facts(identity: str) -> str:
+    """Return how the facts of all sets in an Alma begin."""
+    return f"made-set:{checksum(alma_of(identity))[:20]}:"

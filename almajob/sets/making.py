@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
+from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, AlmaRefused, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.sets.id_file import IdList
@@ -39,6 +40,7 @@ MEMBERS_A_CALL = 1000
 _NAME_TAKEN = "402263"
 _GONE = NO_SUCH_SET | {"402264"}
 _NOT_VALID = frozenset({"60116", "60120"})
+_OPERATIONS = {"add": "add_members", "remove": "delete_members", "replace": "replace_members"}
 _TRIES = 5
 _LOCK_WAIT = 60.0
 
@@ -104,7 +106,7 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
                 LOG.info("The set %s is not there any more. It is made again.", plan.name)
                 kept = None
         is_new = kept is None or kept.state == DELETED
-        record = new_record(plan.name, plan.source) if kept is None or is_new else kept
+        record = new_record(plan.name, plan.source, deps.clock.now()) if kept is None or is_new else kept
         if is_new:
             keep_record(deps.ledger, deps.identity, record)
         set_id = _create(plan, record, deps, may_be_there=not is_new)
@@ -126,13 +128,58 @@ def delete_set(made: MadeSet, deps: SetDeps) -> None:
             f"The set {made.name!r} ({made.id}) is not known to be almajob's; it was not deleted.",
             hint="Delete it in Alma, Admin > Manage Sets, if it is to go.",
         )
-    _keep(record.replace(state=DELETING), deps)
-    try:
-        _send("DELETE", "/conf/sets/{set_id}", {"set_id": made.id}, None, deps)
-    except AlmaRefused as refused:
-        if refused.code not in _GONE:
-            raise
-    _keep(record.replace(state=DELETED), deps)
+    _delete_ours(record, deps)
+
+
+def delete_named_set(found: Set, deps: SetDeps) -> None:
+    """Delete a set that a person has named, whoever has made it; that it is gone already is as good.
+
+    Raises:
+        OutcomeUnknown: it is unknown whether it was deleted.
+        AlmajobError: it was not.
+    """
+    record = find_record(deps.ledger, deps.identity, found.name)
+    if record is not None and record.set_id == found.id:
+        _delete_ours(record, deps)
+    else:
+        _delete(found.id, deps)
+
+
+def change_members(
+    set_id: str, op: Literal["add", "remove", "replace"], ids: IdList, deps: SetDeps, id_type: str = ""
+) -> int | None:
+    """Add ids to a set, take them out, or let it have no others; return how many members Alma counts then.
+
+    Ids that Alma does not know, that are there already, or that are not there, are passed over. Nothing
+    is doubled by a call that is sent again: so after any end the same change is made again from its start.
+
+    Args:
+        op: what becomes of the ids.
+        id_type: of the ids, as Alma names it; empty for the ids of Alma itself.
+
+    Raises:
+        Refused: a set is to be replaced by no ids.
+        OutcomeUnknown: it is unknown what became of a call; the same change goes on.
+        AlmajobError: Alma refused, or could not be reached.
+    """
+    if op == "replace" and not ids.count:
+        raise Refused(
+            "There are no ids to replace the members by; the set was not changed.",
+            hint="Give at least one id, or delete the set.",
+        )
+    done = 0
+    lock = deps.ledger.place.locks.lock(f"members:{checksum(set_id)[:20]}", _LOCK_WAIT, remove=True)
+    with lock, deps.busy(lambda: f"Changing the set {set_id}: {done:,} of {ids.count:,} ids"):
+        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL)):
+            # What follows the first thousand is added to it.
+            named = "add" if op == "replace" and number else op
+            params = {"set_id": set_id, "op": _OPERATIONS[named], "fail_on_invalid_id": "false"}
+            if id_type:
+                params["id_type"] = id_type
+            body = {"members": {"member": [{"id": each} for each in chunk]}}
+            _send("POST", "/conf/sets/{set_id}", params, body, deps)
+            done += len(chunk)
+    return deps.alma.set(set_id).members
 
 
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
@@ -141,6 +188,20 @@ def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     members = {str(member.get("id")) for member in listed}
     for chunk in ids.chunks(MEMBERS_A_CALL):
         yield from (each for each in chunk if each not in members)
+
+
+def _delete_ours(record: MakingRecord, deps: SetDeps) -> None:
+    _keep(record.replace(state=DELETING), deps)
+    _delete(record.set_id, deps)
+    _keep(record.replace(state=DELETED), deps)
+
+
+def _delete(set_id: str, deps: SetDeps) -> None:
+    try:
+        _send("DELETE", "/conf/sets/{set_id}", {"set_id": set_id}, None, deps)
+    except AlmaRefused as refused:
+        if refused.code not in _GONE:
+            raise
 
 
 def _keep(record: MakingRecord, deps: SetDeps) -> MakingRecord:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET
 from almajob.alma.sets import Set
-from almajob.errors import AlmaRefused, NotFound
+from almajob.errors import AlmaRefused, AmbiguousName, NotFound
 from almajob.runs.parameters import set_check
 
 
@@ -44,7 +44,11 @@ def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
         except AlmaRefused as refused:
             if refused.code not in NO_SUCH_SET:
                 raise
-    found = set_check.find(alma, named)
+    try:
+        found = set_check.find(alma, named)
+    except (NotFound, AmbiguousName) as refused:
+        # The advice there is for a start.
+        raise refused.replace(hint="almajob sets list shows the names and ids of all sets.") from None
     if is_exact and found.name != named:
         raise NotFound(
             f"There is no set {named!r}; nothing was sent.",

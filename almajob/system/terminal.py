@@ -92,6 +92,11 @@ def asker() -> Callable[[str], bool] | None:
     return _ask if is_attended() else None
 
 
+def id_asker() -> Callable[[str], str] | None:
+    """Return what asks a person to type an id; None where nobody can answer."""
+    return _read_any_id if is_attended() else None
+
+
 def confirmer() -> Callable[[str], str] | None:
     """Return what shows a start to a person and reads what is typed; None where nobody can answer."""
     return _read_id if is_attended() else None
@@ -115,9 +120,13 @@ def _ask(question: str) -> bool:
 
 
 def _read_id(question: str) -> str:
+    return _read_any_id(f"{question}\nType the job's id to go ahead; anything else starts nothing: ")
+
+
+def _read_any_id(question: str) -> str:
     _discard_typed()
     try:
-        return _read_typed(f"{question}\nType the job's id to go ahead; anything else starts nothing: ")
+        return _read_typed(question)
     except KeyboardInterrupt:
         sys.stderr.write("\nNothing was sent.\n")
         raise

@@ -139,6 +139,11 @@ class View:
         """Return a fact that was kept, or None."""
         return self._rows.get([name_fact(name)]).get(name_fact(name))
 
+    def list_facts(self, beginning: str) -> dict[str, Any]:
+        """Return the facts whose names begin so, by name."""
+        found = self._rows.get(self._rows.list(name_fact(beginning)))
+        return {key.removeprefix(name_fact("")): fact for key, fact in found.items()}
+
     def gap(self, now: float) -> Gap:
         """Find out which records may be missing: it was idle, began anew, or was restored from a backup."""
         return self.find_gap(now) or Gap(now, now)
