@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import alma_of, checksum
 from almajob.system import clock as clocks
+from almajob.system.file_lock import LockHeld
 from almajob.text.busy import Busy, show_nothing
 
 LOG = logging.getLogger(__name__)
@@ -89,9 +91,11 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
         OutcomeUnknown: it is unknown what became of a call; the same call goes on.
         AlmajobError: Alma refused, or could not be reached.
     """
-    lock = f"set:{checksum([alma_of(deps.identity), plan.name])[:20]}"
-    with deps.ledger.place.locks.lock(lock, _LOCK_WAIT, remove=True):
+    with _lock_name(plan.name, deps):
         kept = find_record(deps.ledger, deps.identity, plan.name)
+        if kept is not None and kept.state == DELETING:
+            # It may be gone already, and whoever began that wanted no set.
+            kept = _delete_ours(kept, deps)
         if kept is not None and kept.source != plan.source and kept.state != DELETED:
             raise Refused(
                 f"The set {plan.name!r} was made of other ids; it was not changed.",
@@ -122,13 +126,14 @@ def delete_set(made: MadeSet, deps: SetDeps) -> None:
         OutcomeUnknown: it is unknown whether it was deleted.
         AlmajobError: it was not.
     """
-    record = find_record(deps.ledger, deps.identity, made.name)
-    if record is None or record.set_id != made.id:
-        raise Refused(
-            f"The set {made.name!r} ({made.id}) is not known to be almajob's; it was not deleted.",
-            hint="Delete it in Alma, Admin > Manage Sets, if it is to go.",
-        )
-    _delete_ours(record, deps)
+    with _lock_name(made.name, deps):
+        record = find_record(deps.ledger, deps.identity, made.name)
+        if record is None or record.set_id != made.id:
+            raise Refused(
+                f"The set {made.name!r} ({made.id}) is not known to be almajob's; it was not deleted.",
+                hint="Delete it in Alma, Admin > Manage Sets, if it is to go.",
+            )
+        _delete_ours(record, deps)
 
 
 def delete_named_set(found: Set, deps: SetDeps) -> None:
@@ -138,11 +143,12 @@ def delete_named_set(found: Set, deps: SetDeps) -> None:
         OutcomeUnknown: it is unknown whether it was deleted.
         AlmajobError: it was not.
     """
-    record = find_record(deps.ledger, deps.identity, found.name)
-    if record is not None and record.set_id == found.id:
-        _delete_ours(record, deps)
-    else:
-        _delete(found.id, deps)
+    with _lock_name(found.name, deps):
+        record = find_record(deps.ledger, deps.identity, found.name)
+        if record is not None and record.set_id == found.id:
+            _delete_ours(record, deps)
+        else:
+            _delete(found.id, deps)
 
 
 def change_members(
@@ -168,7 +174,7 @@ def change_members(
             hint="Give at least one id, or delete the set.",
         )
     done = 0
-    lock = deps.ledger.place.locks.lock(f"members:{checksum(set_id)[:20]}", _LOCK_WAIT, remove=True)
+    lock = _lock(f"members:{checksum(set_id)[:20]}", set_id, deps)
     with lock, deps.busy(lambda: f"Changing the set {set_id}: {done:,} of {ids.count:,} ids"):
         for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL)):
             # What follows the first thousand is added to it.
@@ -190,10 +196,33 @@ def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
         yield from (each for each in chunk if each not in members)
 
 
-def _delete_ours(record: MakingRecord, deps: SetDeps) -> None:
+def _lock_name(name: str, deps: SetDeps) -> AbstractContextManager[None]:
+    """Keep others from making or deleting the set of a name, for the length of a block."""
+    return _lock(f"set:{checksum([alma_of(deps.identity), name])[:20]}", name, deps)
+
+
+@contextmanager
+def _lock(lock: str, shown: str, deps: SetDeps) -> Iterator[None]:
+    """Keep others away for the length of a block.
+
+    Raises:
+        Refused: another process takes long; nothing was sent by this one.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(deps.ledger.place.locks.lock(lock, _LOCK_WAIT, remove=True))
+        except LockHeld:
+            raise Refused(
+                f"Another almajob is at work on the set {shown}; nothing was sent.",
+                hint="Try again when it is done.",
+            ) from None
+        yield
+
+
+def _delete_ours(record: MakingRecord, deps: SetDeps) -> MakingRecord:
     _keep(record.replace(state=DELETING), deps)
     _delete(record.set_id, deps)
-    _keep(record.replace(state=DELETED), deps)
+    return _keep(record.replace(state=DELETED), deps)
 
 
 def _delete(set_id: str, deps: SetDeps) -> None:
@@ -330,11 +359,10 @@ def _send(
             return deps.alma.call(method, path, params, body, is_confirmed=True)
         except OutcomeUnknown as unknown:
             problem, params = unknown, again or params
-        except NotSent as unsent:
-            problem = unsent
-        except AlmaRefused as refused:
-            if refused.code != PER_SECOND_THRESHOLD:
+        except (NotSent, AlmaRefused) as failed:
+            if isinstance(failed, AlmaRefused) and failed.code != PER_SECOND_THRESHOLD:
                 raise
-            problem = refused
+            # An earlier try may have arrived all the same.
+            problem = problem if isinstance(problem, OutcomeUnknown) else failed
     assert problem is not None
     raise problem
