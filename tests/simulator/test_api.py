@@ -176,7 +176,9 @@ def test_sets_can_be_made_filled_and_deleted(client: Client) -> None:
     assert made["number_of_members"]["value"] == 2
     assert "number_of_members" not in client.get("/sets", q="name~Mine")["set"][0]
     more = {"members": {"member": [{"id": "12"}, {"id": "13"}]}}
-    assert client.call("POST", path, more, op="add_members").json()["number_of_members"]["value"] == 3
+    assert client.code("POST", path, more, op="add_members") == "60115"
+    added = client.call("POST", path, more, op="add_members", fail_on_invalid_id="false").json()
+    assert added["number_of_members"]["value"] == 3
     assert client.call("POST", path, more, op="delete_members").json()["number_of_members"]["value"] == 1
     assert client.call("POST", path, more, op="replace_members").json()["number_of_members"]["value"] == 2
     assert [member["id"] for member in client.get(f"{path}/members")["member"]] == ["12", "13"]
@@ -244,6 +246,8 @@ def test_everything_bad_is_a_400_with_almas_code(
     ("op", "members", "code"),
     [
         ("add_members", [{"id": "x"}], "60116"),
+        ("add_members", [{"id": "1"}] * 2, "60119"),
+        ("add_members", [{"id": "99100000000561"}], "60115"),
         ("add_members", [{"id": ""}], "60114"),
         ("add_members", [], "60113"),
         ("add_members", [{"id": "1"}] * 1001, "60118"),

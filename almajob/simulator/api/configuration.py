@@ -191,8 +191,13 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     skips = exchange.call.query.get("fail_on_invalid_id") == "false"
     given = _member_ids(document_in(exchange.call), needed=True, skips=skips)
 
+    if len(set(given)) < len(given) and not skips:
+        raise Refusal("60119")
+
     def decide() -> Event:
         before = _find_set(exchange, set_id).members
+        if operation == "add_members" and not skips and not set(given).isdisjoint(before):
+            raise Refusal("60115")
         match operation:
             case "add_members":
                 after = [*before, *given]
