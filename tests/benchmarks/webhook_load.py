@@ -40,12 +40,12 @@ class Sent(NamedTuple):
     """What became of the messages of one sender.
 
     Attributes:
-        count: how many were sent.
+        messages: how many were sent.
         seconds: from each message to its answer, for those that were answered 200.
         end: when the last one was answered, on the machine's monotonic clock.
     """
 
-    count: int
+    messages: int
     seconds: list[float]
     end: float
 
@@ -182,7 +182,7 @@ def measure(directory: Path, *, seconds: int, pace: int) -> bool:
     load = os.getloadavg()[0]
     rows = {
         "messages to send": len(numbers),
-        "sent": sum(each.count for each in found),
+        "sent": sum(each.messages for each in found),
         "answered 200": len(answers),
         "kept on disk": kept,
         "pace reached, a second": f"{len(answers) / took:.0f}",
