@@ -1,126 +1,211 @@
-"""What a listener bears: ``python -m tests.benchmarks.webhook_load [--seconds 30] [--pace 1000]``.
+"""How many messages a second a webhook listener keeps: ``python -m tests.benchmarks.webhook_load``.
 
-A real listener, whose Alma is down so that all messages stay on disk; processes that send it signed messages
-at that pace, over connections that stay open; fifty clients beside them that never finish a request. The exit
-code is 1 where a message that was answered with 200 is not on disk, one was refused, or the listener takes
-more memory than it may.
+A real listener, whose Alma is down so that every message stays on disk; signed messages at a fixed pace, over
+connections that stay open, from processes of their own; and slow clients beside them. The exit code is 1 if a
+message is lost, or the listener has taken more memory than it may.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
+import itertools
 import multiprocessing
 import os
+import re
 import socket
+import statistics
 import sys
 import tempfile
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from multiprocessing.queues import Queue
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from statistics import quantiles
 from typing import NamedTuple
 
 from tests.support.listeners import make_message, serve, sign, write_listener_ini
 
-SENDERS, CONNECTIONS, SLOW_CLIENTS = 2, 8, 50
-MOST_MIB = 60
+SENDERS, CONNECTIONS = 2, 8
+"""Processes that send, and connections of each."""
+SLOW_CLIENTS = 50
+MOST_MEMORY = 60.0
+"""MiB."""
+_FIRST_RUN = 10**15
+_PATIENCE = 60.0
+_SLOW_PAUSE = 0.5
 
 
 class Sent(NamedTuple):
-    """What a sender has seen.
+    """What became of the messages of one sender.
 
     Attributes:
-        accepted: the ids of the messages that were answered with 200.
-        refused: how many were not.
-        waits: seconds from when a message was due to its answer.
-        seconds: from the first message to the last answer.
+        messages: how many were sent.
+        seconds: from each message to its answer, for those that were answered 200.
+        end: when the last one was answered, on the machine's monotonic clock.
     """
 
-    accepted: list[str]
-    refused: int
-    waits: list[float]
-    seconds: float
+    messages: int
+    seconds: list[float]
+    end: float
 
 
-def _send(port: int, first: int, count: int, pace: float, answer: Queue[Sent]) -> None:
-    """Send messages, each when it is due or as soon as an earlier one is answered."""
-    bodies = [make_message(str(first + number)) for number in range(count)]
-    messages = [(body, sign(body)) for body in bodies]
-    begun = time.perf_counter()
-
-    def send_share(share: int) -> list[tuple[str, int, float]]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.connect()
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        seen = []
-        for number in range(share, count, CONNECTIONS):
-            due = begun + number / pace
-            time.sleep(max(due - time.perf_counter(), 0.0))
-            body, headers = messages[number]
-            connection.request("POST", "/", body, headers)
-            response = connection.getresponse()
-            response.read()
-            seen.append((str(first + number), response.status, time.perf_counter() - due))
-        connection.close()
-        return seen
-
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        found = [each for share in pool.map(send_share, range(CONNECTIONS)) for each in share]
-    accepted = [name for name, status, _ in found if status == 200]
-    waits = [wait for _, _, wait in found]
-    answer.put(Sent(accepted, count - len(accepted), waits, time.perf_counter() - begun))
+def _make_request(instance_id: str) -> bytes:
+    body = make_message(instance_id)
+    headers = {"Host": "localhost", "Content-Length": str(len(body)), **sign(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
-def _most_memory(pid: int) -> float:
+def _read_status(connection: socket.socket) -> int:
+    """Read one response, and return its status."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _receive(connection)
+    head, _, rest = received.partition(b"\r\n\r\n")
+    found = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    missing = (int(found[1]) if found else 0) - len(rest)
+    while missing > 0:
+        missing -= len(_receive(connection))
+    return int(head.split(b" ", 2)[1])
+
+
+def _receive(connection: socket.socket) -> bytes:
+    received = connection.recv(4096)
+    if not received:
+        raise ConnectionError("the listener has closed the connection")
+    return received
+
+
+def _send(port: int, numbers: range, pace: float, ready: threading.Barrier, start: list[float]) -> Sent:
+    """Send messages, each when it is due or as soon after as the connection is free."""
+    requests = [_make_request(str(_FIRST_RUN + number)) for number in numbers]
+    seconds: list[float] = []
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if ready.wait(_PATIENCE) == 0:
+            start.append(time.monotonic())
+        ready.wait(_PATIENCE)
+        with suppress(OSError):
+            for number, request in zip(numbers, requests, strict=True):
+                time.sleep(max(start[0] + number / pace - time.monotonic(), 0.0))
+                begun = time.monotonic()
+                sent += 1
+                connection.sendall(request)
+                if _read_status(connection) == 200:
+                    seconds.append(time.monotonic() - begun)
+    return Sent(sent, seconds, time.monotonic())
+
+
+def send_share(port: int, share: range, pace: float) -> tuple[float, list[Sent]]:
+    """Send one process's share of the messages, over several connections.
+
+    Args:
+        share: the numbers of its messages; number n is due n / pace seconds after the start.
+        pace: messages a second, of all processes.
+
+    Returns:
+        When it began, on the machine's monotonic clock, and what became of each connection's messages.
+    """
+    ready = threading.Barrier(CONNECTIONS)
+    start: list[float] = []
+    with ThreadPoolExecutor(CONNECTIONS) as threads:
+        shares = [share[first::CONNECTIONS] for first in range(CONNECTIONS)]
+        found = list(threads.map(lambda each: _send(port, each, pace, ready, start), shares))
+    return start[0], found
+
+
+@contextmanager
+def _slow_clients(port: int) -> Iterator[None]:
+    """Keep slow clients at it: a byte now and then, and a new connection where one was closed."""
+    is_done = threading.Event()
+
+    def trickle() -> None:
+        clients: list[socket.socket] = []
+        while not is_done.wait(_SLOW_PAUSE):
+            while len(clients) < SLOW_CLIENTS:
+                clients.append(socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE))
+                clients[-1].sendall(b"POST / HTTP/1.1\r\nX-Slow: ")
+            for client in list(clients):
+                try:
+                    client.sendall(b"x")
+                except OSError:
+                    client.close()
+                    clients.remove(client)
+        for client in clients:
+            client.close()
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        thread.join()
+
+
+def _memory_of(pid: int) -> float:
     """Return the most memory that a process has had, in MiB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
+    assert found, "the kernel does not tell"
+    return int(found[1]) / 1024
 
 
-def main() -> None:
-    """Measure, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--pace", type=int, default=1000, help="messages a second")
-    options = parser.parse_args()
-    share = options.seconds * options.pace // SENDERS
+def measure(directory: Path, *, seconds: int, pace: int) -> bool:
+    """Print what the listener does with that many messages, and say whether it does what it must.
+
+    Args:
+        directory: an empty one, for the listener's configuration and its messages.
+        pace: messages a second.
+    """
+    ini = write_listener_ini(directory / "almajob.ini", "http://127.0.0.1:9")
+    environ = {"ALMAJOB_INI": str(ini), "ALMAJOB_STATE_DIR": str(directory / "state")}
+    numbers = range(seconds * pace)
     context = multiprocessing.get_context("spawn")
-    answer: Queue[Sent] = context.Queue()
-    with tempfile.TemporaryDirectory() as home, ExitStack() as closing:
-        ini = write_listener_ini(Path(home, "almajob.ini"), "http://127.0.0.1:9")
-        state = Path(home, "state")
-        environ = {**os.environ, "HOME": home, "ALMAJOB_INI": str(ini), "ALMAJOB_STATE_DIR": str(state)}
-        listener = closing.enter_context(serve(environ=environ))
-        for _ in range(SLOW_CLIENTS):
-            client = closing.enter_context(socket.create_connection(("127.0.0.1", listener.port)))
-            client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le")
-        senders = [
-            context.Process(
-                target=_send, args=(listener.port, 10**9 * each, share, options.pace / SENDERS, answer)
-            )
-            for each in range(1, SENDERS + 1)
+    with (
+        serve(environ=environ) as listener,
+        _slow_clients(listener.port),
+        ProcessPoolExecutor(SENDERS, mp_context=context) as senders,
+    ):
+        shares = [
+            senders.submit(send_share, listener.port, numbers[first::SENDERS], pace)
+            for first in range(SENDERS)
         ]
-        for sender in senders:
-            sender.start()
-        found = [answer.get() for _ in senders]
-        memory = _most_memory(listener.process.pid)
-        kept = {path.stem for path in state.glob("webhook/*/incoming/*.json")}
-    accepted = {name for sent in found for name in sent.accepted}
-    refused = sum(sent.refused for sent in found)
-    waits = quantiles([wait for sent in found for wait in sent.waits], n=100)
-    seconds = max(sent.seconds for sent in found)
-    print("| messages | a second | refused | lost | ms, median | ms, 99th percentile | MiB |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
-    print(
-        f"| {share * SENDERS:,} | {share * SENDERS / seconds:.0f} | {refused} | {len(accepted - kept)} |"
-        f" {waits[49] * 1000:.0f} | {waits[98] * 1000:.0f} | {memory:.0f} |"
-    )
-    if refused or accepted - kept or memory > MOST_MIB:
-        sys.exit("A message was refused or lost, or the listener takes too much memory.")
+        results = [share.result() for share in shares]
+        memory = _memory_of(listener.process.pid)
+    found = list(itertools.chain.from_iterable(each for _start, each in results))
+    took = max(each.end for each in found) - min(start for start, _each in results)
+    answers = [second * 1000 for each in found for second in each.seconds]
+    kept = len(list(directory.glob("state/webhook/*/incoming/*.json")))
+    hundredths = statistics.quantiles(answers, n=100) if len(answers) > 1 else [float("nan")] * 99
+    load = os.getloadavg()[0]
+    rows = {
+        "messages to send": len(numbers),
+        "sent": sum(each.messages for each in found),
+        "answered 200": len(answers),
+        "kept on disk": kept,
+        "pace reached, a second": f"{len(answers) / took:.0f}",
+        "median answer, ms": f"{hundredths[49]:.1f}",
+        "99th percentile, ms": f"{hundredths[98]:.1f}",
+        "longest answer, ms": f"{max(answers, default=float('nan')):.1f}",
+        "memory of the listener (VmHWM), MiB": f"{memory:.1f}",
+        "load of the machine / cores": f"{load:.1f} / {os.cpu_count()}",
+    }
+    for name, value in rows.items():
+        print(f"{name:36} {value:>10}")
+    return len(numbers) == len(answers) == kept and memory <= MOST_MEMORY
+
+
+def main() -> int:
+    """Measure, print, and give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.webhook_load", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=30, help="how long messages are sent (default: 30)")
+    parser.add_argument("--pace", type=int, default=1000, help="messages a second (default: 1000)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        return 0 if measure(Path(directory), seconds=given.seconds, pace=given.pace) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
