@@ -128,7 +128,7 @@ def database(request: pytest.FixtureRequest) -> Database | None:
         *((DIRECTORY, fault, 1) for fault in FAULTS),
         *((DIRECTORY, fault, 4) for fault in ALIKE),
         (POSTGRESQL, None, 1),
-        *((POSTGRESQL, fault, 1) for fault in (FAULTS[:3] if IN_CI else ())),
+        *((POSTGRESQL, fault, 1) for fault in (FAULTS if IN_CI else ())),
     ],
     indirect=["database"],
 )
@@ -155,7 +155,7 @@ def test_a_tagged_start_survives_every_death(
     ("database", "fault"),
     [
         *((DIRECTORY, fault) for fault in (None, *UNTAGGED_FAULTS)),
-        *((POSTGRESQL, fault) for fault in ("accepted-500", *((None,) if IN_CI else ()))),
+        *((POSTGRESQL, fault) for fault in ((None, *UNTAGGED_FAULTS) if IN_CI else UNTAGGED_FAULTS[:1])),
     ],
     indirect=["database"],
 )
