@@ -52,12 +52,14 @@ class Site:
     Attributes:
         base_url: of what stands in front of the simulator, if anything does.
         more_ini: further sections, with ``{url}`` for the address.
+        settings: further lines of both sections that are there.
     """
 
     directory: Path
     simulator: Simulator
     base_url: str = ""
     more_ini: str = ""
+    settings: str = ""
 
     @property
     def ledger(self) -> Path:
@@ -92,6 +94,7 @@ class Site:
             self.simulator.base_url,
             self.simulator.institution.clock(),
             self.more_ini,
+            self.settings,
             dies_at,
             stops_at_post,
             dies_after_post,
@@ -144,6 +147,7 @@ class _Life:
     simulator_url: str
     now: float
     more_ini: str
+    settings: str
     dies_at: int
     stops_at_post: bool
     dies_after_post: bool
@@ -157,8 +161,8 @@ def _live(life: _Life, argv: tuple[str, ...]) -> None:
     ini = directory / "almajob.ini"
     ini.touch(mode=0o600)
     ini.write_text(
-        f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {url}\ndeadline = 30\n"
-        f"[production]\napi_key = simulator-production-key\nbase_url = {url}\ndeadline = 30\n"
+        f"[sandbox]\napi_key = simulator-sandbox-key\nbase_url = {url}\ndeadline = 30\n{life.settings}"
+        f"[production]\napi_key = simulator-production-key\nbase_url = {url}\ndeadline = 30\n{life.settings}"
         + life.more_ini.format(url=url)
     )
     ini.chmod(0o600)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
 from pathlib import Path
 
 import psycopg
@@ -13,6 +16,7 @@ from tests.conftest import Run
 from tests.support.places import Home
 from tests.support.postgres import USER, Cluster, Database
 from tests.support.processes import PROCESSES, exit_codes
+from tests.support.thoroughness import STRIDE
 
 ERP = "ERP export using profile FINANCE"
 
@@ -179,3 +183,40 @@ def test_the_ledger_is_checked(almajob: Run, database: Database) -> None:
     assert done.code == 0
     assert f"ledger\tusable: {database.url}" in done.out
     assert f"locks\tusable: in {database.url}" in done.out
+
+
+def _initialize_and_die(state: str, url: str, dies_at: int) -> None:
+    """Make the schema in a process that is killed at a numbered wait for the server."""
+    from almajob.store.postgresql.connection import Connection
+
+    poll, points = Connection._poll, itertools.count(1)
+
+    def polling(self: Connection, wanted: int) -> int:
+        if next(points) == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return poll(self, wanted)
+
+    Connection._poll = polling  # type: ignore[method-assign]
+    Home(state, url).open().initialize()
+
+
+def test_whenever_it_is_killed_the_next_one_makes_it_whole(cluster: Cluster, tmp_path: Path) -> None:
+    """It is there whole, or not at all; the same command ends the same."""
+    cluster.start()
+    deaths = 0
+    for dies_at in itertools.count(1, STRIDE):
+        database = cluster.make_database()
+        try:
+            (code,) = exit_codes(_initialize_and_die, [(str(tmp_path), database.url, dies_at)])
+            place = Home(str(tmp_path), database.url).open()
+            assert place.initialize().endswith((" was made.", " was there already."))
+            Ledger(place).keep_fact("x", 1)
+            place.close()
+            assert database.run("SELECT schema_version, row_format FROM almajob.version") == [(1, 2)]
+        finally:
+            database.drop()
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        deaths += 1
+    assert deaths > 0
