@@ -16,7 +16,7 @@ from typing import Any, Literal
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, AlmaRefused, NotSent, OutcomeUnknown, Refused
+from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.sets.id_file import IdList
 from almajob.sets.made_sets import (
@@ -33,7 +33,6 @@ from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import alma_of, checksum
 from almajob.system import clock as clocks
-from almajob.system.file_lock import LockHeld
 from almajob.text.busy import Busy, show_nothing
 
 LOG = logging.getLogger(__name__)
@@ -211,10 +210,11 @@ def _lock(lock: str, shown: str, deps: SetDeps) -> Iterator[None]:
     with ExitStack() as held:
         try:
             held.enter_context(deps.ledger.place.locks.lock(lock, _LOCK_WAIT, remove=True))
-        except LockHeld:
+        except JobBusy as busy:
             raise Refused(
                 f"Another almajob is at work on the set {shown}; nothing was sent.",
-                hint="Try again when it is done.",
+                reason=busy.reason,
+                hint=busy.hint,
             ) from None
         yield
 
