@@ -32,7 +32,6 @@ _COMMANDS = {
     **dict.fromkeys(("plugins", "commands"), "almajob plugin list lists every installed command."),
     "version": "almajob --version prints it.",
     "set": "almajob run JOB --set NAME names the set that a job works on.",
-    "sets": "almajob run JOB --set NAME names a set. Alma lists them: Admin > Manage Sets.",
 }
 _OPTIONS = {
     **dict.fromkeys(("--watch", "--follow"), ("--wait", "--watch")),

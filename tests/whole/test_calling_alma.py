@@ -18,9 +18,9 @@ from tests.support.distributions import write_distribution
 from tests.support.environments import PLUGINS
 from tests.support.terminals import Terminal
 
-CREATE = ("sets", "create", "Theses of May")
+CREATE = ("acme", "create", "Theses of May")
 POST = "POST /conf/sets"
-COMMANDS = {"sets create": "almajob_sets:Create", "sets members": "almajob_sets:Members"}
+COMMANDS = {"acme create": "almajob_sets:Create", "acme members": "almajob_sets:Members"}
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_a_set_is_made_and_its_members_are_listed(simulated: SimulatedAlma, alma
     (sent,) = simulated.log.requests(POST)
     assert sent.json["content"] == {"value": "BIB_MMS"}
     (large,) = [each for each in simulated.institution.sandbox.sets if len(each.members) == 300]
-    listed = json.loads(almajob("--env", "sandbox", "sets", "members", large.id, "-f", "json").out)
+    listed = json.loads(almajob("--env", "sandbox", "acme", "members", large.id, "-f", "json").out)
     assert [member["id"] for member in listed] == list(large.members)
 
 
@@ -123,15 +123,15 @@ def test_a_read_only_environment_is_only_read(
     monkeypatch.setenv("ALMAJOB_READ_ONLY", "yes")
     assert almajob("--env", "sandbox", *CREATE, "--yes").code == 5
     set_id = next(iter(simulated.institution.sandbox.sets)).id
-    assert almajob("--env", "sandbox", "sets", "members", set_id).code == 0
+    assert almajob("--env", "sandbox", "acme", "members", set_id).code == 0
     assert simulated.log.count(POST) == 0
 
 
 def test_an_id_stays_an_id(simulated: SimulatedAlma, almajob: Run) -> None:
     """One that is a path is refused here, and one that is odd by Alma."""
-    assert almajob("--env", "sandbox", "sets", "members", "../jobs").code == 5
+    assert almajob("--env", "sandbox", "acme", "members", "../jobs").code == 5
     assert simulated.log.count("*") == 0
-    assert almajob("--env", "sandbox", "sets", "members", "7?x#y").code == 4
+    assert almajob("--env", "sandbox", "acme", "members", "7?x#y").code == 4
     assert simulated.log.count("GET /conf/sets/7[?]x#y/members") == 1
 
 

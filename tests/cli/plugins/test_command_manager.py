@@ -213,10 +213,10 @@ def test_a_plugin_for_this_api_says_so_in_the_list(site_packages: Path, almajob:
 
 def test_a_group_is_checked_with_its_commands(site_packages: Path, almajob: Run) -> None:
     """Those that begin with its name, also where nothing describes it."""
-    entry_points = {"sets_hello": "Hello", "sets_all_jobs": "Jobs", "settings": "Hello"}
+    entry_points = {"acme_hello": "Hello", "acme_all_jobs": "Jobs", "acmes": "Hello"}
     write_plugin(site_packages, "almajob-sets", "aj_group", GOOD, entry_points)
-    done = almajob("plugin", "check", "sets", "-f", "json")
-    assert {row["name"] for row in json.loads(done.out)} == {"sets hello", "sets all jobs"}
+    done = almajob("plugin", "check", "acme", "-f", "json")
+    assert {row["name"] for row in json.loads(done.out)} == {"acme hello", "acme all jobs"}
     assert "2 of 2 checked need attention." in done.err
 
 
@@ -253,8 +253,8 @@ def test_a_plugins_group_of_commands_has_help_too(plugins: Path, almajob: Run) -
     assert "Did you mean: my jobs?" in almajob("my", "job").err
 
 
-SETS = f'"""Create sets, and list them.\n\n100% of %(prog)s.\n\nExamples:\n  almajob sets list\n"""\n{GOOD}'
-NAMES = {"sets_list": "Hello", "sets_members_list": "Jobs"}
+SETS = f'"""Create sets, and list them.\n\n100% of %(prog)s.\n\nExamples:\n  almajob acme list\n"""\n{GOOD}'
+NAMES = {"acme_list": "Hello", "acme_members_list": "Jobs"}
 
 
 def _describe(site_packages: Path, name: str, texts: dict[str, str]) -> None:
@@ -264,24 +264,24 @@ def _describe(site_packages: Path, name: str, texts: dict[str, str]) -> None:
 def test_a_group_of_a_plugin_has_a_description(site_packages: Path, almajob: Run) -> None:
     """The docstring that its entry point leads to; groups within it have one, too."""
     write_plugin(site_packages, "almajob-sets", "aj_sets", SETS, NAMES)
-    _describe(site_packages, "more-sets", {"sets": "aj_sets", "sets_members": "aj_sets:Hello"})
-    shown = almajob("sets", "--help").out
+    _describe(site_packages, "more-sets", {"acme": "aj_sets", "acme_members": "aj_sets:Hello"})
+    shown = almajob("acme", "--help").out
     assert "\n\nCreate sets, and list them.\n\n100% of %(prog)s.\n\nCommands:\n" in shown
-    assert re.search(r"\n  sets list +Say hello\n  sets members list +List something\n", shown)
+    assert re.search(r"\n  acme list +Say hello\n  acme members list +List something\n", shown)
     assert (
-        "Usage: almajob sets members COMMAND [options]\n\nSay hello.\n"
-        in almajob("sets", "members", "-h").out
+        "Usage: almajob acme members COMMAND [options]\n\nSay hello.\n"
+        in almajob("acme", "members", "-h").out
     )
-    assert almajob("help", "sets").out == shown
-    assert almajob("sets").err == shown
+    assert almajob("help", "acme").out == shown
+    assert almajob("acme").err == shown
 
 
 @pytest.mark.parametrize(
     ("texts", "state", "problem"),
     [
-        ({"sets": "nowhere_at_all"}, "broken", "No module named 'nowhere_at_all'"),
-        ({"sets": "aj_sets:NAMES"}, "broken", "no attribute 'NAMES'"),
-        ({"sets": "aj_sets:Silent"}, "broken", "it has no docstring"),
+        ({"acme": "nowhere_at_all"}, "broken", "No module named 'nowhere_at_all'"),
+        ({"acme": "aj_sets:NAMES"}, "broken", "no attribute 'NAMES'"),
+        ({"acme": "aj_sets:Silent"}, "broken", "it has no docstring"),
         ({"shelves": "aj_sets"}, "broken", "no command's name begins with it"),
         ({"runs": "aj_sets"}, "refused", "the group is almajob's own"),
     ],
@@ -299,10 +299,10 @@ def test_a_description_that_cannot_be_used_is_named(
     assert (row["name"], row["state"], row["distribution"]) == (name, state, "almajob-more")
     assert problem in row["problem"]
     assert problem in json.loads(almajob("plugin", "check", name, "-f", "json").out)[-1]["problem"]
-    shown = almajob("sets", "--help")
-    assert (shown.code, "sets members list" in shown.out) == (0, True)
-    assert almajob("sets", "list", "--env", "a").out == "hello a\n"
-    assert (problem in " ".join(shown.out.split())) is (name == "sets")
+    shown = almajob("acme", "--help")
+    assert (shown.code, "acme members list" in shown.out) == (0, True)
+    assert almajob("acme", "list", "--env", "a").out == "hello a\n"
+    assert (problem in " ".join(shown.out.split())) is (name == "acme")
     assert "Look up what was started from here" in almajob("runs", "--help").out
 
 
@@ -310,10 +310,10 @@ def test_a_group_that_two_plugins_describe_has_neither_text(site_packages: Path,
     """And says so."""
     write_plugin(site_packages, "almajob-sets", "aj_sets", SETS, NAMES)
     for name in ("one", "two"):
-        _describe(site_packages, name, {"sets": f"aj_sets{'' if name == 'one' else ':Hello'}"})
-    shown = " ".join(almajob("sets", "--help").out.split())
+        _describe(site_packages, name, {"acme": f"aj_sets{'' if name == 'one' else ':Hello'}"})
+    shown = " ".join(almajob("acme", "--help").out.split())
     assert (
-        "sets its description, from one 1.2 (aj_sets): several plugins describe this group of commands"
+        "acme its description, from one 1.2 (aj_sets): several plugins describe this group of commands"
         in shown
     )
     assert "Create sets, and list them." not in shown

@@ -69,12 +69,12 @@ def _list_states(almajob: Run) -> dict[tuple[str, str], str]:
 def test_a_file_is_a_command(plugins_d: Path, almajob: Run, tmp_path: Path) -> None:
     """Its name is the file's, a word more behind each underscore; it has a store and a logger like others."""
     report = _write_file(plugins_d, "overdue-report.py")
-    _write_file(plugins_d, "sets_create.py")
+    _write_file(plugins_d, "acme_create.py")
     done = almajob("--env", "demo", "overdue-report", "-f", "json")
     assert json.loads(done.out) == {"name": "report", "jobs": 88}
     assert done.err.splitlines() == ["A word of the file's own."]
-    assert almajob("sets", "create", "--env", "demo", "-f", "value", "-c", "jobs").out == "88\n"
-    assert sorted(os.listdir(plugins_d)) == ["overdue-report.py", "sets_create.py"]
+    assert almajob("acme", "create", "--env", "demo", "-f", "value", "-c", "jobs").out == "88\n"
+    assert sorted(os.listdir(plugins_d)) == ["acme_create.py", "overdue-report.py"]
     assert _list_states(almajob)["overdue-report", str(report)] == "ok"
     assert re.search(rf"From {report}:\n  overdue-report +Count the jobs\n", almajob("--help").out)
     assert almajob("plugin", "check", "overdue-report").code == 0
@@ -212,11 +212,11 @@ def test_an_untrusted_file_switches_nothing_on_or_off(
 
 def test_a_name_of_almajobs_own_cannot_be_taken_by_a_file(plugins_d: Path, almajob: Run) -> None:
     """Nor is what two plugins claim either's."""
-    for name in ("list.py", "show_M44.py", "help.py", "-x.py", "sets_-x.py", "hello.py"):
+    for name in ("list.py", "show_M44.py", "help.py", "-x.py", "acme_-x.py", "hello.py"):
         _write_file(plugins_d, name, "raise SystemExit(0)")
     assert almajob("--env", "demo", "list", "-f", "value", "-c", "id", "--name", "*Overdue*").code == 0
     states = _list_states(almajob)
-    for name in ("list", "show M44", "help", "-x", "sets -x"):
+    for name in ("list", "show M44", "help", "-x", "acme -x"):
         assert states[name, str(plugins_d / f"{name.replace(' ', '_')}.py")] == "refused"
 
 

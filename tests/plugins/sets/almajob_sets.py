@@ -14,8 +14,8 @@ class Create(ShowOne):
     Exit code 9: it is unknown whether Alma made it. Look for it in Alma before you try again.
 
     Examples:
-      almajob --env sandbox sets create 'Theses of May'
-      almajob --env sandbox sets create 'Lost in May' --content ITEM -f json
+      almajob --env sandbox acme create 'Theses of May'
+      almajob --env sandbox acme create 'Lost in May' --content ITEM -f json
     """
 
     columns = ("id", "name", "members")
@@ -46,7 +46,7 @@ class Members(Lister):
     """List the members of a set.
 
     Examples:
-      almajob --env sandbox sets members 9563211250000561
+      almajob --env sandbox acme members 9563211250000561
     """
 
     columns = ("id", "description")
