@@ -8,7 +8,7 @@ from almajob.cli.command import Lister, Result
 from almajob.config.environments import DEMO
 from almajob.errors import AlmajobError, JobEndedBadly
 from almajob.output.columns import Identifier, Length, Sentence, Text, Tone, Word
-from almajob.runs.wait.missed_starts import MissedStart, list_missed
+from almajob.runs.wait.missed_starts import MissedStart, announce_missed, list_missed
 from almajob.runs.wait.run_check import ENDED_BADLY, LATE_RUN, OLDEST, UNKNOWN, UNSEEN, Finding
 from almajob.system import clock as clocks
 from almajob.text.time_format import format_time
@@ -27,7 +27,8 @@ class Check(Lister):
     are left to it. Notifications that could not be sent are tried again.
 
     A saved run with a schedule (almajob schedule) is late, too, when it has not started ten
-    minutes after its time, and is listed until it has, or until its next time.
+    minutes after its time: that is notified of once, and listed until it has started, or until
+    its next time.
 
     Where all is well, nothing is printed. Without --env, all environments are checked.
 
@@ -57,6 +58,7 @@ class Check(Lister):
             missed = list_missed(
                 self.context.settings, self.context.ledger, self.context.named_environment, self.context.now()
             )
+            announce_missed(self.context.ledger, missed)
         except AlmajobError as error:
             errors.append(error)
         bad = [found for found in findings if found.what != UNSEEN]
@@ -101,6 +103,6 @@ def _missed_values(missed: MissedStart) -> tuple[object, ...]:
     due = format_time(missed.due, now=clocks.system().now())
     detail = f"The saved run {missed.name} was due at {due}. No start of it is known here."
     return (
-        *(Identifier(missed.environment), Text(missed.job), Identifier(""), Identifier("")),
+        *(Identifier(missed.environment), Text(missed.job_name), Identifier(""), Identifier("")),
         *(Word(LATE_RUN, _TONES), Length(missed.seconds), Sentence(detail)),
     )

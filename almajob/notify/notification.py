@@ -91,6 +91,8 @@ def _word_fact(event: Event, kind: str) -> str:
             return event.verdict.message or f"{job} {_TITLES[kind].lower()}."
         case StartUnknown():
             return f"It is unknown whether {job[0].lower()}{job[1:]} was started: {_sentence(event.reason)}"
+        case Late(saved_run=saved, due=due) if due is not None:
+            return f"The saved run {one_line(saved)} was due at {_show_time(due)}, and has not started."
         case Late():
             compared = f"usually takes {format_duration(event.usual)}"
             if not event.usual:
@@ -107,7 +109,7 @@ def _sentence(reason: str) -> str:
 
 def _list_details(event: Event) -> Iterator[str]:
     run = event.run
-    yield f"Job:          {_name_job(run)} ({one_line(run.job_id)})"
+    yield f"Job:          {_name_job(run)}{f' ({one_line(run.job_id)})' if run.job_id else ''}"
     kind = f" ({event.environment.kind})" if event.environment.kind != event.environment.name else ""
     yield f"Environment:  {one_line(event.environment.name)}{kind if event.environment.kind else ''}"
     if run.instance_id:
@@ -149,6 +151,12 @@ def _list_steps(event: Event, program: str) -> list[str]:
         ]
     if isinstance(event, RunEnded):
         return [f"Nothing. Its report: {program} status {event.run.instance_id}"]
+    if isinstance(event, Late) and event.saved_run:
+        return [
+            "To see its last result: almajob schedule list",
+            "A start that was made elsewhere, with another ledger, is not known here.",
+            f"To start it now: {program} run --saved {shlex.quote(event.saved_run)} --scheduled --wait",
+        ]
     return [f"To see how it is doing: {program} status {event.run.instance_id}"]
 
 
@@ -190,7 +198,12 @@ def _list_facts(event: Event, kind: str) -> dict[str, Any]:
             "usual_seconds": event.usual,
         }
     elif isinstance(event, Late):
-        facts |= {"seconds": event.seconds, "usual_seconds": event.usual or None}
+        facts |= {
+            "seconds": event.seconds,
+            "usual_seconds": event.usual or None,
+            "saved_run": event.saved_run or None,
+            "due": format_utc(event.due) if event.due else None,
+        }
     elif isinstance(event, StartUnknown | StartRecorded):
         facts["reason"] = event.reason or None
     return facts

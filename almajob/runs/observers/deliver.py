@@ -156,7 +156,7 @@ def _describe(announcement: Announcement) -> str:
     run = message["event"]["run"]
     return (
         f"Observer {message['name']} ({message['distribution']} {message['version']}): "
-        f"{message['kind']} of run {run['instance_id'] or run['id']}"
+        f"{message['kind']} of run {run['instance_id'] or run['id'] or run['run_key']}"
     )
 
 

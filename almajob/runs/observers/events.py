@@ -177,18 +177,23 @@ class RunEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late(Event):
-    """A run that goes on for much longer than is usual for its job.
+    """A run that goes on for much longer than is usual for its job, or a scheduled start that was not made.
 
     Attributes:
-        seconds: for how long it has run.
+        seconds: for how long it has run; since when the start was due.
         usual: how long runs of the job take, in seconds: the median of those that almajob has followed; 0
             where there are none.
         limit: after how many seconds it counts as late, by ``late_after`` of the configuration file.
+        saved_run: the saved run that has not started by the time of its schedule; empty for a run that goes
+            on. ``run`` has no ids then.
+        due: when it should have started; None for a run that goes on.
     """
 
     seconds: float
     usual: float
     limit: float = 0.0
+    saved_run: str = ""
+    due: datetime | None = None
 
 
 EVENTS: Mapping[str, type[Event]] = {
@@ -205,7 +210,7 @@ _MEMBERS: Mapping[str, type[Any]] = {
     "counters": ObservedCounter,
     "alerts": ObservedAlert,
 }
-_TIMES = ("at", "created_at", "submit_time")
+_TIMES = ("at", "created_at", "submit_time", "due")
 
 
 def encode_event(event: Event) -> dict[str, Any]:

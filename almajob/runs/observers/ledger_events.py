@@ -21,6 +21,7 @@ from almajob.runs.observers.events import (
 )
 from almajob.runs.run import End, Run
 from almajob.runs.wait.lateness import LATE, Lateness
+from almajob.runs.wait.missed_starts import MissedStart
 from almajob.store.ledger.record import Record, State
 from almajob.system import clock as clocks
 
@@ -71,10 +72,32 @@ def list_other_events(details: Any) -> Iterator[tuple[str, Event]]:
     """Return the events that something is which is of no record, each with the method that is called with it.
 
     Args:
-        details: an ``OtherEnd``; anything else says nothing.
+        details: an ``OtherEnd`` or a ``MissedStart``; anything else says nothing.
     """
     if isinstance(details, OtherEnd):
         yield "run_ended", _make_other_end(details)
+    if isinstance(details, MissedStart):
+        yield LATE, _make_missed(details)
+
+
+def _make_missed(missed: MissedStart) -> Late:
+    return Late(
+        id=missed.id,
+        at=_to_utc(clocks.system().now()),
+        run=ObservedRun(
+            id="",
+            job_id=missed.job_id,
+            job_name=missed.job_name,
+            run_key=missed.run_key,
+            instance_id="",
+            notify=missed.notify,
+        ),
+        environment=ObservedEnvironment(missed.environment, missed.kind),
+        seconds=missed.seconds,
+        usual=0.0,
+        saved_run=missed.name,
+        due=missed.due.astimezone(UTC),
+    )
 
 
 def _make_other_end(end: OtherEnd) -> RunEnded:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from almajob.config.environments import text_of
+from almajob.config.ini_sections import read_notify
 from almajob.config.saved_runs import Saved
 from almajob.config.settings import Settings
 from almajob.runs.run_key import make_schedule_key
+from almajob.runs.run_reference import SHORT_WAIT
 from almajob.runs.saved_run import ID_AND_NAME
 from almajob.runs.saved_schedule import expected_times, list_scheduled
 from almajob.store.ledger.ledger import Ledger
+from almajob.store.ledger.place import LedgerUnusable
 from almajob.store.ledger.record import Record
 
 GRACE = timedelta(minutes=10)
@@ -26,16 +30,29 @@ class MissedStart(NamedTuple):
 
     Attributes:
         name: of the saved run.
-        job: as the saved run names it.
+        kind: of the environment.
+        job_id: empty where the saved run names only the job's name, or what may be either.
+        job_name: the job's name, or what the saved run calls it.
+        run_key: that the start would have had.
+        notify: whom the saved run wants to be notified.
         due: the time of the schedule.
         seconds: since then.
     """
 
     name: str
     environment: str
-    job: str
+    kind: str
+    job_id: str
+    job_name: str
+    run_key: str
+    notify: tuple[str, ...]
     due: datetime
     seconds: float
+
+    @property
+    def id(self) -> str:
+        """Names it for good."""
+        return f"{self.environment}:{self.run_key}:late"
 
 
 def list_missed(settings: Settings, ledger: Ledger, environment: str, now: datetime) -> list[MissedStart]:
@@ -54,23 +71,43 @@ def list_missed(settings: Settings, ledger: Ledger, environment: str, now: datet
     for saved, named, schedule in list_scheduled(settings, environment):
         latest = now - GRACE - timedelta(seconds=schedule.splay)
         due = expected_times(saved, named, now - _OLDEST, latest)[-1:]
+        kind = settings.environment(named).kind
+        missed = [_make_start(saved, named, kind, each, now) for each in due]
         with ledger.read() as view:
-            missed = [
-                each for each in due if not _is_started(saved, named, each, view.list_since(each.timestamp()))
-            ]
-        job = text_of(saved.of(named), "job")
-        found += [MissedStart(saved.name, named, job, each, (now - each).total_seconds()) for each in missed]
+            found += [each for each in missed if not _is_made(each, view.list_since(each.due.timestamp()))]
     return found
 
 
-def _is_started(saved: Saved, environment: str, due: datetime, records: Iterable[Record]) -> bool:
-    job = text_of(saved.of(environment), "job")
+def announce_missed(ledger: Ledger, missed: Iterable[MissedStart]) -> None:
+    """Announce each start that was not made to observers, once."""
+    for each in missed if ledger.is_observed else ():
+        with suppress(LedgerUnusable):
+            ledger.announce_other(each.id, each, wait=SHORT_WAIT)
+
+
+def _make_start(saved: Saved, environment: str, kind: str, due: datetime, now: datetime) -> MissedStart:
+    here = saved.of(environment)
+    job = text_of(here, "job")
     both = re.fullmatch(ID_AND_NAME, job)
-    names = {job, *(both.groups() if both else ())}
-    key = make_schedule_key(saved.name, due)
+    job_id, job_name = both.groups() if both else ("", job)
+    return MissedStart(
+        name=saved.name,
+        environment=environment,
+        kind=kind,
+        job_id=job_id,
+        job_name=job_name,
+        run_key=make_schedule_key(saved.name, due),
+        notify=tuple(read_notify(here)),
+        due=due,
+        seconds=(now - due).total_seconds(),
+    )
+
+
+def _is_made(start: MissedStart, records: Iterable[Record]) -> bool:
+    names = {start.job_id, start.job_name} - {""}
     return any(
-        record.environment == environment
+        record.environment == start.environment
         and (record.has_run or record.is_open)
-        and (record.run_key == key or bool(names & {record.job_id, record.job_name}))
+        and (record.run_key == start.run_key or bool(names & {record.job_id, record.job_name}))
         for record in records
     )

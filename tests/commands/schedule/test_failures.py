@@ -15,6 +15,7 @@ from almajob.config.settings import Options
 from almajob.runs.saved_schedule import expected_times, read_schedule
 from almajob.testing import SimulatedAlma
 from tests.conftest import Run
+from tests.support.observers import wait_until_told
 
 ERP = "S9563600010000561"
 NAME = "ERP export using profile FINANCE"
@@ -35,6 +36,13 @@ def told(simulated: SimulatedAlma, write_ini: Callable[..., Path], tmp_path: Pat
         f"[run:invoices]\njob@sandbox = {ERP} {NAME}\nnotify = ops, starts\n"
     )
     return facts
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "state"
+    monkeypatch.setenv("ALMAJOB_STATE_DIR", str(path))
+    return path
 
 
 def _set_result(monkeypatch: pytest.MonkeyPatch, status: str, result: str = "exit-code") -> None:
@@ -130,13 +138,36 @@ def test_a_scheduled_run_that_did_not_start_is_late(
     assert done.code == 3
     row = done.row
     assert (row["environment"], row["problem"], row["seconds"]) == ("sandbox", "late", 901)
-    assert (row["job_name"], row["instance_id"], row["run_id"]) == (f"{ERP} {NAME}", None, None)
+    assert (row["job_name"], row["instance_id"], row["run_id"]) == (NAME, None, None)
     assert "The saved run invoices was due at" in row["detail"]
     assert "invoices (sandbox) late" in done.err
     assert almajob("--env", "production", "check").code == 0
     assert almajob(*ENV, "-q", "run", "--saved", "invoices", "--scheduled", "--wait").code == 0
     done = almajob("check")
     assert (done.code, done.out) == (0, "")
+
+
+def test_a_start_that_was_not_made_is_notified_of_once(
+    almajob: Run, told: Path, simulated: SimulatedAlma, state_dir: Path
+) -> None:
+    """Whoever the saved run names gets what is needed to act; each time that is missed is another."""
+    with Path(os.environ["ALMAJOB_INI"]).open("a", encoding="utf-8") as file:
+        file.write("at@sandbox = 05:15 UTC\n")
+    simulated.clock.advance(-simulated.clock() % DAY)
+    for hours in (6, 24):
+        simulated.clock.advance(hours * 3600)
+        assert almajob("check").code == 3
+        wait_until_told(state_dir)
+        facts = json.loads(told.read_text("utf-8"))
+        assert facts["subject"] == f"LATE: {NAME} (sandbox)"
+        assert (facts["kind"], facts["saved_run"], facts["run_id"]) == ("late", "invoices", "")
+        assert facts["due"].endswith("T05:15:00.000Z")
+        assert "has not started" in facts["text"]
+        assert "run --saved invoices --scheduled --wait" in facts["text"]
+        told.unlink()
+        assert almajob("check").code == 3
+        wait_until_told(state_dir)
+        assert not told.exists()
 
 
 def test_any_start_of_the_job_counts(almajob: Run, scheduled: Path, simulated: SimulatedAlma) -> None:
