@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 
-import almajob
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.sets.id_file import IdList, read_ids
 from almajob.sets.making import SetDeps, change_members
@@ -17,13 +16,6 @@ from almajob.testing import SimulatedAlma
 
 COUNT = 2501
 IDS = tuple(str(10**12 + number) for number in range(COUNT))
-
-
-@pytest.fixture
-def deps(simulated: SimulatedAlma, tmp_path: Path) -> Iterator[SetDeps]:
-    """With what sets are changed in the sandbox."""
-    with almajob.connect("sandbox", state_dir=str(tmp_path / "state")) as context:
-        yield context.workshop.sets()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import almajob
 from almajob.errors import OutcomeUnknown, Refused
 from almajob.sets.id_file import IdList, read_ids
 from almajob.sets.made_sets import DELETING, find_record, keep_record
@@ -17,13 +16,6 @@ from almajob.store.ledger.record import alma_of, checksum
 from almajob.testing import SimulatedAlma
 
 NAME = "almajob of a test"
-
-
-@pytest.fixture
-def deps(simulated: SimulatedAlma, tmp_path: Path) -> Iterator[SetDeps]:
-    """With what sets are made in the sandbox."""
-    with almajob.connect("sandbox", state_dir=str(tmp_path / "state")) as context:
-        yield context.workshop.sets()
 
 
 @pytest.fixture
