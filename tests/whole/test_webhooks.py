@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import resource
 import signal
 import socket
@@ -20,6 +21,7 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
+from almajob.simulator.world.run import Ending
 from almajob.simulator.world.world import Rules
 from tests.conftest import Run
 from tests.support.canary import assert_no_key_below, key_in
@@ -32,6 +34,7 @@ from tests.support.listeners import (
     wait_until,
     write_listener_ini,
 )
+from tests.support.mail_server import MailServer
 from tests.support.observers import install_observer, read_observed, wait_until_told
 from tests.support.thoroughness import IN_CI
 
@@ -119,6 +122,29 @@ def test_a_message_ends_a_wait_and_tells_of_every_other_run(
     written = "".join((told, out, err, *(each.out + each.err for each in (tested, listed, shown, second))))
     assert not key_in(written, [SECRET])
     assert_no_key_below(tmp_path, [SECRET])
+
+
+def test_a_bad_end_that_nobody_waited_for_is_a_mail_in_the_box(simulator: Simulator, state: Path) -> None:
+    """From the webhook of a run that staff started, through the listener and its observers, to a mailbox."""
+    institution = simulator.institution
+    world = institution.sandbox
+    institution.rules.endings[OTHER] = Ending("COMPLETED_FAILED", 90.0)
+    with MailServer() as box:
+        with Path(os.environ["ALMAJOB_INI"]).open("a", encoding="utf-8") as ini:
+            ini.write(
+                "notify = ops\n[notify:ops]\ntype = mail\nto = ada@example.org\nfrom = jobs@example.org\n"
+                f"smtp = 127.0.0.1:{box.port}\nsecurity = none\n"
+            )
+        with serve() as listener:
+            assert institution.webhooks.listen(listener.url, SECRET)
+            run = world.submit(next(job for job in world.jobs if job.name == OTHER), []).id
+            institution.clock.advance(100)
+            wait_until(lambda: box.mails)
+            code, told = listener.end()
+        wait_until_told(state)
+    (mail,) = box.mails
+    assert (code, mail["Subject"]) == (0, f"FAILED: {OTHER} (sandbox)"), told
+    assert {"COMPLETED_FAILED", run} <= set(re.findall(r"\w+", mail.get_content()))
 
 
 def _keep_still(metrics: str) -> list[str]:
