@@ -6,6 +6,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,12 @@ def fork(work: Callable[[], Any]) -> Callable[[], Any]:
 
 def list_open() -> set[str]:
     """Return what this process has open: descriptors, with what they lead to."""
-    links = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return {f"{each.name} {os.readlink(each)}" for each in links}
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        # Another thread may close one meanwhile.
+        with suppress(FileNotFoundError):
+            found.add(f"{each.name} {os.readlink(each)}")
+    return found
 
 
 def list_open_below(directory: Path) -> list[str]:

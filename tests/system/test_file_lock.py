@@ -25,8 +25,7 @@ FORK = multiprocessing.get_context("spawn")
 
 def _open_below(directory: Path) -> list[str]:
     """Return which files below a directory this process has open, removed ones too."""
-    links = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return [link for link in links if link.startswith(str(directory))]
+    return [each.partition(" ")[2] for each in list_open_below(directory)]
 
 
 def _hold(path: Path, answer: Connection) -> None:
