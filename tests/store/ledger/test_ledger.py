@@ -328,3 +328,12 @@ def test_a_newest_record_that_cannot_be_noted_harms_nobody(ledger: Ledger) -> No
     name.write_bytes(b"\xff\xfe")
     assert _gap(ledger, 1.5 * DAY).lost_since is None
     assert len(list_records(ledger)) == 1
+
+
+def test_facts_are_listed_by_how_their_names_begin(ledger: Ledger) -> None:
+    """Each with its whole name; one whose name only has that in it is none."""
+    for name in ("set:a", "set:b", "sets", "a set:c"):
+        ledger.keep_fact(name, {"name": name})
+    with ledger.read() as view:
+        assert view.list_facts("set:") == {name: {"name": name} for name in ("set:a", "set:b")}
+        assert view.list_facts("other:") == {}
