@@ -21,7 +21,7 @@ SUMMARIES = {
     "plugin": "Begin a plugin, and list and check those that are installed.",
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
-    "schedule": "Let systemd or cron start saved runs, and list what is due.",
+    "schedule": "Start saved runs at set times, and list what is due.",
     "sets": "List, show and delete sets of records.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",

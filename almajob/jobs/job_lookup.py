@@ -73,6 +73,8 @@ class Catalogue:
         self._kind = f"jobs.{environment}"
         self._identity = identity
         self._refresh = refresh
+        # A start may look for its job more than once.
+        self._told: set[str] = set()
 
     def jobs(self, wanted: JobFilter | None = None) -> list[Job]:
         """List the jobs that match Alma's own filters, in Alma's order; the list may be up to a day old.
@@ -161,7 +163,8 @@ class Catalogue:
                 hint="Try again in a minute, or name the job by its id.",
             )
         if len(found) == 1:
-            if text not in (found[0].id, found[0].name):
+            if text not in (found[0].id, found[0].name, *self._told):
+                self._told.add(text)
                 LOG.info("Using the job %r (%s) for %r.", found[0].name, found[0].id, text)
             return found[0], False
         if found:

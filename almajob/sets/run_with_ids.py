@@ -16,11 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from almajob.alma.models import Job
-from almajob.errors import AlmajobError, CallsUsedUp, JobEndedBadly, Refused, RunKeyTaken, UsageError
+from almajob.errors import (
+    AlmajobError,
+    CallsUsedUp,
+    JobEndedBadly,
+    ParametersRefused,
+    Refused,
+    RunKeyTaken,
+    UsageError,
+)
 from almajob.runs.parameters import set_check
 from almajob.runs.parameters.parameters import SET_ID, Given, Parameters
 from almajob.runs.run import Run
-from almajob.runs.run_key import make_period_key, make_random_key
+from almajob.runs.run_key import make_period_key, make_random_key, takes_tag
 from almajob.runs.run_reference import SHORT_WAIT
 from almajob.runs.run_service import Runs
 from almajob.runs.start.interruption import report_interruption
@@ -251,7 +259,14 @@ def _read_given(
         raise UsageError("The ids and the parameters both name a set.", hint="Keep one of them.")
     if not (job or given.job_id):
         raise UsageError("Which job?", hint="Name it by its name or id: almajob list shows both.")
-    return given, shop.runs.find_job(job or given.job_id)
+    found = shop.runs.find_job(job or given.job_id)
+    # Of a job that only the ledger knows, as Alma is down, the type is not known.
+    if found.type.value and not takes_tag(found):
+        raise ParametersRefused(
+            f"{found.name!r} is not a manual job, and takes no set; nothing was sent.",
+            hint="Leave --ids out, or name a manual job: almajob list --type manual",
+        )
+    return given, found
 
 
 def _with_set(given: Parameters, set_id: str, own: OwnSetOptions) -> Parameters:

@@ -181,11 +181,17 @@ def test_production_is_asked_once_before_the_set_is_made(
 
 
 def test_a_job_that_works_on_no_set(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
-    """Nothing is made for it."""
+    """Nothing is made for it, and a scheduled one is called by what it is."""
     done = almajob("--env", "sandbox", "run", "ERP export using profile FINANCE", "--ids", ids)
-    assert done.code == 5
-    assert "Of what a set for" in done.err or "takes no parameters" in done.err
-    assert simulated.log.count("POST *") == 0
+    assert (done.code, done.out, simulated.log.count("POST *")) == (5, "", 0)
+    assert "is not a manual job, and takes no set; nothing was sent." in done.err
+    assert "almajob list --type manual" in done.err
+
+
+def test_how_a_name_was_understood_is_said_once(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
+    """Though the job is looked for before its set is made, and again for the start."""
+    done = almajob("--env", "sandbox", "run", JOB.upper(), "--ids", ids, "--dry-run")
+    assert (done.code, done.err.count("Using the job")) == (0, 1)
 
 
 @pytest.mark.parametrize(

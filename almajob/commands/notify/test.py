@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
+from typing import Any
 
 from almajob.cli.command import Result, ShowOne
 from almajob.errors import AlmajobError, Unreachable, UsageError
@@ -78,19 +79,19 @@ def make_sample(kind: str, now: datetime) -> Notification:
         created_at=at,
         submit_time=at,
     )
-    shared = {"id": f"test:{at.timestamp()}", "at": at, "run": run}
+    shared: dict[str, Any] = {"id": f"test:{at.timestamp()}", "at": at, "run": run}
     shared["environment"] = ObservedEnvironment("test", "sandbox")
     return make_notification(_make_event(kind, shared))
 
 
-def _make_event(kind: str, shared: dict[str, object]) -> Event:
+def _make_event(kind: str, shared: dict[str, Any]) -> Event:
     test = "This is a test of almajob notify test."
     if kind == "start":
-        return StartRecorded(reason=test, **shared)  # type: ignore[arg-type]
+        return StartRecorded(reason=test, **shared)
     if kind == "unknown":
-        return StartUnknown(reason=test, **shared)  # type: ignore[arg-type]
+        return StartUnknown(reason=test, **shared)
     if kind == "late":
-        return Late(seconds=7200.0, usual=1800.0, **shared)  # type: ignore[arg-type]
+        return Late(seconds=7200.0, usual=1800.0, **shared)
     statuses = {"good": "COMPLETED_SUCCESS", "warning": "COMPLETED_WARNING", "bad": "COMPLETED_FAILED"}
     is_good = kind != "bad"
     message, hint = ("", "") if is_good else (f"{test} Nothing has failed.", "Nothing: this is a test.")
@@ -102,5 +103,5 @@ def _make_event(kind: str, shared: dict[str, object]) -> Event:
         alerts=(ObservedAlert("test", test),),
         seconds=1900.0,
         usual=1800.0,
-        **shared,  # type: ignore[arg-type]
+        **shared,
     )

@@ -1,4 +1,4 @@
-"""``almajob schedule install``: let systemd or cron start a saved run."""
+"""``almajob schedule install``: start a saved run at set times, by systemd or cron."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class ScheduleInstall(Lister):
-    """Let systemd or cron start a saved run.
+    """Start a saved run at set times, by systemd or cron.
 
     Writes a service, a timer and a service that notifies of failures; or with --cron a line of a
     crontab. The saved run keeps its times (at, timezone, splay), so that almajob check can tell
