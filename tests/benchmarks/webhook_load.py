@@ -152,6 +152,12 @@ def _memory_of(pid: int) -> float:
     return int(found[1]) / 1024
 
 
+def _processor_time_of(pid: int) -> float:
+    """Return the processor time that a process has taken, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(directory: Path, *, seconds: int, pace: int) -> bool:
     """Print what the listener does with that many messages, and say whether it does what it must.
 
@@ -168,11 +174,13 @@ def measure(directory: Path, *, seconds: int, pace: int) -> bool:
         _slow_clients(listener.port),
         ProcessPoolExecutor(SENDERS, mp_context=context) as senders,
     ):
+        before = _processor_time_of(listener.process.pid)
         shares = [
             senders.submit(send_share, listener.port, numbers[first::SENDERS], pace)
             for first in range(SENDERS)
         ]
         results = [share.result() for share in shares]
+        spent = _processor_time_of(listener.process.pid) - before
         memory = _memory_of(listener.process.pid)
     found = list(itertools.chain.from_iterable(each for _start, each in results))
     took = max(each.end for each in found) - min(start for start, _each in results)
@@ -189,6 +197,7 @@ def measure(directory: Path, *, seconds: int, pace: int) -> bool:
         "median answer, ms": f"{hundredths[49]:.1f}",
         "99th percentile, ms": f"{hundredths[98]:.1f}",
         "longest answer, ms": f"{max(answers, default=float('nan')):.1f}",
+        "processor time a message, ms": f"{spent / max(len(answers), 1) * 1000:.2f}",
         "memory of the listener (VmHWM), MiB": f"{memory:.1f}",
         "load of the machine / cores": f"{load:.1f} / {os.cpu_count()}",
     }

@@ -1,8 +1,12 @@
 """What a webhook listener leaves for the waits of other processes: files that say which runs have ended.
 
-A message is a hint. The listener keeps it in ``incoming`` before it answers, asks Alma once, and keeps what
-Alma says of a run that has ended in ``ended``, where waits and ``almajob webhook list`` find it. What is in
-``ended`` may vanish: Alma has it, and removes nothing for months.
+A message is a hint. The listener keeps it before it answers, asks Alma once, and keeps what Alma says of a
+run that has ended in ``ended``, where waits and ``almajob webhook list`` find it. What is in ``ended`` may
+vanish: Alma has it, and removes nothing for months.
+
+A message is kept twice until it is decided. As a file in ``incoming`` other processes find it, and as a line
+of ``arrived`` it is on the disk before the answer: for many messages that takes one flush. What a power cut
+has taken from ``incoming`` the next listener makes anew.
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ import json
 import logging
 import os
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from almajob.alma.job_instances import Instance
+from almajob.store.durable_log import DurableLog
 from almajob.system.atomic_write import new_file
 from almajob.system.file_lock import is_locked, lock_file
 from almajob.system.private_files import make_private, open_own, read_own
@@ -38,7 +44,10 @@ _HEARD_SECONDS = 86400.0
 _OVERDUE = 5.0
 _LARGEST = 2**20
 _PROCESS_ID = re.compile("[0-9]{1,30}")
-_INCOMING, _ENDED, _SUFFIX = "incoming", "ended", ".json"
+_INCOMING, _ENDED, _ARRIVED, _SUFFIX = "incoming", "ended", "arrived", ".json"
+_DROPPED = "dropped"
+# Bytes of ``arrived``, at least, from which on it is written anew without what is decided.
+_LARGE = 2**20
 _LOCK, _HEARD = "listener", "heard"
 
 
@@ -95,6 +104,8 @@ class EndMessages:
         self.directory = directory
         self._incoming = self.directory / _INCOMING
         self._ended = self.directory / _ENDED
+        self._arrived = DurableLog(self.directory / _ARRIVED)
+        self._rewrite_at = _LARGE
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -107,7 +118,11 @@ class EndMessages:
         make_private(self._incoming)
         make_private(self._ended)
         with lock_file(self.directory / _LOCK, wait=0, note=f"process {os.getpid()}"):
-            yield
+            self._restore()
+            try:
+                yield
+            finally:
+                self._arrived.close()
 
     @property
     def is_listening(self) -> bool:
@@ -149,7 +164,10 @@ class EndMessages:
         """
         if self._path(self._ended, message.instance_id).exists():
             return False
-        _write(self._path(self._incoming, message.instance_id), message._asdict())
+        content = _to_json(message._asdict())
+        # The file first: a line without one stands for a message that is decided.
+        _write_soon(self._path(self._incoming, message.instance_id), content)
+        self._arrived.append(content)
         return True
 
     def list_pending(self) -> list[str]:
@@ -187,6 +205,9 @@ class EndMessages:
     def drop(self, instance_id: str) -> None:
         """Remove a message that is decided."""
         self._path(self._incoming, instance_id).unlink(missing_ok=True)
+        self._arrived.note(_to_json({_DROPPED: instance_id}))
+        if self._arrived.size > self._rewrite_at:
+            self._shorten()
 
     def keep_end(self, instance: Instance) -> None:
         """Keep what Alma says of a run that has ended.
@@ -194,7 +215,8 @@ class EndMessages:
         Raises:
             OSError: it cannot be kept.
         """
-        _write(self._path(self._ended, instance.id), redact_all(instance.to_json()))
+        with new_file(self._path(self._ended, instance.id), overwrite=True, mode=0o600) as file:
+            file.write(_to_json(redact_all(instance.to_json())))
 
     def find_end(self, instance_id: str) -> Instance | None:
         """Return a run that has ended, as Alma showed it; None where no message has told of it."""
@@ -233,12 +255,45 @@ class EndMessages:
                         if not is_message and time.time() - entry.stat().st_mtime > KEPT_SECONDS:
                             Path(entry.path).unlink()
 
+    def _restore(self) -> None:
+        """Make the files of those messages again that a power cut has taken or damaged."""
+        for message, line in _undecided(self._arrived.read()).items():
+            if not self.find_pending(message).at:
+                _write_soon(self._path(self._incoming, message), line)
+        self._shorten()
+
+    def _shorten(self) -> None:
+        """Leave the messages that are decided out of ``arrived``; threads that keep some wait meanwhile."""
+        self._arrived.rewrite(lambda lines: _undecided(lines).values())
+        self._rewrite_at = max(_LARGE, 2 * self._arrived.size)
+
     def _path(self, directory: Path, instance_id: str) -> Path:
         if not is_process_id(instance_id):
             raise ValueError("it is not a Process ID")
         return directory / f"{instance_id}{_SUFFIX}"
 
 
-def _write(path: Path, document: object) -> None:
-    with new_file(path, overwrite=True, mode=0o600) as file:
-        file.write(json.dumps(document, separators=(",", ":")).encode())
+def _undecided(lines: Iterable[bytes]) -> dict[str, bytes]:
+    """Return those lines that keep a message which is not decided, by its run."""
+    found: dict[str, bytes] = {}
+    for line in lines:
+        with suppress(ValueError, TypeError, AttributeError):
+            raw = json.loads(line)
+            instance_id = str(raw.get("instance_id", ""))
+            if is_process_id(instance_id):
+                found[instance_id] = line
+            else:
+                found.pop(str(raw.get(_DROPPED)), None)
+    return found
+
+
+def _to_json(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _write_soon(path: Path, content: bytes) -> None:
+    """Put a file in its place, complete, whenever it reaches the disk."""
+    part = path.with_suffix(f".{threading.get_ident()}")
+    with os.fdopen(open_own(part, os.O_WRONLY | os.O_TRUNC), "wb") as file:
+        file.write(content)
+    part.replace(path)
