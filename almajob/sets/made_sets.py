@@ -20,6 +20,7 @@ class MakingRecord(Frozen):
         state: CREATING before it is asked for, FILLING once it is there, then FILLED, DELETING and DELETED.
         set_id: empty while it is CREATING.
         next_chunk: the first thousand of its ids that is not known to be in it; it may be.
+        members: how many it had when it was FILLED, as Alma counts; None before.
         made_at: when its making began, in seconds since the epoch.
     """
 
@@ -29,6 +30,7 @@ class MakingRecord(Frozen):
     state: str = CREATING
     set_id: str = ""
     next_chunk: int = 0
+    members: int | None = None
     made_at: float = 0.0
 
 

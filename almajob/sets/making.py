@@ -18,7 +18,9 @@ from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
+from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
+from almajob.sets.kept_changes import Change, find_change, keep_change
 from almajob.sets.made_sets import (
     DELETED,
     DELETING,
@@ -156,7 +158,9 @@ def change_members(
     """Add ids to a set, take them out, or let it have no others; return how many members Alma counts then.
 
     Ids that Alma does not know, that are there already, or that are not there, are passed over. Nothing
-    is doubled by a call that is sent again: so after any end the same change is made again from its start.
+    is doubled by a call that is sent again. So the same change goes on after any end, for a week, at the
+    thousand that is not known to have been sent; one that was done, or that another change of the set came
+    after, is made from its start.
 
     Args:
         op: what becomes of the ids.
@@ -172,19 +176,47 @@ def change_members(
             "There are no ids to replace the members by; the set was not changed.",
             hint="Give at least one id, or delete the set.",
         )
-    done = 0
-    lock = _lock(f"members:{checksum(set_id)[:20]}", set_id, deps)
-    with lock, deps.busy(lambda: f"Changing the set {set_id}: {done:,} of {ids.count:,} ids"):
-        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL)):
+    wanted = Change(set_id, op, ids.digest, id_type, at=deps.clock.now())
+    with _lock(f"members:{checksum(set_id)[:20]}", set_id, deps):
+        kept = find_change(deps.ledger, deps.identity, set_id)
+        goes_on = kept is not None and kept.goes_on(wanted)
+        change = wanted.replace(next_chunk=kept.next_chunk) if kept is not None and goes_on else wanted
+        _send_change(change, ids, deps)
+        members = deps.alma.set(set_id).members
+        _keep_change(change.replace(is_done=True), deps)
+    return members
+
+
+def _send_change(change: Change, ids: IdList, deps: SetDeps) -> None:
+    """Send those ids of a change that are not known to have been sent."""
+    done = min(change.next_chunk * MEMBERS_A_CALL, ids.count)
+    if done:
+        LOG.info("Going on with the set %s after the first %s ids.", change.set_id, f"{done:,}")
+    else:
+        _keep_change(change, deps)
+    shown = f"of {ids.count:,} ids"
+    with (
+        deps.busy(lambda: f"Changing the set {change.set_id}: {done:,} {shown}"),
+        report_interruption(
+            lambda: (
+                f"The set {change.set_id} is changed in part, by {done:,} {shown}. The same command goes on."
+            )
+        ),
+    ):
+        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL, change.next_chunk), change.next_chunk):
             # What follows the first thousand is added to it.
-            named = "add" if op == "replace" and number else op
-            params = {"set_id": set_id, "op": _OPERATIONS[named], "fail_on_invalid_id": "false"}
-            if id_type:
-                params["id_type"] = id_type
+            op = "add" if change.op == "replace" and number else change.op
+            params = {"set_id": change.set_id, "op": _OPERATIONS[op], "fail_on_invalid_id": "false"}
+            if change.id_type:
+                params["id_type"] = change.id_type
             body = {"members": {"member": [{"id": each} for each in chunk]}}
             _send("POST", "/conf/sets/{set_id}", params, body, deps)
+            _keep_change(change.replace(next_chunk=number + 1), deps)
             done += len(chunk)
-    return deps.alma.set(set_id).members
+
+
+def _keep_change(change: Change, deps: SetDeps) -> None:
+    keep_change(deps.ledger, deps.identity, change.replace(at=deps.clock.now()))
 
 
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
@@ -301,11 +333,32 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
                 is_sure = True
                 record = _keep(record.replace(next_chunk=record.next_chunk + 1), deps)
                 done = min(done + len(chunk), plan.count)
-            record = _keep(record.replace(state=FILLED), deps)
     count = deps.alma.set(record.set_id).members or 0
+    if record.state == FILLED:
+        _refuse_changed(plan, record, count)
+    else:
+        record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     rejected = max(plan.count - count, 0) if plan.skip_invalid else 0
     return MadeSet(record.set_id, plan.name, count, rejected, is_new)
+
+
+def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
+    """Refuse a set that has more or fewer members than when it was filled.
+
+    Alma may have counted late: a set with all ids is as it should be in any case.
+
+    Raises:
+        Refused: somebody has changed it.
+    """
+    if record.members is not None and count not in (record.members, plan.count):
+        raise Refused(
+            f"The set {plan.name!r} ({record.set_id}) had {record.members:,} members when it was filled, and "
+            f"has {count:,} now.",
+            reason="Somebody or something has changed it since. It was left as it is.",
+            hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
+            f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
+        )
 
 
 def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, is_sure: bool) -> None:
