@@ -22,6 +22,7 @@ class MakingRecord(Frozen):
         next_chunk: the first thousand of its ids that is not known to be in it; it may be.
         members: how many it had when it was FILLED, as Alma counts; None before.
         made_at: when its making began, in seconds since the epoch.
+        run_key: of the run that it was made for; empty where it was made to stay.
     """
 
     name: str
@@ -32,15 +33,17 @@ class MakingRecord(Frozen):
     next_chunk: int = 0
     members: int | None = None
     made_at: float = 0.0
+    run_key: str = ""
 
 
-def new_record(name: str, source: str, now: float) -> MakingRecord:
+def new_record(name: str, source: str, now: float, run_key: str = "") -> MakingRecord:
     """Make the record of a set that is to be made.
 
     Args:
         now: seconds since the epoch.
+        run_key: of the run that it is made for; empty where it is made to stay.
     """
-    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source, made_at=now)
+    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source, made_at=now, run_key=run_key)
 
 
 def find_record(ledger: Ledger, identity: str, name: str) -> MakingRecord | None:

@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -111,9 +111,10 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
                 LOG.info("The set %s is not there any more. It is made again.", plan.name)
                 kept = None
         is_new = kept is None or kept.state == DELETED
-        record = new_record(plan.name, plan.source, deps.clock.now()) if kept is None or is_new else kept
-        if is_new:
-            keep_record(deps.ledger, deps.identity, record)
+        if kept is None or is_new:
+            record = _keep(new_record(plan.name, plan.source, deps.clock.now(), plan.run_key), deps)
+        else:
+            record = kept
         set_id = _create(plan, record, deps, may_be_there=not is_new)
         record = _keep(record.replace(set_id=set_id, state=FILLING), deps)
         return _complete(plan, ids, record, deps, is_new=is_new)
@@ -150,6 +151,49 @@ def delete_named_set(found: Set, deps: SetDeps) -> None:
             _delete_ours(record, deps)
         else:
             _delete(found.id, deps)
+
+
+def find_made_set(record: MakingRecord, deps: SetDeps) -> Set | None:
+    """Return the set of a record as Alma has it now, whoever has changed it; None where it is gone."""
+    set_id = record.set_id or _find_ours(record, deps)
+    try:
+        return deps.alma.set(set_id) if set_id else None
+    except AlmaRefused as refused:
+        if refused.code in _GONE:
+            return None
+        raise
+
+
+def delete_made_set(name: str, find: Callable[[MakingRecord], Set | None], deps: SetDeps) -> bool:
+    """Delete a set that almajob has made, once it was looked at while no other process works on it.
+
+    Args:
+        find: returns the set, or None where it is gone, which is noted. What it raises keeps the set.
+
+    Returns:
+        Whether it was deleted; False where it was gone.
+
+    Raises:
+        OutcomeUnknown: it is unknown whether it was deleted.
+        AlmajobError: it was not.
+    """
+    with _lock_name(name, deps):
+        record = find_record(deps.ledger, deps.identity, name)
+        if record is None or record.state == DELETED:
+            return False
+        found = find(record)
+        if found is None:
+            _keep(record.replace(state=DELETED), deps)
+            return False
+        _delete_ours(record.replace(set_id=found.id), deps)
+        return True
+
+
+def note_gone(record: MakingRecord, deps: SetDeps) -> None:
+    """Note that a set is gone, unless another process has gone on with it meanwhile."""
+    with _lock_name(record.name, deps):
+        if find_record(deps.ledger, deps.identity, record.name) == record:
+            _keep(record.replace(state=DELETED), deps)
 
 
 def change_members(

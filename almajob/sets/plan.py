@@ -17,6 +17,7 @@ class SetPlan(Frozen):
         skip_invalid: leave out ids that Alma does not know.
         source: the digest of the ids.
         count: how many they are.
+        run_key: of the run that it is made for; empty where it is made to stay.
     """
 
     name: str
@@ -27,3 +28,4 @@ class SetPlan(Frozen):
     skip_invalid: bool
     source: str
     count: int
+    run_key: str = ""

@@ -349,6 +349,7 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         skip_invalid=own.skip_invalid,
         source=ids.digest,
         count=ids.count,
+        run_key=work.run_key,
     )
     with report_interruption(lambda: _word_interruption(work)):
         made = make_set(plan, ids, shop.sets())
