@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,17 +32,23 @@ from almajob.sets.made_sets import (
     new_record,
 )
 from almajob.sets.plan import SetPlan
+from almajob.sets.sift import sift
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import alma_of, checksum
+from almajob.store.unique_texts import open_unique_texts
 from almajob.system import clock as clocks
 from almajob.text.busy import Busy, show_nothing
 
 LOG = logging.getLogger(__name__)
 
 MEMBERS_A_CALL = 1000
+MOST_SIFTING_CALLS = 500
+"""How many calls more than needed are made to find the ids that Alma refuses."""
 _NAME_TAKEN = "402263"
 _GONE = NO_SUCH_SET | {"402264"}
 _NOT_VALID = frozenset({"60116", "60120"})
+_THERE_ALREADY = frozenset({"60115", "60119", "60176"})
+_NOT_THERE = "60117"
 _OPERATIONS = {"add": "add_members", "remove": "delete_members", "replace": "replace_members"}
 _TRIES = 5
 _LOCK_WAIT = 60.0
@@ -74,6 +80,7 @@ class MadeSet:
     Attributes:
         count: the members that Alma counts.
         rejected: how many ids are not among them, where those that Alma does not know are left out.
+        refused: those of them that are known, where they were looked for as the set was filled.
         is_new: whether it was made by this call, and not gone on with.
     """
 
@@ -82,6 +89,7 @@ class MadeSet:
     count: int
     rejected: int = 0
     is_new: bool = True
+    refused: tuple[str, ...] = ()
 
 
 def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
@@ -250,10 +258,7 @@ def _send_change(change: Change, ids: IdList, deps: SetDeps) -> None:
         for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL, change.next_chunk), change.next_chunk):
             # What follows the first thousand is added to it.
             op = "add" if change.op == "replace" and number else change.op
-            params = {"set_id": change.set_id, "op": _OPERATIONS[op], "fail_on_invalid_id": "false"}
-            if change.id_type:
-                params["id_type"] = change.id_type
-            body = {"members": {"member": [{"id": each} for each in chunk]}}
+            params, body = _word_members(change.id_type, change.set_id, op, chunk, is_strict=False)
             _send("POST", "/conf/sets/{set_id}", params, body, deps)
             _keep_change(change.replace(next_chunk=number + 1), deps)
             done += len(chunk)
@@ -266,9 +271,10 @@ def _keep_change(change: Change, deps: SetDeps) -> None:
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     """Return those ids that are not in a set; of ids of Alma's own alone, as a set lists no others."""
     listed = deps.alma.pages("/conf/sets/{set_id}/members", {"set_id": made.id}, "member")
-    members = {str(member.get("id")) for member in listed}
-    for chunk in ids.chunks(MEMBERS_A_CALL):
-        yield from (each for each in chunk if each not in members)
+    with open_unique_texts() as members:
+        members.add(str(member.get("id")) for member in listed)
+        for chunk in ids.chunks(MEMBERS_A_CALL):
+            yield from members.find_missing(chunk)
 
 
 def _lock_name(name: str, deps: SetDeps) -> AbstractContextManager[None]:
@@ -372,8 +378,9 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
         if record.state != FILLED:
             # After a break the next thousand may be there already.
             is_sure = is_new
+            add = _add_sifted if plan.finds_refused else _add
             for chunk in ids.chunks(MEMBERS_A_CALL, record.next_chunk):
-                _add(plan, record.set_id, chunk, deps, is_sure=is_sure)
+                record = add(plan, record, chunk, deps, is_sure=is_sure)
                 is_sure = True
                 record = _keep(record.replace(next_chunk=record.next_chunk + 1), deps)
                 done = min(done + len(chunk), plan.count)
@@ -384,7 +391,7 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
         record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     rejected = max(plan.count - count, 0) if plan.skip_invalid else 0
-    return MadeSet(record.set_id, plan.name, count, rejected, is_new)
+    return MadeSet(record.set_id, plan.name, count, rejected, is_new, record.refused)
 
 
 def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
@@ -405,19 +412,18 @@ def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
         )
 
 
-def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, is_sure: bool) -> None:
+def _add(
+    plan: SetPlan, record: MakingRecord, chunk: Sequence[str], deps: SetDeps, *, is_sure: bool
+) -> MakingRecord:
     """Add members, up to a thousand.
 
     Args:
         is_sure: none of them is in the set yet. Those that may be there must be passed over; whether an id
             was not known is found out by the count then.
     """
-    params: dict[str, str] = {"set_id": set_id, "op": "add_members"}
-    if plan.id_type:
-        params["id_type"] = plan.id_type
-    if plan.skip_invalid or not is_sure:
-        params["fail_on_invalid_id"] = "false"
-    body = {"members": {"member": [{"id": each} for each in chunk]}}
+    is_strict = is_sure and not plan.skip_invalid
+    set_id = record.set_id
+    params, body = _word_members(plan.id_type, set_id, "add", chunk, is_strict=is_strict)
     tolerant = {**params, "fail_on_invalid_id": "false"}
     try:
         _send("POST", "/conf/sets/{set_id}", params, body, deps, again=tolerant)
@@ -429,6 +435,61 @@ def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, i
             hint="Correct the ids, or leave those out with --skip-invalid.\n"
             f"The set {set_id} is not complete; it can be deleted in Alma, Admin > Manage Sets.",
         ) from refused
+    return record
+
+
+def _add_sifted(
+    plan: SetPlan, record: MakingRecord, chunk: Sequence[str], deps: SetDeps, *, is_sure: bool
+) -> MakingRecord:
+    """Add members, up to a thousand, and find those that Alma refuses, as long as that is not dear.
+
+    Whatever may be in the set already is taken out before: what is there is refused as well.
+    """
+
+    if record.sifting_calls >= MOST_SIFTING_CALLS:
+        return _add(plan, record, chunk, deps, is_sure=is_sure)
+
+    def take_out(ids: Sequence[str]) -> None:
+        params, body = _word_members(plan.id_type, record.set_id, "remove", ids, is_strict=False)
+        try:
+            _send("POST", "/conf/sets/{set_id}", params, body, deps)
+        except AlmaRefused as refused:
+            if refused.code != _NOT_THERE:
+                raise
+
+    def take(ids: Sequence[str]) -> bool:
+        params, body = _word_members(plan.id_type, record.set_id, "add", ids, is_strict=True)
+        try:
+            _send("POST", "/conf/sets/{set_id}", params, body, deps, undo=lambda: take_out(ids))
+        except AlmaRefused as refused:
+            if refused.code not in _NOT_VALID | _THERE_ALREADY:
+                raise
+            # Another id may name the same record.
+            return len(ids) == 1 and refused.code in _THERE_ALREADY
+        return True
+
+    if not is_sure:
+        take_out(chunk)
+    sifted = sift(chunk, take, MOST_SIFTING_CALLS - record.sifting_calls)
+    if sifted.left:
+        _add(plan, record, sifted.left, deps, is_sure=True)
+    return record.replace(
+        refused=(*record.refused, *sifted.refused),
+        # One call would be needed in any case.
+        sifting_calls=record.sifting_calls + sifted.calls - 1 + bool(sifted.left),
+    )
+
+
+def _word_members(
+    id_type: str, set_id: str, op: str, ids: Sequence[str], *, is_strict: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the parameters and the body of a call that changes members."""
+    params = {"set_id": set_id, "op": _OPERATIONS[op]}
+    if id_type:
+        params["id_type"] = id_type
+    if not is_strict:
+        params["fail_on_invalid_id"] = "false"
+    return params, {"members": {"member": [{"id": each} for each in ids]}}
 
 
 def _send(
@@ -438,11 +499,13 @@ def _send(
     body: dict[str, Any] | None,
     deps: SetDeps,
     again: dict[str, str] | None = None,
+    undo: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Send what may be sent again: it is, where it certainly or perhaps did not arrive.
 
     Args:
         again: the parameters with which it is sent once it may have arrived.
+        undo: undoes before that what it may have done.
 
     Raises:
         OutcomeUnknown: it is unknown whether it arrived, after all tries.
@@ -452,6 +515,8 @@ def _send(
         if problem is not None:
             LOG.info("%s It is tried again.", problem.message)
             deps.clock.sleep(2.0**number)
+            if undo is not None and isinstance(problem, OutcomeUnknown):
+                undo()
         try:
             return deps.alma.call(method, path, params, body, is_confirmed=True)
         except OutcomeUnknown as unknown:

@@ -15,6 +15,7 @@ class SetPlan(Frozen):
         description: for people who find it in Alma.
         is_public: whether others than its maker see it there.
         skip_invalid: leave out ids that Alma does not know.
+        finds_refused: with that, find out which they are as the set is filled; it takes more calls.
         source: the digest of the ids.
         count: how many they are.
         run_key: of the run that it is made for; empty where it is made to stay.
@@ -29,3 +30,4 @@ class SetPlan(Frozen):
     source: str
     count: int
     run_key: str = ""
+    finds_refused: bool = False
