@@ -28,8 +28,11 @@ from almajob.system.isolated_process import Process
 from tests.store.ledger.test_record import new
 from tests.support.clocks import FastClock
 from tests.support.ledgers import open_ledger, write_steps
+from tests.support.postgres import Database
 from tests.support.processes import PROCESSES, exit_codes
 
+_PACE = "calls_per_second = 1000\nburst = 100\n"
+"""No call waits for the clock of the database, which is not the simulator's."""
 Work = Callable[[list[str]], int]
 
 # Durable writes, calls of Alma, and the begin of a process that calls observers.
@@ -107,6 +110,16 @@ class Site:
         process = PROCESSES.Process(target=_live, args=(life, argv, work))
         process.start()
         return Living(process, self.directory)
+
+
+def site_with_ledger(place: Path, simulator: Simulator, database: Database | None) -> Site:
+    """Return a host whose ledger is empty: in its directory, or in a database."""
+    if database is None:
+        return Site(place, simulator)
+    if not place.exists():
+        database.run("DELETE FROM almajob.rows; DELETE FROM almajob.calls")
+    ledger = f"[almajob]\nledger = {database.url}\n"
+    return Site(place, simulator, more_ini=ledger, settings=_PACE)
 
 
 @dataclass(frozen=True)
