@@ -37,7 +37,15 @@ from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
-from almajob.sets.making import MadeSet, SetDeps, delete_set, list_rejected, make_set
+from almajob.sets.making import (
+    MEMBERS_A_CALL,
+    MOST_SIFTING_CALLS,
+    MadeSet,
+    SetDeps,
+    delete_set,
+    list_rejected,
+    make_set,
+)
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, checksum
@@ -47,7 +55,7 @@ from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
-MEMBERS_A_CALL = 1000
+_MEMBERS_A_PAGE = 100
 _HOUR = 3600.0
 _LONGEST_JOB_NAME = 40
 _LONGEST_KEY = 30
@@ -115,9 +123,12 @@ class IdsPlan:
         return f"{work.set_name}, to be made of {work.members} ids"
 
 
-def count_calls(ids: int) -> int:
+def count_calls(ids: int, own: OwnSetOptions) -> int:
     """Return how many calls it takes, at most, to make a set of so many ids."""
-    return 3 + -(-ids // MEMBERS_A_CALL) + 2
+    rejected = 0
+    if own.rejected and own.skip_invalid:
+        rejected = MOST_SIFTING_CALLS if own.id_type else -(-ids // _MEMBERS_A_PAGE)
+    return 3 + -(-ids // MEMBERS_A_CALL) + 2 + rejected
 
 
 def name_set(job: Job, run_key: str, digest: str) -> str:
@@ -192,7 +203,7 @@ def plan_on_ids(
         _refuse_other_ids(work, ids)
     given = _with_set(given, work.set_id if has_run and work.set_id else set_check.TO_COME, own)
     plan = shop.runs.plan(job, given, options)
-    calls = 0 if has_run or work.set_id else count_calls(ids.count)
+    calls = 0 if has_run or work.set_id else count_calls(ids.count, own)
     _refuse_costly(calls, shop)
     return IdsPlan(plan, work, calls)
 
@@ -338,7 +349,7 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         AlmajobError: it is not there, or not as it should be; nothing was started.
     """
     if not work.set_id:
-        _refuse_costly(count_calls(ids.count), shop)
+        _refuse_costly(count_calls(ids.count, own), shop)
     _keep(work, shop)
     plan = SetPlan(
         name=work.set_name,
@@ -349,11 +360,13 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         skip_invalid=own.skip_invalid,
         source=ids.digest,
         count=ids.count,
+        run_key=work.run_key,
+        finds_refused=_sifts(own),
     )
     with report_interruption(lambda: _word_interruption(work)):
         made = make_set(plan, ids, shop.sets())
         if own.rejected:
-            _write_rejected(own.rejected, ids, made, shop)
+            _write_rejected(own.rejected, ids, own, made, shop)
         expected = ids.count - made.rejected if own.skip_invalid else ids.count
         if made.count != expected or not made.count:
             _refuse_count(made.id, work, made.count, expected)
@@ -362,18 +375,30 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
     return work
 
 
-def _write_rejected(path: str, ids: IdList, made: MadeSet, shop: Workshop) -> None:
+def _sifts(own: OwnSetOptions) -> bool:
+    """Whether the ids that Alma refuses are found as the set is filled; ids of Alma itself are afterwards."""
+    return bool(own.rejected and own.id_type and own.skip_invalid)
+
+
+def _write_rejected(path: str, ids: IdList, own: OwnSetOptions, made: MadeSet, shop: Workshop) -> None:
     """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
+    count, found = 0, (made.refused if own.id_type else list_rejected(ids, made, shop.sets()))
     try:
         with new_file(Path(path), overwrite=True) as file:
-            for each in list_rejected(ids, made, shop.sets()) if made.rejected else ():
+            for count, each in enumerate(found if made.rejected else (), start=1):  # noqa: B007
                 file.write(f"{each}\n".encode())
     except OSError as error:
         raise Refused(
             f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."
         ) from None
     if made.rejected:
-        LOG.warning("Alma did not take %s of the ids; they are in %s.", made.rejected, path)
+        LOG.warning("Alma did not take %s of the ids; %s of them are in %s.", made.rejected, count, path)
+    if made.rejected > count:
+        LOG.warning(
+            "Which the others are is not known: they name a record that is in the set already, were sent by "
+            "a command without --rejected, or are more than %s calls can find.",
+            MOST_SIFTING_CALLS,
+        )
 
 
 def _keep(work: Work, shop: Workshop) -> None:

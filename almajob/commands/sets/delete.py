@@ -50,13 +50,13 @@ class SetsDelete(Command):
         alma, deps = self.context.alma, self.context.workshop.sets()
         found = {each.id: each for each in (find_set(alma, name, is_exact=True) for name in parsed_args.sets)}
         if environment.is_production and not parsed_args.yes:
-            _confirm(list(found.values()), environment.name)
+            confirm_deletion(list(found.values()), environment.name)
         for each in found.values():
             delete_named_set(each, deps)
             LOG.info("Deleted the set %s (%s).", sanitize(each.name), each.id)
 
 
-def _confirm(found: Sequence[Set], environment: str) -> None:
+def confirm_deletion(found: Sequence[Set], environment: str) -> None:
     """Have a person type the id of the first set.
 
     Raises:
@@ -68,11 +68,12 @@ def _confirm(found: Sequence[Set], environment: str) -> None:
             f"Nobody has confirmed that sets in {environment} are deleted; nothing was sent.",
             hint="Add --yes.",
         )
-    shown = [f"  {each.id}  {sanitize(each.name)}, {_count(each)}" for each in found]
+    shown = [f"  {each.id}  {sanitize(each.name)}, {describe_count(each)}" for each in found]
     question = "\n".join([f"This deletes sets in {environment}.", *shown, "Type the id of the first: "])
     if ask(question).strip() != first:
         raise NotConfirmed("The id was not typed; nothing was sent.", hint=f"The id to type is {first}.")
 
 
-def _count(found: Set) -> str:
+def describe_count(found: Set) -> str:
+    """Return how many members a set has, for people."""
     return "an unknown number of members" if found.members is None else f"{found.members:,} members"
