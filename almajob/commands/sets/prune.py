@@ -100,7 +100,7 @@ def _confirm(old: list[OldSet], environment: Environment) -> None:
     ask = asker()
     if ask is None:
         raise NotConfirmed(
-            f"Nobody has confirmed that {sets} in {environment.name} are deleted; nothing was deleted.",
+            f"Nobody has agreed to deleting {sets} in {environment.name}; nothing was deleted.",
             hint="--dry-run lists them. Add --yes to have them deleted.",
         )
     shown = [f"  {each.id}  {sanitize(each.name)}, {describe_count(each)}" for each in found]
