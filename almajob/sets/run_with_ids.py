@@ -18,7 +18,6 @@ from typing import Any
 from almajob.alma.models import Job
 from almajob.errors import (
     AlmajobError,
-    CallsUsedUp,
     JobEndedBadly,
     ParametersRefused,
     Refused,
@@ -35,6 +34,7 @@ from almajob.runs.start.interruption import report_interruption
 from almajob.runs.start.plan import Plan
 from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
+from almajob.sets.forecast import count_calls, refuse_costly
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
 from almajob.sets.making import MadeSet, SetDeps, delete_set, list_rejected, make_set
@@ -47,10 +47,10 @@ from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
-MEMBERS_A_CALL = 1000
 _HOUR = 3600.0
 _LONGEST_JOB_NAME = 40
 _LONGEST_KEY = 30
+_DOING = "To make the set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,6 @@ class IdsPlan:
         if work.set_id:
             return f"{work.set_name} ({work.set_id}), {work.members} members"
         return f"{work.set_name}, to be made of {work.members} ids"
-
-
-def count_calls(ids: int) -> int:
-    """Return how many calls it takes, at most, to make a set of so many ids."""
-    return 3 + -(-ids // MEMBERS_A_CALL) + 2
 
 
 def name_set(job: Job, run_key: str, digest: str) -> str:
@@ -193,7 +188,7 @@ def plan_on_ids(
     given = _with_set(given, work.set_id if has_run and work.set_id else set_check.TO_COME, own)
     plan = shop.runs.plan(job, given, options)
     calls = 0 if has_run or work.set_id else count_calls(ids.count)
-    _refuse_costly(calls, shop)
+    refuse_costly(calls, shop.calls_left(), _DOING)
     return IdsPlan(plan, work, calls)
 
 
@@ -338,7 +333,7 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         AlmajobError: it is not there, or not as it should be; nothing was started.
     """
     if not work.set_id:
-        _refuse_costly(count_calls(ids.count), shop)
+        refuse_costly(count_calls(ids.count), shop.calls_left(), _DOING)
     _keep(work, shop)
     plan = SetPlan(
         name=work.set_name,
@@ -413,20 +408,6 @@ def _refuse_other_ids(work: Work, ids: IdList) -> None:
             f"The run key {work.run_key!r} was used with other ids.",
             reason="A run key belongs to one start: one job, on one set.",
             hint="Choose another key, or give the same file of ids again.",
-        )
-
-
-def _refuse_costly(calls: int, shop: Workshop) -> None:
-    """Refuse to begin what today's calls are not enough for.
-
-    Raises:
-        CallsUsedUp: they are not, by what Alma said last.
-    """
-    left = shop.calls_left()
-    if left is not None and left < calls:
-        raise CallsUsedUp(
-            f"To make the set takes {calls} calls, and Alma takes {left} more today; nothing was sent.",
-            hint="All programs of the institution share them. The count starts again after midnight UTC.",
         )
 
 

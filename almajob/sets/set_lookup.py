@@ -47,8 +47,10 @@ def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
     try:
         found = set_check.find(alma, named)
     except (NotFound, AmbiguousName) as refused:
-        # The advice there is for a start.
-        raise refused.replace(hint="almajob sets list shows the names and ids of all sets.") from None
+        # The advice there is for a start; and of a look nobody thinks that it sends anything.
+        message = refused.message if is_exact else refused.message.replace("; nothing was sent", "")
+        hint = "almajob sets list shows the names and ids of all sets."
+        raise refused.replace(message=message, hint=hint) from None
     if is_exact and found.name != named:
         raise NotFound(
             f"There is no set {named!r}; nothing was sent.",
