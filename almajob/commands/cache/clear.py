@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 class CacheClear(Command):
     """Remove cached lists; they are fetched again when needed.
 
-    With --env, only that environment's job lists are removed.
+    With --env, only that environment's lists are removed.
 
     Examples:
       almajob cache clear
@@ -24,7 +24,9 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            gone, left = cache.clear(f"jobs.{self.context.environment.name}")
+            name = self.context.environment.name
+            cleared = [cache.clear(f"{kind}.{name}") for kind in ("jobs", "sets")]
+            gone, left = ([path for paths in each for path in paths] for each in zip(*cleared, strict=True))
         else:
             gone, left = cache.clear()
         if cache.directory is None:

@@ -80,8 +80,8 @@ class SetsCreate(ShowOne):
             "--combine",
             metavar="EXPRESSION",
             type=non_empty,
-            help="make it from two sets, such as 'A and B', 'A or B' or 'A not B'; a name that has such a word "
-            "in it stands in double quotes",
+            help="make it from two sets: 'A and B', 'A or B', or 'A not B' for what is in A alone; a name "
+            "that has such a word in it stands in double quotes",
         )
         group.add_argument(
             "--population",
@@ -186,7 +186,7 @@ class SetsCreate(ShowOne):
         id_type = parsed_args.id_type or ""
         content = parsed_args.content or (_ITEMS if id_type.upper() == _BARCODE else _TITLES)
         name = "standard input" if parsed_args.ids == "-" else Path(parsed_args.ids).name
-        source = f"{ids.count:,} ids of {name}"
+        source = f"{ids.count:,} id{'' if ids.count == 1 else 's'} of {name}"
         plan = _plan(parsed_args, content, checksum([ids.digest, content, id_type]), source).replace(
             id_type=id_type, skip_invalid=parsed_args.skip_invalid, count=ids.count
         )
