@@ -43,7 +43,7 @@ def count_pages(members: int) -> int:
 
 
 def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
-    """Tell what making a set comes to, by what the ledger knows; nothing is sent.
+    """Return what making a set comes to, by what the ledger knows; nothing is sent.
 
     Raises:
         Refused: a set of the name was made from something else.

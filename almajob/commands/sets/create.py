@@ -49,10 +49,10 @@ class SetsCreate(ShowOne):
 
     Examples:
       almajob --env sandbox sets create 'Theses of May' --ids mms-ids.txt
-      almajob --env sandbox sets create 'Items of May' --ids barcodes.txt --id-type BARCODE
-      almajob --env sandbox sets create 'E-theses' --from-logical 'All electronic theses'
-      almajob --env sandbox sets create 'Loaded' --from-run PROCESS_ID --population single
-      almajob --env sandbox sets create 'Both' --combine 'Lost items and Old items'
+      almajob --env sandbox sets create Items --ids barcodes.txt --id-type BARCODE
+      almajob --env sandbox sets create E --from-logical 'All electronic theses'
+      almajob --env sandbox sets create New --from-run PROCESS_ID --population multi
+      almajob --env sandbox sets create 'Without theses' --combine 'All not Theses'
       almajob --env sandbox sets create 'Theses of May' --ids mms-ids.txt --dry-run
     """
 

@@ -12,8 +12,8 @@ class SetsRemove(ChangeMembers):
     makes the same change.
 
     Examples:
-      almajob --env sandbox sets remove 'Theses without a call number' --ids mms-ids.txt
-      almajob --env production sets remove 'Theses without a call number' --ids mms-ids.txt --yes
+      almajob --env sandbox sets remove 'An empty set' --ids mms-ids.txt
+      almajob --env production sets remove 'An empty set' --ids mms-ids.txt --yes
     """
 
     op = "remove"
