@@ -51,9 +51,9 @@ class SetsCreate(ShowOne):
       almajob --env sandbox sets create 'Theses of May' --ids mms-ids.txt
       almajob --env sandbox sets create Items --ids barcodes.txt --id-type BARCODE
       almajob --env sandbox sets create E --from-logical 'All electronic theses'
-      almajob --env sandbox sets create New --from-run PROCESS_ID --population multi
-      almajob --env sandbox sets create 'Without theses' --combine 'All not Theses'
-      almajob --env sandbox sets create 'Theses of May' --ids mms-ids.txt --dry-run
+      almajob --env sandbox sets create X --from-run PROCESS_ID --population multi
+      almajob --env sandbox sets create New --combine 'All not Theses'
+      almajob --env sandbox sets create May --ids mms-ids.txt --dry-run
     """
 
     columns = ("action", "id", "name", "content", "source", "ids", "members", "rejected", "calls")
