@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from almajob.alma.client import Alma
+from almajob.alma.http.error_responses import NO_SUCH_SET
 from almajob.errors import AlmaRefused, CallsUsedUp, KeyRefused
 from almajob.sets.made_sets import DELETED, DELETING, FILLED, find_record
 from almajob.sets.making import MEMBERS_A_CALL, SetDeps, refuse_other_source
@@ -22,7 +23,7 @@ class Forecast(Frozen):
     """What the making of a set comes to.
 
     Attributes:
-        action: create; continue where it is begun, show where it is there as far as the ledger knows.
+        action: create; continue where it is begun, show where it is there.
         set_id: empty where none is known.
         calls: that it takes, at most.
     """
@@ -43,7 +44,7 @@ def count_pages(members: int) -> int:
 
 
 def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
-    """Return what making a set comes to, by what the ledger knows; nothing is sent.
+    """Return what making a set comes to, by what the ledger knows, and whether the set is still there.
 
     Raises:
         Refused: a set of the name was made from something else.
@@ -51,11 +52,25 @@ def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
     kept = find_record(deps.ledger, deps.identity, plan.name)
     refuse_other_source(kept, plan)
     whole = count_calls(plan.count) if plan.count else count_calls(0) + _LOOKS
-    if kept is None or kept.state in (DELETING, DELETED):
+    if (
+        kept is None
+        or kept.state in (DELETING, DELETED)
+        or (kept.set_id and not _is_there(kept.set_id, deps))
+    ):
         return Forecast(CREATE, "", whole)
     if kept.state == FILLED:
         return Forecast(SHOW, kept.set_id, 1)
     return Forecast(CONTINUE, kept.set_id, whole - kept.next_chunk)
+
+
+def _is_there(set_id: str, deps: SetDeps) -> bool:
+    try:
+        deps.alma.set(set_id)
+    except AlmaRefused as refused:
+        if refused.code not in NO_SUCH_SET:
+            raise
+        return False
+    return True
 
 
 def learn_calls_left(alma: Alma, calls_left: Callable[[], int | None]) -> int | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET
 from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, AmbiguousName, NotFound
 from almajob.runs.parameters import set_check
-from almajob.store.cache import Cache
+
+if TYPE_CHECKING:
+    from almajob.store.cache import Cache
 
 _ROWS = 2000
 """Sets in a part of the list of names that is kept."""

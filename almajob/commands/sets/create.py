@@ -195,7 +195,7 @@ class SetsCreate(ShowOne):
         if made is not None:
             self.verdict = _judge(made, ids, skips=plan.skip_invalid)
             if write:
-                write(list_rejected(ids, made, self.context.workshop.sets()))
+                write(list_rejected(ids, made, self.context.workshop.sets()) if made.rejected else ())
         return _values(plan, source, found, made, ids=ids.count)
 
     def _make(
@@ -209,7 +209,7 @@ class SetsCreate(ShowOne):
     ) -> tuple[Forecast, MadeSet | None]:
         """Make a set once it may be made; with ``--dry-run`` only tell what would be done."""
         from almajob.runs.start.interruption import report_interruption
-        from almajob.sets.forecast import forecast_making, learn_calls_left, refuse_costly
+        from almajob.sets.forecast import SHOW, forecast_making, learn_calls_left, refuse_costly
 
         shop = self.context.workshop
         deps = shop.sets()
@@ -218,19 +218,20 @@ class SetsCreate(ShowOne):
         refuse_costly(found.calls, learn_calls_left(deps.alma, shop.calls_left), "To make the set")
         if parsed_args.dry_run:
             return found, None
-        confirm_change(
-            *(self.context, "This makes a set"),
-            [
-                f"{plan.name}: {plan.content}, {'public' if plan.is_public else 'private'}",
-                f"made of {source}",
-            ],
-            wanted=plan.name,
-            called="the set's name",
-            is_confirmed=parsed_args.yes,
-        )
+        if found.action != SHOW:
+            self._confirm(plan, source, is_confirmed=parsed_args.yes)
         words = f"The set {plan.name} may not be complete. The same command goes on where it stopped."
         with report_interruption(lambda: words):
             return found, make(deps)
+
+    def _confirm(self, plan: SetPlan, source: str, *, is_confirmed: bool) -> None:
+        kind = f"{plan.content}, {'public' if plan.is_public else 'private'}"
+        confirm_change(
+            *(self.context, "This makes a set", [f"{plan.name}: {kind}", f"made of {source}"]),
+            wanted=plan.name,
+            called="the set's name",
+            is_confirmed=is_confirmed,
+        )
 
 
 def _set_name(text: str) -> str:

@@ -131,7 +131,10 @@ class ChangeMembers(ShowOne):
             with report_interruption(lambda: _word_interruption(found)):
                 members = change_members(found.id, self.op, ids, deps, id_type)
                 if write:
-                    write(list_rejected(ids, MadeSet(found.id, found.name, members or 0), deps))
+                    before = 0 if self.op == "replace" else found.members
+                    is_whole = before is not None and members == before + ids.count
+                    made = MadeSet(found.id, found.name, members or 0)
+                    write(() if is_whole else list_rejected(ids, made, deps))
             return self.columns, (
                 *(Identifier(found.id), Name(found.name), ids.count),
                 *(found.members, members),

@@ -233,7 +233,14 @@ def test_production_is_confirmed_by_the_name(simulated: SimulatedAlma, almajob: 
             assert terminal.end() == code, terminal.text
     assert "made of 12 ids of ids.txt" in asked
     assert len(_find(simulated, environment="PRODUCTION")) == 1
-    assert almajob(*PRODUCTION, "--ids", ids, "--yes").code == 0
+    sent = simulated.log.count("POST *")
+    # What is there is shown to anybody; what would have to be made again is not made.
+    assert almajob(*words).code == 0
+    (made,) = _find(simulated, environment="PRODUCTION")
+    simulated.institution.production.happen(lambda: {"kind": "drop set", "id": made.id})
+    assert almajob(*words).code == 5
+    assert simulated.log.count("POST *") == sent
+    assert almajob(*words, "--yes").code == 0
     assert len(_find(simulated, environment="PRODUCTION")) == 1
 
 
