@@ -119,6 +119,16 @@ class Histories(RuleBasedStateMachine):
         if self.left == 0:
             raise Killed
 
+    def _check(self, wanted: str, made: MadeSet, members: tuple[str, ...]) -> None:
+        """Make sure that what is said of a set is so, and that it is ours."""
+        found = self.find(wanted)
+        assert found is not None
+        assert (made.id, made.count) == (found.id, len(found.members))
+        assert found.id not in self.foreign
+        if found.id not in self.changed:
+            assert found.members == members
+        self.made[wanted] = made
+
     @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 20))
     def make(self, wanted: str, dies_at: int) -> None:
         """Make a set, or go on with it; what is said of it is so."""
@@ -130,13 +140,7 @@ class Histories(RuleBasedStateMachine):
             return
         finally:
             self.left = 0
-        found = self.find(wanted)
-        assert found is not None
-        assert (made.id, made.count) == (found.id, len(found.members))
-        assert found.id not in self.foreign
-        if found.id not in self.changed:
-            assert found.members == IDS
-        self.made[wanted] = made
+        self._check(wanted, made, IDS)
 
     @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 12))
     def make_from(self, wanted: str, dies_at: int) -> None:
@@ -150,13 +154,7 @@ class Histories(RuleBasedStateMachine):
             return
         finally:
             self.left = 0
-        found = self.find(wanted)
-        assert found is not None
-        assert (made.id, made.count) == (found.id, len(found.members))
-        assert found.id not in self.foreign
-        if found.id not in self.changed:
-            assert found.members == self.find_members(LOGICAL)
-        self.made[wanted] = made
+        self._check(wanted, made, self.find_members(LOGICAL))
 
     @rule(wanted=name, dies_at=st.integers(0, 8))
     def delete(self, wanted: str, dies_at: int) -> None:

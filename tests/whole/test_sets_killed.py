@@ -15,7 +15,7 @@ from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.sets import SimulatedSet
 from almajob.simulator.world.world import Rules
 from tests.support.thoroughness import IN_CI, STRIDE, sample
-from tests.whole.mortal import Ended, Site
+from tests.whole.mortal import Ended, Site, plan_fault
 
 NAME = "Mine"
 IDS = [str(99_700_000_000_561 + 10_000 * number) for number in range(2501)]
@@ -140,20 +140,7 @@ def test_a_fault_at_any_call(world: World, tmp_path: Path, ids: Path, source: st
     first = 1 + ((FAULTS + ALIKE).index(fault) + SOURCES.index(source)) % step
     for nth in range(first, calls + 1, step):
         world.begin()
-        _plan_fault(world, fault, nth)
+        plan_fault(world.simulator.institution, fault, nth)
         command = _command(source, world, ids)
         _repeat(Site(tmp_path / str(nth), world.simulator), world, command)
         world.check(source)
-
-
-def _plan_fault(world: World, fault: str, nth: int) -> None:
-    """Let the n-th call fail."""
-    institution = world.simulator.institution
-    if nth == 1:
-        institution.faults.add(fault)
-    else:
-
-        def plan() -> None:
-            institution.faults.add(fault)
-
-        institution.interruptions.add("*", "after", plan, nth - 1)

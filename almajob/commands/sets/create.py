@@ -45,7 +45,8 @@ class SetsCreate(ShowOne):
     answer or Ctrl-C, and never makes a second set. A set of that name that something else has
     made is not touched. In production a person types the name to go ahead, or --yes is given.
 
-    Exit codes: 3 the set is there, and not as it should be. 4, 5, 6, 7, 10 nothing was made.
+    Exit codes: 3 the set is there, and not as it should be. 4, 5, 6, 7, 10 nothing was made. 9
+    unknown whether it was made; the same command finds out.
 
     Examples:
       almajob --env sandbox sets create 'Theses of May' --ids mms-ids.txt
