@@ -6,10 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from almajob.alma.client import Alma
-from almajob.alma.http.error_responses import NO_SUCH_SET
 from almajob.errors import AlmaRefused, CallsUsedUp, KeyRefused
-from almajob.sets.made_sets import DELETED, DELETING, FILLED, find_record
-from almajob.sets.making import MEMBERS_A_CALL, SetDeps, refuse_other_source
+from almajob.sets.made_sets import DELETED, DELETING, FILLED
+from almajob.sets.making import MEMBERS_A_CALL, SetDeps, find_kept, is_there
 from almajob.sets.plan import SetPlan
 from almajob.text.frozen import Frozen
 
@@ -47,30 +46,15 @@ def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
     """Return what making a set comes to, by what the ledger knows, and whether the set is still there.
 
     Raises:
-        Refused: a set of the name was made from something else.
+        Refused: a set of the name is there that was made from something else.
     """
-    kept = find_record(deps.ledger, deps.identity, plan.name)
-    refuse_other_source(kept, plan)
+    kept = find_kept(plan, deps)
     whole = count_calls(plan.count) if plan.count else count_calls(0) + _LOOKS
-    if (
-        kept is None
-        or kept.state in (DELETING, DELETED)
-        or (kept.set_id and not _is_there(kept.set_id, deps))
-    ):
+    if kept is None or kept.state in (DELETING, DELETED) or (kept.set_id and not is_there(kept, deps)):
         return Forecast(CREATE, "", whole)
     if kept.state == FILLED:
-        return Forecast(SHOW, kept.set_id, 1)
+        return Forecast(SHOW, kept.set_id, count_calls(0))
     return Forecast(CONTINUE, kept.set_id, whole - kept.next_chunk)
-
-
-def _is_there(set_id: str, deps: SetDeps) -> bool:
-    try:
-        deps.alma.set(set_id)
-    except AlmaRefused as refused:
-        if refused.code not in NO_SUCH_SET:
-            raise
-        return False
-    return True
 
 
 def learn_calls_left(alma: Alma, calls_left: Callable[[], int | None]) -> int | None:

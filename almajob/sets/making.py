@@ -115,18 +115,35 @@ def make_set_from(plan: SetPlan, origin: Origin, deps: SetDeps) -> MadeSet:
     return _make(plan, origin.query, await_members, deps)
 
 
-def refuse_other_source(kept: MakingRecord | None, plan: SetPlan) -> None:
-    """Refuse to take a set for another one of its name that almajob has made.
+def find_kept(plan: SetPlan, deps: SetDeps) -> MakingRecord | None:
+    """Return what is known of the set of a plan's name; None where almajob has made none that is there.
 
     Raises:
-        Refused: it was made of other ids, or from something else.
+        Refused: it was made of other ids, or from something else, and is there.
     """
-    if kept is not None and kept.source != plan.source and kept.state not in (DELETING, DELETED):
-        raise Refused(
-            f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
-            hint="Repeat the command that made it, or take another name.\n"
-            "almajob sets replace gives it other members; almajob sets delete deletes it.",
-        )
+    kept = find_record(deps.ledger, deps.identity, plan.name)
+    if kept is None or kept.state in (DELETING, DELETED) or kept.source == plan.source:
+        return kept
+    if not is_there(kept, deps):
+        return None
+    raise Refused(
+        f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
+        hint="Repeat the command that made it, or take another name.\n"
+        "almajob sets replace gives it other members; almajob sets delete deletes it.",
+    )
+
+
+def is_there(kept: MakingRecord, deps: SetDeps) -> bool:
+    """Whether Alma has the set of a record: it may have been refused, or deleted by somebody."""
+    if not kept.set_id:
+        return bool(_find_ours(kept, deps))
+    try:
+        deps.alma.set(kept.set_id)
+    except AlmaRefused as refused:
+        if refused.code not in _GONE:
+            raise
+        return False
+    return True
 
 
 def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet], deps: SetDeps) -> MadeSet:
@@ -137,11 +154,10 @@ def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet],
         fill: fills the set of a record, and counts its members.
     """
     with _lock_name(plan.name, deps):
-        kept = find_record(deps.ledger, deps.identity, plan.name)
+        kept = find_kept(plan, deps)
         if kept is not None and kept.state == DELETING:
             # It may be gone already, and whoever began that wanted no set.
             kept = _delete_ours(kept, deps)
-        refuse_other_source(kept, plan)
         if kept is not None and kept.set_id and kept.state != DELETED:
             try:
                 return fill(kept, is_new=False)

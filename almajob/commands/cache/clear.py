@@ -24,11 +24,11 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            name = self.context.environment.name
-            cleared = [cache.clear(f"{kind}.{name}") for kind in ("jobs", "sets")]
-            gone, left = ([path for paths in each for path in paths] for each in zip(*cleared, strict=True))
+            found = [cache.clear(f"{kind}.{self.context.environment.name}") for kind in ("jobs", "sets")]
         else:
-            gone, left = cache.clear()
+            found = [cache.clear()]
+        gone = [path for removed, _kept in found for path in removed]
+        left = [path for _removed, kept in found for path in kept]
         if cache.directory is None:
             LOG.info("There is no cache directory.")
             return

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from almajob.sets.plan import SetPlan
 
 _ITEMS, _TITLES, _BARCODE = "ITEM", "BIB_MMS", "BARCODE"
+_LONGEST_DESCRIPTION = 500
 _OF_IDS = {
     "id_type": "--id-type",
     "id_column": "--id-column",
@@ -92,7 +93,7 @@ class SetsCreate(ShowOne):
             "IMPORTED_RECORDS_NO_MATCH",
         )
         self._add_ids_options(parser)
-        parser.add_argument("--description", metavar="TEXT", type=non_empty, help="for people who find it")
+        parser.add_argument("--description", metavar="TEXT", type=_description, help="for people who find it")
         parser.add_argument("--public", action="store_true", help="let others see it (default: private)")
         parser.add_argument("--dry-run", action="store_true", help="check everything, and make nothing")
         parser.add_argument("--yes", action="store_true", help="make it in production without asking")
@@ -243,6 +244,13 @@ def _set_name(text: str) -> str:
     if not name.isprintable():
         raise argparse.ArgumentTypeError("has a character in it that cannot be printed")
     return name
+
+
+def _description(text: str) -> str:
+    """Take a description; behind a longer one Alma might cut off the mark by which the set is known."""
+    if len(text) > _LONGEST_DESCRIPTION:
+        raise argparse.ArgumentTypeError(f"has more than {_LONGEST_DESCRIPTION} characters")
+    return non_empty(text)
 
 
 def _plan(parsed_args: argparse.Namespace, content: str, digest: str, source: str) -> SetPlan:

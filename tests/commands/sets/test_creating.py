@@ -166,6 +166,23 @@ def test_a_set_that_is_gone_is_made_again(simulated: SimulatedAlma, almajob: Run
     assert [each.id for each in _find(simulated)] == [third["id"]]
 
 
+@pytest.mark.parametrize("end", ["refused", "deleted in Alma"])
+def test_a_name_is_free_again_where_no_set_is_there(
+    simulated: SimulatedAlma, almajob: Run, ids: str, end: str
+) -> None:
+    """Alma refused to make it, or somebody has deleted it: then it can be made of something else."""
+    if end == "refused":
+        simulated.answers.add_error("POST /conf/sets", "60206", "Sets combine operation failed.")
+        done = almajob(*CREATE, "--combine", f"{THESES} or {LOGICAL}")
+        assert (done.code, "Look at both sets in Alma" in done.err) == (4, True), done.err
+    else:
+        made = almajob(*CREATE, "--from-logical", LOGICAL, "-f", "json").row
+        simulated.institution.sandbox.happen(lambda: {"kind": "drop set", "id": made["id"]})
+    simulated.answers.clear()
+    row = almajob(*CREATE, "--ids", ids, "-f", "json").row
+    assert (row["action"], row["members"], len(_find(simulated))) == ("create", 12, 1)
+
+
 def test_ids_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
     """The set is not complete, and the exit code 3; with --skip-invalid they are left out, and written."""
     path, rejected = tmp_path / "ids.txt", tmp_path / "rejected.txt"
@@ -256,6 +273,7 @@ def test_a_read_only_environment(
 @pytest.mark.parametrize(
     ("words", "code", "part"),
     [
+        (("--ids", "x", "--description", "x" * 501), 2, "has more than 500 characters"),
         (("--combine", "A and"), 2, "does not name two sets."),
         (("--combine", "and B"), 2, "does not name two sets."),
         (("--combine", "not B"), 2, "does not name two sets."),
