@@ -22,7 +22,7 @@ SUMMARIES = {
     "runs": "Look up what was started from here, and settle what is unclear.",
     "saved": "List, show and delete saved runs.",
     "schedule": "Start saved runs at set times, and list what is due.",
-    "sets": "List, show and delete sets of records.",
+    "sets": "List, make, change and delete sets of records.",
     "simulator": "Try and test against a simulated Alma.",
     "webhook": "Take Alma's messages on the ends of runs, and try that out.",
 }

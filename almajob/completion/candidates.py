@@ -23,6 +23,7 @@ _FIND: dict[str, Callable[[Places, str, str], Found]] = {
         *local_values.runs(places, env),
         *local_values.jobs(places, env, beginning),
     ],
+    "SET": local_values.sets,
     "KEY": lambda places, env, _: local_values.run_keys(places, env),
     "ENVIRONMENT": lambda places, *_: [(name, "environment") for name in places.environments],
     "STATUS": lambda *_: _statuses(),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Found = list[tuple[str, str]]
 """Values that can be typed, each with what it is."""
 
-_JOBS = ".cache.jobs."
+_JOBS, _SETS = ".cache.jobs.", ".cache.sets."
 _MOST_RUNS = 200
 _INI_SIZE = 2**20
 _BUILT_IN = "demo"
@@ -142,22 +142,37 @@ def jobs(places: Places, environment: str, beginning: str) -> Found:
     Args:
         beginning: of what is sought; what does not begin so may be there or not.
     """
+    # The key of the whole list ends with its three filters, which are empty.
+    return _find_listed(places, environment, beginning, _JOBS, "jobs:%:::")
+
+
+def sets(places: Places, environment: str, beginning: str) -> Found:
+    """Name the sets that ``almajob sets list`` showed last, in the way of ``jobs``."""
+    return _find_listed(places, environment, beginning, _SETS, "sets:%")
+
+
+def _find_listed(places: Places, environment: str, beginning: str, kind: str, pattern: str) -> Found:
+    """Name what is in the newest lists of a kind, and then the ids of all that.
+
+    Args:
+        kind: how the names of their directories begin.
+        pattern: of their keys.
+    """
     names: Found = []
     ids: Found = []
     # As it stands in JSON; a part without it is not read.
     sought = json.dumps(beginning)[:-1].encode()
-    for directory in _directories(places, environment):
-        # The key of the whole list ends with its three filters, which are empty.
-        for part in quick_read.newest_list(directory, f"{schema.CACHE_FORMAT}:jobs:%:::"):
+    for directory in _directories(places, environment, kind):
+        for part in quick_read.newest_list(directory, f"{schema.CACHE_FORMAT}:{pattern}"):
             if sought in part:
                 found = _read_part(part)
-                names += [(name, job_id) for job_id, name in found if name.startswith(beginning)]
-                ids += [(job_id, name) for job_id, name in found if job_id.startswith(beginning)]
+                names += [(name, own_id) for own_id, name in found if name.startswith(beginning)]
+                ids += [(own_id, name) for own_id, name in found if own_id.startswith(beginning)]
     return names + ids
 
 
 def _read_part(text: bytes) -> Found:
-    """Return the ids and names in a part of a job list."""
+    """Return the ids and names in a part of a list."""
     try:
         part = json.loads(text)
         ids, names = part["ids"], part["names"]
@@ -167,17 +182,15 @@ def _read_part(text: bytes) -> Found:
         return []
 
 
-def _directories(places: Places, environment: str) -> list[str]:
+def _directories(places: Places, environment: str, kind: str) -> list[str]:
     if environment:
-        return [os.path.join(places.cache, f"{_JOBS}{environment}")]
+        return [os.path.join(places.cache, f"{kind}{environment}")]
     try:
         found = sorted(os.listdir(places.cache))
     except OSError:
         return []
     return [
-        os.path.join(places.cache, name)
-        for name in found
-        if name.startswith(_JOBS) and ".damaged" not in name
+        os.path.join(places.cache, name) for name in found if name.startswith(kind) and ".damaged" not in name
     ]
 
 

@@ -6,12 +6,14 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from almajob.errors import Refused
 from almajob.store.unique_texts import UniqueTexts, open_unique_texts
+from almajob.system.atomic_write import new_file
 from almajob.text.sanitize import sanitize
 from almajob.text.suggestions import suggest
 
@@ -77,6 +79,23 @@ def read_ids(path: str, *, column: str = "", id_type: str = "") -> Iterator[IdLi
         if not found:
             raise Refused(f"There is no id in {name}; nothing was sent.")
         yield IdList(texts, found, last)
+
+
+@contextmanager
+def open_rejected(path: str) -> Iterator[Callable[[Iterable[str]], None]]:
+    """Open a file for the ids that Alma refuses, one a line; it is put there when the block ends well.
+
+    Returns:
+        What writes ids to it.
+
+    Raises:
+        Refused: it cannot be written; before the block, as a rule.
+    """
+    try:
+        with new_file(Path(path), overwrite=True) as file:
+            yield lambda ids: file.writelines(f"{each}\n".encode() for each in ids)
+    except OSError as error:
+        raise Refused(f"{path} cannot be written.", reason=f"{error.strerror}.") from None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ class MakingRecord(Frozen):
 
     Attributes:
         mark: a text in its description that no other set has.
-        source: the digest of its ids.
+        source: the digest of its ids, or of what else it is made from.
         state: CREATING before it is asked for, FILLING once it is there, then FILLED, DELETING and DELETED.
         set_id: empty while it is CREATING.
         next_chunk: the first thousand of its ids that is not known to be in it; it may be.

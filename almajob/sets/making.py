@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
+from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, PartlyDone, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
@@ -31,6 +31,7 @@ from almajob.sets.made_sets import (
     keep_record,
     new_record,
 )
+from almajob.sets.origins import Origin
 from almajob.sets.plan import SetPlan
 from almajob.sets.sift import sift
 from almajob.store.ledger.ledger import Ledger
@@ -52,6 +53,9 @@ _NOT_THERE = "60117"
 _OPERATIONS = {"add": "add_members", "remove": "delete_members", "replace": "replace_members"}
 _TRIES = 5
 _LOCK_WAIT = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_REST, _REST_OF_EMPTY, _REST_OF_PARTIAL = 60.0, 300.0, 600.0
+"""For how many seconds no member has come to a set, so that no other is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +104,73 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
         OutcomeUnknown: it is unknown what became of a call; the same call goes on.
         AlmajobError: Alma refused, or could not be reached.
     """
+
+    def complete(record: MakingRecord, *, is_new: bool) -> MadeSet:
+        return _complete(plan, ids, record, deps, is_new=is_new)
+
+    return _make(plan, {}, complete, deps)
+
+
+def make_set_from(plan: SetPlan, origin: Origin, deps: SetDeps) -> MadeSet:
+    """Make a set that Alma fills from something else than ids, or go on as ``make_set``.
+
+    Raises:
+        PartlyDone: it is there, and does not get its members.
+        Refused, OutcomeUnknown, AlmajobError: as ``make_set``.
+    """
+
+    def await_members(record: MakingRecord, *, is_new: bool) -> MadeSet:
+        return _await_members(plan, origin, record, deps, is_new=is_new)
+
+    return _make(plan, origin.query, await_members, deps)
+
+
+def find_kept(plan: SetPlan, deps: SetDeps) -> MakingRecord | None:
+    """Return what is known of the set of a plan's name; None where almajob has made none that is there.
+
+    Raises:
+        Refused: it was made of other ids, or from something else, and is there.
+    """
+    kept = find_record(deps.ledger, deps.identity, plan.name)
+    if kept is None or kept.state in (DELETING, DELETED) or kept.source == plan.source:
+        return kept
+    if not is_there(kept, deps):
+        return None
+    raise Refused(
+        f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
+        hint="Repeat the command that made it, or take another name.\n"
+        "almajob sets replace gives it other members; almajob sets delete deletes it.",
+    )
+
+
+def is_there(kept: MakingRecord, deps: SetDeps) -> bool:
+    """Whether Alma has the set of a record: it may have been refused, or deleted by somebody."""
+    if not kept.set_id:
+        return bool(_find_ours(kept, deps))
+    try:
+        deps.alma.set(kept.set_id)
+    except AlmaRefused as refused:
+        if refused.code not in _GONE:
+            raise
+        return False
+    return True
+
+
+def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet], deps: SetDeps) -> MadeSet:
+    """Make a set, or go on with it.
+
+    Args:
+        query: of the call that creates it.
+        fill: fills the set of a record, and counts its members.
+    """
     with _lock_name(plan.name, deps):
-        kept = find_record(deps.ledger, deps.identity, plan.name)
+        kept = find_kept(plan, deps)
         if kept is not None and kept.state == DELETING:
             # It may be gone already, and whoever began that wanted no set.
             kept = _delete_ours(kept, deps)
-        if kept is not None and kept.source != plan.source and kept.state != DELETED:
-            raise Refused(
-                f"The set {plan.name!r} was made of other ids; it was not changed.",
-                hint="Give the same ids again, or take another name.",
-            )
         if kept is not None and kept.set_id and kept.state != DELETED:
             try:
-                return _complete(plan, ids, kept, deps, is_new=False)
+                return fill(kept, is_new=False)
             except AlmaRefused as refused:
                 if refused.code not in _GONE:
                     raise
@@ -123,9 +181,9 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
             record = _keep(new_record(plan.name, plan.source, deps.clock.now(), plan.run_key), deps)
         else:
             record = kept
-        set_id = _create(plan, record, deps, may_be_there=not is_new)
+        set_id = _create(plan, query, record, deps, may_be_there=not is_new)
         record = _keep(record.replace(set_id=set_id, state=FILLING), deps)
-        return _complete(plan, ids, record, deps, is_new=is_new)
+        return fill(record, is_new=is_new)
 
 
 def delete_set(made: MadeSet, deps: SetDeps) -> None:
@@ -268,6 +326,25 @@ def _keep_change(change: Change, deps: SetDeps) -> None:
     keep_change(deps.ledger, deps.identity, change.replace(at=deps.clock.now()))
 
 
+def list_refused(ids: IdList, id_type: str, made: MadeSet, deps: SetDeps) -> Iterable[str]:
+    """Return those ids that Alma refused as a set was made, as far as they can be known; warn of others.
+
+    Args:
+        id_type: of the ids; they were looked for as the set was filled, if it is not empty.
+    """
+    if not made.rejected:
+        return ()
+    if not id_type:
+        return list_rejected(ids, made, deps)
+    if made.rejected > len(made.refused):
+        LOG.warning(
+            "It is known of %s of %s ids that they were refused. The others name a record that is in the set "
+            "already, were sent by a command without --rejected, or are more than %s calls can find.",
+            *(len(made.refused), made.rejected, MOST_SIFTING_CALLS),
+        )
+    return made.refused
+
+
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     """Return those ids that are not in a set; of ids of Alma's own alone, as a set lists no others."""
     listed = deps.alma.pages("/conf/sets/{set_id}/members", {"set_id": made.id}, "member")
@@ -319,8 +396,10 @@ def _keep(record: MakingRecord, deps: SetDeps) -> MakingRecord:
     return keep_record(deps.ledger, deps.identity, record)
 
 
-def _create(plan: SetPlan, record: MakingRecord, deps: SetDeps, *, may_be_there: bool) -> str:
-    """Create the set, empty, and return its id; or find that it was created.
+def _create(
+    plan: SetPlan, query: Mapping[str, str], record: MakingRecord, deps: SetDeps, *, may_be_there: bool
+) -> str:
+    """Create the set, without ids, and return its id; or find that it was created.
 
     Raises:
         Refused: somebody else has made a set of this name.
@@ -337,7 +416,7 @@ def _create(plan: SetPlan, record: MakingRecord, deps: SetDeps, *, may_be_there:
     }
     try:
         # A second one of this name cannot be made: so it may be asked for again.
-        answer = _send("POST", "/conf/sets", {}, body, deps)
+        answer = _send("POST", "/conf/sets", dict(query), body, deps)
     except AlmaRefused as refused:
         if refused.code != _NAME_TAKEN:
             raise
@@ -386,7 +465,8 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
                 done = min(done + len(chunk), plan.count)
     count = deps.alma.set(record.set_id).members or 0
     if record.state == FILLED:
-        _refuse_changed(plan, record, count)
+        if plan.run_key:
+            _refuse_changed(plan, record, count)
     else:
         record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
@@ -410,6 +490,39 @@ def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
             hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
             f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
         )
+
+
+def _await_members(
+    plan: SetPlan, origin: Origin, record: MakingRecord, deps: SetDeps, *, is_new: bool
+) -> MadeSet:
+    """Wait until Alma has filled a set, which it does after its answer, and count its members.
+
+    It is filled once it has as many as it can have; or once it has as many as it must have, and their number
+    has not changed for a minute, or for five where there are none.
+
+    Raises:
+        PartlyDone: for ten minutes nothing has come, and some are missing.
+    """
+    count, quiet, pause = deps.alma.set(record.set_id).members or 0, 0.0, _FIRST_PAUSE
+    with deps.busy(lambda: f"Alma fills the set {plan.name}: {count:,} members so far"):
+        while record.state != FILLED and (origin.most is None or count < origin.most):
+            rest = _REST if count else _REST_OF_EMPTY
+            if quiet >= (rest if count >= origin.fewest else _REST_OF_PARTIAL):
+                break
+            deps.clock.sleep(pause)
+            before, count = count, deps.alma.set(record.set_id).members or 0
+            quiet = quiet + pause if count == before else 0.0
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    if record.state != FILLED:
+        if count < origin.fewest:
+            raise PartlyDone(
+                f"The set {plan.name!r} ({record.set_id}) has {count:,} members, not {origin.fewest:,}.",
+                reason=f"It is made from {origin.described}, and Alma has added none for ten minutes.",
+                hint="The same command looks at it again.",
+            )
+        _keep(record.replace(state=FILLED, members=count), deps)
+    LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
+    return MadeSet(record.set_id, plan.name, count, is_new=is_new)
 
 
 def _add(

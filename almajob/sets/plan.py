@@ -6,7 +6,7 @@ from almajob.text.frozen import Frozen
 
 
 class SetPlan(Frozen):
-    """A set that is to be made of ids.
+    """A set that is to be made.
 
     Attributes:
         name: which no other set has.
@@ -16,8 +16,8 @@ class SetPlan(Frozen):
         is_public: whether others than its maker see it there.
         skip_invalid: leave out ids that Alma does not know.
         finds_refused: with that, find out which they are as the set is filled; it takes more calls.
-        source: the digest of the ids.
-        count: how many they are.
+        source: the digest of the ids, or of what else it is made from.
+        count: how many ids there are; 0 where Alma fills it from something else.
         run_key: of the run that it is made for; empty where it is made to stay.
     """
 

@@ -118,16 +118,17 @@ def _refuse_needed(record: MakingRecord, before: float, shop: Workshop) -> None:
         Needed: that is so.
     """
     key = record.run_key
-    for run in shop.runs.records_of_key(key):
-        if run.trail[-1].at >= before:
-            raise Needed(f"its run {key} is younger.")
+    work = find_work(shop.ledger, shop.identity, key)
+    runs = shop.runs.records_of_key(key)
+    if any(run.trail[-1].at >= before for run in runs) or (work is not None and work.at >= before):
+        raise Needed(f"its run {key} was asked for since then.")
+    for run in runs:
         if run.is_retry_safe or (run.has_run and run.end_status):
             continue
         if not run.has_run:
             raise Needed(f"it is unknown whether its run {key} was started.")
         if not _has_ended(run.instance_id, shop):
             raise Needed(f"Alma does not show that its run {run.instance_id} has ended.")
-    work = find_work(shop.ledger, shop.identity, key)
     if work is not None and work.is_owed and work.set_id == record.set_id:
         raise Needed(f"--delete-set {work.delete} of its run {key} still applies: almajob wait {key}")
 

@@ -18,7 +18,6 @@ from typing import Any
 from almajob.alma.models import Job
 from almajob.errors import (
     AlmajobError,
-    CallsUsedUp,
     JobEndedBadly,
     ParametersRefused,
     Refused,
@@ -35,17 +34,10 @@ from almajob.runs.start.interruption import report_interruption
 from almajob.runs.start.plan import Plan
 from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
+from almajob.sets.forecast import count_calls, count_sifting_calls, refuse_costly
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
-from almajob.sets.making import (
-    MEMBERS_A_CALL,
-    MOST_SIFTING_CALLS,
-    MadeSet,
-    SetDeps,
-    delete_set,
-    list_rejected,
-    make_set,
-)
+from almajob.sets.making import MadeSet, SetDeps, delete_set, list_refused, make_set
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, checksum
@@ -55,10 +47,10 @@ from almajob.text import time_format
 
 LOG = logging.getLogger(__name__)
 
-_MEMBERS_A_PAGE = 100
 _HOUR = 3600.0
 _LONGEST_JOB_NAME = 40
 _LONGEST_KEY = 30
+_DOING = "To make the set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +113,6 @@ class IdsPlan:
         if work.set_id:
             return f"{work.set_name} ({work.set_id}), {work.members} members"
         return f"{work.set_name}, to be made of {work.members} ids"
-
-
-def count_calls(ids: int, own: OwnSetOptions) -> int:
-    """Return how many calls it takes, at most, to make a set of so many ids."""
-    rejected = 0
-    if own.rejected and own.skip_invalid:
-        rejected = MOST_SIFTING_CALLS if own.id_type else -(-ids // _MEMBERS_A_PAGE)
-    return 3 + -(-ids // MEMBERS_A_CALL) + 2 + rejected
 
 
 def name_set(job: Job, run_key: str, digest: str) -> str:
@@ -203,8 +187,8 @@ def plan_on_ids(
         _refuse_other_ids(work, ids)
     given = _with_set(given, work.set_id if has_run and work.set_id else set_check.TO_COME, own)
     plan = shop.runs.plan(job, given, options)
-    calls = 0 if has_run or work.set_id else count_calls(ids.count, own)
-    _refuse_costly(calls, shop)
+    calls = 0 if has_run or work.set_id else _count_calls(ids, own)
+    refuse_costly(calls, shop.calls_left(), _DOING)
     return IdsPlan(plan, work, calls)
 
 
@@ -349,7 +333,7 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         AlmajobError: it is not there, or not as it should be; nothing was started.
     """
     if not work.set_id:
-        _refuse_costly(count_calls(ids.count, own), shop)
+        refuse_costly(_count_calls(ids, own), shop.calls_left(), _DOING)
     _keep(work, shop)
     plan = SetPlan(
         name=work.set_name,
@@ -375,6 +359,11 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
     return work
 
 
+def _count_calls(ids: IdList, own: OwnSetOptions) -> int:
+    finds_refused = own.rejected and own.skip_invalid
+    return count_calls(ids.count) + (count_sifting_calls(ids.count, own.id_type) if finds_refused else 0)
+
+
 def _sifts(own: OwnSetOptions) -> bool:
     """Whether the ids that Alma refuses are found as the set is filled; ids of Alma itself are afterwards."""
     return bool(own.rejected and own.id_type and own.skip_invalid)
@@ -382,23 +371,17 @@ def _sifts(own: OwnSetOptions) -> bool:
 
 def _write_rejected(path: str, ids: IdList, own: OwnSetOptions, made: MadeSet, shop: Workshop) -> None:
     """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
-    count, found = 0, (made.refused if own.id_type else list_rejected(ids, made, shop.sets()))
     try:
         with new_file(Path(path), overwrite=True) as file:
-            for count, each in enumerate(found if made.rejected else (), start=1):  # noqa: B007
-                file.write(f"{each}\n".encode())
+            file.writelines(
+                f"{each}\n".encode() for each in list_refused(ids, own.id_type, made, shop.sets())
+            )
     except OSError as error:
         raise Refused(
             f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."
         ) from None
     if made.rejected:
-        LOG.warning("Alma did not take %s of the ids; %s of them are in %s.", made.rejected, count, path)
-    if made.rejected > count:
-        LOG.warning(
-            "Which the others are is not known: they name a record that is in the set already, were sent by "
-            "a command without --rejected, or are more than %s calls can find.",
-            MOST_SIFTING_CALLS,
-        )
+        LOG.warning("Alma did not take %s of the ids; those that it refused are in %s.", made.rejected, path)
 
 
 def _keep(work: Work, shop: Workshop) -> None:
@@ -438,20 +421,6 @@ def _refuse_other_ids(work: Work, ids: IdList) -> None:
             f"The run key {work.run_key!r} was used with other ids.",
             reason="A run key belongs to one start: one job, on one set.",
             hint="Choose another key, or give the same file of ids again.",
-        )
-
-
-def _refuse_costly(calls: int, shop: Workshop) -> None:
-    """Refuse to begin what today's calls are not enough for.
-
-    Raises:
-        CallsUsedUp: they are not, by what Alma said last.
-    """
-    left = shop.calls_left()
-    if left is not None and left < calls:
-        raise CallsUsedUp(
-            f"To make the set takes {calls} calls, and Alma takes {left} more today; nothing was sent.",
-            hint="All programs of the institution share them. The count starts again after midnight UTC.",
         )
 
 

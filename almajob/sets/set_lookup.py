@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET
@@ -11,21 +11,38 @@ from almajob.alma.sets import Set
 from almajob.errors import AlmaRefused, AmbiguousName, NotFound
 from almajob.runs.parameters import set_check
 
+if TYPE_CHECKING:
+    from almajob.store.cache import Cache
 
-def list_sets(alma: Alma, *, name: str = "", content: str = "", kind: str = "") -> Iterator[Set]:
+_ROWS = 2000
+"""Sets in a part of the list of names that is kept."""
+
+
+def list_sets(alma: Alma, *, content: str = "", kind: str = "") -> Iterator[Set]:
     """List sets, without their sizes.
 
     Args:
-        name: a part of the name, in whatever case, or a pattern with * and ?; all where empty.
         content: the code of what they are of; of whatever where empty.
         kind: itemized or logical; both where empty.
     """
     query = {"content_type": content, "set_type": kind.upper()}
-    wanted = name.lower() if {"*", "?"} & set(name) else f"*{name.lower()}*"
-    for raw in alma.pages("/conf/sets", {key: value for key, value in query.items() if value}, "set"):
-        found = Set.from_json(raw)
-        if fnmatchcase(found.name.lower(), wanted):
-            yield found
+    listed = alma.pages("/conf/sets", {key: value for key, value in query.items() if value}, "set")
+    return map(Set.from_json, listed)
+
+
+def keep_names(found: Iterable[Set], cache: Cache, environment: str) -> Iterator[Set]:
+    """Return all sets of a list, and keep their names for completions once all of them have come."""
+    ids, names = list[str](), list[str]()
+    for each in found:
+        ids.append(each.id)
+        names.append(each.name)
+        yield each
+    parts = [
+        {"ids": ids[begin : begin + _ROWS], "names": names[begin : begin + _ROWS]}
+        for begin in range(0, len(ids), _ROWS)
+    ]
+    if parts:
+        cache.put_list(f"sets.{environment}", "sets:", parts)
 
 
 def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
@@ -47,8 +64,10 @@ def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
     try:
         found = set_check.find(alma, named)
     except (NotFound, AmbiguousName) as refused:
-        # The advice there is for a start.
-        raise refused.replace(hint="almajob sets list shows the names and ids of all sets.") from None
+        # The advice there is for a start; and of a look nobody thinks that it sends anything.
+        message = refused.message if is_exact else refused.message.replace("; nothing was sent", "")
+        hint = "almajob sets list shows the names and ids of all sets."
+        raise refused.replace(message=message, hint=hint) from None
     if is_exact and found.name != named:
         raise NotFound(
             f"There is no set {named!r}; nothing was sent.",

@@ -22,7 +22,12 @@ TEXTS: dict[str, str] = {
     "402249": "Invalid scheduled job category.",
     "402261": "The set has no name or no content type.",
     "402263": "A set of this name exists already.",
-    "402264": "The set cannot be deleted: it does not exist.",
+    "402262": "Set type is invalid. Only 'ITEMIZED' and 'LOGICAL' sets are supported.",
+    "402264": "Set ID is invalid.",
+    "402265": "Failed to create a set.",
+    "402266": "Population value is invalid.",
+    "402267": "Job instance type for the provided job_instance_id is not MD_IMPORT - "
+    "the operation is not supported.",
     "40166410": "Parameter value invalid.",
     "40166411": "Param value is invalid.",
     "40166404": "Invalid type.",
@@ -34,11 +39,17 @@ TEXTS: dict[str, str] = {
     "60114": "A member has no ID.",
     "60115": "A member is in the set already.",
     "60116": "A member's ID is not valid.",
+    "60117": "Input set member ID is not in set.",
     "60118": "More members than are allowed in one call.",
     "60119": "A member was given twice.",
+    "60120": "A member ID is not valid for the content and identifier.",
+    "60204": "Set combine operator not valid.",
+    "60205": "Combining sets are not the same type.",
+    "60209": "Set private value not valid.",
     "60304": "Invalid profile ID.",
     "60332": "This service will only work for the job category and type of USERS/SIS.",
     "60347": "Job overlaps with running job - cannot execute.",
+    "500127": "'job_instance_id' and 'population' must be provided together.",
 }
 
 

@@ -31,6 +31,7 @@ NAMES: dict[str, str] = {
     "late-start": "a run cannot be seen (402218) during its first minute",
     "listing-lag": "a run is missing from the list of instances during its first minute",
     "pages-shift": "a job is added while the list is read: each further page begins one job early",
+    "set-stays-empty": "a set that is made from others, or from an import, never gets its members",
     "unknown-status": "an instance has a status that no code table has",
     "per-second": "PER_SECOND_THRESHOLD, HTTP 429, not accepted",
     "daily": "DAILY_THRESHOLD, HTTP 429, not accepted",
@@ -59,6 +60,7 @@ _WHERE = {
     "late-start": r"GET /conf/jobs/[^/]+/instances/[^/]+",
     "listing-lag": r"GET /conf/jobs/[^/]+/instances",
     "pages-shift": r"GET /conf/jobs\?further",
+    "set-stays-empty": r"POST /conf/sets",
     "unknown-status": r"GET /conf/jobs/[^/]+/instances(/[^/]+)?",
 }
 # What is answered instead of, or made of, the API's reply: one of them a call, the others wait for the next.

@@ -1,4 +1,4 @@
-"""What Alma can send again, kept for a day: job lists per environment, and code tables.
+"""What Alma can send again, kept for a day: lists of jobs and sets per environment, and code tables.
 
 The names are the predecessor's. Whatever is wrong with the cache is a miss and one warning, never a failure.
 """
@@ -28,7 +28,7 @@ LOG = logging.getLogger(__name__)
 LIFETIME = 24 * 60 * 60
 """Seconds that an entry is used."""
 _PREFIX = ".cache."
-_KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
+_KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}sets.", f"{_PREFIX}codetable.")
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
 """What the plugins said of their options; ``completion.grammar`` keeps it."""

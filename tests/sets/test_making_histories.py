@@ -19,7 +19,8 @@ from almajob.alma.http.session import Session
 from almajob.errors import AlmajobError
 from almajob.sets import making
 from almajob.sets.id_file import IdList
-from almajob.sets.making import MadeSet, change_members, delete_set, make_set
+from almajob.sets.making import MadeSet, change_members, delete_set, make_set, make_set_from
+from almajob.sets.origins import from_logical_set
 from almajob.sets.plan import SetPlan
 from almajob.sets.prune import delete_old_sets, find_old_sets
 from almajob.simulator.http.server import Simulator
@@ -35,6 +36,7 @@ IDS = tuple(str(10**12 + number) for number in range(8))
 OTHER_IDS = (*IDS[5:], *(str(2 * 10**12 + number) for number in range(5)))
 UNKNOWN = ("B-1", "B-2", "B-3")
 NAMES = ("almajob first", "almajob second")
+LOGICAL = "All electronic theses"
 FAULTS = ("reset-after", "reset-before", "accepted-500", "503", "accepted-truncated", "per-second")
 CALLS = ("POST /conf/sets", "POST /conf/sets/*", "GET /conf/sets*", "DELETE /conf/sets/*")
 Op = Literal["add", "remove", "replace"]
@@ -115,6 +117,11 @@ class Histories(RuleBasedStateMachine):
         """Return the set of a name."""
         return next((each for each in self.sets() if each.name == wanted), None)
 
+    def find_members(self, wanted: str) -> tuple[str, ...]:
+        """Return the members of the set of a name."""
+        found = self.find(wanted)
+        return found.members if found is not None else ()
+
     def _happen(self, **event: Any) -> None:
         self.alma.institution.worlds["SANDBOX"].happen(lambda: event)
 
@@ -134,6 +141,16 @@ class Histories(RuleBasedStateMachine):
         if self.left == 0:
             raise Killed
 
+    def _check(self, wanted: str, made: MadeSet, members: tuple[str, ...]) -> None:
+        """Make sure that what is said of a set is so, and that it is ours."""
+        found = self.find(wanted)
+        assert found is not None
+        assert (made.id, made.count) == (found.id, len(found.members))
+        assert found.id not in self.foreign
+        if found.id not in self.changed:
+            assert found.members == members
+        self.made[wanted] = made
+
     @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 20))
     def make(self, wanted: str, dies_at: int) -> None:
         """Make a set, or go on with it; what is said of it is so."""
@@ -145,14 +162,23 @@ class Histories(RuleBasedStateMachine):
             return
         finally:
             self.left = 0
-        found = self.find(wanted)
-        assert found is not None
-        assert (made.id, made.count) == (found.id, len(found.members))
-        assert found.id not in self.foreign
-        if found.id not in self.changed:
-            assert found.members == IDS
+        self._check(wanted, made, IDS)
+        if made.id not in self.changed:
             assert made.refused == (UNKNOWN if plan.finds_refused else ())
-        self.made[wanted] = made
+
+    @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 12))
+    def make_from(self, wanted: str, dies_at: int) -> None:
+        """Make a set that Alma fills, or go on with it; it has its members when that has ended well."""
+        self.left = dies_at
+        try:
+            origin = from_logical_set(self.deps.alma, LOGICAL)
+            plan = SetPlan(wanted, origin.content, "", "of a test", True, False, origin.digest, 0)
+            made = make_set_from(plan, origin, self.deps)
+        except (Killed, AlmajobError):
+            return
+        finally:
+            self.left = 0
+        self._check(wanted, made, self.find_members(LOGICAL))
 
     @rule(
         wanted=name,

@@ -271,6 +271,83 @@ def test_a_sets_name_is_its_own(client: Client) -> None:
     assert client.get("/sets", q="created_by~exl_api")["total_record_count"] == 6
 
 
+def _make_set(client: Client, **query: str) -> dict[str, Any]:
+    document = {"name": f"Made {len(query)} {sorted(query.values())}", "content": {"value": "BIB_MMS"}}
+    return client.call("POST", "/sets", document, **query).json()  # type: ignore[no-any-return]
+
+
+def test_a_set_made_of_others_is_filled_after_the_answer(client: Client, simulator: Simulator) -> None:
+    """It has no members at first, then some, then all, by the clock of the world."""
+    theses, logical = _set_id(client, "Theses"), _set_id(client, "All_electronic")
+    run_id = client.start(IMPORT)
+    simulator.institution.clock.advance(7200)
+    sources = [
+        ({"from_logical_set": logical}, 25),
+        ({"set1": theses, "set2": logical}, 25),
+        ({"combine": "OR", "set1": theses, "set2": logical}, 120),
+        ({"combine": "NOT", "set1": theses, "set2": logical}, 95),
+        ({"job_instance_id": run_id, "population": "IMPORTED_RECORDS_NO_MATCH"}, 5),
+    ]
+    for query, count in sources:
+        made = _make_set(client, **query)
+        assert made["number_of_members"]["value"] == 0
+        simulator.institution.clock.advance(2)
+        half = client.get(f"/sets/{made['id']}")["number_of_members"]["value"]
+        assert half == client.get(f"/sets/{made['id']}/members")["total_record_count"] == count // 2
+        simulator.institution.clock.advance(2)
+        assert client.get(f"/sets/{made['id']}")["number_of_members"]["value"] == count
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"from_logical_set": "77"}, "402264"),
+        ({"from_logical_set": "theses"}, "402264"),
+        ({"set1": "theses"}, "402264"),
+        ({"combine": "XOR", "set1": "theses", "set2": "logical"}, "60204"),
+        ({"combine": "AND", "set1": "theses", "set2": "lost"}, "60205"),
+        ({"combine": "AND", "set1": "lost", "set2": "lost"}, "402265"),
+        ({"population": "SINGLE_MATCHES"}, "500127"),
+        ({"job_instance_id": "1", "population": "SINGLE_MATCHES"}, "402218"),
+        ({"job_instance_id": "erp", "population": "SINGLE_MATCHES"}, "402267"),
+        ({"job_instance_id": "import", "population": "SINGLE"}, "402266"),
+        ({"job_instance_id": "import", "population": "SINGLE_MATCHES"}, "402266"),
+    ],
+)
+def test_sources_of_sets_that_are_refused(client: Client, query: dict[str, str], code: str) -> None:
+    """What is not there, does not fit, or has not ended."""
+    known = {
+        "theses": _set_id(client, "Theses"),
+        "logical": _set_id(client, "All_electronic"),
+        "lost": _set_id(client, "Lost"),
+        "erp": client.start(ERP),
+        "import": client.start(IMPORT),
+    }
+    document = {"name": "Mine", "content": "BIB_MMS"}
+    given = {name: known.get(value, value) for name, value in query.items()}
+    assert client.code("POST", "/sets", document, **given) == code
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [({"type": "LOGICAL"}, "402262"), ({"private": "maybe"}, "60209")],
+)
+def test_sets_that_cannot_be_made(client: Client, members: dict[str, str], code: str) -> None:
+    """Logical ones, and those that are neither private nor public."""
+    assert client.code("POST", "/sets", {"name": "Mine", "content": "ITEM", **members}) == code
+
+
+def test_members_that_are_not_there_and_ids_of_another_type(client: Client) -> None:
+    """Each has a code of its own, unless it may be passed over."""
+    path = f"/sets/{_set_id(client, 'Lost')}"
+    gone = {"members": {"member": [{"id": "1"}]}}
+    assert client.code("POST", path, gone, op="delete_members") == "60117"
+    kept = client.call("POST", path, gone, op="delete_members", fail_on_invalid_id="false").json()
+    assert kept["number_of_members"]["value"] == 40
+    odd = {"members": {"member": [{"id": "x y"}]}}
+    assert client.code("POST", path, odd, op="add_members", id_type="BARCODE") == "60120"
+
+
 def test_concurrent_changes_of_sets_lose_nothing(client: Client, simulator: Simulator) -> None:
     """Forty sets from eight threads have forty ids; forty members added at once are all there."""
     before = len(list(simulator.institution.sandbox.sets))

@@ -114,8 +114,9 @@ def _command(command: Command) -> Iterator[str]:
 
 def _synopsis(name: str, pieces: Iterable[str]) -> Iterator[str]:
     yield f'.SY "{escaped(name)}"'
-    # A line ends between two pieces, not within one; a full stop at an end of input would end a sentence.
-    yield " ".join(escaped(piece).replace(" ", "\\ ") for piece in pieces)
+    # A line ends between two pieces, or two options that exclude each other; a full stop at an end of input
+    # would end a sentence.
+    yield " ".join(escaped(piece).replace(" ", "\\ ").replace("|\\ ", "| ") for piece in pieces)
     yield ".YS"
 
 

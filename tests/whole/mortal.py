@@ -21,6 +21,7 @@ from almajob.runs.observers.announcer import Announcer
 from almajob.runs.observers.deliver import deliver_all
 from almajob.runs.observers.messages import Messages
 from almajob.simulator.http.server import Simulator
+from almajob.simulator.institution import Institution
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import State
 from almajob.system import clock
@@ -233,6 +234,18 @@ def make_simulated_clock(url: str, time: FastClock) -> clock.Clock:
         urllib.request.urlopen(f"{url}/simulator/clock", body).close()
 
     return clock.Clock(time.now, time.elapsed, sleep, time.elapsed)
+
+
+def plan_fault(institution: Institution, fault: str, nth: int) -> None:
+    """Let the n-th call of a simulated institution fail."""
+
+    def plan() -> None:
+        institution.faults.add(fault)
+
+    if nth == 1:
+        plan()
+    else:
+        institution.interruptions.add("*", "after", plan, nth - 1)
 
 
 def deliver_mortally(state: Path, path: list[str], dies_at: int) -> None:

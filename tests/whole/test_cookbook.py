@@ -153,6 +153,21 @@ def test_the_file_of_an_export_is_fetched(served: SimulatedAlma) -> None:
     assert Path("sftp-words").read_text("utf-8") == "-q -b - alma@files.library.example\n"
 
 
+def test_a_job_works_on_what_an_import_has_loaded(served: SimulatedAlma) -> None:
+    """Once, however often the script is run: one import, one set, one job on it."""
+    (script,) = _blocks("A job on what an import has loaded", "sh")
+    served.institution.rules.filling = 0.0
+    for _ in range(2):
+        done = _run(script)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    world = served.institution.production
+    loaded, export = world.runs()
+    made = world.sets.find(export.set_id)
+    assert made is not None
+    assert (made.name, len(made.members)) == (f"Loaded by {loaded.id}", 5)
+    assert (_starts(served), served.log.count("POST /conf/sets")) == (2, 1)
+
+
 def test_a_run_of_alma_s_own_schedule_is_waited_for(served: SimulatedAlma) -> None:
     """The next one, whatever ran before; afterwards the last one is asked for. Nothing is started."""
     waits, looks = _blocks("Wait for a run that Alma's schedule starts", "sh")

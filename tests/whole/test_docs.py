@@ -159,7 +159,12 @@ def _help_examples() -> Iterator[str]:
 
 
 IMPORT = "Metadata Import using profile Vendor Records"
-REPORTING = {"events": "Users SYNCHRONIZE using profile SIS", "matches": IMPORT, "download": IMPORT}
+REPORTING = {
+    "events": "Users SYNCHRONIZE using profile SIS",
+    "matches": IMPORT,
+    "download": IMPORT,
+    "--from-run": IMPORT,
+}
 
 
 @pytest.fixture
@@ -217,7 +222,14 @@ def _write_ids(directory: Path) -> dict[str, str]:
     """Write a file of ids; return what an example calls it."""
     path = directory / "ids.txt"
     path.write_text("99700000000561\n99700010000561\n", "utf-8")
-    return {"mms-ids.txt": str(path)}
+    return {"mms-ids.txt": str(path), "barcodes.txt": str(path)}
+
+
+def _make_sets(almajob: Run, directory: Path, expression: str) -> None:
+    """Make the two sets that an example combines."""
+    path = _write_ids(directory)["mms-ids.txt"]
+    for name in expression.split(" not "):
+        assert almajob("--env", "sandbox", "sets", "create", name, "--ids", path).code == 0
 
 
 def _start_while_waiting(alma: SimulatedAlma, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,6 +276,8 @@ def test_every_example_works(
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
     known |= _add_notification() if words[:2] == ["notify", "test"] else {}
     known |= _write_ids(tmp_path) if "--ids" in words else {}
+    if "--combine" in words:
+        _make_sets(almajob, tmp_path, words[-1])
     if "@last" in words:
         assert almajob("--env", "sandbox", "run", "--job", JOB).code == 0
     _save_invoices(almajob, words)

@@ -17,7 +17,7 @@ from almajob.simulator.world.world import Rules
 from tests.support.places import DIRECTORY, POSTGRESQL
 from tests.support.postgres import Database
 from tests.support.thoroughness import IN_CI, STRIDE
-from tests.whole.mortal import Ended, Site, site_with_ledger
+from tests.whole.mortal import Ended, Site, plan_fault, site_with_ledger
 
 IDS = [str(99_700_000_000_561 + 10_000 * number) for number in range(2501)]
 FAULTS = ("reset-after", "reset-before", "accepted-500", "503")
@@ -160,19 +160,6 @@ def test_a_fault_at_any_call(world: World, tmp_path: Path, ids: Path, fault: str
     step = (1 if fault in FAULTS else 3) * (1 if IN_CI else 2 * STRIDE)
     for nth in range(1 + (FAULTS + ALIKE).index(fault) % step, calls + 1, step):
         world.begin()
-        _plan_fault(world, fault, nth)
+        plan_fault(world.simulator.institution, fault, nth)
         _repeat(Site(tmp_path / str(nth), world.simulator), world, command)
         world.check("good")
-
-
-def _plan_fault(world: World, fault: str, nth: int) -> None:
-    """Let the n-th call fail."""
-    institution = world.simulator.institution
-    if nth == 1:
-        institution.faults.add(fault)
-    else:
-
-        def plan() -> None:
-            institution.faults.add(fault)
-
-        institution.interruptions.add("*", "after", plan, nth - 1)

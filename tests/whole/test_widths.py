@@ -45,6 +45,7 @@ class Place:
     ledger_id: str
     output: Path
     url: str
+    ids: str
 
 
 @pytest.fixture
@@ -83,7 +84,10 @@ def place(
     monkeypatch.setenv("ALMAJOB_WEBHOOK_SECRET_SANDBOX", "only-for-a-listener")
     httpserver.expect_request(re.compile("/.*")).respond_with_data("no listener", status=404)
     output = tmp_path / "records.xml"
-    return Place([ended, failed, started], users, records, row["id"], output, httpserver.url_for("/"))
+    ids = tmp_path / "ids.txt"
+    ids.write_text("99700000000561\n")
+    url = httpserver.url_for("/")
+    return Place([ended, failed, started], users, records, row["id"], output, url, str(ids))
 
 
 Words = Callable[[Place], Sequence[str]]
@@ -115,6 +119,13 @@ COMMANDS: dict[str, list[Words]] = {
     "matches": [lambda found: (*SANDBOX, found.records, "--population", "multi")],
     "download": [lambda found: (*SANDBOX, found.records, "--output", str(found.output), "--overwrite")],
     "quota": [lambda _: ()],
+    "sets add": [lambda found: (*SANDBOX, "An empty set", "--ids", found.ids)],
+    "sets create": [
+        lambda found: (*SANDBOX, WIDE, "--ids", found.ids),
+        lambda found: (*SANDBOX, WIDE, "--ids", found.ids, "--dry-run"),
+    ],
+    "sets remove": [lambda found: (*SANDBOX, "An empty set", "--ids", found.ids)],
+    "sets replace": [lambda found: (*SANDBOX, "An empty set", "--ids", found.ids)],
     "sets list": [lambda _: SANDBOX],
     "sets members": [lambda _: (*SANDBOX, "Lost items")],
     "sets prune": [lambda _: (*SANDBOX, "--older-than", "1d", "--dry-run")],

@@ -24,6 +24,7 @@ _OF_IDS = {
     "rejected": "--rejected",
     "delete_set": "--delete-set",
 }
+_FORM = "one id a line, or a table with --id-column; - reads standard input"
 
 
 class IdsArguments(Frozen):
@@ -53,18 +54,9 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         "--ids",
         metavar="FILE",
         type=non_empty,
-        help="make a set of the ids in this file, and process it: one id a line, or a table with "
-        "--id-column; - reads standard input",
+        help=f"make a set of the ids in this file, and process it: {_FORM}",
     )
-    group.add_argument(
-        "--id-type",
-        metavar="TYPE",
-        type=non_empty,
-        help="what the ids are, as Alma names it, such as BARCODE (default: the ids of Alma itself)",
-    )
-    group.add_argument(
-        "--id-column", metavar="COLUMN", type=non_empty, help="of a CSV or TSV file: the column with the ids"
-    )
+    add_id_form_options(group)
     group.add_argument(
         "--skip-invalid",
         action="store_true",
@@ -82,6 +74,47 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         help="delete the set never, once the run has ended well (good), or once it has ended (always); "
         "whoever waits for the end does it (default: never)",
     )
+
+
+def add_ids_file_option(group: argparse._ActionsContainer, doing: str, *, is_needed: bool) -> None:
+    """Add the option that names a file of ids.
+
+    Args:
+        doing: what becomes of the ids, for the help.
+    """
+    group.add_argument(
+        "--ids",
+        metavar="FILE",
+        type=non_empty,
+        required=is_needed,
+        help=f"{doing} the ids in this file: {_FORM}",
+    )
+
+
+def add_id_form_options(group: argparse._ActionsContainer) -> None:
+    """Add the options that say what the ids in a file are, and where in it."""
+    group.add_argument(
+        "--id-type",
+        metavar="TYPE",
+        type=non_empty,
+        help="what the ids are, as Alma names it, such as BARCODE (default: the ids of Alma itself)",
+    )
+    group.add_argument(
+        "--id-column", metavar="COLUMN", type=non_empty, help="of a CSV or TSV file: the column with the ids"
+    )
+
+
+def refuse_rejected_types(rejected: str | None, id_type: str | None) -> None:
+    """Refuse to tell which ids Alma refused where that cannot be known.
+
+    Raises:
+        UsageError: they are not Alma's own.
+    """
+    if rejected and id_type:
+        raise UsageError(
+            "--rejected does not go with --id-type: Alma lists the members of a set by its own ids only.",
+            hint="Leave --rejected out.",
+        )
 
 
 def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | None:

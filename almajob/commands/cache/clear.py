@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 class CacheClear(Command):
     """Remove cached lists; they are fetched again when needed.
 
-    With --env, only that environment's job lists are removed.
+    With --env, only that environment's lists are removed.
 
     Examples:
       almajob cache clear
@@ -24,9 +24,11 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            gone, left = cache.clear(f"jobs.{self.context.environment.name}")
+            found = [cache.clear(f"{kind}.{self.context.environment.name}") for kind in ("jobs", "sets")]
         else:
-            gone, left = cache.clear()
+            found = [cache.clear()]
+        gone = [path for removed, _kept in found for path in removed]
+        left = [path for _removed, kept in found for path in kept]
         if cache.directory is None:
             LOG.info("There is no cache directory.")
             return

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
 
-from almajob.alma.sets import Set
 from almajob.cli.command import Command
 from almajob.cli.options.value_types import non_empty
-from almajob.errors import NotConfirmed, ReadOnly
-from almajob.system.terminal import id_asker
+from almajob.commands.sets.set_changes import confirm_change, describe_set, refuse_read_only
 from almajob.text.sanitize import sanitize
 
 LOG = logging.getLogger(__name__)
@@ -44,36 +41,15 @@ class SetsDelete(Command):
         from almajob.sets.making import delete_named_set
         from almajob.sets.set_lookup import find_set
 
-        environment = self.context.environment
-        if forbidden := self.context.read_only_by(environment):
-            raise ReadOnly(forbidden)
+        refuse_read_only(self.context)
         alma, deps = self.context.alma, self.context.workshop.sets()
         found = {each.id: each for each in (find_set(alma, name, is_exact=True) for name in parsed_args.sets)}
-        if environment.is_production and not parsed_args.yes:
-            confirm_deletion(list(found.values()), environment.name)
+        confirm_change(
+            *(self.context, "This deletes sets", [describe_set(each) for each in found.values()]),
+            wanted=next(iter(found)),
+            called="the id of the first",
+            is_confirmed=parsed_args.yes,
+        )
         for each in found.values():
             delete_named_set(each, deps)
             LOG.info("Deleted the set %s (%s).", sanitize(each.name), each.id)
-
-
-def confirm_deletion(found: Sequence[Set], environment: str) -> None:
-    """Have a person type the id of the first set.
-
-    Raises:
-        NotConfirmed: nobody can, or something else was typed.
-    """
-    ask, first = id_asker(), found[0].id
-    if ask is None:
-        raise NotConfirmed(
-            f"Nobody has confirmed that sets in {environment} are deleted; nothing was sent.",
-            hint="Add --yes.",
-        )
-    shown = [f"  {each.id}  {sanitize(each.name)}, {describe_count(each)}" for each in found]
-    question = "\n".join([f"This deletes sets in {environment}.", *shown, "Type the id of the first: "])
-    if ask(question).strip() != first:
-        raise NotConfirmed("The id was not typed; nothing was sent.", hint=f"The id to type is {first}.")
-
-
-def describe_count(found: Set) -> str:
-    """Return how many members a set has, for people."""
-    return "an unknown number of members" if found.members is None else f"{found.members:,} members"

@@ -7,12 +7,14 @@ import argparse
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import non_empty
 from almajob.commands.sets.set_columns import SET_BRIEF, SET_COLUMNS, set_values
+from almajob.text.suggestions import make_matcher
 
 
 class SetsList(Lister):
     """List the sets of an environment.
 
-    How many members a set has is shown by almajob sets show.
+    How many members a set has is shown by almajob sets show. Completions know the names for a day
+    after they were listed, without --content and --type.
 
     Examples:
       almajob --env sandbox sets list
@@ -45,10 +47,12 @@ class SetsList(Lister):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        from almajob.sets.set_lookup import list_sets
+        from almajob.sets.set_lookup import keep_names, list_sets
 
         self.note_if_empty = "There is no such set."
-        found = list_sets(
-            self.context.alma, name=parsed_args.name or "", content=parsed_args.content, kind=parsed_args.type
-        )
-        return self.columns, (set_values(each) for each in found)
+        context, content, kind = self.context, parsed_args.content, parsed_args.type
+        found = list_sets(context.alma, content=content, kind=kind)
+        if not content and not kind:
+            found = keep_names(found, context.cache, context.environment.name)
+        is_wanted = make_matcher(parsed_args.name or "")
+        return self.columns, (set_values(each) for each in found if is_wanted(each.name))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import duration
-from almajob.commands.sets.delete import confirm_deletion, describe_count
-from almajob.errors import AlmajobError, NotConfirmed, PartlyDone, ReadOnly, UsageError
+from almajob.commands.sets.set_changes import confirm_change, describe_set, refuse_read_only
+from almajob.errors import AlmajobError, NotConfirmed, PartlyDone, UsageError
 from almajob.output.columns import Identifier, Name, moment
 from almajob.system.terminal import asker
 from almajob.text.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from almajob.config.environments import Environment
+    from almajob.cli.context import Context
     from almajob.sets.prune import OldSet
 
 LOG = logging.getLogger(__name__)
@@ -63,17 +63,16 @@ class SetsPrune(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         from almajob.sets.prune import delete_old_sets, find_old_sets
 
-        environment, shop = self.context.environment, self.context.workshop
-        is_dry_run, before = parsed_args.dry_run, self.context.now().timestamp() - parsed_args.older_than
-        forbidden = self.context.read_only_by(environment)
-        if forbidden and not is_dry_run:
-            raise ReadOnly(forbidden)
+        shop, is_dry_run = self.context.workshop, parsed_args.dry_run
+        before = self.context.now().timestamp() - parsed_args.older_than
+        if not is_dry_run:
+            refuse_read_only(self.context)
         old = find_old_sets(before, shop, also_lasting=parsed_args.all, is_dry_run=is_dry_run)
         self.note_if_empty = "There is no set to delete."
         if is_dry_run or not old:
             return self.columns, list(map(_make_row, old))
         if not parsed_args.yes:
-            _confirm(old, environment)
+            _confirm(old, self.context)
         problems: list[AlmajobError] = []
         deleted = list(delete_old_sets(old, before, shop, problems))
         self.note_if_empty = "No set was deleted."
@@ -86,25 +85,31 @@ def _make_row(old: OldSet) -> tuple[object, ...]:
     return Identifier(found.id), Name(found.name), found.members, moment(made.made_at), made.run_key or None
 
 
-def _confirm(old: list[OldSet], environment: Environment) -> None:
+def _confirm(old: list[OldSet], context: Context) -> None:
     """Show the sets to a person who is to agree.
 
     Raises:
         NotConfirmed: nobody can, or nobody does.
     """
-    found = [each.found for each in old]
+    shown = [describe_set(each.found) for each in old]
+    environment = context.environment
     if environment.is_production:
-        confirm_deletion(found, environment.name)
+        confirm_change(
+            *(context, "This deletes sets", shown),
+            wanted=old[0].found.id,
+            called="the id of the first",
+            is_confirmed=False,
+        )
         return
     sets = "1 set" if len(old) == 1 else f"{len(old):,} sets"
     ask = asker()
     if ask is None:
         raise NotConfirmed(
-            f"Nobody has confirmed that {sets} in {environment.name} are deleted; nothing was deleted.",
+            f"Nobody has agreed to deleting {sets} in {environment.name}; nothing was deleted.",
             hint="--dry-run lists them. Add --yes to have them deleted.",
         )
-    shown = [f"  {each.id}  {sanitize(each.name)}, {describe_count(each)}" for each in found]
-    if not ask("\n".join([f"This deletes {sets} in {environment.name}:", *shown, "Delete them?"])):
+    lines = [f"  {sanitize(line)}" for line in shown]
+    if not ask("\n".join([f"This deletes {sets} in {environment.name}:", *lines, "Delete them?"])):
         raise NotConfirmed("Nothing was deleted.", hint="Answer y, or add --yes.")
 
 

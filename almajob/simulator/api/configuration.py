@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from almajob.alma.status_codes import STATUSES
+from almajob.simulator.api import set_sources
 from almajob.simulator.api.jobs import Document, Exchange, page
 from almajob.simulator.errors import Refusal
 from almajob.simulator.http.messages import Reply, document_in, text_of
@@ -132,7 +133,7 @@ def set_list(exchange: Exchange) -> tuple[str, Document]:
         and content in ("", item.content)
         and kind in ("", "LOGICAL" if item.logical else "ITEMIZED")
     ]
-    return "sets", page(exchange, "set", found, lambda item: item.document(exchange.base, whole=False))
+    return "sets", page(exchange, "set", found, lambda item: _show(exchange, item, whole=False))
 
 
 def _read_query(query: str, names: tuple[str, ...]) -> tuple[str, str]:
@@ -147,7 +148,11 @@ def _read_query(query: str, names: tuple[str, ...]) -> tuple[str, str]:
 
 def set_get(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     """GET /conf/sets/{set_id}."""
-    return "set", _find_set(exchange, set_id).document(exchange.base)
+    return "set", _show(exchange, _find_set(exchange, set_id))
+
+
+def _show(exchange: Exchange, found: SimulatedSet, *, whole: bool = True) -> Document:
+    return found.document(exchange.base, exchange.now, whole=whole)
 
 
 def set_members(exchange: Exchange, set_id: str) -> tuple[str, Document]:
@@ -157,26 +162,42 @@ def set_members(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     return "members", page(
         exchange,
         "member",
-        found.members,
+        found.members_at(exchange.now),
         lambda member: {"id": member, "description": f"Record {member}", "link": f"{link}/{member}"},
     )
 
 
 def set_create(exchange: Exchange) -> tuple[str, Document]:
-    """POST /conf/sets: an itemized set, with or without members."""
+    """POST /conf/sets: an itemized set, empty, with members, or from other sets or an import."""
     document = document_in(exchange.call)
     name, content = text_of(document.get("name")), text_of(document.get("content"))
     if not name or content not in CONTENTS:
         raise Refusal("402261")
+    if text_of(document.get("type")).upper() not in ("", "ITEMIZED"):
+        raise Refusal("402262")
+    private = text_of(document.get("private")) or "false"
+    if private not in ("true", "false"):
+        raise Refusal("60209")
     members = _member_ids(document, needed=False)
 
     def decide() -> Event:
         sets = exchange.world.sets
+        source = set_sources.find_source(exchange)
+        if source is not None and source.content != content:
+            raise Refusal("402265")
         if any(item.name == name for item in sets):
             raise Refusal("402263")
-        description = text_of(document.get("description"))
-        given = {"name": name, "content": content, "description": description, "members": members}
-        return {"kind": "set", "id": sets.next_id(), "at": exchange.now, **given}
+        return {
+            "kind": "set",
+            "id": sets.next_id(),
+            "at": exchange.now,
+            "name": name,
+            "content": content,
+            "description": text_of(document.get("description")),
+            "members": members if source is None else list(source.members),
+            "is_private": private == "true",
+            "fills": 0.0 if source is None else source.seconds,
+        }
 
     return set_get(exchange, exchange.world.happen(decide)["id"])
 
@@ -189,7 +210,8 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
     if _find_set(exchange, set_id).logical:
         raise Refusal("60112")
     skips = exchange.call.query.get("fail_on_invalid_id") == "false"
-    given = _member_ids(document_in(exchange.call), needed=True, skips=skips)
+    code = "60120" if exchange.call.query.get("id_type") else "60116"
+    given = _member_ids(document_in(exchange.call), needed=True, skips=skips, odd=code)
 
     if len(set(given)) < len(given) and not skips:
         raise Refusal("60119")
@@ -203,6 +225,8 @@ def set_change(exchange: Exchange, set_id: str) -> tuple[str, Document]:
                 after = [*before, *given]
             case "delete_members":
                 gone = set(given)
+                if not skips and not gone.issubset(before):
+                    raise Refusal("60117")
                 after = [member for member in before if member not in gone]
             case _:
                 after = given
@@ -253,7 +277,9 @@ def _find_set(exchange: Exchange, set_id: str) -> SimulatedSet:
     return found
 
 
-def _member_ids(document: dict[str, Any], *, needed: bool, skips: bool = False) -> list[str]:
+def _member_ids(
+    document: dict[str, Any], *, needed: bool, skips: bool = False, odd: str = "60116"
+) -> list[str]:
     # In XML the wrapper is gone by now.
     members = document.get("members", document)
     listed = members.get("member") if isinstance(members, dict) else members
@@ -267,5 +293,5 @@ def _member_ids(document: dict[str, Any], *, needed: bool, skips: bool = False) 
         raise Refusal("60114")
     valid = [member for member in ids if re.fullmatch("[0-9]{1,20}", member)]
     if len(valid) < len(ids) and not skips:
-        raise Refusal("60116")
+        raise Refusal(odd)
     return valid

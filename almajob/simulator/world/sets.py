@@ -41,7 +41,11 @@ _MADE = 1_700_000_000.0
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSet:
-    """One set. A logical set has a query instead of members of its own."""
+    """One set. A logical set has a query instead of members of its own.
+
+    Attributes:
+        fills: in how many seconds after its making its members come, where Alma fills it by a job.
+    """
 
     id: str
     name: str
@@ -50,12 +54,21 @@ class SimulatedSet:
     members: tuple[str, ...] = ()
     logical: bool = False
     description: str = ""
+    is_private: bool = False
+    fills: float = 0.0
 
-    def document(self, base: str, *, whole: bool = True) -> dict[str, Any]:
-        """Return it as Alma does; the list leaves out how many members it has."""
+    def members_at(self, now: float) -> tuple[str, ...]:
+        """Return the members that it has at a time: all, unless Alma still fills it."""
+        age = now - self.created
+        if not self.fills or age >= self.fills:
+            return self.members
+        return self.members[: int(len(self.members) * max(age, 0.0) / self.fills)]
+
+    def document(self, base: str, now: float, *, whole: bool = True) -> dict[str, Any]:
+        """Return it as Alma does at a time; the list leaves out how many members it has."""
         link = f"{base}/almaws/v1/conf/sets/{self.id}"
         kind = ("LOGICAL", "Logical") if self.logical else ("ITEMIZED", "Itemized")
-        count = {"number_of_members": {"value": len(self.members), "link": f"{link}/members"}}
+        count = {"number_of_members": {"value": len(self.members_at(now)), "link": f"{link}/members"}}
         return {
             "id": self.id,
             "name": self.name,
@@ -64,7 +77,9 @@ class SimulatedSet:
             "content": {"value": self.content, "desc": CONTENTS.get(self.content, "")},
             "status": {"value": "ACTIVE", "desc": "Active"},
             "origin": {"value": "UI", "desc": "Institution only"},
-            "private": {"value": "false", "desc": "No"},
+            "private": {"value": "true", "desc": "Yes"}
+            if self.is_private
+            else {"value": "false", "desc": "No"},
             "status_date": instant(self.created),
             "created_by": {"value": "exl_api", "desc": "Ex Libris, API"},
             "created_date": instant(self.created),
@@ -125,6 +140,9 @@ class Sets:
                         event["at"],
                         members,
                         description=event["description"],
+                        # Worlds that an earlier almajob has kept do not tell.
+                        is_private=bool(event.get("is_private")),
+                        fills=float(event.get("fills", 0.0)),
                     )
                 )
             case "rename set":
@@ -133,7 +151,7 @@ class Sets:
                 self._sets[found.id] = replace(found, name=event["name"], description=event["description"])
             case "members":
                 found = self._sets[event["id"]]
-                self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])))
+                self._sets[event["id"]] = replace(found, members=tuple(map(str, event["members"])), fills=0.0)
             case "drop set":
                 del self._sets[event["id"]]
             case kind:

@@ -42,6 +42,7 @@ class Rules:
         seconds: how long every run lasts; None for as long as its kind takes.
         activity: seconds between runs of the system's and the staff's own; None for none.
         endings: by job id or name, how its next runs go.
+        filling: in how many seconds Alma fills a set that is made from others, or from an import.
 
     Raises:
         ValueError: the seconds are none.
@@ -52,6 +53,7 @@ class Rules:
     seconds: float | None = None
     activity: float | None = None
     endings: dict[str, Ending] = field(default_factory=dict)
+    filling: float = 4.0
 
     def __post_init__(self) -> None:
         if self.activity is not None and not self.activity > 0:

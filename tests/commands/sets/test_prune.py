@@ -127,7 +127,7 @@ def test_a_set_whose_start_is_unknown_or_late_stays(
     assert again.code == 0, again.err
     simulated.clock.advance(20 * DAY)
     assert _prune(almajob, "--yes") == []
-    assert "its run late is younger" in almajob("--env", "sandbox", *PRUNE, "--yes").err
+    assert "its run late was asked for since then" in almajob("--env", "sandbox", *PRUNE, "--yes").err
     simulated.clock.advance(20 * DAY)
     assert len(_prune(almajob, "--yes")) == 1
 
@@ -191,7 +191,7 @@ def test_without_a_person_nothing_is_deleted(
     simulated.clock.advance(40 * DAY)
     refused = almajob("--env", "sandbox", *PRUNE)
     assert (refused.code, refused.out) == (5, "")
-    assert "Nobody has confirmed that 1 set in sandbox are deleted; nothing was deleted." in refused.err
+    assert "Nobody has agreed to deleting 1 set in sandbox; nothing was deleted." in refused.err
     assert made in _sets(simulated)
 
 
@@ -219,6 +219,9 @@ def test_a_person_is_shown_the_sets_and_agrees(simulated: SimulatedAlma, ids: st
         for record in list_made_sets(deps.ledger, deps.identity):
             # The command has the clock of this machine.
             keep_record(deps.ledger, deps.identity, record.replace(made_at=record.made_at - 40 * DAY))
+    with Terminal("--env", environment, *PRUNE, "--all", "--dry-run", size=(40, 60)) as terminal:
+        assert terminal.end() == 0, terminal.text
+        assert all(f" {each.id} " in terminal.text for each in made)
     right, asked = ("y", "Delete them? [y/N]")
     if environment == "production":
         right, asked = made[0].id, "Type the id of the first:"

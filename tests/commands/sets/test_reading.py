@@ -41,10 +41,12 @@ def test_a_set_is_shown_by_name_and_by_id(simulated: SimulatedAlma, almajob: Run
 
 
 def test_a_name_that_no_set_has(simulated: SimulatedAlma, almajob: Run) -> None:
-    """Near names are suggested."""
-    refused = almajob(*SETS, "show", "Lost itms")
-    assert refused.code == 5
-    assert LOST in refused.err
+    """Near names are suggested, and nothing is said of sending: it is only a look."""
+    for command in ("show", "members"):
+        refused = almajob(*SETS, command, "Lost itms")
+        assert refused.code == 5
+        assert LOST in refused.err
+        assert "sent" not in refused.err
 
 
 def test_all_members_are_listed(simulated: SimulatedAlma, almajob: Run) -> None:
