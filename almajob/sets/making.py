@@ -16,7 +16,7 @@ from typing import Any, Literal
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, PartlyDone, Refused
+from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
@@ -86,6 +86,7 @@ class MadeSet:
         rejected: how many ids are not among them, where those that Alma does not know are left out.
         refused: those of them that are known, where they were looked for as the set was filled.
         is_new: whether it was made by this call, and not gone on with.
+        missing: how many members it lacks that Alma itself should have added.
     """
 
     id: str
@@ -94,6 +95,7 @@ class MadeSet:
     rejected: int = 0
     is_new: bool = True
     refused: tuple[str, ...] = ()
+    missing: int = 0
 
 
 def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
@@ -112,11 +114,9 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
 
 
 def make_set_from(plan: SetPlan, origin: Origin, deps: SetDeps) -> MadeSet:
-    """Make a set that Alma fills from something else than ids, or go on as ``make_set``.
+    """Make a set that Alma fills from something else than ids, or go on as ``make_set``; it raises the same.
 
-    Raises:
-        PartlyDone: it is there, and does not get its members.
-        Refused, OutcomeUnknown, AlmajobError: as ``make_set``.
+    Where members are missing in the end, Alma does not go on with it; the same call looks at it again.
     """
 
     def await_members(record: MakingRecord, *, is_new: bool) -> MadeSet:
@@ -498,10 +498,8 @@ def _await_members(
     """Wait until Alma has filled a set, which it does after its answer, and count its members.
 
     It is filled once it has as many as it can have; or once it has as many as it must have, and their number
-    has not changed for a minute, or for five where there are none.
-
-    Raises:
-        PartlyDone: for ten minutes nothing has come, and some are missing.
+    has not changed for a minute, or for five where there are none. Once nothing has come for ten minutes, it
+    is not waited for any longer.
     """
     count, quiet, pause = deps.alma.set(record.set_id).members or 0, 0.0, _FIRST_PAUSE
     with deps.busy(lambda: f"Alma fills the set {plan.name}: {count:,} members so far"):
@@ -513,16 +511,11 @@ def _await_members(
             before, count = count, deps.alma.set(record.set_id).members or 0
             quiet = quiet + pause if count == before else 0.0
             pause = min(2 * pause, _LONGEST_PAUSE)
-    if record.state != FILLED:
-        if count < origin.fewest:
-            raise PartlyDone(
-                f"The set {plan.name!r} ({record.set_id}) has {count:,} members, not {origin.fewest:,}.",
-                reason=f"It is made from {origin.described}, and Alma has added none for ten minutes.",
-                hint="The same command looks at it again.",
-            )
+    missing = 0 if record.state == FILLED else max(origin.fewest - count, 0)
+    if record.state != FILLED and not missing:
         _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
-    return MadeSet(record.set_id, plan.name, count, is_new=is_new)
+    return MadeSet(record.set_id, plan.name, count, is_new=is_new, missing=missing)
 
 
 def _add(

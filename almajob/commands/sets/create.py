@@ -170,6 +170,13 @@ class SetsCreate(ShowOne):
 
         plan = _plan(parsed_args, origin.content, origin.digest, origin.described)
         found, made = self._make(plan, origin.described, parsed_args, partial(make_set_from, plan, origin))
+        if made is not None and made.missing:
+            self.verdict = PartlyDone(
+                f"The set {made.name!r} ({made.id}) has {made.count:,} members; "
+                f"{made.missing:,} are missing.",
+                reason=f"Alma makes it from {origin.described}, and has added none for ten minutes.",
+                hint="The same command looks at it again.",
+            )
         return _values(plan, origin.described, found, made)
 
     def _make_of(

@@ -209,14 +209,25 @@ def test_a_set_that_somebody_has_changed(simulated: SimulatedAlma, almajob: Run,
     assert [each.members for each in _find(simulated)] == [tuple(IDS[:5])]
 
 
+@pytest.mark.parametrize("source", ["logical", "or", "not"])
+def test_a_set_that_alma_fills_slowly(simulated: SimulatedAlma, almajob: Run, ids: str, source: str) -> None:
+    """It is waited for as long as members come, in looks that become rare."""
+    words, count = _sources(simulated, ids)[source]
+    simulated.institution.rules.filling = 1000.0
+    begun = simulated.clock()
+    assert almajob(*CREATE, *words, "-f", "json").row["members"] == count
+    assert simulated.clock() - begun >= 1000
+    assert simulated.log.count("GET /conf/sets/*") < 50
+
+
 def test_a_set_that_alma_does_not_fill(simulated: SimulatedAlma, almajob: Run) -> None:
     """After ten minutes without a member the exit code is 3, and the same command looks again."""
     simulated.faults.add("set-stays-empty", "POST /conf/sets")
     words = (*CREATE, "--from-logical", LOGICAL, "-f", "json")
     begun = simulated.clock()
     done = almajob(*words)
-    assert done.code == 3
-    assert "has 0 members, not 25." in done.err
+    assert (done.code, json.loads(done.out)["members"]) == (3, 0)
+    assert "has 0 members; 25 are missing." in done.err
     assert simulated.clock() - begun >= 600
     (made,) = _find(simulated)
     happen = {"kind": "members", "id": made.id, "members": list(made.members)}
