@@ -89,7 +89,7 @@ def put_in_order(found: Iterable[Instance], limit: int) -> list[Instance]:
     Args:
         limit: how many, at most; 0 for all. Those that have not ended are never left out.
     """
-    newest_first = sorted(found, key=_submit_time, reverse=True)
+    newest_first = sorted(found, key=_place_in_time, reverse=True)
     running = [item for item in newest_first if not item.has_ended]
     ended = [item for item in newest_first if item.has_ended]
     return running + (ended[: max(limit - len(running), 0)] if limit else ended)
@@ -102,6 +102,7 @@ def _day(moment: datetime | None, shift: timedelta) -> date | None:
         return None
 
 
-def _submit_time(instance: Instance) -> float:
+def _place_in_time(instance: Instance) -> tuple[float, int, str]:
+    """Return what runs are sorted by: of those that were submitted at once, Alma counts on in their ids."""
     when = instance.submit_time
-    return when.timestamp() if isinstance(when, datetime) else 0.0
+    return when.timestamp() if isinstance(when, datetime) else 0.0, len(instance.id), instance.id

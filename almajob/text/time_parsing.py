@@ -30,8 +30,8 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
     """Read a length of time before now, a local day, or a time.
 
     Args:
-        text: ``90s``, ``30m``, ``12h``, ``7d`` or ``7days``, ``2w``, ``today``, ``yesterday``, ``monday`` (today,
-            or the last one), ``2026-11-01`` or ``2026-11-01T08:00``.
+        text: ``90s``, ``30m``, ``12h``, ``7d`` or ``7days``, ``2w``, ``today``, ``yesterday``, ``monday``
+            (today, or the last one), ``2026-11-01`` or ``2026-11-01T08:00``.
         now: seconds since the epoch.
         ends_day: whether a day stands for its end.
 
