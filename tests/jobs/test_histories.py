@@ -149,8 +149,17 @@ _ASKS = st.builds(
 )
 
 
-@example([("start", 0, 1.0, "FAILED"), ("advance", 2 * HOUR), _Ask((0,)), ("many", 0, 12), _Ask((0,), limit=1)])
+_MISSED = ("start", 0, 600.0, "FAILED")
+
+
+@example(
+    [("start", 0, 1.0, "FAILED"), ("advance", 2 * HOUR), _Ask((0,)), ("many", 0, 12), _Ask((0,), limit=1)]
+)
 @example([("start", 0, 20 * HOUR, "FAILED"), ("many", 0, 9), _Ask((0,)), ("advance", 30 * HOUR), _Ask((0,))])
+@example([_Ask((0,), limit=1), _Ask((0,))])
+@example([_Ask((0,), 2 * DAY), _Ask((0,), 10 * DAY)])
+@example([_Ask((0,)), _MISSED, ("advance", DAY), ("listen",), _Ask((0,), only_ended=True)])
+@example([_Ask((0,)), ("listen",), _Ask((0,)), _MISSED, ("advance", DAY), _Ask((0,), only_ended=True)])
 @given(st.lists(st.one_of(_ASKS, _STEPS), min_size=2, max_size=25))
 @settings(max_examples=300 if IN_CI else 40)
 def test_whatever_happens_a_history_is_what_alma_has(steps: list[Any]) -> None:
