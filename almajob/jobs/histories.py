@@ -35,8 +35,6 @@ _RESERVED = 100
 """Calls of the day that are left to starts where several jobs are read."""
 _REMEMBERED = 50
 """Runs of which the usual duration is made."""
-_WRITTEN_EVERY = 3600.0
-"""Seconds after which it is written again that Alma was asked, where there was nothing new."""
 _SHOWN = 5
 _ALWAYS = float("-inf")
 
@@ -214,8 +212,7 @@ def _put_newest_first(jobs: Sequence[Job], known: Mapping[str, JobRuns | None]) 
         of_job = known[job.id]
         if of_job is None:
             return 1, 0.0
-        newest = of_job.rows[0].submitted if of_job.rows else 0.0
-        return (0 if newest > old else 2), -newest
+        return (0 if of_job.newest > old else 2), -of_job.newest
 
     return sorted(dict.fromkeys(jobs), key=rank)
 
@@ -385,26 +382,25 @@ def _read_listing(alma: Alma, job: Job, since: float, question: _Question | None
 
 
 def _add(known: JobRuns | None, listing: _Listing) -> JobRuns | None:
-    """Return what is kept of a job's runs then; None where it need not be written."""
+    """Return what is kept of a job's runs then; None where nothing can be said of them."""
     if not listing.is_sure or listing.clock == _ALWAYS:
         return None
     since, begin = (known.since, known.until) if known else (listing.since, listing.since)
     until, rows = listing.clock - LAG, list[Row]()
+    newest = known.newest if known else 0.0
     for run in listing.runs.values():
         at = submitted_at(run)
         if at is None or at < begin:
             continue
+        newest = max(newest, at)
         if not is_settled(run, at, listing.clock):
             until = min(until, at)
         if run.has_ended:
             rows.append(make_row(run, at))
     rows.sort(key=lambda row: row.submitted, reverse=True)
     if known is not None:
-        unsettled = known.rows[: len(known.rows) - known.count_settled()]
-        if rows == list(unsettled) and 0 <= listing.asked_at - known.asked_at < _WRITTEN_EVERY:
-            return None
-        rows += known.rows[len(unsettled) :]
-    return JobRuns(since, max(until, since), listing.asked_at, tuple(rows))
+        rows += known.rows[len(known.rows) - known.count_settled() :]
+    return JobRuns(since, max(until, since), listing.asked_at, newest, tuple(rows))
 
 
 def _day_before(moment: float) -> date | None:

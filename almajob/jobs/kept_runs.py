@@ -58,12 +58,14 @@ class JobRuns(NamedTuple):
             all that Alma lists.
         until: whatever was submitted before it has ended for good.
         asked_at: when Alma was asked last, by this machine's clock.
+        newest: when the last run was submitted, whether or not it had ended; 0 where there was none.
         rows: the newest first. Those that were submitted after ``until`` had ended, and are read again.
     """
 
     since: float
     until: float
     asked_at: float
+    newest: float = 0.0
     rows: tuple[Row, ...] = ()
 
     def count_settled(self) -> int:
@@ -152,7 +154,8 @@ class KeptRuns:
         """
         bounded = _bound(found)
         since = None if bounded.since == _ALWAYS else bounded.since
-        head = {"since": since, "until": bounded.until, "asked_at": bounded.asked_at}
+        head = {**bounded._asdict(), "since": since}
+        del head["rows"]
         parts = [[list(row) for row in rows] for rows in _split(bounded.rows)]
         self._cache.put_list(self._directory, self._key(job_id), [head, *parts])
 
@@ -194,7 +197,8 @@ def _read_parts(parts: Iterable[bytes]) -> JobRuns:
     if any(one.submitted < other.submitted for one, other in pairwise(rows)):
         raise ValueError("they are not in their order")
     since = _ALWAYS if head["since"] is None else _read_time(head["since"])
-    found = JobRuns(since, _read_time(head["until"]), _read_time(head["asked_at"]), rows)
+    times = (_read_time(head[name]) for name in ("until", "asked_at", "newest"))
+    found = JobRuns(since, *times, rows)
     if rows and rows[-1].submitted < since:
         raise ValueError("one of them is too old")
     return found
