@@ -7,6 +7,7 @@ import logging
 
 from almajob.cli.command import Command
 from almajob.errors import Refused
+from almajob.store.cache import RUNS
 
 LOG = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ LOG = logging.getLogger(__name__)
 class CacheClear(Command):
     """Remove cached lists; they are fetched again when needed.
 
-    With --env, only that environment's lists are removed.
+    With --env, only that environment's lists and ended runs are removed.
 
     Examples:
       almajob cache clear
@@ -24,11 +25,10 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            found = [cache.clear(f"{kind}.{self.context.environment.name}") for kind in ("jobs", "sets")]
+            environment = self.context.environment.name
+            gone, left = cache.clear(f"jobs.{environment}", f"sets.{environment}", f"{RUNS}{environment}")
         else:
-            found = [cache.clear()]
-        gone = [path for removed, _kept in found for path in removed]
-        left = [path for _removed, kept in found for path in kept]
+            gone, left = cache.clear()
         if cache.directory is None:
             LOG.info("There is no cache directory.")
             return
