@@ -36,6 +36,7 @@ class History(Lister):
       almajob --env sandbox history --name export --running
     """
 
+    environments = "each"
     columns = RUN_COLUMNS
     brief: Sequence[str] = (
         *("instance_id", "status", "submit_time", "seconds", "passed", "progress", "submitted_by"),

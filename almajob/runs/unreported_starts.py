@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -146,6 +147,35 @@ class UnreportedStarts:
                     self.word_resume_of(record),
                 )
         self.clear()
+
+
+def word_together(starts: Mapping[str, UnreportedStarts], program: Callable[[str], str]) -> str:
+    """Name the starts in several environments, and the one command that waits for all; empty for none.
+
+    Args:
+        starts: by environment; those where nothing was started included.
+        program: returns how almajob is called for environments.
+    """
+    runs = {name: each.asked_for for name, each in starts.items() if each.asked_for}
+    unknown = [name for name, each in starts.items() if each.unknown]
+    if not runs and not unknown:
+        return ""
+    named = [f"{name} run {each.instance_id}" for name, found in runs.items() for each in found]
+    rest = [name for name in starts if name not in runs and name not in unknown]
+    keys = {record.run_key if record.is_named else "" for found in runs.values() for record in found}
+    key = keys.pop() if len(keys) == 1 else ""
+    ids = [key] if key else [record.instance_id for found in runs.values() for record in found]
+    lines = [
+        f"Started or found, and not seen to end: {', '.join(named)}." if named else "",
+        f"Unknown whether it was started: {', '.join(unknown)}. The same command looks for it."
+        if unknown
+        else "",
+        f"Not started: {', '.join(rest)}." if rest else "",
+        shlex.join([*shlex.split(program(",".join(runs))), "wait", *ids]) if runs else "",
+    ]
+    if lines[3]:
+        lines[3] = f"Resume: {lines[3]}"
+    return "\n  ".join(filter(None, lines))
 
 
 def admit_starts(

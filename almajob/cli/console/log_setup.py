@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
@@ -15,6 +16,7 @@ from typing import Any, TextIO
 
 from almajob.errors import UsageError
 from almajob.system.private_files import refuse_planted
+from almajob.system.sharing.stop import is_stopped
 from almajob.system.terminal import fit_message, mark_error
 from almajob.text.redaction import redact
 from almajob.text.sanitize import sanitize
@@ -27,6 +29,19 @@ _LOGGER = logging.getLogger("almajob")
 _CALLS = logging.getLogger("almajob.alma.call_log")
 
 
+_own = threading.local()
+
+
+@contextmanager
+def name_environment(environment: str) -> Iterator[None]:
+    """Begin each message that this thread logs meanwhile with an environment's name."""
+    _own.beginning = f"{environment}: "
+    try:
+        yield
+    finally:
+        _own.beginning = ""
+
+
 class HarmlessRecord(logging.LogRecord):
     """A record without keys, whoever logs it and whoever writes it: also a plugin's own handler.
 
@@ -35,13 +50,14 @@ class HarmlessRecord(logging.LogRecord):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
+        self.beginning: str = getattr(_own, "beginning", "")
         if self.exc_info:
             # A formatter takes this instead of making its own.
             self.exc_text = redact(logging.Formatter().formatException(self.exc_info))
 
     def getMessage(self) -> str:  # noqa: N802
         try:
-            return redact(super().getMessage())
+            return redact(f"{self.beginning}{super().getMessage()}")
         except Exception:  # noqa: BLE001  # formatting runs code of whoever logs
             return redact(f"{self.msg} {self.args}")
 
@@ -132,6 +148,9 @@ class _Console(logging.StreamHandler[TextIO]):
     aside: Aside = nullcontext
 
     def emit(self, record: logging.LogRecord) -> None:
+        # The main thread tells what Ctrl-C has ended in the others.
+        if is_stopped():
+            return
         with self.aside():
             super().emit(record)
 

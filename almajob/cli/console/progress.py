@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import math
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
@@ -46,7 +47,9 @@ _NEEDED = {
 def display() -> Iterator[Display]:
     """Return what shows a wait on this process's stderr, and take it away again."""
     with hide_busy():
-        if not can_draw(sys.stderr) or importlib.util.find_spec("rich") is None:
+        # Of threads that wait beside each other, none can draw.
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or not can_draw(sys.stderr) or importlib.util.find_spec("rich") is None:
             yield Lines()
             return
         drawn = Redrawn(sys.stderr)

@@ -7,10 +7,10 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from almajob.cli.help_format import GLOBAL_OPTIONS
-from almajob.cli.options.value_types import non_empty, row_limit
+from almajob.cli.options.value_types import non_empty, row_limit, whole_number
 from almajob.cli.other_words import find_option
 from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine, UsageError
@@ -21,7 +21,12 @@ from almajob.text.suggestions import suggest
 
 # Names, what stands for the value where there is one, and the help.
 _SETTINGS = (
-    ("--env", "NAME", "environment: sandbox, production, demo or another section of the configuration file"),
+    (
+        "--env",
+        "NAME",
+        "environment: sandbox, production, demo or another section of the configuration file; for some "
+        "commands also several, as A,B,C or @GROUP",
+    ),
     ("--ini-file", "FILE", "configuration file to use (an almajob.ini)"),
     ("--cache-dir", "DIR", "cache directory"),
     # The predecessor's spelling.
@@ -91,6 +96,51 @@ def add_limit_option(parser: argparse.ArgumentParser) -> None:
         help="list at most this many, 0 or all for all; runs without an outcome are always listed (default: "
         "%(default)s)",
     )
+
+
+AT_ONCE = 8
+"""In how many environments something is done at a time, where nobody says."""
+
+
+class Pace(NamedTuple):
+    """How several environments are gone through.
+
+    Attributes:
+        at_once: in how many something is done at a time; 0 for all.
+        stop_after: begin with no other after so many failures; 0 for never.
+    """
+
+    at_once: int = AT_ONCE
+    stop_after: int = 0
+
+
+def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
+    """Add the options that say how several environments are gone through; ``pace_of`` reads them.
+
+    Args:
+        at_once: how many at a time where nobody says; 0 for all.
+    """
+    group = parser.add_argument_group("several environments")
+    group.add_argument(
+        "--at-once",
+        metavar="N",
+        type=whole_number,
+        default=at_once,
+        help="with --env A,B,C or --env @GROUP: work in at most N environments at a time, 0 for all "
+        "(default: %(default)s)",
+    )
+    group.add_argument(
+        "--stop-after",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="with several environments: begin with no other once N have failed (default: go through all)",
+    )
+
+
+def pace_of(parsed_args: argparse.Namespace) -> Pace:
+    """Read the options of ``add_pace_options``."""
+    return Pace(parsed_args.at_once, parsed_args.stop_after)
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:

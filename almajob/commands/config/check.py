@@ -42,6 +42,7 @@ class ConfigCheck(Lister):
       almajob --env sandbox config check
     """
 
+    environments = "each"
     columns = ("check", "result", "fix")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
