@@ -77,7 +77,7 @@ class AlmajobCommand(cliff.command.Command):
         verdict: set by ``take_action`` where the result is to be printed and the command then to fail.
         resume: set by ``take_action`` where other words than the command's own go on with what it has begun,
             after a time-out or Ctrl-C: those that follow ``almajob --env NAME``.
-        environments: what it does where ``--env`` names several: ``one`` refuses that; ``each`` is done in each
+        environments: what it does where ``--env`` names several: ``one`` refuses it; ``each`` is done in all
             of them, in threads, and the results are joined; ``all`` goes through ``contexts`` itself.
         at_once: in how many environments it works at a time where nobody says; 0 for all.
         almajob_api: the version of the plugin API that it needs, such as ``(1, 0)``.

@@ -100,20 +100,20 @@ class _Rounds(Generic[_T]):
     def _take(self, place: int, outcome: Outcome[_T]) -> None:
         self.outcomes[place] = outcome
         self.failures += outcome.error is not None
-        if not self.is_told:
-            return
         count, error = f"{len(self.outcomes)} of {len(self.contexts)}", outcome.error
-        if error is None:
-            LOG.info("%s: done (%s)", outcome.environment, count)
-        else:
+        if error is not None:
             LOG.warning("%s: %s (%s)", outcome.environment, word_briefly(error), count)
+        elif self.is_told:
+            LOG.info("%s: done (%s)", outcome.environment, count)
 
     def _describe(self) -> str:
         return f"{self.doing} {len(self.contexts)} environments: {len(self.outcomes)} done"
 
     def _word_left_out(self) -> LeftOut:
         times = "failure" if self.failures == 1 else "failures"
-        return LeftOut(f"Nothing was done here: --stop-after ended it after {self.failures} {times}.")
+        return LeftOut(
+            "Nothing was done here.", reason=f"--stop-after ended it after {self.failures} {times}."
+        )
 
     def _end(self) -> None:
         """Let the threads end: what they wait for is no longer waited for, and what is not sent never is."""
@@ -140,6 +140,6 @@ def do_in_each(
         work: called in a thread for each environment, with its context. What it logs begins with the
             environment's name, and nobody is asked anything.
         doing: what is done, as the sign of life says it.
-        is_told: whether a line is logged for each environment that is done.
+        is_told: whether a line is logged for each environment that is done, as for each that has failed.
     """
     return _Rounds(contexts, work, pace, doing, is_told).run()

@@ -65,11 +65,15 @@ def combine_outcomes(outcomes: Sequence[Outcome[_T]]) -> AlmajobError | None:
     if len(outcomes) == 1:
         return worst
     where = next(each.environment for each in failed if each.error is worst)
-    left_out = [each.environment for each in outcomes if isinstance(each.error, LeftOut)]
-    reasons = [
-        f"{where}: {word_briefly(worst)}",
-        *([f"Nothing was done in {name_some(left_out)}, as --stop-after says."] if left_out else []),
-    ]
+    if len(errors) > 1 and all(error is worst for error in errors):
+        # It was said of all of them together.
+        return worst
+    left_out = [each for each in outcomes if isinstance(each.error, LeftOut)]
+    reasons = [f"{where}: {word_briefly(worst)}"]
+    if left_out:
+        names = name_some([each.environment for each in left_out])
+        why = left_out[0].error.reason if left_out[0].error else ""
+        reasons.append(f"Nothing was done in {names}. {why}")
     return worst.replace(
         message=f"{len(errors)} of {len(outcomes)} environments failed: "
         f"{name_some([each.environment for each in failed])}.",

@@ -27,16 +27,16 @@ def share_run_ids(
     places = _find_places(ids, contexts)
     shared = {}
     for context in contexts:
-        own = [word for word in words if places.get(word, context) is context]
+        own = [word for word in words if context in places.get(word, contexts)]
         if own:
             shared[context] = copy(parsed_args)
             shared[context].run_ids = own
     return shared
 
 
-def _find_places(ids: Sequence[str], contexts: Sequence[Context]) -> dict[str, Context]:
+def _find_places(ids: Sequence[str], contexts: Sequence[Context]) -> dict[str, list[Context]]:
     of_name = {context.environment_name: context for context in contexts}
-    places: dict[str, Context] = {}
+    places: dict[str, list[Context]] = {}
     with contexts[0].ledger.read() as view:
         for word in ids:
             found = [record.environment for record in view.list_of_instance(word)]
@@ -51,5 +51,5 @@ def _find_places(ids: Sequence[str], contexts: Sequence[Context]) -> dict[str, C
                     reason=where,
                     hint=f"Name its own: --env {found[-1] if found else 'NAME'}",
                 )
-            places[word] = there[-1]
+            places[word] = there
     return places
