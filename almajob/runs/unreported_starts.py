@@ -165,8 +165,10 @@ def word_together(starts: Mapping[str, UnreportedStarts], program: Callable[[str
     keys = {record.run_key if record.is_named else "" for found in runs.values() for record in found}
     key = keys.pop() if len(keys) == 1 else ""
     ids = [key] if key else [record.instance_id for found in runs.values() for record in found]
+    # Two institutions may use one id; each is asked for its own.
+    ids = list(dict.fromkeys(ids))
     lines = [
-        f"Started or found, and not seen to end: {', '.join(named)}." if named else "",
+        f"Started or found: {', '.join(named)}." if named else "",
         f"Unknown whether it was started: {', '.join(unknown)}. The same command looks for it."
         if unknown
         else "",
