@@ -273,10 +273,10 @@ class AlmaJob(cliff.app.App):
             raise self._refuse_several(name)
         import shlex
 
-        from almajob.cli.many.joined import Joined
+        from almajob.cli.many.result import InEach
 
         again = [*name.split(), *repeat_words(parser, words)]
-        return Joined(command, lambda: f"{context.program(context.environment_name)} {shlex.join(again)}")
+        return InEach(command, lambda: f"{context.program(context.environment_name)} {shlex.join(again)}")
 
     def _refuse_several(self, name: str) -> UsageError:
         from almajob.cli.command import AlmajobCommand

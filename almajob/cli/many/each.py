@@ -116,7 +116,7 @@ class _Rounds(Generic[_T]):
         )
 
     def _end(self) -> None:
-        """Let the threads end: what they wait for is no longer waited for, and what is not sent never is."""
+        """End the threads: what they wait for is no longer waited for, and what is not sent never is."""
         self.stop.set()
         end = time.monotonic() + _LAST_SECONDS
         for thread in self.threads:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
-from almajob.cli.help_format import GLOBAL_OPTIONS
+from almajob.cli.help_format import GLOBAL_OPTIONS, SEVERAL_ENVIRONMENTS
 from almajob.cli.options.value_types import non_empty, row_limit, whole_number
 from almajob.cli.other_words import find_option
 from almajob.config.settings import Options
@@ -120,7 +120,7 @@ def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
     Args:
         at_once: how many at a time where nobody says; 0 for all.
     """
-    group = parser.add_argument_group("several environments")
+    group = parser.add_argument_group(SEVERAL_ENVIRONMENTS)
     group.add_argument(
         "--at-once",
         metavar="N",

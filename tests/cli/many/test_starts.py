@@ -224,7 +224,7 @@ def test_two_at_once_start_each_once(consortium: Consortium, almajob: Run) -> No
     consortium["west"].institution.interruptions.add(POST, "after", start_too)
     done = almajob("--env", "@labs", "run", ERP, "--lock-wait", "0s")
     assert (done.code, _posts(consortium)) == (0, _each(1, "east", "west"))
-    assert replies == ["busy"]
+    assert len(replies) == 1
 
 
 @pytest.mark.parametrize(

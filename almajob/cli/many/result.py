@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 _ENVIRONMENT, _ERROR = "environment", "error"
 
 
-class Joined(Lister):
+class InEach(Lister):
     """A command whose results in several environments are printed as one.
 
     Args:
