@@ -130,8 +130,7 @@ def _fold(line: str, width: int) -> list[str]:
 
 
 def list_sections(parser: argparse.ArgumentParser) -> list[tuple[str, list[argparse.Action]]]:
-    """Return a parser's options under their titles: the command's own, then of several environments, of
-    the output, global ones.
+    """Return a parser's options under their titles: the command's own first, the global ones last.
 
     Groups of one title are one section. What is not shown is left out.
     """

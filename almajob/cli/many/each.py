@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -23,6 +24,8 @@ from almajob.system.sharing.stop import stop_with
 LOG = logging.getLogger(__name__)
 
 _LAST_SECONDS = 3.0
+_SLOW = 2.0
+"""Seconds after which one is not counted any more: it only waits, and the others need not wait for it."""
 
 _T = TypeVar("_T")
 Work = Callable[[Context], tuple[_T, AlmajobError | None]]
@@ -41,25 +44,21 @@ class _Rounds(Generic[_T]):
     stop: threading.Event = field(default_factory=threading.Event)
     ended: SimpleQueue[tuple[int, Outcome[_T]]] = field(default_factory=SimpleQueue)
     threads: list[threading.Thread] = field(default_factory=list)
+    begun: dict[int, float] = field(default_factory=dict)
     outcomes: dict[int, Outcome[_T]] = field(default_factory=dict)
     failures: int = 0
 
     def run(self) -> list[Outcome[_T]]:
-        waiting, under_way = deque(range(len(self.contexts))), 0
-        most = self.pace.at_once or len(self.contexts)
+        waiting = deque(range(len(self.contexts)))
         try:
             with show_alone(self._describe):
-                while under_way or (waiting and not self._is_over()):
-                    while waiting and under_way < most and not self._is_over():
-                        if not self._begin(waiting[0], may_wait=under_way > 0):
+                while self.begun or (waiting and not self._is_over()):
+                    while waiting and self._has_room() and not self._is_over():
+                        if not self._begin(waiting[0]):
                             break
                         waiting.popleft()
-                        under_way += 1
-                    try:
+                    with suppress(Empty):
                         self._take(*self.ended.get(timeout=SLICE))
-                    except Empty:
-                        continue
-                    under_way -= 1
         except BaseException:
             self._end()
             raise
@@ -70,8 +69,14 @@ class _Rounds(Generic[_T]):
     def _is_over(self) -> bool:
         return 0 < self.pace.stop_after <= self.failures
 
-    def _begin(self, place: int, *, may_wait: bool) -> bool:
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        counted = [at for at in self.begun.values() if self.pace.is_strict or now - at < _SLOW]
+        return not self.pace.at_once or len(counted) < self.pace.at_once
+
+    def _begin(self, place: int) -> bool:
         """Begin with an environment; return whether there was a thread for it."""
+        may_wait = bool(self.begun)
         thread = threading.Thread(target=self._work_in, args=(place,), daemon=True)
         try:
             thread.start()
@@ -82,6 +87,7 @@ class _Rounds(Generic[_T]):
             self._work_in(place)
         else:
             self.threads.append(thread)
+        self.begun[place] = time.monotonic()
         return True
 
     def _work_in(self, place: int) -> None:
@@ -98,6 +104,7 @@ class _Rounds(Generic[_T]):
         self.ended.put((place, outcome))
 
     def _take(self, place: int, outcome: Outcome[_T]) -> None:
+        del self.begun[place]
         self.outcomes[place] = outcome
         self.failures += outcome.error is not None
         count, error = f"{len(self.outcomes)} of {len(self.contexts)}", outcome.error

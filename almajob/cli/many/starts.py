@@ -102,7 +102,9 @@ def start_in_each(parsed_args: argparse.Namespace, contexts: Sequence[Context]) 
     start = partial(_start, parsed_args, checked, agreed_to)
     started = {
         each.context: each if each.value else _show_failure(parsed_args, each.context, each.error)
-        for each in do_in_each(list(checked), start, pace, doing="Starting in", is_told=False)
+        for each in do_in_each(
+            *(list(checked), start, pace._replace(is_strict=True)), doing="Starting in", is_told=False
+        )
     }
     return [
         started.get(each.context) or _show_failure(parsed_args, each.context, each.error)

@@ -108,10 +108,12 @@ class Pace(NamedTuple):
     Attributes:
         at_once: in how many something is done at a time; 0 for all.
         stop_after: begin with no other after so many failures; 0 for never.
+        is_strict: whether those that take long are counted, too: where somebody said how many.
     """
 
     at_once: int = AT_ONCE
     stop_after: int = 0
+    is_strict: bool = False
 
 
 def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
@@ -125,9 +127,8 @@ def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
         "--at-once",
         metavar="N",
         type=whole_number,
-        default=at_once,
         help="with --env A,B,C or --env @GROUP: work in at most N environments at a time, 0 for all "
-        "(default: %(default)s)",
+        f"(default: {at_once or 'all'})",
     )
     group.add_argument(
         "--stop-after",
@@ -138,9 +139,14 @@ def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
     )
 
 
-def pace_of(parsed_args: argparse.Namespace) -> Pace:
-    """Read the options of ``add_pace_options``."""
-    return Pace(parsed_args.at_once, parsed_args.stop_after)
+def pace_of(parsed_args: argparse.Namespace, at_once: int = AT_ONCE) -> Pace:
+    """Read the options of ``add_pace_options``.
+
+    Args:
+        at_once: as there.
+    """
+    given = parsed_args.at_once
+    return Pace(at_once if given is None else given, parsed_args.stop_after, is_strict=given is not None)
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:

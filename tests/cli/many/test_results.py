@@ -254,3 +254,17 @@ def test_the_shell_takes_several(
         monkeypatch.setattr("sys.stdin", lines)
         done = almajob("--env", "east", "shell")
     assert (done.code, done.out.split()) == (0, ["west", "east", "north", "south", "@labs"])
+
+
+def test_some_that_hang_hold_up_no_other(
+    consortium: Consortium, almajob: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are asked at a time: those that are slow are not counted any more."""
+    monkeypatch.setattr("almajob.cli.many.each._SLOW", 0.1)
+    others = threading.Event()
+    for name in ("east", "west"):
+        hold(consortium[name], "GET /conf/jobs*", others)
+    consortium["south"].institution.interruptions.add("GET /conf/jobs*", "after", others.set)
+    monkeypatch.setattr("almajob.commands.list.List.at_once", 2)
+    done = almajob("--env", "@all", "list", "--name", ERP, "-f", "value", "-c", "environment")
+    assert (done.code, done.out.split()) == (0, list(KINDS))
