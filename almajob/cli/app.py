@@ -267,7 +267,7 @@ class AlmaJob(cliff.app.App):
         from almajob.cli.command import Lister, ShowOne
 
         context = command.context
-        if not context.several or command.environments == "all":
+        if command.environments in ("all", "none") or not context.several:
             return command
         if command.environments == "one" or not isinstance(command, Lister | ShowOne):
             raise self._refuse_several(name)
@@ -286,7 +286,7 @@ class AlmaJob(cliff.app.App):
         able = [
             each
             for each, found in classes.items()
-            if issubclass(found, AlmajobCommand) and found.environments != "one"
+            if issubclass(found, AlmajobCommand) and found.environments in ("each", "all")
         ]
         return UsageError(
             f"almajob {name} works in one environment at a time.",

@@ -78,7 +78,8 @@ class AlmajobCommand(cliff.command.Command):
         resume: set by ``take_action`` where other words than the command's own go on with what it has begun,
             after a time-out or Ctrl-C: those that follow ``almajob --env NAME``.
         environments: what it does where ``--env`` names several: ``one`` refuses it; ``each`` is done in all
-            of them, in threads, and the results are joined; ``all`` goes through ``contexts`` itself.
+            of them, in threads, and the results are joined; ``all`` goes through ``contexts`` itself;
+            ``none`` is done in no environment.
         at_once: in how many environments it works at a time where nobody says; 0 for all.
         almajob_api: the version of the plugin API that it needs, such as ``(1, 0)``.
         log: the logger of the command's module. What it logs is shown on stderr as ``-v`` and ``-q`` say, and
@@ -88,7 +89,7 @@ class AlmajobCommand(cliff.command.Command):
     # A command's own option wins over a global one of the same name.
     conflict_handler = "resolve"
     columns: ClassVar[Sequence[str]] = ()
-    environments: ClassVar[Literal["one", "each", "all"]] = "one"
+    environments: ClassVar[Literal["one", "each", "all", "none"]] = "one"
     at_once: ClassVar[int] = AT_ONCE
     almajob_api: ClassVar[tuple[int, int] | None] = None
 
@@ -142,7 +143,7 @@ class AlmajobCommand(cliff.command.Command):
         # "--ye" must not start a production job.
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
-        if self.environments != "one":
+        if self.environments in ("each", "all"):
             add_pace_options(parser, self.at_once)
         add_help_option(parser, self.app.stdout)
         return parser

@@ -99,7 +99,8 @@ class _Rounds(Generic[_T]):
                 outcome = Outcome(context, error=error)
             # A bug met in one of them keeps nobody from the results of the others.
             except BaseException as error:
-                LOG.debug("It failed.", exc_info=True)
+                if not self.stop.is_set():
+                    LOG.debug("It failed.", exc_info=True)
                 outcome = Outcome(context, error=AlmajobError(f"almajob failed on it: {name_error(error)}."))
         self.ended.put((place, outcome))
 

@@ -47,8 +47,8 @@ class InEach(Lister):
         parts = [each.value for each in outcomes if each.value is not None]
         found = [part.columns for part in parts] or [self._command.columns_of(parsed_args)]
         columns = self._add_own(_merge(found), parsed_args)
-        if any(part.brief for part in parts):
-            self.brief = _with_environment(_merge([part.brief for part in parts]))
+        brief = [name for name in _merge([part.brief for part in parts]) if name in columns]
+        self.brief = _with_environment(brief) if brief else ()
         self.note_if_empty = next((part.note_if_empty for part in parts), self.note_if_empty)
         is_for_programs = parsed_args.formatter in ARRAY_FORMATS
         return columns, [row for each in outcomes for row in _list_rows(each, columns, is_for_programs)]

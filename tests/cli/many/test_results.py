@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from almajob.errors import WORST_FIRST
 from tests.cli.many.conftest import ERP, KINDS, Consortium, hold
 from tests.conftest import Run
+from tests.support.distributions import write_plugin
 from tests.support.screens import run_on_terminal
 
 PAGE = Path(__file__).parents[3] / "docs" / "many-institutions.md"
@@ -70,6 +72,8 @@ def test_a_table_has_the_rows_that_there_are(consortium: Consortium) -> None:
         ("sets", "list"),
         ("config", "check"),
         ("run", ERP, "--dry-run"),
+        ("run", "M44", "--set", "Theses without a call number"),
+        ("status", ERP, "--counter", "invoices"),
     ],
     ids=" ".join,
 )
@@ -77,9 +81,10 @@ def test_each_command_fits_a_terminal(consortium: Consortium, almajob: Run, word
     """With the environment in the first column, which is never left out."""
     assert almajob("--env", "east,west", "-q", "run", ERP).code == 0
     seen = run_on_terminal("--env", "@labs", *words, columns=80)
-    assert seen.code == (0 if "run" not in words else seen.code), seen.err.text
+    # That it runs already is an answer to --dry-run, and that it has no counter yet one to --counter.
+    assert seen.code in {"--dry-run": (5,), "--counter": (8,)}.get(words[-1 if len(words) < 4 else 2], (0,))
     assert seen.list_too_wide() == []
-    assert seen.out.lines == [] or seen.out.lines[1].split()[1] == "environment"
+    assert seen.code or seen.out.lines[1].split()[1] == "environment"
 
 
 def test_a_slow_one_holds_up_no_other(consortium: Consortium, almajob: Run) -> None:
@@ -161,6 +166,34 @@ def test_a_form_for_one_thing_is_refused(consortium: Consortium, almajob: Run) -
     done = almajob("--env", "@all", "show", ERP, "-f", "shell")
     assert done.code == 2
     assert "-f shell has a form for one environment only." in done.err
+
+
+def test_counters_of_each(consortium: Consortium, almajob: Run) -> None:
+    """With the environment; for people, too, as there is more than one value."""
+    assert almajob("--env", "@labs", "run", ERP, "--run-key", "may", "--wait").code == 0
+    words = ("status", "may", "--counter", "invoices")
+    rows = json.loads(almajob("--env", "@labs", *words, "-f", "json").out)
+    assert [row["environment"] for row in rows] == ["west", "east"]
+    assert {row["counter"] for row in rows} == {"invoices"}
+    assert almajob("--env", "@labs", *words).out.count("invoices") == 2
+
+
+def test_what_is_done_in_no_environment_takes_any(consortium: Consortium, almajob: Run) -> None:
+    """A script that sets ALMAJOB_ENV for all of its commands may have such a one."""
+    assert almajob("--env", "@labs", "plugin", "list").code == 0
+
+
+def test_the_plugin_of_the_page_works(
+    consortium: Consortium, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command says that it is done in each, and its results are joined."""
+    (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    write_plugin(tmp_path, "acme", "acme_members", source, {"acme-jobs": "Members"})
+    (tmp_path / "acme_members.py").write_text(source, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = json.loads(almajob("--env", "@labs", "acme-jobs", "-f", "json").out)
+    assert [row["environment"] for row in rows] == ["west", "east"]
+    assert all(row["jobs"] > 100 for row in rows)
 
 
 def test_parameters_of_each(consortium: Consortium, almajob: Run) -> None:
