@@ -162,22 +162,26 @@ def word_together(starts: Mapping[str, UnreportedStarts], program: Callable[[str
         return ""
     named = [f"{name} run {each.instance_id}" for name, found in runs.items() for each in found]
     rest = [name for name in starts if name not in runs and name not in unknown]
-    keys = {record.run_key if record.is_named else "" for found in runs.values() for record in found}
+    lines = {
+        "Started or found: {}.": ", ".join(named),
+        "Unknown whether it was started: {}. The same command looks for it.": ", ".join(unknown),
+        "Not started: {}.": ", ".join(rest),
+        "Resume: {}": word_resume_together(runs, program),
+    }
+    return "\n  ".join(line.format(words) for line, words in lines.items() if words)
+
+
+def word_resume_together(runs: Mapping[str, Sequence[Record]], program: Callable[[str], str]) -> str:
+    """Return the command line that waits for runs in several environments; empty where there are none.
+
+    Where all have one run key that was given, it names them; else their Process IDs do.
+    """
+    records = [record for found in runs.values() for record in found]
+    keys = {record.run_key if record.is_named else "" for record in records}
     key = keys.pop() if len(keys) == 1 else ""
-    ids = [key] if key else [record.instance_id for found in runs.values() for record in found]
     # Two institutions may use one id; each is asked for its own.
-    ids = list(dict.fromkeys(ids))
-    lines = [
-        f"Started or found: {', '.join(named)}." if named else "",
-        f"Unknown whether it was started: {', '.join(unknown)}. The same command looks for it."
-        if unknown
-        else "",
-        f"Not started: {', '.join(rest)}." if rest else "",
-        shlex.join([*shlex.split(program(",".join(runs))), "wait", *ids]) if runs else "",
-    ]
-    if lines[3]:
-        lines[3] = f"Resume: {lines[3]}"
-    return "\n  ".join(filter(None, lines))
+    names = [key] if key else list(dict.fromkeys(record.instance_id for record in records))
+    return f"{program(','.join(runs))} wait {shlex.join(names)}" if records else ""
 
 
 def admit_starts(

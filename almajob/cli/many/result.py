@@ -9,7 +9,7 @@ from typing import Any
 
 from almajob.cli.command import Lister, Result, ShowOne
 from almajob.cli.many.outcome import Outcome, Part, combine_outcomes
-from almajob.errors import UsageError
+from almajob.errors import AlmajobError, StillRunning, UsageError
 from almajob.output.columns import ErrorFields, Identifier
 from almajob.output.formats import ARRAY_FORMATS
 from almajob.system.signals import defer_signals
@@ -43,7 +43,7 @@ class InEach(Lister):
             with defer_signals():
                 self._name_unended()
             raise
-        self.verdict = combine_outcomes(outcomes)
+        self.verdict = self._advise_on(outcomes, combine_outcomes(outcomes))
         parts = [each.value for each in outcomes if each.value is not None]
         found = [part.columns for part in parts] or [self._command.columns_of(parsed_args)]
         columns = self._add_own(_merge(found), parsed_args)
@@ -52,6 +52,16 @@ class InEach(Lister):
         self.note_if_empty = next((part.note_if_empty for part in parts), self.note_if_empty)
         is_for_programs = parsed_args.formatter in ARRAY_FORMATS
         return columns, [row for each in outcomes for row in _list_rows(each, columns, is_for_programs)]
+
+    def _advise_on(
+        self, outcomes: Sequence[Outcome[Part]], verdict: AlmajobError | None
+    ) -> AlmajobError | None:
+        """Return the verdict with the one command that goes on with all that had not ended in time."""
+        going_on = [each.context for each in outcomes if isinstance(each.error, StillRunning)]
+        if verdict is None or len(going_on) < 2:
+            return verdict
+        resume = self._again() if self._command.can_resume else self.context.word_resume(going_on)
+        return verdict.replace(hint=f"Resume: {resume}") if resume else verdict
 
     def _name_unended(self) -> None:
         """Name what goes on, whatever ends the work on it: all of it at once."""

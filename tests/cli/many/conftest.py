@@ -59,8 +59,8 @@ def consortium(write_ini: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) 
 
 
 def hold(alma: SimulatedAlma, on: str, until: threading.Event) -> None:
-    """Let a request wait until something has happened elsewhere; a minute at most."""
-    alma.institution.interruptions.add(on, "before", lambda: assert_happens(until))
+    """Let an answer wait until something has happened elsewhere; a minute at most."""
+    alma.institution.interruptions.add(on, "after", lambda: assert_happens(until))
 
 
 def assert_happens(event: threading.Event) -> None:

@@ -189,11 +189,10 @@ def test_the_plugin_of_the_page_works(
     """A command says that it is done in each, and its results are joined."""
     (source,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     write_plugin(tmp_path, "acme", "acme_members", source, {"acme-jobs": "Members"})
-    (tmp_path / "acme_members.py").write_text(source, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     rows = json.loads(almajob("--env", "@labs", "acme-jobs", "-f", "json").out)
     assert [row["environment"] for row in rows] == ["west", "east"]
-    assert all(row["jobs"] > 100 for row in rows)
+    assert all(row["jobs"] > 10 for row in rows)
 
 
 def test_parameters_of_each(consortium: Consortium, almajob: Run) -> None:

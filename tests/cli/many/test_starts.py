@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from almajob.cli.connect import connect
 from almajob.errors import AlmajobError
 from almajob.runs.start_request import StartOptions
 from almajob.test_kit.terminal import Terminal
-from tests.cli.many.conftest import ERP, KINDS, POST, Consortium
+from tests.cli.many.conftest import ERP, KINDS, POST, Consortium, assert_happens
 from tests.conftest import Run
 
 SIS = "Users SYNCHRONIZE using profile SIS"
 THESES = "Theses without a call number"
+LOOK = "GET /conf/jobs/*/instances/*"
 
 
 def _posts(consortium: Consortium) -> dict[str, int]:
@@ -138,9 +140,25 @@ def test_something_else_typed_starts_nothing(consortium: Consortium) -> None:
     assert _posts(consortium) == _each(0)
 
 
+def _interrupt_once_all_are_followed(consortium: Consortium, *names: str) -> None:
+    """Press Ctrl-C when each has a run that was looked at; runs are long enough for that."""
+    first, *others = names
+    looked_at = {name: threading.Event() for name in others}
+
+    def press() -> None:
+        for event in looked_at.values():
+            assert_happens(event)
+        consortium[first].send_signal(signal.SIGINT)
+
+    for name in names:
+        consortium[name].set_ending(ERP, seconds=3000)
+        act = looked_at[name].set if name in looked_at else press
+        consortium[name].institution.interruptions.add(LOOK, "after", act)
+
+
 def test_ctrl_c_names_every_run_and_one_command_for_all(consortium: Consortium, almajob: Run) -> None:
     """While they are waited for; the command that is shown waits for all to their ends."""
-    consortium["west"].interrupt("GET /conf/jobs/*/instances/*", nth=3)
+    _interrupt_once_all_are_followed(consortium, *KINDS)
     done = almajob("--env", "@all", "run", ERP, "--wait", "--yes", "--run-key", "may")
     assert (done.code, _posts(consortium)) == (130, _each(1, *KINDS))
     told = " ".join(done.err.split())
@@ -154,7 +172,7 @@ def test_ctrl_c_names_every_run_and_one_command_for_all(consortium: Consortium, 
 
 def test_without_a_run_key_the_command_names_ids(consortium: Consortium, almajob: Run) -> None:
     """Of all runs, each of which is looked for in its own institution."""
-    consortium["east"].interrupt("GET /conf/jobs/*/instances/*", nth=2)
+    _interrupt_once_all_are_followed(consortium, "east", "north")
     done = almajob("--env", "east,north", "run", ERP, "--wait", "--yes")
     (resume,) = re.findall(r"Resume: almajob (.+)$", " ".join(done.err.split()))
     assert re.fullmatch(r"--env east,north wait \d+ \d+", resume)
@@ -167,7 +185,8 @@ def test_a_signal_before_the_others_are_begun(
     consortium: Consortium, almajob: Run, number: signal.Signals
 ) -> None:
     """One at a time: what was not begun never is, and is named as not started."""
-    consortium["east"].interrupt("GET /conf/jobs/*/instances/*", nth=2, number=number)
+    consortium["east"].set_ending(ERP, seconds=3000)
+    consortium["east"].interrupt(LOOK, nth=2, number=number)
     done = almajob("--env", "east,west,north", "run", ERP, "--wait", "--yes", "--at-once", "1")
     assert (done.code, _posts(consortium)) == (128 + number, _each(1, "east"))
     assert "Not started: west, north." in done.err
@@ -189,11 +208,23 @@ def test_ctrl_c_while_a_start_is_on_its_way(consortium: Consortium, almajob: Run
 def test_ctrl_c_ends_a_wait_with_the_words_for_more(consortium: Consortium, almajob: Run) -> None:
     """The same ones: nothing is started by a wait."""
     assert almajob("--env", "@labs", "run", ERP, "--run-key", "may").code == 0
-    consortium["east"].interrupt("GET /conf/jobs/*/instances/*")
+    consortium["east"].interrupt(LOOK)
     done = almajob("--env", "@labs", "wait", "may")
     assert done.code == 130
     assert done.err.count("Resume: almajob --env @labs wait may") == 1
     assert done.err.count("Resume:") == 1
+
+
+def test_what_has_not_ended_in_time_is_resumed_by_one_command(consortium: Consortium, almajob: Run) -> None:
+    """By its run key where it has one, and by the same command where that waits and starts nothing."""
+    for each in consortium.values():
+        each.set_ending(ERP, seconds=100_000)
+    done = almajob("--env", "@all", "run", ERP, "--yes", "--run-key", "may", "--wait", "--timeout", "60")
+    resume = "Resume: almajob --env east,west,north,south wait may"
+    assert (done.code, done.err.count("Resume:"), resume in done.err) == (8, 1, True), done.err
+    waited = almajob("--env", "@labs", "wait", "may", "--timeout", "60")
+    resume = "Resume: almajob --env @labs wait may --timeout 60"
+    assert (waited.code, waited.err.count("Resume:"), resume in waited.err) == (8, 1, True), waited.err
 
 
 def test_stop_after_ends_a_rolling_start(consortium: Consortium, almajob: Run) -> None:
