@@ -39,6 +39,9 @@ EXIT_CODES: dict[int, str] = {
 }
 """What each exit code means to a script; the table in the documentation is generated from this."""
 
+WORST_FIRST = (1, 2, 3, 7, 10, 4, 5, 6, 9, 8)
+"""Of several ends the first of these exit codes is that of all: what became of some matters more than that
+others go on."""
 NOTHING_STARTED = frozenset({2, 4, 5, 6, 7, 10})
 """The exit codes of a command that has started nothing."""
 
@@ -50,6 +53,7 @@ ERROR_CODES: dict[str, str] = {
     "too_few_calls": "fewer of the day's API calls are left than --fail-below allows",
     "listener_failed": "a webhook listener did not answer as Alma needs it",
     "partly_done": "some of what the command does is done, and the rest is not",
+    "left_out": "nothing was done in this environment, because of what happened in others",
     "alma_refused": "Alma refused the call",
     "refused": "refused before anything was sent, for a reason that has no code of its own",
     "not_found": "no such job, run, set or saved run",
@@ -89,6 +93,11 @@ NO_HOME = "HOME is not set, and this user has no home directory, as is usual in 
 """Why there is no place for the state or the cache."""
 NAME_STATE_DIR = "Set ALMAJOB_STATE_DIR to a directory that is kept, such as a volume of the container."
 """What to do about it."""
+
+
+def rank(error: AlmajobError) -> int:
+    """Return how bad an end is, the worst first."""
+    return WORST_FIRST.index(error.exit_code) if error.exit_code in WORST_FIRST else len(WORST_FIRST)
 
 
 class AlmajobError(Exception):
@@ -240,6 +249,13 @@ class PartlyDone(AlmajobError):
     exit_code = 3
     kind = "partly_done"
     is_retry_safe = False
+
+
+class LeftOut(AlmajobError):
+    """An environment in which a command has done nothing, because of what happened in others."""
+
+    exit_code = 5
+    kind = "left_out"
 
 
 class Refused(AlmajobError):

@@ -134,7 +134,7 @@ else:
     }
     _PROMISED = {
         "Command": (
-            *("columns", "verdict", "almajob_api", "context", "log", "resume"),
+            *("columns", "verdict", "almajob_api", "context", "log", "resume", "environments", "contexts"),
             *("get_parser", "refuse", "take_action"),
         ),
         "Lister": ("brief", "least_needed", "note_if_empty"),

@@ -228,6 +228,7 @@ class AlmaJob(cliff.app.App):
                 invocation = partial(self._make_invocation, command, name, parser, words)
                 options = options_in(self.options, parsed_args)
                 with self._open_context(options, name, invocation) as command.context:
+                    command = self._join(command, name, parser, words)
                     command.check(parsed_args)
                     with self._report_if_lost(command), self._redact_output(name):
                         code = command.run(parsed_args)
@@ -254,6 +255,43 @@ class AlmaJob(cliff.app.App):
             return OutcomeUnknown.exit_code if getattr(command, "has_unknown_outcome", False) else code
         # A process gives only the last eight bits of its exit code.
         return code if 0 <= code <= 255 else 1
+
+    def _join(
+        self, command: AlmajobCommand, name: str, parser: argparse.ArgumentParser, words: Sequence[str]
+    ) -> AlmajobCommand:
+        """Return what does a command in all environments that are named; where that is one, itself.
+
+        Raises:
+            UsageError: several are named, and it is done in one.
+        """
+        from almajob.cli.command import Lister, ShowOne
+
+        context = command.context
+        if command.environments in ("all", "none") or not context.several:
+            return command
+        if command.environments == "one" or not isinstance(command, Lister | ShowOne):
+            raise self._refuse_several(name)
+        import shlex
+
+        from almajob.cli.many.result import InEach
+
+        again = [*name.split(), *repeat_words(parser, words)]
+        return InEach(command, lambda: f"{context.program(context.environment_name)} {shlex.join(again)}")
+
+    def _refuse_several(self, name: str) -> UsageError:
+        from almajob.cli.command import AlmajobCommand
+
+        own = [each for each in self.command_manager.installed if is_core(each.claims[0])]
+        classes = {each.name: each.load() for each in own}
+        able = [
+            each
+            for each, found in classes.items()
+            if issubclass(found, AlmajobCommand) and found.environments in ("each", "all")
+        ]
+        return UsageError(
+            f"almajob {name} works in one environment at a time.",
+            hint=f"Name one with --env. These take several: {', '.join(able)}.",
+        )
 
     @contextmanager
     def _report_if_lost(self, command: AlmajobCommand) -> Iterator[None]:

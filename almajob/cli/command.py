@@ -11,15 +11,22 @@ import inspect
 import logging
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import cliff.command
 import cliff.display
 import cliff.lister
 import cliff.show
 
-from almajob.cli.options.global_options import add_global_options, shorten_errors
+from almajob.cli.options.global_options import (
+    AT_ONCE,
+    add_global_options,
+    add_pace_options,
+    pace_of,
+    shorten_errors,
+)
 from almajob.cli.options.help_option import add_help_option
 from almajob.cli.options.name_options import runs_of
 from almajob.entry_points import LIST, SHOW
@@ -33,6 +40,7 @@ from almajob.text.suggestions import suggest
 if TYPE_CHECKING:
     from almajob.cli.application import Application
     from almajob.cli.context import Context
+    from almajob.cli.many.outcome import Outcome, Part
 
 Result = tuple[Sequence[str], Iterable[Any]]
 """What ``take_action`` returns where there is something to print: the columns, and the rows or values."""
@@ -69,6 +77,10 @@ class AlmajobCommand(cliff.command.Command):
         verdict: set by ``take_action`` where the result is to be printed and the command then to fail.
         resume: set by ``take_action`` where other words than the command's own go on with what it has begun,
             after a time-out or Ctrl-C: those that follow ``almajob --env NAME``.
+        environments: what it does where ``--env`` names several: ``one`` refuses it; ``each`` is done in all
+            of them, in threads, and the results are joined; ``all`` goes through ``contexts`` itself;
+            ``none`` is done in no environment.
+        at_once: in how many environments it works at a time where nobody says; 0 for all.
         almajob_api: the version of the plugin API that it needs, such as ``(1, 0)``.
         log: the logger of the command's module. What it logs is shown on stderr as ``-v`` and ``-q`` say, and
             is in ``--log-file``.
@@ -77,6 +89,8 @@ class AlmajobCommand(cliff.command.Command):
     # A command's own option wins over a global one of the same name.
     conflict_handler = "resolve"
     columns: ClassVar[Sequence[str]] = ()
+    environments: ClassVar[Literal["one", "each", "all", "none"]] = "one"
+    at_once: ClassVar[int] = AT_ONCE
     almajob_api: ClassVar[tuple[int, int] | None] = None
 
     app: Application  # type: ignore[assignment]  # cliff's App, and what is ours
@@ -129,8 +143,15 @@ class AlmajobCommand(cliff.command.Command):
         # "--ye" must not start a production job.
         parser.allow_abbrev = False
         add_global_options(parser, after_command=True)
+        if self.environments in ("each", "all"):
+            add_pace_options(parser, self.at_once)
         add_help_option(parser, self.app.stdout)
         return parser
+
+    @property
+    def contexts(self) -> list[Context]:
+        """The context of each environment that ``--env`` names, in its order; of one, ``context`` alone."""
+        return self.context.each()
 
     def check(self, parsed_args: argparse.Namespace) -> None:
         """Refuse a command line that is wrong, before anything is done."""
@@ -208,9 +229,11 @@ class _Displayed(AlmajobCommand, cliff.display.DisplayCommandBase[Any]):
 
     Attributes:
         formats: cliff's groups of formatters that ``-f`` offers.
+        can_resume: whether the same command goes on with what Ctrl-C has ended, and starts nothing.
     """
 
     formats: ClassVar[tuple[str, ...]]
+    can_resume: ClassVar[bool] = False
     _formatter_plugins: Any
 
     def _load_formatter_plugins(self) -> Any:
@@ -228,6 +251,38 @@ class _Displayed(AlmajobCommand, cliff.display.DisplayCommandBase[Any]):
 
     def close(self) -> None:
         self._formatter_plugins.close()
+
+    def copy_for(self, context: Context) -> Self:
+        """Return the same command for another environment."""
+        command = copy(self)
+        command.context, command.verdict = context, None
+        return command
+
+    def take_in_each(
+        self, parsed_args: argparse.Namespace, contexts: Sequence[Context]
+    ) -> list[Outcome[Part]]:
+        """Do the command in several environments, and return what came of each, in their order."""
+        from almajob.cli.many.each import do_in_each
+        from almajob.cli.many.outcome import Part
+        from almajob.cli.many.run_ids import share_run_ids
+
+        shared = share_run_ids(parsed_args, contexts)
+
+        def take(context: Context) -> tuple[Part, AlmajobError | None]:
+            command = self.copy_for(context)
+            columns, data = command.take_action(shared[context])
+            return Part(columns, command.list_rows(data), *command.words_for_people), command.verdict
+
+        return do_in_each(list(shared), take, pace_of(parsed_args, self.at_once))
+
+    def list_rows(self, data: Any) -> list[Any]:
+        """List the rows of what ``take_action`` has returned."""
+        return list(data)
+
+    @property
+    def words_for_people(self) -> tuple[Sequence[str], str]:
+        """Which columns a table shows, empty for all; and what is said where there is no row."""
+        return (), ""
 
     def fields_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         """Name the columns of one thing that a table shows where none are asked for; empty for all."""
@@ -269,6 +324,10 @@ class Lister(_Displayed, cliff.lister.Lister):
     brief: Sequence[str] = ()
     least_needed: Sequence[str] = ()
     note_if_empty: str = "Nothing was found."
+
+    @property
+    def words_for_people(self) -> tuple[Sequence[str], str]:
+        return self.brief, self.note_if_empty
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         _refuse_unknown(column_names, (*parsed_args.columns, *parsed_args.sort_columns))
@@ -331,6 +390,9 @@ class ShowOne(_Displayed, cliff.show.ShowOne):
     """A command whose result is one thing; ``take_action`` returns ``(columns, values)``."""
 
     formats = (SHOW,)
+
+    def list_rows(self, data: Any) -> list[Any]:
+        return [list(data)]
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         _refuse_unknown(column_names, parsed_args.columns)

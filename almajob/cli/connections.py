@@ -50,6 +50,7 @@ class Connections(Sealed):
         self._is_quiet = is_quiet
         self._closing = ExitStack()
         self._making = Making()
+        self._turns: dict[Hashable, Making] = {}
         self._made: dict[Hashable, Any] = {}
         self._named: set[tuple[Path, str]] = set()
         self._warned: set[str] = set()
@@ -73,6 +74,9 @@ class Connections(Sealed):
     def _keep(self, name: Hashable, make: Callable[[], _Made]) -> _Made:
         """Return what is kept under a name; what is not there yet is made, and its closing registered."""
         with self._making.lock:
+            turn = self._turns[name] = self._turns.get(name) or Making()
+        # A program that one environment's key comes from must not hold up the others.
+        with turn.lock:
             if name not in self._made:
                 self._made[name] = made = make()
                 if hasattr(made, "close"):

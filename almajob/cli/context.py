@@ -5,6 +5,7 @@ Each is made on first use, and who makes something registers its closing there a
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from almajob.cli.connections import Connections
 from almajob.config import settings
+from almajob.config.environments import names_several
+from almajob.config.ini_reader import Setting
 from almajob.config.settings import Options, Settings
 from almajob.errors import AlmajobError, UsageError
 from almajob.jobs.job_lookup import Catalogue
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from almajob.store.ledger.record import Record
     from almajob.store.plugin_store import PluginStore
     from almajob.text.redaction import Secret
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _CHECK_SECONDS = 5.0
@@ -305,6 +310,28 @@ class Context(Sealed):
 
             name_changes(changes)
 
+    def name_starts(self) -> bool:
+        """Name what was started in several environments, in one message; return whether there was something.
+
+        For whatever ends the command before its result is shown.
+        """
+        found = {other.environment_name: other.runs.unreported for other in self.each() if other._list_runs()}
+        from almajob.runs.unreported_starts import word_together
+
+        words = word_together(found, self.program)
+        if words:
+            LOG.warning("%s", words)
+        for unreported in found.values():
+            unreported.clear()
+        return bool(words)
+
+    def word_resume(self, others: Sequence[Context]) -> str:
+        """Return the command line that waits for what was started in several environments; empty for none."""
+        from almajob.runs.unreported_starts import word_resume_together
+
+        runs = {each.environment_name: each.runs.unreported.asked_for for each in others if each._list_runs()}
+        return word_resume_together({name: found for name, found in runs.items() if found}, self.program)
+
     def admit_starts(self, error: AlmajobError, *, is_shown: bool) -> AlmajobError:
         """Return the error that ends the command: another in place of one that denies what was done.
 
@@ -520,8 +547,8 @@ class Context(Sealed):
         Raises:
             ConfigurationError: it is not configured; raised when it is first used.
         """
-        env = self.settings.env
-        if env is not None and env.text == environment:
+        found = self.settings
+        if found.env is not None and found.env.text == environment:
             return self
         with self._making.lock:
             if environment not in self._others:
@@ -531,8 +558,24 @@ class Context(Sealed):
                     find_observers=self._find_observers,
                     afterwards=self._afterwards,
                 )
+                # Forty of them need not read one file forty times.
+                other.__dict__["settings"] = found.replace(env=Setting(environment, "--env"))
                 self._others[environment] = self._closing.enter_context(other)
             return self._others[environment]
+
+    @made_once
+    def several(self) -> tuple[str, ...]:
+        """The environments that ``--env`` or ALMAJOB_ENV names where it names several; else none.
+
+        Raises:
+            ConfigurationError: there is no such environment or group.
+        """
+        text = self._options.env or self._environ.get("ALMAJOB_ENV") or ""
+        return tuple(self.settings.list_environments(text)) if names_several(text) else ()
+
+    def each(self) -> list[Context]:
+        """Return the context of each environment that is named: of several in their order, or this one."""
+        return list(map(self.of, self.several)) or [self]
 
     def called_for(self, record: Record) -> Context:
         """Return the context of the Alma in which a start was made, though its section was renamed since."""

@@ -15,6 +15,7 @@ from almajob.output.formats import OUTPUT_OPTIONS
 from almajob.text.command_line import fold_command
 
 GLOBAL_OPTIONS = "global options"
+SEVERAL_ENVIRONMENTS = "several environments"
 EXAMPLES = "Examples:"
 """What stands before the examples in a command's description."""
 _WIDEST = 100
@@ -129,7 +130,7 @@ def _fold(line: str, width: int) -> list[str]:
 
 
 def list_sections(parser: argparse.ArgumentParser) -> list[tuple[str, list[argparse.Action]]]:
-    """Return a parser's options under their titles: the command's own, then of the output, then global ones.
+    """Return a parser's options under their titles: the command's own first, the global ones last.
 
     Groups of one title are one section. What is not shown is left out.
     """
@@ -138,7 +139,7 @@ def list_sections(parser: argparse.ArgumentParser) -> list[tuple[str, list[argpa
         title = {"positional arguments": "arguments"}.get(group.title or "", group.title or "options")
         shown = [action for action in group._group_actions if action.help != argparse.SUPPRESS]
         sections.setdefault(title, []).extend(shown)
-    ranks = {OUTPUT_OPTIONS: 1, GLOBAL_OPTIONS: 2}
+    ranks = {SEVERAL_ENVIRONMENTS: 1, OUTPUT_OPTIONS: 2, GLOBAL_OPTIONS: 3}
     return sorted(
         ((title, actions) for title, actions in sections.items() if actions),
         key=lambda section: ranks.get(section[0], 0),

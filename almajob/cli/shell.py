@@ -29,6 +29,7 @@ from almajob.completion.candidates import FILES, find_candidates
 from almajob.completion.grammar import Grammar, load_grammar
 from almajob.completion.local_values import Places
 from almajob.config import settings
+from almajob.config.environments import names_several
 from almajob.config.settings import Settings
 from almajob.errors import AlmajobError, Refused, ResultLost, UsageError
 from almajob.system import key_variables
@@ -242,10 +243,15 @@ class Shell(InteractiveApp):
         # In a script, what comes next would go to another environment than was meant.
         self._must_end = len(words) > 1
         if len(words) > 2:
-            raise UsageError("env takes one environment.", hint="env NAME switches to it.")
+            raise UsageError(
+                "env takes one word.", hint="env NAME switches there; env A,B or env @GROUP to several."
+            )
         for name in words[1:]:
             # Refuses a name that is not there.
-            self._settings.environment(name)
+            if names_several(name):
+                self._settings.list_environments(name)
+            else:
+                self._settings.environment(name)
             self._lasting.almajob_env = name
         if not words[1:]:
             self.stdout.write(f"{self._environment()[0] or '(none)'}\n")
@@ -271,12 +277,17 @@ class Shell(InteractiveApp):
         return settings.load(options_in(self._lasting), os.environ)
 
     def _environment(self) -> tuple[str, bool]:
-        """Name the environment that is used, and say whether it is a production; nothing where none is."""
+        """Name the environment that is used, and say whether it is a production; nothing where none is.
+
+        Of several, one that is a production makes all of them one.
+        """
         try:
             found = self._settings
             if found.env is None:
                 return "", False
-            return found.env.text, found.environment().is_production
+            text = found.env.text
+            names = found.list_environments(text) if names_several(text) else [text]
+            return text, any(found.environment(name).is_production for name in names)
         except AlmajobError:
             return "", False
 

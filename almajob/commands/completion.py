@@ -24,6 +24,8 @@ class Completion(Command):
       almajob completion fish
     """
 
+    environments = "none"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help=" or ".join(SHELLS))

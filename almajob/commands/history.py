@@ -55,6 +55,7 @@ class History(Lister):
       almajob --env sandbox history --name export --running
     """
 
+    environments = "each"
     columns = (*RUN_COLUMNS, "usual_seconds")
     brief: Sequence[str] = (
         *("instance_id", "status", "submit_time", "end_time", "seconds", "usual_seconds", "counters"),

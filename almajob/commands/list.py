@@ -24,6 +24,7 @@ class List(Lister):
       almajob --env sandbox list --type scheduled -f csv
     """
 
+    environments = "each"
     columns = ("id", "name", "type", "category")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

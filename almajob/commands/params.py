@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from almajob.alma.request_body import to_plain_json, to_xml
 from almajob.cli.command import Command
+from almajob.cli.options.global_options import pace_of
 from almajob.cli.options.name_options import add_job_argument, find_job
 from almajob.errors import Refused
+
+if TYPE_CHECKING:
+    from almajob.alma.models import Job, Parameter
+    from almajob.cli.context import Context
+    from almajob.cli.many.outcome import Outcome
 
 
 class Params(Command):
@@ -25,6 +34,8 @@ class Params(Command):
       almajob --env sandbox params 'Export Bibliographic records' -f json
     """
 
+    environments = "all"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         add_job_argument(parser)
@@ -34,15 +45,56 @@ class Params(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
-        job, parameters = find_job(parsed_args, self.context, self.context.runs.last_payload)
-        if parameters is None:
-            raise Refused(
-                f"No parameters of {job.name!r} ({job.id}) are known here.",
-                reason="Alma does not list them. almajob knows only those of the last start from here.",
-                hint="Alma shows them once: Admin > Run a Job, last step, panel API Information.\n"
-                "Save its URL line and its XML in a file, then: almajob run --params FILE",
-            )
-        # As in the panel of Alma's wizard.
-        panel = f"POST /almaws/v1/conf/jobs/{job.id}?op=run\n{to_xml(parameters)}"
-        text = to_plain_json(parameters) if parsed_args.form == "json" else panel
-        self.app.stdout.write(text.rstrip("\n") + "\n")
+        if not self.context.several:
+            text = _word_payload(*_find_payload(parsed_args, self.context), parsed_args.form)
+            self.app.stdout.write(f"{text}\n")
+            return
+        from almajob.cli.many.each import do_in_each
+        from almajob.cli.many.outcome import combine_outcomes
+
+        outcomes = do_in_each(
+            self.contexts, lambda context: (_find_payload(parsed_args, context), None), pace_of(parsed_args)
+        )
+        self.verdict = combine_outcomes(outcomes)
+        if parsed_args.form == "json":
+            rows = [_to_row(each) for each in outcomes]
+            self.app.stdout.write(f"{json.dumps(rows, indent=2)}\n")
+            return
+        for each in outcomes:
+            if each.value is not None:
+                self.app.stdout.write(f"{each.environment}:\n{_word_payload(*each.value, 'xml')}\n\n")
+
+
+def _find_payload(parsed_args: argparse.Namespace, context: Context) -> tuple[Job, tuple[Parameter, ...]]:
+    """Find a job, and with which parameters it was started from here last.
+
+    Raises:
+        Refused: nobody knows them.
+    """
+    job, parameters = find_job(parsed_args, context, context.runs.last_payload)
+    if parameters is None:
+        raise Refused(
+            f"No parameters of {job.name!r} ({job.id}) are known here.",
+            reason="Alma does not list them. almajob knows only those of the last start from here.",
+            hint="Alma shows them once: Admin > Run a Job, last step, panel API Information.\n"
+            "Save its URL line and its XML in a file, then: almajob run --params FILE",
+        )
+    return job, parameters
+
+
+def _word_payload(job: Job, parameters: Sequence[Parameter], form: str) -> str:
+    if form == "json":
+        return to_plain_json(parameters).rstrip("\n")
+    # As in the panel of Alma's wizard.
+    return f"POST /almaws/v1/conf/jobs/{job.id}?op=run\n{to_xml(parameters)}".rstrip("\n")
+
+
+def _to_row(outcome: Outcome[tuple[Job, tuple[Parameter, ...]]]) -> dict[str, Any]:
+    job, parameters = outcome.value or (None, ())
+    return {
+        "environment": outcome.environment,
+        "job_id": job.id if job else None,
+        "job_name": job.name if job else None,
+        "parameters": json.loads(to_plain_json(parameters)) if job else None,
+        "error": outcome.error.to_json() if outcome.error else None,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from almajob.cli.command import Lister, Result
 from almajob.cli.options.value_types import calls_or_percent
@@ -38,12 +39,18 @@ class Quota(Lister):
       almajob --env production quota --fail-below 10%
     """
 
+    environments = "each"
     columns = (
         *("environments", "state", "calls_left", "as_of", "next_call", "resets_at"),
         *("calls_per_second", "burst", "quota_floor", "why", "calls_a_day", "percent_left"),
     )
     brief = _BRIEF
     least_needed = ("next_call", "resets_at", "as_of", "why", "percent_left", "calls_left")
+
+    @property
+    def words_for_people(self) -> tuple[Sequence[str], str]:
+        # Of several environments each has a row of its own.
+        return [name for name in self.brief if name != "environments"], self.note_if_empty
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Result, ShowSome
 from almajob.cli.console.progress import display
@@ -43,6 +43,10 @@ from almajob.runs.start_request import OwnSet
 from almajob.system.terminal import asker, confirmer, fit_message
 from almajob.text.sanitize import sanitize
 
+if TYPE_CHECKING:
+    from almajob.cli.context import Context
+    from almajob.cli.many.outcome import Outcome, Part
+
 LOG = logging.getLogger(__name__)
 
 _ENDED_FIELDS = (
@@ -53,6 +57,8 @@ PLAN_COLUMNS = (
     *("action", "environment", "job_id", "job_name", "run_key", "tag", "instance_id"),
     *("method", "url", "authorization", "body", "set", "ids", "set_calls", "parameters", "overrides"),
 )
+PLAN_BRIEF = ("action", "job_id", "job_name", "set")
+"""Of PLAN_COLUMNS what a table of several environments shows."""
 
 
 class Run(ShowSome):
@@ -90,6 +96,7 @@ class Run(ShowSome):
       almajob --env sandbox run invoices
     """
 
+    environments = "each"
     columns = START_COLUMNS
     brief = SAVED_BRIEF
     least_needed = SAVED_LEAST_NEEDED
@@ -114,6 +121,23 @@ class Run(ShowSome):
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         refuse_start_conflicts(self._parser, parsed_args)
+        if self.context.several:
+            from almajob.cli.many.starts import refuse_of_one
+
+            refuse_of_one(parsed_args)
+
+    def take_in_each(
+        self, parsed_args: argparse.Namespace, contexts: Sequence[Context]
+    ) -> list[Outcome[Part]]:
+        if parsed_args.dry_run:
+            return super().take_in_each(parsed_args, contexts)
+        from almajob.cli.many.starts import start_in_each
+
+        return start_in_each(parsed_args, contexts)
+
+    @property
+    def words_for_people(self) -> tuple[Sequence[str], str]:
+        return PLAN_BRIEF, self.note_if_empty
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         if parsed_args.save or parsed_args.list_saved:

@@ -31,6 +31,8 @@ class Shell(Command):
       almajob --env sandbox shell --errexit < nightly.txt
     """
 
+    environments = "none"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument("--errexit", action="store_true", help="stop at the first command that fails")

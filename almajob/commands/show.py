@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 from almajob.cli.command import Result, ShowOne
 from almajob.cli.options.name_options import add_job_argument, find_job
@@ -17,10 +18,15 @@ class Show(ShowOne):
       almajob --env sandbox show 'ERP export using profile FINANCE' -f json
     """
 
+    environments = "each"
     columns = (
         *("id", "name", "type", "category", "description", "content"),
         *("schedule", "next_run", "creator", "related_profile"),
     )
+
+    @property
+    def words_for_people(self) -> tuple[Sequence[str], str]:
+        return ("id", "name", "schedule", "next_run", "category"), ""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)

@@ -46,6 +46,7 @@ class Status(ShowSome):
       almajob --env sandbox status PROCESS_ID --job S9563600010000561
     """
 
+    environments = "each"
     columns: ClassVar[Sequence[str]] = RUN_COLUMNS
     brief = BRIEF_COLUMNS
     least_needed = LEAST_NEEDED

@@ -47,6 +47,9 @@ class Wait(ShowSome):
       almajob --env sandbox wait S9563600010000561 --next --timeout 26h
     """
 
+    environments = "each"
+    at_once = 0
+    can_resume = True
     columns = RUN_COLUMNS
     brief = BRIEF_COLUMNS
     least_needed = LEAST_NEEDED

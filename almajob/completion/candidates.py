@@ -26,6 +26,7 @@ _FIND: dict[str, Callable[[Places, str, str], Found]] = {
     "SET": local_values.sets,
     "KEY": lambda places, env, _: local_values.run_keys(places, env),
     "ENVIRONMENT": lambda places, *_: [(name, "environment") for name in places.environments],
+    "ENVIRONMENTS": lambda places, _env, beginning: _list_environments(places, beginning),
     "STATUS": lambda *_: _statuses(),
     "END_STATUS": lambda *_: _ends(),
     "SAVED": lambda places, *_: _saved_runs(places),
@@ -92,7 +93,19 @@ def _values(
         return WORDS, []
     places = Places(environ, before.value_of("--ini-file"), before.value_of("--cache-dir"))
     environment = before.value_of("--env") or env or places.env
+    if "," in environment or environment.startswith("@"):
+        # What is there in any of several.
+        environment = ""
     return WORDS, _fitting(beginning, _FIND[value.word](places, environment, beginning))
+
+
+def _list_environments(places: Places, beginning: str) -> Found:
+    """Name environments and groups; behind a comma, those that are not in the list yet."""
+    before, comma, _rest = beginning.rpartition(",")
+    found = [(name, "environment") for name in places.environments]
+    found += [(f"@{name}", "group of environments") for name in places.groups]
+    chosen = before.split(",")
+    return [(f"{before}{comma}{name}", what) for name, what in found if name not in chosen]
 
 
 def _saved_runs(places: Places) -> Found:

@@ -73,6 +73,11 @@ class Places:
         return [name.partition(":")[2].strip() for name in self._headings if name.startswith("notify:")]
 
     @property
+    def groups(self) -> list[str]:
+        """Names of the sections [group:NAME]."""
+        return [name.partition(":")[2].strip() for name in self._headings if name.startswith("group:")]
+
+    @property
     def saved_runs(self) -> list[str]:
         """Names of saved runs, from the ini and from the files in ``runs.d`` beside it."""
         directory = os.path.join(self._config, "runs.d")

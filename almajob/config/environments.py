@@ -43,6 +43,8 @@ ENVIRONMENT_SETTINGS = (
     *("tag", "sole_starter", "accept", "read_only", "notify", "late_after"),
 )
 
+GROUP_SIGN = "@"
+"""How the name of a group begins where an environment is named."""
 
 _BUILT_IN = "built in"
 _TIMES = r"([0-9]{1,4}(?:\.[0-9]{1,3})?)x"
@@ -127,6 +129,11 @@ class Access(Sealed, Frozen):
     api_key_command: Setting | None = None
     api_key_keyring: Setting | None = None
     untrusted: UntrustedFile | None = None
+
+
+def names_several(text: str) -> bool:
+    """Whether a text names several environments: a list with commas, or a group."""
+    return "," in text or text.startswith(GROUP_SIGN)
 
 
 def demo() -> Environment:

@@ -1,4 +1,4 @@
-"""What the sections of an ini are (environments, jobs, saved runs, notifications, plugins), and may have."""
+"""What the sections of an ini are (environments, groups of them, jobs, saved runs, ...), and may have."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ GENERAL_SETTINGS = (
     *("env", "cache_dir", "plugins_dir", "disable_plugins"),
     *("ledger", "ledger_password_file", "ledger_password_command", "ledger_password_keyring"),
 )
+GROUP_SETTINGS = ("environments",)
 JOB_SETTINGS = ("accept", "notify", "late_after")
 RUN_SETTINGS = (
     *("job", "params", "set", "accept", "fail_if", "nothing_if", "once_per", "expand", "xml", "confirm"),
@@ -44,15 +45,17 @@ RUN_HEADING = "run:"
 """How the heading of a saved run's section begins; its name follows."""
 PLUGIN_HEADING = "plugin:"
 """How the heading of a plugin's section begins; the name of its distribution, or of its file, follows."""
+GROUP_HEADING = "group:"
+"""How the heading of a section begins that names several environments; the group's name follows."""
 NOTIFY_HEADING = "notify:"
 """How the heading of a section begins that says who is notified, and how; its name follows."""
 GENERAL = "almajob"
-_HEADINGS = (JOB_HEADING, RUN_HEADING, PLUGIN_HEADING, NOTIFY_HEADING)
+_HEADINGS = (JOB_HEADING, RUN_HEADING, GROUP_HEADING, PLUGIN_HEADING, NOTIFY_HEADING)
 _LONGEST_SHOWN = 40
 _NO_ENVIRONMENT = {DEMO: "demo is the built-in simulator: give the section another name."}
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RUN_NAME = _PLUGIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NOTIFY_NAME = _ENVIRONMENT_NAME
+_NOTIFY_NAME = _GROUP_NAME = _ENVIRONMENT_NAME
 
 Section = Mapping[str, Setting]
 
@@ -66,6 +69,7 @@ class Sections(Sealed, Frozen):
     runs: Mapping[str, Section] = MappingProxyType({})
     plugins: Mapping[str, Section] = MappingProxyType({})
     notifications: Mapping[str, Section] = MappingProxyType({})
+    groups: Mapping[str, Section] = MappingProxyType({})
     notes: tuple[str, ...] = ()
     """What is ignored, a sentence each."""
 
@@ -89,7 +93,9 @@ def sort_sections(ini: Ini) -> Sections:
     jobs, runs = _sections_headed(ini, JOB_HEADING, "job"), _sections_headed(ini, RUN_HEADING, "run")
     plugins = _sections_headed(ini, PLUGIN_HEADING, "plugin", normalize_name)
     notifications = _sections_headed(ini, NOTIFY_HEADING, "notification")
-    return Sections(ini.sections.get(GENERAL, {}), found, jobs, runs, plugins, notifications, tuple(notes))
+    groups = _sections_headed(ini, GROUP_HEADING, "group")
+    general = ini.sections.get(GENERAL, {})
+    return Sections(general, found, jobs, runs, plugins, notifications, groups, tuple(notes))
 
 
 def read_runs(ini: Ini) -> tuple[Mapping[str, Section], tuple[str, ...]]:
@@ -167,7 +173,7 @@ def _find_unknown(ini: Ini) -> tuple[set[str], list[str]]:
             raise ConfigurationError(
                 f"{ini.path} has a section whose heading is not a valid name.",
                 hint="Use letters, digits, - and _; or [job:NAME], with a job's exact name or id; "
-                "or [run:NAME] for a saved run; or [notify:NAME]; or [plugin:NAME].",
+                "or [run:NAME] for a saved run; or [group:NAME]; or [notify:NAME]; or [plugin:NAME].",
             )
         if section.startswith((PLUGIN_HEADING, NOTIFY_HEADING)):
             # Which settings it may have is to be said by whoever reads them, once that is loaded.
@@ -228,6 +234,8 @@ def _known_in(section: str) -> tuple[str, ...] | None:
         return None if run_name_problem(section.removeprefix(RUN_HEADING).strip()) else RUN_SETTINGS
     if section.startswith(PLUGIN_HEADING):
         return () if _PLUGIN_NAME.fullmatch(section.removeprefix(PLUGIN_HEADING).strip()) else None
+    if section.startswith(GROUP_HEADING):
+        return GROUP_SETTINGS if _GROUP_NAME.fullmatch(section.removeprefix(GROUP_HEADING).strip()) else None
     if section.startswith(NOTIFY_HEADING):
         return () if _NOTIFY_NAME.fullmatch(section.removeprefix(NOTIFY_HEADING).strip()) else None
     # A key in brackets would name directories and fill columns.

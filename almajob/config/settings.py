@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING
 from almajob.config import environments, paths
 from almajob.config import ini_reader as ini_file
 from almajob.config import ini_sections as sections
-from almajob.config.environments import DEMO, Access, Environment, LateAfter
+from almajob.config.environments import (
+    DEMO,
+    GROUP_SIGN,
+    Access,
+    Environment,
+    LateAfter,
+    names_several,
+)
 from almajob.config.ini_reader import Ini, Setting
 from almajob.config.ledger_address import read_ledger
 from almajob.config.trusted_files import TrustedFiles, UntrustedFile
@@ -63,6 +71,7 @@ class Settings(Sealed, Frozen):
         runs: what it says of saved runs, by name; runs.d may have more.
         plugins: what it says for plugins, by their normalized names.
         notifications: what it says of who is notified, and how, by name.
+        groups: what it says of groups of environments, by name.
         general: what its section [almajob] says.
         config_dir: where the ini is, or would be; None where there is no such place.
         trusted: the files that the user trusts, where the ini was found in the current directory; None where
@@ -84,6 +93,7 @@ class Settings(Sealed, Frozen):
     runs: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
     plugins: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
     notifications: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
+    groups: Mapping[str, Mapping[str, Setting]] = MappingProxyType({})
     general: Mapping[str, Setting] = MappingProxyType({})
     config_dir: Path | None = None
     trusted: TrustedFiles | None = None
@@ -164,6 +174,78 @@ class Settings(Sealed, Frozen):
         """Name every environment that --env takes."""
         return [*self.sections, DEMO]
 
+    def list_environments(self, text: str) -> list[str]:
+        """List the environments that a text names, each once, in its order.
+
+        Args:
+            text: what ``--env`` takes: names with commas in between, and groups as ``@NAME``.
+
+        Raises:
+            UsageError: a name is empty.
+            ConfigurationError: there is no such environment or group, or the group is wrong.
+        """
+        found: dict[str, None] = {}
+        for name in map(str.strip, text.split(",")):
+            if not name.strip(GROUP_SIGN):
+                raise UsageError(
+                    f"{text!r} has an empty name in it.", hint="Write --env a,b,c or --env @GROUP."
+                )
+            is_group = name.startswith(GROUP_SIGN)
+            found.update(dict.fromkeys(self.group(name.removeprefix(GROUP_SIGN)) if is_group else [name]))
+        self._refuse_unknown(found, "")
+        return list(found)
+
+    def group(self, name: str) -> list[str]:
+        """Return the environments of a group, in the order of the configuration file.
+
+        Raises:
+            ConfigurationError: there is no such group, or it is empty, or names something else.
+        """
+        if name not in self.groups:
+            known = ", ".join(f"{GROUP_SIGN}{each}" for each in self.groups)
+            raise ConfigurationError(
+                f"There is no group {GROUP_SIGN}{name}.",
+                hint=f"{suggest(name, list(self.groups))} Known groups: {known}.".lstrip()
+                if known
+                else f"Write in the configuration file: [group:{name}] and, below it, environments = a b c",
+            )
+        given = self.groups[name].get("environments", Setting("", f"[group:{name}]"))
+        members = [each for each in re.split(r"[\s,]+", given.text) if each]
+        twice = next((each for each in members if members.count(each) > 1), None)
+        nested = next((each for each in members if each.startswith(GROUP_SIGN)), None)
+        if not members:
+            raise ConfigurationError(
+                f"{given.source}: the group {name!r} is empty.",
+                hint=f"Write in [group:{name}]: environments = a b c",
+            )
+        if nested is not None:
+            raise ConfigurationError(
+                f"{given.source}: {nested} is a group, and a group has environments only.",
+                hint=f"Name its environments instead, or use --env {GROUP_SIGN}{name},{nested}.",
+            )
+        if twice is not None:
+            raise ConfigurationError(f"{given.source}: {twice} is named twice.", hint="Keep one of the two.")
+        self._refuse_unknown(members, f"{given.source}: ")
+        return members
+
+    def _refuse_unknown(self, names: Iterable[str], where: str) -> None:
+        """Refuse names of which there is no environment, all of them at once.
+
+        Args:
+            where: stands before the message; empty for the command line.
+        """
+        known = self.environment_names()
+        unknown = [name for name in names if name not in known]
+        if not unknown:
+            return
+        if self.ini is None:
+            raise self._unknown_environment(unknown[0])
+        near = suggest(unknown[0], known) if len(unknown) == 1 else ""
+        raise ConfigurationError(
+            f"{where or f'{self.ini.path}: '}there is no environment {', '.join(map(repr, unknown))}.",
+            hint=f"{near} Known environments: {', '.join(known)}.".lstrip(),
+        )
+
     def environment(self, name: str | None = None) -> Environment:
         """Return the chosen environment, or the one named.
 
@@ -188,6 +270,11 @@ class Settings(Sealed, Frozen):
                     hint=self._advise_on_environments(),
                 )
             name = self.env.text
+            if names_several(name):
+                raise UsageError(
+                    f"This is done in one environment, and {self.env.source} names several: {name}.",
+                    hint="Name one of them.",
+                )
         if name == DEMO:
             return Access(environments.demo())
         if name not in self.sections:
@@ -261,6 +348,7 @@ def load(
         runs=found.runs,
         plugins=found.plugins,
         notifications=found.notifications,
+        groups=found.groups,
         general=found.general,
         config_dir=ini.path.parent if ini else Path(own) if own else None,
         trusted=trusted_files(environ) if is_found_here else None,
@@ -327,6 +415,12 @@ def _chosen_environment(
     if environ.get("ALMAJOB_ENV"):
         return Setting(environ["ALMAJOB_ENV"], "ALMAJOB_ENV")
     chosen = general.get("env")
+    if chosen and names_several(chosen.text):
+        # One of them may be a production.
+        raise ConfigurationError(
+            f"{chosen.source}: env = {chosen.text} would make several environments the default.",
+            hint="Name one there, and several with --env or ALMAJOB_ENV.",
+        )
     if chosen and environments.kind_of(chosen.text, sections.get(chosen.text, {})) == "production":
         raise ConfigurationError(
             f"{chosen.source}: env = {chosen.text} would make production the default.",

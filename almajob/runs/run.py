@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from almajob.alma.job_instances import Instance, label_run
-from almajob.errors import AlmajobError, JobEndedBadly, StillRunning
+from almajob.errors import AlmajobError, JobEndedBadly, StillRunning, rank
 from almajob.jobs.bad_end import COUNTERS
 from almajob.jobs.counters import Counters
 from almajob.store.ledger.record import Record
 
-# What became of some runs matters more than that others go on: the whole has the first of these codes.
-_RANKS = {code: rank for rank, code in enumerate((3, 7, 10, 4, 5, 6, 9, 8))}
 _SHOWN = 10
 _MOST_LINES = 4
 
@@ -79,7 +77,7 @@ def combine_errors(runs: Sequence[Run], errors: Mapping[str, AlmajobError], resu
         errors: the verdicts that count, by the labels of their runs.
         resume: how to go on waiting for those that go on; empty where none does.
     """
-    worst = min(errors.values(), key=lambda error: _RANKS.get(error.exit_code, len(_RANKS)))
+    worst = min(errors.values(), key=rank)
     told = _group(errors)
     if len(told) == 1 and len(errors) > 1:
         of_all = "" if len(errors) == len(runs) else f"Of {len(runs)} runs, "

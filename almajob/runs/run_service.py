@@ -204,9 +204,9 @@ class Runs:
             records: list[Record] = []
             for each in starts:
                 options = each.options.follow_any(records, self._has_key)
-                question, record = self._ask_about(replace(each, options=options))
+                question, plan = self._ask_about(replace(each, options=options))
                 questions.append(question)
-                records.append(record)
+                records.append(plan.record)
             asked = [each for each in questions if each is not None]
             if asked:
                 if confirm is None or not all(each.options.may_ask for each in starts):
@@ -218,6 +218,26 @@ class Runs:
             replace(each, options=replace(each.options, agreed_to=found.question)) if found else each
             for each, found in zip(starts, questions, strict=True)
         ]
+
+    def check_start(self, start: Start) -> tuple[Unconfirmed | None, Plan]:
+        """Make every check of a start, and wait for a slot as ``start`` does; start nothing.
+
+        Returns:
+            What a person has to agree to, None where nobody has to; and what the start will do.
+
+        Raises:
+            AlmajobError: the start would be refused.
+        """
+        clock = clocks.system()
+        begun = clock.elapsed()
+        while True:
+            try:
+                return self._ask_about(start)
+            except AlmajobError as error:
+                try:
+                    submit.wait_for_slot(error, start.options.wait_for_slot, begun, clock, self._busy)
+                except AlmajobError as refused:
+                    raise self._invocation.fit_hint(refused) from refused.__cause__
 
     def prepare(
         self,
@@ -288,8 +308,8 @@ class Runs:
     def _has_key(self, run_key: str) -> bool:
         return bool(read_records_of_key(self._ledger, run_key, self._environment, self._identity))
 
-    def _ask_about(self, start: Start) -> tuple[Unconfirmed | None, Record]:
-        """Return what a person is asked about a start, and its record.
+    def _ask_about(self, start: Start) -> tuple[Unconfirmed | None, Plan]:
+        """Return what a person is asked about a start, and what it will do.
 
         None is asked where nothing is sent, or it is agreed to.
         """
@@ -300,8 +320,8 @@ class Runs:
             if plan.ready is not None:
                 refuse_unconfirmed(plan.ready, request, self._make_target())
         except Unconfirmed as asked:
-            return asked, plan.record
-        return None, plan.record
+            return asked, plan
+        return None, plan
 
     def plan(
         self, job: str, parameters: Parameters | Sequence[Parameter] = (), options: StartOptions | None = None

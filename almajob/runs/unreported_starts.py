@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -146,6 +147,41 @@ class UnreportedStarts:
                     self.word_resume_of(record),
                 )
         self.clear()
+
+
+def word_together(starts: Mapping[str, UnreportedStarts], program: Callable[[str], str]) -> str:
+    """Name the starts in several environments, and the one command that waits for all; empty for none.
+
+    Args:
+        starts: by environment; those where nothing was started included.
+        program: returns how almajob is called for environments.
+    """
+    runs = {name: each.asked_for for name, each in starts.items() if each.asked_for}
+    unknown = [name for name, each in starts.items() if each.unknown]
+    if not runs and not unknown:
+        return ""
+    named = [f"{name} run {each.instance_id}" for name, found in runs.items() for each in found]
+    rest = [name for name in starts if name not in runs and name not in unknown]
+    lines = {
+        "Started or found: {}.": ", ".join(named),
+        "Unknown whether it was started: {}. The same command looks for it.": ", ".join(unknown),
+        "Not started: {}.": ", ".join(rest),
+        "Resume: {}": word_resume_together(runs, program),
+    }
+    return "\n  ".join(line.format(words) for line, words in lines.items() if words)
+
+
+def word_resume_together(runs: Mapping[str, Sequence[Record]], program: Callable[[str], str]) -> str:
+    """Return the command line that waits for runs in several environments; empty where there are none.
+
+    Where all have one run key that was given, it names them; else their Process IDs do.
+    """
+    records = [record for found in runs.values() for record in found]
+    keys = {record.run_key if record.is_named else "" for record in records}
+    key = keys.pop() if len(keys) == 1 else ""
+    # Two institutions may use one id; each is asked for its own.
+    names = [key] if key else list(dict.fromkeys(record.instance_id for record in records))
+    return f"{program(','.join(runs))} wait {shlex.join(names)}" if records else ""
 
 
 def admit_starts(

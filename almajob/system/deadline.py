@@ -9,6 +9,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from almajob.system.sharing.stop import raise_if_stopped
+
 T = TypeVar("T")
 
 SLICE = 0.25
@@ -25,6 +27,7 @@ def nap(seconds: float) -> None:
     """Sleep, and notice Ctrl-C and SIGTERM meanwhile."""
     end = time.monotonic() + seconds
     while (rest := end - time.monotonic()) > 0:
+        raise_if_stopped()
         time.sleep(min(rest, SLICE))
 
 
@@ -152,9 +155,11 @@ def run_within(
             try:
                 message = task.messages.get(timeout=min(rest, SLICE))
             except Empty:
+                raise_if_stopped()
                 continue
             has_ended = message is None
             if message is not None:
+                raise_if_stopped()
                 before_permission()
                 cancel = message
                 task.answer(is_permitted=True)

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import termios
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TextIO
@@ -25,8 +26,12 @@ _COMMAND = re.compile(r"\s*(?:[A-Z][\w ]*: )?almajob (?![^:]*: )")
 
 
 def is_attended() -> bool:
-    """Whether somebody can be asked and can answer; nobody can in cron, nor behind a pipe."""
-    return has_keyboard() and _is_terminal(sys.stderr)
+    """Whether somebody can be asked and can answer; nobody can in cron, nor behind a pipe.
+
+    Nor in threads that work beside each other: whoever answers would not know which of them asked.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    return is_main and has_keyboard() and _is_terminal(sys.stderr)
 
 
 def has_keyboard() -> bool:

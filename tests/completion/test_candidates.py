@@ -137,6 +137,15 @@ def test_saved_runs(complete: Complete, write_ini: WriteIni) -> None:
     assert complete("run", "w") == complete("run", "--saved", "w") == ["weekly"]
 
 
+def test_environments_and_groups(complete: Complete, write_ini: WriteIni) -> None:
+    """Behind a comma those that are not in the list yet; then there are the jobs of any of them."""
+    write_ini("[east]\nkind = sandbox\n[west]\nkind = sandbox\n[group:all]\nenvironments = east west\n")
+    assert complete("--env", "") == ["east", "west", "demo", "@all"]
+    assert complete("--env", "@") == ["@all"]
+    assert complete("--env", "west,") == ["west,east", "west,demo", "west,@all"]
+    assert complete("list", "--env=east,w") == ["--env=east,west"]
+
+
 def test_notifications(complete: Complete, write_ini: WriteIni) -> None:
     """Names of the sections [notify:NAME], where a start or a test names one."""
     write_ini("[sandbox]\n[notify:night]\ntype = mail\n[notify:office]\ntype = slack\n")

@@ -26,7 +26,7 @@ LAB = "[lab]\nkind = sandbox\nbase_url = http://127.0.0.1:1\napi_key = simulator
         ("[rnu:weekly]\njob = M1\n", "Did you mean [run:weekly]?"),
         # Kinds that a later almajob may have.
         ("[inform:mail]\nto = ada@example.org\n", "the section [inform:mail] is not known"),
-        ("[group:all]\nenvironments = lab\n", "the section [group:all] is not known"),
+        ("[zone:all]\nenvironments = lab\n", "the section [zone:all] is not known"),
         ("[hello]\ndays = 7\n", "a plugin's settings belong in [plugin:NAME]."),
         ("[my notes]\n", "the section [my notes] is not known"),
         (f"[{'pasted' * 20}]\nx = 1\n", "a section is not known to almajob and is ignored."),

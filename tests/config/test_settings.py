@@ -198,3 +198,48 @@ def test_yes_and_no_are_read_as_people_write_them(
     path = write_ini(f"[sandbox]\nregion = na\ntag = {text}\nsole_starter = {text}\n")
     environment = settings.load(Options(ini_file=str(path)), {"HOME": "/"}).environment("sandbox")
     assert (environment.has_tags, environment.is_sole_starter) == (is_set, is_set)
+
+
+GROUPS = f"{TWO}[group:both]\nenvironments = production, sandbox\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sandbox,production", ["sandbox", "production"]),
+        ("@both", ["production", "sandbox"]),
+        ("sandbox, @both,demo", ["sandbox", "production", "demo"]),
+    ],
+)
+def test_several_environments_are_listed_once_in_their_order(
+    write_ini: Write, text: str, found: list[str]
+) -> None:
+    """By their names and by groups, with blanks where somebody wrote some."""
+    write_ini(GROUPS)
+    assert _load().list_environments(text) == found
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("", "is empty"),
+        ("environments =\n", "is empty"),
+        ("environments = sandbox sandbox\n", "sandbox is named twice"),
+        ("environments = sandbox @both\n", "@both is a group"),
+        ("environments = sandbox other\n", "there is no environment 'other'"),
+    ],
+)
+def test_a_group_that_is_wrong_is_refused(write_ini: Write, section: str, message: str) -> None:
+    """Where it is used; another one can be used all the same."""
+    write_ini(f"{GROUPS}[group:odd]\n{section}")
+    with pytest.raises(ConfigurationError, match=message):
+        _load().group("odd")
+    assert _load().group("both")
+
+
+@pytest.mark.parametrize("section", ["[group:]\n", "[group:a b]\n", "[group:both]\nenvironment = x\n"])
+def test_a_groups_section_is_read_as_strictly_as_others(write_ini: Write, section: str) -> None:
+    """Its heading and its one setting."""
+    write_ini(f"{TWO}{section}")
+    with pytest.raises(ConfigurationError):
+        _load()

@@ -19,7 +19,7 @@ from cliff.command import Command as CliffCommand
 
 from almajob.cli.app import AlmaJob
 from almajob.cli.command_groups import group_names
-from almajob.cli.help_format import as_needed, list_sections
+from almajob.cli.help_format import SEVERAL_ENVIRONMENTS, as_needed, list_sections
 from almajob.cli.plugins.command_manager import Installed
 from almajob.entry_points import is_core
 from almajob.plugin import Lister, ShowOne
@@ -154,6 +154,10 @@ def described(name: str, command: CliffCommand, shared: set[_Key]) -> Command:
         return _key(action) not in shared
 
     own = [action for action in _shown(parser._actions) if is_own(action)]
+    last = [
+        action for title, found in list_sections(parser) if title == SEVERAL_ENVIRONMENTS for action in found
+    ]
+    own.sort(key=last.__contains__)
     prints = isinstance(command, cliff.lister.Lister | cliff.show.ShowOne)
     return Command(
         name=name,

@@ -7,6 +7,8 @@ import logging
 import os
 import stat
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
@@ -15,16 +17,31 @@ from typing import Any, TextIO
 
 from almajob.errors import UsageError
 from almajob.system.private_files import refuse_planted
+from almajob.system.sharing.stop import is_stopped
 from almajob.system.terminal import fit_message, mark_error
 from almajob.text.redaction import redact
 from almajob.text.sanitize import sanitize
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_MOST_HELD = 200
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _OF_THE_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")
 """Where /dev/stderr is, and what a shell makes of >(…)."""
 _LOGGER = logging.getLogger("almajob")
 _CALLS = logging.getLogger("almajob.alma.call_log")
+
+
+_own = threading.local()
+
+
+@contextmanager
+def name_environment(environment: str) -> Iterator[None]:
+    """Begin each message that this thread logs meanwhile with an environment's name."""
+    _own.beginning = f"{environment}: "
+    try:
+        yield
+    finally:
+        _own.beginning = ""
 
 
 class HarmlessRecord(logging.LogRecord):
@@ -35,13 +52,14 @@ class HarmlessRecord(logging.LogRecord):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
+        self.beginning: str = getattr(_own, "beginning", "")
         if self.exc_info:
             # A formatter takes this instead of making its own.
             self.exc_text = redact(logging.Formatter().formatException(self.exc_info))
 
     def getMessage(self) -> str:  # noqa: N802
         try:
-            return redact(super().getMessage())
+            return redact(f"{self.beginning}{super().getMessage()}")
         except Exception:  # noqa: BLE001  # formatting runs code of whoever logs
             return redact(f"{self.msg} {self.args}")
 
@@ -130,8 +148,15 @@ class _Console(logging.StreamHandler[TextIO]):
     """Messages to people; what else is drawn on their terminal is put aside meanwhile."""
 
     aside: Aside = nullcontext
+    held: deque[logging.LogRecord] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        # The main thread tells what Ctrl-C has ended in the others.
+        if is_stopped():
+            return
+        if self.held is not None:
+            self.held.append(record)
+            return
         with self.aside():
             super().emit(record)
 
@@ -174,6 +199,22 @@ def beside(aside: Aside) -> Iterator[None]:
     finally:
         for console in consoles:
             console.aside = nullcontext
+
+
+@contextmanager
+def hold_messages() -> Iterator[deque[logging.LogRecord]]:
+    """Hold messages to people back until the block ends, the newest of them; return what came so far."""
+    consoles = [handler for handler in _LOGGER.handlers if isinstance(handler, _Console)]
+    held: deque[logging.LogRecord] = deque(maxlen=_MOST_HELD)
+    for console in consoles:
+        console.held = held
+    try:
+        yield held
+    finally:
+        for console in consoles:
+            console.held = None
+            for record in held:
+                console.emit(record)
 
 
 def is_at_default_level() -> bool:

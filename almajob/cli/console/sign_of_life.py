@@ -52,7 +52,7 @@ class _Sign:
         self._lock = threading.RLock()
         self._waits: list[_Wait] = []
         self._begun = self._ended = -_SAME_WAIT
-        self._is_logged = False
+        self._is_logged = self._is_alone = False
         self._drawn: Redrawn | None = None
 
     @contextmanager
@@ -60,7 +60,8 @@ class _Sign:
         self, describe: Callable[[], str], *, is_long: bool = False, is_minor: bool = False
     ) -> Iterator[None]:
         """Show what is waited for, as ``Busy`` says."""
-        if is_minor and self._waits:
+        is_hidden = self._is_alone or any(each.describe is None for each in self._waits)
+        if is_hidden or (is_minor and self._waits):
             yield
             return
         wait, stop = _Wait(describe, is_long, is_minor), threading.Event()
@@ -81,8 +82,21 @@ class _Sign:
             yield
 
     @contextmanager
+    def show_alone(self, describe: Callable[[], str]) -> Iterator[None]:
+        """Show what the main thread waits for, and nothing of what others wait for meanwhile."""
+        with self.show(describe):
+            self._is_alone = True
+            try:
+                yield
+            finally:
+                self._is_alone = False
+
+    @contextmanager
     def hide(self) -> Iterator[None]:
         """Show nothing meanwhile: something else is."""
+        if self._is_alone:
+            yield
+            return
         with self._begin(_Wait(None)):
             yield
 
@@ -149,5 +163,7 @@ class _Sign:
 _SIGN = _Sign()
 show_busy = _SIGN.show
 """Shows what is waited for; a ``Busy``."""
+show_alone = _SIGN.show_alone
+"""Shows what is waited for in several threads, as one."""
 hide_busy = _SIGN.hide
 """Shows nothing of what is waited for, while something else is shown."""

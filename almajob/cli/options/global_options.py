@@ -7,10 +7,10 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from almajob.cli.help_format import GLOBAL_OPTIONS
-from almajob.cli.options.value_types import non_empty, row_limit
+from almajob.cli.help_format import GLOBAL_OPTIONS, SEVERAL_ENVIRONMENTS
+from almajob.cli.options.value_types import non_empty, row_limit, whole_number
 from almajob.cli.other_words import find_option
 from almajob.config.settings import Options
 from almajob.errors import KeyOnCommandLine, UsageError
@@ -21,7 +21,12 @@ from almajob.text.suggestions import suggest
 
 # Names, what stands for the value where there is one, and the help.
 _SETTINGS = (
-    ("--env", "NAME", "environment: sandbox, production, demo or another section of the configuration file"),
+    (
+        "--env",
+        "NAME",
+        "environment: sandbox, production, demo or another section of the configuration file; for some "
+        "commands also several, as A,B,C or @GROUP",
+    ),
     ("--ini-file", "FILE", "configuration file to use (an almajob.ini)"),
     ("--cache-dir", "DIR", "cache directory"),
     # The predecessor's spelling.
@@ -91,6 +96,57 @@ def add_limit_option(parser: argparse.ArgumentParser) -> None:
         help="list at most this many, 0 or all for all; runs without an outcome are always listed (default: "
         "%(default)s)",
     )
+
+
+AT_ONCE = 8
+"""In how many environments something is done at a time, where nobody says."""
+
+
+class Pace(NamedTuple):
+    """How several environments are gone through.
+
+    Attributes:
+        at_once: in how many something is done at a time; 0 for all.
+        stop_after: begin with no other after so many failures; 0 for never.
+        is_strict: whether those that take long are counted, too: where somebody said how many.
+    """
+
+    at_once: int = AT_ONCE
+    stop_after: int = 0
+    is_strict: bool = False
+
+
+def add_pace_options(parser: argparse.ArgumentParser, at_once: int) -> None:
+    """Add the options that say how several environments are gone through; ``pace_of`` reads them.
+
+    Args:
+        at_once: how many at a time where nobody says; 0 for all.
+    """
+    group = parser.add_argument_group(SEVERAL_ENVIRONMENTS)
+    group.add_argument(
+        "--at-once",
+        metavar="N",
+        type=whole_number,
+        help="with --env A,B,C or --env @GROUP: work in at most N environments at a time, 0 for all "
+        f"(default: {at_once or 'all'})",
+    )
+    group.add_argument(
+        "--stop-after",
+        metavar="N",
+        type=whole_number,
+        default=0,
+        help="with several environments: begin with no other once N have failed (default: go through all)",
+    )
+
+
+def pace_of(parsed_args: argparse.Namespace, at_once: int = AT_ONCE) -> Pace:
+    """Read the options of ``add_pace_options``.
+
+    Args:
+        at_once: as there.
+    """
+    given = parsed_args.at_once
+    return Pace(at_once if given is None else given, parsed_args.stop_after, is_strict=given is not None)
 
 
 def shorten_errors(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ _MOST_CHOICES = 1000
 _FORMATS = {"csv", "json", "shell", "table", "value", "yaml"}
 _COLUMNS = {"columns", "sort_columns"}
 # Where the word in the help does not say what it stands for.
-_WORDS = {"almajob_env": "ENVIRONMENT", "notify": "NOTIFICATION", "set_name": "SET"}
+_WORDS = {"almajob_env": "ENVIRONMENTS", "notify": "NOTIFICATION", "set_name": "SET"}
 
 
 def of_core(app: Application) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class ConfigCheck(Lister):
       almajob --env sandbox config check
     """
 
+    environments = "each"
     columns = ("check", "result", "fix")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
@@ -79,6 +80,8 @@ def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:
         return True
 
     ini_is_right = passes("configuration file", lambda: _check_ini(context))
+    if ini_is_right and context.settings.groups:
+        passes("groups", lambda: _check_groups(context.settings))
     if ini_is_right and _has_saved_runs(context):
         passes("saved runs", lambda: f"{context.saved_runs.check()} can be read")
     if ini_is_right and _speaks_of_notifications(context):
@@ -100,6 +103,10 @@ def _check_ini(context: Context) -> str:
     context.settings.accept_of_jobs()
     context.settings.late_after_of_jobs()
     return f"{ini.path} is readable" if ini else "none found: only the demo environment is known"
+
+
+def _check_groups(settings: Settings) -> str:
+    return ", ".join(f"{name} ({len(settings.group(name))})" for name in settings.groups)
 
 
 def _check_plugins(settings: Settings, commands: Commands) -> list[_Row]:

@@ -29,6 +29,7 @@ class PluginCheck(Lister):
       almajob plugin check runs list
     """
 
+    environments = "none"
     columns = ("name", "distribution", "problem", "version", "kind")
     brief = ("name", "kind", "distribution", "version", "problem")
     least_needed = ("version", "kind", "distribution")

@@ -34,6 +34,7 @@ class PluginList(Lister):
       almajob plugin list -f json
     """
 
+    environments = "none"
     columns = ("name", "command_class", "distribution", "version", "state", "problem", "kind", "api")
     brief = ("name", "kind", "command_class", "distribution", "version", "state", "problem")
     least_needed = ("command_class", "version", "kind", "distribution")

@@ -26,6 +26,7 @@ class PluginNew(Lister):
       almajob plugin new acme-report --command "acme-sets report"
     """
 
+    environments = "none"
     columns = ("path", "purpose")
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ class SetsList(Lister):
       almajob --env sandbox sets list --name 'almajob *' -f json
     """
 
+    environments = "each"
     columns = SET_COLUMNS
     brief = SET_BRIEF
     least_needed = ("type", "content")

@@ -29,6 +29,8 @@ class SimulatorServe(Command):
       almajob simulator serve --speed 60 --fault per-second --fault reset-after
     """
 
+    environments = "none"
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(

@@ -89,18 +89,18 @@ def _word_question(ready: Ready, request: StartRequest, target: Target) -> str:
     record, typed_job, own = ready.record, request.typed_job, request.options.own_set
     # What is agreed to is the set as it will be, and it has no id before it is there.
     given = [item for item in ready.given.given if own is None or item.name != SET_ID]
-    found = f"{_shorten(own.name)}: made for this start, of {own.ids} ids" if own else ""
+    found = f"{shorten_value(own.name)}: made for this start, of {own.ids} ids" if own else ""
     if ready.set and not own:
         found = _describe_set(ready.set)
-    parameters = [f"{_shorten(item.name)} = {_shorten(item.value) or '(empty)'}" for item in given]
+    parameters = [f"{shorten_value(item.name)} = {shorten_value(item.value) or '(empty)'}" for item in given]
     lines = [
         "This starts a job in production.",
         *_format_lines("Parameters", parameters or ["none"]),
         *_format_lines("Set", [found] if found else []),
-        *_format_lines("Institution", [_shorten(record.institution) or "not told by Alma"]),
+        *_format_lines("Institution", [shorten_value(record.institution) or "not told by Alma"]),
         *_format_lines("Environment", [target.environment]),
-        *_format_lines("You typed", [_shorten(repr(typed_job))] if typed_job else []),
-        *_format_lines("Job", [_shorten(record.job_name)]),
+        *_format_lines("You typed", [shorten_value(repr(typed_job))] if typed_job else []),
+        *_format_lines("Job", [shorten_value(record.job_name)]),
         *_format_lines("Id", [sanitize(record.job_id)]),
     ]
     return "\n".join(lines)
@@ -113,10 +113,10 @@ def _format_lines(heading: str, values: list[str]) -> list[str]:
 def _describe_set(found: Set) -> str:
     count = "an unknown number of members" if found.members is None else f"{found.members} members"
     described = sanitize(found.content.desc or found.content.value)
-    return f"{_shorten(found.name)} ({sanitize(found.id)}): {count}, {described}"
+    return f"{shorten_value(found.name)} ({sanitize(found.id)}): {count}, {described}"
 
 
-def _shorten(text: str) -> str:
+def shorten_value(text: str) -> str:
     """Show a text of others within a line: not longer than that, and without room to hide something in."""
     folded = show_blanks(sanitize(text))
     if len(folded) <= _LONGEST_VALUE:

@@ -21,6 +21,7 @@ from almajob.runs.wait.watched_run import USED_UP, Display, Lines, Over, WaitOpt
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from almajob.system.deadline import SLICE
+from almajob.system.sharing.stop import raise_if_stopped
 
 LOG = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Poller:
                 self.display.show_change(run, _describe(run))
                 self._plan(run, self._begun + self._pause(run))
         while self._waiting or self._under_way:
+            raise_if_stopped()
             self.display.draw(self.runs, self.clock.elapsed())
             now = self.clock.elapsed()
             self._heed_messages(now)

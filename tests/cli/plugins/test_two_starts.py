@@ -391,7 +391,8 @@ def test_what_has_changed_since_is_asked_about_again(
         asked.append(question)
         if len(asked) == 1:
             monkeypatch.setattr(
-                "almajob.runs.start.confirmation._shorten", lambda text: f"{text} (changed)" if text else ""
+                "almajob.runs.start.confirmation.shorten_value",
+                lambda text: f"{text} (changed)" if text else "",
             )
             return IDS_IN_PRODUCTION[0]
         return "no"

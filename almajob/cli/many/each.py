@@ -1,0 +1,153 @@
+"""The same work in several environments: a few at a time, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from almajob.cli.console.log_setup import name_environment
+from almajob.cli.console.sign_of_life import show_alone
+from almajob.cli.context import Context
+from almajob.cli.many.outcome import Outcome, word_briefly
+from almajob.cli.options.global_options import Pace
+from almajob.errors import AlmajobError, LeftOut, name_error
+from almajob.system.deadline import SLICE
+from almajob.system.sharing.stop import stop_with
+
+LOG = logging.getLogger(__name__)
+
+_LAST_SECONDS = 3.0
+_SLOW = 2.0
+"""Seconds after which one is not counted any more: it only waits, and the others need not wait for it."""
+
+_T = TypeVar("_T")
+Work = Callable[[Context], tuple[_T, AlmajobError | None]]
+"""What is done in one environment: returns its result, and what is wrong all the same; or raises."""
+
+
+@dataclass(slots=True)
+class _Rounds(Generic[_T]):
+    """One round through all environments."""
+
+    contexts: Sequence[Context]
+    work: Work[_T]
+    pace: Pace
+    doing: str
+    is_told: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: SimpleQueue[tuple[int, Outcome[_T]]] = field(default_factory=SimpleQueue)
+    threads: list[threading.Thread] = field(default_factory=list)
+    begun: dict[int, float] = field(default_factory=dict)
+    outcomes: dict[int, Outcome[_T]] = field(default_factory=dict)
+    failures: int = 0
+
+    def run(self) -> list[Outcome[_T]]:
+        waiting = deque(range(len(self.contexts)))
+        try:
+            with show_alone(self._describe):
+                while self.begun or (waiting and not self._is_over()):
+                    while waiting and self._has_room() and not self._is_over():
+                        if not self._begin(waiting[0]):
+                            break
+                        waiting.popleft()
+                    with suppress(Empty):
+                        self._take(*self.ended.get(timeout=SLICE))
+        except BaseException:
+            self._end()
+            raise
+        for place in waiting:
+            self.outcomes[place] = Outcome(self.contexts[place], error=self._word_left_out())
+        return [self.outcomes[place] for place in range(len(self.contexts))]
+
+    def _is_over(self) -> bool:
+        return 0 < self.pace.stop_after <= self.failures
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        counted = [at for at in self.begun.values() if self.pace.is_strict or now - at < _SLOW]
+        return not self.pace.at_once or len(counted) < self.pace.at_once
+
+    def _begin(self, place: int) -> bool:
+        """Begin with an environment; return whether there was a thread for it."""
+        may_wait = bool(self.begun)
+        thread = threading.Thread(target=self._work_in, args=(place,), daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if may_wait:
+                return False
+            # There is none for any other either.
+            self._work_in(place)
+        else:
+            self.threads.append(thread)
+        self.begun[place] = time.monotonic()
+        return True
+
+    def _work_in(self, place: int) -> None:
+        context = self.contexts[place]
+        with stop_with(self.stop), name_environment(context.environment_name):
+            try:
+                outcome = Outcome(context, *self.work(context))
+            except AlmajobError as error:
+                outcome = Outcome(context, error=error)
+            # A bug met in one of them keeps nobody from the results of the others.
+            except BaseException as error:
+                if not self.stop.is_set():
+                    LOG.debug("It failed.", exc_info=True)
+                outcome = Outcome(context, error=AlmajobError(f"almajob failed on it: {name_error(error)}."))
+        self.ended.put((place, outcome))
+
+    def _take(self, place: int, outcome: Outcome[_T]) -> None:
+        del self.begun[place]
+        self.outcomes[place] = outcome
+        self.failures += outcome.error is not None
+        count, error = f"{len(self.outcomes)} of {len(self.contexts)}", outcome.error
+        if error is not None:
+            LOG.warning("%s: %s (%s)", outcome.environment, word_briefly(error), count)
+        elif self.is_told:
+            LOG.info("%s: done (%s)", outcome.environment, count)
+
+    def _describe(self) -> str:
+        return f"{self.doing} {len(self.contexts)} environments: {len(self.outcomes)} done"
+
+    def _word_left_out(self) -> LeftOut:
+        times = "failure" if self.failures == 1 else "failures"
+        return LeftOut(
+            "Nothing was done here.", reason=f"--stop-after ended it after {self.failures} {times}."
+        )
+
+    def _end(self) -> None:
+        """End the threads: what they wait for is no longer waited for, and what is not sent never is."""
+        self.stop.set()
+        end = time.monotonic() + _LAST_SECONDS
+        for thread in self.threads:
+            thread.join(max(end - time.monotonic(), 0.0))
+
+
+def do_in_each(
+    contexts: Sequence[Context],
+    work: Work[_T],
+    pace: Pace,
+    *,
+    doing: str = "Asking",
+    is_told: bool = True,
+) -> list[Outcome[_T]]:
+    """Do the same work in several environments, and return what came of each, in their order.
+
+    Nothing of it is raised, but what interrupts the main thread. The work in the others ends then as if
+    Ctrl-C had come there.
+
+    Args:
+        work: called in a thread for each environment, with its context. What it logs begins with the
+            environment's name, and nobody is asked anything.
+        doing: what is done, as the sign of life says it.
+        is_told: whether a line is logged for each environment that is done, as for each that has failed.
+    """
+    return _Rounds(contexts, work, pace, doing, is_told).run()
