@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from almajob.cli.context import Context
-from almajob.errors import AlmajobError, LeftOut, one_line, rank
+from almajob.errors import AlmajobError, LeftOut, StillRunning, one_line, rank
 
 _MOST_NAMED = 12
 
@@ -74,8 +74,10 @@ def combine_outcomes(outcomes: Sequence[Outcome[_T]]) -> AlmajobError | None:
         names = name_some([each.environment for each in left_out])
         why = left_out[0].error.reason if left_out[0].error else ""
         reasons.append(f"Nothing was done in {names}. {why}")
+    is_all_unended = all(isinstance(error, StillRunning) for error in errors)
     return worst.replace(
-        message=f"{len(errors)} of {len(outcomes)} environments failed: "
+        message=f"{len(errors)} of {len(outcomes)} environments "
+        f"{'have runs that have not ended' if is_all_unended else 'failed'}: "
         f"{name_some([each.environment for each in failed])}.",
         reason=" ".join(reasons),
         alma=worst.alma if len(errors) == 1 else "",

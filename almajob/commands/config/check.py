@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from almajob.alma.client import Alma
 from almajob.cli.command import Lister, Result
@@ -18,11 +20,17 @@ from almajob.config.saved_runs import read_all
 from almajob.config.settings import Settings
 from almajob.errors import CHECK_KEY, KEY_PAGE, AlmajobError, ConfigurationError, KeyRefused, Refused
 from almajob.output.columns import Sentence, Tone
+from almajob.output.formats import shown_text
 from almajob.system import key_variables
 from almajob.text.suggestions import suggest
 
+if TYPE_CHECKING:
+    from almajob.cli.many.outcome import Outcome, Part
+
 _Row = tuple[str, str, str]
 _FAILED = "failed"
+_OF_ALL = ("configuration file", "groups", "saved runs", "notifications", "ledger", "locks")
+"""Checks that have nothing to do with an environment."""
 _CHECK_WIDTH, _RESULT_WIDTH, _HOST_WIDTH = 13, 8, 29
 """What the columns need at least, of which three fit in 60; the last one for the host of KEY_PAGE."""
 # That it may read has been found out: the key itself, its area and its addresses are right.
@@ -60,6 +68,23 @@ class ConfigCheck(Lister):
             )
             for name, result, fix in rows
         ]
+
+    def take_in_each(
+        self, parsed_args: argparse.Namespace, contexts: Sequence[Context]
+    ) -> list[Outcome[Part]]:
+        """Check each environment; what is the same for all stands with the first alone."""
+        first, *others = super().take_in_each(parsed_args, contexts)
+        shown = first.value.rows if first.value else ()
+
+        def leave_out(outcome: Outcome[Part]) -> Outcome[Part]:
+            if outcome.value is None:
+                return outcome
+            rows = [
+                row for row in outcome.value.rows if row not in shown or shown_text(row[0]) not in _OF_ALL
+            ]
+            return replace(outcome, value=outcome.value._replace(rows=rows))
+
+        return [first, *map(leave_out, others)]
 
 
 def check(context: Context) -> tuple[list[_Row], list[AlmajobError]]:

@@ -242,6 +242,39 @@ def test_config_check_reads_groups(consortium: Consortium, almajob: Run, tmp_pat
     assert "@labs is a group, and a group has environments only." in done.out
 
 
+def test_what_is_the_same_for_all_is_checked_once(consortium: Consortium, almajob: Run) -> None:
+    """The file, the ledger and the locks stand with the first; keys and addresses with each."""
+    done = almajob("--env", "@labs", "config", "check", "-f", "json")
+    checks = {
+        name: [row["check"] for row in json.loads(done.out) if row["environment"] == name] for name in KINDS
+    }
+    assert {"configuration file", "groups", "ledger", "locks", "API key"} <= set(checks["west"])
+    assert checks["east"] == [name for name in checks["west"] if name[:3] in ("env", "API", "key")]
+
+
+def test_a_bug_in_one_hides_no_other(
+    consortium: Consortium, almajob: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a plugin raises there."""
+    source = """
+from almajob.plugin import Lister
+
+class Members(Lister):
+    "Fail in one of them."
+    environments = "each"
+    columns = ("name",)
+    def take_action(self, parsed_args):
+        if self.context.environment.name == "west":
+            raise SystemExit(0)
+        return self.columns, [(self.context.environment.name,)]
+"""
+    write_plugin(tmp_path, "acme", "acme_bug", source, {"acme-jobs": "Members"})
+    monkeypatch.syspath_prepend(tmp_path)
+    done = almajob("--env", "@labs", "acme-jobs", "-f", "json")
+    assert (done.code, [row["name"] for row in json.loads(done.out)]) == (1, [None, "east"])
+    assert "west: almajob failed on it: SystemExit" in done.err
+
+
 def test_waits_for_all_at_once(consortium: Consortium, almajob: Run) -> None:
     """More than at a time are worked in elsewhere; a run is named as each environment knows it."""
     assert almajob("--env", "@all", "run", ERP, "--run-key", "may", "--yes").code == 0
