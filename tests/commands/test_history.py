@@ -102,7 +102,7 @@ def test_how_long_is_usual_is_shown(simulated: SimulatedAlma, almajob: Run) -> N
     assert almajob(*ENV, "run", SIS).code == 0
     assert [row["usual_seconds"] for row in _rows(almajob, SIS)] == [None]
     seen = run_on_terminal(*ENV, "history", ERP, columns=160)
-    assert " usual_duration " in seen.out.lines[1]
+    assert " usual " in seen.out.lines[1]
     assert " end_time " in seen.out.lines[1]
 
 

@@ -21,12 +21,13 @@ from almajob.alma.job_instances import Instance
 from almajob.alma.models import Job
 from almajob.alma.status_codes import is_good
 from almajob.errors import AlmaFailed, AlmajobError, AlmaRefused, Unreachable
+from almajob.jobs.history import with_job
 from almajob.runs.ledger_queries import read_known
 from almajob.runs.run import Run
 from almajob.runs.run_reference import SHORT_WAIT
 from almajob.runs.top.page import GoingOn, Page, Trouble
 from almajob.runs.wait import poll_interval
-from almajob.runs.wait.follower import Follower, with_job
+from almajob.runs.wait.follower import Follower
 from almajob.runs.wait.lateness import find_lateness, find_usual
 from almajob.runs.wait.poller import NOT_VISIBLE_YET, SPACING
 from almajob.runs.wait.run_check import OLDEST
