@@ -21,6 +21,7 @@ STDIN = "-"
 _LONGEST_LINE = 10_000
 _LONGEST_ID = 200
 _ROUNDED = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]?\d+")
+_FAILED_CELLS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
 _BATCH = 1000
 
 
@@ -137,8 +138,10 @@ def _read_plain(lines: Iterable[_Line]) -> Iterator[_Line]:
     """Read one id a line; blank lines and those that begin with # are none."""
     for number, line in lines:
         text = line.strip()
-        if text and not text.startswith("#"):
-            yield _Line(number, _unquote(text))
+        if text.startswith("#") and text not in _FAILED_CELLS:
+            continue
+        if text := _unquote(text):
+            yield _Line(number, text)
 
 
 def _read_column(lines: Iterator[_Line], column: str, name: str) -> Iterator[_Line]:
@@ -151,6 +154,11 @@ def _read_column(lines: Iterator[_Line], column: str, name: str) -> Iterator[_Li
             f"{name} has no column {column!r}; nothing was sent.",
             reason=f"It has: {', '.join(map(sanitize, filter(None, headings[:20])))}.",
             hint=suggest(column, headings),
+        )
+    if headings.count(column) > 1:
+        raise Refused(
+            f"{name} has several columns {column!r}; nothing was sent.",
+            hint="Give the one with the ids another heading.",
         )
     place = headings.index(column)
     for number, line in lines:
@@ -168,7 +176,7 @@ def _read_column(lines: Iterator[_Line], column: str, name: str) -> Iterator[_Li
 
 def _unquote(text: str) -> str:
     """Take away what keeps a spreadsheet program from making a number of an id: quotes, ="…", and '."""
-    if text.startswith("="):
+    if text.startswith('="'):
         text = text[1:]
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
@@ -188,9 +196,15 @@ def _refuse_odd(number: int, text: str, name: str, id_type: str) -> None:
             reason="A spreadsheet program has taken the ids for numbers; their last digits are lost.",
             hint="Export the ids again, and give the column the format Text before the file is opened.",
         )
+    if text in _FAILED_CELLS or text.startswith("="):
+        what = "a formula" if text.startswith("=") else "what is shown of a formula that failed"
+        raise Refused(
+            f"{where}: {shown} is {what}, and no id; nothing was sent.",
+            hint="Put the ids themselves in its place, and export them again.",
+        )
     is_number = text.isascii() and text.isdigit()
     if len(text) > _LONGEST_ID or not text.isprintable() or not (id_type or is_number):
         raise Refused(
-            f"{where}: {shown!r} is not an id of Alma's, which is a number; nothing was sent.",
+            f"{where}: '{shown}' is not an id of Alma's, which is a number; nothing was sent.",
             hint="--id-column names the column of a table with the ids; --id-type says what else they are.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import alma_of, checksum
@@ -20,7 +21,11 @@ class MakingRecord(Frozen):
         state: CREATING before it is asked for, FILLING once it is there, then FILLED, DELETING and DELETED.
         set_id: empty while it is CREATING.
         next_chunk: the first thousand of its ids that is not known to be in it; it may be.
+        members: how many it had when it was FILLED, as Alma counts; None before.
         made_at: when its making began, in seconds since the epoch.
+        run_key: of the run that it was made for; empty where it was made to stay.
+        refused: the ids that are known to have been refused.
+        sifting_calls: how many calls were made to find them.
     """
 
     name: str
@@ -29,16 +34,21 @@ class MakingRecord(Frozen):
     state: str = CREATING
     set_id: str = ""
     next_chunk: int = 0
+    members: int | None = None
     made_at: float = 0.0
+    run_key: str = ""
+    refused: tuple[str, ...] = ()
+    sifting_calls: int = 0
 
 
-def new_record(name: str, source: str, now: float) -> MakingRecord:
+def new_record(name: str, source: str, now: float, run_key: str = "") -> MakingRecord:
     """Make the record of a set that is to be made.
 
     Args:
         now: seconds since the epoch.
+        run_key: of the run that it is made for; empty where it is made to stay.
     """
-    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source, made_at=now)
+    return MakingRecord(name, f"[almajob:{secrets.token_hex(6)}]", source, made_at=now, run_key=run_key)
 
 
 def find_record(ledger: Ledger, identity: str, name: str) -> MakingRecord | None:
@@ -49,7 +59,7 @@ def find_record(ledger: Ledger, identity: str, name: str) -> MakingRecord | None
     """
     with ledger.read() as view:
         kept = view.fact(_name_fact(identity, name))
-    return MakingRecord(**kept) if isinstance(kept, dict) else None
+    return _read(kept) if isinstance(kept, dict) else None
 
 
 def list_made_sets(ledger: Ledger, identity: str) -> list[MakingRecord]:
@@ -60,7 +70,7 @@ def list_made_sets(ledger: Ledger, identity: str) -> list[MakingRecord]:
     """
     with ledger.read() as view:
         kept = view.list_facts(_name_facts(identity))
-    records = [MakingRecord(**each) for each in kept.values() if isinstance(each, dict)]
+    records = [_read(each) for each in kept.values() if isinstance(each, dict)]
     return sorted(records, key=lambda record: (record.made_at, record.name))
 
 
@@ -73,6 +83,11 @@ def keep_record(ledger: Ledger, identity: str, record: MakingRecord) -> MakingRe
     kept = {name: getattr(record, name) for name in record._fields}
     ledger.keep_fact(_name_fact(identity, record.name), kept)
     return record
+
+
+def _read(kept: dict[str, Any]) -> MakingRecord:
+    record = MakingRecord(**kept)
+    return record.replace(refused=tuple(record.refused))
 
 
 def _name_fact(identity: str, name: str) -> str:

@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +18,9 @@ from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
 from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
+from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
+from almajob.sets.kept_changes import Change, find_change, keep_change
 from almajob.sets.made_sets import (
     DELETED,
     DELETING,
@@ -31,17 +33,23 @@ from almajob.sets.made_sets import (
 )
 from almajob.sets.origins import Origin
 from almajob.sets.plan import SetPlan
+from almajob.sets.sift import sift
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import alma_of, checksum
+from almajob.store.unique_texts import open_unique_texts
 from almajob.system import clock as clocks
 from almajob.text.busy import Busy, show_nothing
 
 LOG = logging.getLogger(__name__)
 
 MEMBERS_A_CALL = 1000
+MOST_SIFTING_CALLS = 500
+"""How many calls more than needed are made to find the ids that Alma refuses."""
 _NAME_TAKEN = "402263"
 _GONE = NO_SUCH_SET | {"402264"}
 _NOT_VALID = frozenset({"60116", "60120"})
+_THERE_ALREADY = frozenset({"60115", "60119", "60176"})
+_NOT_THERE = "60117"
 _OPERATIONS = {"add": "add_members", "remove": "delete_members", "replace": "replace_members"}
 _TRIES = 5
 _LOCK_WAIT = 60.0
@@ -76,6 +84,7 @@ class MadeSet:
     Attributes:
         count: the members that Alma counts.
         rejected: how many ids are not among them, where those that Alma does not know are left out.
+        refused: those of them that are known, where they were looked for as the set was filled.
         is_new: whether it was made by this call, and not gone on with.
         missing: how many members it lacks that Alma itself should have added.
     """
@@ -85,6 +94,7 @@ class MadeSet:
     count: int
     rejected: int = 0
     is_new: bool = True
+    refused: tuple[str, ...] = ()
     missing: int = 0
 
 
@@ -124,26 +134,13 @@ def find_kept(plan: SetPlan, deps: SetDeps) -> MakingRecord | None:
     kept = find_record(deps.ledger, deps.identity, plan.name)
     if kept is None or kept.state in (DELETING, DELETED) or kept.source == plan.source:
         return kept
-    if not is_there(kept, deps):
+    if find_made_set(kept, deps) is None:
         return None
     raise Refused(
         f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
         hint="Repeat the command that made it, or take another name.\n"
         "almajob sets replace gives it other members; almajob sets delete deletes it.",
     )
-
-
-def is_there(kept: MakingRecord, deps: SetDeps) -> bool:
-    """Whether Alma has the set of a record: it may have been refused, or deleted by somebody."""
-    if not kept.set_id:
-        return bool(_find_ours(kept, deps))
-    try:
-        deps.alma.set(kept.set_id)
-    except AlmaRefused as refused:
-        if refused.code not in _GONE:
-            raise
-        return False
-    return True
 
 
 def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet], deps: SetDeps) -> MadeSet:
@@ -167,9 +164,10 @@ def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet],
                 LOG.info("The set %s is not there any more. It is made again.", plan.name)
                 kept = None
         is_new = kept is None or kept.state == DELETED
-        record = new_record(plan.name, plan.source, deps.clock.now()) if kept is None or is_new else kept
-        if is_new:
-            keep_record(deps.ledger, deps.identity, record)
+        if kept is None or is_new:
+            record = _keep(new_record(plan.name, plan.source, deps.clock.now(), plan.run_key), deps)
+        else:
+            record = kept
         set_id = _create(plan, query, record, deps, may_be_there=not is_new)
         record = _keep(record.replace(set_id=set_id, state=FILLING), deps)
         return fill(record, is_new=is_new)
@@ -208,13 +206,58 @@ def delete_named_set(found: Set, deps: SetDeps) -> None:
             _delete(found.id, deps)
 
 
+def find_made_set(record: MakingRecord, deps: SetDeps) -> Set | None:
+    """Return the set of a record as Alma has it now, whoever has changed it; None where it is gone."""
+    set_id = record.set_id or _find_ours(record, deps)
+    try:
+        return deps.alma.set(set_id) if set_id else None
+    except AlmaRefused as refused:
+        if refused.code in _GONE:
+            return None
+        raise
+
+
+def delete_made_set(name: str, find: Callable[[MakingRecord], Set | None], deps: SetDeps) -> bool:
+    """Delete a set that almajob has made, once it was looked at while no other process works on it.
+
+    Args:
+        find: returns the set, or None where it is gone, which is noted. What it raises keeps the set.
+
+    Returns:
+        Whether it was deleted; False where it was gone.
+
+    Raises:
+        OutcomeUnknown: it is unknown whether it was deleted.
+        AlmajobError: it was not.
+    """
+    with _lock_name(name, deps):
+        record = find_record(deps.ledger, deps.identity, name)
+        if record is None or record.state == DELETED:
+            return False
+        found = find(record)
+        if found is None:
+            _keep(record.replace(state=DELETED), deps)
+            return False
+        _delete_ours(record.replace(set_id=found.id), deps)
+        return True
+
+
+def note_gone(record: MakingRecord, deps: SetDeps) -> None:
+    """Note that a set is gone, unless another process has gone on with it meanwhile."""
+    with _lock_name(record.name, deps):
+        if find_record(deps.ledger, deps.identity, record.name) == record:
+            _keep(record.replace(state=DELETED), deps)
+
+
 def change_members(
     set_id: str, op: Literal["add", "remove", "replace"], ids: IdList, deps: SetDeps, id_type: str = ""
 ) -> int | None:
     """Add ids to a set, take them out, or let it have no others; return how many members Alma counts then.
 
     Ids that Alma does not know, that are there already, or that are not there, are passed over. Nothing
-    is doubled by a call that is sent again: so after any end the same change is made again from its start.
+    is doubled by a call that is sent again. So the same change goes on after any end, for a week, at the
+    thousand that is not known to have been sent; one that was done, or that another change of the set came
+    after, is made from its start.
 
     Args:
         op: what becomes of the ids.
@@ -230,27 +273,53 @@ def change_members(
             "There are no ids to replace the members by; the set was not changed.",
             hint="Give at least one id, or delete the set.",
         )
-    done = 0
-    lock = _lock(f"members:{checksum(set_id)[:20]}", set_id, deps)
-    with lock, deps.busy(lambda: f"Changing the set {set_id}: {done:,} of {ids.count:,} ids"):
-        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL)):
+    wanted = Change(set_id, op, ids.digest, id_type, at=deps.clock.now())
+    with _lock(f"members:{checksum(set_id)[:20]}", set_id, deps):
+        kept = find_change(deps.ledger, deps.identity, set_id)
+        goes_on = kept is not None and kept.goes_on(wanted)
+        change = wanted.replace(next_chunk=kept.next_chunk) if kept is not None and goes_on else wanted
+        _send_change(change, ids, deps)
+        members = deps.alma.set(set_id).members
+        _keep_change(change.replace(is_done=True), deps)
+    return members
+
+
+def _send_change(change: Change, ids: IdList, deps: SetDeps) -> None:
+    """Send those ids of a change that are not known to have been sent."""
+    done = min(change.next_chunk * MEMBERS_A_CALL, ids.count)
+    if done:
+        LOG.info("Going on with the set %s after the first %s ids.", change.set_id, f"{done:,}")
+    else:
+        _keep_change(change, deps)
+    shown = f"of {ids.count:,} ids"
+    with (
+        deps.busy(lambda: f"Changing the set {change.set_id}: {done:,} {shown}"),
+        report_interruption(
+            lambda: (
+                f"The set {change.set_id} is changed in part, by {done:,} {shown}. The same command goes on."
+            )
+        ),
+    ):
+        for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL, change.next_chunk), change.next_chunk):
             # What follows the first thousand is added to it.
-            named = "add" if op == "replace" and number else op
-            params = {"set_id": set_id, "op": _OPERATIONS[named], "fail_on_invalid_id": "false"}
-            if id_type:
-                params["id_type"] = id_type
-            body = {"members": {"member": [{"id": each} for each in chunk]}}
+            op = "add" if change.op == "replace" and number else change.op
+            params, body = _word_members(change.id_type, change.set_id, op, chunk, is_strict=False)
             _send("POST", "/conf/sets/{set_id}", params, body, deps)
+            _keep_change(change.replace(next_chunk=number + 1), deps)
             done += len(chunk)
-    return deps.alma.set(set_id).members
+
+
+def _keep_change(change: Change, deps: SetDeps) -> None:
+    keep_change(deps.ledger, deps.identity, change.replace(at=deps.clock.now()))
 
 
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     """Return those ids that are not in a set; of ids of Alma's own alone, as a set lists no others."""
     listed = deps.alma.pages("/conf/sets/{set_id}/members", {"set_id": made.id}, "member")
-    members = {str(member.get("id")) for member in listed}
-    for chunk in ids.chunks(MEMBERS_A_CALL):
-        yield from (each for each in chunk if each not in members)
+    with open_unique_texts() as members:
+        members.add(str(member.get("id")) for member in listed)
+        for chunk in ids.chunks(MEMBERS_A_CALL):
+            yield from members.find_missing(chunk)
 
 
 def _lock_name(name: str, deps: SetDeps) -> AbstractContextManager[None]:
@@ -356,16 +425,20 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
         if record.state != FILLED:
             # After a break the next thousand may be there already.
             is_sure = is_new
+            add = _add_sifted if plan.finds_refused else _add
             for chunk in ids.chunks(MEMBERS_A_CALL, record.next_chunk):
-                _add(plan, record.set_id, chunk, deps, is_sure=is_sure)
+                record = add(plan, record, chunk, deps, is_sure=is_sure)
                 is_sure = True
                 record = _keep(record.replace(next_chunk=record.next_chunk + 1), deps)
                 done = min(done + len(chunk), plan.count)
-            record = _keep(record.replace(state=FILLED), deps)
     count = deps.alma.set(record.set_id).members or 0
+    if record.state == FILLED:
+        _refuse_changed(plan, record, count)
+    else:
+        record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     rejected = max(plan.count - count, 0) if plan.skip_invalid else 0
-    return MadeSet(record.set_id, plan.name, count, rejected, is_new)
+    return MadeSet(record.set_id, plan.name, count, rejected, is_new, record.refused)
 
 
 def _await_members(
@@ -389,24 +462,41 @@ def _await_members(
             pause = min(2 * pause, _LONGEST_PAUSE)
     missing = 0 if record.state == FILLED else max(origin.fewest - count, 0)
     if record.state != FILLED and not missing:
-        _keep(record.replace(state=FILLED), deps)
+        _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     return MadeSet(record.set_id, plan.name, count, is_new=is_new, missing=missing)
 
 
-def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, is_sure: bool) -> None:
+def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
+    """Refuse a set that has more or fewer members than when it was filled.
+
+    Alma may have counted late: a set with all ids is as it should be in any case.
+
+    Raises:
+        Refused: somebody has changed it.
+    """
+    if record.members is not None and count not in (record.members, plan.count):
+        raise Refused(
+            f"The set {plan.name!r} ({record.set_id}) had {record.members:,} members when it was filled, and "
+            f"has {count:,} now.",
+            reason="Somebody or something has changed it since. It was left as it is.",
+            hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
+            f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
+        )
+
+
+def _add(
+    plan: SetPlan, record: MakingRecord, chunk: Sequence[str], deps: SetDeps, *, is_sure: bool
+) -> MakingRecord:
     """Add members, up to a thousand.
 
     Args:
         is_sure: none of them is in the set yet. Those that may be there must be passed over; whether an id
             was not known is found out by the count then.
     """
-    params: dict[str, str] = {"set_id": set_id, "op": "add_members"}
-    if plan.id_type:
-        params["id_type"] = plan.id_type
-    if plan.skip_invalid or not is_sure:
-        params["fail_on_invalid_id"] = "false"
-    body = {"members": {"member": [{"id": each} for each in chunk]}}
+    is_strict = is_sure and not plan.skip_invalid
+    set_id = record.set_id
+    params, body = _word_members(plan.id_type, set_id, "add", chunk, is_strict=is_strict)
     tolerant = {**params, "fail_on_invalid_id": "false"}
     try:
         _send("POST", "/conf/sets/{set_id}", params, body, deps, again=tolerant)
@@ -418,6 +508,61 @@ def _add(plan: SetPlan, set_id: str, chunk: tuple[str, ...], deps: SetDeps, *, i
             hint="Correct the ids, or leave those out with --skip-invalid.\n"
             f"The set {set_id} is not complete; it can be deleted in Alma, Admin > Manage Sets.",
         ) from refused
+    return record
+
+
+def _add_sifted(
+    plan: SetPlan, record: MakingRecord, chunk: Sequence[str], deps: SetDeps, *, is_sure: bool
+) -> MakingRecord:
+    """Add members, up to a thousand, and find those that Alma refuses, as long as that is not dear.
+
+    Whatever may be in the set already is taken out before: what is there is refused as well.
+    """
+
+    if record.sifting_calls >= MOST_SIFTING_CALLS:
+        return _add(plan, record, chunk, deps, is_sure=is_sure)
+
+    def take_out(ids: Sequence[str]) -> None:
+        params, body = _word_members(plan.id_type, record.set_id, "remove", ids, is_strict=False)
+        try:
+            _send("POST", "/conf/sets/{set_id}", params, body, deps)
+        except AlmaRefused as refused:
+            if refused.code != _NOT_THERE:
+                raise
+
+    def take(ids: Sequence[str]) -> bool:
+        params, body = _word_members(plan.id_type, record.set_id, "add", ids, is_strict=True)
+        try:
+            _send("POST", "/conf/sets/{set_id}", params, body, deps, undo=lambda: take_out(ids))
+        except AlmaRefused as refused:
+            if refused.code not in _NOT_VALID | _THERE_ALREADY:
+                raise
+            # Another id may name the same record.
+            return len(ids) == 1 and refused.code in _THERE_ALREADY
+        return True
+
+    if not is_sure:
+        take_out(chunk)
+    sifted = sift(chunk, take, MOST_SIFTING_CALLS - record.sifting_calls)
+    if sifted.left:
+        _add(plan, record, sifted.left, deps, is_sure=True)
+    return record.replace(
+        refused=(*record.refused, *sifted.refused),
+        # One call would be needed in any case.
+        sifting_calls=record.sifting_calls + sifted.calls - 1 + bool(sifted.left),
+    )
+
+
+def _word_members(
+    id_type: str, set_id: str, op: str, ids: Sequence[str], *, is_strict: bool
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the parameters and the body of a call that changes members."""
+    params = {"set_id": set_id, "op": _OPERATIONS[op]}
+    if id_type:
+        params["id_type"] = id_type
+    if not is_strict:
+        params["fail_on_invalid_id"] = "false"
+    return params, {"members": {"member": [{"id": each} for each in ids]}}
 
 
 def _send(
@@ -427,11 +572,13 @@ def _send(
     body: dict[str, Any] | None,
     deps: SetDeps,
     again: dict[str, str] | None = None,
+    undo: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Send what may be sent again: it is, where it certainly or perhaps did not arrive.
 
     Args:
         again: the parameters with which it is sent once it may have arrived.
+        undo: undoes before that what it may have done.
 
     Raises:
         OutcomeUnknown: it is unknown whether it arrived, after all tries.
@@ -441,6 +588,8 @@ def _send(
         if problem is not None:
             LOG.info("%s It is tried again.", problem.message)
             deps.clock.sleep(2.0**number)
+            if undo is not None and isinstance(problem, OutcomeUnknown):
+                undo()
         try:
             return deps.alma.call(method, path, params, body, is_confirmed=True)
         except OutcomeUnknown as unknown:

@@ -15,8 +15,10 @@ class SetPlan(Frozen):
         description: for people who find it in Alma.
         is_public: whether others than its maker see it there.
         skip_invalid: leave out ids that Alma does not know.
+        finds_refused: with that, find out which they are as the set is filled; it takes more calls.
         source: the digest of the ids, or of what else it is made from.
         count: how many ids there are; 0 where Alma fills it from something else.
+        run_key: of the run that it is made for; empty where it is made to stay.
     """
 
     name: str
@@ -27,3 +29,5 @@ class SetPlan(Frozen):
     skip_invalid: bool
     source: str
     count: int
+    run_key: str = ""
+    finds_refused: bool = False

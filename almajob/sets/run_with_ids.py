@@ -34,10 +34,17 @@ from almajob.runs.start.interruption import report_interruption
 from almajob.runs.start.plan import Plan
 from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
-from almajob.sets.forecast import count_calls, refuse_costly
+from almajob.sets.forecast import count_calls, count_pages, refuse_costly
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
-from almajob.sets.making import MadeSet, SetDeps, delete_set, list_rejected, make_set
+from almajob.sets.making import (
+    MOST_SIFTING_CALLS,
+    MadeSet,
+    SetDeps,
+    delete_set,
+    list_rejected,
+    make_set,
+)
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, checksum
@@ -115,6 +122,14 @@ class IdsPlan:
         return f"{work.set_name}, to be made of {work.members} ids"
 
 
+def _count_calls(ids: IdList, own: OwnSetOptions) -> int:
+    """Return how many calls it takes, at most, to make a set of ids."""
+    rejected = 0
+    if own.rejected and own.skip_invalid:
+        rejected = MOST_SIFTING_CALLS if own.id_type else count_pages(ids.count)
+    return count_calls(ids.count) + rejected
+
+
 def name_set(job: Job, run_key: str, digest: str) -> str:
     """Name the set of a run: always the same for the same key and ids, with signs that Alma can seek."""
     which = hashlib.sha256(f"{job.id}\0{run_key}\0{digest}".encode()).hexdigest()[:10]
@@ -187,7 +202,7 @@ def plan_on_ids(
         _refuse_other_ids(work, ids)
     given = _with_set(given, work.set_id if has_run and work.set_id else set_check.TO_COME, own)
     plan = shop.runs.plan(job, given, options)
-    calls = 0 if has_run or work.set_id else count_calls(ids.count)
+    calls = 0 if has_run or work.set_id else _count_calls(ids, own)
     refuse_costly(calls, shop.calls_left(), _DOING)
     return IdsPlan(plan, work, calls)
 
@@ -333,7 +348,7 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         AlmajobError: it is not there, or not as it should be; nothing was started.
     """
     if not work.set_id:
-        refuse_costly(count_calls(ids.count), shop.calls_left(), _DOING)
+        refuse_costly(_count_calls(ids, own), shop.calls_left(), _DOING)
     _keep(work, shop)
     plan = SetPlan(
         name=work.set_name,
@@ -344,11 +359,13 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
         skip_invalid=own.skip_invalid,
         source=ids.digest,
         count=ids.count,
+        run_key=work.run_key,
+        finds_refused=_sifts(own),
     )
     with report_interruption(lambda: _word_interruption(work)):
         made = make_set(plan, ids, shop.sets())
         if own.rejected:
-            _write_rejected(own.rejected, ids, made, shop)
+            _write_rejected(own.rejected, ids, own, made, shop)
         expected = ids.count - made.rejected if own.skip_invalid else ids.count
         if made.count != expected or not made.count:
             _refuse_count(made.id, work, made.count, expected)
@@ -357,18 +374,30 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
     return work
 
 
-def _write_rejected(path: str, ids: IdList, made: MadeSet, shop: Workshop) -> None:
+def _sifts(own: OwnSetOptions) -> bool:
+    """Whether the ids that Alma refuses are found as the set is filled; ids of Alma itself are afterwards."""
+    return bool(own.rejected and own.id_type and own.skip_invalid)
+
+
+def _write_rejected(path: str, ids: IdList, own: OwnSetOptions, made: MadeSet, shop: Workshop) -> None:
     """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
+    count, found = 0, (made.refused if own.id_type else list_rejected(ids, made, shop.sets()))
     try:
         with new_file(Path(path), overwrite=True) as file:
-            for each in list_rejected(ids, made, shop.sets()) if made.rejected else ():
+            for count, each in enumerate(found if made.rejected else (), start=1):  # noqa: B007
                 file.write(f"{each}\n".encode())
     except OSError as error:
         raise Refused(
             f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."
         ) from None
     if made.rejected:
-        LOG.warning("Alma did not take %s of the ids; they are in %s.", made.rejected, path)
+        LOG.warning("Alma did not take %s of the ids; %s of them are in %s.", made.rejected, count, path)
+    if made.rejected > count:
+        LOG.warning(
+            "Which the others are is not known: they name a record that is in the set already, were sent by "
+            "a command without --rejected, or are more than %s calls can find.",
+            MOST_SIFTING_CALLS,
+        )
 
 
 def _keep(work: Work, shop: Workshop) -> None:

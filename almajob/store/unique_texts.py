@@ -25,6 +25,12 @@ class UniqueTexts:
             "INSERT OR IGNORE INTO texts (text) VALUES (?)", ((each,) for each in texts)
         )
 
+    def find_missing(self, texts: Iterable[str]) -> Iterator[str]:
+        """Return those of some texts that are not there."""
+        for text in texts:
+            if self._connection.execute("SELECT 1 FROM texts WHERE text = ?", (text,)).fetchone() is None:
+                yield text
+
     def count(self) -> int:
         """Count them."""
         (found,) = self._connection.execute("SELECT count(*) FROM texts").fetchone()

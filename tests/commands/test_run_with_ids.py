@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,55 @@ def test_ids_that_alma_does_not_know(
     (made,) = _ours(simulated)
     assert sorted(made.members) == IDS
     assert simulated.log.count(START) == 1
+
+
+@pytest.mark.parametrize("fault", ["", "reset-after", "reset-before", "accepted-500"])
+def test_barcodes_that_alma_does_not_know(
+    simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, fault: str
+) -> None:
+    """A set lists no barcodes: so those that are refused are found by adding fewer at a time."""
+    unknown = ["B-1", "B-2", "B-3"]
+    Path(ids).write_text("\n".join([unknown[0], *IDS[:5], unknown[1], *IDS[5:], unknown[2]]))
+    left_out = tmp_path / "rejected.txt"
+    run = (*RUN, "--ids", ids, "--id-type", "BARCODE", "--skip-invalid", "--run-key", "may")
+    plan = almajob(*run, "--rejected", str(left_out), "--dry-run", "-f", "json").row
+    assert plan["set_calls"] == 6 + 500
+    if fault:
+        for nth in (2, 3, 4):
+            change = "POST /conf/sets/*"
+            simulated.institution.interruptions.add(change, "after", _fail(simulated, fault), nth)
+    done = almajob(*run, "--rejected", str(left_out))
+    assert done.code == 0, done.err
+    assert left_out.read_text().splitlines() == unknown
+    assert f"Alma did not take 3 of the ids; 3 of them are in {left_out}." in done.err
+    (made,) = _ours(simulated)
+    assert sorted(made.members) == IDS
+    assert simulated.log.count("POST /conf/sets/*") <= 30
+
+
+def _fail(simulated: SimulatedAlma, fault: str) -> Callable[[], None]:
+    def fail() -> None:
+        simulated.faults.add(fault, "POST /conf/sets/*")
+
+    return fail
+
+
+def test_more_barcodes_are_unknown_than_calls_can_find(
+    simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were found are in the file, and how many there are is said."""
+    monkeypatch.setattr("almajob.sets.making.MOST_SIFTING_CALLS", 5)
+    Path(ids).write_text("\n".join([*(f"B-{number}" for number in range(40)), *IDS]))
+    left_out = tmp_path / "rejected.txt"
+    options = ("--id-type", "BARCODE", "--skip-invalid", "--rejected", str(left_out))
+    done = almajob(*RUN, "--ids", ids, *options)
+    assert done.code == 0, done.err
+    found = left_out.read_text().splitlines()
+    assert f"Alma did not take 40 of the ids; {len(found)} of them are in" in done.err
+    assert "Which the others are is not known" in done.err
+    assert simulated.log.count("POST /conf/sets/*") <= 1 + 5
+    (made,) = _ours(simulated)
+    assert sorted(made.members) == IDS
 
 
 def test_a_set_of_that_name_is_somebody_elses(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:

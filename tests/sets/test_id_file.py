@@ -61,6 +61,33 @@ def test_what_spreadsheets_and_editors_write(tmp_path: Path, content: bytes, col
         (f"Title,MMS Id\nA,{ONE}\n".encode(), "MMS-Id", "no column"),
         (f'MMS Id,Title\n{ONE},"one\ntwo"\n'.encode(), "MMS Id", "line 2"),
         (b"MMS Id,Title\n", "MMS Id", "no id"),
+        (f"{ONE}\n".encode("utf-16-be"), "", "line 1 is not text"),
+        (b"\xfe\xff" + f"{ONE}\n".encode("utf-16-be"), "", "UTF-16"),
+        (f"{ONE}\n".encode("utf-32"), "", "UTF-16"),
+        (b"PK\x03\x04\x14\x00\x06\x00workbook.xml", "", "line 1 is not text"),
+        (b"\x1f\x8b\x08ids", "", "line 1 is not in UTF-8"),
+        (b"\0" * 5000, "", "line 1 is not text"),
+        (f"{ONE}\n\ufeff{TWO}\n".encode(), "", "line 2"),
+        (f"{ONE}\n{TWO[:7]}\u200b{TWO[7:]}\n".encode(), "", "line 2: '9970001\\u200b0000561'"),
+        (f"{ONE}\n\u202e{TWO}\n".encode(), "", "line 2"),
+        ("\uff19\uff19\uff17\n".encode(), "", "line 1"),
+        (f"{ONE}\r{TWO}\r".encode(), "", "line 1"),
+        (f"{ONE}\n{TWO}\x1b[31m\n".encode(), "", "line 2"),
+        (f"{ONE}\n99 700 010\n".encode(), "", "line 2"),
+        (f"{ONE}\n99700010000561.0\n".encode(), "", "line 2"),
+        (f"{ONE}\n0x1F\n".encode(), "", "line 2"),
+        (f"{ONE}\n{'9' * 201}\n".encode(), "", "line 2"),
+        (f"{ONE}\n#N/A\n".encode(), "", "line 2: #N/A is what is shown of a formula that failed"),
+        (f"{ONE}\n=A1\n".encode(), "", "line 2: =A1 is a formula"),
+        (f"{ONE}\n@SUM(A1)\n".encode(), "", "line 2"),
+        (f"MMS Id\n{ONE}\n".encode(), "", "line 1"),
+        (f"{ONE}\nB-1234\n{TWO}\n".encode(), "", "line 2: 'B-1234' is not an id of Alma's"),
+        (b'[{"id": "99700000000561"}]', "", "line 1"),
+        (b"<html><body>Sign in</body></html>", "", "line 1"),
+        (f"MMS Id,MMS Id\n{ONE},{TWO}\n".encode(), "MMS Id", "several columns"),
+        (f'MMS Id,Title\n{ONE},"never ended\n'.encode(), "MMS Id", "line 2"),
+        (f"MMS Id\n#REF!\n{ONE}\n".encode(), "MMS Id", "line 2"),
+        (f"MMS Id\n{ONE}\n9.97E+13\n".encode(), "MMS Id", "line 3"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, content: bytes, column: str, said: str) -> None:
@@ -78,6 +105,7 @@ def test_a_line_of_ten_million_characters(tmp_path: Path) -> None:
     path.write_bytes(f"{ONE}\n".encode() + b"9" * 10_000_000)
     with pytest.raises(Refused, match="line 2 has more than"):
         _read(path)
+    path.unlink()
 
 
 def test_no_file_at_all(tmp_path: Path) -> None:
@@ -104,6 +132,9 @@ def test_ids_of_another_kind_are_texts(tmp_path: Path) -> None:
     path = tmp_path / "ids.txt"
     path.write_text("B-1234\n0012\n")
     assert _read(path, id_type="BARCODE") == ["B-1234", "0012"]
-    path.write_text("B-1234\n1.23E+17\n")
-    with pytest.raises(Refused, match="rounded"):
-        _read(path, id_type="BARCODE")
+    path.write_text('B-1234\n""\n="007"\n')
+    assert _read(path, id_type="BARCODE") == ["B-1234", "007"]
+    for odd, said in (("1.23E+17", "rounded"), ("=A1+B1", "formula"), ("#N/A", "failed"), ("a\tb", "line 2")):
+        path.write_text(f"B-1234\n{odd}\n")
+        with pytest.raises(Refused, match=said):
+            _read(path, id_type="BARCODE")

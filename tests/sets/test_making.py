@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def _plan(ids: IdList) -> SetPlan:
         source=ids.digest,
         count=ids.count,
     )
+
+
+def _change(simulated: SimulatedAlma, set_id: str, *members: str) -> None:
+    event = {"kind": "members", "id": set_id, "members": members}
+    simulated.institution.sandbox.happen(lambda: event)
 
 
 def _list_ids(simulated: SimulatedAlma) -> list[str]:
@@ -81,3 +87,33 @@ def test_a_deletion_whose_answer_is_lost_and_that_cannot_be_sent_again_is_unknow
         simulated.faults.add("503", "DELETE /conf/sets/*")
     with pytest.raises(OutcomeUnknown):
         delete_set(made, deps)
+
+
+@pytest.mark.parametrize("skip_invalid", [False, True])
+def test_a_set_that_somebody_has_changed_since_it_was_filled_is_not_gone_on_with(
+    simulated: SimulatedAlma, deps: SetDeps, ids: IdList, skip_invalid: bool
+) -> None:
+    """Fewer members are not taken for ids that Alma does not know. Once it is deleted, it is made again."""
+    plan = _plan(ids).replace(skip_invalid=skip_invalid)
+    made = make_set(plan, ids, deps)
+    assert make_set(plan, ids, deps) == replace(made, is_new=False)
+    for members in (("1",), (), ("1", "2", "3")):
+        _change(simulated, made.id, *members)
+        with pytest.raises(Refused, match=f"had 2 members when it was filled, and has {len(members)} now"):
+            make_set(plan, ids, deps)
+    delete_set(made, deps)
+    again = make_set(plan, ids, deps)
+    assert (again.id != made.id, again.count) == (True, 2)
+
+
+def test_a_set_that_was_counted_late_is_as_it_should_be(
+    simulated: SimulatedAlma, deps: SetDeps, ids: IdList
+) -> None:
+    """All ids are in it: so nobody has taken anything away."""
+    plan = _plan(ids).replace(skip_invalid=True)
+    made = make_set(plan, ids, deps)
+    record = find_record(deps.ledger, deps.identity, NAME)
+    assert record is not None
+    assert record.members == 2
+    keep_record(deps.ledger, deps.identity, record.replace(members=1))
+    assert make_set(plan, ids, deps) == replace(made, is_new=False)

@@ -1,4 +1,4 @@
-"""Any history of a set that is made, killed, tried again and deleted, while others do as they like."""
+"""Any history of sets that are made, changed, killed and deleted, while others do as they like."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pytest
 from hypothesis import settings
@@ -19,9 +19,10 @@ from almajob.alma.http.session import Session
 from almajob.errors import AlmajobError
 from almajob.sets import making
 from almajob.sets.id_file import IdList
-from almajob.sets.making import MadeSet, delete_set, make_set, make_set_from
+from almajob.sets.making import MadeSet, change_members, delete_set, make_set, make_set_from
 from almajob.sets.origins import from_logical_set
 from almajob.sets.plan import SetPlan
+from almajob.sets.prune import delete_old_sets, find_old_sets
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
@@ -32,10 +33,13 @@ from almajob.testing import SimulatedAlma
 from tests.support.thoroughness import IN_CI
 
 IDS = tuple(str(10**12 + number) for number in range(8))
+OTHER_IDS = (*IDS[5:], *(str(2 * 10**12 + number) for number in range(5)))
+UNKNOWN = ("B-1", "B-2", "B-3")
 NAMES = ("almajob first", "almajob second")
 LOGICAL = "All electronic theses"
 FAULTS = ("reset-after", "reset-before", "accepted-500", "503", "accepted-truncated", "per-second")
 CALLS = ("POST /conf/sets", "POST /conf/sets/*", "GET /conf/sets*", "DELETE /conf/sets/*")
+Op = Literal["add", "remove", "replace"]
 name = st.sampled_from(NAMES)
 
 
@@ -46,13 +50,28 @@ class Killed(BaseException):
 class Ids(IdList):
     """Ids without a file."""
 
-    def __init__(self) -> None:
-        self.count, self.duplicates, self.lines = len(IDS), 0, len(IDS)
-        self.digest = hashlib.sha256("".join(IDS).encode()).hexdigest()
+    def __init__(self, ids: tuple[str, ...]) -> None:
+        self.ids = ids
+        self.count, self.duplicates, self.lines = len(ids), 0, len(ids)
+        self.digest = hashlib.sha256("".join(ids).encode()).hexdigest()
 
     def chunks(self, size: int = 1000, start: int = 0) -> Iterator[tuple[str, ...]]:
         """Return them in pieces."""
-        return (IDS[begin : begin + size] for begin in range(start * size, len(IDS), size))
+        return (self.ids[begin : begin + size] for begin in range(start * size, len(self.ids), size))
+
+
+def plan_set(wanted: str) -> tuple[SetPlan, Ids]:
+    """Return what a set is made of; the second has ids that Alma refuses, which are to be found."""
+    sifts = wanted == NAMES[1]
+    ids = Ids((UNKNOWN[0], *IDS, *UNKNOWN[1:]) if sifts else IDS)
+    id_type = "BARCODE" if sifts else ""
+    plan = SetPlan(wanted, "BIB_MMS", id_type, "of a test", True, sifts, ids.digest, ids.count)
+    return plan.replace(finds_refused=sifts), ids
+
+
+def _change(op: Op, members: set[str], ids: set[str]) -> set[str]:
+    """Return the members of a set after a change."""
+    return {"add": members | ids, "remove": members - ids, "replace": ids}[op]
 
 
 class Histories(RuleBasedStateMachine):
@@ -77,10 +96,13 @@ class Histories(RuleBasedStateMachine):
         ini.touch(mode=0o600)
         ini.write_text(self.alma.ini)
         context = almajob.connect("sandbox", ini_file=str(ini), state_dir=str(directory / "state"))
-        self.deps = self.closing.enter_context(context).workshop.sets()
+        self.shop = self.closing.enter_context(context).workshop
+        self.deps = self.shop.sets()
         self.foreign = {each.id: each for each in self.sets()}
         self.made: dict[str, MadeSet] = {}
         self.changed: set[str] = set()
+        self.broken_off: dict[str, tuple[Op, tuple[str, ...]]] = {}
+        self.disturbed: set[str] = set()
 
     def teardown(self) -> None:
         """Leave nothing behind."""
@@ -132,15 +154,17 @@ class Histories(RuleBasedStateMachine):
     @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 20))
     def make(self, wanted: str, dies_at: int) -> None:
         """Make a set, or go on with it; what is said of it is so."""
-        plan = SetPlan(wanted, "BIB_MMS", "", "of a test", True, False, Ids().digest, len(IDS))
+        plan, ids = plan_set(wanted)
         self.left = dies_at
         try:
-            made = make_set(plan, Ids(), self.deps)
+            made = make_set(plan, ids, self.deps)
         except (Killed, AlmajobError):
             return
         finally:
             self.left = 0
         self._check(wanted, made, IDS)
+        if made.id not in self.changed:
+            assert made.refused == (UNKNOWN if plan.finds_refused else ())
 
     @rule(wanted=name, dies_at=st.just(0) | st.integers(1, 12))
     def make_from(self, wanted: str, dies_at: int) -> None:
@@ -155,6 +179,55 @@ class Histories(RuleBasedStateMachine):
         finally:
             self.left = 0
         self._check(wanted, made, self.find_members(LOGICAL))
+
+    @rule(
+        wanted=name,
+        op=st.sampled_from(get_args(Op)),
+        ids=st.sampled_from((IDS, OTHER_IDS)),
+        dies_at=st.just(0) | st.integers(1, 20),
+    )
+    def change(self, wanted: str, op: Op, ids: tuple[str, ...], dies_at: int) -> None:
+        """Change the members of a set that was made, or go on with that."""
+        if wanted not in self.made:
+            return
+        set_id = self.made[wanted].id
+        self.changed.add(set_id)
+        if self.broken_off.get(set_id) != (op, ids):
+            self.disturbed.discard(set_id)
+        before = next((each.members for each in self.sets() if each.id == set_id), ())
+        is_new = set_id not in self.broken_off
+        self.broken_off[set_id] = (op, ids)
+        self.left = dies_at
+        try:
+            count = change_members(set_id, op, Ids(ids), self.deps)
+        except (Killed, AlmajobError):
+            return
+        finally:
+            self.left = 0
+        del self.broken_off[set_id]
+        members = next(each.members for each in self.sets() if each.id == set_id)
+        assert count == len(members)
+        if is_new:
+            assert set(members) == _change(op, set(before), set(ids))
+        elif set_id not in self.disturbed:
+            # Whatever of it was done before, it is done now.
+            assert _change(op, set(members), set(ids)) == set(members)
+
+    @rule(dies_at=st.just(0) | st.integers(1, 12))
+    def prune(self, dies_at: int) -> None:
+        """Delete all sets that almajob has made."""
+        before = self.alma.clock() + 1
+        problems: list[AlmajobError] = []
+        self.left = dies_at
+        try:
+            old = find_old_sets(before, self.shop, also_lasting=True)
+            list(delete_old_sets(old, before, self.shop, problems))
+        except (Killed, AlmajobError):
+            return
+        finally:
+            self.left = 0
+        if not problems:
+            assert {each.id for each in self.sets()} == self.foreign.keys()
 
     @rule(wanted=name, dies_at=st.integers(0, 8))
     def delete(self, wanted: str, dies_at: int) -> None:
@@ -199,6 +272,7 @@ class Histories(RuleBasedStateMachine):
         if found is not None and found.id not in self.foreign:
             self._happen(kind="members", id=found.id, members=[*found.members[1:], "99"])
             self.changed.add(found.id)
+            self.disturbed.add(found.id)
 
     @rule(wanted=name)
     def somebody_deletes_theirs(self, wanted: str) -> None:

@@ -29,7 +29,12 @@ from almajob.system.isolated_process import Process
 from tests.store.ledger.test_record import new
 from tests.support.clocks import FastClock
 from tests.support.ledgers import open_ledger, write_steps
+from tests.support.postgres import Database
 from tests.support.processes import PROCESSES, exit_codes
+
+_PACE = "calls_per_second = 1000\nburst = 100\n"
+"""No call waits for the clock of the database, which is not the simulator's."""
+Work = Callable[[list[str]], int]
 
 # Durable writes, calls of Alma, and the begin of a process that calls observers.
 _STARTING = ((Ledger, "write"), (Ledger, "keep_fact"), (Session, "_send"), (Announcer, "wake"))
@@ -67,9 +72,9 @@ class Site:
         """The directory of its ledger."""
         return self.directory / "state" / "ledger"
 
-    def run(self, *argv: str, dies_at: int = 0, path: str = "") -> Ended:
+    def run(self, *argv: str, dies_at: int = 0, path: str = "", work: Work = main) -> Ended:
         """Run a command line in a process of its own."""
-        return self.start(*argv, dies_at=dies_at, path=path).ended()
+        return self.start(*argv, dies_at=dies_at, path=path, work=work).ended()
 
     def start(
         self,
@@ -78,6 +83,7 @@ class Site:
         stops_at_post: bool = False,
         dies_after_post: bool = False,
         path: str = "",
+        work: Work = main,
     ) -> Living:
         """Begin to run a command line in a process of its own.
 
@@ -87,6 +93,7 @@ class Site:
             stops_at_post: whether it stops, as by SIGSTOP, directly before the first byte of a start leaves.
             dies_after_post: whether it is killed directly after the last one has left.
             path: a directory with distributions that are installed for it.
+            work: what is done with the command line, if that is none of almajob's.
         """
         self.directory.mkdir(exist_ok=True)
         life = _Life(
@@ -101,9 +108,19 @@ class Site:
             dies_after_post,
             path,
         )
-        process = PROCESSES.Process(target=_live, args=(life, argv))
+        process = PROCESSES.Process(target=_live, args=(life, argv, work))
         process.start()
         return Living(process, self.directory)
+
+
+def site_with_ledger(place: Path, simulator: Simulator, database: Database | None) -> Site:
+    """Return a host whose ledger is empty: in its directory, or in a database."""
+    if database is None:
+        return Site(place, simulator)
+    if not place.exists():
+        database.run("DELETE FROM almajob.rows; DELETE FROM almajob.calls")
+    ledger = f"[almajob]\nledger = {database.url}\n"
+    return Site(place, simulator, more_ini=ledger, settings=_PACE)
 
 
 @dataclass(frozen=True)
@@ -155,7 +172,7 @@ class _Life:
     path: str
 
 
-def _live(life: _Life, argv: tuple[str, ...]) -> None:
+def _live(life: _Life, argv: tuple[str, ...], work: Work) -> None:
     directory, url = life.directory, life.url
     if life.path:
         sys.path.insert(0, life.path)
@@ -183,7 +200,7 @@ def _live(life: _Life, argv: tuple[str, ...]) -> None:
     _count_points(life.dies_at, directory / "points", _STARTING)
     if life.stops_at_post:
         _stop_at_post(life, time)
-    sys.exit(main(list(argv)))
+    sys.exit(work(list(argv)))
 
 
 def _stop_at_post(life: _Life, time: FastClock) -> None:

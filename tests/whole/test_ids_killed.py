@@ -14,8 +14,10 @@ from almajob.simulator.institution import Institution
 from almajob.simulator.world.clock import Clock
 from almajob.simulator.world.sets import SimulatedSet
 from almajob.simulator.world.world import Rules
+from tests.support.places import DIRECTORY, POSTGRESQL
+from tests.support.postgres import Database
 from tests.support.thoroughness import IN_CI, STRIDE
-from tests.whole.mortal import Ended, Site, plan_fault
+from tests.whole.mortal import Ended, Site, plan_fault, site_with_ledger
 
 IDS = [str(99_700_000_000_561 + 10_000 * number) for number in range(2501)]
 FAULTS = ("reset-after", "reset-before", "accepted-500", "503")
@@ -107,18 +109,27 @@ def _repeat(site: Site, world: World, command: tuple[str, ...]) -> Ended:
     raise AssertionError(ended)
 
 
-@pytest.mark.parametrize("when", WHEN)
-def test_killed_at_any_call_or_durable_write(world: World, tmp_path: Path, ids: Path, when: str) -> None:
-    """The same command goes on where the dead one stopped."""
+@pytest.mark.parametrize(
+    ("database", "when", "share"),
+    [
+        *((DIRECTORY, when, 2) for when in WHEN),
+        *((POSTGRESQL, when, 4) for when in (WHEN if IN_CI else WHEN[1:2])),
+    ],
+    indirect=["database"],
+)
+def test_killed_at_any_call_or_durable_write(
+    world: World, tmp_path: Path, ids: Path, database: Database | None, when: str, share: int
+) -> None:
+    """The same command goes on where the dead one stopped, wherever the ledger is."""
     command = _command(ids, when, "--run-key", "may")
     world.begin()
-    whole = Site(tmp_path / "whole", world.simulator).run(*command)
+    whole = site_with_ledger(tmp_path / "whole", world.simulator, database).run(*command)
     assert whole.code == 0, whole.err
     world.check(when)
     assert whole.points >= 20
-    for point in range(1 + WHEN.index(when), whole.points + 1, 1 if IN_CI else 2 * STRIDE):
+    for point in range(1 + WHEN.index(when), whole.points + 1, 1 if IN_CI else share * STRIDE):
         world.begin()
-        site = Site(tmp_path / str(point), world.simulator)
+        site = site_with_ledger(tmp_path / str(point), world.simulator, database)
         dead = site.run(*command, dies_at=point)
         assert dead.code == -9, dead.err
         _repeat(site, world, command)

@@ -15,7 +15,7 @@ from almajob.simulator.world.world import Rules, World
 from tests.support.places import DIRECTORY, POSTGRESQL
 from tests.support.postgres import Database
 from tests.support.thoroughness import IN_CI, sample
-from tests.whole.mortal import Ended, Site
+from tests.whole.mortal import Ended, Site, site_with_ledger
 
 START = "POST /conf/jobs/*"
 FAULTS = ("accepted-500", "reset-after", "reset-before", "no-link", "503", "text-key-error")
@@ -24,8 +24,6 @@ ALIKE = (
     *("html-200", "redirect"),
 )
 """Faults that leave what one of the others leaves: a death at each fourth moment will do."""
-PACE = "calls_per_second = 1000\nburst = 100\n"
-"""No call waits for the clock of the database, which is not the simulator's."""
 UNTAGGED_FAULTS = ("accepted-500", "reset-before", "no-link")
 TAGGED = ("production", "M44")
 UNTAGGED = ("sandbox", "S9563600010000561")
@@ -84,7 +82,7 @@ def _life(
 ) -> Ended:
     """Play one story: a command that dies, the same half a minute later, and again an hour later."""
     environment, job = what
-    site = _site(place, simulator, database)
+    site = site_with_ledger(place, simulator, database)
     simulator.institution.reset()
     simulator.institution.rules.seconds = 20.0
     if fault:
@@ -100,25 +98,6 @@ def _life(
         _check(site.run(*command), simulator, environment)
         assert len(_runs(simulator, environment)) <= 1
     return first
-
-
-def _site(place: Path, simulator: Simulator, database: Database | None) -> Site:
-    """Return a host whose ledger is empty: in its directory, or in a database."""
-    if database is None:
-        return Site(place, simulator)
-    if not place.exists():
-        database.run("DELETE FROM almajob.rows; DELETE FROM almajob.calls")
-    ledger = f"[almajob]\nledger = {database.url}\n"
-    return Site(place, simulator, more_ini=ledger, settings=PACE)
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> Database | None:
-    """The database with the ledger; None where that is in a directory."""
-    if request.param == DIRECTORY:
-        return None
-    found: Database = request.getfixturevalue("ledger_database")
-    return found
 
 
 @pytest.mark.parametrize(
@@ -147,7 +126,7 @@ def test_a_tagged_start_survives_every_death(
             # It died before anything was sent, and the fault met the second start.
             assert simulator.institution.log.count(START) > 0
             simulator.institution.clock.advance(3600)
-            _site(tmp_path / str(point), simulator, database).run(*_command(*TAGGED))
+            site_with_ledger(tmp_path / str(point), simulator, database).run(*_command(*TAGGED))
         assert len(_runs(simulator, "production")) == 1, point
 
 

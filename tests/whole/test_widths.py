@@ -91,7 +91,7 @@ def place(
 
 
 Words = Callable[[Place], Sequence[str]]
-_EMPTY = ("notify failure", "schedule list", "schedule remove")
+_EMPTY = ("notify failure", "schedule list", "schedule remove", "sets prune")
 """What has nothing to list there."""
 COMMANDS: dict[str, list[Words]] = {
     "list": [lambda _: SANDBOX, lambda _: (*SANDBOX, "--type", "scheduled")],
@@ -128,6 +128,7 @@ COMMANDS: dict[str, list[Words]] = {
     "sets replace": [lambda found: (*SANDBOX, "An empty set", "--ids", found.ids)],
     "sets list": [lambda _: SANDBOX],
     "sets members": [lambda _: (*SANDBOX, "Lost items")],
+    "sets prune": [lambda _: (*SANDBOX, "--older-than", "1d", "--dry-run")],
     "sets show": [lambda _: (*SANDBOX, "Lost items")],
     "config check": [lambda _: SANDBOX],
     "config show": [lambda _: ()],

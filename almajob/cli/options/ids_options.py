@@ -66,7 +66,7 @@ def add_ids_options(parser: argparse.ArgumentParser) -> None:
         "--rejected",
         metavar="FILE",
         type=non_empty,
-        help="with --skip-invalid and without --id-type: write the ids that Alma refused to this file",
+        help="with --skip-invalid: write the ids that Alma refused to this file",
     )
     group.add_argument(
         "--delete-set",
@@ -132,7 +132,6 @@ def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | N
         if stray:
             raise UsageError(f"{stray} says something of --ids.", hint="Add --ids FILE.")
         return None
-    refuse_rejected_types(parsed_args.rejected, parsed_args.id_type or saved.id_type)
     # Of another file the saved column and type say nothing.
     others = SavedRun(saved.job, delete_set=saved.delete_set) if parsed_args.ids else saved
     return IdsArguments(

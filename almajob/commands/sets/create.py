@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option, refuse_rejected_types
+from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option
 from almajob.cli.options.value_types import non_empty, run_id
 from almajob.commands.sets.set_changes import confirm_change, refuse_read_only
 from almajob.errors import AlmajobError, PartlyDone, UsageError
@@ -116,14 +116,13 @@ class SetsCreate(ShowOne):
             "--rejected",
             metavar="FILE",
             type=non_empty,
-            help="with --skip-invalid and without --id-type: write the ids that Alma refused to this file",
+            help="with --skip-invalid: write the ids that Alma refused to this file",
         )
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         stray = next((option for name, option in _OF_IDS.items() if getattr(parsed_args, name)), "")
         if stray and not parsed_args.ids:
             raise UsageError(f"{stray} says something of --ids.", hint=f"Leave {stray} out.")
-        refuse_rejected_types(parsed_args.rejected, parsed_args.id_type)
         if parsed_args.rejected and not parsed_args.skip_invalid:
             raise UsageError(
                 "Without --skip-invalid there are no rejected ids: one of them stops the command.",
@@ -189,7 +188,7 @@ class SetsCreate(ShowOne):
             write: writes the ids that Alma refused; None where nobody wants them.
         """
         from almajob.sets.forecast import count_pages
-        from almajob.sets.making import list_rejected, make_set
+        from almajob.sets.making import MOST_SIFTING_CALLS, list_rejected, make_set
         from almajob.store.ledger.record import checksum
 
         id_type = parsed_args.id_type or ""
@@ -197,14 +196,21 @@ class SetsCreate(ShowOne):
         name = "standard input" if parsed_args.ids == "-" else Path(parsed_args.ids).name
         source = f"{ids.count:,} id{'' if ids.count == 1 else 's'} of {name}"
         plan = _plan(parsed_args, content, checksum([ids.digest, content, id_type]), source).replace(
-            id_type=id_type, skip_invalid=parsed_args.skip_invalid, count=ids.count
+            id_type=id_type,
+            skip_invalid=parsed_args.skip_invalid,
+            finds_refused=bool(parsed_args.rejected and id_type),
+            count=ids.count,
         )
-        pages = count_pages(ids.count) if write else 0
-        found, made = self._make(plan, source, parsed_args, partial(make_set, plan, ids), more_calls=pages)
+        calls = 0
+        if parsed_args.rejected:
+            calls = MOST_SIFTING_CALLS if plan.finds_refused else count_pages(ids.count)
+        found, made = self._make(plan, source, parsed_args, partial(make_set, plan, ids), more_calls=calls)
         if made is not None:
             self.verdict = _judge(made, ids, skips=plan.skip_invalid)
             if write:
-                write(list_rejected(ids, made, self.context.workshop.sets()) if made.rejected else ())
+                deps = self.context.workshop.sets()
+                refused = made.refused if plan.finds_refused else list_rejected(ids, made, deps)
+                write(refused if made.rejected else ())
         return _values(plan, source, found, made, ids=ids.count)
 
     def _make(
