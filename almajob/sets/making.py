@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -134,26 +134,13 @@ def find_kept(plan: SetPlan, deps: SetDeps) -> MakingRecord | None:
     kept = find_record(deps.ledger, deps.identity, plan.name)
     if kept is None or kept.state in (DELETING, DELETED) or kept.source == plan.source:
         return kept
-    if not is_there(kept, deps):
+    if find_made_set(kept, deps) is None:
         return None
     raise Refused(
         f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
         hint="Repeat the command that made it, or take another name.\n"
         "almajob sets replace gives it other members; almajob sets delete deletes it.",
     )
-
-
-def is_there(kept: MakingRecord, deps: SetDeps) -> bool:
-    """Whether Alma has the set of a record: it may have been refused, or deleted by somebody."""
-    if not kept.set_id:
-        return bool(_find_ours(kept, deps))
-    try:
-        deps.alma.set(kept.set_id)
-    except AlmaRefused as refused:
-        if refused.code not in _GONE:
-            raise
-        return False
-    return True
 
 
 def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet], deps: SetDeps) -> MadeSet:
@@ -326,25 +313,6 @@ def _keep_change(change: Change, deps: SetDeps) -> None:
     keep_change(deps.ledger, deps.identity, change.replace(at=deps.clock.now()))
 
 
-def list_refused(ids: IdList, id_type: str, made: MadeSet, deps: SetDeps) -> Iterable[str]:
-    """Return those ids that Alma refused as a set was made, as far as they can be known; warn of others.
-
-    Args:
-        id_type: of the ids; they were looked for as the set was filled, if it is not empty.
-    """
-    if not made.rejected:
-        return ()
-    if not id_type:
-        return list_rejected(ids, made, deps)
-    if made.rejected > len(made.refused):
-        LOG.warning(
-            "It is known of %s of %s ids that they were refused. The others name a record that is in the set "
-            "already, were sent by a command without --rejected, or are more than %s calls can find.",
-            *(len(made.refused), made.rejected, MOST_SIFTING_CALLS),
-        )
-    return made.refused
-
-
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     """Return those ids that are not in a set; of ids of Alma's own alone, as a set lists no others."""
     listed = deps.alma.pages("/conf/sets/{set_id}/members", {"set_id": made.id}, "member")
@@ -465,31 +433,12 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
                 done = min(done + len(chunk), plan.count)
     count = deps.alma.set(record.set_id).members or 0
     if record.state == FILLED:
-        if plan.run_key:
-            _refuse_changed(plan, record, count)
+        _refuse_changed(plan, record, count)
     else:
         record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     rejected = max(plan.count - count, 0) if plan.skip_invalid else 0
     return MadeSet(record.set_id, plan.name, count, rejected, is_new, record.refused)
-
-
-def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
-    """Refuse a set that has more or fewer members than when it was filled.
-
-    Alma may have counted late: a set with all ids is as it should be in any case.
-
-    Raises:
-        Refused: somebody has changed it.
-    """
-    if record.members is not None and count not in (record.members, plan.count):
-        raise Refused(
-            f"The set {plan.name!r} ({record.set_id}) had {record.members:,} members when it was filled, and "
-            f"has {count:,} now.",
-            reason="Somebody or something has changed it since. It was left as it is.",
-            hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
-            f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
-        )
 
 
 def _await_members(
@@ -516,6 +465,24 @@ def _await_members(
         _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     return MadeSet(record.set_id, plan.name, count, is_new=is_new, missing=missing)
+
+
+def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
+    """Refuse a set that has more or fewer members than when it was filled.
+
+    Alma may have counted late: a set with all ids is as it should be in any case.
+
+    Raises:
+        Refused: somebody has changed it.
+    """
+    if record.members is not None and count not in (record.members, plan.count):
+        raise Refused(
+            f"The set {plan.name!r} ({record.set_id}) had {record.members:,} members when it was filled, and "
+            f"has {count:,} now.",
+            reason="Somebody or something has changed it since. It was left as it is.",
+            hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
+            f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
+        )
 
 
 def _add(

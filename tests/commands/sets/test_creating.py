@@ -198,14 +198,23 @@ def test_ids_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp
     assert len(_find(simulated)) == 1
 
 
+def test_barcodes_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
+    """They are found though a set lists its members by other ids, and written."""
+    path, rejected = tmp_path / "ids.txt", tmp_path / "rejected.txt"
+    path.write_text("\n".join([*IDS, "B-1"]))
+    words = ("--ids", str(path), "--id-type", "BARCODE", "--skip-invalid", "--rejected", str(rejected))
+    row = almajob(*CREATE, *words, "-f", "json").row
+    assert (row["members"], row["rejected"], rejected.read_text()) == (12, 1, "B-1\n")
+
+
 def test_a_set_that_somebody_has_changed(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
-    """The same command tells so with its result, and changes nothing."""
+    """The same command refuses to take it for what it made, and changes nothing."""
     made = almajob(*CREATE, "--ids", ids, "-f", "json").row
     happen = {"kind": "members", "id": made["id"], "members": IDS[:5]}
     simulated.institution.sandbox.happen(lambda: happen)
     done = almajob(*CREATE, "--ids", ids, "-f", "json")
-    assert (done.code, json.loads(done.out)["members"]) == (3, 5)
-    assert "has 5 members, and there are 12 ids." in done.err
+    assert (done.code, done.out) == (5, "")
+    assert "had 12 members when it was filled, and has 5 now." in done.err
     assert [each.members for each in _find(simulated)] == [tuple(IDS[:5])]
 
 
