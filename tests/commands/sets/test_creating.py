@@ -198,6 +198,17 @@ def test_ids_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp
     assert len(_find(simulated)) == 1
 
 
+def test_barcodes_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
+    """They are found as the set is filled, and written."""
+    path, rejected = tmp_path / "ids.txt", tmp_path / "rejected.txt"
+    path.write_text("\n".join(["B-1", *IDS, "B-2"]))
+    options = ("--id-type", "BARCODE", "--skip-invalid", "--rejected", str(rejected), "-f", "json")
+    row = almajob(*CREATE, "--ids", str(path), *options).row
+    assert (row["content"], row["members"], row["rejected"]) == ("ITEM", 12, 2)
+    assert rejected.read_text() == "B-1\nB-2\n"
+    assert simulated.log.count("POST /conf/sets*") <= row["calls"]
+
+
 def test_a_set_that_somebody_has_changed(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
     """The same command tells so with its result, and changes nothing."""
     made = almajob(*CREATE, "--ids", ids, "-f", "json").row
