@@ -8,7 +8,7 @@ from contextlib import suppress
 from almajob.alma.client import Alma
 from almajob.errors import AlmaRefused, CallsUsedUp, KeyRefused
 from almajob.sets.made_sets import DELETED, DELETING, FILLED
-from almajob.sets.making import MEMBERS_A_CALL, MOST_SIFTING_CALLS, SetDeps, find_kept, is_there
+from almajob.sets.making import MEMBERS_A_CALL, SetDeps, find_kept, find_made_set
 from almajob.sets.plan import SetPlan
 from almajob.text.frozen import Frozen
 
@@ -42,11 +42,6 @@ def count_pages(members: int) -> int:
     return -(-members // _MEMBERS_A_PAGE)
 
 
-def count_sifting_calls(ids: int, id_type: str) -> int:
-    """Return how many calls more it takes, at most, to find which ids Alma refused."""
-    return MOST_SIFTING_CALLS if id_type else count_pages(ids)
-
-
 def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
     """Return what making a set comes to, by what the ledger knows, and whether the set is still there.
 
@@ -55,7 +50,11 @@ def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
     """
     kept = find_kept(plan, deps)
     whole = count_calls(plan.count) if plan.count else count_calls(0) + _LOOKS
-    if kept is None or kept.state in (DELETING, DELETED) or (kept.set_id and not is_there(kept, deps)):
+    if (
+        kept is None
+        or kept.state in (DELETING, DELETED)
+        or (kept.set_id and find_made_set(kept, deps) is None)
+    ):
         return Forecast(CREATE, "", whole)
     if kept.state == FILLED:
         return Forecast(SHOW, kept.set_id, count_calls(0))

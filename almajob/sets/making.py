@@ -8,7 +8,7 @@ it. Adding members twice changes nothing, as a set has each record once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, PartlyDone, Refused
+from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
 from almajob.runs.parameters.set_check import list_like
 from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
@@ -86,6 +86,7 @@ class MadeSet:
         rejected: how many ids are not among them, where those that Alma does not know are left out.
         refused: those of them that are known, where they were looked for as the set was filled.
         is_new: whether it was made by this call, and not gone on with.
+        missing: how many members it lacks that Alma itself should have added.
     """
 
     id: str
@@ -94,6 +95,7 @@ class MadeSet:
     rejected: int = 0
     is_new: bool = True
     refused: tuple[str, ...] = ()
+    missing: int = 0
 
 
 def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
@@ -112,11 +114,9 @@ def make_set(plan: SetPlan, ids: IdList, deps: SetDeps) -> MadeSet:
 
 
 def make_set_from(plan: SetPlan, origin: Origin, deps: SetDeps) -> MadeSet:
-    """Make a set that Alma fills from something else than ids, or go on as ``make_set``.
+    """Make a set that Alma fills from something else than ids, or go on as ``make_set``; it raises the same.
 
-    Raises:
-        PartlyDone: it is there, and does not get its members.
-        Refused, OutcomeUnknown, AlmajobError: as ``make_set``.
+    Where members are missing in the end, Alma does not go on with it; the same call looks at it again.
     """
 
     def await_members(record: MakingRecord, *, is_new: bool) -> MadeSet:
@@ -134,26 +134,13 @@ def find_kept(plan: SetPlan, deps: SetDeps) -> MakingRecord | None:
     kept = find_record(deps.ledger, deps.identity, plan.name)
     if kept is None or kept.state in (DELETING, DELETED) or kept.source == plan.source:
         return kept
-    if not is_there(kept, deps):
+    if find_made_set(kept, deps) is None:
         return None
     raise Refused(
         f"The set {plan.name!r} was made of other ids, or from something else; it was not changed.",
         hint="Repeat the command that made it, or take another name.\n"
         "almajob sets replace gives it other members; almajob sets delete deletes it.",
     )
-
-
-def is_there(kept: MakingRecord, deps: SetDeps) -> bool:
-    """Whether Alma has the set of a record: it may have been refused, or deleted by somebody."""
-    if not kept.set_id:
-        return bool(_find_ours(kept, deps))
-    try:
-        deps.alma.set(kept.set_id)
-    except AlmaRefused as refused:
-        if refused.code not in _GONE:
-            raise
-        return False
-    return True
 
 
 def _make(plan: SetPlan, query: Mapping[str, str], fill: Callable[..., MadeSet], deps: SetDeps) -> MadeSet:
@@ -326,25 +313,6 @@ def _keep_change(change: Change, deps: SetDeps) -> None:
     keep_change(deps.ledger, deps.identity, change.replace(at=deps.clock.now()))
 
 
-def list_refused(ids: IdList, id_type: str, made: MadeSet, deps: SetDeps) -> Iterable[str]:
-    """Return those ids that Alma refused as a set was made, as far as they can be known; warn of others.
-
-    Args:
-        id_type: of the ids; they were looked for as the set was filled, if it is not empty.
-    """
-    if not made.rejected:
-        return ()
-    if not id_type:
-        return list_rejected(ids, made, deps)
-    if made.rejected > len(made.refused):
-        LOG.warning(
-            "It is known of %s of %s ids that they were refused. The others name a record that is in the set "
-            "already, were sent by a command without --rejected, or are more than %s calls can find.",
-            *(len(made.refused), made.rejected, MOST_SIFTING_CALLS),
-        )
-    return made.refused
-
-
 def list_rejected(ids: IdList, made: MadeSet, deps: SetDeps) -> Iterator[str]:
     """Return those ids that are not in a set; of ids of Alma's own alone, as a set lists no others."""
     listed = deps.alma.pages("/conf/sets/{set_id}/members", {"set_id": made.id}, "member")
@@ -465,13 +433,38 @@ def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *
                 done = min(done + len(chunk), plan.count)
     count = deps.alma.set(record.set_id).members or 0
     if record.state == FILLED:
-        if plan.run_key:
-            _refuse_changed(plan, record, count)
+        _refuse_changed(plan, record, count)
     else:
         record = _keep(record.replace(state=FILLED, members=count), deps)
     LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
     rejected = max(plan.count - count, 0) if plan.skip_invalid else 0
     return MadeSet(record.set_id, plan.name, count, rejected, is_new, record.refused)
+
+
+def _await_members(
+    plan: SetPlan, origin: Origin, record: MakingRecord, deps: SetDeps, *, is_new: bool
+) -> MadeSet:
+    """Wait until Alma has filled a set, which it does after its answer, and count its members.
+
+    It is filled once it has as many as it can have; or once it has as many as it must have, and their number
+    has not changed for a minute, or for five where there are none. Once nothing has come for ten minutes, it
+    is not waited for any longer.
+    """
+    count, quiet, pause = deps.alma.set(record.set_id).members or 0, 0.0, _FIRST_PAUSE
+    with deps.busy(lambda: f"Alma fills the set {plan.name}: {count:,} members so far"):
+        while record.state != FILLED and (origin.most is None or count < origin.most):
+            rest = _REST if count else _REST_OF_EMPTY
+            if quiet >= (rest if count >= origin.fewest else _REST_OF_PARTIAL):
+                break
+            deps.clock.sleep(pause)
+            before, count = count, deps.alma.set(record.set_id).members or 0
+            quiet = quiet + pause if count == before else 0.0
+            pause = min(2 * pause, _LONGEST_PAUSE)
+    missing = 0 if record.state == FILLED else max(origin.fewest - count, 0)
+    if record.state != FILLED and not missing:
+        _keep(record.replace(state=FILLED, members=count), deps)
+    LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
+    return MadeSet(record.set_id, plan.name, count, is_new=is_new, missing=missing)
 
 
 def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
@@ -490,39 +483,6 @@ def _refuse_changed(plan: SetPlan, record: MakingRecord, count: int) -> None:
             hint=f"To have it made again: almajob sets delete {record.set_id}, and then the same command.\n"
             f"To use it as it is: almajob run JOB --param set_id={record.set_id}",
         )
-
-
-def _await_members(
-    plan: SetPlan, origin: Origin, record: MakingRecord, deps: SetDeps, *, is_new: bool
-) -> MadeSet:
-    """Wait until Alma has filled a set, which it does after its answer, and count its members.
-
-    It is filled once it has as many as it can have; or once it has as many as it must have, and their number
-    has not changed for a minute, or for five where there are none.
-
-    Raises:
-        PartlyDone: for ten minutes nothing has come, and some are missing.
-    """
-    count, quiet, pause = deps.alma.set(record.set_id).members or 0, 0.0, _FIRST_PAUSE
-    with deps.busy(lambda: f"Alma fills the set {plan.name}: {count:,} members so far"):
-        while record.state != FILLED and (origin.most is None or count < origin.most):
-            rest = _REST if count else _REST_OF_EMPTY
-            if quiet >= (rest if count >= origin.fewest else _REST_OF_PARTIAL):
-                break
-            deps.clock.sleep(pause)
-            before, count = count, deps.alma.set(record.set_id).members or 0
-            quiet = quiet + pause if count == before else 0.0
-            pause = min(2 * pause, _LONGEST_PAUSE)
-    if record.state != FILLED:
-        if count < origin.fewest:
-            raise PartlyDone(
-                f"The set {plan.name!r} ({record.set_id}) has {count:,} members, not {origin.fewest:,}.",
-                reason=f"It is made from {origin.described}, and Alma has added none for ten minutes.",
-                hint="The same command looks at it again.",
-            )
-        _keep(record.replace(state=FILLED, members=count), deps)
-    LOG.info("The set %s (%s) has %s members.", plan.name, record.set_id, f"{count:,}")
-    return MadeSet(record.set_id, plan.name, count, is_new=is_new)
 
 
 def _add(

@@ -34,10 +34,17 @@ from almajob.runs.start.interruption import report_interruption
 from almajob.runs.start.plan import Plan
 from almajob.runs.start_request import OwnSet, StartOptions
 from almajob.sets import kept_work
-from almajob.sets.forecast import count_calls, count_sifting_calls, refuse_costly
+from almajob.sets.forecast import count_calls, count_pages, refuse_costly
 from almajob.sets.id_file import IdList
 from almajob.sets.kept_work import ALWAYS, GOOD, NEVER, Work
-from almajob.sets.making import MadeSet, SetDeps, delete_set, list_refused, make_set
+from almajob.sets.making import (
+    MOST_SIFTING_CALLS,
+    MadeSet,
+    SetDeps,
+    delete_set,
+    list_rejected,
+    make_set,
+)
 from almajob.sets.plan import SetPlan
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record, checksum
@@ -113,6 +120,14 @@ class IdsPlan:
         if work.set_id:
             return f"{work.set_name} ({work.set_id}), {work.members} members"
         return f"{work.set_name}, to be made of {work.members} ids"
+
+
+def _count_calls(ids: IdList, own: OwnSetOptions) -> int:
+    """Return how many calls it takes, at most, to make a set of ids."""
+    rejected = 0
+    if own.rejected and own.skip_invalid:
+        rejected = MOST_SIFTING_CALLS if own.id_type else count_pages(ids.count)
+    return count_calls(ids.count) + rejected
 
 
 def name_set(job: Job, run_key: str, digest: str) -> str:
@@ -359,11 +374,6 @@ def _make(work: Work, job: Job, content: str, ids: IdList, own: OwnSetOptions, s
     return work
 
 
-def _count_calls(ids: IdList, own: OwnSetOptions) -> int:
-    finds_refused = own.rejected and own.skip_invalid
-    return count_calls(ids.count) + (count_sifting_calls(ids.count, own.id_type) if finds_refused else 0)
-
-
 def _sifts(own: OwnSetOptions) -> bool:
     """Whether the ids that Alma refuses are found as the set is filled; ids of Alma itself are afterwards."""
     return bool(own.rejected and own.id_type and own.skip_invalid)
@@ -371,17 +381,23 @@ def _sifts(own: OwnSetOptions) -> bool:
 
 def _write_rejected(path: str, ids: IdList, own: OwnSetOptions, made: MadeSet, shop: Workshop) -> None:
     """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
+    count, found = 0, (made.refused if own.id_type else list_rejected(ids, made, shop.sets()))
     try:
         with new_file(Path(path), overwrite=True) as file:
-            file.writelines(
-                f"{each}\n".encode() for each in list_refused(ids, own.id_type, made, shop.sets())
-            )
+            for count, each in enumerate(found if made.rejected else (), start=1):  # noqa: B007
+                file.write(f"{each}\n".encode())
     except OSError as error:
         raise Refused(
             f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."
         ) from None
     if made.rejected:
-        LOG.warning("Alma did not take %s of the ids; those that it refused are in %s.", made.rejected, path)
+        LOG.warning("Alma did not take %s of the ids; %s of them are in %s.", made.rejected, count, path)
+    if made.rejected > count:
+        LOG.warning(
+            "Which the others are is not known: they name a record that is in the set already, were sent by "
+            "a command without --rejected, or are more than %s calls can find.",
+            MOST_SIFTING_CALLS,
+        )
 
 
 def _keep(work: Work, shop: Workshop) -> None:

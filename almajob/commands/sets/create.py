@@ -170,6 +170,13 @@ class SetsCreate(ShowOne):
 
         plan = _plan(parsed_args, origin.content, origin.digest, origin.described)
         found, made = self._make(plan, origin.described, parsed_args, partial(make_set_from, plan, origin))
+        if made is not None and made.missing:
+            self.verdict = PartlyDone(
+                f"The set {made.name!r} ({made.id}) has {made.count:,} members; "
+                f"{made.missing:,} are missing.",
+                reason=f"Alma makes it from {origin.described}, and has added none for ten minutes.",
+                hint="The same command looks at it again.",
+            )
         return _values(plan, origin.described, found, made)
 
     def _make_of(
@@ -180,8 +187,8 @@ class SetsCreate(ShowOne):
         Args:
             write: writes the ids that Alma refused; None where nobody wants them.
         """
-        from almajob.sets.forecast import count_sifting_calls
-        from almajob.sets.making import list_refused, make_set
+        from almajob.sets.forecast import count_pages
+        from almajob.sets.making import MOST_SIFTING_CALLS, list_rejected, make_set
         from almajob.store.ledger.record import checksum
 
         id_type = parsed_args.id_type or ""
@@ -191,15 +198,19 @@ class SetsCreate(ShowOne):
         plan = _plan(parsed_args, content, checksum([ids.digest, content, id_type]), source).replace(
             id_type=id_type,
             skip_invalid=parsed_args.skip_invalid,
-            count=ids.count,
             finds_refused=bool(parsed_args.rejected and id_type),
+            count=ids.count,
         )
-        more = count_sifting_calls(ids.count, id_type) if parsed_args.rejected else 0
-        found, made = self._make(plan, source, parsed_args, partial(make_set, plan, ids), more_calls=more)
+        calls = 0
+        if parsed_args.rejected:
+            calls = MOST_SIFTING_CALLS if plan.finds_refused else count_pages(ids.count)
+        found, made = self._make(plan, source, parsed_args, partial(make_set, plan, ids), more_calls=calls)
         if made is not None:
             self.verdict = _judge(made, ids, skips=plan.skip_invalid)
             if write:
-                write(list_refused(ids, id_type, made, self.context.workshop.sets()))
+                deps = self.context.workshop.sets()
+                refused = made.refused if plan.finds_refused else list_rejected(ids, made, deps)
+                write(refused if made.rejected else ())
         return _values(plan, source, found, made, ids=ids.count)
 
     def _make(

@@ -63,8 +63,8 @@ class SetsPrune(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         from almajob.sets.prune import delete_old_sets, find_old_sets
 
-        shop, is_dry_run = self.context.workshop, parsed_args.dry_run
-        before = self.context.now().timestamp() - parsed_args.older_than
+        shop = self.context.workshop
+        is_dry_run, before = parsed_args.dry_run, self.context.now().timestamp() - parsed_args.older_than
         if not is_dry_run:
             refuse_read_only(self.context)
         old = find_old_sets(before, shop, also_lasting=parsed_args.all, is_dry_run=is_dry_run)
@@ -92,8 +92,7 @@ def _confirm(old: list[OldSet], context: Context) -> None:
         NotConfirmed: nobody can, or nobody does.
     """
     shown = [describe_set(each.found) for each in old]
-    environment = context.environment
-    if environment.is_production:
+    if context.environment.is_production:
         confirm_change(
             *(context, "This deletes sets", shown),
             wanted=old[0].found.id,
@@ -101,15 +100,15 @@ def _confirm(old: list[OldSet], context: Context) -> None:
             is_confirmed=False,
         )
         return
-    sets = "1 set" if len(old) == 1 else f"{len(old):,} sets"
+    environment, sets = context.environment.name, "1 set" if len(old) == 1 else f"{len(old):,} sets"
     ask = asker()
     if ask is None:
         raise NotConfirmed(
-            f"Nobody has agreed to deleting {sets} in {environment.name}; nothing was deleted.",
+            f"Nobody has agreed to deleting {sets} in {environment}; nothing was deleted.",
             hint="--dry-run lists them. Add --yes to have them deleted.",
         )
-    lines = [f"  {sanitize(line)}" for line in shown]
-    if not ask("\n".join([f"This deletes {sets} in {environment.name}:", *lines, "Delete them?"])):
+    lines = [f"  {sanitize(each)}" for each in shown]
+    if not ask("\n".join([f"This deletes {sets} in {environment}:", *lines, "Delete them?"])):
         raise NotConfirmed("Nothing was deleted.", hint="Answer y, or add --yes.")
 
 

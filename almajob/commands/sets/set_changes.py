@@ -107,7 +107,6 @@ class ChangeMembers(ShowOne):
         refuse_rejected_types(self._rejected(parsed_args), parsed_args.id_type)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
-        from almajob.runs.start.interruption import report_interruption
         from almajob.sets.id_file import open_rejected, read_ids
         from almajob.sets.making import MadeSet, change_members, list_rejected
         from almajob.sets.set_lookup import find_set
@@ -128,13 +127,12 @@ class ChangeMembers(ShowOne):
             )
             write = closing.enter_context(open_rejected(rejected)) if rejected else None
             deps = self.context.workshop.sets()
-            with report_interruption(lambda: _word_interruption(found)):
-                members = change_members(found.id, self.op, ids, deps, id_type)
-                if write:
-                    before = 0 if self.op == "replace" else found.members
-                    is_whole = before is not None and members == before + ids.count
-                    made = MadeSet(found.id, found.name, members or 0)
-                    write(() if is_whole else list_rejected(ids, made, deps))
+            members = change_members(found.id, self.op, ids, deps, id_type)
+            if write:
+                before = 0 if self.op == "replace" else found.members
+                is_whole = before is not None and members == before + ids.count
+                made = MadeSet(found.id, found.name, members or 0)
+                write(() if is_whole else list_rejected(ids, made, deps))
             return self.columns, (
                 *(Identifier(found.id), Name(found.name), ids.count),
                 *(found.members, members),
@@ -165,7 +163,3 @@ class ChangeMembers(ShowOne):
 
     def _rejected(self, parsed_args: argparse.Namespace) -> str | None:
         return parsed_args.rejected if self.lists_rejected else None
-
-
-def _word_interruption(found: Set) -> str:
-    return f"The set {found.name} ({found.id}) may be changed in part. The same command ends the change."

@@ -199,25 +199,34 @@ def test_ids_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp
 
 
 def test_barcodes_that_alma_does_not_know(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
-    """They are found as the set is filled, and written."""
+    """They are found though a set lists its members by other ids, and written."""
     path, rejected = tmp_path / "ids.txt", tmp_path / "rejected.txt"
-    path.write_text("\n".join(["B-1", *IDS, "B-2"]))
-    options = ("--id-type", "BARCODE", "--skip-invalid", "--rejected", str(rejected), "-f", "json")
-    row = almajob(*CREATE, "--ids", str(path), *options).row
-    assert (row["content"], row["members"], row["rejected"]) == ("ITEM", 12, 2)
-    assert rejected.read_text() == "B-1\nB-2\n"
-    assert simulated.log.count("POST /conf/sets*") <= row["calls"]
+    path.write_text("\n".join([*IDS, "B-1"]))
+    words = ("--ids", str(path), "--id-type", "BARCODE", "--skip-invalid", "--rejected", str(rejected))
+    row = almajob(*CREATE, *words, "-f", "json").row
+    assert (row["members"], row["rejected"], rejected.read_text()) == (12, 1, "B-1\n")
 
 
 def test_a_set_that_somebody_has_changed(simulated: SimulatedAlma, almajob: Run, ids: str) -> None:
-    """The same command tells so with its result, and changes nothing."""
+    """The same command refuses to take it for what it made, and changes nothing."""
     made = almajob(*CREATE, "--ids", ids, "-f", "json").row
     happen = {"kind": "members", "id": made["id"], "members": IDS[:5]}
     simulated.institution.sandbox.happen(lambda: happen)
     done = almajob(*CREATE, "--ids", ids, "-f", "json")
-    assert (done.code, json.loads(done.out)["members"]) == (3, 5)
-    assert "has 5 members, and there are 12 ids." in done.err
+    assert (done.code, done.out) == (5, "")
+    assert "had 12 members when it was filled, and has 5 now." in done.err
     assert [each.members for each in _find(simulated)] == [tuple(IDS[:5])]
+
+
+@pytest.mark.parametrize("source", ["logical", "or", "not"])
+def test_a_set_that_alma_fills_slowly(simulated: SimulatedAlma, almajob: Run, ids: str, source: str) -> None:
+    """It is waited for as long as members come, in looks that become rare."""
+    words, count = _sources(simulated, ids)[source]
+    simulated.institution.rules.filling = 1000.0
+    begun = simulated.clock()
+    assert almajob(*CREATE, *words, "-f", "json").row["members"] == count
+    assert simulated.clock() - begun >= 1000
+    assert simulated.log.count("GET /conf/sets/*") < 50
 
 
 def test_a_set_that_alma_does_not_fill(simulated: SimulatedAlma, almajob: Run) -> None:
@@ -226,8 +235,8 @@ def test_a_set_that_alma_does_not_fill(simulated: SimulatedAlma, almajob: Run) -
     words = (*CREATE, "--from-logical", LOGICAL, "-f", "json")
     begun = simulated.clock()
     done = almajob(*words)
-    assert done.code == 3
-    assert "has 0 members, not 25." in done.err
+    assert (done.code, json.loads(done.out)["members"]) == (3, 0)
+    assert "has 0 members; 25 are missing." in done.err
     assert simulated.clock() - begun >= 600
     (made,) = _find(simulated)
     happen = {"kind": "members", "id": made.id, "members": list(made.members)}
