@@ -310,7 +310,7 @@ def test_barcodes_that_alma_does_not_know(
     done = almajob(*run, "--rejected", str(left_out))
     assert done.code == 0, done.err
     assert left_out.read_text().splitlines() == unknown
-    assert f"Alma did not take 3 of the ids; those that it refused are in {left_out}." in done.err
+    assert f"Alma did not take 3 of the ids; 3 of them are in {left_out}." in done.err
     (made,) = _ours(simulated)
     assert sorted(made.members) == IDS
     assert simulated.log.count("POST /conf/sets/*") <= 30
@@ -334,7 +334,8 @@ def test_more_barcodes_are_unknown_than_calls_can_find(
     done = almajob(*RUN, "--ids", ids, *options)
     assert done.code == 0, done.err
     found = left_out.read_text().splitlines()
-    assert f"It is known of {len(found)} of 40 ids that they were refused." in done.err
+    assert f"Alma did not take 40 of the ids; {len(found)} of them are in" in done.err
+    assert "Which the others are is not known" in done.err
     assert simulated.log.count("POST /conf/sets/*") <= 1 + 5
     (made,) = _ours(simulated)
     assert sorted(made.members) == IDS

@@ -38,7 +38,6 @@ def _plan(ids: IdList) -> SetPlan:
         skip_invalid=False,
         source=ids.digest,
         count=ids.count,
-        run_key="may",
     )
 
 
