@@ -261,6 +261,12 @@ class Alma(Sealed):
         """Whether few calls are left for the day, so that what can wait should."""
         return self._session.limiter is not None and self._session.limiter.is_low
 
+    @property
+    def calls_left(self) -> int | None:
+        """How many calls are left for the day, as Alma told last; None where that is not known."""
+        limiter = self._session.limiter
+        return None if limiter is None else limiter.read_state()[0].quota.left
+
     def set(self, set_id: str) -> Set:
         """Read one set, with the number of its members."""
         found = Set.from_json(self._session.get(f"/conf/sets/{check_id(set_id)}").document)

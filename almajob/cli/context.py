@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from almajob.config.keys.set_key import NewKey
     from almajob.config.trusted_files import TrustedFiles
     from almajob.jobs.counter_conditions import Condition
+    from almajob.jobs.kept_runs import KeptRuns
     from almajob.jobs.status_descriptions import StatusTable
     from almajob.jobs.success_policy import Policy
     from almajob.runs.invocation import Invocation
@@ -193,6 +194,18 @@ class Context(Sealed):
         """The chosen environment's jobs."""
         return Catalogue(
             lambda: self.alma,
+            self.cache,
+            environment=self.environment.name,
+            identity=self._identity,
+            refresh=self.settings.refresh,
+        )
+
+    @made_once
+    def kept_runs(self) -> KeptRuns:
+        """The chosen environment's runs that have ended, as far as they are kept."""
+        from almajob.jobs.kept_runs import KeptRuns
+
+        return KeptRuns(
             self.cache,
             environment=self.environment.name,
             identity=self._identity,

@@ -1,12 +1,18 @@
-"""``almajob history``: the runs of a job, as Alma remembers them."""
+"""``almajob history``: the runs of jobs, as Alma remembers them."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
+from almajob.alma.job_instances import Instance
+from almajob.alma.status_codes import GOING_ON
 from almajob.cli.command import Lister, Result
+from almajob.cli.console.sparkline import Ended, draw_runs
 from almajob.cli.options.global_options import add_limit_option
 from almajob.cli.options.name_options import (
     add_job_filter_options,
@@ -16,31 +22,47 @@ from almajob.cli.options.name_options import (
 )
 from almajob.cli.options.value_types import moment, status
 from almajob.errors import UsageError
-from almajob.jobs.history import Period, read_histories
+from almajob.jobs.histories import EndRecords, read_runs
+from almajob.jobs.history import Period
+from almajob.output.columns import CounterLine, Length
 from almajob.output.run_views import RUN_COLUMNS, run_values
+from almajob.runs.run import Run
+from almajob.runs.wait.lateness import find_usual
+from almajob.system.terminal import find_width
+from almajob.text.time_format import format_ago
+
+LOG = logging.getLogger(__name__)
+
+_COUNTERS = RUN_COLUMNS.index("counters")
 
 
 class History(Lister):
     """List the runs of jobs: running ones first, then the newest.
 
     Runs are listed no matter who started them. Where no job is named, those of all jobs are listed, or of the
-    jobs that --name, --category and --type choose. Alma is called once or more for each job.
+    jobs that --name, --category and --type choose. Runs that have ended are kept, so the next time each job
+    takes one call, for what is new. With a webhook listener, --ended takes none.
+
+    Exit codes: 3 the runs of some jobs could not be read, and those of the others are listed.
 
     Examples:
       almajob --env sandbox history 'ERP export using profile FINANCE'
       almajob --env sandbox history 'ERP export using profile FINANCE' --since 7d
-      almajob --env sandbox history M44 M46 --since 1d
+      almajob --env sandbox history M44 M46 --since yesterday
       almajob --env sandbox history M44 --since 2026-11-01 --until 2026-11-07
       almajob --env sandbox history M44 --status FAILED --limit 0 -f json
-      almajob --env sandbox history --since 7d --passed no
+      almajob --env sandbox history --since monday --passed no
       almajob --env sandbox history --name export --running
     """
 
-    columns = RUN_COLUMNS
+    columns = (*RUN_COLUMNS, "usual_seconds")
     brief: Sequence[str] = (
-        *("instance_id", "status", "submit_time", "seconds", "passed", "progress", "submitted_by"),
+        *("instance_id", "status", "submit_time", "end_time", "seconds", "usual_seconds", "counters"),
+        *("passed", "progress", "submitted_by"),
     )
-    least_needed = ("progress", "submitted_by", "passed", "seconds")
+    least_needed = ("progress", "submitted_by", "counters", "passed", "end_time", "usual_seconds", "seconds")
+
+    _drawn: Sequence[Run] = ()
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -50,7 +72,8 @@ class History(Lister):
             "--since",
             metavar="WHEN",
             type=moment,
-            help="submitted since then: 7d or 12h ago, a day (2026-11-01, local time) or a time",
+            help="submitted since then: 7d or 12h ago, a day (yesterday, monday, 2026-11-01, local time) or "
+            "a time",
         )
         parser.add_argument(
             "--until",
@@ -69,6 +92,11 @@ class History(Lister):
             "--passed", choices=("yes", "no"), help="only runs that ended well, or only those that did not"
         )
         ends.add_argument("--running", action="store_true", help="only runs that have not ended")
+        ends.add_argument(
+            "--ended",
+            action="store_true",
+            help="only runs that have ended; without a call for jobs whose ends a webhook listener knows",
+        )
         add_limit_option(parser)
         return parser
 
@@ -82,21 +110,68 @@ class History(Lister):
         jobs = choose_jobs(parsed_args, self.context)
         if not jobs:
             self.note_if_empty = "No job matches."
-            return RUN_COLUMNS, []
-        wanted = Period(parsed_args.since, parsed_args.until, parsed_args.status or "")
-        limit = parsed_args.limit
-        # Whether a run ended well is known only once it is read, so all of the period are read for that.
-        to_read = 0 if parsed_args.passed else limit
-        found = read_histories(self.context.alma, [job.id for job in jobs], wanted, limit=to_read)
-        runs = [self.context.runs.describe(instance) for instance in found]
+            return self.columns, []
+        records = self._find_records(parsed_args)
+        found = read_runs(
+            self.context.alma,
+            self.context.kept_runs,
+            jobs,
+            Period(parsed_args.since, parsed_args.until, parsed_args.status or ""),
+            limit=parsed_args.limit,
+            is_wanted=self._choose(parsed_args),
+            records=records,
+        )
+        self.verdict = found.verdict
+        if records is not None and found.unasked:
+            heard = format_ago(time.time() - records.heard_at)
+            what = "1 job was" if found.unasked == 1 else f"{found.unasked} jobs were"
+            LOG.info(
+                "%s not asked for: the webhook listener, which heard from Alma %s, knows the ends. "
+                "--refresh asks Alma.",
+                *(what, heard),
+            )
+        runs = [self.context.runs.describe(instance) for instance in found.runs]
         if parsed_args.running:
             runs = [run for run in runs if not run.instance.has_ended]
-        elif parsed_args.passed:
-            is_good = parsed_args.passed == "yes"
-            runs = [run for run in runs if run.passed is is_good]
-            runs = runs[:limit] if limit else runs
         named = " and of ".join(f"{job.name} ({job.id})" for job in jobs[:3])
         self.note_if_empty = f"Alma lists no such run of {named}." if len(jobs) <= 3 else self.note_if_empty
         if len(jobs) > 1:
             self.brief = (self.brief[0], "job_name", *self.brief[1:])
-        return RUN_COLUMNS, [run_values(run) for run in runs]
+        else:
+            self._drawn = runs
+        usual = {job_id: find_usual(durations) for job_id, durations in found.durations.items()}
+        return self.columns, [_make_row(run, usual) for run in runs]
+
+    def _choose(self, parsed_args: argparse.Namespace) -> Callable[[Instance], bool]:
+        """Return what tells the runs that are wanted from others."""
+        if parsed_args.passed is not None:
+            is_good, policy = parsed_args.passed == "yes", self.context.runs.policy
+            return lambda run: run.has_ended and (policy.judge(run).error is None) is is_good
+        return lambda run: run.has_ended or not parsed_args.ended
+
+    def _find_records(self, parsed_args: argparse.Namespace) -> EndRecords | None:
+        """Return what a webhook listener knows, where only runs that have ended are wanted."""
+        is_end = parsed_args.status is not None and parsed_args.status not in GOING_ON
+        if not (parsed_args.ended or parsed_args.passed or is_end):
+            return None
+        messages = self.context.runs.messages
+        return messages.find_records() if messages else None
+
+    def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
+        code = super().produce_output(parsed_args, column_names, data)
+        stdout = self.app.stdout
+        width = find_width(stdout)
+        if width is not None and parsed_args.formatter == "table" and not parsed_args.columns:
+            ended = [
+                Ended(run.instance.seconds, bool(run.passed))
+                for run in reversed(self._drawn)
+                if run.instance.has_ended
+            ]
+            stdout.writelines(f"{line}\n" for line in draw_runs(ended, width, stdout.encoding or "utf-8"))
+        return code
+
+
+def _make_row(run: Run, usual: Mapping[str, float | None]) -> tuple[Any, ...]:
+    values = list(run_values(run))
+    values[_COUNTERS] = CounterLine(run.instance.counters)
+    return (*values, Length(usual.get(run.instance.job.id) if run.instance.job else None))

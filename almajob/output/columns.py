@@ -266,7 +266,7 @@ class Length(Cell[Any]):
 
     shape = Shape.WHOLE
     # A column of words is not headed by a unit.
-    headings: ClassVar[Mapping[str, str]] = {"seconds": "duration"}
+    headings: ClassVar[Mapping[str, str]] = {"seconds": "duration", "usual_seconds": "usual_duration"}
 
     def human_readable(self) -> str:
         return "" if self._value is None else time_format.format_duration(self._value)
@@ -433,6 +433,17 @@ class Counters(Cell[Any]):
             {"code": item.type.value or None, "text": item.type.desc or None, "value": item.value or None}
             for item in self._value
         ]
+
+
+class CounterLine(Counters):
+    """The lines of a report in one line: for people only those that count something."""
+
+    shape = Shape.CUT
+    least = 12
+
+    def human_readable(self) -> str:
+        counted = [item for item in self._value if item.value != "0"]
+        return sanitize(", ".join(f"{item.type.desc or item.type.value}: {item.value}" for item in counted))
 
 
 class Actions(Cell[Any]):

@@ -16,7 +16,7 @@ from almajob.alma.job_instances import Instance, parse_time
 from almajob.alma.models import Code, Job, Parameter
 from almajob.config.environments import LateAfter
 from almajob.errors import AlmajobError, AlmaRefused, OutcomeUnknown, Refused
-from almajob.jobs.history import Period, read_history
+from almajob.jobs.history import Period, read_history, with_job
 from almajob.jobs.job_lookup import JOB_ID, Catalogue, is_named, reread
 from almajob.jobs.success_policy import Judgement, Policy
 from almajob.runs.evidence.unknown_outcome import earlier_outcome_unknown, outcome_unknown
@@ -36,7 +36,7 @@ from almajob.runs.start_request import Deps, Start, StartOptions, StartRequest, 
 from almajob.runs.unreported_starts import UnreportedStarts
 from almajob.runs.wait import run_check
 from almajob.runs.wait.end_messages import EndMessages, name_directory
-from almajob.runs.wait.follower import FindLateAfter, Follower, name_run, with_job
+from almajob.runs.wait.follower import FindLateAfter, Follower, name_run
 from almajob.runs.wait.poller import SPACING
 from almajob.runs.wait.run_check import Finding
 from almajob.runs.wait.watched_run import OpenDisplay, WaitOptions, WatchedRun, open_lines

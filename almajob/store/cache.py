@@ -1,6 +1,7 @@
-"""What Alma can send again, kept for a day: job lists per environment, and code tables.
+"""What Alma can send again: job lists per environment and code tables for a day, runs that ended for longer.
 
-The names are the predecessor's. Whatever is wrong with the cache is a miss and one warning, never a failure.
+The names of the first two are the predecessor's. Whatever is wrong with the cache is a miss and one warning,
+never a failure.
 """
 
 from __future__ import annotations
@@ -26,9 +27,13 @@ from almajob.system.sharing.forks import defer_forks
 LOG = logging.getLogger(__name__)
 
 LIFETIME = 24 * 60 * 60
-"""Seconds that an entry is used."""
+"""Seconds that an entry is used, where it is not one of runs."""
+RUNS = "runs."
+"""How the name of a directory of runs that have ended begins."""
+LIFETIME_OF_RUNS = 100 * LIFETIME
+"""Seconds that an entry of runs is used: they do not change any more."""
 _PREFIX = ".cache."
-_KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.")
+_KINDS = (f"{_PREFIX}jobs.", f"{_PREFIX}codetable.", f"{_PREFIX}{RUNS}")
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
 """What the plugins said of their options; ``completion.grammar`` keeps it."""
@@ -74,7 +79,7 @@ class Cache:
 
     @defer_forks()
     def get(self, directory: str, key: str) -> Entry | None:
-        """Find an entry that is less than a day old.
+        """Find an entry that has not expired.
 
         Raises:
             ValueError: a directory of the cache cannot have that name.
@@ -90,20 +95,24 @@ class Cache:
             return None
         if opened.disk.refused > refused:
             self._warn(directory, "has an entry that almajob did not write, which is ignored")
-        return None if value is None or not _is_fresh(expires) else Entry(value, _since(expires))
+        lifetime = _lifetime_of(directory)
+        if value is None or not _is_fresh(expires, lifetime):
+            return None
+        return Entry(value, _since(expires, lifetime))
 
     @defer_forks()
     def put(self, directory: str, key: str, value: Any) -> None:
-        """Keep an entry for a day; where that fails, it is fetched again next time.
+        """Keep an entry until it expires; where that fails, it is fetched again next time.
 
         Raises:
             ValueError: a directory of the cache cannot have that name.
         """
-        self._keep(directory, lambda opened: opened.set(f"{CACHE_FORMAT}:{key}", value, expire=LIFETIME))
+        expire = _lifetime_of(directory)
+        self._keep(directory, lambda opened: opened.set(f"{CACHE_FORMAT}:{key}", value, expire=expire))
 
     @defer_forks()
     def get_list(self, directory: str, key: str) -> Entry | None:
-        """Find a long list that is less than a day old; its value is its parts, as JSON.
+        """Find a long list that has not expired; its value is its parts, as JSON.
 
         Raises:
             ValueError: a directory of the cache cannot have that name.
@@ -119,11 +128,14 @@ class Cache:
         except Failures as error:
             self._give_up(directory, error)
             return None
-        return Entry(parts, _since(min(expires))) if parts and all(map(_is_fresh, expires)) else None
+        lifetime = _lifetime_of(directory)
+        if not parts or not all(_is_fresh(each, lifetime) for each in expires):
+            return None
+        return Entry(parts, _since(min(expires), lifetime))
 
     @defer_forks()
     def put_list(self, directory: str, key: str, parts: Sequence[Any]) -> None:
-        """Keep a long list for a day, whole; where that fails, it is fetched again next time.
+        """Keep a long list until it expires, whole; where that fails, it is fetched again next time.
 
         Args:
             parts: of the list, each as large as a value may be, 16 MiB as JSON.
@@ -131,7 +143,8 @@ class Cache:
         Raises:
             ValueError: a directory of the cache cannot have that name.
         """
-        self._keep(directory, lambda opened: opened.put_list(f"{CACHE_FORMAT}:{key}", parts, expire=LIFETIME))
+        expire = _lifetime_of(directory)
+        self._keep(directory, lambda opened: opened.put_list(f"{CACHE_FORMAT}:{key}", parts, expire=expire))
 
     @defer_forks()
     def contents(self) -> list[Contents]:
@@ -141,9 +154,11 @@ class Cache:
             if path.name == _COMPLETION or _SET_ASIDE in path.name:
                 continue
             name, since = path.name.removeprefix(_PREFIX), list[datetime]()
+            lifetime = _lifetime_of(name)
             try:
                 with open_directory(path) as directory:
-                    since = list(map(_since, filter(_is_fresh, directory.list_expiry())))
+                    fresh = (each for each in directory.list_expiry() if _is_fresh(each, lifetime))
+                    since = [_since(each, lifetime) for each in fresh]
             except (Damaged, *Failures) as error:
                 if not path.name.startswith(_KINDS):
                     # It need not be a plugin's.
@@ -153,8 +168,8 @@ class Cache:
         return found
 
     @defer_forks()
-    def clear(self, name: str | None = None) -> tuple[list[Path], list[Path]]:
-        """Remove one cache directory, or every one, what was set aside, and what completions keep.
+    def clear(self, *names: str) -> tuple[list[Path], list[Path]]:
+        """Remove some cache directories; or every one, what was set aside, and what completions keep.
 
         Returns:
             What is gone, and what of ours could not be removed.
@@ -162,7 +177,7 @@ class Cache:
         self.close()
         gone, left = [], []
         for path in self._paths():
-            if name is not None and path.name != f"{_PREFIX}{name}":
+            if names and path.name.removeprefix(_PREFIX) not in names:
                 continue
             try:
                 if (_SET_ASIDE in path.name or path.name == _COMPLETION) and path.is_file():
@@ -262,13 +277,17 @@ class Cache:
             LOG.warning("The cache %s %s. Alma is asked instead.", self._path(name), message)
 
 
-def _is_fresh(expires: object) -> bool:
+def _lifetime_of(directory: str) -> int:
+    return LIFETIME_OF_RUNS if directory.startswith(RUNS) else LIFETIME
+
+
+def _is_fresh(expires: object, lifetime: int) -> bool:
     """Whether an entry can be used; one from the future was kept while the clock was wrong."""
-    return isinstance(expires, float) and time.time() < expires <= time.time() + LIFETIME
+    return isinstance(expires, float) and time.time() < expires <= time.time() + lifetime
 
 
-def _since(expires: float) -> datetime:
-    return datetime.fromtimestamp(expires - LIFETIME, UTC)
+def _since(expires: float, lifetime: int) -> datetime:
+    return datetime.fromtimestamp(expires - lifetime, UTC)
 
 
 def _write_patiently(write: Callable[[], object]) -> None:

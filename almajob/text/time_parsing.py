@@ -12,6 +12,7 @@ _WORDS = {
     **dict.fromkeys(("week", "weeks"), "w"),
 }
 _DAYS_AGO = {"today": 0, "yesterday": 1}
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -29,8 +30,8 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
     """Read a length of time before now, a local day, or a time.
 
     Args:
-        text: ``90s``, ``30m``, ``12h``, ``7d`` or ``7days``, ``2w``, ``today``, ``yesterday``, ``2026-11-01``
-            or ``2026-11-01T08:00``.
+        text: ``90s``, ``30m``, ``12h``, ``7d`` or ``7days``, ``2w``, ``today``, ``yesterday``, ``monday``
+            (today, or the last one), ``2026-11-01`` or ``2026-11-01T08:00``.
         now: seconds since the epoch.
         ends_day: whether a day stands for its end.
 
@@ -49,8 +50,8 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise ValueError(
-            "must be a length of time such as 7d or 12h, a day such as yesterday or 2026-11-01, or a time "
-            "such as 2026-11-01T08:00"
+            "must be a length of time such as 7d or 12h, a day such as yesterday, monday or 2026-11-01, or a "
+            "time such as 2026-11-01T08:00"
         ) from None
 
 
@@ -61,9 +62,11 @@ def _shorten_unit(text: str) -> str:
 
 
 def _parse_day(text: str, now: float) -> date | None:
-    if text.lower() in _DAYS_AGO:
+    word = text.lower()
+    if word in _DAYS_AGO or word in _WEEKDAYS:
         today = datetime.fromtimestamp(now, UTC).astimezone().date()
-        return today - timedelta(days=_DAYS_AGO[text.lower()])
+        ago = _DAYS_AGO[word] if word in _DAYS_AGO else (today.weekday() - _WEEKDAYS.index(word)) % 7
+        return today - timedelta(days=ago)
     try:
         return date.fromisoformat(text)
     except ValueError:

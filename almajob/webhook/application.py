@@ -115,6 +115,7 @@ class Application(Sealed):
         try:
             message = read_message(body, now)
         except Unreadable as error:
+            self._messages.note_gap()
             self._warn(f"A signed message was refused: it is {error}.")
             return HTTPStatus.BAD_REQUEST, {"error": "the message is neither JSON nor XML"}
         self._note_heard()
@@ -123,6 +124,7 @@ class Application(Sealed):
         try:
             is_new = self._messages.keep(message)
         except OSError as error:
+            self._messages.note_gap()
             self._warn(f"A message cannot be kept: {error.strerror}. Alma will send it again.")
             return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "it cannot be kept; send it again"}
         self._wake()

@@ -16,7 +16,7 @@ from almajob.runs.observers.ledger_events import OtherEnd
 from almajob.runs.run import End, Run
 from almajob.runs.unreported_starts import keep_end
 from almajob.runs.wait import poll_interval
-from almajob.runs.wait.end_messages import SAMPLE, EndMessages
+from almajob.runs.wait.end_messages import GAP_SECONDS, SAMPLE, EndMessages
 from almajob.store.ledger.ledger import Ledger
 from almajob.store.ledger.record import Record
 from almajob.system import clock as clocks
@@ -37,6 +37,8 @@ _CLEAN_EVERY = 3600.0
 # Of a run that ended before that nobody wants to be told any more; Alma sends a message for ten hours.
 _OLD_SECONDS = 2 * 86400.0
 _HALF = 0.5
+# For which Alma may not list a run of which it has sent a message.
+_UNSEEN_SECONDS = 900.0
 
 
 class Decider:
@@ -214,10 +216,12 @@ class Decider:
             )
         except AlmaRefused as refused:
             LOG.info("The message of run %s is ignored: %s", instance_id, refused.message)
+            self._messages.note_gap(_UNSEEN_SECONDS)
             return None
         if not found.has_ended:
             status = found.status.value or "no status"
             LOG.info("The message of run %s is ignored: the run has not ended (%s).", instance_id, status)
+            self._messages.note_gap(GAP_SECONDS)
             return None
         return found
 

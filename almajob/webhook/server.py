@@ -93,9 +93,16 @@ class Server:
     Args:
         application: a WSGI application.
         listening: the socket.
+        note_alive: called all the time, as long as requests are taken.
     """
 
-    def __init__(self, application: Callable[..., Any], listening: socket.socket) -> None:
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        listening: socket.socket,
+        note_alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._note_alive = note_alive
         # It logs each time that a thread has more than one request to do.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._map: dict[int, Any] = {}
@@ -126,6 +133,7 @@ class Server:
         """Answer until ``stop``, then whatever has begun by then."""
         try:
             while not self._is_stopped:
+                self._note_alive()
                 self._turn()
             # Whoever connects now is refused, or waits for the next process where systemd listens.
             wasyncore.dispatcher.close(self._server)

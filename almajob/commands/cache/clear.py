@@ -7,6 +7,7 @@ import logging
 
 from almajob.cli.command import Command
 from almajob.errors import Refused
+from almajob.store.cache import RUNS
 
 LOG = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ LOG = logging.getLogger(__name__)
 class CacheClear(Command):
     """Remove cached lists; they are fetched again when needed.
 
-    With --env, only that environment's job lists are removed.
+    With --env, only that environment's job lists and ended runs are removed.
 
     Examples:
       almajob cache clear
@@ -24,7 +25,8 @@ class CacheClear(Command):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         cache, chosen = self.context.cache, self.context.settings.env
         if chosen is not None and chosen.source == "--env":
-            gone, left = cache.clear(f"jobs.{self.context.environment.name}")
+            environment = self.context.environment.name
+            gone, left = cache.clear(f"jobs.{environment}", f"{RUNS}{environment}")
         else:
             gone, left = cache.clear()
         if cache.directory is None:

@@ -9,7 +9,9 @@ from almajob.output.columns import Identifier, Sentence, Time
 
 
 class CacheShow(Lister):
-    """Show what is in the cache; entries are used for a day.
+    """Show what is in the cache.
+
+    Job lists and code tables are used for a day, and runs that have ended for 100 days.
 
     Examples:
       almajob cache show

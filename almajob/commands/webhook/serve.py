@@ -140,7 +140,7 @@ class WebhookServe(Command):
             is_healthy=lambda: decider.is_alive,
             write_metrics=show_metrics,
         )
-        server = Server(application, listening)
+        server = Server(application, listening, messages.note_alive)
         address = Address(*listening.getsockname()[:2])
         with stop_at_signal(server.stop):
             decider.start()

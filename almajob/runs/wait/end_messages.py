@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from almajob.alma.job_instances import Instance
+from almajob.jobs.histories import EndRecords
 from almajob.system.atomic_write import new_file
 from almajob.system.file_lock import is_locked, lock_file
 from almajob.system.private_files import make_private, open_own, read_own
@@ -39,7 +40,13 @@ _OVERDUE = 5.0
 _LARGEST = 2**20
 _PROCESS_ID = re.compile("[0-9]{1,30}")
 _INCOMING, _ENDED, _SUFFIX = "incoming", "ended", ".json"
-_LOCK, _HEARD = "listener", "heard"
+_LOCK, _HEARD, _SINCE, _ALIVE = "listener", "heard", "since", "alive"
+_ALIVE_SECONDS = 180.0
+"""Seconds after which a listener that has not said that it works has not done so all the time."""
+_TOLD_SECONDS = 3600.0
+"""Seconds for which it is believed that no message means that no run has ended."""
+GAP_SECONDS = 86400.0
+"""Seconds after which a run has ended of which a message came too early."""
 
 
 class Message(NamedTuple):
@@ -107,6 +114,7 @@ class EndMessages:
         make_private(self._incoming)
         make_private(self._ended)
         with lock_file(self.directory / _LOCK, wait=0, note=f"process {os.getpid()}"):
+            self.note_gap()
             yield
 
     @property
@@ -120,10 +128,7 @@ class EndMessages:
     @property
     def heard_at(self) -> float | None:
         """When Alma was heard last, in seconds since the epoch; None for never."""
-        try:
-            return (self.directory / _HEARD).stat().st_mtime
-        except OSError:
-            return None
+        return self._read_time(_HEARD)
 
     @property
     def is_relied_on(self) -> bool:
@@ -138,8 +143,64 @@ class EndMessages:
     def note_heard(self) -> None:
         """Note that Alma was heard just now; where that fails, waits go on as without a listener."""
         with suppress(OSError):
-            os.close(open_own(self.directory / _HEARD, os.O_WRONLY))
-            os.utime(self.directory / _HEARD)
+            self._note_time(_HEARD, time.time())
+
+    def note_alive(self) -> None:
+        """Note that the listener takes messages, as it does now and then; after a pause it begins anew."""
+        age = time.time() - (self._read_time(_ALIVE) or 0.0)
+        if not 0 <= age < _ALIVE_SECONDS:
+            self.note_gap()
+        elif age > _ALIVE_SECONDS / 6:
+            with suppress(OSError):
+                self._note_time(_ALIVE, time.time())
+
+    def note_gap(self, seconds: float = 0.0) -> None:
+        """Note that a message may be missing: only whoever asks Alma from now on may rely on what comes.
+
+        Args:
+            seconds: after which that is so, where the run of the message may end meanwhile.
+        """
+        now = time.time()
+        since = self._read_time(_SINCE) or 0.0
+        try:
+            self._note_time(_SINCE, max(now + seconds, since if since < now + GAP_SECONDS else 0.0))
+            self._note_time(_ALIVE, now)
+        except OSError:
+            with suppress(OSError):
+                (self.directory / _SINCE).unlink(missing_ok=True)
+
+    def find_records(self) -> EndRecords | None:
+        """Find which runs have ended since a time, all of them; None where that is not sure.
+
+        A listener runs, has done so since then without a pause, and has lost no message; nor is there one
+        that it has not decided. As Alma may send none any more, it must have been heard within the hour.
+        """
+        since, alive, heard = map(self._read_time, (_SINCE, _ALIVE, _HEARD))
+        now = time.time()
+        if since is None or alive is None or heard is None or not self.is_listening:
+            return None
+        if not (since <= now and 0 <= now - alive < 2 * _ALIVE_SECONDS and 0 <= now - heard < _TOLD_SECONDS):
+            return None
+        try:
+            if any(self._incoming.iterdir()):
+                return None
+            names = [path.stem for path in self._ended.iterdir() if path.suffix == _SUFFIX]
+        except OSError:
+            return None
+        ends = [end for name in names if (end := self.find_end(name)) is not None]
+        if len(ends) < len(names):
+            return None
+        return EndRecords(max(since, now - KEPT_SECONDS + _TOLD_SECONDS), heard, ends)
+
+    def _read_time(self, name: str) -> float | None:
+        try:
+            return (self.directory / name).stat().st_mtime
+        except OSError:
+            return None
+
+    def _note_time(self, name: str, moment: float) -> None:
+        os.close(open_own(self.directory / name, os.O_WRONLY))
+        os.utime(self.directory / name, (moment, moment))
 
     def keep(self, message: Message) -> bool:
         """Keep a message, on disk when this returns; return False where it is known what became of the run.

@@ -25,6 +25,7 @@ from almajob.errors import (
     Unreachable,
 )
 from almajob.jobs.bad_end import list_next_steps
+from almajob.jobs.history import with_job
 from almajob.jobs.success_policy import Policy
 from almajob.runs.evidence.unknown_outcome import describe_ongoing
 from almajob.runs.invocation import Invocation
@@ -327,9 +328,3 @@ def name_run(error: AlmajobError, instance_id: str) -> AlmajobError:
     if isinstance(error, AlmaError) and instance_id not in error.message:
         return error.replace(message=f"Run {instance_id}: {error.message}")
     return error
-
-
-def with_job(instance: Instance, job: Job | None) -> Instance:
-    """Return an instance with its job, where Alma's answer leaves that out."""
-    known = instance.job is not None and instance.job.id
-    return instance if known or job is None else replace(instance, job=job)

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from almajob.alma.models import Job
 from almajob.errors import AlmajobError
+from almajob.jobs.history import with_job
 from almajob.runs.ledger_queries import read_known
 from almajob.runs.run import Run
 from almajob.runs.run_reference import SHORT_WAIT
-from almajob.runs.wait.follower import Follower, with_job
+from almajob.runs.wait.follower import Follower
 from almajob.runs.wait.lateness import LATE, find_lateness, find_usual
 from almajob.store.ledger.place import LedgerUnusable
 from almajob.store.ledger.record import Record, State
