@@ -197,11 +197,10 @@ def _read_parts(parts: Iterable[bytes]) -> JobRuns:
     if any(one.submitted < other.submitted for one, other in pairwise(rows)):
         raise ValueError("they are not in their order")
     since = _ALWAYS if head["since"] is None else _read_time(head["since"])
-    times = (_read_time(head[name]) for name in ("until", "asked_at", "newest"))
-    found = JobRuns(since, *times, rows)
+    until, asked_at, newest = (_read_time(head[name]) for name in ("until", "asked_at", "newest"))
     if rows and rows[-1].submitted < since:
         raise ValueError("one of them is too old")
-    return found
+    return JobRuns(since, until, asked_at, newest, rows)
 
 
 def _read_time(value: object) -> float:

@@ -12,7 +12,9 @@ _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS = "_.-=+*#@"
 _FEWEST = 3
 _TOOK, _ENDED = "duration  ", "ended     "
-_LEGEND = "  . well, x not well; the newest is on the right"
+_LEGEND = "  x: not well, newest last"
+_ASIDE = 30
+"""Columns behind the runs: for the shortest and the longest duration."""
 
 
 class Ended(NamedTuple):
@@ -34,17 +36,17 @@ def draw_runs(runs: Sequence[Ended], width: int, encoding: str) -> list[str]:
         width: of the terminal; of more runs the newest are drawn.
         encoding: of the stream.
     """
-    lengths = [run.seconds for run in runs if run.seconds is not None]
+    shown = runs[-max(width - len(_TOOK) - _ASIDE, _FEWEST) :]
+    lengths = [run.seconds for run in shown if run.seconds is not None]
     if len(lengths) < _FEWEST:
         return []
-    span = f"  {format_duration(min(lengths))} to {format_duration(max(lengths))}"
-    shown = runs[-max(width - len(_TOOK) - max(len(span), len(_LEGEND)), _FEWEST) :]
     bars = _BARS if _can_write(_BARS, encoding) else _PLAIN_BARS
     longest = max(lengths) or 1.0
     took = "".join(
         " " if run.seconds is None else bars[round(run.seconds / longest * (len(bars) - 1))] for run in shown
     )
     ended = "".join("." if run.is_good else "x" for run in shown)
+    span = f"  {format_duration(min(lengths))} to {format_duration(max(lengths))}"
     return [line[:width] for line in (f"{_TOOK}{took}{span}", f"{_ENDED}{ended}{_LEGEND}")]
 
 
