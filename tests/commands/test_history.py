@@ -127,7 +127,7 @@ def test_a_drawing_needs_no_unicode() -> None:
     runs = [Ended(float(number), number % 2 == 0) for number in range(100)]
     assert draw_runs(runs[:2], 80, "utf-8") == []
     took, ended = draw_runs(runs, 50, "ascii")
-    assert took == "duration  @@@@@@@@@@  1 min 30 s to 1 min 39 s"
+    assert took == "duration  ##@@@@@@@@  1 min 30 s to 1 min 39 s"
     assert ended == "ended     .x.x.x.x.x  x: not well, newest last"
     assert draw_runs(runs[:8], 50, "ascii")[0] == "duration  _.-=+*#@  0 s to 7 s"
     assert max(map(len, (took, ended))) <= 50

@@ -245,3 +245,17 @@ def test_a_start_whose_run_is_not_known_yet_is_not_taken_for_a_strangers(
     assert kept.end_status == "COMPLETED_SUCCESS"
     wait_until_told(state)
     assert [event["run"]["id"] for event in read_observed(state.parent)] == [record.id]
+
+
+def test_a_message_that_comes_too_early_is_a_doubt(
+    simulated: SimulatedAlma, make_desk: Callable[[], Desk]
+) -> None:
+    """Its run ends without another one, so the ends of the next day are asked for."""
+    desk, run_id = make_desk(), _start_elsewhere(simulated)
+    desk.messages.note_heard()
+    with desk.messages.listen():
+        assert desk.messages.find_records() is not None
+        desk.take(run_id)
+        assert desk.messages.count_pending() == 0
+        assert desk.messages.find_records() is None
+    assert (desk.messages.directory / "since").stat().st_mtime > time.time() + 80_000

@@ -319,3 +319,39 @@ def test_without_a_listener_a_wait_polls_as_ever(simulator: Simulator, state: Pa
     simulator.institution.clock.advance(60)
     out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, out) == (0, "COMPLETED_SUCCESS\n"), err
+
+
+def test_a_history_of_ends_needs_no_calls(
+    simulator: Simulator, state: Path, almajob_process: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the listener has listened since Alma was asked; one that has ended is not believed."""
+    institution = simulator.institution
+    world, log = institution.sandbox, institution.log
+    jobs = [next(job for job in world.jobs if job.name == name) for name in (JOB, OTHER)]
+
+    def read(*words: str) -> tuple[int, list[str], str]:
+        """Read the history of both jobs: how many calls it took, which runs it has, and what is said."""
+        before = log.count("GET /conf/jobs/*/instances")
+        done = almajob_process(*ENV, "history", JOB, OTHER, *words, "-f", "value", "-c", "instance_id")
+        assert done.code == 0, done.err
+        return log.count("GET /conf/jobs/*/instances") - before, done.out.split(), done.err
+
+    with serve() as listener:
+        assert institution.webhooks.listen(listener.url, SECRET)
+        ids: list[str] = []
+        for job in [*jobs, *jobs]:
+            if len(ids) == len(jobs):
+                assert read("--ended")[:2] == (2, ids[::-1])
+            ids.append(world.submit(job, []).id)
+            institution.clock.advance(5000)
+            wait_until(lambda: len(list(state.glob("webhook/*/ended/*.json"))) == len(ids))
+            wait_until(lambda: listener.pending == 0)
+        calls, shown, said = read("--ended")
+        assert (calls, shown) == (0, ids[::-1])
+        assert "2 jobs were not asked for: the webhook listener, which heard from Alma " in said
+        assert read("--passed", "no")[:2] == (0, [])
+        # What goes on is known to Alma alone.
+        running = world.submit(jobs[0], []).id
+        assert read()[:2] == (2, [running, *ids[::-1]])
+        assert read("--ended", "--refresh")[0] == 2
+    assert read("--ended")[:2] == (2, ids[::-1])
