@@ -43,7 +43,7 @@ class History(Lister):
     jobs that --name, --category and --type choose. Runs that have ended are kept, so the next time each job
     takes one call, for what is new. With a webhook listener, --ended takes none.
 
-    Exit codes: 3 the runs of some jobs could not be read, and those of the others are listed.
+    Exit code 3: the runs of some jobs could not be read. They are named, and those of the others are listed.
 
     Examples:
       almajob --env sandbox history 'ERP export using profile FINANCE'

@@ -67,6 +67,16 @@ class Desk:
         kept = KeptRuns(self.caches[process], environment="sandbox", identity=identity)
         return read_runs(self.alma, kept, self.jobs if jobs is None else jobs, wanted or Period(), **more)
 
+    def fill(self, days: int) -> None:
+        """Let so many days pass."""
+        for hour in range(days * 24):
+            self.simulated.clock.advance(HOUR)
+            self.start(0, 600.0)
+            for job in range(1 + hour % 24, len(self.jobs), 24):
+                if job % 7 or hour % 5 == 0:
+                    self.start(job, 1200.0)
+        self.simulated.clock.advance(2 * HOUR)
+
     def count(self, read: Callable[[], object]) -> int:
         """Count the calls that something takes."""
         before = self.simulated.log.count("GET *")
@@ -88,7 +98,7 @@ class Desk:
 
 
 @contextmanager
-def _open_desk() -> Iterator[Desk]:
+def open_desk() -> Iterator[Desk]:
     with (
         pytest.MonkeyPatch.context() as patched,
         TemporaryDirectory() as directory,
@@ -104,7 +114,7 @@ def _open_desk() -> Iterator[Desk]:
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
-    with _open_desk() as made:
+    with open_desk() as made:
         yield made
 
 
@@ -168,7 +178,7 @@ def test_whatever_happens_a_history_is_what_alma_has(steps: list[Any]) -> None:
 
     With pages of five runs. A webhook listener that hears of every end changes nothing, either.
     """
-    with _open_desk() as desk, pytest.MonkeyPatch.context() as patched:
+    with open_desk() as desk, pytest.MonkeyPatch.context() as patched:
         patched.setattr("almajob.alma.client.PAGE", 5)
         patched.setattr("almajob.jobs.history.PAGE", 5)
         for number in range(24):
@@ -270,13 +280,7 @@ def month(desk: Desk) -> Desk:
 
     It is a shorter one where not everything is tried.
     """
-    for hour in range(DAYS * 24):
-        desk.simulated.clock.advance(HOUR)
-        desk.start(0, 600.0)
-        for job in range(1 + hour % 24, len(desk.jobs), 24):
-            if job % 7 or hour % 5 == 0:
-                desk.start(job, 1200.0)
-    desk.simulated.clock.advance(2 * HOUR)
+    desk.fill(DAYS)
     return desk
 
 

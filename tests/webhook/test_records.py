@@ -124,7 +124,7 @@ def test_a_message_that_is_lost_is_a_doubt(
         monkeypatch.setattr(messages, "keep", _fail)
     secret = Secret("a-secret-of-the-webhook-Canary_47")
     application = Application(
-        *(messages, [secret]), wake=bool, is_healthy=lambda: True, write_metrics=lambda: ""
+        *(messages, [secret]), wake=lambda: None, is_healthy=lambda: True, write_metrics=lambda: ""
     )
     body = b"<" if fault == "it cannot be read" else make_message("7")
     headers = {"CONTENT_LENGTH": str(len(body)), "HTTP_X_EXL_SIGNATURE": sign(secret, body)}

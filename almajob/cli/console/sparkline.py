@@ -13,6 +13,7 @@ _PLAIN_BARS = "_.-=+*#@"
 _FEWEST = 3
 _TOOK, _ENDED = "duration  ", "ended     "
 _LEGEND = "  x: not well, newest last"
+_MOST_TIMES = 3.0
 _ASIDE = 30
 """Columns behind the runs: for the shortest and the longest duration."""
 
@@ -41,9 +42,11 @@ def draw_runs(runs: Sequence[Ended], width: int, encoding: str) -> list[str]:
     if len(lengths) < _FEWEST:
         return []
     bars = _BARS if _can_write(_BARS, encoding) else _PLAIN_BARS
-    longest = max(lengths) or 1.0
+    # One that took ten times as long would make all others look the same.
+    full = min(max(lengths), _MOST_TIMES * sorted(lengths)[len(lengths) // 2]) or 1.0
     took = "".join(
-        " " if run.seconds is None else bars[round(run.seconds / longest * (len(bars) - 1))] for run in shown
+        " " if run.seconds is None else bars[round(min(run.seconds / full, 1.0) * (len(bars) - 1))]
+        for run in shown
     )
     ended = "".join("." if run.is_good else "x" for run in shown)
     span = f"  {format_duration(min(lengths))} to {format_duration(max(lengths))}"
