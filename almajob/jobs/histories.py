@@ -348,8 +348,8 @@ def _read_listing(alma: Alma, job: Job, since: float, question: _Question | None
     first_day = _day_before(since)
     runs: dict[str, Instance] = {}
     offset, total, clock = 0, None, None
-    is_sure, is_sorted, oldest = True, True, math.inf
-    newest = _ALWAYS
+    is_sure, is_sorted = True, True
+    newest, oldest, begin = _ALWAYS, math.inf, since
     for _page in range(MOST_PAGES):
         with alma.busy(partial(count_items, "runs", offset, total), is_minor=True):
             page, reading = alma.instances_page(job.id, since=first_day, offset=offset)
@@ -367,17 +367,15 @@ def _read_listing(alma: Alma, job: Job, since: float, question: _Question | None
         offset += len(page.items)
         total = page.total
         if not page.items or offset == total:
-            is_sure = is_sure and total is not None and len(runs) >= total
-            begin = since
             break
         if is_sorted and (oldest < since or (question is not None and question.is_enough(runs.values()))):
             # Another one may have been submitted at the same moment as the last.
-            begin = max(since, math.nextafter(oldest, math.inf))
+            begin, total = max(since, math.nextafter(oldest, math.inf)), len(runs)
             break
-    else:
-        is_sure, begin = False, since
-    if offset < (total or 0) and begin == since and not is_sure:
+    if offset < (total or 0):
         LOG.warning("Alma counts %d runs of %s and listed %d.", total, job.name, offset)
+    # Pages that shift while they are read have a run twice, and fewer runs than Alma counts.
+    is_sure = is_sure and total is not None and len(runs) >= total
     return _Listing(runs, begin, newest if clock is None else clock, asked_at, is_sure)
 
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from almajob.alma.api_key import Key
 from almajob.alma.client import Alma
+from almajob.alma.http.response import Reading
 from almajob.alma.http.session import Session
-from almajob.alma.job_instances import Instance
+from almajob.alma.job_instances import Instance, Page
 from almajob.alma.models import Job
 from almajob.errors import AlmaFailed, AlmaRefused, Unreachable
 from almajob.jobs.histories import EndRecords, FoundRuns, read_runs
@@ -462,3 +463,37 @@ def test_a_cache_of_nobody_knows_whom_is_a_miss(desk: Desk) -> None:
     for parts in odd:
         desk.caches[0].put_list("runs.sandbox", key, parts)
         assert [each.id for each in desk.read(desk.jobs[:1]).runs] == [run]
+
+
+def test_nothing_rests_on_the_order_of_the_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Alma lists the oldest first, in pages of five, all of them are read, and the same is kept."""
+    original = desk.alma.instances_page
+
+    def page_upside_down(job_id: str, *, offset: int, **asked: Any) -> tuple[Page[Instance], Reading]:
+        page, reading = original(job_id, offset=0, **asked)
+        return Page(page.items[::-1][offset : offset + 5], page.total), reading
+
+    monkeypatch.setattr(desk.alma, "instances_page", page_upside_down)
+    for turn in range(3):
+        for _run in range(11):
+            desk.start(0)
+            desk.simulated.clock.advance(HOUR)
+        truth = put_in_order(desk.list_truth(), 0)
+        assert _plain(desk.read(desk.jobs[:1]).runs) == _plain(truth)
+        assert desk.read(desk.jobs[:1], limit=1).runs[0].id == truth[0].id, turn
+
+
+def test_an_old_answer_proves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that a cache on the way has kept is shown; what it lacks is looked for again."""
+    original = desk.alma.instances_page
+
+    def page_of_a_cache(job_id: str, **asked: Any) -> tuple[Page[Instance], Reading]:
+        page, reading = original(job_id, **asked)
+        return page, replace(reading, is_cached=True)
+
+    monkeypatch.setattr(desk.alma, "instances_page", page_of_a_cache)
+    desk.start(0)
+    desk.simulated.clock.advance(DAY)
+    assert len(desk.read(desk.jobs[:1]).runs) == 1
+    kept = KeptRuns(desk.caches[0], environment="sandbox", identity="sandbox:1")
+    assert kept.find(desk.jobs[0].id) is None

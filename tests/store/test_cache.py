@@ -308,3 +308,21 @@ def test_looking_changes_nothing(directory: Path, cache: Cache, caplog: pytest.L
     assert found.entries == 0
     assert "cannot be read" in caplog.text
     assert (cache_dir / "cache.db").read_bytes() == b"garbage"
+
+
+def test_runs_that_have_ended_are_kept_for_longer(cache: Cache, directory: Path) -> None:
+    """They do not change; what else is in the cache is used for a day."""
+    for name in ("runs.lab", "jobs.lab"):
+        cache.put_list(name, "key", ["ours"])
+        cache.close()
+        _set_expiry(directory / f".cache.{name}", 50 * LIFETIME)
+    assert cache.get_list("jobs.lab", "key") is None
+    kept = cache.get_list("runs.lab", "key")
+    assert kept is not None
+    assert kept.value == [b'"ours"']
+    assert abs((datetime.now(UTC) - kept.since).total_seconds() - 50 * LIFETIME) < 60
+    assert [(each.name, each.entries) for each in cache.contents()] == [("jobs.lab", 0), ("runs.lab", 1)]
+    assert [path.name for path in cache.clear("jobs.lab", "runs.lab")[0]] == [
+        ".cache.jobs.lab",
+        ".cache.runs.lab",
+    ]
