@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
@@ -22,6 +23,7 @@ from almajob.text.redaction import redact
 from almajob.text.sanitize import sanitize
 
 _FILE_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_MOST_HELD = 200
 _LEVELS = {0: logging.WARNING, 1: logging.INFO, 2: logging.DEBUG}
 _OF_THE_SYSTEM = ("/dev", "/dev/fd", "/proc/self/fd")
 """Where /dev/stderr is, and what a shell makes of >(…)."""
@@ -146,10 +148,14 @@ class _Console(logging.StreamHandler[TextIO]):
     """Messages to people; what else is drawn on their terminal is put aside meanwhile."""
 
     aside: Aside = nullcontext
+    held: deque[logging.LogRecord] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         # The main thread tells what Ctrl-C has ended in the others.
         if is_stopped():
+            return
+        if self.held is not None:
+            self.held.append(record)
             return
         with self.aside():
             super().emit(record)
@@ -193,6 +199,22 @@ def beside(aside: Aside) -> Iterator[None]:
     finally:
         for console in consoles:
             console.aside = nullcontext
+
+
+@contextmanager
+def hold_messages() -> Iterator[deque[logging.LogRecord]]:
+    """Hold messages to people back until the block ends, the newest of them; return what came so far."""
+    consoles = [handler for handler in _LOGGER.handlers if isinstance(handler, _Console)]
+    held: deque[logging.LogRecord] = deque(maxlen=_MOST_HELD)
+    for console in consoles:
+        console.held = held
+    try:
+        yield held
+    finally:
+        for console in consoles:
+            console.held = None
+            for record in held:
+                console.emit(record)
 
 
 def is_at_default_level() -> bool:

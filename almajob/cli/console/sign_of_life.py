@@ -60,7 +60,8 @@ class _Sign:
         self, describe: Callable[[], str], *, is_long: bool = False, is_minor: bool = False
     ) -> Iterator[None]:
         """Show what is waited for, as ``Busy`` says."""
-        if self._is_alone or (is_minor and self._waits):
+        is_hidden = self._is_alone or any(each.describe is None for each in self._waits)
+        if is_hidden or (is_minor and self._waits):
             yield
             return
         wait, stop = _Wait(describe, is_long, is_minor), threading.Event()
