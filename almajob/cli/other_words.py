@@ -28,7 +28,8 @@ _COMMANDS = {
     **dict.fromkeys(
         ("env", "envs", "environment", "environments"), "almajob config show lists environments."
     ),
-    **dict.fromkeys(("ps", "top", "instances"), "almajob history JOB lists the runs of a job."),
+    "ps": "almajob top shows what runs now.",
+    "instances": "almajob history JOB lists the runs of a job.",
     **dict.fromkeys(("plugins", "commands"), "almajob plugin list lists every installed command."),
     "version": "almajob --version prints it.",
     "set": "almajob run JOB --set NAME names the set that a job works on.",

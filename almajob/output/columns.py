@@ -266,7 +266,7 @@ class Length(Cell[Any]):
 
     shape = Shape.WHOLE
     # A column of words is not headed by a unit.
-    headings: ClassVar[Mapping[str, str]] = {"seconds": "duration"}
+    headings: ClassVar[Mapping[str, str]] = {"seconds": "duration", "usual_seconds": "usual"}
 
     def human_readable(self) -> str:
         return "" if self._value is None else time_format.format_duration(self._value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from almajob.alma.job_instances import Instance, parse_time
@@ -33,6 +34,7 @@ from almajob.output.columns import (
     moment,
 )
 from almajob.runs.run import Run
+from almajob.runs.top.page import GoingOn
 from almajob.store.ledger.record import Record, State
 
 _RUN: dict[str, Callable[[Run], Any]] = {
@@ -94,6 +96,14 @@ BRIEF_COLUMNS = ("instance_id", "job_name", "status", "progress", "seconds", "pa
 """Of RUN_COLUMNS what a table of several runs shows."""
 LEAST_NEEDED = ("progress", "passed", "seconds")
 """Of BRIEF_COLUMNS what a narrow table leaves out first."""
+_OF_RUN_IN_TOP = (
+    *("environment", "job_id", "job_name", "instance_id", "status", "status_class", "progress"),
+    *("submit_time", "end_time", "submitted_by", "passed"),
+)
+_OF_START_IN_TOP = ("environment", "job_id", "job_name", "id", "run_key", "state", "created")
+_TOP = (*_OF_RUN_IN_TOP, "run_id", "run_key", "state", "created", "seconds", "usual_seconds", "late")
+TOP_COLUMNS = ("phase", *_TOP)
+"""The columns of ``almajob top``; docs/json.md says what each has."""
 START_COLUMNS = (*_START, *RUN_COLUMNS)
 LEDGER_COLUMNS = tuple(_LEDGER)
 LEDGER_LEAST_NEEDED = (
@@ -140,3 +150,32 @@ def ledger_values(record: Record) -> tuple[Any, ...]:
 def record_values(record: Record) -> tuple[Any, ...]:
     """Return a record's values in the order of RECORD_COLUMNS."""
     return tuple(value_of(record) for value_of in _RECORD.values())
+
+
+def going_on_values(seen: GoingOn) -> tuple[Any, ...]:
+    """Return the values of a run that goes on in the order of TOP_COLUMNS."""
+    lengths = {"seconds": Length(_whole(seen.age)), "usual_seconds": Length(_whole(seen.usual))}
+    return _top_values("running", {**_top_run(seen.run), **lengths, "late": YesNo(seen.is_late)})
+
+
+def ended_values(run: Run) -> tuple[Any, ...]:
+    """Return the values of a run that has ended in the order of TOP_COLUMNS."""
+    return _top_values("ended", {**_top_run(run), "seconds": Length(run.instance.seconds)})
+
+
+def unclear_values(record: Record) -> tuple[Any, ...]:
+    """Return the values of a start whose outcome is not known in the order of TOP_COLUMNS."""
+    values = {name: _LEDGER[name](record) for name in _OF_START_IN_TOP}
+    return _top_values("unknown", {**values, "run_id": values.pop("id")})
+
+
+def _top_run(run: Run) -> dict[str, Any]:
+    return {name: _RUN[name](run) for name in _OF_RUN_IN_TOP}
+
+
+def _top_values(phase: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (Identifier(phase), *(values.get(name) for name in _TOP))
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else math.floor(seconds)

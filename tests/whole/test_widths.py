@@ -95,6 +95,7 @@ COMMANDS: dict[str, list[Words]] = {
     "history": [lambda _: (*SANDBOX, ERP), lambda _: (*SANDBOX, ERP, SIS)],
     "status": [lambda found: (*SANDBOX, *found.runs), lambda found: (*SANDBOX, found.runs[1])],
     "wait": [lambda found: (*SANDBOX, *found.runs[:2])],
+    "top": [lambda _: (*SANDBOX, ERP, SIS)],
     "run": [
         lambda _: (*SANDBOX, ERP, "--dry-run", "--if-running", "attach"),
         lambda _: ("--list-saved",),

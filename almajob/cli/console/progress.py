@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from almajob.alma.job_instances import Instance
 from almajob.alma.status_codes import Meaning, meaning
 from almajob.cli.console import log_setup
 from almajob.cli.console.redrawn import ECHO_WIDTH, Line, Redrawn, can_draw
@@ -196,14 +197,18 @@ def _find_status(run: WatchedRun) -> str:
 
 
 def progress(run: WatchedRun) -> float | None:
+    """Return the progress of a run that is followed, where it can be believed."""
+    return None if run.instance is None else find_progress(run.instance)
+
+
+def find_progress(instance: Instance) -> float | None:
     """Return the progress in per cent where it can be believed: of a run that is running, from 0 to 100.
 
     Alma's stays 0 where a run fails, and 101.3 has been seen.
     """
-    if run.instance is None or run.instance.progress is None:
-        return None
-    is_running = meaning(run.instance.status.value) is Meaning.RUNNING
-    return run.instance.progress if is_running and 0 <= run.instance.progress <= 100 else None
+    done = instance.progress
+    is_running = meaning(instance.status.value) is Meaning.RUNNING
+    return done if done is not None and is_running and 0 <= done <= 100 else None
 
 
 def describe_next_look(run: WatchedRun, now: float) -> str:

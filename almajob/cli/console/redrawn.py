@@ -25,7 +25,7 @@ def can_draw(stream: TextIO) -> bool:
 
     They can on a terminal, in the foreground, where people want neither less (-q) nor each call (-v).
     """
-    return is_capable(stream) and log_setup.is_at_default_level() and _is_in_foreground(stream)
+    return is_capable(stream) and log_setup.is_at_default_level() and is_in_foreground(stream)
 
 
 class Line(NamedTuple):
@@ -69,7 +69,7 @@ class Redrawn:
 
     def draw(self, lines: Sequence[Line]) -> None:
         """Draw lines in the place of those before."""
-        if self.is_stuck() or not _is_in_foreground(self._stream):
+        if self.is_stuck() or not is_in_foreground(self._stream):
             return
         with defer_signals(self.is_stuck):
             self._write(self._go_to_first() + "\n".join(line.text for line in lines))
@@ -117,7 +117,7 @@ class Redrawn:
             self.is_gone = True
 
 
-def _is_in_foreground(stream: TextIO) -> bool:
+def is_in_foreground(stream: TextIO) -> bool:
     """Whether this process may write to its terminal as it likes: not after ``bg``, nor with ``&``."""
     try:
         return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
