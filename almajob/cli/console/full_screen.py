@@ -110,10 +110,12 @@ class FullScreen:
         if self._mode is None:
             return
         with defer_signals(self._terminal.is_stuck):
-            if not self._terminal.is_stuck():
-                self._write(_LEAVE)
-            with suppress(termios.error):
-                termios.tcsetattr(self._keyboard, termios.TCSANOW, self._mode)
+            # In the background the terminal is the shell's, and whoever changes it is stopped.
+            if is_in_foreground(self._stream):
+                if not self._terminal.is_stuck():
+                    self._write(_LEAVE)
+                with suppress(termios.error):
+                    termios.tcsetattr(self._keyboard, termios.TCSANOW, self._mode)
             self._mode, self._is_entered = None, False
 
     def _forget(self) -> None:
