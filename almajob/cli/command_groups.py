@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 HEADINGS = {
-    "Jobs": ("list", "show", "run", "saved", "wait", "status", "top", "history", "params"),
+    "Jobs": ("list", "show", "run", "saved", "wait", "status", "top", "history", "report", "params"),
     "Sets, records and users": ("sets", "events", "matches", "download"),
     "Runs started from here": ("runs", "schedule", "check", "notify", "ledger"),
     "Webhooks and monitoring": ("webhook", "metrics"),

@@ -13,8 +13,9 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, make_msgid, parseaddr
 from pathlib import Path
+from typing import NamedTuple
 
 from almajob.errors import ConfigurationError, one_line
 from almajob.notify.notification import Notification
@@ -44,6 +45,22 @@ class Settings:
     sendmail: Path = Path("/usr/sbin/sendmail")
 
 
+class Page(NamedTuple):
+    """A page that is sent by mail.
+
+    Attributes:
+        subject: of the mail.
+        text: of the mail, for who does not open the page.
+        html: the page.
+        file_name: of the page.
+    """
+
+    subject: str
+    text: str
+    html: str
+    file_name: str
+
+
 class Mail(Notifier):
     """Send a mail for each notification; those of a job are a thread."""
 
@@ -55,9 +72,31 @@ class Mail(Notifier):
     def send(self, notification: Notification) -> None:
         """Send a mail."""
         settings = self._read()
-        message = make_message(
-            notification, settings.from_ or _guess_sender(), settings.to, self.context.name
+        sender = settings.from_ or _guess_sender()
+        self._deliver(make_message(notification, sender, settings.to, self.context.name), settings)
+
+    def send_page(self, page: Page) -> None:
+        """Send a page as an attachment.
+
+        Raises:
+            SendFailed: it could not be sent.
+            ConfigurationError: a setting is wrong.
+        """
+        settings = self._read()
+        message = _begin_message(page.subject, settings.from_ or _guess_sender(), settings.to)
+        message["Message-ID"] = make_msgid("almajob", _domain_of(str(message["From"])))
+        message.set_content(f"{page.text}\n", cte="quoted-printable")
+        # As bytes: the ends of its lines stay as they are.
+        message.add_attachment(
+            page.html.encode(),
+            maintype="text",
+            subtype="html",
+            filename=page.file_name,
+            params={"charset": "utf-8"},
         )
+        self._deliver(message, settings)
+
+    def _deliver(self, message: EmailMessage, settings: Settings) -> None:
         if not settings.smtp:
             _send_by_sendmail(settings.sendmail, message, settings.to)
             return
@@ -126,24 +165,33 @@ def make_message(
         name: of the section, so that two mails about one event have ids of their own.
     """
     facts = notification.facts
-    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    domain = _domain_of(sender)
     # One for each job, which no mail has: so the first mail need not be known to belong to it.
     thread = f"<almajob.{_digest(facts.get('environment'), facts.get('job_id'))}@{domain}>"
-    message = EmailMessage(SMTP)
-    message["Subject"] = notification.subject
-    message["From"] = _parse_address(sender)
-    message["To"] = [_parse_address(each) for each in recipients]
-    message["Date"] = format_datetime(to_local(system().now()))
+    message = _begin_message(notification.subject, sender, recipients)
     message["Message-ID"] = f"<almajob.{_digest(notification.id, name)}@{domain}>"
     message["In-Reply-To"] = thread
     message["References"] = thread
-    # RFC 3834, and what Exchange goes by: nobody's absence is an answer to it.
-    message["Auto-Submitted"] = "auto-generated"
-    message["X-Auto-Response-Suppress"] = "All"
     message["X-Almajob-Kind"] = notification.kind
     # Not every server takes eight bits.
     message.set_content(f"{notification.text}\n", cte="quoted-printable")
     return message
+
+
+def _begin_message(subject: str, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
+    message = EmailMessage(SMTP)
+    message["Subject"] = subject
+    message["From"] = _parse_address(sender)
+    message["To"] = [_parse_address(each) for each in recipients]
+    message["Date"] = format_datetime(to_local(system().now()))
+    # RFC 3834, and what Exchange goes by: nobody's absence is an answer to it.
+    message["Auto-Submitted"] = "auto-generated"
+    message["X-Auto-Response-Suppress"] = "All"
+    return message
+
+
+def _domain_of(sender: str) -> str:
+    return parseaddr(sender)[1].rpartition("@")[2] or "localhost"
 
 
 def _parse_address(text: str) -> Address:

@@ -147,11 +147,11 @@ def parse_calendar(text: str, timezone: str = "") -> CalendarTimes:
         ValueError: it is none; the text says why, without a full stop.
     """
     words = text.split()
-    if len(words) > 1 and _is_timezone(words[-1]):
+    if len(words) > 1 and is_timezone(words[-1]):
         if timezone:
             raise ValueError(f"names the time zone {words[-1]}, and {timezone} is another name for one")
         timezone = words.pop()
-    if timezone and not _is_timezone(timezone):
+    if timezone and not is_timezone(timezone):
         raise ValueError(f"there is no time zone {timezone!r}")
     plain = " ".join(words)
     words = _SHORTHANDS.get(plain.lower(), plain).split()
@@ -180,7 +180,8 @@ def parse_calendar(text: str, timezone: str = "") -> CalendarTimes:
     return found
 
 
-def _is_timezone(name: str) -> bool:
+def is_timezone(name: str) -> bool:
+    """Whether this machine knows a time zone of this name."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+/-]*", name) or name.lower() in _SHORTHANDS:
         return False
     try:

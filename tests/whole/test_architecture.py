@@ -21,6 +21,7 @@ LAYERS = (
     {"jobs", "completion"},
     {"runs"},
     {"sets", "output", "notify"},
+    {"report"},
     {"cli"},
     {"test_kit"},
     {"plugin", "testing", "__main__"},
@@ -44,6 +45,7 @@ FENCES = {
     "argparse": ("cli.", "output.", "commands."),
     "rich": ("cli.console.",),
     "apprise": ("notify.",),
+    "jinja2": ("report.",),
     "smtplib": ("notify.",),
     "autopage": ("cli.console.",),
 }

@@ -204,7 +204,7 @@ def _make_other_ledger(almajob: Run, words: Sequence[str], directory: Path) -> d
 def _add_notification() -> dict[str, str]:
     """Add to the configuration file who is notified; return what an example calls that."""
     with Path(os.environ["ALMAJOB_INI"]).open("a", encoding="utf-8") as ini:
-        ini.write("[notify:ops]\ntype = command\ncommand = true\n")
+        ini.write("[notify:ops]\ntype = mail\nto = ops@example.org\nsendmail = /bin/true\n")
     return {"NAME": "ops"}
 
 
@@ -274,7 +274,7 @@ def test_every_example_works(
         monkeypatch.setitem(REGIONS, words[words.index("--region") + 1], simulated.base_url)
     run_id = ended_run(next((word for word in words if word in REPORTING), ""))
     known = {"PROCESS_ID": run_id, "9563643080000561": run_id, "/tmp/almajob": str(tmp_path / "cache")}
-    known |= _add_notification() if words[:2] == ["notify", "test"] else {}
+    known |= _add_notification() if words[:2] == ["notify", "test"] or "--mail" in words else {}
     known |= _write_ids(tmp_path) if "--ids" in words else {}
     if "--combine" in words:
         _make_sets(almajob, tmp_path, words[-1])

@@ -142,6 +142,8 @@ def test_what_is_printed_has_the_types_that_are_named(simulated: SimulatedAlma, 
     assert ended["error"]["code"] == "job_failed"
     assert len(_hold(almajob, "status", "status", "--id", run_id, "123", codes=(4,))) == 2
     assert _hold(almajob, "history", "history", "--job", ERP)
+    (report,) = _hold(almajob, "report", "report")
+    assert len(report["runs"]) == len(report["failures"]) == 1
     assert _hold(almajob, "runs list", "runs", "list")
     assert isinstance(_hold(almajob, "runs show", "runs", "show", run_id), dict)
     assert _hold(almajob, "cache show", "cache", "show")

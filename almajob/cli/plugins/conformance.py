@@ -36,6 +36,8 @@ _LONG_OPTION = re.compile(r"--[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _COLUMN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Those that cliff gives a command, and the older script's one with an underscore.
 _GIVEN_BY_CLIFF = {"-h", "-f", "-c", "--cache_dir"}
+# What everybody types, beside the long form.
+_SHORT_FORMS = {"-o": "--output"}
 _SHORTEST_SUMMARY = 2
 # What is called, by the kind of a claim, with its name and class in the distribution's process.
 _CHECKS = {
@@ -120,7 +122,8 @@ def _of_options(parser: argparse.ArgumentParser) -> Iterator[str]:
             is_ours = reserved.get(option) == action.dest
             if option in reserved and not is_ours:
                 yield f"{option} is an option of all commands, and means something else here"
-            if not is_ours and not _LONG_OPTION.fullmatch(option):
+            is_short_form = _SHORT_FORMS.get(option) in own
+            if not is_ours and not is_short_form and not _LONG_OPTION.fullmatch(option):
                 yield f"{option} is not a long option in lowercase, such as --run-key"
         if not action.help and action.help != argparse.SUPPRESS:
             yield f"{'/'.join(own) or action.dest} has no help"

@@ -55,6 +55,37 @@ class MissedStart(NamedTuple):
         return f"{self.environment}:{self.run_key}:late"
 
 
+class Expected(NamedTuple):
+    """When a saved run should have been started.
+
+    Attributes:
+        name: of the saved run.
+        at: its schedule, as it was written.
+        job_id: empty where the saved run names only the job's name, or what may be either.
+        job_name: the job's name, or what the saved run calls it.
+        due: the times of the schedule, in order.
+    """
+
+    name: str
+    at: str
+    job_id: str
+    job_name: str
+    due: list[datetime]
+
+
+def list_expected(settings: Settings, environment: str, since: datetime, until: datetime) -> list[Expected]:
+    """List when the saved runs of an environment should have been started, but for what is not late yet.
+
+    Raises:
+        ConfigurationError: a saved run is wrong.
+    """
+    found = []
+    for saved, named, schedule in list_scheduled(settings, environment):
+        due = expected_times(saved, named, since, until - GRACE - timedelta(seconds=schedule.splay))
+        found.append(Expected(saved.name, schedule.at, *_read_job(saved, named), due))
+    return found
+
+
 def list_missed(settings: Settings, ledger: Ledger, environment: str, now: datetime) -> list[MissedStart]:
     """List the saved runs that were not started at the last time of their schedule.
 
@@ -86,10 +117,7 @@ def announce_missed(ledger: Ledger, missed: Iterable[MissedStart]) -> None:
 
 
 def _make_start(saved: Saved, environment: str, kind: str, due: datetime, now: datetime) -> MissedStart:
-    here = saved.of(environment)
-    job = text_of(here, "job")
-    both = re.fullmatch(ID_AND_NAME, job)
-    job_id, job_name = both.groups() if both else ("", job)
+    job_id, job_name = _read_job(saved, environment)
     return MissedStart(
         name=saved.name,
         environment=environment,
@@ -97,10 +125,17 @@ def _make_start(saved: Saved, environment: str, kind: str, due: datetime, now: d
         job_id=job_id,
         job_name=job_name,
         run_key=make_schedule_key(saved.name, due),
-        notify=tuple(read_notify(here)),
+        notify=tuple(read_notify(saved.of(environment))),
         due=due,
         seconds=(now - due).total_seconds(),
     )
+
+
+def _read_job(saved: Saved, environment: str) -> tuple[str, str]:
+    """Return the id of a saved run's job, where it is certain to be one, and its name."""
+    job = text_of(saved.of(environment), "job")
+    both = re.fullmatch(ID_AND_NAME, job)
+    return (both[1], both[2]) if both else ("", job)
 
 
 def _is_made(start: MissedStart, records: Iterable[Record]) -> bool:

@@ -77,6 +77,7 @@ BREACHES: list[tuple[type, str]] = [
     (Abbreviates, "allow_abbrev is not False"),
     (_but(names=("--env", "--some-option")), "--env is an option of all commands, and means something else"),
     (_but(names=("-s", "--some-option")), "-s is not a long option in lowercase"),
+    (_but(names=("-o", "--some-option")), "-o is not a long option in lowercase"),
     (_but(names=("--some-option", "--Some_Option")), "--Some_Option is not a long option in lowercase"),
     (_but(help=None), "--some-option has no help"),
     (_but(columns=()), "it names no columns"),
