@@ -259,11 +259,12 @@ def test_several_environments_are_in_one_report(busy: SimulatedAlma, almajob: Ru
 
 def test_an_environment_that_cannot_be_read_is_told_in_the_report(busy: SimulatedAlma, almajob: Run) -> None:
     """The others are there all the same, and the exit code says so; with none there is no report."""
-    rows = _report(almajob, "-o", "r.html", env="sandbox,nowhere", code=7)
-    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("nowhere", 0)]
+    _add_section("[lab]\nregion = eu\n[annex]\nregion = eu\n")
+    rows = _report(almajob, "-o", "r.html", env="sandbox,lab", code=7)
+    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("lab", 0)]
     assert rows[1]["error"]["code"] == "configuration_error"
     assert "It could not be read" in Path("r.html").read_text("utf-8")
-    done = almajob("--env", "nowhere,no-place", "report", "-o", "other.html")
+    done = almajob("--env", "lab,annex", "report", "-o", "other.html")
     assert (done.code, done.out) == (7, "")
     assert not Path("other.html").exists()
 

@@ -97,7 +97,7 @@ COMMANDS: dict[str, list[Words]] = {
     "list": [lambda _: SANDBOX, lambda _: (*SANDBOX, "--type", "scheduled")],
     "show": [lambda _: (*SANDBOX, ERP)],
     "history": [lambda _: (*SANDBOX, ERP), lambda _: (*SANDBOX, ERP, SIS)],
-    "report": [lambda _: SANDBOX, lambda _: (*SANDBOX, "--also", "production")],
+    "report": [lambda _: SANDBOX, lambda _: ("--env", "sandbox,production")],
     "status": [lambda found: (*SANDBOX, *found.runs), lambda found: (*SANDBOX, found.runs[1])],
     "wait": [lambda found: (*SANDBOX, *found.runs[:2])],
     "top": [lambda _: (*SANDBOX, ERP, SIS)],
