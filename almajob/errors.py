@@ -375,6 +375,14 @@ class OutcomeUnknown(AlmajobError):
     kind = "outcome_unknown"
     is_retry_safe = False
 
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The Process IDs of the runs that a start may be, or that Alma made of it; empty where none fits.
+
+        Where there are some, looking again does not help: a person has to decide.
+        """
+        return () if self.record is None else tuple(each.id for each in self.record.candidates)
+
 
 class AlmaError(AlmajobError):
     """Alma answered, and the answer is an error.
