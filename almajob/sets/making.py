@@ -70,6 +70,8 @@ class MadeSet:
     """A set that is there, with all its ids.
 
     Attributes:
+        id: its id.
+        name: its name.
         count: the members that Alma counts.
         rejected: how many ids are not among them, where those that Alma does not know are left out.
         is_new: whether it was made by this call, and not gone on with.
