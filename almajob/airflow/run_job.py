@@ -134,7 +134,7 @@ class AlmaRunJobOperator(BaseOperator):
         self.interval = interval
         self.doubt_interval = doubt_interval
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Start the job, or find its run, and wait for its end."""
         timeout = self.execution_timeout
         deadline = None if timeout is None else time.time() + timeout.total_seconds() - _MARGIN
@@ -142,11 +142,11 @@ class AlmaRunJobOperator(BaseOperator):
 
     def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Go on where it was unknown whether the job was started."""
         return self._go_on(context, deadline)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Go on when a person has answered, or the trigger has fired."""
         if "error" in event:
             raise AirflowException(f"Nobody could be asked: {event['error']}")
@@ -165,7 +165,7 @@ class AlmaRunJobOperator(BaseOperator):
     def _open(self, context: Context) -> Alma:
         return AlmaHook(self.alma_conn_id).open(open_task_ledger(context))
 
-    def _go_on(self, context: Context, deadline: float | None) -> dict[str, Any]:
+    def _go_on(self, context: Context, deadline: float | None) -> Any:
         with self._open(context) as alma:
             try:
                 run = self._start(context, alma)
@@ -173,7 +173,7 @@ class AlmaRunJobOperator(BaseOperator):
                 if not self.wait_for_end:
                     return describe(run)
                 if self.deferrable and not run.instance.has_ended:
-                    self._defer(run.instance.id, deadline)
+                    return self._defer(run.instance.id, deadline)
                 if not run.instance.has_ended:
                     timeout = None if deadline is None else max(deadline - time.time(), 0.0)
                     options = WaitOptions(timeout, self.interval)
@@ -181,11 +181,11 @@ class AlmaRunJobOperator(BaseOperator):
                 return self._finish(context, alma, run)
             except OutcomeUnknown as unknown:
                 if unknown.candidates:
-                    self._ask(context, unknown)
-                self._defer_doubt(unknown, deadline)
+                    return self._ask(context, unknown)
+                return self._defer_doubt(unknown, deadline)
             except AlmajobError as error:
                 if error.kind in _WAITS:
-                    self._defer_doubt(error, deadline)
+                    return self._defer_doubt(error, deadline)
                 raise fail(error, is_tried_again=self.rerun_failed) from error
 
     def _start(self, context: Context, alma: Alma) -> Run:
@@ -253,27 +253,27 @@ class AlmaRunJobOperator(BaseOperator):
         open_task_ledger(context).delete()
         return found
 
-    def _defer(self, process_id: str, deadline: float | None) -> None:
-        self.defer(
+    def _defer(self, process_id: str, deadline: float | None) -> Any:
+        return self.defer(
             trigger=AlmaJobRunTrigger(
                 self.alma_conn_id, process_id, deadline=deadline, interval=self.interval
             ),
             method_name="execute_complete",
         )
 
-    def _defer_doubt(self, error: AlmajobError, deadline: float | None) -> None:
+    def _defer_doubt(self, error: AlmajobError, deadline: float | None) -> Any:
         """Look again later: what is not known is no failure, and costs neither a retry nor a worker."""
         if deadline is not None and time.time() >= deadline:
             raise fail(error) from error
         self.log.warning("%s", error)
         self.log.info("The task looks again in %.0f seconds. It starts nothing before.", self.doubt_interval)
-        self.defer(
+        return self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=self.doubt_interval)),
             method_name="look_again",
             kwargs={"deadline": deadline},
         )
 
-    def _ask(self, context: Context, unknown: OutcomeUnknown) -> None:
+    def _ask(self, context: Context, unknown: OutcomeUnknown) -> Any:
         """Ask a person in Airflow which run it is, with what the standard provider has for that.
 
         The task waits for the answer, which Airflow does by an exception of its own.
@@ -286,9 +286,9 @@ class AlmaRunJobOperator(BaseOperator):
             "Which of these runs was started by this task?",
             options=[*unknown.candidates, _NOT_STARTED, _LOOK_AGAIN],
         )
-        asking.execute(context)
+        return asking.execute(context)
 
-    def _take_answer(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def _take_answer(self, context: Context, event: dict[str, Any]) -> Any:
         (chosen,) = event["chosen_options"]
         who = (event.get("responded_by_user") or {}).get("name") or "a person"
         if chosen != _LOOK_AGAIN:

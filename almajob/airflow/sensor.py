@@ -75,7 +75,7 @@ class AlmaJobRunSensor(BaseSensorOperator):
         found = self.poke(context)
         if found:
             return found.xcom_value
-        self.defer(
+        return self.defer(
             trigger=AlmaJobRunTrigger(
                 *(self.alma_conn_id, self.process_id, self.job, self.since),
                 deadline=time.time() + self.timeout,

@@ -86,7 +86,9 @@ class AlmaJobRunTrigger(BaseTrigger):
             return None
 
     def _pause(self, waited: float) -> float:
-        usual = self.interval or min(max(waited * _SHARE, _SHORTEST), _LONGEST) * random.uniform(0.9, 1.1)
+        # Tasks that were deferred together do not all look at the same moment.
+        growing = min(max(waited * _SHARE, _SHORTEST), _LONGEST) * random.SystemRandom().uniform(0.9, 1.1)
+        usual = growing if self.interval is None else self.interval
         return usual if self.deadline is None else max(min(usual, self.deadline - time.time()), 0.0)
 
 

@@ -90,7 +90,7 @@ def list_ids(ids: Iterable[str], *, id_type: str = "") -> Iterator[IdList]:
     """
     with open_unique_texts() as texts:
         found = 0
-        for found, each in enumerate(ids, 1):  # noqa: B007  # counted
+        for found, each in enumerate(ids, 1):
             _refuse_odd(found, each, "the ids", id_type)
             texts.add([each])
         if not found:

@@ -1,0 +1,67 @@
+"""An Airflow, a PostgreSQL and a simulated Alma, for as long as the tests of the provider take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from almajob.simulator.http.server import Simulator
+from almajob.simulator.institution import Institution
+from almajob.simulator.world.world import Rules
+from tests.airflow.site import PROGRAMS, Site
+from tests.support.places import prepare
+from tests.support.postgres import Cluster, need_programs
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is in this directory."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("airflow")
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    """An Alma whose runs take four seconds, and which has room for any number of them."""
+    rules = Rules(thresholds=False, checks_parameters=False, seconds=4.0)
+    with Simulator(Institution(rules=rules)) as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("airflow") / "home"
+
+
+@pytest.fixture(scope="session")
+def site(airflow_home: Path, simulator: Simulator) -> Iterator[Site]:
+    """An Airflow with two connections to the Alma: one with a ledger in PostgreSQL, one without."""
+    if not PROGRAMS:
+        pytest.skip("ALMAJOB_AIRFLOW does not name an environment with Airflow: see .ci/airflow")
+    # It has hundreds of connections, which the tests' server for all would not have left.
+    with Cluster(need_programs(), max_connections="300") as cluster:
+        ledger = cluster.make_database()
+        prepare(ledger)
+        site = Site(airflow_home, cluster.make_database().url)
+        alma = {
+            "conn_type": "alma",
+            "host": simulator.base_url,
+            "password": simulator.key,
+            "extra": {"kind": "sandbox", "monitor_jobs": "https://alma.example.edu/jobs?id={process_id}"},
+        }
+        site.connect("alma_own", **alma)
+        site.connect("alma_default", **{**alma, "extra": {**alma["extra"], "ledger": "alma_ledger"}})
+        server, _, name = ledger.url.rpartition("/")
+        user, _, address = server.rpartition("//")[2].rpartition("@")
+        host, _, port = address.rpartition(":")
+        site.connect(
+            *("alma_ledger",), conn_type="postgres", host=host, port=int(port), login=user, schema=name
+        )
+        done = site.run("db", "migrate")
+        assert done.returncode == 0, done.stdout + done.stderr
+        try:
+            yield site
+        finally:
+            site.stop()

@@ -1,0 +1,245 @@
+"""An Airflow of the tests' own: its processes, its database, its DAGs, and its REST API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.environments import ROOT
+
+PROGRAMS = os.environ.get("ALMAJOB_AIRFLOW", "")
+"""The environment that has Airflow and almajob; the tests are for whoever names one."""
+_STARTED = 180.0
+_ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+
+
+@dataclass
+class Site:
+    """An Airflow.
+
+    Attributes:
+        home: its directory, with the log of each process.
+        database: its address, without the driver.
+        variables: more of its environment.
+    """
+
+    home: Path
+    database: str
+    variables: dict[str, str] = field(default_factory=dict)
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _token: str = ""
+
+    def __post_init__(self) -> None:
+        self.port = _free_port()
+        (self.home / "dags").mkdir(parents=True)
+        self._secret = secrets.token_hex(32)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its processes have as environment, and nothing of the tests' own."""
+        settings = {
+            ("CORE", "DAGS_FOLDER"): str(self.home / "dags"),
+            ("CORE", "LOAD_EXAMPLES"): "False",
+            ("CORE", "EXECUTOR"): "LocalExecutor",
+            ("CORE", "PARALLELISM"): "6",
+            ("CORE", "EXECUTION_API_SERVER_URL"): f"http://127.0.0.1:{self.port}/execution/",
+            ("CORE", "SIMPLE_AUTH_MANAGER_ALL_ADMINS"): "True",
+            ("CORE", "TEST_CONNECTION"): "Enabled",
+            ("DATABASE", "SQL_ALCHEMY_CONN"): self.database.replace(
+                "postgresql://", "postgresql+psycopg2://"
+            ),
+            ("API", "HOST"): "127.0.0.1",
+            ("API", "PORT"): str(self.port),
+            ("API", "BASE_URL"): f"http://127.0.0.1:{self.port}",
+            ("API", "WORKERS"): "1",
+            ("API", "SECRET_KEY"): self._secret,
+            ("API_AUTH", "JWT_SECRET"): self._secret,
+            ("SCHEDULER", "ORPHANED_TASKS_CHECK_INTERVAL"): "10",
+            ("SCHEDULER", "SCHEDULER_HEALTH_CHECK_THRESHOLD"): "10",
+            ("SCHEDULER", "SCHEDULER_HEARTBEAT_SEC"): "2",
+            ("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT"): "30",
+            ("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL"): "5",
+            ("WORKERS", "MIN_HEARTBEAT_INTERVAL"): "2",
+            ("TRIGGERER", "JOB_HEARTBEAT_SEC"): "2",
+            ("TRIGGERER", "TRIGGERER_HEALTH_CHECK_THRESHOLD"): "10",
+            ("DAG_PROCESSOR", "REFRESH_INTERVAL"): "10",
+            ("LOGGING", "COLORED_CONSOLE_LOG"): "False",
+        }
+        return {
+            "PATH": f"{PROGRAMS}/bin:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "AIRFLOW_HOME": str(self.home),
+            "PYTHONPATH": str(ROOT),
+            "NO_PROXY": "*",
+            **{f"AIRFLOW__{section}__{name}": value for (section, name), value in settings.items()},
+            **self.variables,
+        }
+
+    def connect(self, conn_id: str, **parts: Any) -> None:
+        """Add a connection, of which all processes that begin from now on know."""
+        self.variables[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(parts)
+
+    def run(self, *argv: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
+        """Run ``airflow`` to its end."""
+        return subprocess.run(
+            ["nice", f"{PROGRAMS}/bin/airflow", *argv],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def add_dags(self, *paths: Path) -> None:
+        """Put files into its folder of DAGs."""
+        for path in paths:
+            (self.home / "dags" / path.name).write_bytes(path.read_bytes())
+
+    def start(self, *names: str) -> None:
+        """Start parts of it, such as ``scheduler``; each in a session of its own."""
+        for name in names:
+            with open(self.home / f"{name}.log", "ab") as log:
+                self._running[name] = subprocess.Popen(
+                    ["nice", f"{PROGRAMS}/bin/airflow", name],
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+
+    def kill(self, *names: str) -> int:
+        """Kill parts of it and all that they have begun, as a host's death does; return how many died."""
+        killed = 0
+        for name in names:
+            process = self._running.pop(name)
+            for pid in (process.pid, *descendants(process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+            process.wait()
+        return killed
+
+    def stop(self) -> None:
+        """Kill all of it."""
+        self.kill(*list(self._running))
+
+    def get(self, path: str, **params: Any) -> Any:
+        """Read from the REST API."""
+        return self._call("GET", path, params=params)
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send to the REST API."""
+        return self._call("POST", path, json=body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Change by the REST API."""
+        return self._call("PATCH", path, json=body)
+
+    def wait_until_ready(self, *dag_ids: str) -> None:
+        """Wait for the REST API, and until it knows the DAGs."""
+        for _ in _ticks(_STARTED):
+            with contextlib.suppress(requests.RequestException, RuntimeError):
+                if set(dag_ids) <= {each["dag_id"] for each in self.get("dags", limit=100)["dags"]}:
+                    break
+        else:
+            raise TimeoutError(self.logs())
+        for dag_id in dag_ids:
+            self.patch(f"dags/{dag_id}", {"is_paused": False})
+
+    def trigger(self, dag_id: str, run_id: str = "", **conf: Any) -> str:
+        """Start a DAG run; return its id."""
+        body = {"conf": conf, "logical_date": None, **({"dag_run_id": run_id} if run_id else {})}
+        return str(self.post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the task instances of a DAG run."""
+        found = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", limit=100)
+        return list(found["task_instances"])
+
+    def task(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return the only task instance of a DAG run."""
+        (found,) = self.tasks(dag_id, run_id)
+        return found
+
+    def wait_for(self, dag_id: str, run_id: str, states: Sequence[str] = (), seconds: float = 300.0) -> Any:
+        """Wait until all tasks of a DAG run are in one of the states, or have ended; return them."""
+        found: Any = []
+        for _ in _ticks(seconds):
+            found = self.tasks(dag_id, run_id)
+            if found and all(each["state"] in (states or _ENDED) for each in found):
+                return found
+        shown = [(each["task_id"], each["state"], each["try_number"]) for each in found]
+        raise TimeoutError(f"{shown}\n{self.logs()}")
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+        """Return what a task has given."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
+        return self.get(path, deserialize="false")["value"]
+
+    def task_log(self, dag_id: str, run_id: str) -> str:
+        """Return the logs of all tries of a DAG run's tasks."""
+        found = (self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}").rglob("*.log")
+        return "\n".join(path.read_text("utf-8", "replace") for path in sorted(found))
+
+    def logs(self) -> str:
+        """Return the ends of the logs of its processes."""
+        found = self.home.glob("*.log")
+        return "\n".join(f"== {path.name}\n{path.read_text('utf-8', 'replace')[-3000:]}" for path in found)
+
+    def _call(self, method: str, path: str, **parts: Any) -> Any:
+        base = f"http://127.0.0.1:{self.port}"
+        if not self._token:
+            answer = requests.get(f"{base}/auth/token", timeout=60)
+            self._token = answer.json()["access_token"]
+        answer = requests.request(
+            method,
+            f"{base}/api/v2/{path}",
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=60,
+            **parts,
+        )
+        if not answer.ok:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None
+
+
+def _ticks(seconds: float) -> Iterator[None]:
+    """Go on once a second, until the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+        time.sleep(1.0)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below one, as they are at the moment."""
+    below: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # The name, in brackets, may have blanks.
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+            below.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = list(below.get(pid, []))
+    for each in found:
+        found += below.get(each, [])
+    return found
