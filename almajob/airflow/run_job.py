@@ -265,7 +265,8 @@ class AlmaRunJobOperator(BaseOperator):
         """Look again later: what is not known is no failure, and costs neither a retry nor a worker."""
         if deadline is not None and time.time() >= deadline:
             raise fail(error) from error
-        self.log.warning("%s", error)
+        # What the command line would say to do is nothing that can be done here.
+        self.log.warning("%s %s", error.message, error.reason)
         self.log.info("The task looks again in %.0f seconds. It starts nothing before.", self.doubt_interval)
         return self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=self.doubt_interval)),
@@ -278,7 +279,7 @@ class AlmaRunJobOperator(BaseOperator):
 
         The task waits for the answer, which Airflow does by an exception of its own.
         """
-        self.log.warning("%s", unknown)
+        self.log.warning("%s %s", unknown.message, unknown.reason)
         asking = HITLOperator(
             task_id="ask",
             subject=f"Was the job {self.job} started?",

@@ -53,7 +53,7 @@ class Site:
             ("CORE", "DAGS_FOLDER"): str(self.home / "dags"),
             ("CORE", "LOAD_EXAMPLES"): "False",
             ("CORE", "EXECUTOR"): "LocalExecutor",
-            ("CORE", "PARALLELISM"): "6",
+            ("CORE", "PARALLELISM"): "4",
             ("CORE", "EXECUTION_API_SERVER_URL"): f"http://127.0.0.1:{self.port}/execution/",
             ("CORE", "SIMPLE_AUTH_MANAGER_ALL_ADMINS"): "True",
             ("CORE", "TEST_CONNECTION"): "Enabled",
@@ -66,14 +66,14 @@ class Site:
             ("API", "WORKERS"): "1",
             ("API", "SECRET_KEY"): self._secret,
             ("API_AUTH", "JWT_SECRET"): self._secret,
-            ("SCHEDULER", "ORPHANED_TASKS_CHECK_INTERVAL"): "10",
-            ("SCHEDULER", "SCHEDULER_HEALTH_CHECK_THRESHOLD"): "10",
+            ("SCHEDULER", "ORPHANED_TASKS_CHECK_INTERVAL"): "20",
+            ("SCHEDULER", "SCHEDULER_HEALTH_CHECK_THRESHOLD"): "60",
             ("SCHEDULER", "SCHEDULER_HEARTBEAT_SEC"): "2",
-            ("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT"): "30",
+            ("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT"): "120",
             ("SCHEDULER", "TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL"): "5",
             ("WORKERS", "MIN_HEARTBEAT_INTERVAL"): "2",
             ("TRIGGERER", "JOB_HEARTBEAT_SEC"): "2",
-            ("TRIGGERER", "TRIGGERER_HEALTH_CHECK_THRESHOLD"): "10",
+            ("TRIGGERER", "TRIGGERER_HEALTH_CHECK_THRESHOLD"): "40",
             ("DAG_PROCESSOR", "REFRESH_INTERVAL"): "10",
             ("LOGGING", "COLORED_CONSOLE_LOG"): "False",
         }
@@ -141,6 +141,13 @@ class Site:
         """Read from the REST API."""
         return self._call("GET", path, params=params)
 
+    def find(self, path: str) -> Any:
+        """Read from the REST API; None where there is nothing."""
+        try:
+            return self.get(path)
+        except RuntimeError:
+            return None
+
     def post(self, path: str, body: Any) -> Any:
         """Send to the REST API."""
         return self._call("POST", path, json=body)
@@ -151,7 +158,7 @@ class Site:
 
     def wait_until_ready(self, *dag_ids: str) -> None:
         """Wait for the REST API, and until it knows the DAGs."""
-        for _ in _ticks(_STARTED):
+        for _ in self.ticks(_STARTED):
             with contextlib.suppress(requests.RequestException, RuntimeError):
                 if set(dag_ids) <= {each["dag_id"] for each in self.get("dags", limit=100)["dags"]}:
                     break
@@ -178,7 +185,7 @@ class Site:
     def wait_for(self, dag_id: str, run_id: str, states: Sequence[str] = (), seconds: float = 300.0) -> Any:
         """Wait until all tasks of a DAG run are in one of the states, or have ended; return them."""
         found: Any = []
-        for _ in _ticks(seconds):
+        for _ in self.ticks(seconds):
             found = self.tasks(dag_id, run_id)
             if found and all(each["state"] in (states or _ENDED) for each in found):
                 return found
@@ -200,6 +207,13 @@ class Site:
         found = self.home.glob("*.log")
         return "\n".join(f"== {path.name}\n{path.read_text('utf-8', 'replace')[-3000:]}" for path in found)
 
+    def ticks(self, seconds: float) -> Iterator[None]:
+        """Go on once a second, until the time is over."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            yield
+            time.sleep(1.0)
+
     def _call(self, method: str, path: str, **parts: Any) -> Any:
         base = f"http://127.0.0.1:{self.port}"
         if not self._token:
@@ -215,14 +229,6 @@ class Site:
         if not answer.ok:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json() if answer.content else None
-
-
-def _ticks(seconds: float) -> Iterator[None]:
-    """Go on once a second, until the time is over."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        yield
-        time.sleep(1.0)
 
 
 def _free_port() -> int:
