@@ -10,7 +10,8 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.world import Rules
-from tests.airflow.site import PROGRAMS, Site
+from tests.airflow.site import HAS_STATE_STORE, PROGRAMS, Site
+from tests.support.environments import ROOT
 from tests.support.places import prepare
 from tests.support.postgres import Cluster, need_programs
 
@@ -45,23 +46,32 @@ def site(airflow_home: Path, simulator: Simulator) -> Iterator[Site]:
         ledger = cluster.make_database()
         prepare(ledger)
         site = Site(airflow_home, cluster.make_database().url)
-        alma = {
-            "conn_type": "alma",
-            "host": simulator.base_url,
-            "password": simulator.key,
-            "extra": {"kind": "sandbox", "monitor_jobs": "https://alma.example.edu/jobs?id={process_id}"},
-        }
-        site.connect("alma_own", **alma)
-        site.connect("alma_default", **{**alma, "extra": {**alma["extra"], "ledger": "alma_ledger"}})
+        extra = {"kind": "sandbox", "monitor_jobs": "https://alma.example.edu/jobs?id={process_id}"}
+        for name, more in (("alma_own", {}), ("alma_default", {"ledger": "alma_ledger"})):
+            site.connect(
+                name,
+                conn_type="alma",
+                host=simulator.base_url,
+                password=simulator.key,
+                extra={**extra, **more},
+            )
         server, _, name = ledger.url.rpartition("/")
         user, _, address = server.rpartition("//")[2].rpartition("@")
         host, _, port = address.rpartition(":")
-        site.connect(
-            *("alma_ledger",), conn_type="postgres", host=host, port=int(port), login=user, schema=name
-        )
+        site.connect("alma_ledger", conn_type="postgres", host=host, port=int(port), login=user, schema=name)
         done = site.run("db", "migrate")
         assert done.returncode == 0, done.stdout + done.stderr
         try:
             yield site
         finally:
             site.stop()
+
+
+@pytest.fixture(scope="session")
+def running(site: Site) -> Site:
+    """The Airflow with all of its parts, and with the DAGs of which tasks die."""
+    site.add_dags(ROOT / "tests" / "airflow" / "dags" / "deaths.py")
+    site.start("api-server", "scheduler", "triggerer", "dag-processor")
+    ours = [f"{way}_{store}" for way in ("waiting", "deferred") for store in ("default", "own")]
+    site.wait_until_ready(*ours, *(["resumable"] if HAS_STATE_STORE else []))
+    return site

@@ -21,6 +21,8 @@ from tests.support.environments import ROOT
 
 PROGRAMS = os.environ.get("ALMAJOB_AIRFLOW", "")
 """The environment that has Airflow and almajob; the tests are for whoever names one."""
+HAS_STATE_STORE = not Path(PROGRAMS).name.startswith("3.2")
+"""Whether it is of version 3.3 or newer: tasks have a store, and there is ``ResumableJobMixin``."""
 _STARTED = 180.0
 _ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
@@ -137,9 +139,9 @@ class Site:
         """Kill all of it."""
         self.kill(*list(self._running))
 
-    def get(self, path: str, **params: Any) -> Any:
-        """Read from the REST API."""
-        return self._call("GET", path, params=params)
+    def get(self, path: str, base: str = "api/v2", **params: Any) -> Any:
+        """Read from the REST API, or from what the browser asks, which is ``ui``."""
+        return self._call("GET", path, base, params=params)
 
     def find(self, path: str) -> Any:
         """Read from the REST API; None where there is nothing."""
@@ -192,6 +194,15 @@ class Site:
         shown = [(each["task_id"], each["state"], each["try_number"]) for each in found]
         raise TimeoutError(f"{shown}\n{self.logs()}")
 
+    def answer(self, dag_id: str, run_id: str, option: str = "") -> bool:
+        """Answer as a person what a task asks, if it does: with an option, or with the first one."""
+        path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/start/-1/hitlDetails"
+        asked = self.find(path)
+        if not asked or asked["response_received"]:
+            return False
+        self.patch(path, {"chosen_options": [option or asked["options"][0]], "params_input": {}})
+        return True
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Return what a task has given."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
@@ -214,14 +225,14 @@ class Site:
             yield
             time.sleep(1.0)
 
-    def _call(self, method: str, path: str, **parts: Any) -> Any:
-        base = f"http://127.0.0.1:{self.port}"
+    def _call(self, method: str, path: str, base: str = "api/v2", **parts: Any) -> Any:
+        server = f"http://127.0.0.1:{self.port}"
         if not self._token:
-            answer = requests.get(f"{base}/auth/token", timeout=60)
+            answer = requests.get(f"{server}/auth/token", timeout=60)
             self._token = answer.json()["access_token"]
         answer = requests.request(
             method,
-            f"{base}/api/v2/{path}",
+            f"{server}/{base}/{path}",
             headers={"Authorization": f"Bearer {self._token}"},
             timeout=60,
             **parts,

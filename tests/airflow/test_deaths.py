@@ -1,21 +1,18 @@
-"""The task's process, the triggerer, the scheduler and all workers are killed: one start, and no task fails."""
+"""The task's process, the triggerer, the scheduler, all workers are killed: one start, and no task fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from almajob.simulator.http.server import Simulator
+from almajob.simulator.world.run import Ending
 from tests.airflow.figures import write_figures
-from tests.airflow.site import PROGRAMS, Site
-from tests.support.environments import ROOT
+from tests.airflow.site import HAS_STATE_STORE, Site
 
-_DAGS = ROOT / "tests" / "airflow" / "dags" / "deaths.py"
-_OURS = [f"{way}_{store}" for way in ("waiting", "deferred") for store in ("default", "own")]
-_HAS_MIXIN = "3.2" not in Path(PROGRAMS).name
 _WAITS = {"deferred", "awaiting_input"}
 _WRITES = 5
 MOMENTS = (
@@ -23,16 +20,6 @@ MOMENTS = (
     *("post before", "post after"),
 )
 _BATCH = 12
-
-
-@pytest.fixture(scope="module")
-def running(site: Site) -> Iterator[Site]:
-    """The Airflow with all of its parts."""
-    site.add_dags(_DAGS)
-    site.start("api-server", "scheduler", "triggerer", "dag-processor")
-    site.wait_until_ready(*_OURS, *(["resumable"] if _HAS_MIXIN else []))
-    yield site
-    site.stop()
 
 
 @dataclass
@@ -91,17 +78,12 @@ def _try_all(cases: Sequence[Case], site: Site, simulator: Simulator, notes: Pat
 
 def _answer_until_ended(case: Case, site: Site) -> bool:
     was_asked = False
-    path = f"dags/{case.dag_id}/dagRuns/{case.run_id}/taskInstances/start/-1/hitlDetails"
     for _ in site.ticks(300.0):
         task = site.task(case.dag_id, case.run_id)
         if task["state"] in {"success", "failed"}:
             return was_asked
-        if task["state"] not in _WAITS:
-            continue
-        asked = site.find(path)
-        if asked and not asked["response_received"]:
-            was_asked = True
-            site.patch(path, {"chosen_options": [asked["options"][0]], "params_input": {}})
+        if task["state"] in _WAITS:
+            was_asked |= site.answer(case.dag_id, case.run_id)
     raise TimeoutError(site.task_log(case.dag_id, case.run_id) + site.logs())
 
 
@@ -111,7 +93,7 @@ def test_a_task_that_dies_starts_its_job_once(
     dag_id: str, kind: str, running: Site, simulator: Simulator, tmp_path: Path
 ) -> None:
     """At every durable write and around the POST; of Airflow's own mixin it is only written down."""
-    if dag_id == "resumable" and not _HAS_MIXIN:
+    if dag_id == "resumable" and not HAS_STATE_STORE:
         pytest.skip("Airflow has had it since 3.3")
     moments = [each for each in MOMENTS if dag_id != "resumable" or each.split()[1] not in "2345"]
     set_id = _find_set(simulator) if kind == "MANUAL" else ""
@@ -134,6 +116,47 @@ def test_a_task_that_dies_starts_its_job_once(
     # A task with a ledger of its own never takes the only run that fits for its own.
     asked = {case.moment for case in cases if case.asked}
     assert bool(asked) == (dag_id == "waiting_own" and kind == "SCHEDULED")
+
+
+def test_a_triggerer_that_dies_is_followed_by_another(running: Site, simulator: Simulator) -> None:
+    """The deferred task ends well in the next one, with its first try and one start."""
+    jobs = dict(zip(("deferred_default", "deferred_own"), _jobs(simulator, "SCHEDULED"), strict=False))
+    before = {job: _accepted(simulator, job) for job in jobs.values()}
+    run_ids = {}
+    for dag_id, job in jobs.items():
+        simulator.institution.sandbox.rules.endings[job] = Ending("COMPLETED_SUCCESS", 60.0)
+        run_ids[dag_id] = running.trigger(dag_id, job=job)
+    for dag_id, run_id in run_ids.items():
+        running.wait_for(dag_id, run_id, ["deferred"])
+    assert running.kill("triggerer")
+    running.start("triggerer")
+    for dag_id, run_id in run_ids.items():
+        (task,) = running.wait_for(dag_id, run_id)
+        assert (task["state"], task["try_number"]) == ("success", 1), running.task_log(dag_id, run_id)
+    assert {job: _accepted(simulator, job) - before[job] for job in before} == dict.fromkeys(before, 1)
+
+
+def test_a_host_that_dies_is_followed_by_another(running: Site, simulator: Simulator) -> None:
+    """Scheduler, all workers, task and triggerer at once: what was started is found and waited for."""
+    dag_ids = ("waiting_default", "waiting_own", "deferred_default", "deferred_own")
+    jobs = dict(zip(dag_ids, _jobs(simulator, "SCHEDULED"), strict=False))
+    before = {job: _accepted(simulator, job) for job in jobs.values()}
+    run_ids = {}
+    for dag_id, job in jobs.items():
+        simulator.institution.sandbox.rules.endings[job] = Ending("COMPLETED_SUCCESS", 40.0)
+        run_ids[dag_id] = running.trigger(dag_id, job=job)
+    for _ in running.ticks(240.0):
+        if all(_accepted(simulator, job) > before[job] for job in before):
+            break
+    killed = running.kill("scheduler", "triggerer")
+    running.start("scheduler", "triggerer")
+    seen = {}
+    for dag_id, run_id in run_ids.items():
+        (task,) = running.wait_for(dag_id, run_id, seconds=500.0)
+        assert task["state"] == "success", running.task_log(dag_id, run_id)
+        seen[dag_id] = {"tries": task["try_number"], "seconds": task["duration"]}
+    assert {job: _accepted(simulator, job) - before[job] for job in before} == dict.fromkeys(before, 1)
+    write_figures("host", [{"killed": killed, **seen}])
 
 
 def _find_set(simulator: Simulator) -> str:

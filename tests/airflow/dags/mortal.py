@@ -45,7 +45,7 @@ def be_mortal(context: Any) -> None:
         return
     for name in _WRITES:
         death.wrap("write", Ledger, name)
-    true = Session._send
+    true: Any = Session._send
 
     def send(self: Session, method: str, *args: Any, before_sending: Any = None, **kwargs: Any) -> Any:
         if method != "POST":
@@ -60,7 +60,7 @@ def be_mortal(context: Any) -> None:
         death.reach("post", "after")
         return found
 
-    Session._send = send  # type: ignore[method-assign,assignment]
+    setattr(Session, "_send", send)  # noqa: B010  # mypy would not have it otherwise
 
 
 class _Death:
