@@ -51,7 +51,13 @@ def fail(error: AlmajobError, *, is_tried_again: bool = False) -> AirflowExcepti
         or (isinstance(error, JobEndedBadly) and not is_tried_again)
         or (isinstance(error, Refused) and error.kind in _FOR_GOOD)
     )
-    return (AirflowFailException if is_for_good else AirflowException)(str(error))
+    return (AirflowFailException if is_for_good else AirflowException)(word(error))
+
+
+def word(error: AlmajobError) -> str:
+    """Return what an error says, without the command lines that it names, which lead nowhere in Airflow."""
+    hint = (line for line in error.hint.splitlines() if "almajob " not in line)
+    return "\n".join(filter(None, (error.message, error.reason, *hint)))
 
 
 def _time(when: datetime | str | None) -> str | None:

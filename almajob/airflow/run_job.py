@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from almajob.airflow.hook import AlmaHook
 from almajob.airflow.link import LINK_KEY, AlmaMonitorJobsLink, fill_in
-from almajob.airflow.outcome import describe, fail
+from almajob.airflow.outcome import describe, fail, word
 from almajob.airflow.task_ledger import make_run_key, open_task_ledger
 from almajob.airflow.trigger import AlmaJobRunTrigger
 from almajob.plugin import (
@@ -265,8 +265,7 @@ class AlmaRunJobOperator(BaseOperator):
         """Look again later: what is not known is no failure, and costs neither a retry nor a worker."""
         if deadline is not None and time.time() >= deadline:
             raise fail(error) from error
-        # What the command line would say to do is nothing that can be done here.
-        self.log.warning("%s %s", error.message, error.reason)
+        self.log.warning("%s", word(error))
         self.log.info("The task looks again in %.0f seconds. It starts nothing before.", self.doubt_interval)
         return self.defer(
             trigger=TimeDeltaTrigger(timedelta(seconds=self.doubt_interval)),
@@ -279,7 +278,7 @@ class AlmaRunJobOperator(BaseOperator):
 
         The task waits for the answer, which Airflow does by an exception of its own.
         """
-        self.log.warning("%s %s", unknown.message, unknown.reason)
+        self.log.warning("%s", word(unknown))
         asking = HITLOperator(
             task_id="ask",
             subject=f"Was the job {self.job} started?",

@@ -10,7 +10,7 @@ from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator
 
 from almajob.airflow.hook import AlmaHook
-from almajob.airflow.outcome import fail
+from almajob.airflow.outcome import fail, word
 from almajob.airflow.task_ledger import make_run_key, open_task_ledger
 from almajob.plugin import AlmajobError, AlmaRefused, OutcomeUnknown
 
@@ -81,7 +81,7 @@ class AlmaCreateSetOperator(BaseOperator):
                     is_confirmed=self.is_confirmed,
                 )
             except OutcomeUnknown as unknown:
-                self.log.warning("%s", unknown)
+                self.log.warning("%s", word(unknown))
                 self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
             except AlmajobError as error:
                 raise fail(error) from error
@@ -127,7 +127,7 @@ class AlmaDeleteSetOperator(BaseOperator):
                     raise fail(refused) from refused
             except OutcomeUnknown as unknown:
                 # It may be there still; deleting it twice does no harm.
-                self.log.warning("%s", unknown)
+                self.log.warning("%s", word(unknown))
                 self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
             except AlmajobError as error:
                 raise fail(error) from error

@@ -90,9 +90,11 @@ class TextPlace:
                 raise
             except Exception as error:
                 # Whatever keeps the text may raise anything of its own.
+                why = reason(error)
                 raise LedgerUnusable(
                     f"The ledger, {self.name}, cannot be used.",
-                    reason=f"{reason(error)}. Without it a job could start twice, so nothing is started.",
+                    reason=f"{why[:1].upper()}{why[1:]}. "
+                    "Without it a job could start twice, so nothing is started.",
                 ) from error
 
 
