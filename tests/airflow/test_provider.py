@@ -38,7 +38,7 @@ def test_airflow_lists_the_hook_and_the_link(site: Site) -> None:
     """``airflow providers`` says so, without an error."""
     hooks = json.loads(site.run("providers", "hooks", "--output", "json").stdout)
     (found,) = [each for each in hooks if each["connection_type"] == "alma"]
-    assert (found["hook_name"], found["hook_attribute_name"]) == ("Ex Libris Alma", "alma_conn_id")
+    assert (found["hook_name"], found["conn_id_attribute_name"]) == ("Ex Libris Alma", "alma_conn_id")
     assert found["class"] == "almajob.airflow.hook.AlmaHook"
     assert "almajob.airflow.link.AlmaMonitorJobsLink" in site.run("providers", "links").stdout
 
