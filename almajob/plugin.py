@@ -217,7 +217,7 @@ else:
             ),
             ("__init__",),
         ),
-        "OutcomeUnknown": ("__init__", "candidates"),
+        "OutcomeUnknown": ("__init__", "run_key", "candidates", "copies"),
     }
     """The members of classes that are promised; of classes that are not here, all without an underscore."""
     _SINCE: dict[str, tuple[int, int]] = {}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from inspect import unwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, conf
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from almajob.airflow.hook import AlmaHook
 from almajob.airflow.link import LINK_KEY, AlmaMonitorJobsLink, fill_in
@@ -23,6 +24,7 @@ from almajob.plugin import (
     Parameter,
     StartOptions,
     StillRunning,
+    Unreachable,
     WaitOptions,
     condition,
 )
@@ -136,9 +138,7 @@ class AlmaRunJobOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Start the job, or find its run, and wait for its end."""
-        timeout = self.execution_timeout
-        deadline = None if timeout is None else time.time() + timeout.total_seconds() - _MARGIN
-        return self._go_on(context, deadline)
+        return self._go_on(context, self._find_deadline())
 
     def look_again(
         self, context: Context, event: dict[str, Any] | None = None, deadline: float | None = None
@@ -152,15 +152,28 @@ class AlmaRunJobOperator(BaseOperator):
             raise AirflowException(f"Nobody could be asked: {event['error']}")
         if "chosen_options" in event:
             return self._take_answer(context, event)
+        process_id, deadline = event["process_id"], event["deadline"]
         with self._open(context) as alma:
             try:
-                return self._finish(context, alma, alma.runs.look(event["process_id"]))
+                run = alma.runs.look(process_id)
+                if run.instance.has_ended or event["is_over"]:
+                    return self._finish(context, alma, run)
+            except Unreachable as error:
+                if event["is_over"]:
+                    raise fail(error) from error
+                self.log.warning("%s", word(error))
             except AlmajobError as error:
-                raise fail(error) from error
+                raise fail(error, is_tried_again=self.rerun_failed) from error
+        # The event is a hint: what it tells of cannot be seen from here yet.
+        return self._defer(process_id, deadline)
 
     def on_kill(self) -> None:
         """Leave the run to itself."""
         self.log.warning("Alma cannot cancel a job. If it was started, it goes on: see Admin > Monitor Jobs.")
+
+    def _find_deadline(self) -> float | None:
+        timeout = self.execution_timeout
+        return None if timeout is None else time.time() + timeout.total_seconds() - _MARGIN
 
     def _open(self, context: Context) -> Alma:
         return AlmaHook(self.alma_conn_id).open(open_task_ledger(context))
@@ -171,6 +184,7 @@ class AlmaRunJobOperator(BaseOperator):
                 run = self._start(context, alma)
                 self._push_link(context, run)
                 if not self.wait_for_end:
+                    open_task_ledger(context).delete()
                     return describe(run)
                 if self.deferrable and not run.instance.has_ended:
                     return self._defer(run.instance.id, deadline)
@@ -180,6 +194,8 @@ class AlmaRunJobOperator(BaseOperator):
                     run = alma.runs.follow(run, options, policy=self._policy(alma))
                 return self._finish(context, alma, run)
             except OutcomeUnknown as unknown:
+                if unknown.copies:
+                    raise AirflowFailException(word(unknown)) from unknown
                 if unknown.candidates:
                     return self._ask(context, unknown)
                 return self._defer_doubt(unknown, deadline)
@@ -247,10 +263,12 @@ class AlmaRunJobOperator(BaseOperator):
                     hint="The job goes on in Alma. Another try of the task waits for the same run.",
                 )
             )
+        if run.verdict is None or not self.rerun_failed:
+            # No other try needs to know of it.
+            open_task_ledger(context).delete()
         if run.verdict is not None:
             raise fail(run.verdict, is_tried_again=self.rerun_failed)
         self.log.info("%s has ended: %s", run.label, found)
-        open_task_ledger(context).delete()
         return found
 
     def _defer(self, process_id: str, deadline: float | None) -> Any:
@@ -279,23 +297,31 @@ class AlmaRunJobOperator(BaseOperator):
         The task waits for the answer, which Airflow does by an exception of its own.
         """
         self.log.warning("%s", word(unknown))
-        asking = HITLOperator(
+        question = HITLOperator(
             task_id="ask",
             subject=f"Was the job {self.job} started?",
             body=f"{unknown.message} {unknown.reason}\n\nLook in Alma, *Admin > Monitor Jobs*. "
             "Which of these runs was started by this task?",
             options=[*unknown.candidates, _NOT_STARTED, _LOOK_AGAIN],
         )
-        return asking.execute(context)
+        # Airflow warns of an operator in another one, as its XComs and links would be lost. It has none.
+        return unwrap(HITLOperator.execute)(question, context)
 
     def _take_answer(self, context: Context, event: dict[str, Any]) -> Any:
         (chosen,) = event["chosen_options"]
         who = (event.get("responded_by_user") or {}).get("name") or "a person"
         if chosen != _LOOK_AGAIN:
+            process_id = "" if chosen == _NOT_STARTED else chosen
             with self._open(context) as alma:
-                process_id = "" if chosen == _NOT_STARTED else chosen
                 try:
-                    alma.runs.resolve_start(self._run_key(context), process_id, by=f"{who}, in Airflow,")
+                    self._resolve(context, alma, process_id, f"{who}, in Airflow,")
                 except AlmajobError as error:
                     raise fail(error) from error
-        return self.execute(context)
+        return self._go_on(context, self._find_deadline())
+
+    def _resolve(self, context: Context, alma: Alma, process_id: str, who: str) -> None:
+        """Write down what a person knows, unless it was found out meanwhile."""
+        try:
+            self._start(context, alma)
+        except OutcomeUnknown as unknown:
+            alma.runs.resolve_start(unknown.run_key, process_id, by=who)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _SHORTEST = 5.0
 _LONGEST = 300.0
 _SHARE = 0.1
+_OUTAGE = 3600.0
 
 
 class AlmaJobRunTrigger(BaseTrigger):
@@ -61,29 +62,35 @@ class AlmaJobRunTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         context = await AlmaHook(self.alma_conn_id).aopen()
         try:
-            is_over = False
-            begun = time.monotonic()
-            while not is_over:
+            begun = answered = time.monotonic()
+            while True:
                 is_over = self.deadline is not None and time.time() >= self.deadline
-                run = await asyncio.to_thread(self._look, context)
-                if run is not None and run.instance.has_ended:
-                    yield TriggerEvent({"process_id": run.instance.id, "is_over": False})
+                try:
+                    run = await asyncio.to_thread(self._look, context)
+                    answered = time.monotonic()
+                except AlmajobError as error:
+                    self.log.warning("Alma cannot be asked at the moment: %s", error.message)
+                    run = None
+                    # Whoever gets the event sees for itself what is wrong.
+                    is_over |= time.monotonic() - answered > _OUTAGE
+                if is_over or (run is not None and run.instance.has_ended):
+                    process_id = self.process_id if run is None else run.instance.id
+                    yield TriggerEvent(
+                        {"process_id": process_id, "deadline": self.deadline, "is_over": is_over}
+                    )
                     return
-                if not is_over:
-                    await asyncio.sleep(self._pause(time.monotonic() - begun))
-            yield TriggerEvent({"process_id": self.process_id, "is_over": True})
+                await asyncio.sleep(self._pause(time.monotonic() - begun))
         finally:
             await asyncio.to_thread(context.close)
 
+    async def on_kill(self) -> None:
+        """Leave the run to itself."""
+        self.log.warning("Alma cannot cancel a job. If it was started, it goes on: see Admin > Monitor Jobs.")
+
     def _look(self, context: Context) -> Run | None:
-        """Look once; a look that fails is one that has seen nothing."""
-        try:
-            if self.process_id:
-                return context.runs.look(self.process_id)
-            return find_first(context, self.job, datetime.fromisoformat(self.since))
-        except AlmajobError as error:
-            self.log.warning("Alma cannot be asked at the moment: %s", error.message)
-            return None
+        if self.process_id:
+            return context.runs.look(self.process_id)
+        return find_first(context, self.job, datetime.fromisoformat(self.since))
 
     def _pause(self, waited: float) -> float:
         # Tasks that were deferred together do not all look at the same moment.

@@ -1,6 +1,6 @@
 """The figures of docs/airflow.md, which the tests of deaths write down.
 
-``python -m tests.airflow.figures`` puts into the page what ALMAJOB_FIGURES has, the directory in which they were.
+``python -m tests.airflow.figures`` puts into the page what they wrote to the directory ALMAJOB_FIGURES.
 """
 
 from __future__ import annotations
