@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
 from almajob.simulator.world.world import Rules
-from tests.airflow.site import HAS_STATE_STORE, PROGRAMS, Site
+from tests.airflow.site import HAS_STATE_STORE, PROGRAMS, Site, TakeJobs
 from tests.support.environments import ROOT
 from tests.support.places import prepare
 from tests.support.postgres import Cluster, need_programs
@@ -29,6 +30,28 @@ def simulator() -> Iterator[Simulator]:
     rules = Rules(thresholds=False, checks_parameters=False, seconds=4.0)
     with Simulator(Institution(rules=rules)) as simulator:
         yield simulator
+
+
+@pytest.fixture(scope="session")
+def take_jobs(simulator: Simulator) -> TakeJobs:
+    """Give the ids of so many jobs of a kind, each as seldom as may be; manual ones work on titles.
+
+    Alma takes five starts of a job in an hour, and almajob sends no more.
+    """
+    content = {"MANUAL": "BIB_MMS", "SCHEDULED": ""}
+    turns = {
+        kind: itertools.cycle(
+            [
+                job.id
+                for job in simulator.institution.sandbox.jobs
+                if (job.type, job.content[0]) == (kind, content[kind])
+                and job.may_be_submitted
+                and not job.is_chain
+            ]
+        )
+        for kind in content
+    }
+    return lambda kind, count: list(itertools.islice(turns[kind], count))
 
 
 @pytest.fixture(scope="session")

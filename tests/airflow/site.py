@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ PROGRAMS = os.environ.get("ALMAJOB_AIRFLOW", "")
 """The environment that has Airflow and almajob; the tests are for whoever names one."""
 HAS_STATE_STORE = not Path(PROGRAMS).name.startswith("3.2")
 """Whether it is of version 3.3 or newer: tasks have a store, and there is ``ResumableJobMixin``."""
+TakeJobs = Callable[[str, int], list[str]]
+"""Gives so many jobs of a kind, for tests that start them."""
 _STARTED = 180.0
 _ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 

@@ -11,7 +11,7 @@ import pytest
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.world.run import Ending
 from tests.airflow.figures import write_figures
-from tests.airflow.site import HAS_STATE_STORE, Site
+from tests.airflow.site import HAS_STATE_STORE, Site, TakeJobs
 
 _WAITS = {"deferred", "awaiting_input"}
 _WRITES = 5
@@ -19,7 +19,6 @@ MOMENTS = (
     *(f"write {number} {when}" for number in range(1, _WRITES + 1) for when in ("before", "after")),
     *("post before", "post after"),
 )
-_BATCH = 12
 
 
 @dataclass
@@ -43,16 +42,6 @@ class Case:
     tries: int = 0
     asked: bool = False
     died: bool = False
-
-
-def _jobs(simulator: Simulator, kind: str) -> list[str]:
-    """List the ids of jobs of one kind that the API starts; of manual ones those that work on titles."""
-    content = "BIB_MMS" if kind == "MANUAL" else ""
-    return [
-        job.id
-        for job in simulator.institution.sandbox.jobs
-        if (job.type, job.content[0]) == (kind, content) and job.may_be_submitted and not job.is_chain
-    ]
 
 
 def _accepted(simulator: Simulator, job: str) -> int:
@@ -92,23 +81,21 @@ def _answer_until_ended(case: Case, site: Site) -> bool:
 @pytest.mark.parametrize("kind", ["MANUAL", "SCHEDULED"])
 @pytest.mark.parametrize("dag_id", ["waiting_default", "waiting_own", "resumable"])
 def test_a_task_that_dies_starts_its_job_once(
-    dag_id: str, kind: str, running: Site, simulator: Simulator, tmp_path: Path
+    dag_id: str,
+    kind: str,
+    running: Site,
+    simulator: Simulator,
+    tmp_path: Path,
+    take_jobs: TakeJobs,
 ) -> None:
     """At every durable write and around the POST; of Airflow's own mixin it is only written down."""
     if dag_id == "resumable" and not HAS_STATE_STORE:
         pytest.skip("Airflow has had it since 3.3")
     moments = [each for each in MOMENTS if dag_id != "resumable" or each.split()[1] not in "2345"]
     set_id = _find_set(simulator) if kind == "MANUAL" else ""
-    jobs = _jobs(simulator, kind)
-    cases: list[Case] = []
-    size = min(len(jobs), _BATCH)
-    for begin in range(0, len(moments), size):
-        batch = [
-            Case(dag_id, job, moment, set_id)
-            for job, moment in zip(jobs, moments[begin : begin + size], strict=False)
-        ]
-        _try_all(batch, running, simulator, tmp_path)
-        cases += batch
+    jobs = take_jobs(kind, len(moments))
+    cases = [Case(dag_id, job, moment, set_id) for job, moment in zip(jobs, moments, strict=True)]
+    _try_all(cases, running, simulator, tmp_path)
     write_figures(f"{dag_id} {kind}", [vars(case) for case in cases])
     if dag_id == "resumable":
         return
@@ -120,9 +107,11 @@ def test_a_task_that_dies_starts_its_job_once(
     assert bool(asked) == (dag_id == "waiting_own" and kind == "SCHEDULED")
 
 
-def test_a_triggerer_that_dies_is_followed_by_another(running: Site, simulator: Simulator) -> None:
+def test_a_triggerer_that_dies_is_followed_by_another(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
     """The deferred task ends well in the next one, with its first try and one start."""
-    jobs = dict(zip(("deferred_default", "deferred_own"), _jobs(simulator, "SCHEDULED"), strict=False))
+    jobs = dict(zip(("deferred_default", "deferred_own"), take_jobs("SCHEDULED", 2), strict=True))
     before = {job: _accepted(simulator, job) for job in jobs.values()}
     run_ids = {}
     for dag_id, job in jobs.items():
@@ -138,10 +127,12 @@ def test_a_triggerer_that_dies_is_followed_by_another(running: Site, simulator: 
     assert {job: _accepted(simulator, job) - before[job] for job in before} == dict.fromkeys(before, 1)
 
 
-def test_a_host_that_dies_is_followed_by_another(running: Site, simulator: Simulator) -> None:
+def test_a_host_that_dies_is_followed_by_another(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
     """Scheduler, all workers, task and triggerer at once: what was started is found and waited for."""
     dag_ids = ("waiting_default", "waiting_own", "deferred_default", "deferred_own")
-    jobs = dict(zip(dag_ids, _jobs(simulator, "SCHEDULED"), strict=False))
+    jobs = dict(zip(dag_ids, take_jobs("SCHEDULED", 4), strict=True))
     before = {job: _accepted(simulator, job) for job in jobs.values()}
     run_ids = {}
     for dag_id, job in jobs.items():

@@ -62,7 +62,7 @@ def test_the_form_has_the_fields_of_an_alma(running: Site) -> None:
     [
         ({"kind": "sandbox"}, "", "01SIM_INST (SANDBOX)"),
         ({"kind": "production"}, "", "leads to SANDBOX"),
-        ({"kind": "sandbox"}, "l7xx00000000000000000000000000000000", "does not accept the key"),
+        ({"kind": "sandbox"}, "l7xx00000000000000000000000000000000", "does not accept the API key"),
         ({"kind": "sandbox", "ledger": "alma_ledger"}, "", "01SIM_INST (SANDBOX)"),
         ({"kind": "sandbox", "ledger": "no_such"}, "", "no_such"),
     ],

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.world.run import Ending
-from tests.airflow.site import Site
-
-JOB = "S9563600010000561"
-_WAYS = ("waiting_default", "waiting_own", "deferred_default", "deferred_own")
+from tests.airflow.site import Site, TakeJobs
 
 
-def _accepted(simulator: Simulator, job: str = JOB) -> list[str]:
+def _accepted(simulator: Simulator, job: str) -> list[str]:
     return [run.id for run in simulator.institution.sandbox.runs(job)]
 
 
-def test_a_task_gives_its_run_and_a_link(running: Site, simulator: Simulator) -> None:
+def test_a_task_gives_its_run_and_a_link(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:
     """Counters and verdict as XCom, the page of Monitor Jobs as an extra link, almajob's log in its own."""
-    run_id = running.trigger("deferred_default", job=JOB)
+    (job,) = take_jobs("SCHEDULED", 1)
+    run_id = running.trigger("deferred_default", job=job)
     (task,) = running.wait_for("deferred_default", run_id)
     assert (task["state"], task["try_number"]) == ("success", 1)
     found = running.xcom("deferred_default", run_id, "start")
-    process_id = _accepted(simulator)[-1]
-    assert (found["process_id"], found["job_id"], found["passed"]) == (process_id, JOB, True)
+    process_id = _accepted(simulator, job)[-1]
+    assert (found["process_id"], found["job_id"], found["passed"]) == (process_id, job, True)
     assert found["status"] == "COMPLETED_SUCCESS"
     assert all(isinstance(value, int | float | str) for value in found["counters"].values())
     links = running.get(f"dags/deferred_default/dagRuns/{run_id}/taskInstances/start/links")
@@ -29,30 +27,26 @@ def test_a_task_gives_its_run_and_a_link(running: Site, simulator: Simulator) ->
     assert f"run {process_id}" in running.task_log("deferred_default", run_id)
 
 
-def test_a_job_that_ends_badly_fails_the_task_at_once(running: Site, simulator: Simulator) -> None:
+def test_a_job_that_ends_badly_fails_the_task_at_once(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
     """Another try would find the same run; the XCom says what it was."""
-    endings = simulator.institution.sandbox.rules.endings
-    endings[JOB] = Ending("COMPLETED_FAILED", 1.0)
-    run_ids = dict.fromkeys(("waiting_own", "deferred_default"), "")
-    try:
-        for dag_id in run_ids:
-            run_ids[dag_id] = running.trigger(dag_id, job=JOB)
-            (task,) = running.wait_for(dag_id, run_ids[dag_id])
-            assert (task["state"], task["try_number"]) == ("failed", 1), running.task_log(
-                dag_id, run_ids[dag_id]
-            )
-            kept = running.xcom(dag_id, run_ids[dag_id], "start", "alma_run")
-            assert (kept["status"], kept["passed"]) == ("COMPLETED_FAILED", False)
-            assert "COMPLETED_FAILED" in kept["reason"]
-    finally:
-        del endings[JOB]
+    for dag_id, job in zip(("waiting_own", "deferred_default"), take_jobs("SCHEDULED", 2), strict=True):
+        simulator.institution.sandbox.rules.endings[job] = Ending("COMPLETED_FAILED", 1.0)
+        run_id = running.trigger(dag_id, job=job)
+        (task,) = running.wait_for(dag_id, run_id)
+        assert (task["state"], task["try_number"]) == ("failed", 1), running.task_log(dag_id, run_id)
+        kept = running.xcom(dag_id, run_id, "start", "alma_run")
+        assert (kept["status"], kept["passed"]) == ("COMPLETED_FAILED", False)
+        assert "COMPLETED_FAILED" in kept["reason"]
+        del simulator.institution.sandbox.rules.endings[job]
 
 
-def test_a_clear_starts_the_job_anew(running: Site, simulator: Simulator) -> None:
+def test_a_clear_starts_the_job_anew(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:
     """With each place of the ledger; what a retry does, test_deaths shows."""
-    for dag_id in ("waiting_default", "waiting_own"):
-        before = len(_accepted(simulator))
-        run_id = running.trigger(dag_id, job=JOB)
+    for dag_id, job in zip(("waiting_default", "waiting_own"), take_jobs("SCHEDULED", 2), strict=True):
+        before = len(_accepted(simulator, job))
+        run_id = running.trigger(dag_id, job=job)
         (first,) = running.wait_for(dag_id, run_id)
         assert first["state"] == "success"
         running.post(
@@ -63,23 +57,23 @@ def test_a_clear_starts_the_job_anew(running: Site, simulator: Simulator) -> Non
             task = running.task(dag_id, run_id)
             if task["state"] == "success" and task["try_number"] > 1:
                 break
-        assert len(_accepted(simulator)) == before + 2, running.task_log(dag_id, run_id)
+        assert len(_accepted(simulator, job)) == before + 2, running.task_log(dag_id, run_id)
 
 
-def test_no_two_tasks_claim_one_run(running: Site, simulator: Simulator) -> None:
+def test_no_two_tasks_claim_one_run(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:
     """Two tasks on two hosts start one scheduled job; of the first start, neither request nor answer arrives.
 
     Alma does not say which run is whose. With a common ledger the second waits until the first is settled.
     With ledgers of their own the first asks a person.
     """
-    for dag_id in ("deferred_default", "deferred_own"):
-        before = set(_accepted(simulator))
-        simulator.institution.faults.add("reset-before", "POST /conf/jobs/*")
-        first = running.trigger(dag_id, job=JOB)
+    for dag_id, job in zip(("deferred_default", "deferred_own"), take_jobs("SCHEDULED", 2), strict=True):
+        before = set(_accepted(simulator, job))
+        simulator.institution.faults.add("reset-before", f"POST /conf/jobs/{job}")
+        first = running.trigger(dag_id, job=job)
         for _ in running.ticks(240.0):
             if not simulator.institution.faults.list_unused():
                 break
-        second = running.trigger(dag_id, job=JOB)
+        second = running.trigger(dag_id, job=job)
         answered = 0
         for _ in running.ticks(400.0):
             tasks = [running.task(dag_id, run_id) for run_id in (first, second)]
@@ -88,6 +82,6 @@ def test_no_two_tasks_claim_one_run(running: Site, simulator: Simulator) -> None
             answered += running.answer(dag_id, first, "It was not started")
         assert [task["state"] for task in tasks] == ["success"] * 2, running.task_log(dag_id, first)
         claimed = {running.xcom(dag_id, run_id, "start")["process_id"] for run_id in (first, second)}
-        assert claimed == set(_accepted(simulator)) - before
+        assert claimed == set(_accepted(simulator, job)) - before
         assert len(claimed) == 2
         assert bool(answered) == (dag_id == "deferred_own")
