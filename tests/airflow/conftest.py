@@ -95,6 +95,6 @@ def running(site: Site) -> Site:
     """The Airflow with all of its parts, and with the DAGs of which tasks die."""
     site.add_dags(ROOT / "tests" / "airflow" / "dags" / "deaths.py")
     site.start("api-server", "scheduler", "triggerer", "dag-processor")
-    ours = [f"{way}_{store}" for way in ("waiting", "deferred") for store in ("default", "own")]
+    ours = [f"{way}_{store}" for way in ("waiting", "deferred") for store in ("default", "own", "hurried")]
     site.wait_until_ready(*ours, *(["resumable"] if HAS_STATE_STORE else []))
     return site

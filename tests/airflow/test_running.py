@@ -42,6 +42,20 @@ def test_a_job_that_ends_badly_fails_the_task_at_once(
         del simulator.institution.sandbox.rules.endings[job]
 
 
+def test_a_time_limit_ends_the_wait_alone(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:
+    """The job goes on, and the next try waits for the same run, in a worker as in the triggerer."""
+    run_ids = {}
+    for dag_id, job in zip(("waiting_hurried", "deferred_hurried"), take_jobs("SCHEDULED", 2), strict=True):
+        simulator.institution.sandbox.rules.endings[job] = Ending("COMPLETED_SUCCESS", 60.0)
+        run_ids[dag_id, job] = len(_accepted(simulator, job)), running.trigger(dag_id, job=job)
+    for (dag_id, job), (before, run_id) in run_ids.items():
+        (task,) = running.wait_for(dag_id, run_id, seconds=500.0)
+        assert task["state"] == "success", running.task_log(dag_id, run_id)
+        assert task["try_number"] > 1
+        assert len(_accepted(simulator, job)) == before + 1
+        assert "goes on in Alma" in running.task_log(dag_id, run_id)
+
+
 def test_a_clear_starts_the_job_anew(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:
     """With each place of the ledger; what a retry does, test_deaths shows."""
     for dag_id, job in zip(("waiting_default", "waiting_own"), take_jobs("SCHEDULED", 2), strict=True):

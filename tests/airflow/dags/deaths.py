@@ -31,6 +31,18 @@ for store in ("default", "own"):
                 pre_execute=be_mortal,
             )
 
+for way in ("waiting", "deferred"):
+    with DAG(f"{way}_hurried", schedule=None, start_date=datetime(2026, 1, 1)):
+        AlmaRunJobOperator(
+            task_id="start",
+            job=_CONF % ("job", ""),
+            deferrable=way == "deferred",
+            interval=1.0,
+            execution_timeout=timedelta(seconds=25),
+            retries=5,
+            retry_delay=timedelta(seconds=1),
+        )
+
 try:
     from airflow.sdk import ResumableJobMixin
 except ImportError:
