@@ -24,10 +24,10 @@ from almajob.airflow.trigger import AlmaJobRunTrigger
 
 url, key, many, kwargs = sys.argv[1], sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4])
 
-async def find(conn_id):
+async def find(_cls, conn_id):
     return Connection(conn_id=conn_id, conn_type="alma", host=url, password=key, extra='{"kind": "sandbox"}')
 
-AlmaHook.aget_connection = find
+AlmaHook.aget_connection = classmethod(find)
 ticks = 0
 
 async def tick():
