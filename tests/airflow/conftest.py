@@ -10,6 +10,7 @@ import pytest
 
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.institution import Institution
+from almajob.simulator.world.run import Ending
 from almajob.simulator.world.world import Rules
 from tests.airflow.site import HAS_STATE_STORE, PROGRAMS, Site, TakeJobs
 from tests.support.environments import ROOT
@@ -29,6 +30,8 @@ def simulator() -> Iterator[Simulator]:
     """An Alma whose runs take four seconds, and which has room for any number of them."""
     rules = Rules(thresholds=False, checks_parameters=False, seconds=4.0)
     with Simulator(Institution(rules=rules)) as simulator:
+        for job in simulator.institution.sandbox.jobs:
+            rules.endings[job.id] = Ending("COMPLETED_SUCCESS", 4.0)
         yield simulator
 
 

@@ -196,6 +196,13 @@ class Site:
         shown = [(each["task_id"], each["state"], each["try_number"]) for each in found]
         raise TimeoutError(f"{shown}\n{self.logs()}")
 
+    def wait_for_run(self, dag_id: str, run_id: str) -> None:
+        """Wait until a DAG run, all of whose tasks have ended, has ended itself."""
+        for _ in self.ticks(120.0):
+            if self.get(f"dags/{dag_id}/dagRuns/{run_id}")["state"] in {"success", "failed"}:
+                return
+        raise TimeoutError(self.logs())
+
     def answer(self, dag_id: str, run_id: str, option: str = "") -> bool:
         """Answer as a person what a task asks, if it does: with an option, or with the first one."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/start/-1/hitlDetails"

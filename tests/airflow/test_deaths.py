@@ -51,9 +51,7 @@ def _accepted(simulator: Simulator, job: str) -> int:
 
 def _try_all(cases: Sequence[Case], site: Site, simulator: Simulator, notes: Path) -> None:
     """Let each of the cases come to its end; a person who is asked says which run it is."""
-    endings = simulator.institution.sandbox.rules.endings
     for case in cases:
-        endings[case.job] = Ending("COMPLETED_SUCCESS", 4.0)
         note = notes / f"{case.dag_id} {case.job} {case.moment}"
         case.posts = -_accepted(simulator, case.job)
         case.run_id = site.trigger(
