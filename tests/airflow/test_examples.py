@@ -66,12 +66,18 @@ def test_a_job_of_almas_schedule_is_waited_for_and_its_file_fetched(
     with serve_files(tmp_path) as port:
         site.connect("alma_sftp", conn_type="sftp", host="127.0.0.1", port=port, login="alma", password="x")
         site.variables["AIRFLOW_VAR_ALMA_FILES"] = str(tmp_path / "got")
-        starting = threading.Timer(20.0, sandbox.submit, (job, ()), {"by": schedule})
+        asked = simulator.institution.log.count(f"GET /conf/jobs/{job.id}/instances*")
+
+        def start_when_looked_for() -> None:
+            for _ in site.ticks(300.0):
+                if simulator.institution.log.count(f"GET /conf/jobs/{job.id}/instances*") > asked:
+                    sandbox.submit(job, (), by=schedule)
+                    return
+
+        starting = threading.Thread(target=start_when_looked_for)
         starting.start()
-        try:
-            done = site.run("dags", "test", "alma_wait_for_schedule")
-        finally:
-            starting.cancel()
+        done = site.run("dags", "test", "alma_wait_for_schedule")
+        starting.join()
     assert done.returncode == 0, done.stdout + done.stderr
     (fetched,) = (tmp_path / "got").iterdir()
     assert fetched.read_text() == "<collection/>"
