@@ -256,13 +256,12 @@ class AlmaRunJobOperator(BaseOperator):
         found = describe(run)
         context["ti"].xcom_push("alma_run", found)
         if not run.instance.has_ended:
-            raise fail(
-                run.verdict
-                or StillRunning(
-                    f"{run.label} had not ended when execution_timeout was over.",
-                    hint="The job goes on in Alma. Another try of the task waits for the same run.",
-                )
+            over = StillRunning(
+                f"{run.label} had not ended when execution_timeout was over.",
+                hint="The job goes on in Alma. Another try of the task waits for the same run.",
             )
+            # Where it could not be seen, that is what counts.
+            raise fail(over if run.verdict is None or isinstance(run.verdict, StillRunning) else run.verdict)
         if run.verdict is None or not self.rerun_failed:
             # No other try needs to know of it.
             open_task_ledger(context).delete()
