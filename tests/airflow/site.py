@@ -25,6 +25,7 @@ HAS_STATE_STORE = not Path(PROGRAMS).name.startswith("3.2")
 """Whether it is of version 3.3 or newer: tasks have a store, and there is ``ResumableJobMixin``."""
 TakeJobs = Callable[[str, int], list[str]]
 """Gives so many jobs of a kind, for tests that start them."""
+_THINKING = 15.0
 _STARTED = 180.0
 _ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
@@ -43,6 +44,7 @@ class Site:
     database: str
     variables: dict[str, str] = field(default_factory=dict)
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _asked: dict[str, float] = field(default_factory=dict)
     _token: str = ""
 
     def __post_init__(self) -> None:
@@ -204,10 +206,16 @@ class Site:
         raise TimeoutError(self.logs())
 
     def answer(self, dag_id: str, run_id: str, option: str = "") -> bool:
-        """Answer as a person what a task asks, if it does: with an option, or with the first one."""
+        """Answer as a person what a task asks, if it does: with an option, or with the first one.
+
+        A person does not answer at once. Where the scheduler has not heard yet that the task waits, it takes
+        a task that goes on for one that was lost, and begins another try.
+        """
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/start/-1/hitlDetails"
         asked = self.find(path)
         if not asked or asked["response_received"]:
+            return False
+        if time.monotonic() - self._asked.setdefault(path, time.monotonic()) < _THINKING:
             return False
         self.patch(path, {"chosen_options": [option or asked["options"][0]], "params_input": {}})
         return True
