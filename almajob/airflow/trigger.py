@@ -63,6 +63,9 @@ class AlmaJobRunTrigger(BaseTrigger):
         context = await AlmaHook(self.alma_conn_id).aopen()
         try:
             begun = answered = time.monotonic()
+            # Who deferred has just looked. And where a task goes on before the scheduler has heard that it
+            # was deferred, the scheduler takes it for lost, and begins another try.
+            await asyncio.sleep(self._pause(0.0, _SHORTEST))
             while True:
                 is_over = self.deadline is not None and time.time() >= self.deadline
                 try:
@@ -92,10 +95,10 @@ class AlmaJobRunTrigger(BaseTrigger):
             return context.runs.look(self.process_id)
         return find_first(context, self.job, datetime.fromisoformat(self.since))
 
-    def _pause(self, waited: float) -> float:
+    def _pause(self, waited: float, least: float = 0.0) -> float:
         # Tasks that were deferred together do not all look at the same moment.
         growing = min(max(waited * _SHARE, _SHORTEST), _LONGEST) * random.SystemRandom().uniform(0.9, 1.1)
-        usual = growing if self.interval is None else self.interval
+        usual = growing if self.interval is None else max(self.interval, least)
         return usual if self.deadline is None else max(min(usual, self.deadline - time.time()), 0.0)
 
 

@@ -25,7 +25,7 @@ for store in ("default", "own"):
                 allow_unknown=True,
                 deferrable=way == "deferred",
                 interval=1.0,
-                doubt_interval=3.0,
+                doubt_interval=6.0,
                 retries=3,
                 retry_delay=timedelta(seconds=1),
                 pre_execute=be_mortal,
