@@ -47,8 +47,9 @@ class AlmaRunJobOperator(BaseOperator):
     """Starts a job of Alma's, once, and waits until it has ended well.
 
     A retry of the task is the same run: it finds the run that an earlier try has started. A task that is
-    cleared starts the job again. Where it is unknown whether a start was made, the task is deferred until that
-    is certain, which costs no retry and no worker; where only a person can tell, one is asked in Airflow.
+    cleared starts the job again. Where it is unknown whether a start was made, the task is deferred until
+    that is certain, which costs no retry and no worker; where only a person can tell, one is asked in
+    Airflow.
 
     Alma cannot cancel a job. A task that is killed, or whose ``execution_timeout`` is over, stops waiting.
 
