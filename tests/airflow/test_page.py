@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,21 +30,21 @@ def test_ten_minutes_are_enough(tmp_path: Path) -> None:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     script = "\n".join(blocks).replace("8444", str(port))
-    log = tmp_path / "log"
-    with open(log, "wb") as file:
-        # Not a pipe: the simulator, which is left in the background, would keep it open.
+    # Not a pipe: the simulator, which is left in the background, would keep it open.
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", script],
             env={"PATH": f"{PROGRAMS}/bin:/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
-            stdout=file,
+            stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        code = process.wait(timeout=500)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    out = log.read_text("utf-8", "replace")
+        try:
+            code = process.wait(timeout=500)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        log.seek(0)
+        out = log.read().decode("utf-8", "replace")
     assert code == 0, out
     assert "state=success" in out
