@@ -63,8 +63,16 @@ def test_a_job_of_almas_schedule_is_waited_for_and_its_file_fetched(
     (job,) = (each for each in sandbox.jobs if each.name == "Publishing Platform Job FTP Dump")
     schedule = ("exl_impl", "Ex Libris")
     sandbox.submit(job, (), by=schedule)
-    with serve_files(tmp_path) as port:
-        site.connect("alma_sftp", conn_type="sftp", host="127.0.0.1", port=port, login="alma", password="x")
+    with serve_files(tmp_path) as (port, host_key):
+        site.connect(
+            "alma_sftp",
+            conn_type="sftp",
+            host="127.0.0.1",
+            port=port,
+            login="alma",
+            password="x",
+            extra={"host_key": host_key, "no_host_key_check": "false"},
+        )
         site.variables["AIRFLOW_VAR_ALMA_FILES"] = str(tmp_path / "got")
         asked = simulator.institution.log.count(f"GET /conf/jobs/{job.id}/instances*")
 
@@ -103,8 +111,8 @@ def test_a_job_runs_in_each_institution(site: Site, simulator: Simulator) -> Non
 
 
 @contextmanager
-def serve_files(directory: Path) -> Iterator[int]:
-    """Serve a directory by SFTP, with the library that Airflow's provider brings; return the port."""
+def serve_files(directory: Path) -> Iterator[tuple[int, str]]:
+    """Serve a directory by SFTP, with the library that Airflow's provider brings; return port and host key."""
     program = (
         "import asyncio, asyncssh, sys\n"
         "class Server(asyncssh.SSHServer):\n"
@@ -114,7 +122,7 @@ def serve_files(directory: Path) -> Iterator[int]:
         "    factory = lambda channel: asyncssh.SFTPServer(channel, chroot=sys.argv[1].encode())\n"
         "    server = await asyncssh.listen('127.0.0.1', 0, server_factory=Server,\n"
         "        server_host_keys=[key], sftp_factory=factory)\n"
-        "    print(server.get_port(), flush=True)\n"
+        "    print(server.get_port(), key.export_public_key().decode().strip(), flush=True)\n"
         "    await asyncio.Event().wait()\n"
         "asyncio.run(main())\n"
     )
@@ -124,6 +132,7 @@ def serve_files(directory: Path) -> Iterator[int]:
     ) as server:
         try:
             assert server.stdout is not None
-            yield int(server.stdout.readline())
+            port, _, host_key = server.stdout.readline().strip().partition(" ")
+            yield int(port), host_key
         finally:
             server.kill()
