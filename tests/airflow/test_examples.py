@@ -112,7 +112,7 @@ def test_a_job_runs_in_each_institution(site: Site, simulator: Simulator) -> Non
 
 @contextmanager
 def serve_files(directory: Path) -> Iterator[tuple[int, str]]:
-    """Serve a directory by SFTP, with the library that Airflow's provider brings; return port and host key."""
+    """Serve a directory by SFTP, with the library that Airflow's provider brings; return port and key."""
     program = (
         "import asyncio, asyncssh, sys\n"
         "class Server(asyncssh.SSHServer):\n"
