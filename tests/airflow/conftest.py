@@ -27,11 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[Simulator]:
-    """An Alma whose runs take four seconds, and which has room for any number of them."""
-    rules = Rules(thresholds=False, checks_parameters=False, seconds=4.0)
+    """An Alma whose runs take two seconds, and which has room for any number of them."""
+    rules = Rules(thresholds=False, checks_parameters=False, seconds=2.0)
     with Simulator(Institution(rules=rules)) as simulator:
         for job in simulator.institution.sandbox.jobs:
-            rules.endings[job.id] = Ending("COMPLETED_SUCCESS", 4.0)
+            rules.endings[job.id] = Ending("COMPLETED_SUCCESS", 2.0)
         yield simulator
 
 

@@ -59,7 +59,7 @@ class Site:
             ("CORE", "DAGS_FOLDER"): str(self.home / "dags"),
             ("CORE", "LOAD_EXAMPLES"): "False",
             ("CORE", "EXECUTOR"): "LocalExecutor",
-            ("CORE", "PARALLELISM"): "4",
+            ("CORE", "PARALLELISM"): "3",
             ("CORE", "EXECUTION_API_SERVER_URL"): f"http://127.0.0.1:{self.port}/execution/",
             ("CORE", "SIMPLE_AUTH_MANAGER_ALL_ADMINS"): "True",
             ("CORE", "TEST_CONNECTION"): "Enabled",
