@@ -32,7 +32,7 @@ def be_mortal(context: Any) -> None:
 
     Each try is on another host: its state directory is empty.
     """
-    os.environ["ALMAJOB_STATE_DIR"] = tempfile.mkdtemp(prefix="host-")
+    os.environ["ALMAJOB_STATE_DIR"] = tempfile.mkdtemp(prefix="host-", dir=os.environ["AIRFLOW_HOME"])
     conf = context["dag_run"].conf or {}
     death = _Death(conf.get("dies_at", ""), conf.get("note", ""))
     if not death.where or os.path.exists(death.note):
