@@ -391,6 +391,32 @@ class OutcomeUnknown(AlmajobError):
     kind = "outcome_unknown"
     is_retry_safe = False
 
+    @property
+    def run_key(self) -> str:
+        """The run key of the start; empty where it is another change."""
+        return "" if self.record is None else str(self.record.run_key)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The Process IDs of the runs of which one may be the start; empty where none fits.
+
+        Where there are some, looking again does not help: a person has to decide.
+        """
+        return () if self._has_run else self._others
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """The Process IDs of the runs that Alma has made of one start; empty where it has not."""
+        return self._others if self._has_run else ()
+
+    @property
+    def _has_run(self) -> bool:
+        return self.record is not None and bool(self.record.has_run)
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        return () if self.record is None else tuple(str(each.id) for each in self.record.candidates)
+
 
 class AlmaError(AlmajobError):
     """Alma answered, and the answer is an error.

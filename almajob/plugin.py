@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from almajob.runs.wait.follower import Follower as Follower
     from almajob.runs.wait.watched_run import OpenDisplay as OpenDisplay
     from almajob.runs.wait.watched_run import WaitOptions as WaitOptions
+    from almajob.sets.making import MadeSet as MadeSet
+    from almajob.store.ledger.text_place import LedgerText as LedgerText
     from almajob.store.plugin_store import PluginStore as PluginStore
     from almajob.system.terminal import asker as asker
     from almajob.system.terminal import confirmer as confirmer
@@ -128,6 +130,8 @@ else:
         "runs.start_request": ("Start", "StartOptions"),
         "runs.wait.follower": ("Follower",),
         "runs.wait.watched_run": ("OpenDisplay", "WaitOptions"),
+        "sets.making": ("MadeSet",),
+        "store.ledger.text_place": ("LedgerText",),
         "store.plugin_store": ("PluginStore",),
         "system.terminal": ("asker", "confirmer"),
         "text.redaction": ("Secret",),
@@ -142,7 +146,7 @@ else:
         "ShowSome": ("is_one", "is_object"),
         "Context": (
             *("environment", "settings", "options", "catalogue", "runs", "alma", "store"),
-            *("environment_store", "now", "of", "policy", "close"),
+            *("environment_store", "now", "of", "policy", "close", "start_on_ids", "settle_set", "make_set"),
         ),
         "Environment": ("name", "kind", "is_production", "base_url", "region", "institution", "source_of"),
         "Settings": ("refresh", "environment_names"),
@@ -158,7 +162,7 @@ else:
         "Alma": ("call", "pages", "code_table"),
         "Runs": (
             *("start", "look", "look_at_each", "read_latest", "read_history", "find_last", "find_going_on"),
-            *("process_id", "follow", "follower", "confirm_together"),
+            *("process_id", "follow", "follower", "confirm_together", "resolve_start"),
         ),
         "StartOptions": (
             *("__init__", "run_key", "once_per", "if_running", "rerun_failed", "lock_wait", "wait_for_slot"),
@@ -180,6 +184,8 @@ else:
         ),
         "Counter": ("type", "value", "code", "text"),
         "Counters": (),
+        "LedgerText": ("read", "write"),
+        "MadeSet": ("id", "name", "count", "rejected", "is_new"),
         "Event": ("id", "at", "run", "environment"),
         "StartRecorded": ("reason",),
         "StartUnknown": ("reason",),
@@ -207,10 +213,11 @@ else:
         **dict.fromkeys(
             (
                 *("UsageError", "JobEndedBadly", "Refused", "Unreachable", "ConfigurationError"),
-                *("StillRunning", "OutcomeUnknown", "PartlyDone"),
+                *("StillRunning", "PartlyDone"),
             ),
             ("__init__",),
         ),
+        "OutcomeUnknown": ("__init__", "run_key", "candidates", "copies"),
     }
     """The members of classes that are promised; of classes that are not here, all without an underscore."""
     _SINCE: dict[str, tuple[int, int]] = {}

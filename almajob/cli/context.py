@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from almajob.config import settings
 from almajob.config.environments import names_several
 from almajob.config.ini_reader import Setting
 from almajob.config.settings import Options, Settings
-from almajob.errors import AlmajobError, UsageError
+from almajob.errors import AlmajobError, NotConfirmed, UsageError
 from almajob.jobs.job_lookup import Catalogue
 from almajob.system import key_variables
 from almajob.system.sharing.made_once import Making, made_once
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from almajob.alma.api_key import Key
     from almajob.alma.changes import Change
     from almajob.alma.client import Alma
-    from almajob.alma.models import General
+    from almajob.alma.models import General, Parameter
     from almajob.alma.rate_limit.quota import Quota
     from almajob.config.environments import Access, Environment, LateAfter
     from almajob.config.keys.key_location import KeyRequest
@@ -48,9 +48,11 @@ if TYPE_CHECKING:
     from almajob.runs.invocation import Invocation
     from almajob.runs.observers.announcer import Announcer
     from almajob.runs.parameters.parameters import Parameters
+    from almajob.runs.run import Run
     from almajob.runs.run_service import Runs
     from almajob.runs.saved_run import SavedRuns
-    from almajob.runs.start_request import Target
+    from almajob.runs.start_request import StartOptions, Target
+    from almajob.sets.making import MadeSet
     from almajob.sets.run_with_ids import Workshop
     from almajob.store.cache import Cache
     from almajob.store.ledger.ledger import Ledger
@@ -405,6 +407,104 @@ class Context(Sealed):
             self._identity,
             self._count_calls_left,
         )
+
+    def start_on_ids(
+        self,
+        job: str,
+        ids: Iterable[str],
+        parameters: Parameters | Sequence[Parameter] = (),
+        options: StartOptions | None = None,
+        *,
+        id_type: str = "",
+        skip_invalid: bool = False,
+        delete_set: str = "never",
+    ) -> Run:
+        """Start a manual job, once, on a set that is made of ids for it alone; see docs/sets.md.
+
+        The run key stands for all of it: the same call goes on where an earlier one stopped.
+
+        Args:
+            job: its exact name, or its id.
+            ids: of what the job works on.
+            parameters: in the order in which they are sent, without a set.
+            options: as for ``Runs.start``.
+            id_type: of the ids, as Alma names it; empty for ids of Alma itself, which are numbers.
+            skip_invalid: leave out ids that Alma does not know, instead of starting nothing.
+            delete_set: when ``settle_set`` deletes it: never, good or always.
+
+        Raises:
+            OutcomeUnknown: it is unknown whether the job was started, or what became of the set.
+            AlmajobError: nothing was started.
+        """
+        from almajob.runs.start_request import StartOptions
+        from almajob.sets.id_file import list_ids
+        from almajob.sets.run_with_ids import OwnSetOptions, start_on_ids
+
+        own = OwnSetOptions(id_type, skip_invalid, delete_set, "the ids")
+        with list_ids(ids, id_type=id_type) as found:
+            return start_on_ids(job, parameters, options or StartOptions(), found, own, self.workshop)
+
+    def settle_set(self, run: Run) -> None:
+        """Delete the set that was made for a run, if that was asked for and the run was seen to have ended.
+
+        A failure is a warning, and the same call tries again.
+
+        Args:
+            run: as it was followed or looked at, with its verdict.
+        """
+        from almajob.sets.run_with_ids import settle_set
+
+        settle_set(run, self.workshop)
+
+    def make_set(
+        self,
+        name: str,
+        ids: Iterable[str],
+        content: str,
+        *,
+        id_type: str = "",
+        description: str = "",
+        skip_invalid: bool = False,
+        is_confirmed: bool = False,
+    ) -> MadeSet:
+        """Make a set of ids; or go on where an earlier call for the same name and ids stopped.
+
+        Args:
+            name: which no other set has.
+            ids: of its members.
+            content: the code of what they are, such as ``BIB_MMS`` or ``ITEM``.
+            id_type: of the ids, as Alma names it; empty for ids of Alma itself, which are numbers.
+            description: for people who find it in Alma.
+            skip_invalid: leave out ids that Alma does not know.
+            is_confirmed: somebody has agreed to the change; in production, nothing is sent without.
+
+        Raises:
+            Refused: somebody else has made a set of this name, or it was made of other ids.
+            OutcomeUnknown: it is unknown what became of a call; the same call goes on.
+            AlmajobError: Alma refused, or could not be reached.
+        """
+        from almajob.sets.id_file import list_ids
+        from almajob.sets.making import make_set
+        from almajob.sets.plan import SetPlan
+
+        if self.environment.is_production and not is_confirmed:
+            raise NotConfirmed(
+                f"A change in production ({self.environment.name}) must be confirmed; nothing was sent.",
+                hint="In a program: is_confirmed=True.",
+            )
+
+        with list_ids(ids, id_type=id_type) as found:
+            plan = SetPlan(
+                name=name,
+                content=content,
+                id_type=id_type,
+                description=description,
+                is_public=True,
+                skip_invalid=skip_invalid,
+                source=found.digest,
+                count=found.count,
+            )
+            return make_set(plan, found, self.workshop.sets())
 
     def _count_calls_left(self) -> int | None:
         found = self._connections.quotas([self.environment], self.settings)

@@ -236,6 +236,23 @@ def parse(path: Path, text: str) -> Ini:
     )
 
 
+def from_settings(section: str, settings: Mapping[str, str]) -> Ini:
+    """Return what a program has in place of a file: the settings of one section.
+
+    Args:
+        section: its heading.
+    """
+    for name, value in settings.items():
+        if re.match(_HOLDS_KEY, name):
+            # Redacted from now on, also where its name is wrong.
+            Secret(value)
+    place = "the settings of the program"
+    found = {
+        name: _read_setting(section, name, value, f"{place}: {name}", 0) for name, value in settings.items()
+    }
+    return Ini(Path(place), {section: found})
+
+
 def _read_setting(section: str, name: str, value: str, source: str, line: int) -> Setting:
     hidden = next((names for heading, names in _IS_HIDDEN.items() if section.startswith(heading)), "")
     if re.match(_HOLDS_KEY, name) or (hidden and re.match(hidden, name)):

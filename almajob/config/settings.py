@@ -49,10 +49,15 @@ def log_warning(text: str) -> None:
 
 
 class Options(Sealed, Frozen):
-    """What the command line says of the settings."""
+    """What the command line, or a program, says of the settings.
+
+    Attributes:
+        ini: what a program has in place of a configuration file; none is read then.
+    """
 
     env: str | None = None
     ini_file: str | None = None
+    ini: Ini | None = None
     cache_dir: str | None = None
     refresh: bool = False
     ignore_quota: bool = False
@@ -332,8 +337,9 @@ def load(
     Raises:
         ConfigurationError: something in the ini or the environment is wrong.
     """
-    ini, is_found_here = find_ini(options, environ, may_be_new=may_be_new)
-    found = sections.sort_sections(ini) if ini else sections.Sections()
+    ini, is_found_here = (None, False) if options.ini else find_ini(options, environ, may_be_new=may_be_new)
+    read = options.ini or ini
+    found = sections.sort_sections(read) if read else sections.Sections()
     for note in found.notes:
         warn(note)
     own = paths.find_directory("config", environ)

@@ -397,6 +397,26 @@ class Runs:
         self.unreported.note_settled(settled)
         return settled
 
+    def resolve_start(self, run_key: str, process_id: str = "", *, by: str) -> None:
+        """Write down what a person knows of a start whose outcome is unknown.
+
+        Args:
+            run_key: of the start.
+            process_id: the run that it is; empty where it was not started.
+            by: who knows it.
+
+        Raises:
+            Refused: there is no such start, its outcome is known, or the run cannot be it.
+            AlmaRefused: there is no such run.
+        """
+        found = [record for record in self.records_of_key(run_key) if record.is_open]
+        if not found:
+            raise Refused(
+                f"The outcome of the start {run_key!r} is not unknown.",
+                hint="almajob runs list shows what the ledger has.",
+            )
+        self.resolve(found[-1], instance_id=process_id, by=by)
+
     def follow(
         self,
         run: Run,

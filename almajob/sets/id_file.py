@@ -99,6 +99,26 @@ def open_rejected(path: str) -> Iterator[Callable[[Iterable[str]], None]]:
 
 
 @contextmanager
+def list_ids(ids: Iterable[str], *, id_type: str = "") -> Iterator[IdList]:
+    """Take the ids that a program has.
+
+    Args:
+        id_type: what they are; ids of Alma itself, which are numbers, where empty.
+
+    Raises:
+        Refused: there are none, or one of them is no id, with its place.
+    """
+    with open_unique_texts() as texts:
+        found = 0
+        for found, each in enumerate(ids, 1):
+            _refuse_odd(found, each, "the ids", id_type)
+            texts.add([each])
+        if not found:
+            raise Refused("There is no id to make a set of; nothing was sent.")
+        yield IdList(texts, found, found)
+
+
+@contextmanager
 def _open(path: str) -> Iterator[IO[bytes]]:
     if path == STDIN:
         yield sys.stdin.buffer

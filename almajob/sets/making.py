@@ -82,6 +82,8 @@ class MadeSet:
     """A set that is there, with all its ids.
 
     Attributes:
+        id: its id.
+        name: its name.
         count: the members that Alma counts.
         rejected: how many ids are not among them, where those that Alma does not know are left out.
         refused: those of them that are known, where they were looked for as the set was filled.

@@ -24,6 +24,8 @@ from almajob.testing import SimulatedAlma
 from tests.conftest import Run
 from tests.support.fake_alma import KEY, FakeAlma
 from tests.support.ledgers import list_records, open_ledger
+from tests.support.places import prepare
+from tests.support.postgres import Database
 from tests.support.thoroughness import sample
 
 ERP = "ERP export using profile FINANCE"
@@ -253,3 +255,59 @@ def test_counters_are_found_as_conditions_find_them(almajob: Run) -> None:
         counters["dona"]
     assert counters.get("dona", 0) == 0
     assert repr(counters).startswith("Counters({'c.jobs.a.done': 12")
+
+
+def test_a_program_may_bring_its_settings(simulated: SimulatedAlma, tmp_path: Path) -> None:
+    """As an engine's connections do: no configuration file is read, and a wrong setting is named."""
+    settings = {"base_url": simulated.base_url, "api_key": "simulator-production-key", "kind": "production"}
+    Path("almajob.ini").write_text("this is none", "utf-8")
+    with library.connect("acme", settings=settings, state_dir=tmp_path / "state") as alma:
+        assert alma.environment.is_production
+        assert alma.environment.source_of("kind") == "the settings of the program: kind"
+        assert alma.runs.start(ERP, options=StartOptions(is_confirmed=True)).instance.id
+    for wrong, message in (
+        ({"regoin": "eu"}, "regoin is not a setting"),
+        ({**settings, "kind": "test"}, "sandbox or production"),
+        ({**settings, "api_key": ""}, "no API key|is empty"),
+    ):
+        with (
+            pytest.raises(ConfigurationError, match=message),
+            library.connect("acme", settings=wrong) as alma,
+        ):
+            alma.catalogue.jobs()
+    with pytest.raises(ConfigurationError, match="not both"):
+        library.connect("acme", settings=settings, ini_file="almajob.ini")
+
+
+def test_a_program_may_name_the_ledgers_database(simulated: SimulatedAlma, database: Database) -> None:
+    """With its password apart; a second program on another host finds the run."""
+    prepare(database)
+    settings = {"base_url": simulated.base_url, "api_key": "simulator-sandbox-key"}
+    found = []
+    for host in ("one", "two"):
+        with library.connect(
+            "sandbox", settings=settings, ledger=database.url, ledger_password="unused", state_dir=host
+        ) as alma:
+            found.append(alma.runs.start(ERP, options=StartOptions(run_key="tonight")).instance.id)
+    assert found[0] == found[1]
+    assert simulated.log.count(_STARTS) == 1
+
+
+def test_a_program_makes_a_set_and_starts_on_ids(simulated: SimulatedAlma) -> None:
+    """Each once, also when it is called again; the set of a run goes with its good end."""
+    simulated.institution.sandbox.rules.seconds = 1.0
+    ids, sets = [f"997000{number}0000561" for number in range(3)], simulated.institution.sandbox.sets
+    before = {each.id for each in sets}
+    with library.connect("sandbox") as alma:
+        made = [alma.make_set("Titles of the week", ids, "BIB_MMS") for _ in range(2)]
+        assert (made[0].id, made[0].count) == (made[1].id, 3)
+        options = StartOptions(run_key="week", allow_unknown=True)
+        job = "Export Bibliographic records"
+        for _ in range(2):
+            run = alma.runs.follow(alma.start_on_ids(job, ids, options=options, delete_set="good"))
+            alma.settle_set(run)
+    assert run.passed
+    assert {each.id for each in simulated.institution.sandbox.sets} - before == {made[0].id}
+    assert simulated.log.count(_STARTS) == 1
+    with library.connect("production") as alma, pytest.raises(NotConfirmed, match="must be confirmed"):
+        alma.make_set("Titles of the week", ids, "BIB_MMS")

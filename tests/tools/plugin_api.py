@@ -33,7 +33,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Jobs and Alma": ("Catalogue", "Job", "JobFilter", "Alma", "Code"),
     "Starting and following runs": (
         *("Runs", "StartOptions", "Start", "Parameter", "Parameters", "WaitOptions", "Follower", "Policy"),
-        *("Condition", "Run", "Counters", "Instance", "Counter"),
+        *("Condition", "Run", "Counters", "Instance", "Counter", "MadeSet", "LedgerText"),
     ),
     "Observers": (
         *(

@@ -1,0 +1,122 @@
+"""``AlmaJobRunSensor``: wait for a run that somebody else has started, such as Alma's own schedule."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from almajob.airflow.hook import AlmaHook
+from almajob.airflow.outcome import describe, fail
+from almajob.airflow.task_ledger import open_task_ledger
+from almajob.airflow.trigger import AlmaJobRunTrigger, find_first
+from almajob.plugin import AlmajobError, UsageError, condition
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from almajob.plugin import Context as Alma
+    from almajob.plugin import Run
+
+
+class AlmaJobRunSensor(BaseSensorOperator):
+    """Waits for the end of a run, and fails if that is not a good one.
+
+    Args:
+        process_id: of the run; empty for the first run of ``job`` that was submitted ``since``.
+        job: the exact name or the id of the job.
+        since: a time in ISO 8601, with its offset; by default, when the DAG run began.
+        accept: statuses that count as a good end, besides those that always do.
+        fail_if: conditions on counters, of which none may be true.
+        nothing_if: conditions of which one means that there was nothing to do.
+        alma_conn_id: the id of the connection.
+        deferrable: wait in the triggerer, without a worker.
+        interval: seconds between two looks of the triggerer; None for a time that grows.
+    """
+
+    template_fields: Sequence[str] = ("process_id", "job", "since", "alma_conn_id", "accept", "fail_if")
+    ui_color = "#e6f0f5"
+
+    def __init__(
+        self,
+        *,
+        process_id: str = "",
+        job: str = "",
+        since: str = "{{ dag_run.start_date.isoformat() }}",
+        accept: Sequence[str] = (),
+        fail_if: Sequence[str] = (),
+        nothing_if: Sequence[str] = (),
+        alma_conn_id: str = AlmaHook.default_conn_name,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        interval: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.process_id = process_id
+        self.job = job
+        self.since = since
+        self.accept = accept
+        self.fail_if = fail_if
+        self.nothing_if = nothing_if
+        self.alma_conn_id = alma_conn_id
+        self.deferrable = deferrable
+        self.interval = interval
+
+    def execute(self, context: Context) -> Any:
+        """Wait here, or in the triggerer."""
+        if not (self.process_id or self.job):
+            raise fail(UsageError("Name a run by its process_id, or a job."))
+        if not self.deferrable:
+            return super().execute(context)
+        found = self.poke(context)
+        if found:
+            return found.xcom_value
+        return self.defer(
+            trigger=AlmaJobRunTrigger(
+                *(self.alma_conn_id, self.process_id, self.job, self.since),
+                deadline=time.time() + self.timeout,
+                interval=self.interval,
+            ),
+            method_name="execute_complete",
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
+            try:
+                run = self._look(alma)
+                if run is None or not run.instance.has_ended:
+                    return PokeReturnValue(is_done=False)
+                return PokeReturnValue(is_done=True, xcom_value=self._judge(context, alma, run))
+            except AlmajobError as error:
+                raise fail(error) from error
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Look once more, also where the time is over."""
+        found = self.poke(context)
+        if found:
+            return found.xcom_value
+        raise AirflowSensorTimeout(
+            f"{f'Run {self.process_id}' if self.process_id else f'The next run of {self.job}'} had not ended "
+            "when the time was over."
+        )
+
+    def _look(self, alma: Alma) -> Run | None:
+        if self.process_id:
+            return alma.runs.look(self.process_id)
+        return find_first(alma, self.job, datetime.fromisoformat(self.since))
+
+    def _judge(self, context: Context, alma: Alma, run: Run) -> dict[str, Any]:
+        fail_if, nothing_if = (
+            [condition(text) for text in ([given] if isinstance(given, str) else given)]
+            for given in (self.fail_if, self.nothing_if)
+        )
+        run = alma.runs.follow(run, policy=alma.policy(self.accept, fail_if, nothing_if))
+        context["ti"].xcom_push("alma_run", describe(run))
+        if run.verdict is not None:
+            raise fail(run.verdict)
+        return describe(run)
