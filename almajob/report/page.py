@@ -28,7 +28,8 @@ from almajob.text.time_format import format_duration
 
 MOST_RUNS = 10_000
 """With more runs than these, a page has a row for all runs of a job in a day, a week or a month."""
-_MOST_FAILURES = 200
+_MOST_FAILED_JOBS = 100
+_MOST_OF_A_JOB = 5
 _MOST_OPEN = 12
 _MOST_ROWS = 12_000
 _MOST_COUNTERS = 8
@@ -128,14 +129,15 @@ def _view(number: int, facts: EnvironmentFacts, *, is_grouped: bool) -> dict[str
 
     scale = timeline.make_scale(facts.period, facts.runs, facts.now)
     step = _choose_step(facts, scale) if is_grouped else 0
+    failed = _group_failures(facts)
     return {
         "id": f"e{number}",
         "facts": facts,
         "show": show,
         "zone": name_zone(facts.zone, facts.now),
         "period": _word_period(facts, show),
-        "failed_jobs": _group_failures(facts),
-        "more_failures": max(len(facts.failures) - _MOST_FAILURES, 0),
+        "failed_jobs": failed[:_MOST_FAILED_JOBS],
+        "more_failed_jobs": max(len(failed) - _MOST_FAILED_JOBS, 0),
         "describe_counters": _list_counters,
         "missing": [(each, _list_times(each.expected, show)) for each in facts.missing],
         "start_words": StartState.WORDS,
@@ -156,13 +158,15 @@ class FailedJob(NamedTuple):
     """A job with runs that did not end well.
 
     Attributes:
-        failures: the newest first.
+        failures: the newest ones, the last first.
+        total: how many failures it has.
         has_recovered: whether its last run ended well.
         is_open: whether its newest failure is shown at once.
     """
 
     job: Job
     failures: Sequence[Failure]
+    total: int
     has_recovered: bool
     is_open: bool
 
@@ -170,7 +174,7 @@ class FailedJob(NamedTuple):
 def _group_failures(facts: EnvironmentFacts) -> list[FailedJob]:
     """Put the failures of a job together: first the jobs whose last run is one, then those that recovered."""
     found: dict[tuple[str, str], list[Failure]] = {}
-    for failure in facts.failures[:_MOST_FAILURES]:
+    for failure in facts.failures:
         found.setdefault((failure.listed.job.id, failure.listed.job.name), []).append(failure)
     recovered = {
         (each.job.id, each.job.name): each.last is not None and each.last.outcome is not Outcome.BAD
@@ -180,7 +184,8 @@ def _group_failures(facts: EnvironmentFacts) -> list[FailedJob]:
     return [
         FailedJob(
             found[key][0].listed.job,
-            found[key],
+            found[key][:_MOST_OF_A_JOB],
+            len(found[key]),
             recovered[key],
             is_open=place < _MOST_OPEN and not recovered[key],
         )

@@ -132,10 +132,18 @@ def test_very_many_runs_are_grouped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_failures_than_anybody_reads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the command that lists them stands there."""
-    monkeypatch.setattr(page, "_MOST_FAILURES", 5)
-    text = _Reader(page.render([make_facts()])).text
-    assert "And 13 older ones: almajob --env production history --passed no --limit all" in text
+    """Those of one job, so that it hides no other job, and those of many jobs; with what lists them all."""
+    monkeypatch.setattr(page, "_MOST_OF_A_JOB", 1)
+    facts = make_facts()
+    failed = Counter(each.listed.job.id for each in facts.failures)
+    text = _Reader(page.render([facts])).text
+    for job_id, count in failed.items():
+        if count > 1:
+            assert f"{count - 1} earlier: almajob --env production history {job_id} --passed no" in text
+    assert max(failed.values()) > 1
+    monkeypatch.setattr(page, "_MOST_FAILED_JOBS", 1)
+    more = f"And runs of {len(failed) - 1} other job"
+    assert more in _Reader(page.render([facts])).text
 
 
 def test_several_environments_are_apart() -> None:
