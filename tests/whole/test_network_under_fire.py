@@ -44,6 +44,7 @@ foreign-link       | -     | 0/0   | -      | -     | -       | 0
 late-start         | -     | 0/0   | 4/4    | 4/4   | -       | 0
 listing-lag        | -     | 0/0   | -      | -     | 0/0     | -
 pages-shift        | 0/0   | 0/5   | -      | -     | -       | -
+set-stays-empty    | -     | -     | -      | -     | -       | -
 unknown-status     | -     | 0/0   | 0/0    | 0/3   | 0/0     | 0
 per-second         | 0/4   | 0/4   | 0/4    | 0/6   | 0/4     | 4
 daily              | 10/10 | 10/10 | 10/10  | 10/10 | 10/10   | 10

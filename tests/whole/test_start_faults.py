@@ -29,7 +29,7 @@ EXPORT = "Export Bibliographic records"
 START = "POST /conf/jobs/*"
 # Of connections, of what is seen later, or of errors only.
 NOT_OF_A_START = {
-    *("refused", "late-start", "listing-lag", "pages-shift", "unknown-status"),
+    *("refused", "late-start", "listing-lag", "pages-shift", "set-stays-empty", "unknown-status"),
     *("error-object", "errors-exist-text"),
 }
 LOST = ("accepted-500", "reset-after", "accepted-502", "accepted-truncated", "no-link")
