@@ -393,7 +393,7 @@ def _create(
             return found
         raise Refused(
             f"There is a set {plan.name!r} that almajob has not made; it was not changed.",
-            hint="Rename or delete it in Alma, or take another name or run key.",
+            hint="Take another name or run key. almajob sets delete NAME deletes a set, whoever has made it.",
             alma=refused.alma,
         ) from refused
     set_id = answer.get("id")
@@ -506,7 +506,7 @@ def _add(
         raise refused.replace(
             reason="An id is not one of Alma's, or not of the kind that --id-type says.",
             hint="Correct the ids, or leave those out with --skip-invalid.\n"
-            f"The set {set_id} is not complete; it can be deleted in Alma, Admin > Manage Sets.",
+            f"The set {set_id} is not complete. To delete it: almajob sets delete {set_id}",
         ) from refused
     return record
 
@@ -600,4 +600,7 @@ def _send(
             # An earlier try may have arrived all the same.
             problem = problem if isinstance(problem, OutcomeUnknown) else failed
     assert problem is not None
+    if isinstance(problem, OutcomeUnknown):
+        # All that is sent here may be sent again.
+        raise problem.replace(hint="The same command finds out.")
     raise problem

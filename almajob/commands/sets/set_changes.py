@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from almajob.cli.command import Result, ShowOne
@@ -72,6 +73,12 @@ def describe_set(found: Set) -> str:
     return f"{found.id}  {found.name}, {count} members"
 
 
+def describe_ids(ids: IdList, path: str) -> str:
+    """Name the ids of a file, with their number."""
+    name = "standard input" if path == "-" else Path(path).name
+    return f"{ids.count:,} id{'' if ids.count == 1 else 's'} of {name}"
+
+
 class ChangeMembers(ShowOne):
     """A command that changes the members of a set by the ids in a file.
 
@@ -120,7 +127,7 @@ class ChangeMembers(ShowOne):
             self._refuse_odd(found, ids, is_listed=rejected is not None)
             confirm_change(
                 *(self.context, self.question),
-                [describe_set(found), f"{ids.count:,} ids of {path}"],
+                [describe_set(found), describe_ids(ids, path)],
                 wanted=found.id,
                 called="the set's id",
                 is_confirmed=parsed_args.yes,
