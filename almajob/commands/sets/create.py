@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option
+from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option, refuse_same_file
 from almajob.cli.options.value_types import non_empty, run_id
 from almajob.commands.sets.set_changes import confirm_change, describe_ids, refuse_read_only
 from almajob.errors import AlmajobError, PartlyDone, UsageError
@@ -127,6 +127,7 @@ class SetsCreate(ShowOne):
                 "Without --skip-invalid there are no rejected ids: one of them stops the command.",
                 hint="Add --skip-invalid.",
             )
+        refuse_same_file(parsed_args.rejected, parsed_args.ids)
         if bool(parsed_args.population) != bool(parsed_args.from_run):
             raise UsageError(
                 "--from-run and --population go together: which records of which import.",

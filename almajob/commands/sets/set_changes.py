@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option, refuse_rejected_types
+from almajob.cli.options.ids_options import (
+    add_id_form_options,
+    add_ids_file_option,
+    refuse_rejected_types,
+    refuse_same_file,
+)
 from almajob.cli.options.name_options import add_set_argument
 from almajob.cli.options.value_types import non_empty
 from almajob.errors import NotConfirmed, ReadOnly, Refused
@@ -112,6 +117,7 @@ class ChangeMembers(ShowOne):
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         refuse_rejected_types(self._rejected(parsed_args), parsed_args.id_type)
+        refuse_same_file(self._rejected(parsed_args), parsed_args.ids)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         from almajob.sets.id_file import open_rejected, read_ids

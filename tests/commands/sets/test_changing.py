@@ -126,6 +126,30 @@ def test_ids_that_alma_does_not_take_are_written(
     assert set(NEW) <= set(_find(simulated).members)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sets", "add", THESES),
+        ("sets", "replace", THESES),
+        ("sets", "create", "New", "--skip-invalid"),
+        ("run", "M44", "--allow-unknown", "--skip-invalid"),
+    ],
+)
+def test_the_file_of_ids_is_not_replaced(
+    simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """However it is written: the ids would be lost."""
+    before = Path(ids).read_bytes()
+    link = tmp_path / "link.txt"
+    link.symlink_to(ids)
+    for rejected in (ids, str(link), str(Path(ids).parent / "." / Path(ids).name)):
+        done = almajob("--env", "sandbox", *words, "--ids", ids, "--rejected", rejected)
+        assert done.code == 2
+        assert "--rejected would replace the file of ids" in done.err
+    assert Path(ids).read_bytes() == before
+    assert simulated.log.count("*") == 0
+
+
 def test_a_file_for_rejected_ids_that_cannot_be_written(
     simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path
 ) -> None:
