@@ -104,16 +104,18 @@ def test_a_lost_answer(simulated: SimulatedAlma, almajob: Run, fault: str) -> No
 
 
 def test_in_production_a_person_agrees(simulated: SimulatedAlma, almajob: Run) -> None:
-    """Without a person, or with something else than the id typed, nothing is sent."""
-    words = ("--env", "production", "sets", "delete", LOST)
+    """All sets are shown. Without a person, or with something else than the id typed, nothing is sent."""
+    words = ("--env", "production", "sets", "delete", LOST, EMPTY)
     assert almajob(*words).code == 5
     for typed, code in (("y", 5), (_id(simulated, "PRODUCTION"), 0)):
         assert simulated.log.count(DELETE) == 0
         with Terminal(*words, size=(60, 200)) as terminal:
-            terminal.until(lambda text: text.endswith("Type the id of the first:"))
+            shown = terminal.until(lambda text: text.endswith("Type the id of the first:"))
+            assert f"{LOST}, 40 members" in shown
+            assert f"{EMPTY}, 0 members" in shown
             terminal.type(f"{typed}\r")
             assert terminal.end() == code, terminal.text
-    assert LOST not in _names(simulated, "PRODUCTION")
+    assert not {LOST, EMPTY} & _names(simulated, "PRODUCTION")
     assert almajob("--env", "production", "sets", "delete", THESES, "--yes").code == 0
 
 
