@@ -113,6 +113,23 @@ def test_too_few_calls_are_left(simulated: SimulatedAlma, almajob: Run, ids: str
     assert simulated.log.count("POST *") == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("create", "New"), 3, "The set New is filled in part, by 0 of 5 ids. The same command goes on."),
+        (("add", THESES), 10, "is changed in part, by 0 of 5 ids. The same command goes on."),
+    ],
+)
+def test_the_calls_of_the_day_end_where_ids_are_sent(
+    simulated: SimulatedAlma, almajob: Run, ids: str, words: tuple[str, ...], code: int, part: str
+) -> None:
+    """Alma may not say beforehand how many are left. The error says how far it is, and what goes on."""
+    simulated.faults.add("daily", "POST /conf/sets/*")
+    done = almajob(*SANDBOX, *words, "--ids", ids)
+    assert done.code == code, done.err
+    assert part in done.err
+
+
 @pytest.mark.parametrize("command", ["add", "replace"])
 def test_ids_that_alma_does_not_take_are_written(
     simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, command: str
