@@ -50,11 +50,7 @@ def forecast_making(plan: SetPlan, deps: SetDeps) -> Forecast:
     """
     kept = find_kept(plan, deps)
     whole = count_calls(plan.count) if plan.count else count_calls(0) + _LOOKS
-    if (
-        kept is None
-        or kept.state in (DELETING, DELETED)
-        or (kept.set_id and find_made_set(kept, deps) is None)
-    ):
+    if kept is None or kept.state in (DELETING, DELETED) or find_made_set(kept, deps) is None:
         return Forecast(CREATE, "", whole)
     if kept.state == FILLED:
         return Forecast(SHOW, kept.set_id, count_calls(0))

@@ -77,7 +77,7 @@ def read_ids(path: str, *, column: str = "", id_type: str = "") -> Iterator[IdLi
                 batch.clear()
         texts.add(batch)
         if not found:
-            raise Refused(f"There is no id in {name}; nothing was sent.")
+            raise Refused(f"There is no id in {name}; nothing was sent.", hint="Write one id a line.")
         yield IdList(texts, found, last)
 
 
@@ -143,7 +143,10 @@ def _read_lines(file: IO[bytes], name: str) -> Iterator[_Line]:
         number += 1
         where = f"{name}, line {number}"
         if len(raw) > _LONGEST_LINE:
-            raise Refused(f"{where} has more than {_LONGEST_LINE:,} bytes; nothing was sent.")
+            raise Refused(
+                f"{where} has more than {_LONGEST_LINE:,} bytes; nothing was sent.",
+                hint="Write one id a line.",
+            )
         if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise Refused(f"{name} is in UTF-16; nothing was sent.", hint="Save it as CSV UTF-8.")
         if b"\0" in raw:
@@ -151,7 +154,9 @@ def _read_lines(file: IO[bytes], name: str) -> Iterator[_Line]:
         try:
             yield _Line(number, raw.decode("utf-8-sig" if number == 1 else "utf-8"))
         except UnicodeDecodeError:
-            raise Refused(f"{where} is not in UTF-8.", hint="Save the file as CSV UTF-8.") from None
+            raise Refused(
+                f"{where} is not in UTF-8; nothing was sent.", hint="Save the file as CSV UTF-8."
+            ) from None
 
 
 def _read_plain(lines: Iterable[_Line]) -> Iterator[_Line]:
@@ -170,10 +175,11 @@ def _read_column(lines: Iterator[_Line], column: str, name: str) -> Iterator[_Li
     delimiter = max("\t;,", key=heading.count)
     headings = [each.strip() for each in next(csv.reader([heading], delimiter=delimiter), [])]
     if column not in headings:
+        shown = ", ".join(map(sanitize, filter(None, headings[:20])))
         raise Refused(
             f"{name} has no column {column!r}; nothing was sent.",
-            reason=f"It has: {', '.join(map(sanitize, filter(None, headings[:20])))}.",
-            hint=suggest(column, headings),
+            reason=f"Its first line has: {shown}." if shown else "Its first line is blank.",
+            hint=suggest(column, headings) or "The headings of the table must be in the first line.",
         )
     if headings.count(column) > 1:
         raise Refused(
@@ -188,6 +194,7 @@ def _read_column(lines: Iterator[_Line], column: str, name: str) -> Iterator[_Li
             raise Refused(
                 f"{name}, line {number} cannot be read as a line of the table; nothing was sent.",
                 reason=f"{error}. A cell with several lines is not read.",
+                hint="Close the quotes of the cell, or take the line break out of it.",
             ) from None
         text = _unquote(cells[place].strip()) if place < len(cells) else ""
         if text:

@@ -16,7 +16,16 @@ from typing import Any, Literal
 from almajob.alma.client import Alma
 from almajob.alma.http.error_responses import NO_SUCH_SET, PER_SECOND_THRESHOLD
 from almajob.alma.sets import Set
-from almajob.errors import AlmajobError, AlmaRefused, JobBusy, NotSent, OutcomeUnknown, Refused
+from almajob.errors import (
+    AlmajobError,
+    AlmaRefused,
+    CallsUsedUp,
+    JobBusy,
+    NotSent,
+    OutcomeUnknown,
+    QuotaUsedUp,
+    Refused,
+)
 from almajob.runs.parameters.set_check import list_like
 from almajob.runs.start.interruption import report_interruption
 from almajob.sets.id_file import IdList
@@ -294,13 +303,14 @@ def _send_change(change: Change, ids: IdList, deps: SetDeps) -> None:
     else:
         _keep_change(change, deps)
     shown = f"of {ids.count:,} ids"
+
+    def describe() -> str:
+        return f"The set {change.set_id} is changed in part, by {done:,} {shown}. The same command goes on."
+
     with (
         deps.busy(lambda: f"Changing the set {change.set_id}: {done:,} {shown}"),
-        report_interruption(
-            lambda: (
-                f"The set {change.set_id} is changed in part, by {done:,} {shown}. The same command goes on."
-            )
-        ),
+        report_interruption(describe),
+        _advise_to_go_on(describe),
     ):
         for number, chunk in enumerate(ids.chunks(MEMBERS_A_CALL, change.next_chunk), change.next_chunk):
             # What follows the first thousand is added to it.
@@ -309,6 +319,15 @@ def _send_change(change: Change, ids: IdList, deps: SetDeps) -> None:
             _send("POST", "/conf/sets/{set_id}", params, body, deps)
             _keep_change(change.replace(next_chunk=number + 1), deps)
             done += len(chunk)
+
+
+@contextmanager
+def _advise_to_go_on(describe: Callable[[], str]) -> Iterator[None]:
+    """Add how far it is to an error that ends the block, and that the same command may not meet again."""
+    try:
+        yield
+    except (CallsUsedUp, NotSent, QuotaUsedUp) as error:
+        raise error.replace(hint=f"{error.hint}\n{describe()}".strip()) from error.__cause__
 
 
 def _keep_change(change: Change, deps: SetDeps) -> None:
@@ -395,7 +414,7 @@ def _create(
             return found
         raise Refused(
             f"There is a set {plan.name!r} that almajob has not made; it was not changed.",
-            hint="Rename or delete it in Alma, or take another name or run key.",
+            hint="Take another name or run key. almajob sets delete NAME deletes a set, whoever has made it.",
             alma=refused.alma,
         ) from refused
     set_id = answer.get("id")
@@ -423,7 +442,13 @@ def _find_ours(record: MakingRecord, deps: SetDeps) -> str:
 def _complete(plan: SetPlan, ids: IdList, record: MakingRecord, deps: SetDeps, *, is_new: bool) -> MadeSet:
     """Add those ids that are not known to be in the set, and count its members."""
     done = min(record.next_chunk * MEMBERS_A_CALL, plan.count)
-    with deps.busy(lambda: f"Making the set {plan.name}: {done:,} of {plan.count:,} ids"):
+    shown = f"of {plan.count:,} ids"
+    with (
+        deps.busy(lambda: f"Making the set {plan.name}: {done:,} {shown}"),
+        _advise_to_go_on(
+            lambda: f"The set {plan.name} is filled in part, by {done:,} {shown}. The same command goes on."
+        ),
+    ):
         if record.state != FILLED:
             # After a break the next thousand may be there already.
             is_sure = is_new
@@ -508,7 +533,7 @@ def _add(
         raise refused.replace(
             reason="An id is not one of Alma's, or not of the kind that --id-type says.",
             hint="Correct the ids, or leave those out with --skip-invalid.\n"
-            f"The set {set_id} is not complete; it can be deleted in Alma, Admin > Manage Sets.",
+            f"The set {set_id} is not complete. To delete it: almajob sets delete {set_id}",
         ) from refused
     return record
 
@@ -602,4 +627,7 @@ def _send(
             # An earlier try may have arrived all the same.
             problem = problem if isinstance(problem, OutcomeUnknown) else failed
     assert problem is not None
+    if isinstance(problem, OutcomeUnknown):
+        # All that is sent here may be sent again.
+        raise problem.replace(hint="The same command finds out.")
     raise problem

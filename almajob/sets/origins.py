@@ -97,11 +97,15 @@ def combine_sets(alma: Alma, combination: Combination) -> Origin:
     operator = combination.operator
     described = f"{first.name!r} {operator.lower()} {second.name!r}"
     if first.id == second.id:
-        raise Refused(f"{first.name!r} cannot be combined with itself; nothing was sent.")
+        raise Refused(
+            f"{first.name!r} cannot be combined with itself; nothing was sent.",
+            hint="Name two different sets.",
+        )
     if first.content.value != second.content.value:
         raise Refused(
             f"The sets {first.name!r} and {second.name!r} cannot be combined; nothing was sent.",
             reason=f"One is of {_name_content(first)}, the other of {_name_content(second)}.",
+            hint=f"almajob sets list --content {first.content.value} lists those that go with the first.",
         )
     query = {"combine": operator, "set1": first.id, "set2": second.id}
     return Origin(query, first.content.value, described, *_limit(first.members, operator, second.members))
@@ -154,6 +158,7 @@ def from_import(alma: Alma, instance_id: str, population: str) -> Origin:
         raise Refused(
             f"The run {instance_id} has no records to make a set of; nothing was sent.",
             reason="Only imports of titles (Metadata Import) have them, once they have ended well.",
+            hint="almajob history JOB lists the runs of an import.",
         )
     named = POPULATIONS.get(population.lower(), population.upper())
     if named not in known:
@@ -164,7 +169,10 @@ def from_import(alma: Alma, instance_id: str, population: str) -> Origin:
         )
     members = known[named].members
     if members == 0:
-        raise Refused(f"The run {instance_id} has no records that are {named}; nothing was sent.")
+        raise Refused(
+            f"The run {instance_id} has no records that are {named}; nothing was sent.",
+            hint=f"Its populations are: {', '.join(known)}",
+        )
     query = {"job_instance_id": instance_id, "population": named}
     described = f"{named} of the run {instance_id}"
     return Origin(query, _TITLES, described, members or 1, members)

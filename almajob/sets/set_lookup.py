@@ -14,6 +14,7 @@ from almajob.runs.parameters import set_check
 if TYPE_CHECKING:
     from almajob.store.cache import Cache
 
+_HINT = "almajob sets list shows the names and ids of all sets."
 _ROWS = 2000
 """Sets in a part of the list of names that is kept."""
 
@@ -62,16 +63,19 @@ def find_set(alma: Alma, named: str, *, is_exact: bool = False) -> Set:
             if refused.code not in NO_SUCH_SET:
                 raise
     try:
-        found = set_check.find(alma, named)
+        found = set_check.find(alma, named, is_exact=is_exact)
     except (NotFound, AmbiguousName) as refused:
         # The advice there is for a start; and of a look nobody thinks that it sends anything.
         message = refused.message if is_exact else refused.message.replace("; nothing was sent", "")
-        hint = "almajob sets list shows the names and ids of all sets."
-        raise refused.replace(message=message, hint=hint) from None
-    if is_exact and found.name != named:
+        raise refused.replace(message=message, hint=_HINT) from None
+    try:
+        return alma.set(found.id)
+    except AlmaRefused as refused:
+        if refused.code not in NO_SUCH_SET:
+            raise
         raise NotFound(
-            f"There is no set {named!r}; nothing was sent.",
-            reason=f"Did you mean: {found.name!r}?",
-            hint=f"Give the exact name, or the id: {found.id}",
-        )
-    return alma.set(found.id)
+            f"The set {named!r} is not there any more.",
+            reason="It was deleted while almajob looked at it.",
+            hint=_HINT,
+            alma=refused.alma,
+        ) from None

@@ -97,6 +97,17 @@ def test_what_is_refused(tmp_path: Path, content: bytes, column: str, said: str)
     with pytest.raises(Refused) as refused:
         _read(path, column)
     assert said in str(refused.value.message)
+    assert refused.value.message.endswith("; nothing was sent.")
+    assert refused.value.hint
+
+
+def test_a_table_whose_first_line_is_blank(tmp_path: Path) -> None:
+    """What is wrong is told, and not that it has other columns."""
+    path = tmp_path / "ids.csv"
+    path.write_text(f"\nMMS Id,Title\n{ONE},A\n", "utf-8")
+    with pytest.raises(Refused) as refused:
+        _read(path, "MMS Id")
+    assert refused.value.reason == "Its first line is blank."
 
 
 def test_a_line_of_ten_million_characters(tmp_path: Path) -> None:

@@ -117,6 +117,18 @@ def refuse_rejected_types(rejected: str | None, id_type: str | None) -> None:
         )
 
 
+def refuse_same_file(rejected: str | None, ids: str | None) -> None:
+    """Refuse to write the ids that Alma refused in the place of all ids.
+
+    Raises:
+        UsageError: both are the same file.
+    """
+    if rejected and ids and Path(rejected).resolve() == Path(ids).resolve():
+        raise UsageError(
+            f"--rejected would replace the file of ids, {ids!r}.", hint="Name another file for --rejected."
+        )
+
+
 def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | None:
     """Read the options of ``add_ids_options``; None where no set is to be made.
 
@@ -124,7 +136,7 @@ def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | N
         saved: says what the command line does not.
 
     Raises:
-        UsageError: one says something of ids, and there are none.
+        UsageError: one says something of ids, and there are none; or it would replace their file.
     """
     path = parsed_args.ids or saved.ids
     if not path:
@@ -132,6 +144,7 @@ def ids_of(parsed_args: argparse.Namespace, saved: SavedRun) -> IdsArguments | N
         if stray:
             raise UsageError(f"{stray} says something of --ids.", hint="Add --ids FILE.")
         return None
+    refuse_same_file(parsed_args.rejected, path)
     # Of another file the saved column and type say nothing.
     others = SavedRun(saved.job, delete_set=saved.delete_set) if parsed_args.ids else saved
     return IdsArguments(

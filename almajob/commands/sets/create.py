@@ -6,13 +6,12 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option
+from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option, refuse_same_file
 from almajob.cli.options.value_types import non_empty, run_id
-from almajob.commands.sets.set_changes import confirm_change, refuse_read_only
+from almajob.commands.sets.set_changes import confirm_change, describe_ids, refuse_read_only
 from almajob.errors import AlmajobError, PartlyDone, UsageError
 from almajob.output.columns import Identifier, Name, Text
 
@@ -128,6 +127,7 @@ class SetsCreate(ShowOne):
                 "Without --skip-invalid there are no rejected ids: one of them stops the command.",
                 hint="Add --skip-invalid.",
             )
+        refuse_same_file(parsed_args.rejected, parsed_args.ids)
         if bool(parsed_args.population) != bool(parsed_args.from_run):
             raise UsageError(
                 "--from-run and --population go together: which records of which import.",
@@ -193,8 +193,7 @@ class SetsCreate(ShowOne):
 
         id_type = parsed_args.id_type or ""
         content = parsed_args.content or (_ITEMS if id_type.upper() == _BARCODE else _TITLES)
-        name = "standard input" if parsed_args.ids == "-" else Path(parsed_args.ids).name
-        source = f"{ids.count:,} id{'' if ids.count == 1 else 's'} of {name}"
+        source = describe_ids(ids, parsed_args.ids)
         plan = _plan(parsed_args, content, checksum([ids.digest, content, id_type]), source).replace(
             id_type=id_type,
             skip_invalid=parsed_args.skip_invalid,
@@ -263,6 +262,8 @@ def _description(text: str) -> str:
     """Take a description; behind a longer one Alma might cut off the mark by which the set is known."""
     if len(text) > _LONGEST_DESCRIPTION:
         raise argparse.ArgumentTypeError(f"has more than {_LONGEST_DESCRIPTION} characters")
+    if not text.isprintable():
+        raise argparse.ArgumentTypeError("has a character in it that cannot be printed")
     return non_empty(text)
 
 

@@ -8,6 +8,7 @@ import logging
 from almajob.cli.command import Command
 from almajob.cli.options.value_types import non_empty
 from almajob.commands.sets.set_changes import confirm_change, describe_set, refuse_read_only
+from almajob.errors import AlmajobError
 from almajob.text.sanitize import sanitize
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class SetsDelete(Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
+        from almajob.runs.start.interruption import report_interruption
         from almajob.sets.making import delete_named_set
         from almajob.sets.set_lookup import find_set
 
@@ -50,6 +52,16 @@ class SetsDelete(Command):
             called="the id of the first",
             is_confirmed=parsed_args.yes,
         )
-        for each in found.values():
-            delete_named_set(each, deps)
-            LOG.info("Deleted the set %s (%s).", sanitize(each.name), each.id)
+        left = list(found)
+
+        def name_left() -> str:
+            return f"Sets that may be there still: almajob sets delete {' '.join(left)}"
+
+        try:
+            with report_interruption(name_left):
+                for each in found.values():
+                    delete_named_set(each, deps)
+                    left.remove(each.id)
+                    LOG.info("Deleted the set %s (%s).", sanitize(each.name), each.id)
+        except AlmajobError as error:
+            raise error.replace(hint=f"{error.hint}\n{name_left()}".strip()) from error.__cause__

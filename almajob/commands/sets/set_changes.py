@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from almajob.cli.command import Result, ShowOne
-from almajob.cli.options.ids_options import add_id_form_options, add_ids_file_option, refuse_rejected_types
+from almajob.cli.options.ids_options import (
+    add_id_form_options,
+    add_ids_file_option,
+    refuse_rejected_types,
+    refuse_same_file,
+)
 from almajob.cli.options.name_options import add_set_argument
 from almajob.cli.options.value_types import non_empty
 from almajob.errors import NotConfirmed, ReadOnly, Refused
@@ -72,6 +78,12 @@ def describe_set(found: Set) -> str:
     return f"{found.id}  {found.name}, {count} members"
 
 
+def describe_ids(ids: IdList, path: str) -> str:
+    """Name the ids of a file, with their number."""
+    name = "standard input" if path == "-" else Path(path).name
+    return f"{ids.count:,} id{'' if ids.count == 1 else 's'} of {name}"
+
+
 class ChangeMembers(ShowOne):
     """A command that changes the members of a set by the ids in a file.
 
@@ -105,6 +117,7 @@ class ChangeMembers(ShowOne):
 
     def refuse(self, parsed_args: argparse.Namespace) -> None:
         refuse_rejected_types(self._rejected(parsed_args), parsed_args.id_type)
+        refuse_same_file(self._rejected(parsed_args), parsed_args.ids)
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         from almajob.sets.id_file import open_rejected, read_ids
@@ -120,7 +133,7 @@ class ChangeMembers(ShowOne):
             self._refuse_odd(found, ids, is_listed=rejected is not None)
             confirm_change(
                 *(self.context, self.question),
-                [describe_set(found), f"{ids.count:,} ids of {path}"],
+                [describe_set(found), describe_ids(ids, path)],
                 wanted=found.id,
                 called="the set's id",
                 is_confirmed=parsed_args.yes,

@@ -34,15 +34,18 @@ TO_COME = "(the set that is made for it)"
 """What stands for the id of a set that is still to be made."""
 
 
-def find(alma: Alma, name: str) -> Set:
+def find(alma: Alma, name: str, *, is_exact: bool = False) -> Set:
     """Find the one set of exactly this name, or else the one that has it but for what is forgiven.
+
+    Args:
+        is_exact: nothing is forgiven, as for a change.
 
     Raises:
         Refused: there is none, or there are several.
     """
     listed = list({item.id: item for item in list_like(alma, name)}.values())
     exact = [item for item in listed if item.name == name]
-    found = exact or [item for item in listed if fold(item.name) == fold(name)]
+    found = exact if exact or is_exact else [item for item in listed if fold(item.name) == fold(name)]
     if len(found) == 1:
         if not exact:
             LOG.info("Using the set %r (%s) for %r.", found[0].name, found[0].id, name)

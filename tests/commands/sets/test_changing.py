@@ -113,6 +113,23 @@ def test_too_few_calls_are_left(simulated: SimulatedAlma, almajob: Run, ids: str
     assert simulated.log.count("POST *") == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("create", "New"), 3, "The set New is filled in part, by 0 of 5 ids. The same command goes on."),
+        (("add", THESES), 10, "is changed in part, by 0 of 5 ids. The same command goes on."),
+    ],
+)
+def test_the_calls_of_the_day_end_where_ids_are_sent(
+    simulated: SimulatedAlma, almajob: Run, ids: str, words: tuple[str, ...], code: int, part: str
+) -> None:
+    """Alma may not say beforehand how many are left. The error says how far it is, and what goes on."""
+    simulated.faults.add("daily", "POST /conf/sets/*")
+    done = almajob(*SANDBOX, *words, "--ids", ids)
+    assert done.code == code, done.err
+    assert part in done.err
+
+
 @pytest.mark.parametrize("command", ["add", "replace"])
 def test_ids_that_alma_does_not_take_are_written(
     simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, command: str
@@ -124,6 +141,30 @@ def test_ids_that_alma_does_not_take_are_written(
     assert done.code == 0, done.err
     assert rejected.read_text() == f"{odd}\n"
     assert set(NEW) <= set(_find(simulated).members)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sets", "add", THESES),
+        ("sets", "replace", THESES),
+        ("sets", "create", "New", "--skip-invalid"),
+        ("run", "M44", "--allow-unknown", "--skip-invalid"),
+    ],
+)
+def test_the_file_of_ids_is_not_replaced(
+    simulated: SimulatedAlma, almajob: Run, ids: str, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """However it is written: the ids would be lost."""
+    before = Path(ids).read_bytes()
+    link = tmp_path / "link.txt"
+    link.symlink_to(ids)
+    for rejected in (ids, str(link), str(Path(ids).parent / "." / Path(ids).name)):
+        done = almajob("--env", "sandbox", *words, "--ids", ids, "--rejected", rejected)
+        assert done.code == 2
+        assert "--rejected would replace the file of ids" in done.err
+    assert Path(ids).read_bytes() == before
+    assert simulated.log.count("*") == 0
 
 
 def test_a_file_for_rejected_ids_that_cannot_be_written(

@@ -109,11 +109,22 @@ def test_a_command_that_gave_up_is_gone_on_with(simulated: SimulatedAlma, almajo
     simulated.faults.add("reset-after", "POST /conf/sets")
     for _ in range(4):
         simulated.faults.add("503", "POST /conf/sets")
-    assert almajob(*words).code == 9
+    gave_up = almajob(*words)
+    assert gave_up.code == 9
+    assert "The same command finds out." in gave_up.err
     (made,) = _find(simulated)
     row = almajob(*words).row
     assert (row["action"], row["id"], row["members"]) == ("continue", made.id, 25)
     assert len(_find(simulated)) == 1
+
+
+def test_a_set_that_was_never_made_is_not_gone_on_with(
+    simulated: SimulatedAlma, almajob: Run, ids: str
+) -> None:
+    """After Alma has refused to make it, a plan is to make it, as before."""
+    words = (*CREATE, "--ids", ids, "--content", "NONSENSE")
+    assert almajob(*words).code == 4
+    assert almajob(*words, "--dry-run", "-f", "json").row["action"] == "create"
 
 
 def test_what_is_sent_for_2501_ids(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
@@ -294,6 +305,7 @@ def test_a_read_only_environment(
     ("words", "code", "part"),
     [
         (("--ids", "x", "--description", "x" * 501), 2, "has more than 500 characters"),
+        (("--ids", "x", "--description", "\x1b[31mred"), 2, "has a character in it that cannot be printed"),
         (("--combine", "A and"), 2, "does not name two sets."),
         (("--combine", "and B"), 2, "does not name two sets."),
         (("--combine", "not B"), 2, "does not name two sets."),
