@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ from almajob.commands.history import RunsOfJobs, add_run_filters, read_runs, ref
 from almajob.errors import AlmajobError, ConfigurationError, Refused, Unreachable, UsageError
 from almajob.jobs.history import Period
 from almajob.output.columns import Time
-from almajob.output.formats import report_lost_result
+from almajob.output.formats import ARRAY_FORMATS, report_lost_result
 from almajob.report.facts import EnvironmentFacts, build_facts
 from almajob.report.summary import word_headline, write_summary
 from almajob.report.views import BRIEF_COLUMNS, REPORT_COLUMNS, report_values
@@ -109,14 +109,15 @@ class Report(Lister):
         zone = parsed_args.timezone or (UTC if Time.in_utc else None)
         now = self.context.now()
         if parsed_args.since is None:
-            parsed_args.since = min(now, parsed_args.until or now) - _PERIOD
+            parsed_args.since = _find_default_start(min(now, parsed_args.until or now))
         facts = self._collect_all(parsed_args, zone)
         if render is not None:
             self._page = render(facts)
             self._write(parsed_args)
         if mail is not None:
             self._send(mail, parsed_args.mail, facts)
-        return REPORT_COLUMNS, [report_values(each) for each in facts]
+        is_for_programs = parsed_args.formatter in ARRAY_FORMATS
+        return REPORT_COLUMNS, [report_values(each) for each in facts if is_for_programs or not each.error]
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         if parsed_args.output != _STDOUT:
@@ -210,6 +211,7 @@ def collect(
     found = read_runs(parsed_args, context, jobs) if jobs else RunsOfJobs([], {}, None)
     runs = found.runs
     names = {text for job in jobs for text in (job.id, job.name)}
+    read = {text for job in jobs if job not in found.unread for text in (job.id, job.name)}
     chosen = names if _chooses_jobs(parsed_args) else None
     ended = min(now, period.until or now)
     expected = list_expected(context.settings, environment.name, parsed_args.since, ended)
@@ -232,8 +234,10 @@ def collect(
         filters=_list_filters(parsed_args),
         records=records.values(),
         open_starts=open_starts,
-        # Of a job that Alma lists under another name, such as its profile's, nobody sees here whether it ran.
-        expected=[each for each in expected if not names.isdisjoint({each.job_id, each.job_name})],
+        # Of a job that was not read, or that Alma lists under another name, such as its profile's, nobody
+        # sees here whether it ran.
+        expected=[each for each in expected if not read.isdisjoint({each.job_id, each.job_name})],
+        unread=found.unread,
         quota=next((each for each in context.quotas() if environment.name in each.environments), None),
         late_after=context.runs.follower().late_after,
         program=context.program(environment.name),
@@ -246,6 +250,14 @@ def time_zone(text: str) -> ZoneInfo:
     if not is_timezone(text):
         raise argparse.ArgumentTypeError(f"there is no time zone {text!r}; write, for example, Europe/Zurich")
     return ZoneInfo(text)
+
+
+def _find_default_start(until: datetime) -> datetime | None:
+    """Return when a report begins that ends then; None where there is no such time."""
+    try:
+        return until - _PERIOD
+    except OverflowError:
+        return None
 
 
 def _chooses_jobs(parsed_args: argparse.Namespace) -> bool:

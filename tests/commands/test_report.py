@@ -261,12 +261,29 @@ def test_an_environment_that_cannot_be_read_is_told_in_the_report(busy: Simulate
     """The others are there all the same, and the exit code says so; with none there is no report."""
     _add_section("[lab]\nregion = eu\n[annex]\nregion = eu\n")
     rows = _report(almajob, "-o", "r.html", env="sandbox,lab", code=7)
-    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("lab", 0)]
+    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("lab", None)]
     assert rows[1]["error"]["code"] == "configuration_error"
+    assert {name for name, value in rows[1].items() if value is not None} == {"environment", "error"}
+    table = almajob("--env", "sandbox,lab", "report")
+    assert (table.code, "| sandbox " in table.out, "| lab " in table.out) == (7, True, False)
     assert "It could not be read" in Path("r.html").read_text("utf-8")
     done = almajob("--env", "lab,annex", "report", "-o", "other.html")
     assert (done.code, done.out) == (7, "")
     assert not Path("other.html").exists()
+
+
+def test_of_a_job_that_could_not_be_read_nothing_is_said(busy: SimulatedAlma, almajob: Run) -> None:
+    """It is named on the page, in the JSON and in a mail, and not said to have missed its schedule."""
+    sis = next(job.id for job in busy.institution.sandbox.jobs if job.name == SIS)
+    _add_section(f"[run:nightly]\njob@sandbox = {sis}\nat@sandbox = *-*-* *:30 UTC\n")
+    (row,) = _report(almajob, ERP, SIS, "--since", "2d")
+    assert ([each["saved_run"] for each in row["did_not_run"]], row["unread_jobs"]) == (["nightly"], [])
+    busy.faults.add("reset-before", f"GET /conf/jobs/{sis}/instances", times=4)
+    (row,) = _report(almajob, ERP, SIS, "--since", "2d", "-o", "r.html", code=3)
+    assert (row["did_not_run"], row["unread_jobs"]) == ([], [{"job_id": sis, "job_name": SIS}])
+    html = Path("r.html").read_text("utf-8")
+    assert "The runs of these jobs could not be read" in html
+    assert "the runs of 1 job could not be read" in html
 
 
 def _add_section(text: str) -> None:
