@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from almajob.cli.command import Lister, Result
@@ -17,7 +17,7 @@ from almajob.cli.options.global_options import pace_of
 from almajob.cli.options.name_options import choose_jobs, jobs_of
 from almajob.cli.options.value_types import non_empty
 from almajob.commands.history import RunsOfJobs, add_run_filters, read_runs, refuse_odd_filters
-from almajob.errors import AlmajobError, ConfigurationError, Refused, Unreachable, UsageError
+from almajob.errors import AlmajobError, ConfigurationError, Unreachable, UsageError
 from almajob.jobs.history import Period
 from almajob.output.columns import Time
 from almajob.output.formats import ARRAY_FORMATS, report_lost_result
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 _STDOUT = "-"
 _PERIOD = timedelta(days=30)
-_HINT = "--overwrite replaces it."
 
 
 class Report(Lister):
@@ -105,15 +104,15 @@ class Report(Lister):
         # What would be found out only after many calls.
         render = _load_render() if parsed_args.output or parsed_args.mail else None
         mail = _find_mail(self.context, parsed_args.mail) if parsed_args.mail else None
-        _refuse_existing(parsed_args)
         zone = parsed_args.timezone or (UTC if Time.in_utc else None)
         now = self.context.now()
         if parsed_args.since is None:
             parsed_args.since = _find_default_start(min(now, parsed_args.until or now))
-        facts = self._collect_all(parsed_args, zone)
-        if render is not None:
-            self._page = render(facts)
-            self._write(parsed_args)
+        with _open_file(parsed_args) as file:
+            facts = self._collect_all(parsed_args, zone)
+            self._page = render(facts) if render else ""
+            if file is not None:
+                file.write(self._page.encode())
         if mail is not None:
             self._send(mail, parsed_args.mail, facts)
         is_for_programs = parsed_args.formatter in ARRAY_FORMATS
@@ -151,20 +150,6 @@ class Report(Lister):
             for each in outcomes
         ]
 
-    def _write(self, parsed_args: argparse.Namespace) -> None:
-        if parsed_args.output in (None, _STDOUT):
-            return
-        from almajob.store.upkeep.export_file import explain_failure
-        from almajob.system.atomic_write import new_file
-
-        path, content = Path(parsed_args.output), self._page.encode()
-        with (
-            explain_failure(path, "written", _HINT),
-            new_file(path, overwrite=parsed_args.overwrite) as file,
-        ):
-            file.write(content)
-        LOG.info("Wrote %s (%s KiB).", path, f"{-(-len(content) // 1024):,}")
-
     def _send(self, mail: Mail, name: str, facts: Sequence[EnvironmentFacts]) -> None:
         from almajob.notify.mail import Page
         from almajob.notify.observer import describe_failure
@@ -188,6 +173,29 @@ class Report(Lister):
                 hint=f"To try the section: almajob notify test {name}",
             ) from None
         LOG.info("Sent the report to %s.", name)
+
+
+@contextmanager
+def _open_file(parsed_args: argparse.Namespace) -> Iterator[IO[bytes] | None]:
+    """Open the file for the page, where one is named; it is put there when the block ends well.
+
+    Raises:
+        Refused: it is there already, or cannot be written; before the block, as a rule.
+    """
+    if parsed_args.output in (None, _STDOUT):
+        yield None
+        return
+    from almajob.store.upkeep.export_file import explain_failure
+    from almajob.system.atomic_write import new_file
+
+    path = Path(parsed_args.output)
+    with (
+        explain_failure(path, "written", "--overwrite replaces it."),
+        new_file(path, overwrite=parsed_args.overwrite) as file,
+    ):
+        yield file
+        size = file.tell()
+    LOG.info("Wrote %s (%s KiB).", path, f"{-(-size // 1024):,}")
 
 
 def collect(
@@ -304,9 +312,3 @@ def _find_mail(context: Context, name: str) -> Mail:
         )
     notifier.check()
     return notifier
-
-
-def _refuse_existing(parsed_args: argparse.Namespace) -> None:
-    path = parsed_args.output
-    if path not in (None, _STDOUT) and not parsed_args.overwrite and os.path.lexists(path):
-        raise Refused(f"{path} is there already.", hint=_HINT)

@@ -181,9 +181,13 @@ def test_a_file_is_written_whole_or_not_at_all(busy: SimulatedAlma, almajob: Run
     assert re.search(r"Wrote r\.html \(\d+ KiB\)\.", done.err)
     assert Path("r.html").read_bytes() != before
     assert stat.S_IMODE(Path("r.html").stat().st_mode) & 0o111 == 0
-    done = almajob(*SANDBOX, "report", "-o", "no-such/r.html")
-    assert (done.code, done.out) == (5, "")
-    assert "cannot be written" in done.err
+    calls = busy.log.count("GET *")
+    for words in (["no-such/r.html"], ["."], [".", "--overwrite"]):
+        done = almajob(*SANDBOX, "report", "-o", *words)
+        assert (done.code, done.out) == (5, "")
+        assert f"{words[0]} cannot be written." in done.err
+        assert "Name another file." in done.err
+    assert busy.log.count("GET *") == calls
     assert [each.name for each in Path().iterdir()] == ["r.html"]
 
 
