@@ -45,9 +45,10 @@ class Report(Lister):
 
     Pages need the package jinja2. With -f json the same facts are printed instead, or as well.
 
-    Exit codes: 0 the report is made, whatever ran. 3 the runs of some jobs could not be read. 6 Alma
-    could not be reached, or the mail not be sent. An environment of several that cannot be read is
-    named in the report, and ends it with its code.
+    Exit codes: 0 the report is made, whatever ran. 3 the runs of some jobs could not be read. 5 the file
+    is there already or cannot be written, or there is no such job. 6 Alma could not be reached, or the
+    mail not be sent. 7 the key, the configuration file, or jinja2 is missing or wrong.
+    An environment of several that cannot be read is named in the report, and ends it with its code.
 
     Examples:
       almajob --env demo report -o report.html
@@ -216,6 +217,8 @@ def collect(
     environment, now = context.environment, context.now()
     period = Period(parsed_args.since, parsed_args.until)
     jobs = choose_jobs(parsed_args, context)
+    if not jobs:
+        LOG.warning("No job matches.")
     found = read_runs(parsed_args, context, jobs) if jobs else RunsOfJobs([], {}, None)
     runs = found.runs
     names = {text for job in jobs for text in (job.id, job.name)}

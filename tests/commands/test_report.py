@@ -220,6 +220,15 @@ def test_times_are_in_the_chosen_zone(
     assert re.search(shown, almajob(*SANDBOX, "report", *words, "-o", "-").out)
 
 
+def test_where_no_job_matches_that_is_said(busy: SimulatedAlma, almajob: Run) -> None:
+    """A report that is empty for another reason looks the same."""
+    done = almajob(*SANDBOX, "report", "--name", "no such job", "-f", "json")
+    assert (done.code, json.loads(done.out)[0]["total"]) == (0, 0)
+    assert "No job matches." in done.err
+    early = almajob(*SANDBOX, "report", ERP, "--until", "0001-01-01", "-f", "json")
+    assert (early.code, json.loads(early.out)[0]["since"]) == (0, None)
+
+
 def test_wrong_options_are_refused_before_anything_is_asked(busy: SimulatedAlma, almajob: Run) -> None:
     """With what to write instead."""
     calls = busy.log.count("GET *")
