@@ -6,7 +6,7 @@ import argparse
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -108,7 +108,7 @@ class Report(Lister):
         zone = parsed_args.timezone or (UTC if Time.in_utc else None)
         now = self.context.now()
         if parsed_args.since is None:
-            parsed_args.since = _find_default_start(min(now, parsed_args.until or now))
+            parsed_args.since = min(now, parsed_args.until or now) - _PERIOD
         with _open_file(parsed_args) as file:
             facts = self._collect_all(parsed_args, zone)
             self._page = render(facts) if render else ""
@@ -261,14 +261,6 @@ def time_zone(text: str) -> ZoneInfo:
     if not is_timezone(text):
         raise argparse.ArgumentTypeError(f"there is no time zone {text!r}; write, for example, Europe/Zurich")
     return ZoneInfo(text)
-
-
-def _find_default_start(until: datetime) -> datetime | None:
-    """Return when a report begins that ends then; None where there is no such time."""
-    try:
-        return until - _PERIOD
-    except OverflowError:
-        return None
 
 
 def _chooses_jobs(parsed_args: argparse.Namespace) -> bool:

@@ -225,8 +225,17 @@ def test_where_no_job_matches_that_is_said(busy: SimulatedAlma, almajob: Run) ->
     done = almajob(*SANDBOX, "report", "--name", "no such job", "-f", "json")
     assert (done.code, json.loads(done.out)[0]["total"]) == (0, 0)
     assert "No job matches." in done.err
-    early = almajob(*SANDBOX, "report", ERP, "--until", "0001-01-01", "-f", "json")
-    assert (early.code, json.loads(early.out)[0]["since"]) == (0, None)
+
+
+def test_periods_at_the_ends_of_the_calendar_are_refused(busy: SimulatedAlma, almajob: Run) -> None:
+    """Where neither the day before nor another time zone can be reckoned with; far ones make a page."""
+    page = ("report", ERP, "-o", "r.html", "--overwrite")
+    for words in (("--until", "0001-01-01"), ("--since", "9999-12-30"), ("--until", "9999-12-31T23:00")):
+        done = almajob(*SANDBOX, *page, *words)
+        assert (done.code, done.out) == (2, "")
+        assert f"argument {words[0]}: must be between the years 1000 and 9000" in done.err
+    for words in (("--until", "1000-01-01"), ("--since", "9000-12-31"), ("--since", "99999d")):
+        assert almajob(*SANDBOX, *page, *words, "--timezone", "Asia/Tokyo").code == 0
 
 
 def test_wrong_options_are_refused_before_anything_is_asked(busy: SimulatedAlma, almajob: Run) -> None:
