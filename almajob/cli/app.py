@@ -274,9 +274,16 @@ class AlmaJob(cliff.app.App):
         import shlex
 
         from almajob.cli.many.result import InEach
+        from almajob.runs.run_reference import LAST
 
         again = [*name.split(), *repeat_words(parser, words)]
-        return InEach(command, lambda: f"{context.program(context.environment_name)} {shlex.join(again)}")
+
+        def word_again(last: Sequence[str]) -> str:
+            # Whatever is started meanwhile, @last is what it was.
+            named = [each for word in again for each in (last if last and word == LAST else [word])]
+            return f"{context.program(context.environment_name)} {shlex.join(named)}"
+
+        return InEach(command, word_again)
 
     def _refuse_several(self, name: str) -> UsageError:
         from almajob.cli.command import AlmajobCommand

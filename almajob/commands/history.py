@@ -122,11 +122,13 @@ class RunsOfJobs(NamedTuple):
         runs: those that have not ended, then the newest first.
         usual: how long runs of each job usually take, in seconds, by the job's id; None where nobody knows.
         verdict: ends a command that has shown them, and names the jobs that could not be read; else None.
+        unread: these jobs.
     """
 
     runs: list[Run]
     usual: Mapping[str, float | None]
     verdict: AlmajobError | None
+    unread: Sequence[Job] = ()
 
 
 def add_run_filters(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +206,7 @@ def read_runs(parsed_args: argparse.Namespace, context: Context, jobs: Sequence[
     if parsed_args.running:
         runs = [run for run in runs if not run.instance.has_ended]
     usual = {job_id: find_usual(durations) for job_id, durations in found.durations.items()}
-    return RunsOfJobs(runs, usual, found.verdict)
+    return RunsOfJobs(runs, usual, found.verdict, [each.job for each in found.unread])
 
 
 def _choose(parsed_args: argparse.Namespace, context: Context) -> Callable[[Instance], bool]:

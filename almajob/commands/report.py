@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from almajob.cli.command import Lister, Result
@@ -17,10 +17,10 @@ from almajob.cli.options.global_options import pace_of
 from almajob.cli.options.name_options import choose_jobs, jobs_of
 from almajob.cli.options.value_types import non_empty
 from almajob.commands.history import RunsOfJobs, add_run_filters, read_runs, refuse_odd_filters
-from almajob.errors import AlmajobError, ConfigurationError, Refused, Unreachable, UsageError
+from almajob.errors import AlmajobError, ConfigurationError, Unreachable, UsageError
 from almajob.jobs.history import Period
 from almajob.output.columns import Time
-from almajob.output.formats import report_lost_result
+from almajob.output.formats import ARRAY_FORMATS, report_lost_result
 from almajob.report.facts import EnvironmentFacts, build_facts
 from almajob.report.summary import word_headline, write_summary
 from almajob.report.views import BRIEF_COLUMNS, REPORT_COLUMNS, report_values
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 _STDOUT = "-"
 _PERIOD = timedelta(days=30)
-_HINT = "--overwrite replaces it."
 
 
 class Report(Lister):
@@ -46,9 +45,10 @@ class Report(Lister):
 
     Pages need the package jinja2. With -f json the same facts are printed instead, or as well.
 
-    Exit codes: 0 the report is made, whatever ran. 3 the runs of some jobs could not be read. 6 Alma
-    could not be reached, or the mail not be sent. An environment of several that cannot be read is
-    named in the report, and ends it with its code.
+    Exit codes: 0 the report is made, whatever ran. 3 the runs of some jobs could not be read. 5 the file
+    is there already or cannot be written, or there is no such job. 6 Alma could not be reached, or the
+    mail not be sent. 7 the key, the configuration file, or jinja2 is missing or wrong.
+    An environment of several that cannot be read is named in the report, and ends it with its code.
 
     Examples:
       almajob --env demo report -o report.html
@@ -105,18 +105,19 @@ class Report(Lister):
         # What would be found out only after many calls.
         render = _load_render() if parsed_args.output or parsed_args.mail else None
         mail = _find_mail(self.context, parsed_args.mail) if parsed_args.mail else None
-        _refuse_existing(parsed_args)
         zone = parsed_args.timezone or (UTC if Time.in_utc else None)
         now = self.context.now()
         if parsed_args.since is None:
             parsed_args.since = min(now, parsed_args.until or now) - _PERIOD
-        facts = self._collect_all(parsed_args, zone)
-        if render is not None:
-            self._page = render(facts)
-            self._write(parsed_args)
+        with _open_file(parsed_args) as file:
+            facts = self._collect_all(parsed_args, zone)
+            self._page = render(facts) if render else ""
+            if file is not None:
+                file.write(self._page.encode())
         if mail is not None:
             self._send(mail, parsed_args.mail, facts)
-        return REPORT_COLUMNS, [report_values(each) for each in facts]
+        is_for_programs = parsed_args.formatter in ARRAY_FORMATS
+        return REPORT_COLUMNS, [report_values(each) for each in facts if is_for_programs or not each.error]
 
     def produce_output(self, parsed_args: argparse.Namespace, column_names: Sequence[str], data: Any) -> int:
         if parsed_args.output != _STDOUT:
@@ -150,20 +151,6 @@ class Report(Lister):
             for each in outcomes
         ]
 
-    def _write(self, parsed_args: argparse.Namespace) -> None:
-        if parsed_args.output in (None, _STDOUT):
-            return
-        from almajob.store.upkeep.export_file import explain_failure
-        from almajob.system.atomic_write import new_file
-
-        path, content = Path(parsed_args.output), self._page.encode()
-        with (
-            explain_failure(path, "written", _HINT),
-            new_file(path, overwrite=parsed_args.overwrite) as file,
-        ):
-            file.write(content)
-        LOG.info("Wrote %s (%s KiB).", path, f"{-(-len(content) // 1024):,}")
-
     def _send(self, mail: Mail, name: str, facts: Sequence[EnvironmentFacts]) -> None:
         from almajob.notify.mail import Page
         from almajob.notify.observer import describe_failure
@@ -189,6 +176,29 @@ class Report(Lister):
         LOG.info("Sent the report to %s.", name)
 
 
+@contextmanager
+def _open_file(parsed_args: argparse.Namespace) -> Iterator[IO[bytes] | None]:
+    """Open the file for the page, where one is named; it is put there when the block ends well.
+
+    Raises:
+        Refused: it is there already, or cannot be written; before the block, as a rule.
+    """
+    if parsed_args.output in (None, _STDOUT):
+        yield None
+        return
+    from almajob.store.upkeep.export_file import explain_failure
+    from almajob.system.atomic_write import new_file
+
+    path = Path(parsed_args.output)
+    with (
+        explain_failure(path, "written", "--overwrite replaces it."),
+        new_file(path, overwrite=parsed_args.overwrite) as file,
+    ):
+        yield file
+        size = file.tell()
+    LOG.info("Wrote %s (%s KiB).", path, f"{-(-size // 1024):,}")
+
+
 def collect(
     parsed_args: argparse.Namespace, context: Context, zone: tzinfo | None
 ) -> tuple[EnvironmentFacts, AlmajobError | None]:
@@ -207,9 +217,12 @@ def collect(
     environment, now = context.environment, context.now()
     period = Period(parsed_args.since, parsed_args.until)
     jobs = choose_jobs(parsed_args, context)
+    if not jobs:
+        LOG.warning("No job matches.")
     found = read_runs(parsed_args, context, jobs) if jobs else RunsOfJobs([], {}, None)
     runs = found.runs
     names = {text for job in jobs for text in (job.id, job.name)}
+    read = {text for job in jobs if job not in found.unread for text in (job.id, job.name)}
     chosen = names if _chooses_jobs(parsed_args) else None
     ended = min(now, period.until or now)
     expected = list_expected(context.settings, environment.name, parsed_args.since, ended)
@@ -232,8 +245,10 @@ def collect(
         filters=_list_filters(parsed_args),
         records=records.values(),
         open_starts=open_starts,
-        # Of a job that Alma lists under another name, such as its profile's, nobody sees here whether it ran.
-        expected=[each for each in expected if not names.isdisjoint({each.job_id, each.job_name})],
+        # Of a job that was not read, or that Alma lists under another name, such as its profile's, nobody
+        # sees here whether it ran.
+        expected=[each for each in expected if not read.isdisjoint({each.job_id, each.job_name})],
+        unread=found.unread,
         quota=next((each for each in context.quotas() if environment.name in each.environments), None),
         late_after=context.runs.follower().late_after,
         program=context.program(environment.name),
@@ -292,9 +307,3 @@ def _find_mail(context: Context, name: str) -> Mail:
         )
     notifier.check()
     return notifier
-
-
-def _refuse_existing(parsed_args: argparse.Namespace) -> None:
-    path = parsed_args.output
-    if path not in (None, _STDOUT) and not parsed_args.overwrite and os.path.lexists(path):
-        raise Refused(f"{path} is there already.", hint=_HINT)

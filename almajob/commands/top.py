@@ -91,7 +91,7 @@ class Top(Lister):
         """Look once in several environments, as a command does that is done in each of them."""
         from almajob.cli.many.result import InEach
 
-        in_each = InEach(self, lambda: self.cmd_name or "")
+        in_each = InEach(self, lambda _last: self.cmd_name or "")
         found = in_each.take_action(parsed_args)
         self.verdict, self.brief, self.note_if_empty = in_each.verdict, in_each.brief, in_each.note_if_empty
         return found

@@ -160,13 +160,15 @@ def going_on_values(seen: GoingOn) -> tuple[Any, ...]:
 
 def ended_values(run: Run) -> tuple[Any, ...]:
     """Return the values of a run that has ended in the order of TOP_COLUMNS."""
-    return _top_values("ended", {**_top_run(run), "seconds": Length(run.instance.seconds)})
+    lengths = {"seconds": Length(run.instance.seconds), "usual_seconds": Length(None)}
+    return _top_values("ended", {**_top_run(run), **lengths})
 
 
 def unclear_values(record: Record) -> tuple[Any, ...]:
     """Return the values of a start whose outcome is not known in the order of TOP_COLUMNS."""
     values = {name: _LEDGER[name](record) for name in _OF_START_IN_TOP}
-    return _top_values("unknown", {**values, "run_id": values.pop("id")})
+    lengths = {"seconds": Length(None), "usual_seconds": Length(None)}
+    return _top_values("unknown", {**values, **lengths, "run_id": values.pop("id")})
 
 
 def _top_run(run: Run) -> dict[str, Any]:

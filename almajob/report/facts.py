@@ -97,6 +97,7 @@ class EnvironmentFacts:
         open_starts: made from here, without a known outcome.
         missing: what did not run though it usually does, or should.
         quota: the API calls that are left; None where nobody counts.
+        unread: jobs whose runs could not be read.
         error: why nothing could be read of it.
     """
 
@@ -112,6 +113,7 @@ class EnvironmentFacts:
     open_starts: tuple[Record, ...] = ()
     missing: tuple[Missing, ...] = ()
     quota: Quota | None = None
+    unread: tuple[Job, ...] = ()
     error: AlmajobError | None = None
 
     @property
@@ -143,6 +145,7 @@ def build_facts(
     open_starts: Sequence[Record] = (),
     expected: Sequence[Expected] = (),
     quota: Quota | None = None,
+    unread: Sequence[Job] = (),
     late_after: Callable[[str, str], LateAfter] = lambda _job_id, _job_name: LateAfter(),
     program: str = "almajob",
 ) -> EnvironmentFacts:
@@ -152,6 +155,7 @@ def build_facts(
         runs: in the order of ``almajob history``.
         records: of the ledger, of those runs that did not end well.
         expected: when saved runs should have been started.
+        unread: jobs whose runs could not be read.
         late_after: when a run of a job counts as late, by the job's id and name.
         program: how almajob is called for the environment.
     """
@@ -189,6 +193,7 @@ def build_facts(
         open_starts=tuple(open_starts),
         missing=tuple(missing),
         quota=quota,
+        unread=tuple(unread),
     )
 
 

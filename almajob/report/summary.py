@@ -30,12 +30,15 @@ def word_concerns(environments: Sequence[EnvironmentFacts]) -> str:
     """Return what else needs a look, in a sentence; empty where nothing does."""
     unknown = sum(len(facts.open_starts) for facts in environments)
     missing = sum(len(facts.missing) for facts in environments)
+    unread_jobs = sum(len(facts.unread) for facts in environments)
     unread = sum(facts.error is not None for facts in environments)
     found = []
     if missing:
         found.append(f"{count_things(missing, 'job')} did not run as usual")
     if unknown:
         found.append(f"{count_things(unknown, 'start')} without a known outcome")
+    if unread_jobs:
+        found.append(f"the runs of {count_things(unread_jobs, 'job')} could not be read")
     if unread:
         found.append(f"{count_things(unread, 'environment')} could not be read")
     return f"{', '.join(found)}.".removeprefix(".")
@@ -86,7 +89,8 @@ def _list_lines(facts: EnvironmentFacts) -> Iterator[str]:
         f"  {_show_time(facts, each.expected[-1])}  {one_line(each.job.name or each.job.id)} did not run"
         for each in facts.missing
     ]
-    for lines in (failed, missed):
+    unread = [f"  {one_line(job.name or job.id)} could not be read" for job in facts.unread]
+    for lines in (failed, missed, unread):
         yield from lines[:_MOST_LINES]
         if len(lines) > _MOST_LINES:
             yield f"  and {len(lines) - _MOST_LINES:,} more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from almajob.alma.models import Job
 from almajob.output.columns import Alerts, Cell, Counters, ErrorFields, Identifier, Plain, Time, WordList
 from almajob.output.table_layout import Shape
 from almajob.report.facts import EnvironmentFacts, Failure, JobFacts
@@ -47,6 +48,7 @@ _REPORT: dict[str, Callable[[EnvironmentFacts], Any]] = {
     "jobs": lambda facts: Plain([_show_job(each) for each in facts.jobs]),
     "runs": lambda facts: Plain([_show_run(each) for each in facts.runs]),
     "quota": lambda facts: Plain(_show_quota(facts)),
+    "unread_jobs": lambda facts: Plain([_show_unread(each) for each in facts.unread]),
     "error": lambda facts: ErrorFields(facts.error),
 }
 REPORT_COLUMNS = tuple(_REPORT)
@@ -56,8 +58,9 @@ BRIEF_COLUMNS = ("environment", "total", *(outcome.value for outcome in Outcome)
 
 
 def report_values(facts: EnvironmentFacts) -> tuple[Any, ...]:
-    """Return the values of an environment in the order of REPORT_COLUMNS."""
-    return tuple(value_of(facts) for value_of in _REPORT.values())
+    """Return the values of an environment in the order of REPORT_COLUMNS; of one that was not read, few."""
+    shown = REPORT_COLUMNS if facts.error is None else ("environment", "error")
+    return tuple(value_of(facts) if name in shown else None for name, value_of in _REPORT.items())
 
 
 def _show_run(listed: Listed) -> dict[str, Any]:
@@ -125,6 +128,10 @@ def _show_start(record: Record) -> dict[str, Any]:
         "created": _show_time(record.trail[0].at),
         "reason": record.trail[-1].reason or None,
     }
+
+
+def _show_unread(job: Job) -> dict[str, Any]:
+    return {"job_id": job.id or None, "job_name": job.name or None}
 
 
 def _show_missing(missing: Missing) -> dict[str, Any]:

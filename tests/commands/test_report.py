@@ -181,9 +181,13 @@ def test_a_file_is_written_whole_or_not_at_all(busy: SimulatedAlma, almajob: Run
     assert re.search(r"Wrote r\.html \(\d+ KiB\)\.", done.err)
     assert Path("r.html").read_bytes() != before
     assert stat.S_IMODE(Path("r.html").stat().st_mode) & 0o111 == 0
-    done = almajob(*SANDBOX, "report", "-o", "no-such/r.html")
-    assert (done.code, done.out) == (5, "")
-    assert "cannot be written" in done.err
+    calls = busy.log.count("GET *")
+    for words in (["no-such/r.html"], ["."], [".", "--overwrite"]):
+        done = almajob(*SANDBOX, "report", "-o", *words)
+        assert (done.code, done.out) == (5, "")
+        assert f"{words[0]} cannot be written." in done.err
+        assert "Name another file." in done.err
+    assert busy.log.count("GET *") == calls
     assert [each.name for each in Path().iterdir()] == ["r.html"]
 
 
@@ -214,6 +218,24 @@ def test_times_are_in_the_chosen_zone(
 ) -> None:
     """That of the option, else of --utc, else of the machine."""
     assert re.search(shown, almajob(*SANDBOX, "report", *words, "-o", "-").out)
+
+
+def test_where_no_job_matches_that_is_said(busy: SimulatedAlma, almajob: Run) -> None:
+    """A report that is empty for another reason looks the same."""
+    done = almajob(*SANDBOX, "report", "--name", "no such job", "-f", "json")
+    assert (done.code, json.loads(done.out)[0]["total"]) == (0, 0)
+    assert "No job matches." in done.err
+
+
+def test_periods_at_the_ends_of_the_calendar_are_refused(busy: SimulatedAlma, almajob: Run) -> None:
+    """Where neither the day before nor another time zone can be reckoned with; far ones make a page."""
+    page = ("report", ERP, "-o", "r.html", "--overwrite")
+    for words in (("--until", "0001-01-01"), ("--since", "9999-12-30"), ("--until", "9999-12-31T23:00")):
+        done = almajob(*SANDBOX, *page, *words)
+        assert (done.code, done.out) == (2, "")
+        assert f"argument {words[0]}: must be between the years 1000 and 9000" in done.err
+    for words in (("--until", "1000-01-01"), ("--since", "9000-12-31"), ("--since", "99999d")):
+        assert almajob(*SANDBOX, *page, *words, "--timezone", "Asia/Tokyo").code == 0
 
 
 def test_wrong_options_are_refused_before_anything_is_asked(busy: SimulatedAlma, almajob: Run) -> None:
@@ -261,12 +283,29 @@ def test_an_environment_that_cannot_be_read_is_told_in_the_report(busy: Simulate
     """The others are there all the same, and the exit code says so; with none there is no report."""
     _add_section("[lab]\nregion = eu\n[annex]\nregion = eu\n")
     rows = _report(almajob, "-o", "r.html", env="sandbox,lab", code=7)
-    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("lab", 0)]
+    assert [(row["environment"], row["total"]) for row in rows] == [("sandbox", 13), ("lab", None)]
     assert rows[1]["error"]["code"] == "configuration_error"
+    assert {name for name, value in rows[1].items() if value is not None} == {"environment", "error"}
+    table = almajob("--env", "sandbox,lab", "report")
+    assert (table.code, "| sandbox " in table.out, "| lab " in table.out) == (7, True, False)
     assert "It could not be read" in Path("r.html").read_text("utf-8")
     done = almajob("--env", "lab,annex", "report", "-o", "other.html")
     assert (done.code, done.out) == (7, "")
     assert not Path("other.html").exists()
+
+
+def test_of_a_job_that_could_not_be_read_nothing_is_said(busy: SimulatedAlma, almajob: Run) -> None:
+    """It is named on the page, in the JSON and in a mail, and not said to have missed its schedule."""
+    sis = next(job.id for job in busy.institution.sandbox.jobs if job.name == SIS)
+    _add_section(f"[run:nightly]\njob@sandbox = {sis}\nat@sandbox = *-*-* *:30 UTC\n")
+    (row,) = _report(almajob, ERP, SIS, "--since", "2d")
+    assert ([each["saved_run"] for each in row["did_not_run"]], row["unread_jobs"]) == (["nightly"], [])
+    busy.faults.add("reset-before", f"GET /conf/jobs/{sis}/instances", times=4)
+    (row,) = _report(almajob, ERP, SIS, "--since", "2d", "-o", "r.html", code=3)
+    assert (row["did_not_run"], row["unread_jobs"]) == ([], [{"job_id": sis, "job_name": SIS}])
+    html = Path("r.html").read_text("utf-8")
+    assert "The runs of these jobs could not be read" in html
+    assert "the runs of 1 job could not be read" in html
 
 
 def _add_section(text: str) -> None:

@@ -258,6 +258,8 @@ def test_in_a_pipe_it_is_a_table_once(simulated: SimulatedAlma, almajob_process:
     assert table.code == 0
     assert run_id in table.out
     assert "\x1b" not in table.out
+    ended_only = almajob_process("--env", "sandbox", "top", SIS).out
+    assert ("| usual |" in ended_only, "seconds" in ended_only) == (True, False)
     rows = list(csv.DictReader(io.StringIO(almajob_process(*TOP, "-f", "csv").out)))
     assert [row["instance_id"] for row in rows] == [run_id, failed]
 

@@ -194,10 +194,8 @@ def _describe_trouble(page: Page, columns: int, moment: Moment) -> list[Text]:
         _line(f"No news from Alma since {since} ({how_long}).", "bold red"),
         *_wrap(sanitize(error.message), columns, 2, "red"),
     ]
-    return [
-        *lines,
-        *(_wrap(sanitize(error.hint), columns, 1, "red") if page.seen is None and error.hint else []),
-    ]
+    hint = "" if page.seen is not None else error.hint.partition("\n")[0]
+    return [*lines, *(_wrap(sanitize(hint), columns, 1, "red") if hint else [])]
 
 
 def _make_bottom(pages: Sequence[Page]) -> RenderableType:

@@ -9,6 +9,7 @@ from typing import Any
 
 from almajob.cli.command import Lister, Result, ShowOne
 from almajob.cli.many.outcome import Outcome, Part, combine_outcomes
+from almajob.cli.many.run_ids import find_last_runs
 from almajob.errors import AlmajobError, StillRunning, UsageError
 from almajob.output.columns import ErrorFields, Identifier
 from almajob.output.formats import ARRAY_FORMATS
@@ -24,10 +25,13 @@ class InEach(Lister):
 
     Args:
         command: that is done in each of them.
-        again: returns the command line that is typed again to go on with it.
+        again: returns the command line that is typed again to go on with it; takes the Process IDs of the
+            runs that ``@last`` stands for.
     """
 
-    def __init__(self, command: Lister | ShowOne, again: Callable[[], str]) -> None:
+    _last: Sequence[str] = ()
+
+    def __init__(self, command: Lister | ShowOne, again: Callable[[Sequence[str]], str]) -> None:
         super().__init__(command.app, None, command.cmd_name)  # type: ignore[arg-type]  # cliff's App
         self._command = command
         self._again = again
@@ -37,6 +41,8 @@ class InEach(Lister):
             self.least_needed = command.least_needed
 
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
+        if self._command.can_resume:
+            self._last = find_last_runs(parsed_args, self.contexts)
         try:
             outcomes = self._command.take_in_each(parsed_args, self.contexts)
         except BaseException:
@@ -60,13 +66,13 @@ class InEach(Lister):
         going_on = [each.context for each in outcomes if isinstance(each.error, StillRunning)]
         if verdict is None or len(going_on) < 2:
             return verdict
-        resume = self._again() if self._command.can_resume else self.context.word_resume(going_on)
+        resume = self._again(self._last) if self._command.can_resume else self.context.word_resume(going_on)
         return verdict.replace(hint=f"Resume: {resume}") if resume else verdict
 
     def _name_unended(self) -> None:
         """Name what goes on, whatever ends the work on it: all of it at once."""
         if not self.context.name_starts() and self._command.can_resume:
-            LOG.warning("The runs go on. Resume: %s", self._again())
+            LOG.warning("The runs go on. Resume: %s", self._again(self._last))
 
     def columns_of(self, parsed_args: argparse.Namespace) -> Sequence[str]:
         found = self._command.columns_of(parsed_args)

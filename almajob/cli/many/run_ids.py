@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 
 from almajob.cli.context import Context
-from almajob.errors import UsageError
+from almajob.errors import AlmajobError, UsageError
+from almajob.runs.run_reference import LAST
 
 
 def share_run_ids(
@@ -32,6 +34,16 @@ def share_run_ids(
             shared[context] = copy(parsed_args)
             shared[context].run_ids = own
     return shared
+
+
+def find_last_runs(parsed_args: argparse.Namespace, contexts: Sequence[Context]) -> list[str]:
+    """Return the Process IDs of what was started last in each environment, where ``@last`` is named."""
+    found = []
+    for context in contexts if LAST in getattr(parsed_args, "run_ids", []) else ():
+        # What is wrong with one is reported by the work in it.
+        with suppress(AlmajobError):
+            found.append(context.runs.process_id(LAST))
+    return list(dict.fromkeys(found))
 
 
 def _find_places(ids: Sequence[str], contexts: Sequence[Context]) -> dict[str, list[Context]]:

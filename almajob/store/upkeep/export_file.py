@@ -97,7 +97,8 @@ def explain_failure(path: Path, what: str, hint: str = "Name another file.") -> 
     except AlreadyThere:
         raise Refused(f"{path} is there already.", hint=hint) from None
     except OSError as error:
-        raise Refused(f"{path} cannot be {what}.", reason=f"{error.strerror or error}.") from None
+        reason = f"{error.strerror or error}."
+        raise Refused(f"{path} cannot be {what}.", reason=reason, hint="Name another file.") from None
 
 
 def read_record(line: bytes) -> Record | None:

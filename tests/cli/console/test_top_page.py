@@ -166,6 +166,11 @@ def test_while_alma_is_down_the_page_says_so() -> None:
     ]
     assert any(ERP in line for line in lines)
     assert lines[-1].endswith("tries again in 40 s")
+    never = Trouble(Unreachable("There is no key.", hint="Type: almajob config set-key lab\nOr another."), 2)
+    assert _plain(_show(Page("lab", trouble=never)))[3:5] == [
+        "There is no key.",
+        "Type: almajob config set-key lab",
+    ]
 
 
 def test_before_anything_was_seen_the_page_says_how_far_it_is() -> None:

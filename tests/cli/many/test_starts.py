@@ -215,6 +215,21 @@ def test_ctrl_c_ends_a_wait_with_the_words_for_more(consortium: Consortium, alma
     assert done.err.count("Resume:") == 1
 
 
+def test_the_last_runs_are_named_when_a_wait_is_ended(consortium: Consortium, almajob: Run) -> None:
+    """By their Process IDs: when the words are typed again, @last may be another run."""
+    for each in consortium.values():
+        each.set_ending(ERP, seconds=100_000)
+    started = json.loads(almajob("--env", "east,north", "run", ERP, "--yes", "-f", "json").out)
+    ids = " ".join(row["instance_id"] for row in started)
+    late = almajob("--env", "east,north", "wait", "@last", "--timeout", "60")
+    resume = f"Resume: almajob --env east,north wait {ids} --timeout 60"
+    assert (late.code, resume in " ".join(late.err.split())) == (8, True), late.err
+    consortium["east"].interrupt(LOOK)
+    ended = almajob("--env", "east,north", "wait", "@last")
+    resume = f"Resume: almajob --env east,north wait {ids}"
+    assert (ended.code, resume in " ".join(ended.err.split())) == (130, True), ended.err
+
+
 def test_what_has_not_ended_in_time_is_resumed_by_one_command(consortium: Consortium, almajob: Run) -> None:
     """By its run key where it has one, and by the same command where that waits and starts nothing."""
     for each in consortium.values():
