@@ -115,7 +115,8 @@ class _Rounds(Generic[_T]):
             LOG.info("%s: done (%s)", outcome.environment, count)
 
     def _describe(self) -> str:
-        return f"{self.doing} {len(self.contexts)} environments: {len(self.outcomes)} done"
+        count = len(self.contexts)
+        return f"{self.doing} {count} environment{'s' * (count > 1)}: {len(self.outcomes)} done"
 
     def _word_left_out(self) -> LeftOut:
         times = "failure" if self.failures == 1 else "failures"
