@@ -13,7 +13,8 @@ from tests.critical.modules import OPTIONS, QUICK, ROOT, modules
 def main() -> int:
     tests = sorted({path for paths in modules().values() for path in paths})
     measured = [f"--cov={module.removesuffix('.py').replace('/', '.')}" for module in modules()]
-    with tempfile.TemporaryDirectory() as directory:
+    # A process that a test has left to end by itself may write its figures while they are removed.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         return subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", *OPTIONS, "-p", "pytest_cov", *measured),
