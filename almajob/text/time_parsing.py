@@ -13,6 +13,7 @@ _WORDS = {
 }
 _DAYS_AGO = {"today": 0, "yesterday": 1}
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_FIRST_YEAR, _LAST_YEAR = 1000, 9000
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -36,23 +37,27 @@ def parse_moment(text: str, now: float, *, ends_day: bool = False) -> datetime:
         ends_day: whether a day stands for its end.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: it is none of them, or at an end of the calendar.
     """
     text = text.strip()
     # Digits without a unit are a day, 20261101.
     ago = parse_duration(_shorten_unit(text), ("s", "m", "h", "d", "w"))
     try:
         if ago is not None:
-            return datetime.fromtimestamp(now, UTC) - timedelta(seconds=ago)
-        day = _parse_day(text, now)
-        if day is not None:
-            return datetime.combine(day + timedelta(days=ends_day), time.min).astimezone()
-        return datetime.fromisoformat(text).astimezone()
+            found = datetime.fromtimestamp(now, UTC) - timedelta(seconds=ago)
+        elif (day := _parse_day(text, now)) is not None:
+            found = datetime.combine(day + timedelta(days=ends_day), time.min)
+        else:
+            found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise ValueError(
             "must be a length of time such as 7d or 12h, a day such as yesterday, monday or 2026-11-01, or a "
             "time such as 2026-11-01T08:00"
         ) from None
+    # At the ends of the calendar the day before, or the time in another zone, cannot be written.
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise ValueError(f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+    return found if ago is not None else found.astimezone()
 
 
 def _shorten_unit(text: str) -> str:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FROM_FILE = "@"
 """How a parameter's value begins that is the name of a file."""
 _LONGEST = 10 * 366 * 86400.0
-_FIRST_YEAR, _LAST_YEAR = 1000, 9000
 
 
 def _refuse(problem: str) -> None:
@@ -95,13 +94,9 @@ def interval(text: str) -> float:
 def moment(text: str, *, ends_day: bool = False) -> datetime:
     """Take a length of time before now, a local day, which may stand for its end, or a time."""
     try:
-        found = parse_moment(text, clocks.system().now(), ends_day=ends_day)
+        return parse_moment(text, clocks.system().now(), ends_day=ends_day)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    # At the ends of the calendar the day before, or the time in another zone, cannot be written.
-    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
-        raise argparse.ArgumentTypeError(f"must be between the years {_FIRST_YEAR} and {_LAST_YEAR}")
-    return found
 
 
 def process_id(text: str) -> str:
