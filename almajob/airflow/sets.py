@@ -77,6 +77,7 @@ class AlmaCreateSetOperator(BaseOperator):
                     self.content,
                     id_type=self.id_type,
                     description=self.description or f"Made by the task {ti.task_id} of the DAG {ti.dag_id}",
+                    is_public=True,
                     skip_invalid=self.skip_invalid,
                     is_confirmed=self.is_confirmed,
                 )

@@ -464,6 +464,7 @@ class Context(Sealed):
         *,
         id_type: str = "",
         description: str = "",
+        is_public: bool = False,
         skip_invalid: bool = False,
         is_confirmed: bool = False,
     ) -> MadeSet:
@@ -475,6 +476,7 @@ class Context(Sealed):
             content: the code of what they are, such as ``BIB_MMS`` or ``ITEM``.
             id_type: of the ids, as Alma names it; empty for ids of Alma itself, which are numbers.
             description: for people who find it in Alma.
+            is_public: whether others than its maker see it there.
             skip_invalid: leave out ids that Alma does not know.
             is_confirmed: somebody has agreed to the change; in production, nothing is sent without.
 
@@ -485,7 +487,7 @@ class Context(Sealed):
         """
         from almajob.sets.id_file import list_ids
         from almajob.sets.making import make_set
-        from almajob.sets.plan import SetPlan
+        from almajob.sets.plan import plan_set_of_ids
 
         if self.environment.is_production and not is_confirmed:
             raise NotConfirmed(
@@ -494,15 +496,14 @@ class Context(Sealed):
             )
 
         with list_ids(ids, id_type=id_type) as found:
-            plan = SetPlan(
-                name=name,
-                content=content,
+            plan = plan_set_of_ids(
+                name,
+                found,
+                content,
                 id_type=id_type,
                 description=description,
-                is_public=True,
+                is_public=is_public,
                 skip_invalid=skip_invalid,
-                source=found.digest,
-                count=found.count,
             )
             return make_set(plan, found, self.workshop.sets())
 

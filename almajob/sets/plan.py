@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from almajob.sets.id_file import IdList
+from almajob.store.ledger.record import checksum
 from almajob.text.frozen import Frozen
 
 
@@ -31,3 +33,31 @@ class SetPlan(Frozen):
     count: int
     run_key: str = ""
     finds_refused: bool = False
+
+
+def plan_set_of_ids(
+    name: str,
+    ids: IdList,
+    content: str,
+    *,
+    id_type: str,
+    description: str,
+    is_public: bool,
+    skip_invalid: bool,
+    finds_refused: bool = False,
+) -> SetPlan:
+    """Plan a set of ids that is made to stay; whoever names it anew with the same ids means the same set.
+
+    The arguments are those of ``SetPlan``.
+    """
+    return SetPlan(
+        name=name,
+        content=content,
+        id_type=id_type,
+        description=description,
+        is_public=is_public,
+        skip_invalid=skip_invalid,
+        source=checksum([ids.digest, content, id_type]),
+        count=ids.count,
+        finds_refused=finds_refused,
+    )

@@ -167,8 +167,18 @@ class SetsCreate(ShowOne):
     def _make_from(self, origin: Origin, parsed_args: argparse.Namespace) -> Sequence[Any]:
         """Make a set that Alma fills itself, and return what is shown of it."""
         from almajob.sets.making import make_set_from
+        from almajob.sets.plan import SetPlan
 
-        plan = _plan(parsed_args, origin.content, origin.digest, origin.described)
+        plan = SetPlan(
+            name=parsed_args.name,
+            content=origin.content,
+            id_type="",
+            description=_describe(parsed_args, origin.described),
+            is_public=parsed_args.public,
+            skip_invalid=False,
+            source=origin.digest,
+            count=0,
+        )
         found, made = self._make(plan, origin.described, parsed_args, partial(make_set_from, plan, origin))
         if made is not None and made.missing:
             self.verdict = PartlyDone(
@@ -189,16 +199,20 @@ class SetsCreate(ShowOne):
         """
         from almajob.sets.forecast import count_pages
         from almajob.sets.making import MOST_SIFTING_CALLS, list_rejected, make_set
-        from almajob.store.ledger.record import checksum
+        from almajob.sets.plan import plan_set_of_ids
 
         id_type = parsed_args.id_type or ""
         content = parsed_args.content or (_ITEMS if id_type.upper() == _BARCODE else _TITLES)
         source = describe_ids(ids, parsed_args.ids)
-        plan = _plan(parsed_args, content, checksum([ids.digest, content, id_type]), source).replace(
+        plan = plan_set_of_ids(
+            parsed_args.name,
+            ids,
+            content,
             id_type=id_type,
+            description=_describe(parsed_args, source),
+            is_public=parsed_args.public,
             skip_invalid=parsed_args.skip_invalid,
             finds_refused=bool(parsed_args.rejected and id_type),
-            count=ids.count,
         )
         calls = 0
         if parsed_args.rejected:
@@ -267,20 +281,8 @@ def _description(text: str) -> str:
     return non_empty(text)
 
 
-def _plan(parsed_args: argparse.Namespace, content: str, digest: str, source: str) -> SetPlan:
-    """Plan the set that a command line names."""
-    from almajob.sets.plan import SetPlan
-
-    return SetPlan(
-        name=parsed_args.name,
-        content=content,
-        id_type="",
-        description=parsed_args.description or f"Made by almajob from {source}",
-        is_public=parsed_args.public,
-        skip_invalid=False,
-        source=digest,
-        count=0,
-    )
+def _describe(parsed_args: argparse.Namespace, source: str) -> str:
+    return parsed_args.description or f"Made by almajob from {source}"
 
 
 def _judge(made: MadeSet, ids: IdList, *, skips: bool) -> AlmajobError | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from almajob import connect
 from almajob.simulator.world.job_data import jobs
 from almajob.simulator.world.sets import SimulatedSet
 from almajob.testing import SimulatedAlma
@@ -85,6 +86,18 @@ def test_the_same_command_is_the_same_set(
     sent = simulated.log.count(MAKING)
     again = almajob(*CREATE, *words, "-f", "json").row
     assert (again["action"], again["id"], again["members"]) == ("show", first["id"], count)
+    assert simulated.log.count(MAKING) == sent
+
+
+def test_a_program_and_the_command_line_make_the_same_set(
+    simulated: SimulatedAlma, almajob: Run, ids: str
+) -> None:
+    """Of the same name and ids: whoever comes second goes on with it, and changes nothing."""
+    with connect("sandbox") as alma:
+        made = alma.make_set("Mine", Path(ids).read_text("ascii").split(), "BIB_MMS")
+    sent = simulated.log.count(MAKING)
+    row = almajob(*CREATE, "--ids", ids, "-f", "json").row
+    assert (row["action"], row["id"], row["members"]) == ("show", made.id, made.count)
     assert simulated.log.count(MAKING) == sent
 
 
