@@ -17,7 +17,7 @@ from almajob.cli.options.global_options import pace_of
 from almajob.cli.options.name_options import choose_jobs, jobs_of
 from almajob.cli.options.value_types import non_empty
 from almajob.commands.history import RunsOfJobs, add_run_filters, read_runs, refuse_odd_filters
-from almajob.errors import AlmajobError, ConfigurationError, Unreachable, UsageError
+from almajob.errors import AlmajobError, ConfigurationError, UsageError
 from almajob.jobs.history import Period
 from almajob.output.columns import Time
 from almajob.output.formats import ARRAY_FORMATS, report_lost_result
@@ -153,7 +153,7 @@ class Report(Lister):
 
     def _send(self, mail: Mail, name: str, facts: Sequence[EnvironmentFacts]) -> None:
         from almajob.notify.mail import Page
-        from almajob.notify.observer import describe_failure
+        from almajob.notify.observer import explain_unsent
 
         environments = ", ".join(each.name for each in facts)
         page = Page(
@@ -162,17 +162,8 @@ class Report(Lister):
             html=self._page,
             file_name=f"almajob-{facts[0].now.astimezone(facts[0].zone):%Y-%m-%d}.html",
         )
-        try:
+        with explain_unsent("The report", name, f"To try the section: almajob notify test {name}"):
             mail.send_page(page)
-        except AlmajobError:
-            raise
-        # Whatever a notifier of another distribution raises.
-        except Exception as error:  # noqa: BLE001
-            raise Unreachable(
-                f"The report could not be sent to {name}.",
-                reason=f"{describe_failure(error)}.",
-                hint=f"To try the section: almajob notify test {name}",
-            ) from None
         LOG.info("Sent the report to %s.", name)
 
 

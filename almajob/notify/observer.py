@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from almajob.config.paths import own_inis
 from almajob.config.settings import Settings
-from almajob.errors import AlmajobError, name_error, one_line
+from almajob.errors import AlmajobError, Unreachable, name_error, one_line
 from almajob.notify.notification import Notification, classify, make_notification
 from almajob.notify.notifier import SendFailed
 from almajob.notify.targets import Target, find_names, read_target
@@ -131,6 +131,27 @@ def describe_failure(error: Exception) -> str:
     if isinstance(error, AlmajobError):
         return one_line(f"{error.message} {error.reason}".strip())
     return one_line(redact(str(error))) if isinstance(error, SendFailed) else name_error(error)
+
+
+@contextlib.contextmanager
+def explain_unsent(what: str, name: str, hint: str) -> Iterator[None]:
+    """Turn whatever a notifier raises, also one of another distribution, into an error for people.
+
+    Args:
+        what: that is sent: ``The sample``.
+        name: of the section that says where to.
+
+    Raises:
+        AlmajobError: it could not be sent.
+    """
+    try:
+        yield
+    except AlmajobError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a notifier may raise anything
+        raise Unreachable(
+            f"{what} could not be sent to {name}.", reason=f"{describe_failure(error)}.", hint=hint
+        ) from None
 
 
 def name_ini_file(settings: Settings) -> str:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from almajob.cli.command import Result, ShowOne
-from almajob.errors import AlmajobError, Unreachable, UsageError
+from almajob.errors import UsageError
 from almajob.notify.notification import KINDS, Notification, make_notification
-from almajob.notify.observer import describe_failure
+from almajob.notify.observer import explain_unsent
 from almajob.notify.targets import read_target
 from almajob.output.columns import Identifier, Sentence
 from almajob.runs.observers.events import (
@@ -56,17 +56,9 @@ class NotifyTest(ShowOne):
             raise UsageError("Which section [notify:NAME]?", hint="almajob notify list lists them.")
         target = read_target(self.context.settings, name, key_variables.environ())
         sample = make_sample(kind, self.context.now())
-        try:
+        again = "A notification that cannot be sent is tried again by the next command, for a day."
+        with explain_unsent("The sample", name, again):
             target.make().send(sample)
-        except AlmajobError:
-            raise
-        # Whatever a notifier of another distribution raises.
-        except Exception as error:  # noqa: BLE001
-            raise Unreachable(
-                f"The sample could not be sent to {name}.",
-                reason=f"{describe_failure(error)}.",
-                hint="A notification that cannot be sent is tried again by the next command, for a day.",
-            ) from None
         values = (Identifier(name), Identifier(target.type), Identifier(kind), Sentence(sample.subject))
         return self.columns, values
 
