@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from almajob.alma.models import Job
@@ -28,6 +29,10 @@ class Share(Cell[Any]):
         return _round(self._value)
 
 
+def _count(outcome: Outcome, facts: EnvironmentFacts) -> int:
+    return facts.counts[outcome]
+
+
 _REPORT: dict[str, Callable[[EnvironmentFacts], Any]] = {
     "environment": lambda facts: Identifier(facts.name),
     "kind": lambda facts: Identifier(facts.kind),
@@ -37,10 +42,7 @@ _REPORT: dict[str, Callable[[EnvironmentFacts], Any]] = {
     "timezone": lambda facts: Identifier(name_zone(facts.zone, facts.now)),
     "filters": lambda facts: WordList(list(facts.filters)),
     "total": lambda facts: len(facts.runs),
-    **{
-        outcome.value: (lambda facts, outcome=outcome: facts.counts[outcome])  # type: ignore[misc]
-        for outcome in Outcome
-    },
+    **{outcome.value: partial(_count, outcome) for outcome in Outcome},
     "success_rate": lambda facts: Share(facts.success_rate),
     "failures": lambda facts: Plain([_show_failure(each) for each in facts.failures]),
     "open_starts": lambda facts: Plain([_show_start(each) for each in facts.open_starts]),

@@ -381,11 +381,13 @@ def _sifts(own: OwnSetOptions) -> bool:
 
 def _write_rejected(path: str, ids: IdList, own: OwnSetOptions, made: MadeSet, shop: Workshop) -> None:
     """Write the ids that are not in the set to a file, one a line; an empty one where all are."""
-    count, found = 0, (made.refused if own.id_type else list_rejected(ids, made, shop.sets()))
+    found = made.refused if own.id_type else list_rejected(ids, made, shop.sets())
+    count = 0
     try:
         with new_file(Path(path), overwrite=True) as file:
-            for count, each in enumerate(found if made.rejected else (), start=1):  # noqa: B007
+            for each in found if made.rejected else ():
                 file.write(f"{each}\n".encode())
+                count += 1
     except OSError as error:
         raise Refused(
             f"{path} cannot be written; nothing was started.", reason=f"{error.strerror}."

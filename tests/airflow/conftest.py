@@ -68,7 +68,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(airflow_home: Path, simulator: Simulator) -> Iterator[Site]:
     """An Airflow with two connections to the Alma: one with a ledger in PostgreSQL, one without."""
     if not PROGRAMS:
-        pytest.skip("ALMAJOB_AIRFLOW does not name an environment with Airflow: see .ci/airflow")
+        pytest.fail("ALMAJOB_AIRFLOW does not name an environment with Airflow: see .ci/airflow")
     # It has hundreds of connections, which the tests' server for all would not have left.
     with Cluster(need_programs(), max_connections="300") as cluster:
         ledger = cluster.make_database()

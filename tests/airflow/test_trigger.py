@@ -53,7 +53,7 @@ asyncio.run(main())
 
 def _run(simulator: Simulator, tmp_path: Path, many: int = 1, **kwargs: Any) -> Any:
     if not PROGRAMS:
-        pytest.skip("ALMAJOB_AIRFLOW does not name an environment with Airflow: see .ci/airflow")
+        pytest.fail("ALMAJOB_AIRFLOW does not name an environment with Airflow: see .ci/airflow")
     done = subprocess.run(
         [
             f"{PROGRAMS}/bin/python",
