@@ -67,7 +67,7 @@ def parse_combination(expression: str) -> Combination:
     found = list(_OPERATOR.finditer(masked))
     if len(found) > 1:
         raise UsageError(
-            f"--combine {expression!r} has and, or or not in it more than once.",
+            f"--combine {expression!r} has more than one of the words 'and', 'or' and 'not'.",
             reason="Alma combines two sets at a time. A name with such a word stands in double quotes.",
             hint=f"{_EXAMPLE}\nOf three sets, combine two first, and the result with the third.",
         )
@@ -76,7 +76,7 @@ def parse_combination(expression: str) -> Combination:
     if not first or not second:
         raise UsageError(
             f"--combine {expression!r} does not name two sets.",
-            reason="Two names are needed, with and, or or not between them.",
+            reason="Two names are needed, with 'and', 'or' or 'not' between them.",
             hint=_EXAMPLE,
         )
     return Combination(first, _OPERATORS[" ".join(found[0][1].lower().split())], second)

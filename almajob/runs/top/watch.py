@@ -37,6 +37,7 @@ from almajob.store.ledger.record import Record
 from almajob.system import clock as clocks
 from almajob.system.clock import Clock
 from almajob.text import time_format
+from almajob.text.busy import count_items
 
 LOG = logging.getLogger(__name__)
 
@@ -186,20 +187,22 @@ class Watch:
         """
         self._take_local(self._read_local(), self._clock.elapsed())
         self._take_jobs(list(self._choose_jobs()), self._clock.elapsed())
-        for number, watched in enumerate(list((self._jobs or {}).values())):
-            if number:
-                self._clock.sleep(SPACING)
-            try:
-                self._take_seen(watched, self._list_runs(watched), self._clock.elapsed())
-            except AlmaRefused as refused:
-                if not _is_of_job(refused):
-                    raise
-                LOG.warning(
-                    "The runs of %s (%s) are not listed: %s",
-                    watched.job.name,
-                    watched.job.id,
-                    refused.message,
-                )
+        jobs, asked = list((self._jobs or {}).values()), 0
+        with self._follower.alma().busy(lambda: count_items("the runs of jobs", asked, len(jobs))):
+            for asked, watched in enumerate(jobs):
+                if asked:
+                    self._clock.sleep(SPACING)
+                try:
+                    self._take_seen(watched, self._list_runs(watched), self._clock.elapsed())
+                except AlmaRefused as refused:
+                    if not _is_of_job(refused):
+                        raise
+                    LOG.warning(
+                        "The runs of %s (%s) are not listed: %s",
+                        watched.job.name,
+                        watched.job.id,
+                        refused.message,
+                    )
         return self.page(self._clock.elapsed())
 
     def next_ask(self, now: float) -> Ask | None:
