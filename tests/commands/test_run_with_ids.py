@@ -239,6 +239,18 @@ def test_a_saved_run_with_ids(simulated: SimulatedAlma, almajob: Run, ids: str) 
     assert (_ours(simulated), simulated.log.count(START)) == ([], 1)
 
 
+def test_a_saved_run_says_what_its_ids_are(simulated: SimulatedAlma, almajob: Run, tmp_path: Path) -> None:
+    """Which column of the file has them, and of what type they are, as it is sent."""
+    path = tmp_path / "books.csv"
+    path.write_text("Title,Number\nMoby-Dick,9780142437247\n")
+    options = ("--id-type", "ISBN", "--id-column", "Number", "--skip-invalid")
+    assert almajob(*RUN, "--ids", str(path), *options, "--save", "weekly").code == 0
+    almajob("--env", "sandbox", "run", "weekly", "--yes")
+    (adding,) = simulated.log.requests("POST /conf/sets/*")
+    assert adding.query["id_type"] == "ISBN"
+    assert json.loads(adding.raw)["members"]["member"] == [{"id": "9780142437247"}]
+
+
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -156,6 +157,25 @@ def test_a_slow_list_shows_that_it_is_read(simulated: SimulatedAlma) -> None:
         terminal.until(lambda text: text == "Reading jobs")
         assert terminal.end() == 0
         assert terminal.lines[0] == "gift"
+
+
+@pytest.mark.parametrize(
+    ("slow", "words", "shown"),
+    [
+        ("POST /conf/sets/*", "sets create Mine --ids ids.txt", "Making the set Mine: 1,000 of 2,501 ids"),
+        ("GET /conf/jobs/*/instances", "history --category EXPORT", "Reading the runs of jobs: 1 of "),
+        ("GET /conf/jobs/*/instances", "top --category EXPORT", "Reading the runs of jobs: 1 of "),
+    ],
+)
+def test_what_takes_many_calls_says_how_far_it_is(
+    simulated: SimulatedAlma, slow: str, words: str, shown: str
+) -> None:
+    """How much is done, and of how much; nothing of it is left beside the result."""
+    Path("ids.txt").write_text("\n".join(str(99_700_000_000_561 + 10_000 * each) for each in range(2501)))
+    simulated.faults.add("accepted-slow", slow, times=2, seconds=1.5)
+    with Terminal("--env", "sandbox", *words.split(), "-f", "json", size=(20, 80)) as terminal:
+        terminal.until(lambda text: shown in text)
+        assert terminal.end() == 0
 
 
 def test_with_q_there_is_nothing_in_a_pipe(simulated: SimulatedAlma, almajob_process: Run) -> None:
