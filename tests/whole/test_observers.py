@@ -575,12 +575,13 @@ def test_an_observer_that_is_disabled_meanwhile_is_not_called_any_more(
         ]
         process.wait()
     wait_until_told(state)
+    ini = tmp_path / "almajob.ini"
+    ini.write_text(f"[almajob]\ndisable_plugins = waiting\n{ini.read_text()}")
+    # After that: the process that called it may look once more before it ends.
     with DirectoryPlace(state / "ledger").change(9.0) as rows:
         sealed = SealedRows(rows)
         keep_announcements(sealed, [kept._replace(calls=0)])
         sealed.flush()
-    ini = tmp_path / "almajob.ini"
-    ini.write_text(f"[almajob]\ndisable_plugins = waiting\n{ini.read_text()}")
     assert almajob(*RUN, "-q", "--if-running", "start").code == 0
     wait_until_told(state)
     log = [json.loads(line)["text"] for line in (state / "observers" / "log.jsonl").read_text().splitlines()]
