@@ -1,5 +1,7 @@
 """What Alma can send again: lists of jobs and sets and code tables for a day, runs that ended for longer.
 
+And how long environments took, which only makes the next command that asks several of them faster.
+
 The names of the first two are the predecessor's. Whatever is wrong with the cache is a miss and one warning,
 never a failure.
 """
@@ -27,13 +29,15 @@ from almajob.system.sharing.forks import defer_forks
 LOG = logging.getLogger(__name__)
 
 LIFETIME = 24 * 60 * 60
-"""Seconds that an entry is used, where it is not one of runs."""
+"""Seconds that an entry is used, where it is not one of runs or of the pace."""
 RUNS = "runs."
 """How the name of a directory of runs that have ended begins."""
-LIFETIME_OF_RUNS = 100 * LIFETIME
-"""Seconds that an entry of runs is used: they do not change any more."""
+PACE = "pace"
+"""The directory of how long environments took."""
+_LONGER = 100 * LIFETIME
+"""Seconds that an entry of these two is used: the first does not change any more, the second is a guess."""
 _PREFIX = ".cache."
-_KINDS = tuple(f"{_PREFIX}{kind}" for kind in ("jobs.", "sets.", "codetable.", RUNS))
+_KINDS = tuple(f"{_PREFIX}{kind}" for kind in ("jobs.", "sets.", "codetable.", RUNS, PACE))
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
 """What the plugins said of their options; ``completion.grammar`` keeps it."""
@@ -278,7 +282,7 @@ class Cache:
 
 
 def _lifetime_of(directory: str) -> int:
-    return LIFETIME_OF_RUNS if directory.startswith(RUNS) else LIFETIME
+    return _LONGER if directory.startswith((RUNS, PACE)) else LIFETIME
 
 
 def _is_fresh(expires: object, lifetime: int) -> bool:

@@ -1,4 +1,7 @@
-"""The same work in several environments: a few at a time, each in a thread of its own."""
+"""The same work in several environments: a few at a time, each in a thread of its own.
+
+Those that were slow the last time begin first, so that all of them take little longer than the slowest.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from almajob.cli.context import Context
 from almajob.cli.many.outcome import Outcome, word_briefly
 from almajob.cli.options.global_options import Pace
 from almajob.errors import AlmajobError, LeftOut, name_error
+from almajob.store.cache import PACE
 from almajob.system.deadline import SLICE
 from almajob.system.sharing.stop import stop_with
 
@@ -26,6 +30,9 @@ LOG = logging.getLogger(__name__)
 _LAST_SECONDS = 3.0
 _SLOW = 2.0
 """Seconds after which one is not counted any more: it only waits, and the others need not wait for it."""
+_SECONDS = "seconds"
+_FORGETTING = 0.5
+"""What is left of what one took before: an answer out of the cache says little of the next."""
 
 _T = TypeVar("_T")
 Work = Callable[[Context], tuple[_T, AlmajobError | None]]
@@ -46,10 +53,14 @@ class _Rounds(Generic[_T]):
     threads: list[threading.Thread] = field(default_factory=list)
     begun: dict[int, float] = field(default_factory=dict)
     outcomes: dict[int, Outcome[_T]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
     failures: int = 0
 
     def run(self) -> list[Outcome[_T]]:
+        before = _read_seconds(self.contexts)
         waiting = deque(range(len(self.contexts)))
+        if not self.pace.stop_after:
+            waiting = deque(sorted(waiting, key=lambda place: -before.get(self._name(place), 0)))
         try:
             with show_alone(self._describe):
                 while self.begun or (waiting and not self._is_over()):
@@ -62,6 +73,7 @@ class _Rounds(Generic[_T]):
         except BaseException:
             self._end()
             raise
+        _keep_seconds(self.contexts, before, self.seconds)
         for place in waiting:
             self.outcomes[place] = Outcome(self.contexts[place], error=self._word_left_out())
         return [self.outcomes[place] for place in range(len(self.contexts))]
@@ -104,8 +116,11 @@ class _Rounds(Generic[_T]):
                 outcome = Outcome(context, error=AlmajobError(f"almajob failed on it: {name_error(error)}."))
         self.ended.put((place, outcome))
 
+    def _name(self, place: int) -> str:
+        return self.contexts[place].environment_name
+
     def _take(self, place: int, outcome: Outcome[_T]) -> None:
-        del self.begun[place]
+        self.seconds[self._name(place)] = time.monotonic() - self.begun.pop(place)
         self.outcomes[place] = outcome
         self.failures += outcome.error is not None
         count, error = f"{len(self.outcomes)} of {len(self.contexts)}", outcome.error
@@ -130,6 +145,23 @@ class _Rounds(Generic[_T]):
         end = time.monotonic() + _LAST_SECONDS
         for thread in self.threads:
             thread.join(max(end - time.monotonic(), 0.0))
+
+
+def _read_seconds(contexts: Sequence[Context]) -> dict[str, int]:
+    """Read how many whole seconds each took before; nothing of those that took less than one."""
+    if not contexts or contexts[0].cache.directory is None:
+        return {}
+    entry = contexts[0].cache.get(PACE, _SECONDS)
+    found = entry.value.items() if entry is not None and isinstance(entry.value, dict) else ()
+    return {name: value for name, value in found if isinstance(value, int)}
+
+
+def _keep_seconds(contexts: Sequence[Context], before: dict[str, int], seconds: dict[str, float]) -> None:
+    """Keep how long each took, where that changes the order of the next time."""
+    found = {name: int(max(took, before.get(name, 0) * _FORGETTING)) for name, took in seconds.items()}
+    now = {name: value for name, value in {**before, **found}.items() if value}
+    if now != before and contexts[0].cache.directory is not None:
+        contexts[0].cache.put(PACE, _SECONDS, now)
 
 
 def do_in_each(

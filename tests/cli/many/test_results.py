@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,26 @@ def test_each_command_fits_a_terminal(consortium: Consortium, almajob: Run, word
     assert seen.code in {"--dry-run": (5,), "--counter": (8,)}.get(words[-1 if len(words) < 4 else 2], (0,))
     assert seen.list_too_wide() == []
     assert seen.code or seen.out.lines[1].split()[1] == "environment"
+
+
+def test_one_that_was_slow_is_asked_first_the_next_time(consortium: Consortium, almajob: Run) -> None:
+    """So that it is not what the end is waited for; the rows stay in the order given."""
+    asked: list[str] = []
+    listed = []
+    # It is not noted before it has taken a second.
+    slow = consortium["north"].institution.interruptions
+    slow.add("GET /conf/jobs", "after", partial(threading.Event().wait, 1.1))
+    command = ("--env", "@all", "list", "--refresh", "--at-once", "1", "--name", ERP, "-f", "json")
+    for first in ("east", "north"):
+        for name, alma in consortium.items():
+            alma.institution.interruptions.add("GET /conf/jobs", "before", partial(asked.append, name))
+        done = almajob(*command)
+        listed.append([row["environment"] for row in json.loads(done.out)])
+        assert asked[0] == first, done.err
+        asked.clear()
+        for alma in consortium.values():
+            alma.institution.interruptions.clear()
+    assert listed == [list(KINDS)] * 2
 
 
 def test_a_slow_one_holds_up_no_other(consortium: Consortium, almajob: Run) -> None:
