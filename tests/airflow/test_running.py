@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from almajob.simulator.http.server import Simulator
 from almajob.simulator.world.run import Ending
 from tests.airflow.site import Site, TakeJobs
@@ -74,6 +78,48 @@ def test_a_clear_starts_the_job_anew(running: Site, simulator: Simulator, take_j
             if task["state"] == "success" and task["try_number"] > 1:
                 break
         assert len(_accepted(simulator, job)) == before + 2, running.task_log(dag_id, run_id)
+
+
+def test_another_try_reruns_a_job_that_ended_badly(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
+    """With ``rerun_failed``: the first try fails with its run, the second starts the job again."""
+    for dag_id, job in zip(("rerun_default", "rerun_own"), take_jobs("SCHEDULED", 2), strict=True):
+        endings = simulator.institution.sandbox.rules.endings
+        endings[job] = Ending("COMPLETED_FAILED", 1.0)
+        before = _accepted(simulator, job)
+        run_id = running.trigger(dag_id, job=job)
+        running.wait_for(dag_id, run_id, ["up_for_retry"])
+        endings[job] = Ending("COMPLETED_SUCCESS", 1.0)
+        for _ in running.ticks(240.0):
+            task = running.task(dag_id, run_id)
+            if task["state"] in {"success", "failed"}:
+                break
+        assert (task["state"], task["try_number"]) == ("success", 2), running.task_log(dag_id, run_id)
+        _bad, good = _accepted(simulator, job)[len(before) :]
+        assert running.xcom(dag_id, run_id, "start")["process_id"] == good
+
+
+@pytest.mark.parametrize("dag_id", ["ids_default", "ids_own"])
+@pytest.mark.parametrize("dies_at", ["", "post after"])
+def test_ids_are_one_set_and_one_run(
+    dag_id: str, dies_at: str, running: Site, simulator: Simulator, take_jobs: TakeJobs, tmp_path: Path
+) -> None:
+    """Of ``ids`` a set is made, worked on and deleted; also if the task dies as soon as the set is there."""
+    (job,) = take_jobs("MANUAL", 1)
+    sandbox = simulator.institution.sandbox
+    sets, started = {each.id for each in sandbox.sets}, len(_accepted(simulator, job))
+    first = len(simulator.institution.log.requests())
+    run_id = running.trigger(dag_id, job=job, dies_at=dies_at, note=str(tmp_path / "died"))
+    (task,) = running.wait_for(dag_id, run_id)
+    assert (task["state"], task["try_number"]) == ("success", 2 if dies_at else 1), running.task_log(
+        dag_id, run_id
+    )
+    calls = simulator.institution.log.requests()[first:]
+    changes = [(call.method, call.path.split("/")[2]) for call in calls if call.method != "GET"]
+    assert changes == [("POST", "sets"), ("POST", "sets"), ("POST", "jobs"), ("DELETE", "sets")]
+    assert len(_accepted(simulator, job)) == started + 1
+    assert {each.id for each in sandbox.sets} == sets
 
 
 def test_no_two_tasks_claim_one_run(running: Site, simulator: Simulator, take_jobs: TakeJobs) -> None:

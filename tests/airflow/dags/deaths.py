@@ -31,6 +31,32 @@ for store in ("default", "own"):
                 pre_execute=be_mortal,
             )
 
+for store in ("default", "own"):
+    with DAG(f"ids_{store}", schedule=None, start_date=datetime(2026, 1, 1)):
+        AlmaRunJobOperator(
+            task_id="start",
+            job=_CONF % ("job", ""),
+            ids=["99700000000561", "99700010000561", "99700020000561"],
+            delete_set="good",
+            alma_conn_id=f"alma_{store}",
+            interval=1.0,
+            retries=1,
+            retry_delay=timedelta(seconds=1),
+            pre_execute=be_mortal,
+        )
+
+    with DAG(f"rerun_{store}", schedule=None, start_date=datetime(2026, 1, 1)):
+        AlmaRunJobOperator(
+            task_id="start",
+            job=_CONF % ("job", ""),
+            rerun_failed=True,
+            alma_conn_id=f"alma_{store}",
+            deferrable=True,
+            interval=1.0,
+            retries=1,
+            retry_delay=timedelta(seconds=15),
+        )
+
 for way in ("waiting", "deferred"):
     with DAG(f"{way}_hurried", schedule=None, start_date=datetime(2026, 1, 1)):
         AlmaRunJobOperator(
