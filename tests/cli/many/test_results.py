@@ -92,9 +92,13 @@ def test_one_that_was_slow_is_asked_first_the_next_time(consortium: Consortium, 
     """So that it is not what the end is waited for; the rows stay in the order given."""
     asked: list[str] = []
     listed = []
+
+    def take_a_second() -> None:
+        threading.Event().wait(1.1)
+
     # It is not noted before it has taken a second.
     slow = consortium["north"].institution.interruptions
-    slow.add("GET /conf/jobs", "after", partial(threading.Event().wait, 1.1))
+    slow.add("GET /conf/jobs", "after", take_a_second)
     command = ("--env", "@all", "list", "--refresh", "--at-once", "1", "--name", ERP, "-f", "json")
     for first in ("east", "north"):
         for name, alma in consortium.items():
