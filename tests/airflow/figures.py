@@ -1,6 +1,7 @@
 """The figures of docs/airflow.md, which the tests of deaths write down.
 
-``python -m tests.airflow.figures`` puts into the page what they wrote to the directory ALMAJOB_FIGURES.
+``python -m tests.airflow.figures`` puts into the page what they wrote to the directory ALMAJOB_FIGURES, where
+each version has one of its own.
 """
 
 from __future__ import annotations
@@ -31,24 +32,32 @@ def write_figures(name: str, rows: list[dict[str, Any]]) -> None:
 
 def _table() -> str:
     lines = [
-        "| what starts which job | deaths | accepted starts, one each | started twice | task succeeded | "
-        "retries | a person was asked |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| Airflow | what starts which job | deaths | accepted starts, one each | started twice | "
+        "task succeeded | retries | a person was asked |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, shown in _NAMES.items():
-        for kind in ("MANUAL", "SCHEDULED"):
-            cases = json.loads(Path(_PLACE, f"{name} {kind}.json").read_text())
-            dead = [case for case in cases if case["died"]]
-            counts = (
-                len(dead),
-                sum(case["posts"] == 1 for case in dead),
-                sum(case["posts"] > 1 for case in dead),
-                sum(case["state"] == "success" for case in dead),
-                sum(case["tries"] - 1 for case in dead),
-                sum(case["asked"] for case in dead),
-            )
-            lines.append(f"| {shown}, {kind.lower()} job | {' | '.join(map(str, counts))} |")
+    for version in sorted(Path(_PLACE).iterdir(), reverse=True):
+        for name, shown in _NAMES.items():
+            for kind in ("MANUAL", "SCHEDULED"):
+                file = version / f"{name} {kind}.json"
+                # Not each version has all of them.
+                if file.exists():
+                    counts = _count(json.loads(file.read_text()))
+                    cells = (version.name, f"{shown}, {kind.lower()} job", *counts)
+                    lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def _count(cases: list[dict[str, Any]]) -> tuple[int, ...]:
+    dead = [case for case in cases if case["died"]]
+    return (
+        len(dead),
+        sum(case["posts"] == 1 for case in dead),
+        sum(case["posts"] > 1 for case in dead),
+        sum(case["state"] == "success" for case in dead),
+        sum(case["tries"] - 1 for case in dead),
+        sum(case["asked"] for case in dead),
+    )
 
 
 if __name__ == "__main__":
