@@ -11,10 +11,10 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from almajob.airflow.hook import AlmaHook
-from almajob.airflow.outcome import describe, fail
+from almajob.airflow.outcome import describe, fail, word
 from almajob.airflow.task_ledger import open_task_ledger
 from almajob.airflow.trigger import AlmaJobRunTrigger, find_first
-from almajob.plugin import AlmajobError, UsageError, condition
+from almajob.plugin import AlmajobError, Unreachable, UsageError, condition
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -85,25 +85,34 @@ class AlmaJobRunSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
-        with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
-            try:
-                run = self._look(alma)
-                if run is None or not run.instance.has_ended:
-                    return PokeReturnValue(is_done=False)
-                return PokeReturnValue(is_done=True, xcom_value=self._judge(context, alma, run))
-            except AlmajobError as error:
-                raise fail(error) from error
+        """Look once; that Alma cannot be reached now ends no wait."""
+        try:
+            return self._look_once(context)
+        except Unreachable as error:
+            self.log.warning("Alma cannot be asked at the moment: %s", word(error))
+            return PokeReturnValue(is_done=False)
+        except AlmajobError as error:
+            raise fail(error) from error
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Look once more, also where the time is over."""
-        found = self.poke(context)
+        try:
+            found = self._look_once(context)
+        except AlmajobError as error:
+            raise fail(error) from error
         if found:
             return found.xcom_value
         raise AirflowSensorTimeout(
             f"{f'Run {self.process_id}' if self.process_id else f'The next run of {self.job}'} had not ended "
             "when the time was over."
         )
+
+    def _look_once(self, context: Context) -> PokeReturnValue:
+        with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
+            run = self._look(alma)
+            if run is None or not run.instance.has_ended:
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self._judge(context, alma, run))
 
     def _look(self, alma: Alma) -> Run | None:
         if self.process_id:

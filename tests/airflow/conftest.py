@@ -110,5 +110,5 @@ def running(site: Site) -> Site:
     site.start("api-server", "scheduler", "triggerer", "dag-processor")
     ours = [f"{way}_{store}" for way in ("waiting", "deferred") for store in ("default", "own", "hurried")]
     ours += [f"{what}_{store}" for what in ("ids", "rerun") for store in ("default", "own")]
-    site.wait_until_ready(*ours, *(["resumable"] if HAS_STATE_STORE else []))
+    site.wait_until_ready(*ours, "sensing", *(["resumable"] if HAS_STATE_STORE else []))
     return site

@@ -100,6 +100,26 @@ def test_another_try_reruns_a_job_that_ended_badly(
         assert running.xcom(dag_id, run_id, "start")["process_id"] == good
 
 
+def test_a_sensor_waits_while_alma_cannot_be_reached(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
+    """In a worker, too: it takes no retry, and the run that came meanwhile is found."""
+    (job,) = take_jobs("SCHEDULED", 1)
+    simulator.institution.faults.add("503", f"GET /conf/jobs/{job}/instances*", times=None)
+    try:
+        run_id = running.trigger("sensing", job=job)
+        for _ in running.ticks(240.0):
+            if "Alma cannot be asked" in running.task_log("sensing", run_id):
+                break
+    finally:
+        simulator.institution.faults.clear()
+    sandbox = simulator.institution.sandbox
+    process_id = sandbox.submit(next(each for each in sandbox.jobs if each.id == job), ()).id
+    (task,) = running.wait_for("sensing", run_id)
+    assert (task["state"], task["try_number"]) == ("success", 1), running.task_log("sensing", run_id)
+    assert running.xcom("sensing", run_id, "start")["process_id"] == process_id
+
+
 @pytest.mark.parametrize("dag_id", ["ids_default", "ids_own"])
 @pytest.mark.parametrize("dies_at", ["", "post after"])
 def test_ids_are_one_set_and_one_run(

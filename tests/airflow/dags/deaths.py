@@ -1,4 +1,4 @@
-"""DAGs of which a try dies, where and how their run's configuration says."""
+"""DAGs of which a try dies, where and how their run's configuration says, and others for test_running."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import DAG
 
 from almajob.airflow.run_job import AlmaRunJobOperator
+from almajob.airflow.sensor import AlmaJobRunSensor
 from tests.airflow.dags.mortal import be_mortal, shorten_doubts
 
 shorten_doubts()
@@ -68,6 +69,11 @@ for way in ("waiting", "deferred"):
             retries=5,
             retry_delay=timedelta(seconds=1),
         )
+
+with DAG("sensing", schedule=None, start_date=datetime(2026, 1, 1)):
+    AlmaJobRunSensor(
+        task_id="start", job=_CONF % ("job", ""), alma_conn_id="alma_default", poke_interval=1, timeout=240
+    )
 
 try:
     from airflow.sdk import ResumableJobMixin
