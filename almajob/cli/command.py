@@ -273,7 +273,8 @@ class _Displayed(AlmajobCommand, cliff.display.DisplayCommandBase[Any]):
             columns, data = command.take_action(shared[context])
             return Part(columns, command.list_rows(data), *command.words_for_people), command.verdict
 
-        return do_in_each(list(shared), take, pace_of(parsed_args, self.at_once))
+        waits = self.can_resume or getattr(parsed_args, "watch", False)
+        return do_in_each(list(shared), take, pace_of(parsed_args, self.at_once), is_timed=not waits)
 
     def list_rows(self, data: Any) -> list[Any]:
         """List the rows of what ``take_action`` has returned."""

@@ -331,8 +331,9 @@ class Context(Sealed):
         """Return the command line that waits for what was started in several environments; empty for none."""
         from almajob.runs.unreported_starts import word_resume_together
 
-        runs = {each.environment_name: each.runs.unreported.asked_for for each in others if each._list_runs()}
-        return word_resume_together({name: found for name, found in runs.items() if found}, self.program)
+        found = {each.environment_name: each.runs.unreported for each in others if each._list_runs()}
+        runs = {name: each.asked_for for name, each in found.items() if each.asked_for}
+        return word_resume_together(runs, {name: found[name].waiting for name in runs}, self.program)
 
     def admit_starts(self, error: AlmajobError, *, is_shown: bool) -> AlmajobError:
         """Return the error that ends the command: another in place of one that denies what was done.

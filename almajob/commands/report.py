@@ -131,7 +131,7 @@ class Report(Lister):
         """Collect the facts of each environment; of several, one that cannot be read is reported as such."""
         contexts = self.contexts
         if len(contexts) == 1:
-            facts, self.verdict = collect(parsed_args, self.context, zone)
+            facts, self.verdict = collect(parsed_args, contexts[0], zone)
             return [facts]
         from almajob.cli.many.each import do_in_each
         from almajob.cli.many.outcome import combine_outcomes

@@ -129,9 +129,11 @@ class Run(ShowSome):
     def take_in_each(
         self, parsed_args: argparse.Namespace, contexts: Sequence[Context]
     ) -> list[Outcome[Part]]:
+        from almajob.cli.many.starts import refuse_saved_ids, start_in_each
+
         if parsed_args.dry_run:
+            refuse_saved_ids(parsed_args, contexts)
             return super().take_in_each(parsed_args, contexts)
-        from almajob.cli.many.starts import start_in_each
 
         return start_in_each(parsed_args, contexts)
 

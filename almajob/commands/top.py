@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from almajob.cli.options.name_options import (
     jobs_of,
     refuse_two_choices,
 )
-from almajob.errors import ConfigurationError
+from almajob.errors import AlmajobError, ConfigurationError
 from almajob.output.columns import Time
 from almajob.output.run_views import TOP_COLUMNS, ended_values, going_on_values, unclear_values
 from almajob.system.terminal import has_keyboard, is_capable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from almajob.cli.context import Context
     from almajob.runs.top.page import Page
     from almajob.runs.top.watch import Watch
+
+LOG = logging.getLogger(__name__)
 
 
 class Top(Lister):
@@ -77,15 +80,34 @@ class Top(Lister):
     def take_action(self, parsed_args: argparse.Namespace) -> Result:
         contexts = self.contexts
         if _is_live(parsed_args):
-            is_sole = len(contexts) == 1
-            self._show([_watch(context, parsed_args, is_sole=is_sole) for context in contexts])
+            self._show(self._watch_all(parsed_args))
             return self.columns, []
         if len(contexts) > 1:
             return self._look_in_each(parsed_args)
-        page = _watch(self.context, parsed_args).look()
+        page = _watch(contexts[0], parsed_args).look()
         if not page.jobs:
             self.note_if_empty = "No job matches."
         return self.columns, list(_list_rows(page))
+
+    def _watch_all(self, parsed_args: argparse.Namespace) -> list[Watch]:
+        """Return what watches each environment; of several, one that is not well configured is left out."""
+        from almajob.cli.many.outcome import Outcome, combine_outcomes, word_briefly
+
+        contexts = self.contexts
+        outcomes: list[Outcome[Watch]] = []
+        for context in contexts:
+            try:
+                outcomes.append(Outcome(context, _watch(context, parsed_args, is_sole=len(contexts) == 1)))
+            except AlmajobError as error:
+                outcomes.append(Outcome(context, error=error))
+        watches = [each.value for each in outcomes if each.value is not None]
+        self.verdict = combine_outcomes(outcomes)
+        if self.verdict is not None and not watches:
+            raise self.verdict
+        for each in outcomes:
+            if each.error is not None:
+                LOG.warning("%s: %s", each.environment, word_briefly(each.error))
+        return watches
 
     def _look_in_each(self, parsed_args: argparse.Namespace) -> Result:
         """Look once in several environments, as a command does that is done in each of them."""

@@ -44,6 +44,10 @@ DELETE_SET = ("never", "good", "always")
 """When the set that is made for a run is deleted: not at all, after a good end, or after any end."""
 
 
+class NotForHere(ConfigurationError):
+    """A saved run says nothing for an environment."""
+
+
 @dataclass(frozen=True, slots=True)
 class SavedRun:
     """What a saved run means in one environment.
@@ -89,7 +93,8 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
     """Read a saved run for an environment, and the file with its parameters.
 
     Raises:
-        ConfigurationError: a setting is wrong, says nothing for this environment, or is not to be trusted.
+        NotForHere: it says nothing for this environment.
+        ConfigurationError: a setting is wrong, or is not to be trusted.
         Refused: the file with its parameters cannot be read.
     """
     here = saved.of(environment)
@@ -101,7 +106,7 @@ def read(saved: Saved, environment: str, check_trust: _CheckTrust) -> SavedRun:
         )
     _refuse_odd_ids(here)
     if "job" not in here:
-        raise ConfigurationError(
+        raise NotForHere(
             f"The saved run {saved.name} names no job for {environment}.",
             reason=f"It is in {saved.path}.",
             hint="Ids differ between environments. Save it for this one, too, with its parameters:\n"
@@ -162,7 +167,7 @@ def _read_parameters(
     found = Parameters()
     elsewhere = next((name for name in saved.section if name.startswith("params@")), None)
     if "params" not in here and elsewhere is not None:
-        raise ConfigurationError(
+        raise NotForHere(
             f"The saved run {saved.name} names no parameters for {environment}.",
             reason=f"It has {elsewhere}, in {saved.path}.",
             hint=f"Add params@{environment} = FILE there; without a file where it takes none.",
@@ -258,13 +263,13 @@ class SavedRuns:
 
         Raises:
             Refused: there is no such saved run.
-            ConfigurationError: it has no schedule, or its first time is still to come.
+            NotForHere: it has no schedule, or its first time is still to come.
         """
         saved, environment = saved_settings.find_saved(self._settings, name), self._environment()
         schedule = read_schedule(saved, environment)
         due = schedule.times.find_last(now) if schedule else None
         if due is None:
-            raise ConfigurationError(
+            raise NotForHere(
                 f"The saved run {name} has no schedule for {environment}."
                 if schedule is None
                 else f"No time of {name}'s schedule has come yet.",

@@ -51,6 +51,7 @@ class UnreportedStarts:
         asked_for: the runs of all starts of this command, those that were there already included.
         started: those of them that this command has started; what is shown meanwhile changes nothing.
         unknown: by their ids, the starts of which it is unknown whether they were made.
+        waiting: how the command waits for them, in words of ``almajob wait``; empty where it does not.
     """
 
     def __init__(self, ledger: Ledger, program: str, invocation: Invocation) -> None:
@@ -61,6 +62,7 @@ class UnreportedStarts:
         self.asked_for: list[Record] = []
         self.started: list[Record] = []
         self.unknown: dict[str, Record] = {}
+        self.waiting = ""
         forget_in_children(self)
 
     def forget_parent(self) -> None:
@@ -166,13 +168,29 @@ def word_together(starts: Mapping[str, UnreportedStarts], program: Callable[[str
         "Started or found: {}.": ", ".join(named),
         "Unknown whether it was started: {}. The same command looks for it.": ", ".join(unknown),
         "Not started: {}.": ", ".join(rest),
-        "Resume: {}": word_resume_together(runs, program),
+        "Resume: {}": word_resume_together(
+            runs, {name: each.waiting for name, each in starts.items()}, program
+        ),
     }
     return "\n  ".join(line.format(words) for line, words in lines.items() if words)
 
 
-def word_resume_together(runs: Mapping[str, Sequence[Record]], program: Callable[[str], str]) -> str:
-    """Return the command line that waits for runs in several environments; empty where there are none.
+def word_resume_together(
+    runs: Mapping[str, Sequence[Record]], waiting: Mapping[str, str], program: Callable[[str], str]
+) -> str:
+    """Return the command lines that wait for runs in several environments; empty where there are none.
+
+    There is one line, unless they are waited for in different ways.
+    """
+    ways: dict[str, dict[str, Sequence[Record]]] = {}
+    for name, found in runs.items():
+        ways.setdefault(waiting[name], {})[name] = found
+    lines = (" ".join(filter(None, (_word_wait(found, program), words))) for words, found in ways.items())
+    return "\n  ".join(lines)
+
+
+def _word_wait(runs: Mapping[str, Sequence[Record]], program: Callable[[str], str]) -> str:
+    """Return the command line that waits for runs.
 
     Where all have one run key that was given, it names them; else their Process IDs do.
     """
@@ -181,7 +199,7 @@ def word_resume_together(runs: Mapping[str, Sequence[Record]], program: Callable
     key = keys.pop() if len(keys) == 1 else ""
     # Two institutions may use one id; each is asked for its own.
     names = [key] if key else list(dict.fromkeys(record.instance_id for record in records))
-    return f"{program(','.join(runs))} wait {shlex.join(names)}" if records else ""
+    return f"{program(','.join(runs))} wait {shlex.join(names)}"
 
 
 def admit_starts(

@@ -37,7 +37,7 @@ PACE = "pace"
 _LONGER = 100 * LIFETIME
 """Seconds that an entry of these two is used: the first does not change any more, the second is a guess."""
 _PREFIX = ".cache."
-_KINDS = tuple(f"{_PREFIX}{kind}" for kind in ("jobs.", "sets.", "codetable.", RUNS, PACE))
+_KINDS = tuple(f"{_PREFIX}{kind}" for kind in ("jobs.", "sets.", "codetable.", RUNS))
 _SET_ASIDE = ".damaged-"
 _COMPLETION = ".cache.completion"
 """What the plugins said of their options; ``completion.grammar`` keeps it."""
@@ -164,7 +164,7 @@ class Cache:
                     fresh = (each for each in directory.list_expiry() if _is_fresh(each, lifetime))
                     since = [_since(each, lifetime) for each in fresh]
             except (Damaged, *Failures) as error:
-                if not path.name.startswith(_KINDS):
+                if not path.name.startswith(_KINDS) and name != PACE:
                     # It need not be a plugin's.
                     continue
                 self._warn(name, f"cannot be read ({reason(error)})")
@@ -282,7 +282,7 @@ class Cache:
 
 
 def _lifetime_of(directory: str) -> int:
-    return _LONGER if directory.startswith((RUNS, PACE)) else LIFETIME
+    return _LONGER if directory == PACE or directory.startswith(RUNS) else LIFETIME
 
 
 def _is_fresh(expires: object, lifetime: int) -> bool:

@@ -24,15 +24,18 @@ from almajob.errors import AlmajobError, LeftOut, name_error
 from almajob.store.cache import PACE
 from almajob.system.deadline import SLICE
 from almajob.system.sharing.stop import stop_with
+from almajob.system.signals import Terminated
 
 LOG = logging.getLogger(__name__)
 
 _LAST_SECONDS = 3.0
 _SLOW = 2.0
 """Seconds after which one is not counted any more: it only waits, and the others need not wait for it."""
+_SIGNALS = (KeyboardInterrupt, Terminated)
 _SECONDS = "seconds"
 _FORGETTING = 0.5
 """What is left of what one took before: an answer out of the cache says little of the next."""
+_MOST_SECONDS = 86400
 
 _T = TypeVar("_T")
 Work = Callable[[Context], tuple[_T, AlmajobError | None]]
@@ -48,6 +51,7 @@ class _Rounds(Generic[_T]):
     pace: Pace
     doing: str
     is_told: bool
+    is_timed: bool
     stop: threading.Event = field(default_factory=threading.Event)
     ended: SimpleQueue[tuple[int, Outcome[_T]]] = field(default_factory=SimpleQueue)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -73,7 +77,8 @@ class _Rounds(Generic[_T]):
         except BaseException:
             self._end()
             raise
-        _keep_seconds(self.contexts, before, self.seconds)
+        if self.is_timed:
+            _keep_seconds(self.contexts, before, self.seconds)
         for place in waiting:
             self.outcomes[place] = Outcome(self.contexts[place], error=self._word_left_out())
         return [self.outcomes[place] for place in range(len(self.contexts))]
@@ -111,6 +116,8 @@ class _Rounds(Generic[_T]):
                 outcome = Outcome(context, error=error)
             # A bug met in one of them keeps nobody from the results of the others.
             except BaseException as error:
+                if threading.current_thread() is threading.main_thread() and isinstance(error, _SIGNALS):
+                    raise
                 if not self.stop.is_set():
                     LOG.debug("It failed.", exc_info=True)
                 outcome = Outcome(context, error=AlmajobError(f"almajob failed on it: {name_error(error)}."))
@@ -153,12 +160,15 @@ def _read_seconds(contexts: Sequence[Context]) -> dict[str, int]:
         return {}
     entry = contexts[0].cache.get(PACE, _SECONDS)
     found = entry.value.items() if entry is not None and isinstance(entry.value, dict) else ()
-    return {name: value for name, value in found if isinstance(value, int)}
+    return {name: value for name, value in found if isinstance(value, int) and 0 < value <= _MOST_SECONDS}
 
 
 def _keep_seconds(contexts: Sequence[Context], before: dict[str, int], seconds: dict[str, float]) -> None:
     """Keep how long each took, where that changes the order of the next time."""
-    found = {name: int(max(took, before.get(name, 0) * _FORGETTING)) for name, took in seconds.items()}
+    found = {
+        name: int(min(max(took, before.get(name, 0) * _FORGETTING), _MOST_SECONDS))
+        for name, took in seconds.items()
+    }
     now = {name: value for name, value in {**before, **found}.items() if value}
     if now != before and contexts[0].cache.directory is not None:
         contexts[0].cache.put(PACE, _SECONDS, now)
@@ -171,6 +181,7 @@ def do_in_each(
     *,
     doing: str = "Asking",
     is_told: bool = True,
+    is_timed: bool = True,
 ) -> list[Outcome[_T]]:
     """Do the same work in several environments, and return what came of each, in their order.
 
@@ -182,5 +193,6 @@ def do_in_each(
             environment's name, and nobody is asked anything.
         doing: what is done, as the sign of life says it.
         is_told: whether a line is logged for each environment that is done, as for each that has failed.
+        is_timed: whether the time that it takes is Alma's, and not that of the jobs.
     """
-    return _Rounds(contexts, work, pace, doing, is_told).run()
+    return _Rounds(contexts, work, pace, doing, is_told, is_timed).run()

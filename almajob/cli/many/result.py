@@ -45,6 +45,9 @@ class InEach(Lister):
             self._last = find_last_runs(parsed_args, self.contexts)
         try:
             outcomes = self._command.take_in_each(parsed_args, self.contexts)
+        except AlmajobError:
+            # What is wrong with the words; nothing was done.
+            raise
         except BaseException:
             with defer_signals():
                 self._name_unended()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from almajob.alma.http.error_responses import GATEWAY_REFUSALS
 from almajob.cli.console.progress import display
 from almajob.cli.context import Context
 from almajob.cli.many.each import do_in_each
@@ -29,15 +30,18 @@ from almajob.output.formats import ARRAY_FORMATS
 from almajob.output.run_views import BRIEF_COLUMNS, START_COLUMNS, not_started, start_values
 from almajob.runs.parameters import payload_file
 from almajob.runs.parameters.parameters import SET_ID
+from almajob.runs.saved_run import NotForHere
 from almajob.runs.start.confirmation import Unconfirmed, refuse_typed, shorten_value
 from almajob.runs.start.plan import Plan
+from almajob.runs.start.preflight import RunsUnseen
 from almajob.runs.start.start_limits import NoSlot
 from almajob.runs.start_request import Start
 from almajob.system.terminal import confirmer
 from almajob.text.sanitize import sanitize
 
-_OF_ONE = (AlreadyRunning, EarlierStartUnknown, JobBusy, NoSlot)
+_OF_ONE = (AlreadyRunning, EarlierStartUnknown, JobBusy, NoSlot, RunsUnseen)
 """What one environment is refused for only now, and the others need not wait for."""
+_CODES_OF_ONE = GATEWAY_REFUSALS - {"REQUEST_TOO_LARGE"}
 _BRIEF_STARTED = ("instance_id", "job_id", "job_name", "status")
 
 
@@ -77,12 +81,33 @@ def refuse_of_one(parsed_args: argparse.Namespace) -> None:
         raise UsageError("Standard input can be read once only.", hint="Name a file.")
 
 
+def refuse_saved_ids(parsed_args: argparse.Namespace, contexts: Sequence[Context]) -> None:
+    """Refuse a saved run with ids, as ``--ids`` is refused.
+
+    Raises:
+        UsageError: it has some in one of the environments.
+    """
+    for context in contexts:
+        try:
+            has_ids = start_arguments_of(parsed_args, context).ids is not None
+        except AlmajobError:
+            # The work there reports it.
+            continue
+        if has_ids:
+            raise UsageError(
+                f"This saved run has ids for {context.environment_name}; nothing was started.",
+                reason="It makes a set of records of one institution.",
+                hint="Name one environment with --env.",
+            )
+
+
 def start_in_each(parsed_args: argparse.Namespace, contexts: Sequence[Context]) -> list[Outcome[Part]]:
     """Start a job in several environments, and return what came of each.
 
     What is wrong with the command (a name, a set, a parameter) keeps it from being started anywhere. What is
     wrong with one environment (it is down, its key is refused, the job runs already) leaves that one out.
     """
+    refuse_saved_ids(parsed_args, contexts)
     _wait_as_splayed(parsed_args, contexts)
     pace = pace_of(parsed_args)
     found = do_in_each(
@@ -94,16 +119,21 @@ def start_in_each(parsed_args: argparse.Namespace, contexts: Sequence[Context]) 
     if wrong:
         return _start_nothing(parsed_args, found, {each.context: each.error for each in wrong})
     checked = {each.context: each.value for each in found if each.value is not None}
+    failures = len(found) - len(checked)
+    if 0 < pace.stop_after <= failures:
+        reason = f"--stop-after ended it: {failures} failed when they were checked."
+        return _start_nothing(parsed_args, found, {each.context: each.error for each in found}, reason)
     try:
         agreed_to = _confirm(parsed_args, found)
     except NotConfirmed as refused:
         asked = [context for context, each in checked.items() if each.question is not None]
         return _start_nothing(parsed_args, found, dict.fromkeys(asked, refused))
     start = partial(_start, parsed_args, checked, agreed_to)
+    pace = pace._replace(is_strict=True, stop_after=max(pace.stop_after - failures, 0))
     started = {
         each.context: each if each.value else _show_failure(parsed_args, each.context, each.error)
         for each in do_in_each(
-            *(list(checked), start, pace._replace(is_strict=True)), doing="Starting in", is_told=False
+            *(list(checked), start, pace), doing="Starting in", is_told=False, is_timed=False
         )
     }
     return [
@@ -114,10 +144,10 @@ def start_in_each(parsed_args: argparse.Namespace, contexts: Sequence[Context]) 
 
 
 def _is_of_command(error: AlmajobError) -> bool:
+    if isinstance(error, _OF_ONE) or (isinstance(error, AlmaRefused) and error.code in _CODES_OF_ONE):
+        return False
     is_bug = type(error) is AlmajobError
-    return is_bug or (
-        isinstance(error, UsageError | Refused | AlmaRefused) and not isinstance(error, _OF_ONE)
-    )
+    return is_bug or isinstance(error, UsageError | Refused | AlmaRefused | NotForHere)
 
 
 def _check(parsed_args: argparse.Namespace, context: Context) -> tuple[Checked, None]:
@@ -138,6 +168,9 @@ def _start(
 ) -> tuple[Part, AlmajobError | None]:
     """Start the job in one environment, and follow it if that is asked for."""
     arguments, runs = checked[context].arguments, context.runs
+    options, policy = wait_options_of(parsed_args), arguments.options.policy
+    if parsed_args.wait and policy is not None:
+        runs.unreported.waiting = " ".join(filter(None, (options.words(), policy.words())))
     start = partial(
         runs.start,
         parameters=arguments.parameters,
@@ -152,7 +185,7 @@ def _start(
         return failed.value or Part(START_COLUMNS, []), failed.error
     if not parsed_args.wait:
         return Part(START_COLUMNS, [start_values(run)], _BRIEF_STARTED), None
-    run = runs.follow(run, wait_options_of(parsed_args), policy=arguments.options.policy, display=display)
+    run = runs.follow(run, options, policy=policy, display=display)
     return Part(START_COLUMNS, [start_values(run)], BRIEF_COLUMNS), run.verdict
 
 
@@ -172,9 +205,9 @@ def _start_nothing(
     parsed_args: argparse.Namespace,
     found: Sequence[Outcome[Checked]],
     errors: Mapping[Context, AlmajobError | None],
+    reason: str = "What cannot be started everywhere is started nowhere.",
 ) -> list[Outcome[Part]]:
     """Return that nothing was started anywhere, and why: all of it, at once."""
-    reason = "What cannot be started everywhere is started nowhere."
 
     def leave_out(outcome: Outcome[Checked]) -> LeftOut:
         own = word_briefly(outcome.error) if outcome.error else ""
@@ -242,7 +275,7 @@ def _word_question(found: Sequence[Outcome[Checked]]) -> str:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"  {'  '.join(cells)}".rstrip())
         lines += [f"    {heading}: {text}" for heading, text in own if (heading, text) not in common]
-    there = [plan.record.environment for plan in plans if plan.ready is None]
+    unsent = [plan for plan in plans if plan.ready is None]
     out = [f"  {each.environment}: {word_briefly(each.error)}" for each in found if each.error is not None]
     asked = [each.value for each in found if each.value is not None and each.value.question is not None]
     first = asked[0].plan.record
@@ -251,7 +284,7 @@ def _word_question(found: Sequence[Outcome[Checked]]) -> str:
             f"This starts a job in {len(sent)} environments, of which {len(asked)} are in production.",
             *(f"  {heading:<12} {text}" for heading, text in common),
             *lines,
-            *([f"Nothing is started in {name_some(there)}: the run is there."] if there else []),
+            *(f"In {plan.record.environment}: {plan.action}." for plan in unsent),
             *(["Left out:", *out] if out else []),
             f"To start all of them, type the id of the first: {sanitize(first.job_id)}",
         ]

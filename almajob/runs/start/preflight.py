@@ -193,16 +193,20 @@ def _list_baseline(request: StartRequest, draft: Record, deps: Deps) -> tuple[Li
     return _refuse_gaps(listing), since < now
 
 
+class RunsUnseen(Refused):
+    """The list of a job's runs is not whole, or not of now, so nothing is started."""
+
+
 def _refuse_gaps(listing: Listing) -> Listing:
     if listing.is_complete:
         return listing
     if listing.is_cached:
-        raise Refused(
+        raise RunsUnseen(
             "A proxy answered with an old list of the job's runs; nothing was started.",
             reason="Without today's a start that gets no answer could not be found again.",
             hint="Have the proxy pass Alma's answers on as they are; then try again.",
         )
-    raise Refused(
+    raise RunsUnseen(
         "Alma's list of the job's runs has gaps; nothing was started.",
         reason="Without it a start that gets no answer could not be found again.",
         hint="Try again in a minute.",

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from almajob.cli.connect import connect
 from almajob.errors import WORST_FIRST
+from almajob.store.cache import PACE
 from tests.cli.many.conftest import ERP, KINDS, Consortium, hold
 from tests.conftest import Run
 from tests.support.distributions import write_plugin
 from tests.support.screens import run_on_terminal
+from tests.support.terminals import Terminal
 
 PAGE = Path(__file__).parents[3] / "docs" / "many-institutions.md"
 IDS = {"sandbox": "S9563600010000561", "production": "S9570600010000561"}
@@ -32,6 +35,37 @@ def test_a_group_of_one_has_the_form_of_several(consortium: Consortium, almajob:
     """A script does not break when members leave; what shows one thing prints an array."""
     (row,) = json.loads(almajob("--env", "east,east", "show", ERP, "-f", "json").out)
     assert (row["environment"], row["id"], row["error"]) == ("east", IDS["sandbox"], None)
+
+
+@pytest.mark.parametrize("words", [("report", "--output", "-"), ("top", "-f", "json")], ids=str)
+def test_a_group_of_one_is_no_fault(consortium: Consortium, almajob: Run, words: tuple[str, ...]) -> None:
+    """Nor of what is made of all environments together."""
+    done = almajob("--env", "east,east", *words)
+    assert done.code == 0, done.err
+    assert done.out
+
+
+def test_a_page_leaves_out_what_is_not_well_configured(consortium: Consortium) -> None:
+    """``top`` shows the others, and says what is wrong when it has ended."""
+    with Terminal("--env", "odd,east", "top", ERP, size=(24, 80)) as terminal:
+        terminal.until(lambda text: "q leaves" in text and "east" in text)
+        terminal.type("q")
+        code = terminal.end()
+        assert (code, "there is no such region" in terminal.text) == (7, True), terminal.text
+
+
+def test_a_wrong_process_id_is_all_that_is_told(consortium: Consortium, almajob: Run) -> None:
+    """That runs go on is not said of what nobody knows."""
+    done = almajob("--env", "@labs", "wait", "9999999999")
+    assert (done.code, "go on" in done.err) == (2, False), done.err
+
+
+@pytest.mark.parametrize("kept", [{"east": 10**400}, {"east": "x", "west": -1}, [1], "x"], ids=type)
+def test_odd_times_in_the_cache_are_ignored(consortium: Consortium, almajob: Run, kept: object) -> None:
+    """They only say which environment begins."""
+    with connect("east") as east:
+        east.cache.put(PACE, "seconds", kept)
+    assert almajob("--env", "@labs", "list", "--name", ERP, "-f", "json").code == 0
 
 
 def test_one_that_is_down_or_wrong_hides_no_other(consortium: Consortium, almajob: Run) -> None:

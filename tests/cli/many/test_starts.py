@@ -20,6 +20,7 @@ from tests.conftest import Run
 SIS = "Users SYNCHRONIZE using profile SIS"
 THESES = "Theses without a call number"
 LOOK = "GET /conf/jobs/*/instances/*"
+IF_NONE = ("--fail-if", "invoices == 0")
 
 
 def _posts(consortium: Consortium) -> dict[str, int]:
@@ -231,12 +232,18 @@ def test_the_last_runs_are_named_when_a_wait_is_ended(consortium: Consortium, al
 
 
 def test_what_has_not_ended_in_time_is_resumed_by_one_command(consortium: Consortium, almajob: Run) -> None:
-    """By its run key where it has one, and by the same command where that waits and starts nothing."""
+    """By its run key where it has one, and by the same command where that waits and starts nothing.
+
+    With what counts as a good end, which the exit code is about.
+    """
     for each in consortium.values():
         each.set_ending(ERP, seconds=100_000)
-    done = almajob("--env", "@all", "run", ERP, "--yes", "--run-key", "may", "--wait", "--timeout", "60")
-    resume = "Resume: almajob --env east,west,north,south wait may"
-    assert (done.code, done.err.count("Resume:"), resume in done.err) == (8, 1, True), done.err
+    done = almajob(
+        "--env", "@all", "run", ERP, "--yes", "--run-key", "may", "--wait", "--timeout", "60", *IF_NONE
+    )
+    resume = "Resume: almajob --env east,west,north,south wait may --fail-if 'invoices == 0'"
+    told = " ".join(done.err.split())
+    assert (done.code, told.count("Resume:"), resume in told) == (8, 1, True), done.err
     waited = almajob("--env", "@labs", "wait", "may", "--timeout", "60")
     resume = "Resume: almajob --env @labs wait may --timeout 60"
     assert (waited.code, waited.err.count("Resume:"), resume in waited.err) == (8, 1, True), waited.err
@@ -254,6 +261,22 @@ def test_stop_after_ends_a_rolling_start(consortium: Consortium, almajob: Run) -
     assert rows["west"] == (False, "job_failed")
     assert rows["north"] == rows["south"] == (None, "left_out")
     assert (done.code, _posts(consortium)) == (3, _each(1, "east", "west"))
+
+
+def test_stop_after_counts_what_could_not_be_checked(consortium: Consortium, almajob: Run) -> None:
+    """Nothing is begun then."""
+    done = almajob("--env", "down,@all", "run", ERP, "--yes", "--stop-after", "1", "-f", "json")
+    assert (done.code, _posts(consortium)) == (6, _each(0))
+    codes = {row["environment"]: row["error"]["code"] for row in json.loads(done.out)}
+    assert codes == {"down": "unreachable", **dict.fromkeys(KINDS, "left_out")}
+
+
+@pytest.mark.parametrize("code", ["PER_SECOND_THRESHOLD", "ROUTING_ERROR"])
+def test_what_the_gateway_refuses_leaves_one_out(consortium: Consortium, almajob: Run, code: str) -> None:
+    """It is no fault of the command: the others are started."""
+    consortium["west"].answers.add_error("GET /conf/jobs/*/instances", code, "Not now.", status=400)
+    done = almajob("--env", "@labs", "run", ERP)
+    assert (done.code, _posts(consortium)) == (3, _each(1, "east")), done.err
 
 
 def test_two_at_once_start_each_once(consortium: Consortium, almajob: Run) -> None:
@@ -295,3 +318,28 @@ def test_a_saved_run_is_read_for_each(consortium: Consortium, almajob: Run, tmp_
     done = almajob("--env", "east,west,north", "run", "users", "-f", "json")
     assert done.code == 0, done.err
     assert [row["job_name"] for row in json.loads(done.out)] == [SIS, ERP, SIS]
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=str)
+def test_a_saved_run_with_ids_is_refused(
+    consortium: Consortium, almajob: Run, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """As ``--ids`` is: it would be started without its set."""
+    (tmp_path / "ids.txt").write_text("99700000000561\n", "utf-8")
+    with (tmp_path / "almajob.ini").open("a", encoding="utf-8") as ini:
+        ini.write("[run:some]\njob = M44\nids@west = ids.txt\n")
+    done = almajob("--env", "@labs", "run", "some", "--allow-unknown", *more)
+    assert (done.code, _posts(consortium)) == (2, _each(0))
+    assert "This saved run has ids for west; nothing was started." in done.err
+
+
+@pytest.mark.parametrize("what", ["job@east = M44", f"job = {SIS}\nparams@east ="], ids=["job", "parameters"])
+def test_a_saved_run_that_says_nothing_for_one_is_started_nowhere(
+    consortium: Consortium, almajob: Run, tmp_path: Path, what: str
+) -> None:
+    """It is told before anything is sent."""
+    with (tmp_path / "almajob.ini").open("a", encoding="utf-8") as ini:
+        ini.write(f"[run:some]\n{what}\n")
+    done = almajob("--env", "@labs", "run", "some", "--allow-unknown")
+    assert (done.code, _posts(consortium)) == (7, _each(0))
+    assert "for west" in done.err
