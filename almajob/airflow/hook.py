@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseHook
 
@@ -71,6 +71,11 @@ class AlmaHook(BaseHook):
         """Return almajob's context for looks at runs alone, without blocking the loop."""
         found = await self.aget_connection(self.alma_conn_id)
         return await asyncio.to_thread(self._open, found, ledger=_NoLedger())
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether the connection names a ledger for all tasks, in PostgreSQL."""
+        return bool(self.get_connection(self.alma_conn_id).extra_dejson.get("ledger"))
 
     @property
     def monitor_jobs(self) -> str:
@@ -150,7 +155,8 @@ def _address(connection: Connection) -> str:
     A connection that was given as a URI has its parts apart.
     """
     host = connection.host or ""
-    if not host or "://" in host:
-        return host
-    scheme = connection.schema or "https"
-    return f"{scheme}://{host}{f':{connection.port}' if connection.port else ''}"
+    if not host:
+        return ""
+    address = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    has_port = urlsplit(address).netloc.rpartition("]")[2].count(":")
+    return address if has_port or not connection.port else f"{address.rstrip('/')}:{connection.port}"

@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from almajob.airflow.hook import AlmaHook
 from almajob.airflow.link import LINK_KEY, AlmaMonitorJobsLink, fill_in
-from almajob.airflow.outcome import describe, fail, word
-from almajob.airflow.task_ledger import make_run_key, open_task_ledger
+from almajob.airflow.outcome import describe, fail, list_ids, list_parameters, make_policy, word
+from almajob.airflow.task_ledger import forget_when_over, make_run_key, open_task_ledger
 from almajob.airflow.trigger import AlmaJobRunTrigger
 from almajob.plugin import (
     AlmajobError,
@@ -25,8 +25,8 @@ from almajob.plugin import (
     StartOptions,
     StillRunning,
     Unreachable,
+    UsageError,
     WaitOptions,
-    condition,
 )
 
 if TYPE_CHECKING:
@@ -93,13 +93,13 @@ class AlmaRunJobOperator(BaseOperator):
         parameters: Mapping[str, Any] | Sequence[Sequence[Any]] = (),
         set_id: str = "",
         set_name: str = "",
-        ids: Sequence[str] | None = None,
+        ids: Sequence[str] = (),
         id_type: str = "",
         skip_invalid: bool = False,
         delete_set: str = "never",
         run_key: str = "",
         once_per: str = "",
-        accept: Sequence[str] = (),
+        accept: str | Sequence[str] = (),
         fail_if: str | Sequence[str] = (),
         nothing_if: str | Sequence[str] = (),
         if_running: str = "refuse",
@@ -114,6 +114,7 @@ class AlmaRunJobOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        forget_when_over(self)
         self.job = job
         self.parameters = parameters
         self.set_id = set_id
@@ -154,17 +155,19 @@ class AlmaRunJobOperator(BaseOperator):
         if "chosen_options" in event:
             return self._take_answer(context, event)
         process_id, deadline = event["process_id"], event["deadline"]
-        with self._open(context) as alma:
-            try:
+        # The trigger gives up after an hour without Alma, too.
+        is_over = deadline is not None and time.time() >= deadline
+        try:
+            with self._open(context) as alma:
                 run = alma.runs.look(process_id)
-                if run.instance.has_ended or event["is_over"]:
-                    return self._finish(context, alma, run)
-            except Unreachable as error:
-                if event["is_over"]:
-                    raise fail(error) from error
-                self.log.warning("%s", word(error))
-            except AlmajobError as error:
-                raise fail(error, is_tried_again=self.rerun_failed) from error
+                if run.instance.has_ended or is_over:
+                    return self._finish(context, alma, run, is_over=is_over)
+        except Unreachable as error:
+            if is_over:
+                raise fail(error) from error
+            self.log.warning("%s", word(error))
+        except AlmajobError as error:
+            raise fail(error, is_tried_again=self.rerun_failed) from error
         # The event is a hint: what it tells of cannot be seen from here yet.
         return self._defer(process_id, deadline)
 
@@ -180,12 +183,12 @@ class AlmaRunJobOperator(BaseOperator):
         return AlmaHook(self.alma_conn_id).open(open_task_ledger(context))
 
     def _go_on(self, context: Context, deadline: float | None) -> Any:
-        with self._open(context) as alma:
-            try:
+        try:
+            self._check_arguments()
+            with self._open(context) as alma:
                 run = self._start(context, alma)
                 self._push_link(context, run)
                 if not self.wait_for_end:
-                    open_task_ledger(context).delete()
                     return describe(run)
                 if self.deferrable and not run.instance.has_ended:
                     return self._defer(run.instance.id, deadline)
@@ -193,21 +196,46 @@ class AlmaRunJobOperator(BaseOperator):
                     timeout = None if deadline is None else max(deadline - time.time(), 0.0)
                     options = WaitOptions(timeout, self.interval)
                     run = alma.runs.follow(run, options, policy=self._policy(alma))
-                return self._finish(context, alma, run)
-            except OutcomeUnknown as unknown:
-                if unknown.copies:
-                    raise AirflowFailException(word(unknown)) from unknown
-                if unknown.candidates:
-                    return self._ask(context, unknown)
-                return self._defer_doubt(unknown, deadline)
-            except AlmajobError as error:
-                if error.kind in _WAITS:
-                    return self._defer_doubt(error, deadline)
-                raise fail(error, is_tried_again=self.rerun_failed) from error
+                is_over = deadline is not None and time.time() >= deadline
+                return self._finish(context, alma, run, is_over=is_over)
+        except OutcomeUnknown as unknown:
+            if unknown.copies:
+                raise AirflowFailException(word(unknown)) from unknown
+            if unknown.candidates:
+                return self._ask(context, unknown)
+            return self._defer_doubt(unknown, deadline)
+        except AlmajobError as error:
+            if error.kind in _WAITS:
+                return self._defer_doubt(error, deadline)
+            raise fail(error, is_tried_again=self.rerun_failed) from error
+
+    def _check_arguments(self) -> None:
+        """Refuse what can only be a mistake.
+
+        Raises:
+            UsageError: it is one.
+        """
+        if self.interval is not None and self.interval <= 0:
+            raise UsageError("interval is a number of seconds, more than 0.")
+        if self.set_id in (None, "None") or self.set_name in (None, "None"):
+            raise UsageError(
+                "The set has no id or name.", hint="The task that should say it has given nothing."
+            )
+        if not self.wait_for_end and self._has_ids and self.delete_set != "never":
+            raise UsageError("delete_set needs wait_for_end: only then is it known when the run has ended.")
+        if self.once_per and not AlmaHook(self.alma_conn_id).has_ledger:
+            raise UsageError(
+                "once_per needs a connection with a ledger in PostgreSQL.",
+                reason="Without it each task knows of its own starts only.",
+            )
+
+    @property
+    def _has_ids(self) -> bool:
+        # An empty list is one that was given.
+        return self.ids != ()
 
     def _start(self, context: Context, alma: Alma) -> Run:
-        given = self.parameters.items() if isinstance(self.parameters, Mapping) else self.parameters
-        parameters = [Parameter(str(name), str(value)) for name, value in given]
+        parameters = list_parameters(self.parameters)
         if self.set_id:
             parameters.append(Parameter("set_id", self.set_id))
         options = StartOptions(
@@ -220,11 +248,11 @@ class AlmaRunJobOperator(BaseOperator):
             allow_unknown=self.allow_unknown,
             is_confirmed=self.is_confirmed,
         )
-        if self.ids is None:
+        if not self._has_ids:
             return alma.runs.start(self.job, parameters, options)
         return alma.start_on_ids(
             self.job,
-            map(str, self.ids),
+            list_ids(self.ids),
             parameters,
             options,
             id_type=self.id_type,
@@ -236,23 +264,23 @@ class AlmaRunJobOperator(BaseOperator):
         return self.run_key or make_run_key(context)
 
     def _policy(self, alma: Alma) -> Policy:
-        conditions = (
-            [condition(text) for text in ([given] if isinstance(given, str) else given)]
-            for given in (self.fail_if, self.nothing_if)
-        )
-        return alma.policy(self.accept, *conditions)
+        return make_policy(alma, self.accept, self.fail_if, self.nothing_if)
 
     def _push_link(self, context: Context, run: Run) -> None:
         address = fill_in(AlmaHook(self.alma_conn_id).monitor_jobs, run.instance.id)
         for key in (LINK_KEY, self.operator_extra_links[0].xcom_key) if address else ():
             context["ti"].xcom_push(key, address)
 
-    def _finish(self, context: Context, alma: Alma, run: Run) -> dict[str, Any]:
-        """Judge a run, once more, and end the task."""
+    def _finish(self, context: Context, alma: Alma, run: Run, *, is_over: bool) -> dict[str, Any]:
+        """Judge a run, once more, and end the task.
+
+        Args:
+            is_over: whether the time for it is over.
+        """
         if run.instance.has_ended:
             # It has ended: this looks no more.
             run = alma.runs.follow(run, policy=self._policy(alma))
-        if self.ids is not None:
+        if self._has_ids:
             alma.settle_set(run)
         found = describe(run)
         context["ti"].xcom_push("alma_run", found)
@@ -262,12 +290,10 @@ class AlmaRunJobOperator(BaseOperator):
                 hint="The job goes on in Alma. Another try of the task waits for the same run.",
             )
             # Where it could not be seen, that is what counts.
-            raise fail(over if run.verdict is None or isinstance(run.verdict, StillRunning) else run.verdict)
-        if run.verdict is None or not self.rerun_failed:
-            # No other try needs to know of it.
-            open_task_ledger(context).delete()
+            is_unseen = run.verdict is not None and not (is_over and isinstance(run.verdict, StillRunning))
+            raise fail(run.verdict if run.verdict is not None and is_unseen else over)
         if run.verdict is not None:
-            raise fail(run.verdict, is_tried_again=self.rerun_failed)
+            raise fail(run.verdict, is_tried_again=self.rerun_failed) from run.verdict
         self.log.info("%s has ended: %s", run.label, found)
         return found
 
@@ -312,12 +338,27 @@ class AlmaRunJobOperator(BaseOperator):
         who = (event.get("responded_by_user") or {}).get("name") or "a person"
         if chosen != _LOOK_AGAIN:
             process_id = "" if chosen == _NOT_STARTED else chosen
-            with self._open(context) as alma:
-                try:
+            try:
+                with self._open(context) as alma:
                     self._resolve(context, alma, process_id, f"{who}, in Airflow,")
-                except AlmajobError as error:
+            except AlmajobError as error:
+                if error.kind not in _WAITS and not isinstance(error, Unreachable):
                     raise fail(error) from error
+                # What a person has said is not asked twice.
+                self.log.warning("%s", word(error))
+                answer = {"chosen_options": [chosen], "responded_by_user": {"name": who}}
+                return self.defer(
+                    trigger=TimeDeltaTrigger(timedelta(seconds=self.doubt_interval)),
+                    method_name="take_answer",
+                    kwargs={"answer": answer},
+                )
         return self._go_on(context, self._find_deadline())
+
+    def take_answer(
+        self, context: Context, event: dict[str, Any] | None = None, *, answer: dict[str, Any]
+    ) -> Any:
+        """Go on with a person's answer that could not be written down at first."""
+        return self._take_answer(context, answer)
 
     def _resolve(self, context: Context, alma: Alma, process_id: str, who: str) -> None:
         """Write down what a person knows, unless it was found out meanwhile."""

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue, conf
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 
 from almajob.airflow.hook import AlmaHook
-from almajob.airflow.outcome import describe, fail, word
+from almajob.airflow.outcome import describe, fail, make_policy, word
 from almajob.airflow.task_ledger import open_task_ledger
 from almajob.airflow.trigger import AlmaJobRunTrigger, find_first
-from almajob.plugin import AlmajobError, Unreachable, UsageError, condition
+from almajob.plugin import AlmajobError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,7 +29,7 @@ class AlmaJobRunSensor(BaseSensorOperator):
     Args:
         process_id: of the run; empty for the first run of ``job`` that was submitted ``since``.
         job: the exact name or the id of the job.
-        since: a time in ISO 8601, with its offset; by default, when the DAG run began.
+        since: a time in ISO 8601, with its offset; by default, when the DAG run was due.
         accept: statuses that count as a good end, besides those that always do.
         fail_if: conditions on counters, of which none may be true.
         nothing_if: conditions of which one means that there was nothing to do.
@@ -38,7 +38,9 @@ class AlmaJobRunSensor(BaseSensorOperator):
         interval: seconds between two looks of the triggerer; None for a time that grows.
     """
 
-    template_fields: Sequence[str] = ("process_id", "job", "since", "alma_conn_id", "accept", "fail_if")
+    template_fields: Sequence[str] = (
+        *("process_id", "job", "since", "alma_conn_id", "accept", "fail_if", "nothing_if"),
+    )
     ui_color = "#e6f0f5"
 
     def __init__(
@@ -46,10 +48,10 @@ class AlmaJobRunSensor(BaseSensorOperator):
         *,
         process_id: str = "",
         job: str = "",
-        since: str = "{{ dag_run.start_date.isoformat() }}",
-        accept: Sequence[str] = (),
-        fail_if: Sequence[str] = (),
-        nothing_if: Sequence[str] = (),
+        since: str = "{{ dag_run.run_after.isoformat() }}",
+        accept: str | Sequence[str] = (),
+        fail_if: str | Sequence[str] = (),
+        nothing_if: str | Sequence[str] = (),
         alma_conn_id: str = AlmaHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         interval: float | None = None,
@@ -68,21 +70,22 @@ class AlmaJobRunSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait here, or in the triggerer."""
-        if not (self.process_id or self.job):
-            raise fail(UsageError("Name a run by its process_id, or a job."))
+        try:
+            self._check_arguments(context)
+        except AlmajobError as error:
+            raise fail(error) from error
         if not self.deferrable:
             return super().execute(context)
-        found = self.poke(context)
+        try:
+            found = self.poke(context)
+        except AirflowException as error:
+            # As Airflow does at the other looks.
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(str(error)) from error
+            raise
         if found:
             return found.xcom_value
-        return self.defer(
-            trigger=AlmaJobRunTrigger(
-                *(self.alma_conn_id, self.process_id, self.job, self.since),
-                deadline=time.time() + self.timeout,
-                interval=self.interval,
-            ),
-            method_name="execute_complete",
-        )
+        return self._defer(time.time() + self.timeout)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; that Alma cannot be reached now ends no wait."""
@@ -96,15 +99,49 @@ class AlmaJobRunSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Look once more, also where the time is over."""
+        deadline = event["deadline"]
+        is_over = deadline is None or time.time() >= deadline
         try:
             found = self._look_once(context)
         except AlmajobError as error:
-            raise fail(error) from error
+            if is_over or not isinstance(error, Unreachable):
+                raise fail(error) from error
+            self.log.warning("Alma cannot be asked at the moment: %s", word(error))
+            return self._defer(deadline)
         if found:
             return found.xcom_value
+        if not is_over:
+            return self._defer(deadline)
         raise AirflowSensorTimeout(
             f"{f'Run {self.process_id}' if self.process_id else f'The next run of {self.job}'} had not ended "
             "when the time was over."
+        )
+
+    def _check_arguments(self, context: Context) -> None:
+        if not (self.process_id or self.job):
+            raise UsageError("Name a run by its process_id, or a job.")
+        if self.interval is not None and self.interval <= 0:
+            raise UsageError("interval is a number of seconds, more than 0.")
+        try:
+            has_offset = datetime.fromisoformat(self.since).tzinfo is not None
+        except ValueError:
+            has_offset = False
+        if not self.process_id and not has_offset:
+            raise UsageError(
+                f"since is a time in ISO 8601 with its offset, and not {self.since!r}.",
+                hint="For example: 2026-11-30T05:00:00+01:00",
+            )
+        with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
+            make_policy(alma, self.accept, self.fail_if, self.nothing_if)
+
+    def _defer(self, deadline: float | None) -> Any:
+        return self.defer(
+            trigger=AlmaJobRunTrigger(
+                *(self.alma_conn_id, self.process_id, self.job, self.since),
+                deadline=deadline,
+                interval=self.interval,
+            ),
+            method_name="execute_complete",
         )
 
     def _look_once(self, context: Context) -> PokeReturnValue:
@@ -120,11 +157,8 @@ class AlmaJobRunSensor(BaseSensorOperator):
         return find_first(alma, self.job, datetime.fromisoformat(self.since))
 
     def _judge(self, context: Context, alma: Alma, run: Run) -> dict[str, Any]:
-        fail_if, nothing_if = (
-            [condition(text) for text in ([given] if isinstance(given, str) else given)]
-            for given in (self.fail_if, self.nothing_if)
-        )
-        run = alma.runs.follow(run, policy=alma.policy(self.accept, fail_if, nothing_if))
+        policy = make_policy(alma, self.accept, self.fail_if, self.nothing_if)
+        run = alma.runs.follow(run, policy=policy)
         context["ti"].xcom_push("alma_run", describe(run))
         if run.verdict is not None:
             raise fail(run.verdict)

@@ -10,8 +10,8 @@ from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator
 
 from almajob.airflow.hook import AlmaHook
-from almajob.airflow.outcome import fail, word
-from almajob.airflow.task_ledger import make_run_key, open_task_ledger
+from almajob.airflow.outcome import fail, list_ids, word
+from almajob.airflow.task_ledger import forget_when_over, make_run_key, open_task_ledger
 from almajob.plugin import AlmajobError, AlmaRefused, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class AlmaCreateSetOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        forget_when_over(self)
         self.ids = ids
         self.content = content
         self.name = name
@@ -68,12 +69,11 @@ class AlmaCreateSetOperator(BaseOperator):
         """Make the set, or the rest of it."""
         ti = context["ti"]
         key = make_run_key(context).partition(":")[2][:10]
-        ledger = open_task_ledger(context)
-        with AlmaHook(self.alma_conn_id).open(ledger) as alma:
-            try:
+        try:
+            with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
                 made = alma.make_set(
                     self.name or f"almajob {ti.dag_id[:40]} {ti.task_id[:30]} {key}",
-                    map(str, self.ids),
+                    list_ids(self.ids),
                     self.content,
                     id_type=self.id_type,
                     description=self.description or f"Made by the task {ti.task_id} of the DAG {ti.dag_id}",
@@ -81,12 +81,11 @@ class AlmaCreateSetOperator(BaseOperator):
                     skip_invalid=self.skip_invalid,
                     is_confirmed=self.is_confirmed,
                 )
-            except OutcomeUnknown as unknown:
-                self.log.warning("%s", word(unknown))
-                self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
-            except AlmajobError as error:
-                raise fail(error) from error
-        ledger.delete()
+        except OutcomeUnknown as unknown:
+            self.log.warning("%s", word(unknown))
+            self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
+        except AlmajobError as error:
+            raise fail(error) from error
         return {"id": made.id, "name": made.name, "count": made.count, "rejected": made.rejected}
 
 
@@ -117,18 +116,18 @@ class AlmaDeleteSetOperator(BaseOperator):
 
     def execute(self, context: Context, event: Any = None) -> None:
         """Delete it."""
-        with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
-            try:
+        try:
+            with AlmaHook(self.alma_conn_id).open(open_task_ledger(context)) as alma:
                 alma.alma.call(
                     *("DELETE", "/conf/sets/{set_id}", {"set_id": self.set_id}),
                     is_confirmed=self.is_confirmed,
                 )
-            except AlmaRefused as refused:
-                if refused.code not in _GONE:
-                    raise fail(refused) from refused
-            except OutcomeUnknown as unknown:
-                # It may be there still; deleting it twice does no harm.
-                self.log.warning("%s", word(unknown))
-                self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
-            except AlmajobError as error:
-                raise fail(error) from error
+        except AlmaRefused as refused:
+            if refused.code not in _GONE:
+                raise fail(refused) from refused
+        except OutcomeUnknown as unknown:
+            # It may be there still; deleting it twice does no harm.
+            self.log.warning("%s", word(unknown))
+            self.defer(trigger=TimeDeltaTrigger(_AGAIN), method_name="execute")
+        except AlmajobError as error:
+            raise fail(error) from error

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Variable
 
+from almajob.plugin import JobEndedBadly
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -76,6 +78,25 @@ def open_task_ledger(context: Context) -> _StateStore | _InVariable:
     """Return what keeps the ledger of a task, also after it was cleared."""
     store = context.get("task_state_store")
     return _InVariable(f"{_KEY}:{_hash(context)}") if store is None else _StateStore(store)
+
+
+def forget_when_over(operator: Any) -> None:
+    """Let what is kept of an operator's tasks be removed when no other try needs to know of it.
+
+    Airflow calls these functions when it knows that a task has ended. Before that another try may come.
+    """
+    operator.on_success_callback = [*operator.on_success_callback, _forget]
+    operator.on_failure_callback = [*operator.on_failure_callback, _forget_bad_end]
+
+
+def _forget(context: Context) -> None:
+    open_task_ledger(context).delete()
+
+
+def _forget_bad_end(context: Context) -> None:
+    # Any other failure leaves something to be found out.
+    if isinstance(getattr(context.get("exception"), "__cause__", None), JobEndedBadly):
+        _forget(context)
 
 
 if TYPE_CHECKING:

@@ -14,6 +14,8 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 1),
     tags=["alma"],
+    # A task that fails for good deletes the set, and the job may still be running: another try waits for it.
+    default_args={"retries": 3},
     params={"ids": Param([], type="array", items={"type": "string"})},
 ):
 
