@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from almajob.plugin import AlmajobError, JobEndedBadly, Parameter, Refused, UsageError, condition
 
 if TYPE_CHECKING:
-    from almajob.plugin import Context, Policy, Run
+    from almajob.plugin import Condition, Context, Policy, Run
 
 _FOR_GOOD = frozenset(
     {"not_found", "ambiguous_name", "parameters_refused", "not_confirmed", "run_key_taken", "read_only"}
@@ -66,11 +66,15 @@ def make_policy(
     Raises:
         UsageError: one of them is no condition, or is neither a text nor several.
     """
-    try:
-        conditions = [[condition(text) for text in _list(given)] for given in (fail_if, nothing_if)]
-    except argparse.ArgumentTypeError as error:
-        raise UsageError(str(error)) from None
+    conditions = ([_read(text) for text in _list(given)] for given in (fail_if, nothing_if))
     return alma.policy(_list(accept), *conditions)
+
+
+def _read(text: str) -> Condition:
+    try:
+        return condition(text)
+    except argparse.ArgumentTypeError as error:
+        raise UsageError(f"{text!r}: {error}.") from None
 
 
 def list_ids(given: Any) -> list[str]:

@@ -21,8 +21,8 @@ _KEY = "almajob_ledger"
 def make_run_key(context: Context) -> str:
     """Make the run key of a task: a retry is the same run, and a task that was cleared is a new one.
 
-    ``max_tries`` is what tells the two apart. Airflow raises it when a task is cleared, and at no other time;
-    a number of retries that is changed in the DAG does not change it either.
+    ``max_tries`` is what tells the two apart. Airflow raises it when a task that has ended is cleared, and at
+    no other time; a number of retries that is changed in the DAG does not change it before that either.
     """
     return f"airflow:{_hash(context, str(context['ti'].max_tries))}"
 

@@ -31,6 +31,21 @@ def test_a_task_gives_its_run_and_a_link(running: Site, simulator: Simulator, ta
     assert f"run {process_id}" in running.task_log("deferred_default", run_id)
 
 
+def test_nothing_is_left_of_a_task_that_ended_well(
+    running: Site, simulator: Simulator, take_jobs: TakeJobs
+) -> None:
+    """Where the task's own ledger is in a Variable, that is removed when Airflow knows of the end."""
+    before = running.get("variables", limit=100)["total_entries"]
+    run_id = running.trigger("waiting_own", job=take_jobs("SCHEDULED", 1)[0])
+    (task,) = running.wait_for("waiting_own", run_id)
+    assert task["state"] == "success", running.task_log("waiting_own", run_id)
+    for _ in running.ticks(60.0):
+        if running.get("variables", limit=100)["total_entries"] == before:
+            break
+    else:
+        pytest.fail(running.task_log("waiting_own", run_id))
+
+
 def test_a_job_that_ends_badly_fails_the_task_at_once(
     running: Site, simulator: Simulator, take_jobs: TakeJobs
 ) -> None:
