@@ -81,7 +81,7 @@ def open_task_ledger(context: Context) -> _StateStore | _InVariable:
 
 
 def forget_when_over(operator: Any) -> None:
-    """Let what is kept of an operator's tasks be removed when no other try needs to know of it.
+    """Remove what is kept of an operator's tasks when no other try needs to know of it.
 
     Airflow calls these functions when it knows that a task has ended. Before that another try may come.
     """

@@ -1,10 +1,11 @@
-"""What a task was given by mistake: it fails at once, says what is wrong, and starts nothing."""
+"""What a task makes of what it is given: by mistake, by Airflow, and as parameters."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,12 @@ for name, kwargs in cases:
     ti = SimpleNamespace(
         dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0, xcom_push=lambda *_given: None
     )
+    event, context = kwargs.pop("event", None), {"ti": ti, "task_state_store": Store()}
+    task = of(task_id="t", **kwargs)
     try:
-        of(task_id="t", **kwargs).execute({"ti": ti, "task_state_store": Store()})
+        task.execute(context) if event is None else task.execute_complete(context, event)
         print(json.dumps(["success", ""]))
-    except Exception as error:
+    except BaseException as error:
         print(json.dumps([type(error).__name__, str(error)]))
 """
 _SINCE = {"since": "2026-11-30T05:00:00+01:00"}
@@ -114,6 +117,24 @@ def test_a_wrong_key_fails_the_task_at_once(tmp_path: Path) -> None:
         ((kind, message),) = _execute(simulator, tmp_path, ("run", {"job": ERP}), key=key)
     assert kind == "AirflowFailException", message
     assert key not in message
+
+
+def test_an_hour_without_alma_is_no_end_of_the_time(tmp_path: Path) -> None:
+    """The trigger gives up after one; the task looks, and goes on waiting for a run that goes on."""
+    gave_up = {"deadline": None, "is_over": True}
+    with Simulator(Institution()) as simulator:
+        simulator.institution.rules.seconds = 600.0
+        sandbox = simulator.institution.sandbox
+        job = next(each for each in sandbox.jobs if each.name == ERP)
+        event = {**gave_up, "process_id": sandbox.submit(job, ()).id}
+        later = {**event, "deadline": time.time() + 3600}
+        run, sensor = {"job": ERP, "event": event}, {"job": ERP, **_SINCE, "event": later}
+        found = _execute(simulator, tmp_path, ("run", run), ("sensor", sensor))
+        over = {**event, "deadline": 1.0}
+        found += _execute(simulator, tmp_path, ("run", {**run, "event": over}))
+    kinds = [kind for kind, _message in found]
+    assert kinds == ["TaskDeferred", "TaskDeferred", "AirflowException"], found
+    assert "execution_timeout was over" in found[-1][1]
 
 
 def test_parameters_are_written_as_alma_does(tmp_path: Path) -> None:
