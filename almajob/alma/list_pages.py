@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,6 +15,7 @@ from almajob.alma.job_instances import Page
 from almajob.alma.models import Json, items, whole_number
 from almajob.errors import NotAlma, Refused, Unreachable
 from almajob.system.deadline import SLICE
+from almajob.system.sharing.stop import raise_if_stopped
 from almajob.text.busy import Busy, count_items
 
 LOG = logging.getLogger(__name__)
@@ -68,10 +70,13 @@ def _read_at_once(page_at: Callable[[int], Page[T]], offsets: Sequence[int]) -> 
     except (RuntimeError, AttributeError):
         # There are not so many threads for us; ThreadPool falls over what it had made by then.
         return list(map(page_at, offsets))
+    contexts = [(copy_context(), offset) for offset in offsets]
     with pool:
-        asked = pool.map_async(page_at, offsets, chunksize=1)
+        # What they log is of this thread's environment.
+        asked = pool.map_async(lambda own: own[0].run(page_at, own[1]), contexts, chunksize=1)
         while not asked.ready():
             asked.wait(SLICE)
+            raise_if_stopped()
         return asked.get()
 
 

@@ -7,10 +7,10 @@ import logging
 import os
 import stat
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,17 +31,17 @@ _LOGGER = logging.getLogger("almajob")
 _CALLS = logging.getLogger("almajob.alma.call_log")
 
 
-_own = threading.local()
+_beginning = ContextVar("beginning", default="")
 
 
 @contextmanager
 def name_environment(environment: str) -> Iterator[None]:
-    """Begin each message that this thread logs meanwhile with an environment's name."""
-    _own.beginning = f"{environment}: "
+    """Begin each message that is logged meanwhile, in this thread or for it, with an environment's name."""
+    token = _beginning.set(f"{environment}: ")
     try:
         yield
     finally:
-        _own.beginning = ""
+        _beginning.reset(token)
 
 
 class HarmlessRecord(logging.LogRecord):
@@ -52,7 +52,7 @@ class HarmlessRecord(logging.LogRecord):
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
-        self.beginning: str = getattr(_own, "beginning", "")
+        self.beginning = _beginning.get()
         if self.exc_info:
             # A formatter takes this instead of making its own.
             self.exc_text = redact(logging.Formatter().formatException(self.exc_info))

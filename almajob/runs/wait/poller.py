@@ -8,6 +8,7 @@ import random
 import threading
 from bisect import insort
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from almajob.alma.http.error_responses import NO_SUCH_INSTANCE, NO_SUCH_JOB
@@ -162,7 +163,7 @@ class Poller:
 
         self._under_way += 1
         try:
-            threading.Thread(target=attempt, daemon=True).start()
+            threading.Thread(target=copy_context().run, args=(attempt,), daemon=True).start()
         except RuntimeError as error:
             # No more threads: those of looks that hang may come back.
             self._answers.put((run, error))

@@ -276,6 +276,15 @@ def test_what_is_logged_begins_with_its_environment(consortium: Consortium, alma
     assert {line.partition(": ")[0] for line in calls} == {"east", "west"}
 
 
+def test_so_does_what_other_threads_log_for_it(consortium: Consortium, almajob: Run) -> None:
+    """A wait looks in threads of its own, and long lists are read in several."""
+    assert almajob("--env", "east,west", "-q", "run", ERP, "--run-key", "may").code == 0
+    for words in (("wait", "may"), ("list", "--refresh")):
+        done = almajob("-v", "--env", "east,west", *words)
+        calls = [line for line in done.err.splitlines() if "GET " in line]
+        assert {line.partition(": ")[0] for line in calls} == {"east", "west"}, done.err
+
+
 def test_a_variable_names_several_and_the_file_does_not(
     consortium: Consortium, almajob: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
