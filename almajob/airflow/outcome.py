@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -73,7 +72,7 @@ def make_policy(
 def _read(text: str) -> Condition:
     try:
         return condition(text)
-    except argparse.ArgumentTypeError as error:
+    except Exception as error:  # noqa: BLE001  # of argparse, for which it was made
         raise UsageError(f"{text!r}: {error}.") from None
 
 
